@@ -1,0 +1,15 @@
+"""Finds what a package's modules offer: one file, one constant."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+from typing import Any
+
+
+def discover(package: ModuleType | str, constant: str) -> tuple[Any, ...]:
+    """The constant of every module of the package, in order of the modules' names; a module without it raises AttributeError."""
+    home = importlib.import_module(package) if isinstance(package, str) else package
+    names = sorted(found.name for found in pkgutil.iter_modules(home.__path__) if not found.name.startswith("_"))
+    return tuple(getattr(importlib.import_module(f"{home.__name__}.{name}"), constant) for name in names)

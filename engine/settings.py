@@ -1,0 +1,115 @@
+"""What Podium is set to: frozen records, and the forms their values are written in."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field, replace
+
+from engine.domain.control import Knobs
+from engine.domain.ports import FeedInfo
+
+FEEDS = ("simulated", "recorded")
+SECOND = 1_000_000_000  # ns
+DAY = 86_400 * SECOND
+_SPANS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
+_SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used: one line with the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting, resolved. Costs left at None are the feed's own."""
+
+    home: str  # folder of the store, models and logs
+    database_url: str
+    feed: str = "simulated"  # of FEEDS
+    feed_path: str | None = None  # folder of a recording
+    symbols: tuple[str, ...] = ()  # () for all the feed has
+    interval: int | None = None  # ns, None for the feed's own
+    seed: int = 7
+    capital: float = 100_000.0
+    # costs of the paper broker
+    fee_bps: float | None = None  # taker, one way
+    spread_bps: float | None = None
+    impact: float = 0.1
+    latency_ms: float = 250.0
+    # the simulated market
+    sim_signal: float = 0.05  # one-bar R2 of the best forecast from public data; 0 is a martingale
+    sim_persistence: float = 0.95  # of the signal, from bar to bar
+    sim_volatility_bps: float = 20.0  # of a bar
+    sim_symbols: int = 8
+    # the engine
+    models: tuple[str, ...] = ()  # () for all
+    train_days: float = 30.0
+    train_rows: int = 0  # rows in one training at most, 0 for all
+    warm_up: int = 0  # bars decided at once on a fresh store
+    pace_seconds: float = 0.0  # wall time between ticks, 0 for as fast as it goes
+    threads: int = 0  # pool threads that phases 1 to 3 may run beside each other on, 0 for none
+    knobs: Knobs = field(default_factory=Knobs)
+    # retention
+    keep_age_days: float | None = 30.0
+    keep_bytes: int | None = 2_000_000_000
+    # the server
+    address: str = "127.0.0.1"
+    port: int = 8501
+
+
+def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
+    """The knobs a feed is traded with: its venue's fee and spread unless the settings say otherwise."""
+    return replace(
+        settings.knobs,
+        fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
+        spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
+        impact=settings.impact,
+        latency_ms=settings.latency_ms,
+    )
+
+
+def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...]) -> str:
+    """What makes two runs the same session: the market and what is asked of it, as JSON."""
+    told = {
+        "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
+        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons,
+    }  # fmt: skip
+    return json.dumps(told, sort_keys=True)
+
+
+def settings_json(settings: Settings) -> str:
+    """The settings as kept with a session."""
+    return json.dumps(asdict(settings), sort_keys=True)
+
+
+def parse_span(text: str) -> int:
+    """'5m', '1s', '2h', '1d' as ns."""
+    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
+    if not found or int(found[1]) == 0:
+        raise SettingsError(f"{text!r} is not a span of time: write it as 1s, 5m, 1h or 1d")
+    return int(found[1]) * _SPANS[found[2]]
+
+
+def span_text(ns: int) -> str:
+    """ns as '5m'."""
+    for unit in ("d", "h", "m", "s"):
+        if ns % _SPANS[unit] == 0:
+            return f"{ns // _SPANS[unit]}{unit}"
+    return f"{ns / SECOND:g}s"
+
+
+def parse_keep(text: str) -> tuple[float | None, int | None]:
+    """'30d', '500MB' or '30d,2GB' as days and bytes."""
+    days: float | None = None
+    size: int | None = None
+    for part in text.split(","):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)", part.strip())
+        unit = found[2] if found else ""
+        if found and unit.lower() in {"d", "h", "m"} and float(found[1]) > 0 and days is None:
+            days = float(found[1]) * _SPANS[unit.lower()] / DAY
+        elif found and unit.upper() in _SIZES and float(found[1]) > 0 and size is None:
+            size = round(float(found[1]) * _SIZES[unit.upper()])
+        else:
+            raise SettingsError(f"keep_decisions {text!r} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
+    return days, size

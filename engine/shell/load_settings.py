@@ -1,0 +1,227 @@
+"""Reads podium.toml and PODIUM_* (the environment wins); refuses what it does not know, in one line."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from engine.domain.control import Knobs
+from engine.settings import FEEDS, Settings, SettingsError, parse_keep, parse_span
+
+LATER = {
+    "exchange": "it is for the live feed, which is not there yet",
+    "cluster": "running on a cluster is not there yet",
+    "alert_urls": "sending alerts out is not there yet; they are on the pages and in v_alerts",
+}
+WARM_UP = {"simulated": 3000, "recorded": 0}
+PACE_SECONDS = 2.0  # between ticks on the dashboard
+
+Given = tuple[str, object]  # the name the user knows it by, and the value
+
+
+def load_settings(
+    environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False
+) -> Settings:
+    """The settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
+
+    Headless runs are not paced unless a pace is set. Raises SettingsError.
+    """
+    told = _from_file(folder / "podium.toml") | _from_environment(environ)
+    told |= {key: (f"--{key.replace('_', '-')}", value) for key, value in (overrides or {}).items() if value is not None}
+    knobs = _knobs(told.pop("knobs", None))
+    values: dict[str, Any] = {}
+    for key, (name, value) in told.items():
+        values |= _read(key, name, value)
+    return _complete(values, environ, knobs, headless=headless)
+
+
+def _complete(values: dict[str, Any], environ: Mapping[str, str], knobs: Knobs, *, headless: bool) -> Settings:
+    home = str(Path(values.pop("home", None) or _default_home(environ)).expanduser().absolute())
+    feed = values.get("feed", "simulated")
+    if feed == "recorded":
+        _demand_recording(values)
+    values.setdefault("database_url", f"sqlite:///{home}/podium.db")
+    values.setdefault("warm_up", WARM_UP[feed])
+    values.setdefault("pace_seconds", 0.0 if headless and feed == "recorded" else PACE_SECONDS)
+    return Settings(home=home, knobs=knobs, **values)
+
+
+def _demand_recording(values: dict[str, Any]) -> None:
+    path = values.get("feed_path")
+    if path is None:
+        raise SettingsError("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
+    if not Path(path).expanduser().is_dir():
+        raise SettingsError(f"feed_path {path!r} is not a folder: give the folder that holds SYMBOL/bars.parquet, books or trades")
+    values["feed_path"] = str(Path(path).expanduser().absolute())
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home()) / ".local" / "share" / "podium"
+
+
+def _from_file(path: Path) -> dict[str, Given]:
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read: {error}") from None
+    for key in told:
+        if key not in KEYS:
+            raise SettingsError(f"{path} has an unknown key {key!r}{_near(key, KEYS)}")
+    return {key: (f"{key} in podium.toml", value) for key, value in told.items()}
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    told: dict[str, Given] = {}
+    known = [f"PODIUM_{key.upper()}" for key in KEYS if key != "knobs"]
+    for name, value in environ.items():
+        if not name.startswith("PODIUM_") or not value.strip():
+            continue
+        if name not in known:
+            raise SettingsError(f"{name} is not a setting{_near(name, known)}")
+        told[name.removeprefix("PODIUM_").lower()] = (name, value)
+    return told
+
+
+def _near(word: str, words: list[str] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f": did you mean {close[0]}?" if close else f": the settings are {', '.join(sorted(words))}"
+
+
+def _knobs(given: Given | None) -> Knobs:
+    if given is None:
+        return Knobs()
+    name, table = given
+    if not isinstance(table, dict):
+        raise SettingsError(f"{name} must be a table: write [knobs] and a line for each")
+    known = {one.name: getattr(Knobs(), one.name) for one in fields(Knobs)}
+    changes: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise SettingsError(f"[knobs] in podium.toml has an unknown key {key!r}{_near(key, list(known))}")
+        changes[key] = _knob(f"knobs.{key} in podium.toml", value, known[key])
+    return replace(Knobs(), **changes)
+
+
+def _knob(name: str, value: object, default: object) -> object:
+    if isinstance(default, bool):
+        if not isinstance(value, bool):
+            raise SettingsError(f"{name} is {value!r}: give true or false")
+        return value
+    if isinstance(default, tuple):
+        return _horizons(name, value)
+    return _whole(0)(name, value) if isinstance(default, int) else _number(0.0)(name, value)
+
+
+def _horizons(name: str, value: object) -> tuple[int, ...]:
+    bars = tuple(_whole(1, 250)(name, one) for one in value) if isinstance(value, list) else ()
+    if not bars or list(bars) != sorted(set(bars)):
+        raise SettingsError(f"{name} is {value!r}: give whole numbers of bars in rising order, such as [1, 3, 12]")
+    return bars
+
+
+def _read(key: str, name: str, value: object) -> dict[str, Any]:
+    if key in LATER:
+        raise SettingsError(f"{name}={value}: {LATER[key]}; unset it")
+    if key == "keep_decisions":
+        days, size = parse_keep(_text(name, value))
+        return {"keep_age_days": days, "keep_bytes": size}
+    return {key: _READERS[key](name, value)}
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise SettingsError(f"{name} is {value!r}: give a text")
+    return value.strip()
+
+
+def _number(low: float, high: float = math.inf) -> Callable[[str, object], float]:
+    def read(name: str, value: object) -> float:
+        try:
+            number = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        except (ValueError, OverflowError):
+            number = math.nan
+        if not (low <= number <= high and math.isfinite(number)):
+            reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
+            raise SettingsError(f"{name} is {value!r}: give a number {reach}")
+        return number
+
+    return read
+
+
+def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str, object], int]:
+    def read(name: str, value: object) -> int:
+        try:
+            number = int(value) if isinstance(value, str | int) and not isinstance(value, bool) else low - 1
+        except ValueError:
+            number = low - 1
+        if not low <= number <= high:
+            raise SettingsError(f"{name} is {value!r}: give a whole number from {low} to {high}")
+        return number
+
+    return read
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part.strip() for part in parts):
+        raise SettingsError(f"{name} is {value!r}: give names separated by commas")
+    names = tuple(part.strip() for part in parts)
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{name} names {next(one for one in names if names.count(one) > 1)!r} twice: give each once")
+    return names
+
+
+def _feed(name: str, value: object) -> str:
+    text = _text(name, value)
+    if text == "live":
+        raise SettingsError(f"{name}=live: the live feed is not there yet; use simulated or recorded")
+    if text not in FEEDS:
+        raise SettingsError(f"{name} is {text!r}{_near(text, FEEDS)}")
+    return text
+
+
+def _span(name: str, value: object) -> int:
+    try:
+        return parse_span(_text(name, value))
+    except SettingsError as error:
+        raise SettingsError(f"{name}: {error}") from None
+
+
+def _database(name: str, value: object) -> str:
+    url = _text(name, value)
+    if url.startswith("postgres"):
+        raise SettingsError(f"{name}={url.partition('@')[0].partition(':')[0]}: PostgreSQL is not there yet; use sqlite:///FILE")
+    if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
+        raise SettingsError(f"{name} is {url!r}: give sqlite:///FILE")
+    return url
+
+
+def loopback_only(name: str, value: object) -> str:
+    """The address to listen on; anything that can be reached from outside raises SettingsError."""
+    text = _text(name, value)
+    try:
+        inside = text == "localhost" or ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise SettingsError(f"{name} is {text!r}: there is no login yet, so only this machine may connect; use 127.0.0.1 and an SSH tunnel")
+    return "127.0.0.1" if text == "localhost" else text
+
+
+_READERS: dict[str, Callable[[str, object], Any]] = {
+    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _text, "symbols": _names, "interval": _span, "seed": _whole(0),
+    "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
+    "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
+    "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 2_000), "models": _names, "train_days": _number(0.01, 3_650.0),
+    "train_rows": _whole(0), "warm_up": _whole(0, 1_000_000), "pace_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),
+    "address": loopback_only, "port": _whole(1, 65_535),
+}  # fmt: skip
+KEYS = (*_READERS, "keep_decisions", "knobs", *LATER)

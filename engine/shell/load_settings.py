@@ -25,9 +25,7 @@ PACE_SECONDS = 2.0  # between ticks on the dashboard
 Given = tuple[str, object]  # the name the user knows it by, and the value
 
 
-def load_settings(
-    environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False
-) -> Settings:
+def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False) -> Settings:
     """The settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
 
     Headless runs are not paced unless a pace is set. Raises SettingsError.

@@ -111,5 +111,5 @@ def parse_keep(text: str) -> tuple[float | None, int | None]:
         elif found and unit.upper() in _SIZES and float(found[1]) > 0 and size is None:
             size = round(float(found[1]) * _SIZES[unit.upper()])
         else:
-            raise SettingsError(f"keep_decisions {text!r} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
+            raise SettingsError(f"{text!r} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
     return days, size

@@ -83,7 +83,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
         if not name.startswith("PODIUM_") or not value.strip():
             continue
         if name not in known:
-            raise SettingsError(f"{name} is not a setting{_near(name, known)}")
+            close = difflib.get_close_matches(name.removeprefix("PODIUM_"), [one.removeprefix("PODIUM_") for one in known], n=1, cutoff=0.5)
+            raise SettingsError(f"{name} is not a setting" + (f": did you mean PODIUM_{close[0]}?" if close else "; see Settings in the README"))
         told[name.removeprefix("PODIUM_").lower()] = (name, value)
     return told
 
@@ -129,7 +130,7 @@ def _read(key: str, name: str, value: object) -> dict[str, Any]:
     if key in LATER:
         raise SettingsError(f"{name}={value}: {LATER[key]}; unset it")
     if key == "keep_decisions":
-        days, size = parse_keep(_text(name, value))
+        days, size = _form(parse_keep, name, value)
         return {"keep_age_days": days, "keep_bytes": size}
     return {key: _READERS[key](name, value)}
 
@@ -186,11 +187,15 @@ def _feed(name: str, value: object) -> str:
     return text
 
 
-def _span(name: str, value: object) -> int:
+def _form(parse: Callable[[str], Any], name: str, value: object) -> Any:
     try:
-        return parse_span(_text(name, value))
+        return parse(_text(name, value))
     except SettingsError as error:
         raise SettingsError(f"{name}: {error}") from None
+
+
+def _span(name: str, value: object) -> int:
+    return int(_form(parse_span, name, value))
 
 
 def _database(name: str, value: object) -> str:

@@ -1,0 +1,68 @@
+# Every target does all of its own set-up in .venv; `make run` and `make test` are the two that matter.
+PYTHON ?= python3
+ARGS ?=
+JOBS ?= 2
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+# One thread a process in the numeric libraries: decisions are bit-equal whatever the number of cores, and test workers do not fight for them.
+export OMP_NUM_THREADS ?= 1
+export OPENBLAS_NUM_THREADS ?= 1
+.DELETE_ON_ERROR:
+.PHONY: help run test check lint types fix bench proof soak chromium
+
+help:
+	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
+	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures"
+
+run: .venv/run.stamp static/plotly.min.js
+	@exec $(BIN)/python app.py $(ARGS)
+
+test: .venv/dev.stamp static/plotly.min.js chromium
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+check: lint types test
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/dev.stamp
+	$(BIN)/python -m mypy
+
+fix: .venv/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/dev.stamp static/plotly.min.js
+	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+proof:
+	@echo "make proof: the long statistical proofs are not there yet"
+
+soak:
+	@echo "make soak: the long runs are not there yet"
+
+.venv/run.stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \
+	    echo "Podium needs Python 3.11 or newer and \`$(PYTHON)\` is not: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@echo "Setting up .venv (once, about a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+	@echo "Installing what the tests need (once) ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+static/plotly.min.js: .venv/run.stamp
+	@mkdir -p static
+	@$(BIN)/python -c 'import pathlib, shutil, plotly; shutil.copyfile(pathlib.Path(plotly.__file__).parent / "package_data/plotly.min.js", "$@")'
+
+chromium:
+	@for name in $$CHROMIUM chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing Chromium for the browser tests (once) ..."; \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; } >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "The browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM" >&2; exit 1

@@ -1,0 +1,106 @@
+"""The container's limits and use (cgroup v2), and which limit is the one that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import psutil
+
+from engine.domain.tuning import Reading
+from engine.probes.rates import Rates
+
+ROOT = Path("/sys/fs/cgroup")
+OWN = Path("/proc/self/cgroup")
+
+
+class Container:
+    """Readings with the source "container" where a cgroup v2 limits or counts this process.
+
+    `memory_limit_bytes` and `cpu_limit` are always given, and their source, "container" or "host", says whose limit it is:
+    the container's where it is the lower one. A limit may be set on the group itself or on any group above it.
+    """
+
+    source = "container"
+
+    def __init__(self, root: Path = ROOT, own: Path = OWN) -> None:
+        self._groups = _groups(root, own)
+        self._cpu = Rates()
+        self._limited: tuple[str, ...] = ()
+
+    def note(self) -> str:
+        if not self._groups:
+            return "none: no cgroup v2 group holds this process"
+        return "limits " + " and ".join(self._limited) if self._limited else "none: the group sets no limit"
+
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:
+        memory_limit, cpu_limit = _lowest(_number(group / "memory.max") for group in self._groups), _lowest(_quota(group) for group in self._groups)
+        total, cores = float(psutil.virtual_memory().total), float(psutil.cpu_count() or 1)
+        memory, cpu = _holds(memory_limit, total), _holds(cpu_limit, cores)
+        self._limited = tuple(name for name, (source, _) in (("memory", memory), ("cpu", cpu)) if source == "container")
+        return (
+            Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),
+            Reading(at, cpu[0], "cpu_limit", cpu[1], "count"),
+            *self._use(at, tick, memory[1], cpu[1]),
+        )
+
+    def _use(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:
+        if not self._groups:
+            return []
+        found: list[Reading] = []
+        used = _number(self._groups[0] / "memory.current")
+        if used is not None:
+            found.append(Reading(at, "container", "memory_used_bytes", used, "bytes"))
+            found.append(Reading(at, "container", "memory_percent", 100.0 * used / memory_limit, "%"))
+        counted = _counts(self._groups[0] / "cpu.stat")
+        if "usage_usec" in counted:
+            rates = self._cpu.per_second(tick, (counted["usage_usec"], counted.get("throttled_usec", 0.0)))
+            names, per = ("cpu_percent", "cpu_throttled_percent"), (cpu_limit * 1e4, 1e4)  # us a second in one percent
+            found += [Reading(at, "container", name, rate / one, "%") for name, rate, one in zip(names, rates or (), per, strict=False)]
+        return found
+
+
+def _groups(root: Path, own: Path) -> tuple[Path, ...]:
+    """This process's group and those above it that count memory or processor time, nearest first; () without cgroup v2."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return ()
+    inside = next((line[3:].strip("/") for line in lines if line.startswith("0::")), None)
+    if inside is None or ".." in Path(inside).parts:
+        return ()
+    nearest = root / inside
+    chain = (nearest, *(above for above in nearest.parents if above.is_relative_to(root)))
+    return tuple(group for group in chain if (group / "memory.current").exists() or (group / "cpu.max").exists())
+
+
+def _holds(limit: float | None, machine: float) -> tuple[str, float]:
+    return ("container", limit) if limit is not None and limit < machine else ("host", machine)
+
+
+def _lowest(limits: Iterable[float | None]) -> float | None:
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _number(path: Path) -> float | None:
+    """The file's number; None where it is absent or says "max"."""
+    try:
+        return float(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _quota(group: Path) -> float | None:
+    """Processors' worth of time the group may use; None for no limit."""
+    try:
+        quota, period = (float(word) for word in (group / "cpu.max").read_text().split())
+    except (OSError, ValueError):
+        return None
+    return quota / period if period > 0 else None
+
+
+def _counts(path: Path) -> dict[str, float]:
+    try:
+        return {name: float(count) for name, count in (line.split() for line in path.read_text().splitlines())}
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,69 @@
+"""The graphics cards, by NVIDIA's management library; a machine without library, driver or card is a normal answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
+
+from engine.domain.tuning import Reading
+
+MILLI = 1e-3
+
+
+class Gpu:
+    """Readings with the source "gpu" ("gpu0", "gpu1" ... with several cards).
+
+    `nvml` is the module pynvml or a thing like it; None where there is no library. A card that does not tell one value still tells the others.
+    """
+
+    source = "gpu"
+
+    def __init__(self, nvml: Any | None) -> None:
+        self._nvml: Any = nvml
+        self._cards: tuple[Any, ...] = ()
+        self._note = "none: the library pynvml is not installed"
+        if nvml is None:
+            return
+        try:
+            nvml.nvmlInit()
+            self._cards = tuple(nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount()))
+            self._note = ", ".join(_text(nvml.nvmlDeviceGetName(card)) for card in self._cards) or "none: the driver knows of no card"
+        except nvml.NVMLError as error:
+            self._note = f"none: {error}"
+
+    def note(self) -> str:
+        return self._note
+
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the card makes the averages
+        names = ("gpu",) if len(self._cards) == 1 else tuple(f"gpu{index}" for index in range(len(self._cards)))
+        return tuple(reading for name, card in zip(names, self._cards, strict=True) for reading in self._card(at, name, card))
+
+    def _card(self, at: int, source: str, card: Any) -> Iterator[Reading]:
+        told: tuple[tuple[Callable[[], Any], Callable[[Any], tuple[tuple[str, float, str], ...]]], ...] = (
+            (lambda: self._nvml.nvmlDeviceGetUtilizationRates(card), lambda use: (("utilisation_percent", use.gpu, "%"),)),
+            (
+                lambda: self._nvml.nvmlDeviceGetMemoryInfo(card),
+                lambda memory: (("memory_used_bytes", memory.used, "bytes"), ("memory_total_bytes", memory.total, "bytes")),
+            ),
+            (lambda: self._nvml.nvmlDeviceGetTemperature(card, self._nvml.NVML_TEMPERATURE_GPU), lambda heat: (("temperature", heat, "C"),)),
+            (lambda: self._nvml.nvmlDeviceGetPowerUsage(card), lambda power: (("power", power * MILLI, "W"),)),
+        )
+        for ask, name in told:
+            try:
+                answer = ask()
+            except self._nvml.NVMLError:  # not supported by this card, or lost for the moment
+                continue
+            yield from (Reading(at, source, what, float(value), unit) for what, value, unit in name(answer))
+
+
+def installed() -> Any | None:
+    """The module pynvml, None where it is not installed."""
+    try:
+        return import_module("pynvml")
+    except ImportError:
+        return None
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name  # older libraries give bytes

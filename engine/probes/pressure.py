@@ -1,0 +1,38 @@
+"""Pressure stall information: the share of time in which work waited for a processor, memory or the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.domain.tuning import Reading
+
+ROOT = Path("/proc/pressure")
+KINDS = ("cpu", "memory", "io")
+
+
+class Pressure:
+    """Readings with the source "host": "some avg10" of each kind, in percent of the last 10 s. A kernel without it gives none."""
+
+    source = "pressure"
+
+    def __init__(self, root: Path = ROOT) -> None:
+        self._root = root
+        self._found = 0
+
+    def note(self) -> str:
+        return f"{self._found} of {len(KINDS)} kinds" if self._found else "none: the kernel does not tell pressure (PSI)"
+
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the kernel makes the averages
+        values = ((kind, _some(self._root / kind)) for kind in KINDS)
+        found = tuple(Reading(at, "host", f"{kind}_pressure_percent", value, "%") for kind, value in values if value is not None)
+        self._found = len(found)
+        return found
+
+
+def _some(path: Path) -> float | None:
+    """avg10 of the line "some avg10=0.00 avg60=..."; None where there is none."""
+    try:
+        line = next(line for line in path.read_text().splitlines() if line.startswith("some "))
+        return float(line.split("avg10=")[1].split()[0])
+    except (OSError, ValueError, IndexError, StopIteration):
+        return None

@@ -1,0 +1,93 @@
+"""The engine's own work: how long its ticks take, how many decisions it makes, how often it falls back, how old its data is."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from engine.domain.tuning import Reading
+
+TICKS = 500  # the last ticks that are kept
+SPAN = 60_000_000_000  # ns over which throughput is counted
+SHORTEST = 1_000_000_000  # ns below which no throughput is given
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of a tick."""
+
+    wall: int  # ns UTC
+    ms: float
+    decisions: int
+    degraded: int  # phases that fell back
+    save_ms: float | None
+
+
+class Work:
+    """Readings with the source "engine". Told of each tick by the thread that makes them and read by another."""
+
+    source = "engine"
+
+    def __init__(self, store: Path | None = None, ticks: int = TICKS) -> None:
+        self._ticks: deque[Seen] = deque(maxlen=ticks)
+        self._errors: deque[int] = deque(maxlen=ticks)
+        self._store = store
+        self._lock = Lock()
+
+    def saw(self, tick_ms: float, decisions: int, degraded: int, wall: int, *, save_ms: float | None = None) -> None:
+        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the wall clock."""
+        with self._lock:
+            self._ticks.append(Seen(wall, tick_ms, decisions, degraded, save_ms))
+
+    def failed(self, wall: int) -> None:
+        """A tick could not be made or saved."""
+        with self._lock:
+            self._errors.append(wall)
+
+    def note(self) -> str:
+        return f"over the last {len(self._ticks)} ticks" if self._ticks else "waiting for the first tick"
+
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 ticks bring their own time
+        with self._lock:
+            ticks, errors = tuple(self._ticks), tuple(self._errors)
+        lately = sum(1 for wall in errors if wall > at - SPAN)
+        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, ticks), *self._size(at))
+
+    def _size(self, at: int) -> list[Reading]:
+        """The store's file with its write-ahead log, where it is a file."""
+        if self._store is None or not self._store.exists():
+            return []
+        size = sum(part.stat().st_size for part in _parts(self._store) if part.exists())
+        return [Reading(at, "engine", "store_bytes", float(size), "bytes")]
+
+
+def _parts(store: Path) -> tuple[Path, ...]:
+    return (store, store.with_name(store.name + "-wal"))
+
+
+def _of_ticks(at: int, ticks: tuple[Seen, ...]) -> list[Reading]:
+    if not ticks:
+        return []
+    fallen = sum(1 for seen in ticks if seen.degraded)
+    found = [
+        Reading(at, "engine", "data_age_ms", max(0.0, (at - ticks[-1].wall) / 1e6), "ms"),
+        Reading(at, "engine", "fallbacks", float(sum(seen.degraded for seen in ticks)), "count"),
+        Reading(at, "engine", "degraded_percent", 100.0 * fallen / len(ticks), "%"),
+        *_quantiles(at, "tick", [seen.ms for seen in ticks]),
+        *_quantiles(at, "save", [seen.save_ms for seen in ticks if seen.save_ms is not None]),
+    ]
+    since = max(at - SPAN, ticks[0].wall)
+    if at - since >= SHORTEST and len(ticks) > 1:
+        made = sum(seen.decisions for seen in ticks if seen.wall > since)
+        found.append(Reading(at, "engine", "decisions_per_s", made * 1e9 / (at - since), "1/s"))
+    return found
+
+
+def _quantiles(at: int, what: str, ms: list[float]) -> list[Reading]:
+    """p50 and p99, each a value that was measured (the nearest rank)."""
+    if not ms:
+        return []
+    ordered = sorted(ms)
+    return [Reading(at, "engine", f"{what}_p{share}_ms", ordered[-(-share * len(ordered) // 100) - 1], "ms") for share in (50, 99)]

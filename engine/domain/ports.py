@@ -1,0 +1,64 @@
+"""What the core and the shell ask of the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine.domain.market import Slice
+
+
+@dataclass(frozen=True, slots=True)
+class FeedInfo:
+    """What a feed is, for the store's session and the page."""
+
+    name: str  # simulated, recorded
+    label: str  # for the screen, e.g. "simulated market" or "recorded: binance_spot_5m"
+    symbols: tuple[str, ...]
+    interval: int  # ns
+    levels: int  # D of books, 0 without
+    has_flow: bool
+    simulated: bool
+    fee_bps: float  # the venue's default taker fee
+    spread_bps: float  # assumed where there is no book
+    tick_size: tuple[float, ...]  # by symbol; 0 where unknown
+
+
+class Feed(Protocol):
+    """A source of closed bars on one clock."""
+
+    @property
+    def info(self) -> FeedInfo: ...
+
+    def slices(self, after: int | None) -> Iterator[Slice]:
+        """Closed bars in order of time, from the first, or from the first whose `at` is later than `after` (ns UTC).
+
+        A universe-wide silence longer than 13 bars is cut to 13 empty slices, then time jumps. Ends when a recording ends.
+        """
+        ...
+
+    def switch_signal(self, signal: float, at: int) -> None:
+        """Sets the simulated signal for bars that close after `at`; raises ValueError for other feeds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FeedKind:
+    """A feed that can be asked for by name; each module of engine/feeds ends in one."""
+
+    name: str
+    about: str  # one sentence
+    open: Callable[..., Feed]  # of the Settings; raises ValueError in one line where it cannot
+
+
+class Clock(Protocol):
+    """The time, as the shell gives it."""
+
+    def now(self) -> int:
+        """ns UTC by the wall clock."""
+        ...
+
+    def tick(self) -> float:
+        """Seconds of a monotonic clock."""
+        ...

@@ -1,0 +1,1 @@
+"""Market data feeds, one a file; each module gives FEED."""

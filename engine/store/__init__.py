@@ -1,0 +1,1 @@
+"""The store: schema, codec, writer, reader and the inbox of commands."""

@@ -1,0 +1,55 @@
+"""What can go wrong with the store, each told in one line with its remedy."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+
+
+class StoreFailed(Exception):
+    """The store did not take or give what was asked; nothing was half-written."""
+
+
+class LeaseLost(StoreFailed):
+    """Another engine holds the store now: this one must stop."""
+
+
+class Forgotten(StoreFailed):
+    """What was asked for was there once and has been dropped by retention, or never was."""
+
+
+_REMEDIES = (
+    ("database is locked", "is locked by another process: try again, or end what holds it"),
+    ("database or disk is full", "cannot grow, the disk is full: free space or lower PODIUM_KEEP_DECISIONS"),
+    ("disk i/o error", "cannot be read or written (disk I/O error): look at the disk and its free space"),
+    ("readonly database", "may not be written: check the permissions of the file and its folder"),
+    ("unable to open", "cannot be opened: check the path and its permissions"),
+    ("file is not a database", "is not a Podium store or is damaged: move the file away, or restore a copy of it"),
+    ("malformed", "is damaged: move the file away, or restore a copy of it"),
+    ("no such table", "has not been set up: start the engine once, or check PODIUM_DATABASE_URL"),
+)
+
+
+def in_one_line(store: str, error: sqlite3.Error) -> str:
+    """What happened to the store and what to do."""
+    said = str(error)
+    for sign, remedy in _REMEDIES:
+        if sign in said.lower():
+            return f"the store {store} {remedy}"
+    return f"the store {store} failed: {said}"
+
+
+@contextmanager
+def telling(store: str) -> Iterator[None]:
+    """Turns every database error into StoreFailed."""
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise StoreFailed(in_one_line(store, error.orig)) from error
+        raise
+    except sqlite3.Error as error:
+        raise StoreFailed(in_one_line(store, error)) from error

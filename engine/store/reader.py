@@ -1,0 +1,131 @@
+"""Read-only frames over the store, for pages, export and the HTTP interface; a store that cannot be read says why in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from engine.store import database, views
+
+BUSY_MS = 300  # a page would rather say "locked" than wait
+Value = int | float | str | None
+
+_ORDER = {
+    "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
+    "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
+}  # fmt: skip
+_TIMELESS = frozenset({"v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
+_ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
+_OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
+
+
+class StoreUnreadable(RuntimeError):
+    """The store cannot be read now: one line that says why. `kind` is missing, locked, corrupt or other."""
+
+    def __init__(self, reason: str, kind: str = "other") -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class Reader:
+    """Reads a store and never writes to it."""
+
+    def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
+        self.url = url
+        self.path = Path(make_url(url).database or "") if url.startswith("sqlite") else None
+        self._engine: Engine = database.connect(url, read_only=True, busy_ms=busy_ms)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for several queries; raises StoreUnreadable."""
+        if self.path is not None and not self.path.exists():
+            raise StoreUnreadable(f"there is no store at {self.path} yet: the engine makes it when it starts", "missing")
+        try:
+            with self._engine.connect() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise _reason(str(error.orig), self._place()) from None
+        except SQLAlchemyError as error:
+            raise _reason(str(error), self._place()) from None
+
+    def frame(self, sql: str, params: Mapping[str, Value] | None = None) -> pd.DataFrame:
+        """The rows of a query; raises StoreUnreadable."""
+        with self.reading() as connection:
+            return rows(connection, sql, params)
+
+    def view(self, name: str, *, since: int | None = None, symbol: str | None = None, limit: int | None = None) -> pd.DataFrame:
+        """A view of the contract, oldest first: rows at or after `since` (ns UTC), of one symbol, the newest `limit` of them.
+
+        Raises ValueError with one line for a name that is no view, or that has no such column.
+        """
+        name = _named(name)
+        conditions: list[str] = []
+        params: dict[str, Value] = {}
+        if symbol is not None:
+            if name not in _ALL_SYMBOLS:
+                raise ValueError(f"{name} has no symbols: leave --symbol away")
+            conditions.append("symbol = :symbol")
+            params["symbol"] = symbol
+        if since is not None:
+            conditions += self._since(name, since)
+            params["since"] = since
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        order = _ORDER.get(name, "tick, symbol")
+        sql = f"SELECT * FROM {name}{where} ORDER BY {order}"
+        if limit is not None:
+            params["limit"] = limit
+            sql = f"SELECT * FROM {name}{where} ORDER BY {_backwards(order)} LIMIT :limit"
+        frame = self.frame(sql, params)
+        return frame.iloc[::-1].reset_index(drop=True) if limit is not None else frame
+
+    def _since(self, name: str, since: int) -> list[str]:
+        if name in _OF_TICKS:
+            first = self.frame("SELECT min(tick) AS tick FROM ticks WHERE at >= :since", {"since": since})["tick"].iloc[0]
+            by_tick = f"tick >= {int(first)}" if pd.notna(first) else "1 = 0"
+            return [by_tick] if name in _TIMELESS else [by_tick, "at >= :since"]
+        column = {"v_models": "trained_at", "v_components": "since"}.get(name, "at")
+        if name in _TIMELESS and column == "at":
+            raise ValueError(f"{name} has no time: leave --since away")
+        return [f"{column} >= :since"]
+
+    def _place(self) -> str:
+        return str(self.path) if self.path is not None else make_url(self.url).render_as_string(hide_password=True)
+
+
+def rows(connection: Connection, sql: str, params: Mapping[str, Value] | None = None) -> pd.DataFrame:
+    """The rows of a query as a frame: integers stay integers, also where some are missing."""
+    told = connection.execute(text(sql), dict(params or {}))
+    columns = list(told.keys())
+    return pd.DataFrame.from_records([tuple(row) for row in told], columns=columns)
+
+
+def _named(name: str) -> str:
+    full = name if name.startswith("v_") else f"v_{name}"
+    if full in views.LATER:
+        raise ValueError(f"{full} is not there yet: the name is kept for a later stage")
+    if full not in views.names():
+        raise ValueError(f"there is no view {name!r}: there are {', '.join(views.names())}")
+    return full
+
+
+def _backwards(order: str) -> str:
+    return ", ".join(f"{column.strip()} DESC" for column in order.split(","))
+
+
+def _reason(message: str, place: str) -> StoreUnreadable:
+    plain = " ".join(message.split())[:200]
+    if "locked" in plain or "busy" in plain:
+        return StoreUnreadable(f"the store {place} is locked by another program: this page reads again by itself", "locked")
+    if "no such table" in plain or "no such view" in plain or "no such column" in plain:
+        return StoreUnreadable(f"the store {place} is not set up yet ({plain}): the engine does that when it starts", "missing")
+    if "not a database" in plain or "malformed" in plain or "corrupt" in plain:
+        return StoreUnreadable(f"the store {place} is damaged ({plain}): move it away or put a copy back, then start the engine", "corrupt")
+    if "unable to open" in plain:
+        return StoreUnreadable(f"the store {place} cannot be opened ({plain}): look at the folder's permissions", "missing")
+    return StoreUnreadable(f"the store {place} cannot be read: {plain}")

@@ -1,0 +1,160 @@
+"""The tables of the store, defined once; the migrations create them and the views stand on them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
+from sqlalchemy.types import TypeEngine
+
+METADATA = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
+)
+
+Tick = BigInteger().with_variant(Integer, "sqlite")  # "INTEGER PRIMARY KEY" is the row itself in SQLite
+
+
+def _text(name: str, *, null: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null)
+
+
+def _whole(name: str, *, null: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=null)
+
+
+def _real(name: str) -> Column[float]:
+    """NaN is stored as NULL, so every real may be missing."""
+    return Column(name, Float(53))
+
+
+def _blob(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def _key(name: str, kind: TypeEngine[int] | type[Text]) -> Column[int | str]:
+    return Column(name, kind, primary_key=True)
+
+
+def _session() -> Column[int]:
+    return Column("session", Integer, ForeignKey("sessions.id"), nullable=False)
+
+
+SESSIONS = Table(
+    "sessions", METADATA,
+    _key("id", Tick), _whole("started_at"), _text("identity"), _text("feed"), _text("label"), _text("symbols"), _whole("interval_ns"),
+    _text("models"), _text("horizons"), _text("regimes"),
+    _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, as are limits and columns
+    _text("limits", null=True), _text("columns", null=True), _text("settings"), _text("fingerprint"), _whole("simulated"),
+)  # fmt: skip
+
+KNOBS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
+
+TICKS = Table(
+    "ticks", METADATA,
+    _key("tick", Tick), _session(), _whole("at"), _whole("wall"), _whole("warm"), _real("ms"), _text("digest"), _text("phase_digests"),
+    _text("degraded"),  # [phase]
+    _text("spans"),  # [[phase, start_ms, ms, fallback, error, thread]]
+    _real("equity"), _real("cash"), _real("naive"), _real("drawdown"), _real("gross"), _real("net"),
+    _text("mood"),  # {correlation, breadth, sentiment, stress}
+    _text("verdict"), _text("weights"),  # [M][H]
+    _text("skill"),  # {low: [H], estimate: [H]}
+    _text("spread_source"), _text("knobs_digest"), _text("events"),  # [[kind, subject, detail]]
+    _text("serving"),  # [digest or null]
+    _text("instructions"),  # [[kind, subject, detail]]
+    _blob("account"),  # Inputs.account, bit for bit
+    Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
+    Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
+)  # fmt: skip
+
+SLICES = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"))
+
+# A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
+DECISIONS = Table(
+    "decisions", METADATA,
+    _key("tick", BigInteger()), _key("symbol", Text), Column("session", Integer, nullable=False), _whole("at"), _text("action"),
+    _real("target"), _real("position"), _real("confidence"), _real("edge_bps"), _real("cost_bps"), _text("binding_gate", null=True),
+    _whole("degraded"), _text("regime"), _whole("horizon"),  # bars
+    _real("price"), _real("log_price"), _real("sigma_bps"), _real("spread_bps"), _real("fee_bps"), _real("impact_bps"), _text("execution"),
+    _real("flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
+    _text("forecast"),  # {mean, low, high, probability, scale: [H]}
+    _text("gates"),  # {value, limit, passed: [G]}
+    _text("votes"),  # {mean, trust: [M][H]}
+    _text("limits"),  # [L + 1]
+    _text("regimes"),  # [R]
+    _text("micro"),  # {imbalance, micro_price, depth, pressure, amihud}
+    Index("ix_decisions_symbol_tick", "symbol", "tick"), Index("ix_decisions_binding_gate_tick", "binding_gate", "tick"),
+    Index("ix_decisions_acted", "tick", "symbol", sqlite_where=text("action <> 'hold'"), postgresql_where=text("action <> 'hold'")),
+)  # fmt: skip
+
+FILLS = Table(
+    "fills", METADATA,
+    _key("id", Tick), _whole("tick"), _whole("at"), _text("symbol"), _text("side"), _real("size"), _real("unfilled"), _real("price"), _real("mid"),
+    _real("fee_bps"), _real("spread_bps"), _real("impact_bps"), _real("cost_bps"), _real("realised"),
+    Index("ix_fills_tick", "tick"), Index("ix_fills_symbol_tick", "symbol", "tick"),
+)  # fmt: skip
+
+CHECKPOINTS = Table("checkpoints", METADATA, _key("tick", Tick), _session(), _blob("data"))
+
+# The same bytes may come out of two trainings (a model with nothing to fit), under two versions.
+ARTIFACTS = Table(
+    "artifacts", METADATA,
+    _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
+    _real("seconds"), _text("columns"), _whole("serves_from"), _session(), _whole("trained_at"), _blob("data"),
+    Index("uq_artifacts_session_version", "session", "version", unique=True), Index("ix_artifacts_digest", "digest"),
+    Index("ix_artifacts_model_serves_from", "model", "serves_from"),
+)  # fmt: skip
+
+SKILL = Table(
+    "skill", METADATA,
+    _key("scope", Text), _key("model", Text), _key("horizon", Integer()), _key("regime", Text),
+    _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+READINGS_RAW = Table(
+    "readings_raw", METADATA,
+    _key("at", BigInteger()), _key("source", Text), _key("name", Text), _real("value"), _text("unit"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+READINGS_MINUTE = Table(
+    "readings_minute", METADATA,
+    _key("source", Text), _key("name", Text), _key("at", BigInteger()), _text("unit"), _real("low"), _real("mean"), _real("high"), _whole("n"),
+    sqlite_with_rowid=False,
+)  # fmt: skip
+
+COMPONENTS = Table("components", METADATA, _key("component", Text), _text("state"), _whole("since"), _text("last_error", null=True), _whole("beat"))
+
+COMMANDS = Table(
+    "commands", METADATA,
+    _key("id", Tick), _whole("at"), _text("name"), _text("args"),  # {name: value}
+    _text("by"), _text("reason"), _text("status"),  # queued, running, done, failed
+    _text("result", null=True), _whole("started_at", null=True), _whole("finished_at", null=True), _real("progress"), _text("note", null=True),
+    Index("ix_commands_status_id", "status", "id"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+
+TRIALS = Table(
+    "trials", METADATA,
+    _key("id", Tick), _whole("at"), _text("action"), _text("trigger", null=True), _text("mode"), _whole("placebo"), _text("metric", null=True),
+    _text("unit", null=True), _real("before"), _real("after"), _real("effect"), _real("low"), _real("high"), _whole("windows", null=True),
+    _text("verdict"), _whole("undone"), _real("amount"), _text("amount_unit", null=True), _text("detail", null=True),
+    _text("by", null=True), _text("reason", null=True), _real("seconds"),
+    Index("ix_trials_at", "at"), Index("ix_trials_action_at", "action", "at"),
+)  # fmt: skip
+
+ACTIONS = Table("actions", METADATA, _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"))
+
+ALERTS = Table(
+    "alerts", METADATA,
+    _key("id", Tick), _whole("at"), _text("rule"), _text("severity"), _text("state"), _text("message"), _text("acked_by", null=True),
+    _whole("resolved_at", null=True),
+    Index("ix_alerts_at", "at"),
+    Index("uq_alerts_open_rule", "rule", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
+)  # fmt: skip
+
+META = Table("meta", METADATA, _key("key", Text), _text("value"))
+
+LEASE = Table(
+    "lease", METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    _text("holder"), _whole("pid"), _real("process_started"), _text("host"), _text("namespace"), _whole("started_at"), _whole("beat"),
+)  # fmt: skip

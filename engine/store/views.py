@@ -1,0 +1,132 @@
+"""The views outside tools may rely on, as SQL; they are made anew whenever their text changes."""
+
+from __future__ import annotations
+
+import hashlib
+
+from sqlalchemy import Connection
+
+# The outcome is the log return of the price over the decision's horizon, where the bar was there at both ends.
+_DECISIONS = """
+SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded, d.regime,
+       CASE WHEN d.fresh = 1 THEN (f.log_price - d.log_price) * 10000.0 END AS outcome_bps, t.ms AS tick_ms
+FROM decisions d
+JOIN ticks t ON t.tick = d.tick
+LEFT JOIN decisions f ON f.tick = d.tick + d.horizon AND f.symbol = d.symbol AND f.session = d.session AND f.fresh = 1
+"""
+
+_GATES = """
+SELECT d.tick, d.at, d.symbol, v.key + 1 AS rung, json_extract(s.gates, '$[' || v.key || '].name') AS gate, v.value AS value,
+       json_extract(d.gates, '$.limit[' || v.key || ']') AS threshold, json_extract(d.gates, '$.passed[' || v.key || ']') AS passed
+FROM decisions d
+JOIN sessions s ON s.id = d.session
+JOIN json_each(d.gates, '$.value') v
+"""
+
+_VOTES = """
+SELECT d.tick, d.symbol, json_extract(s.horizons, '$[' || h.key || ']') AS horizon, json_extract(s.models, '$[' || m.key || ']') AS model,
+       (SELECT a.version FROM artifacts a WHERE a.digest = json_extract(t.serving, '$[' || m.key || ']') AND a.session = t.session
+           AND a.serves_from <= t.tick ORDER BY a.serves_from DESC LIMIT 1) AS version,
+       h.value AS mean, json_extract(d.votes, '$.trust[' || m.key || '][' || h.key || ']') AS trust,
+       json_extract(t.weights, '$[' || m.key || '][' || h.key || ']') AS weight
+FROM decisions d
+JOIN ticks t ON t.tick = d.tick
+JOIN sessions s ON s.id = d.session
+JOIN json_each(d.votes, '$.mean') m
+JOIN json_each(m.value) h
+"""
+
+_SPANS = """
+SELECT t.tick, json_extract(p.value, '$[0]') AS phase, json_extract(p.value, '$[1]') AS start_ms, json_extract(p.value, '$[2]') AS ms,
+       json_extract(p.value, '$[3]') AS fallback, json_extract(p.value, '$[4]') AS error
+FROM ticks t
+JOIN json_each(t.spans) p
+"""
+
+_FILLS = "SELECT tick, at, symbol, side, size, price, mid, fee_bps, cost_bps FROM fills WHERE size > 0"
+
+_POSITIONS = "SELECT tick, at, symbol, units AS size, entry, mark FROM decisions WHERE units <> 0"
+
+_EQUITY = "SELECT tick, at, equity, naive, drawdown FROM ticks"
+
+_REGIMES = """
+SELECT d.tick, d.at, d.symbol, json_extract(s.regimes, '$[' || r.key || ']') AS regime, r.value AS probability
+FROM decisions d
+JOIN sessions s ON s.id = d.session
+JOIN json_each(d.regimes) r
+"""
+
+_SKILL = "SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill"
+
+# The champion is the newest version that serves; one that waits for its tick is the challenger. Skill belongs to the champion's model.
+_MODELS = """
+WITH last AS (SELECT coalesce(max(tick), -1) AS tick FROM ticks),
+     now AS (SELECT coalesce(max(id), -1) AS session FROM sessions),
+     ranked AS (
+         SELECT a.*, CASE
+             WHEN a.session <> now.session THEN 'retired'
+             WHEN a.serves_from > last.tick THEN 'challenger'
+             WHEN a.serves_from = (SELECT max(b.serves_from) FROM artifacts b
+                 WHERE b.model = a.model AND b.session = a.session AND b.serves_from <= last.tick) THEN 'champion'
+             ELSE 'retired' END AS role, now.session AS current
+         FROM artifacts a, last, now)
+SELECT r.model, r.version, r.role, r.trained_at, r.trained_from AS train_from, r.trained_to AS train_to, r.digest, k.r2, k.low, k.high, k.n
+FROM ranked r
+JOIN sessions s ON s.id = r.session
+LEFT JOIN skill k ON r.role = 'champion' AND k.scope = 'model' AND k.model = r.model AND k.regime = 'all'
+    AND k.horizon = json_extract(s.horizons, '$[0]')
+"""
+
+# Raw values as long as they are kept, the means of minutes before that.
+_READINGS = """
+SELECT at, source, name, value, unit FROM readings_raw
+UNION ALL
+SELECT at, source, name, mean AS value, unit FROM readings_minute
+WHERE at < coalesce((SELECT min(at) FROM readings_raw), 9223372036854775807)
+"""
+
+_COMPONENTS = "SELECT component, state, since, last_error FROM components"
+
+_TRIALS = 'SELECT id, at, action, "trigger", mode, placebo, metric, before, after, effect, low, high, verdict, undone FROM trials'
+
+_ACTIONS = """
+SELECT a.action, a.kind, a.cures, a.mode, a.licence, count(t.id) AS trials,
+       count(CASE WHEN t.verdict = 'helped' THEN 1 END) AS helped,
+       count(CASE WHEN t.verdict = 'no measurable effect' THEN 1 END) AS no_effect,
+       count(CASE WHEN t.verdict = 'harmed' THEN 1 END) AS harmed
+FROM actions a
+LEFT JOIN trials t ON t.action = a.action AND t.placebo = 0
+GROUP BY a.action, a.kind, a.cures, a.mode, a.licence
+"""
+
+_ALERTS = "SELECT id, at, rule, severity, state, message, acked_by FROM alerts"
+
+_COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
+
+VIEWS: dict[str, dict[str, str]] = {  # by dialect
+    "sqlite": {
+        "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
+        "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
+        "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
+    },
+}  # fmt: skip
+
+LATER = ("v_incidents", "v_triggers")  # names the contract keeps for a later stage
+
+
+def names() -> tuple[str, ...]:
+    """The views there are."""
+    return tuple(VIEWS["sqlite"])
+
+
+def version(dialect: str) -> str:
+    """Changes whenever the text of a view does."""
+    return hashlib.blake2b(repr(sorted(VIEWS[dialect].items())).encode(), digest_size=8).hexdigest()
+
+
+def make_anew(connection: Connection) -> None:
+    """Replaces every view, inside the caller's transaction."""
+    dialect = connection.dialect.name
+    for name, body in VIEWS[dialect].items():
+        connection.exec_driver_sql(f"DROP VIEW IF EXISTS {name}")
+        connection.exec_driver_sql(f"CREATE VIEW {name} AS {body}")

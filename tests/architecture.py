@@ -1,0 +1,176 @@
+"""Reads the source of a tree and says where it breaks the architecture; nothing is imported or run."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+# Each layer may import the ones before it. Parts of a layer in one set may import each other, parts in a tuple of sets may not.
+LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
+    (frozenset({"engine.domain"}),),
+    (frozenset({"engine.settings", "engine.discover", "engine.evidence", "engine.window"}),),
+    tuple(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run", "broker")),
+    (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}),),
+    tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
+    (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
+    (frozenset({"pages.parts"}),),
+    (frozenset({"pages"}),),
+    (frozenset({"app", "engine.__main__", "engine.cli"}),),
+)
+PURE_LAYERS = 4
+IMPURE = frozenset({
+    "time", "datetime", "random", "os", "pathlib", "sqlite3", "sqlalchemy", "socket", "threading", "subprocess", "logging", "pandas", "streamlit",
+    "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
+})  # fmt: skip
+PURITY_EXCEPTIONS = {("engine.domain.tuning", "pathlib")}
+PARTS_MAY_USE = (
+    "engine.domain", "engine.settings", "engine.discover", "engine.explain", "engine.replay", "engine.optimizer.rules", "engine.store.reader",
+    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.shell.load_settings", "engine.shell.clock",
+)  # fmt: skip
+ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.reader", "engine.cli", "pages")}
+CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})
+FILE_LINES, PAGE_LINES, STATEMENTS = 300, 150, 30
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One file, parsed."""
+
+    name: str
+    tree: ast.Module
+    lines: int
+    is_package: bool
+
+
+def read_tree(root: Path) -> tuple[Module, ...]:
+    """Every module of engine/, pages/ and app.py under `root`."""
+    files = sorted([*root.glob("engine/**/*.py"), *root.glob("pages/**/*.py"), *root.glob("app.py")])
+    return tuple(_read(root, path) for path in files if "migrations" not in path.parts)
+
+
+def _read(root: Path, path: Path) -> Module:
+    text = path.read_text(encoding="utf-8")
+    parts = path.relative_to(root).with_suffix("").parts
+    package = parts[-1] == "__init__"
+    return Module(".".join(parts[:-1] if package else parts), ast.parse(text), len(text.splitlines()), package)
+
+
+def faults(modules: tuple[Module, ...]) -> list[str]:
+    """Every breach, one line each."""
+    known = {module.name for module in modules}
+    found: list[str] = []
+    for module in modules:
+        imported = sorted(set(_imports(module.tree, known)))
+        found += [*_size(module), *_docstrings(module), *_catch_all(module), *_layers(module, imported), *_purity(module, imported)]
+    return found + _cycles({module.name: set(_imports(module.tree, known, at_run_time=True)) & known for module in modules})
+
+
+def _imports(tree: ast.AST, known: set[str], *, at_run_time: bool = False) -> Iterator[str]:
+    """The modules a file imports, `from a import b` as a.b where b is a module."""
+    for node in _nodes(tree, at_run_time=at_run_time):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            for alias in node.names:
+                yield f"{base}.{alias.name}" if f"{base}.{alias.name}" in known else base
+
+
+def _nodes(tree: ast.AST, *, at_run_time: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if at_run_time and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            continue
+        yield node
+        yield from _nodes(node, at_run_time=at_run_time)
+
+
+def _size(module: Module) -> Iterator[str]:
+    limit = PAGE_LINES if module.name.startswith("pages.") and not module.name.startswith("pages.parts") else FILE_LINES
+    if module.lines > limit:
+        yield f"{module.name} has {module.lines} lines, over {limit}"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            count = sum(isinstance(one, ast.stmt) for one in ast.walk(node)) - 1 - (ast.get_docstring(node) is not None)
+            if count > STATEMENTS:
+                yield f"{module.name}.{node.name} has {count} statements, over {STATEMENTS}"
+
+
+def _docstrings(module: Module) -> Iterator[str]:
+    if not ast.get_docstring(module.tree):
+        yield f"{module.name} does not open with a docstring"
+    if module.is_package and len(module.tree.body) > 1:
+        yield f"{module.name}/__init__.py holds more than a docstring"
+
+
+def _catch_all(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ExceptHandler) and _catches_all(node.type) and module.name not in CATCH_ALL:
+            yield f"{module.name} line {node.lineno} catches every exception"
+
+
+def _catches_all(caught: ast.expr | None) -> bool:
+    if isinstance(caught, ast.Tuple):
+        return any(_catches_all(one) for one in caught.elts)
+    return caught is None or (isinstance(caught, ast.Name) and caught.id in {"Exception", "BaseException"})
+
+
+def _place(name: str) -> tuple[int, int, str] | None:
+    """Layer, part and the part's name; the longest prefix wins."""
+    best: tuple[int, int, str] | None = None
+    for layer, parts in enumerate(LAYERS):
+        for part, prefixes in enumerate(parts):
+            for prefix in prefixes:
+                if (name == prefix or name.startswith(f"{prefix}.")) and (best is None or len(prefix) > len(best[2])):
+                    best = (layer, part, prefix)
+    return best
+
+
+def _layers(module: Module, imported: list[str]) -> Iterator[str]:
+    here = _place(module.name)
+    if here is None:
+        if module.name not in {"engine", "pages"}:
+            yield f"{module.name} is in no layer"
+        return
+    for name in imported:
+        there = _place(name)
+        if there is not None and (there[0] > here[0] or (there[0] == here[0] and there[1] != here[1])):
+            yield f"{module.name} imports {name}, which is not below it"
+        if (
+            module.name.startswith("pages")
+            and name.startswith("engine.")
+            and not any(name == one or name.startswith(f"{one}.") for one in PARTS_MAY_USE)
+        ):
+            yield f"{module.name} imports {name}, which pages may not use"
+
+
+def _purity(module: Module, imported: list[str]) -> Iterator[str]:
+    here = _place(module.name)
+    pure = here is not None and here[0] < PURE_LAYERS
+    for name in imported:
+        top = name.partition(".")[0]
+        if pure and top in IMPURE and (module.name, top) not in PURITY_EXCEPTIONS:
+            yield f"{module.name} is pure and imports {name}"
+        if top in ONLY_IN and not any(module.name.startswith(home) for home in ONLY_IN[top]):
+            yield f"{module.name} imports {name}, which belongs to {' and '.join(ONLY_IN[top])}"
+
+
+def _cycles(graph: Mapping[str, set[str]]) -> list[str]:
+    """One line a cycle, by depth-first search."""
+    found: list[str] = []
+    done: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> None:
+        if name in path:
+            found.append(f"import cycle: {' -> '.join((*path[path.index(name) :], name))}")
+            return
+        if name in done:
+            return
+        for other in sorted(graph.get(name, set())):
+            walk(other, (*path, name))
+        done.add(name)
+
+    for name in sorted(graph):
+        walk(name, ())
+    return found

@@ -1,0 +1,131 @@
+"""Settings: the environment wins over podium.toml, and what is unknown or bad is refused in one line that names the remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain.control import Knobs
+from engine.domain.ports import FeedInfo
+from engine.settings import DAY, Settings, SettingsError, identity_of, knobs_for, parse_keep, parse_span, span_text
+from engine.shell.load_settings import load_settings
+
+
+def info(fee_bps: float = 5.0, spread_bps: float = 2.0) -> FeedInfo:
+    return FeedInfo("simulated", "simulated market", ("A", "B"), 60 * 10**9, 5, True, True, fee_bps, spread_bps, (0.01, 0.01))
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "podium.toml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_with_nothing_set_the_simulated_market_is_warmed_up_and_paced(tmp_path: Path) -> None:
+    settings = load_settings({"HOME": "/home/ann"}, tmp_path)
+    assert (settings.feed, settings.warm_up, settings.pace_seconds, settings.port, settings.address) == ("simulated", 3000, 2.0, 8501, "127.0.0.1")
+    assert settings.home == "/home/ann/.local/share/podium"
+    assert settings.database_url == "sqlite:////home/ann/.local/share/podium/podium.db"
+
+
+def test_a_headless_recording_is_not_paced_and_not_warmed_up(tmp_path: Path) -> None:
+    settings = load_settings({"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}, tmp_path, headless=True)
+    assert (settings.warm_up, settings.pace_seconds) == (0, 0.0)
+    assert settings.feed_path == str(tmp_path)
+
+
+def test_flags_win_over_the_environment_which_wins_over_the_file(tmp_path: Path) -> None:
+    folder = written(tmp_path, 'seed = 1\ncapital = 5000\nsymbols = ["A", "B"]\n[knobs]\nkelly = 0.5\nhorizons = [1, 5]\n')
+    settings = load_settings({"PODIUM_SEED": "2", "PODIUM_CAPITAL": "6000"}, folder, overrides={"capital": "7000", "symbols": None})
+    assert (settings.seed, settings.capital, settings.symbols) == (2, 7000.0, ("A", "B"))
+    assert (settings.knobs.kelly, settings.knobs.horizons) == (0.5, (1, 5))
+
+
+def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
+    assert load_settings({"PODIUM_SEED": ""}, tmp_path).seed == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PODIUM_FED", "x", "did you mean PODIUM_FEED?"),
+        ("PODIUM_QQQQ", "1", "is not a setting"),
+        ("PODIUM_FEED", "live", "not there yet; use simulated or recorded"),
+        ("PODIUM_FEED", "recordd", "did you mean recorded?"),
+        ("PODIUM_FEED", "recorded", "--path DIR"),
+        ("PODIUM_FEED_PATH", "\0", "give a text"),
+        ("PODIUM_PORT", "80801", "a whole number from 1 to 65535"),
+        ("PODIUM_PORT", "8_x", "a whole number"),
+        ("PODIUM_SEED", "-1", "a whole number from 0"),
+        ("PODIUM_FEE_BPS", "nan", "a number from 0 to 1000"),
+        ("PODIUM_FEE_BPS", "ten", "'ten'"),
+        ("PODIUM_CAPITAL", "inf", "a number of at least 1"),
+        ("PODIUM_INTERVAL", "5", "write it as 1s, 5m"),
+        ("PODIUM_INTERVAL", "0m", "write it as 1s, 5m"),
+        ("PODIUM_KEEP_DECISIONS", "30", "write it as 30d, 500MB or 30d,2GB"),
+        ("PODIUM_KEEP_DECISIONS", "3d,4d", "write it as"),
+        ("PODIUM_SYMBOLS", "A,,B", "separated by commas"),
+        ("PODIUM_SYMBOLS", "A,B,A", "names 'A' twice"),
+        ("PODIUM_ADDRESS", "0.0.0.0", "no login yet"),
+        ("PODIUM_ADDRESS", "example.org", "no login yet"),
+        ("PODIUM_CLUSTER", "tcp://x", "not there yet"),
+        ("PODIUM_EXCHANGE", "binance", "not there yet"),
+        ("PODIUM_DATABASE_URL", "postgresql://ann:secret@host/db", "PostgreSQL is not there yet"),
+        ("PODIUM_DATABASE_URL", "podium.db", "give sqlite:///FILE"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_in_one_line(tmp_path: Path, name: str, value: str, told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({name: value}, tmp_path)
+    line = str(caught.value)
+    assert told in line
+    assert "\n" not in line
+    assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fed = 'simulated'", "did you mean feed?"),
+        ("port = true", "port in podium.toml is True"),
+        ("feed = 3", "give a text"),
+        ("[knobs]\nkely = 1", "did you mean kelly?"),
+        ("[knobs]\nkelly = 'x'", "knobs.kelly in podium.toml is 'x'"),
+        ("[knobs]\npaused = 1", "true or false"),
+        ("[knobs]\nhorizons = [3, 1]", "rising order"),
+        ("knobs = 3", "must be a table"),
+        ("feed = ", "cannot be read"),
+    ],
+)
+def test_a_bad_file_is_refused_in_one_line(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, written(tmp_path, text))
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_addresses_are_taken(tmp_path: Path, address: str) -> None:
+    assert load_settings({"PODIUM_ADDRESS": address}, tmp_path).address in {"127.0.0.1", "127.1.2.3", "::1"}
+
+
+def test_spans_and_sizes_are_read_and_written() -> None:
+    assert [parse_span(text) for text in ("1s", "5m", "2h", "1d")] == [10**9, 300 * 10**9, 7200 * 10**9, DAY]
+    assert [span_text(parse_span(text)) for text in ("1s", "5m", "90m", "24h")] == ["1s", "5m", "90m", "1d"]
+    assert parse_keep("30d") == (30.0, None)
+    assert parse_keep("500mb") == (None, 500_000_000)
+    assert parse_keep("12h, 2GB") == (0.5, 2_000_000_000)
+
+
+def test_costs_are_the_venues_unless_set() -> None:
+    plain = Settings(home="/h", database_url="sqlite:////h/podium.db")
+    assert knobs_for(plain, info()) == Knobs(fee_bps=5.0, spread_bps=2.0)
+    dear = Settings(home="/h", database_url="sqlite:////h/podium.db", fee_bps=0.0, latency_ms=9.0)
+    assert (knobs_for(dear, info()).fee_bps, knobs_for(dear, info()).latency_ms) == (0.0, 9.0)
+
+
+def test_another_market_or_model_is_another_session() -> None:
+    settings = Settings(home="/h", database_url="sqlite:////h/podium.db")
+    same = identity_of(settings, info(), ("m",))
+    assert same == identity_of(settings, info(fee_bps=9.0), ("m",))
+    assert same != identity_of(settings, info(), ("m", "n"))

@@ -1,0 +1,1 @@
+"""Which optimization to run and what it did, as pure functions."""

@@ -1,0 +1,1 @@
+"""Optimization actions, one a file; each module gives ACTION."""

@@ -1,0 +1,239 @@
+"""Records to bytes and back, bit for bit: a JSON head, then the bytes of the arrays. No pickle, so reading runs no code."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from functools import partial
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from engine.domain.record import Record
+
+R = TypeVar("R", bound=Record)
+
+_FRAME = struct.Struct("<3s8sBII")  # magic, checksum of what follows it, squeezed, length of the head, length of the body before squeezing
+_SUMMED_FROM = 11  # the checksum covers everything from here on
+_MAGIC = b"PR1"
+_LARGE = 1 << 16  # bytes; a smaller body is left as it is, a larger one is squeezed where a sample of it shrinks well
+_SAMPLE = 1 << 13
+_SHRINKS_WELL = 0.6
+_REPEATED = 4  # an array of so many or more equal items is kept as one of them
+_BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_PLAIN = (NoneType, bool, int, float, str)
+
+
+class _Body:
+    """The bytes behind the head and where reading has come to."""
+
+    __slots__ = ("at", "data")
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        end = self.at + size
+        if size < 0 or end > len(self.data):
+            raise ValueError("it names more bytes than it has")
+        taken, self.at = self.data[self.at : end], end
+        return taken
+
+
+Write = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> what stands in the head
+Read = Callable[[Any, _Body], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a type of value is written and read; `mark` tells one layout from another."""
+
+    mark: str
+    write: Write
+    read: Read
+
+
+def pack(record: Record) -> bytes:
+    """The record as bytes; raises TypeError for what a record may not hold."""
+    way = _of_record(type(record))
+    parts: list[bytes] = []
+    head = orjson.dumps([_short(way.mark), way.write(record, parts)])
+    body = b"".join(parts)
+    stored = _squeeze(body)
+    rest = _FRAME.pack(_MAGIC, b"", stored is not body, len(head), len(body))[_SUMMED_FROM:] + head + stored
+    return _MAGIC + _sum(rest) + rest
+
+
+def unpack(kind: type[R], data: bytes) -> R:
+    """The record again; raises ValueError, in one line, for bytes that are damaged, of another kind, or of another version of it."""
+    try:
+        head, body = _open(data)
+        way = _of_record(kind)
+        if not isinstance(head, list) or len(head) != 2 or head[0] != _short(way.mark):
+            raise ValueError("they are of another kind, or written by another version of Podium")
+        record: R = way.read(head[1], _Body(body))
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error, zlib.error) as error:
+        raise ValueError(f"these {len(data)} bytes are no {kind.__name__}: {error}") from error
+    return record
+
+
+def _open(data: bytes) -> tuple[Any, bytes]:
+    magic, said, squeezed, head_size, body_size = _FRAME.unpack_from(data)
+    if magic != _MAGIC or said != _sum(data[_SUMMED_FROM:]):
+        raise ValueError("the checksum does not agree")
+    start = _FRAME.size + head_size
+    body = data[start:]
+    if squeezed:
+        body = zlib.decompressobj().decompress(body, body_size)
+    if len(body) != body_size:
+        raise ValueError("its length does not agree")
+    return orjson.loads(data[_FRAME.size : start]), body
+
+
+def _sum(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+def _short(mark: str) -> str:
+    return f"{mark.partition('(')[0]}:{hashlib.blake2b(mark.encode(), digest_size=4).hexdigest()}"
+
+
+def _squeeze(body: bytes) -> bytes:
+    """The body itself where squeezing does not pay: prices hardly shrink, empty windows do."""
+    middle = len(body) // 2
+    if len(body) < _LARGE or len(zlib.compress(body[middle : middle + _SAMPLE], 1)) > _SHRINKS_WELL * _SAMPLE:
+        return body
+    return zlib.compress(body, 1)
+
+
+_WAYS: dict[Any, _Way] = {}  # by record, worked out once
+
+
+def _of_record(kind: type[Record]) -> _Way:
+    if kind not in _WAYS:
+        _WAYS[kind] = _work_out(kind)
+    return _WAYS[kind]
+
+
+def _work_out(kind: type[Record]) -> _Way:
+    hints = get_type_hints(kind)
+    names = tuple(kind.__slots__)
+    ways = tuple(_of(hints[name]) for name in names)
+    mark = f"{kind.__name__}({','.join(f'{name}:{way.mark}' for name, way in zip(names, ways, strict=True))})"
+    writes = tuple((name, way.write) for name, way in zip(names, ways, strict=True))
+    reads = tuple(way.read for way in ways)
+
+    def write(record: Any, parts: list[bytes]) -> list[Any]:
+        if type(record) is not kind:
+            raise TypeError(f"{type(record).__name__} where a {kind.__name__} belongs")
+        return [put(getattr(record, name), parts) for name, put in writes]
+
+    def read(head: Any, body: _Body) -> Record:
+        made: Record = kind(*[get(item, body) for get, item in zip(reads, head, strict=True)])
+        return made
+
+    return _Way(mark, write, read)
+
+
+def _of(hint: Any) -> _Way:
+    origin = get_origin(hint)
+    if origin is np.ndarray or hint is np.ndarray:
+        return _Way("array", _write_array, _read_array)
+    if origin is tuple:
+        return _of_tuple(get_args(hint))
+    if origin in {Union, UnionType}:
+        return _of_optional(get_args(hint))
+    if hint in _PLAIN:
+        return _Way(hint.__name__, _write_plain, _read_plain)
+    if hint is bytes:
+        return _Way("bytes", _write_bytes, lambda head, body: body.take(head))
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return _Way(hint.__name__, lambda value, _parts: hint(value).value, lambda head, _body: hint(head))
+    if isinstance(hint, type) and issubclass(hint, Record):
+        return _of_record(hint)
+    raise TypeError(f"a record may not hold {hint}")
+
+
+def _of_tuple(kinds: tuple[Any, ...]) -> _Way:
+    if len(kinds) == 2 and kinds[1] is Ellipsis:
+        item = _of(kinds[0])
+        return _Way(f"[{item.mark}]", partial(_write_items, item.write), lambda head, body: tuple(item.read(one, body) for one in head))
+    ways = tuple(_of(kind) for kind in kinds)
+    return _Way(
+        f"[{','.join(way.mark for way in ways)}]",
+        lambda value, parts: [way.write(one, parts) for way, one in zip(ways, value, strict=True)],
+        lambda head, body: tuple(way.read(one, body) for way, one in zip(ways, head, strict=True)),
+    )
+
+
+def _of_optional(kinds: tuple[Any, ...]) -> _Way:
+    others = [kind for kind in kinds if kind not in _PLAIN]
+    if not others:
+        return _Way("|".join(sorted(kind.__name__ for kind in kinds)), _write_plain, _read_plain)
+    if len(others) > 1 or set(kinds) != {others[0], NoneType}:
+        raise TypeError(f"a record may hold one kind of thing or None, not one of {kinds}")
+    way = _of(others[0])
+    return _Way(
+        f"{way.mark}?",
+        lambda value, parts: None if value is None else way.write(value, parts),
+        lambda head, body: None if head is None else way.read(head, body),
+    )
+
+
+def _write_items(write: Write, value: Any, parts: list[bytes]) -> list[Any]:
+    if type(value) is not tuple:
+        raise TypeError(f"{type(value).__name__} where a tuple belongs")
+    return [write(one, parts) for one in value]
+
+
+def _write_plain(value: Any, _parts: list[bytes]) -> Any:
+    kind = type(value)
+    if kind not in _PLAIN:
+        raise TypeError(f"{kind.__name__} where a plain number or text belongs: {value!r}")
+    if kind is float and not math.isfinite(value):
+        return {"float": repr(value)}  # JSON has no such numbers
+    return value
+
+
+def _read_plain(head: Any, _body: _Body) -> Any:
+    return float(head["float"]) if isinstance(head, dict) else head
+
+
+def _write_bytes(value: Any, parts: list[bytes]) -> int:
+    if type(value) is not bytes:
+        raise TypeError(f"{type(value).__name__} where bytes belong")
+    parts.append(value)
+    return len(value)
+
+
+def _write_array(value: Any, parts: list[bytes]) -> list[Any]:
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
+        raise TypeError(f"{type(value).__name__} where an array of numbers belongs")
+    if value.size >= _REPEATED and _is_one_value(value):
+        parts.append(value.reshape(-1)[:1].tobytes())
+        return ["=" + value.dtype.str, *value.shape]
+    parts.append(value.tobytes())
+    return [value.dtype.str, *value.shape]
+
+
+def _is_one_value(value: NDArray[Any]) -> bool:
+    bits = value.reshape(-1).view(_BITS[value.itemsize])
+    return bool(bits[0] == bits[-1] and (bits == bits[0]).all())
+
+
+def _read_array(head: Any, body: _Body) -> NDArray[Any]:
+    name, *shape = head
+    dtype = np.dtype(name.removeprefix("="))
+    if dtype.kind not in "fiub":
+        raise ValueError(f"it names an array of {dtype}")
+    if name.startswith("="):
+        return np.full(shape, np.frombuffer(body.take(dtype.itemsize), dtype=dtype)[0])
+    return np.frombuffer(body.take(dtype.itemsize * math.prod(shape)), dtype=dtype).reshape(shape)

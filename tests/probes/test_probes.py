@@ -1,0 +1,115 @@
+"""All readings of one moment, on the machine the test runs on."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.domain.tuning import Reading
+from engine.probes.host import Host
+from engine.probes.probes import Probes, sources
+from engine.probes.process import Own
+from engine.probes.work import Work
+
+UNITS = {"%", "bytes", "bytes/s", "ms", "1/s", "count", "C", "W"}
+
+
+@dataclass
+class Ticking:
+    """A clock that goes on by two seconds whenever it is asked."""
+
+    seconds: float = 0.0
+
+    def now(self) -> int:
+        return int(1_700_000_000e9 + self.seconds * 1e9)
+
+    def tick(self) -> float:
+        self.seconds += 2.0
+        return self.seconds
+
+
+@dataclass
+class Broken:
+    error: Exception
+    source: str = "broken"
+
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:
+        raise self.error
+
+    def note(self) -> str:
+        return "a source that fails"
+
+
+def test_every_reading_has_a_unit_a_time_and_a_finite_value_and_none_comes_twice(tmp_path: Path) -> None:
+    work = Work()
+    probes = Probes(tmp_path, Ticking(), work)
+    probes.read()
+    work.saw(3.0, 8, 0, int(1_700_000_000e9))
+    readings = probes.read()
+    assert len(readings) >= 30
+    assert {reading.unit for reading in readings} <= UNITS
+    assert len({(reading.source, reading.name) for reading in readings}) == len(readings)
+    assert len({reading.at for reading in readings}) == 1
+    assert all(reading.value == reading.value and abs(reading.value) < float("inf") for reading in readings)
+
+
+def test_the_machine_is_read_as_it_is(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    host.read(1, 0.0)
+    begun = psutil.cpu_times()
+    while sum(psutil.cpu_times()) - sum(begun) < 0.05:  # the system counts in steps of 10 ms
+        sum(range(10_000))
+    found = {reading.name: reading.value for reading in host.read(2, 2.0)}
+    assert found["memory_total_bytes"] == psutil.virtual_memory().total
+    assert found["disk_total_bytes"] == psutil.disk_usage(str(tmp_path)).total
+    assert 0.0 <= found["cpu_percent"] <= 100.0
+
+
+def test_the_own_process_shows_memory_it_takes() -> None:
+    own = Own()
+    before = {reading.name: reading.value for reading in own.read(1, 0.0)}
+    taken = bytearray(b"x" * 64_000_000)
+    after = {reading.name: reading.value for reading in own.read(2, 2.0)}
+    assert after["rss_bytes"] - before["rss_bytes"] > 50_000_000, len(taken)
+    assert after["threads"] >= 1
+    assert "cpu_percent" in after
+    assert "cpu_percent" not in before
+
+
+@pytest.mark.parametrize("error", [psutil.AccessDenied(1), OSError("gone"), ValueError("odd"), ZeroDivisionError(), KeyError("x"), RuntimeError("r")])
+def test_a_source_that_fails_is_named_and_stops_no_other(tmp_path: Path, error: Exception) -> None:
+    probes = Probes(tmp_path, Ticking(), Work(), only=(Broken(error), Own()))
+    assert {reading.source for reading in probes.read()} == {"process"}
+    assert probes.notes()["broken"].startswith("failed: ")
+    assert probes.notes()["process"].startswith("pid ")
+
+
+def test_a_source_that_recovers_is_no_longer_named_as_failed(tmp_path: Path) -> None:
+    folder = tmp_path / "home"
+    probes = Probes(folder, Ticking(), Work(), only=(Host(folder),))
+    assert probes.read() == ()
+    assert probes.notes()["host"].startswith("failed: ")
+    folder.mkdir()
+    assert probes.read()
+    assert not probes.notes()["host"].startswith("failed")
+
+
+def test_threads_may_read_side_by_side(tmp_path: Path) -> None:
+    work = Work()
+    probes = Probes(tmp_path, Ticking(), work)
+    with ThreadPoolExecutor(4) as pool:
+        reading = [pool.submit(probes.read) for _ in range(40)]
+        for tick in range(2_000):
+            work.saw(1.0, 8, 0, tick)
+        assert all(len(future.result()) > 20 for future in reading)
+
+
+def test_every_source_says_what_it_is(tmp_path: Path) -> None:
+    probes = Probes(tmp_path, Ticking(), Work(), only=sources(tmp_path, Work(), nvml=None))
+    probes.read()
+    assert set(probes.notes()) == {"host", "container", "pressure", "process", "gpu", "engine"}
+    assert probes.notes()["gpu"] == "none: the library pynvml is not installed"

@@ -1,0 +1,98 @@
+"""What books and trades tell of each bar: order-flow imbalance by level, signed volume, spread, depth, and the books at given times."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.record import Floats, Ints
+from engine.feeds._recording_files import BookRows, TradeRows
+
+FLOW = ("signed_volume", "trades", "vwap", "spread", "depth")  # the columns of Slice.flow
+SECOND = 1e9  # ns
+
+
+def imbalance(rows: BookRows, row_of: Ints, bars: int, stale: int) -> Floats:
+    """(bars, D) sums of e_n over the events of each bar, by level, after Cont, Kukanov and Stoikov (2014).
+
+    e = [b >= b'] q_b - [b <= b'] q_b' - [a <= a'] q_a + [a >= a'] q_a', a dash marking the book before. `row_of` is each sound
+    book's row, -1 where it falls into no bar. A book that follows a silence of more than `stale` ns is no event: what happened
+    between is not known. A level missing on either side of an event adds nothing.
+    """
+    at, bid, bid_size, ask, ask_size = _sound(rows)
+    counted = (row_of[1:] >= 0) & (np.diff(at) <= stale)
+    out = np.empty((bars, bid.shape[1]))
+    for level in range(bid.shape[1]):
+        b, q, a, s = bid[:, level], bid_size[:, level], ask[:, level], ask_size[:, level]
+        event = np.where(b[1:] >= b[:-1], q[1:], 0.0) - np.where(b[1:] <= b[:-1], q[:-1], 0.0)
+        event += np.where(a[1:] >= a[:-1], s[:-1], 0.0) - np.where(a[1:] <= a[:-1], s[1:], 0.0)
+        known = counted & np.isfinite(event) & np.isfinite(b[1:] + b[:-1] + a[1:] + a[:-1])
+        out[:, level] = np.bincount(row_of[1:][known], weights=event[known], minlength=bars)
+    return out
+
+
+def standing(rows: BookRows, opens: Ints, closes: Ints, stale: int) -> Floats:
+    """(2, bars) time-weighted mean spread and best size of each bar; a book counts for `stale` ns at most, NaN where none counts."""
+    at, bid, bid_size, ask, ask_size = _sound(rows)
+    out = np.full((2, len(opens)), np.nan)
+    if not len(at):
+        return out
+    lasting = np.minimum(np.diff(at), stale) / SECOND
+    covered = _integral(np.ones(len(at)), at, lasting, opens, closes, stale)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for row, value in enumerate((ask[:, 0] - bid[:, 0], 0.5 * (bid_size[:, 0] + ask_size[:, 0]))):
+            out[row] = np.where(covered > 0.0, _integral(value, at, lasting, opens, closes, stale) / covered, np.nan)
+    return out
+
+
+def traded(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
+    """(3, bars) signed volume, count and vwap; row_of is -1 where a trade falls into no bar."""
+    inside = row_of >= 0
+    row, size = row_of[inside], rows.size[inside]
+    volume = np.bincount(row, weights=size, minlength=bars)
+    money = np.bincount(row, weights=size * rows.price[inside], minlength=bars)
+    signed = np.bincount(row, weights=size * rows.sign[inside], minlength=bars)
+    with np.errstate(invalid="ignore"):
+        return np.stack([signed, np.bincount(row, minlength=bars).astype(np.float64), money / volume])
+
+
+def books_at(rows: BookRows, times: Ints, stale: int) -> Floats:
+    """(4, bars, D) the last book at or before each time, sound or not, NaN where it is more than `stale` ns old."""
+    found = np.searchsorted(rows.at, times, side="right") - 1
+    there = (found >= 0) & (times - rows.at[np.maximum(found, 0)] <= stale)
+    return _taken(rows, found, there)
+
+
+def books_from(rows: BookRows, times: Ints, until: Ints) -> Floats:
+    """(4, bars, D) the first sound book at or after each time and before `until`, NaN where there is none."""
+    sound = np.flatnonzero(rows.sound)
+    at = rows.at[sound]
+    position = np.searchsorted(at, times, side="left")
+    there = position < len(at)
+    found = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
+    return _taken(rows, found, there & (rows.at[found] < until))
+
+
+def _taken(rows: BookRows, found: Ints, there: np.ndarray) -> Floats:
+    out = np.full((4, len(found), rows.bid_price.shape[1]), np.nan)
+    for side, values in enumerate((rows.bid_price, rows.bid_size, rows.ask_price, rows.ask_size)):
+        out[side, there] = values[found[there]]
+    return out
+
+
+def _sound(rows: BookRows) -> tuple[Ints, Floats, Floats, Floats, Floats]:
+    if rows.sound.all():
+        return rows.at, rows.bid_price, rows.bid_size, rows.ask_price, rows.ask_size
+    keep = rows.sound
+    return rows.at[keep], rows.bid_price[keep], rows.bid_size[keep], rows.ask_price[keep], rows.ask_size[keep]
+
+
+def _integral(value: Floats, at: Ints, lasting: Floats, opens: Ints, closes: Ints, stale: int) -> Floats:
+    """Of a step function that holds each value until the next, for `stale` ns at most, over each bar; seconds."""
+    sums = np.concatenate([[0.0], np.cumsum(value[:-1] * lasting)])
+
+    def upto(times: Ints) -> Floats:
+        found = np.searchsorted(at, times, side="right") - 1
+        since = np.minimum(times - at[np.maximum(found, 0)], stale) / SECOND
+        return np.asarray(np.where(found >= 0, sums[np.maximum(found, 0)] + value[np.maximum(found, 0)] * since, 0.0), dtype=np.float64)
+
+    return upto(closes) - upto(opens)

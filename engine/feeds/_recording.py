@@ -1,0 +1,167 @@
+"""Puts a recording's symbols on one clock: every bar a row of arrays, ready to be handed out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.domain.record import Bools, Floats, Ints, Record
+from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
+from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars, spacing_of
+from engine.feeds._order_flow import FLOW, books_at, books_from, imbalance, standing, traded
+from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
+
+STALE = 60 * 10**9  # ns a book stands without an event, or one bar where that is longer
+_STRAY = 0.01  # share of bars off the clock that is taken for faulty rows and not for another clock
+
+
+@dataclass(frozen=True, slots=True)
+class Tape(Record):
+    """All that is recorded of one symbol."""
+
+    symbol: str
+    bars: BarRows | None
+    trades: TradeRows | None
+    books: BookRows | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counts(Record):
+    """What was left out of a symbol's recording, and why."""
+
+    symbol: str
+    bars: int
+    without_volume: int  # bars that nothing is opened on
+    duplicate_bars: int  # identical, dropped
+    faulty_bars: int  # not finite, not positive, not consistent or off the clock: missing
+    faulty_trades: int
+    faulty_books: int  # crossed or malformed: left out of the flow
+
+
+@dataclass(frozen=True, slots=True)
+class Grid(Record):
+    """K bars of S symbols with D levels; a bar a symbol does not have is NaN."""
+
+    interval: int  # ns
+    at: Ints  # (K,) the bars' closes
+    bars: Floats  # (5, K, S) open, high, low, close, volume
+    fresh: Bools  # (K, S)
+    books: Floats  # (4, K, S, D) bid price and size, ask price and size, at the close
+    fill_books: Floats  # (4, K, S, D) after the decision before + latency
+    ofi: Floats  # (K, S, D)
+    flow: Floats  # (K, S, 5), or (K, S, 0) without trades and books
+    counts: tuple[Counts, ...]
+
+
+def read_tape(folder: Path) -> Tape:
+    """A symbol's files, whichever there are."""
+    bars, trades, books = (file_of(folder, kind) for kind in ("bars", "trades", "books"))
+    return Tape(folder.name, read_bars(bars) if bars else None, read_trades(trades) if trades else None, read_books(books) if books else None)
+
+
+def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, until: int | None, latency: int) -> Grid:
+    """`wanted` is the interval asked for, None for the recording's own; since and until bound the bars' opens and closes; all ns."""
+    interval, offset, base = _clock(tapes, wanted)
+    if latency >= interval and any(tape.books for tape in tapes):
+        raise BadRecording(
+            f"a latency of {latency / 1e6:g} ms does not fit into bars of {interval / 1e6:g} ms: lower the latency or lengthen the interval"
+        )
+    tapes = tuple(_on_beat(tape, base, offset) for tape in tapes)
+    grids = [_bars_of(tape, interval, offset) for tape in tapes]
+    numbers = np.unique(np.concatenate([grid.number for grid in grids]))
+    opens = offset + numbers * interval
+    if since is not None:
+        numbers, opens = numbers[opens >= since], opens[opens >= since]
+    if until is not None:
+        numbers = numbers[opens + interval <= until]
+    if not len(numbers):
+        raise BadRecording("the recording has no bar in the time asked for: widen it")
+    kept = kept_bars(numbers)
+    return _filled(tapes, grids, kept, interval, offset, latency)
+
+
+def _clock(tapes: tuple[Tape, ...], wanted: int | None) -> tuple[int, int, int]:
+    """Interval, offset of the clock from the epoch, and the length of the recorded bars."""
+    spacings = {tape.symbol: spacing for tape in tapes if tape.bars and (spacing := spacing_of(tape.bars.opened))}
+    interval = interval_of(spacings, wanted)
+    base = next(iter(spacings.values()), interval)
+    opened = [tape.bars.opened % base for tape in tapes if tape.bars]
+    if not opened:
+        return interval, 0, base
+    places, counts = np.unique(np.concatenate(opened), return_counts=True)
+    return interval, int(places[np.argmax(counts)]), base
+
+
+def _on_beat(tape: Tape, base: int, offset: int) -> Tape:
+    """The tape without the bars that open off the clock."""
+    if tape.bars is None:
+        return tape
+    rows = tape.bars
+    on = (rows.opened - offset) % base == 0
+    strays = int((~on).sum())
+    if strays > _STRAY * len(on):
+        raise BadRecording(
+            f"{strays} of {len(on)} bars of {tape.symbol} open off the clock of {base / 1e9:g} s: give all symbols' bars the same seconds"
+        )
+    if not strays:
+        return tape
+    return Tape(tape.symbol, BarRows(rows.opened[on], rows.values[:, on], rows.duplicates, rows.faulty + strays), tape.trades, tape.books)
+
+
+def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
+    """Recorded bars where there are some, else of trades, and of mids where nothing was traded on a live book."""
+    if tape.bars is not None:
+        if not len(tape.bars.opened):
+            raise BadRecording(f"{tape.symbol} has no sound bar: every row of its bars is faulty; leave the symbol out")
+        return from_rows(tape.bars, interval, offset)
+    stale = max(STALE, interval)
+    if tape.trades is not None and len(tape.trades.at):
+        trades = from_trades(tape.trades, interval, offset)
+        return trades if tape.books is None else joined(trades, from_mids(tape.books, interval, offset, stale, volume=0.0))
+    if tape.books is None or not tape.books.sound.any():
+        raise BadRecording(f"{tape.symbol} has neither a sound trade nor a sound book: leave the symbol out")
+    return from_mids(tape.books, interval, offset, stale, volume=np.nan)
+
+
+def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval: int, offset: int, latency: int) -> Grid:
+    closes = offset + (kept + 1) * interval
+    decided = np.concatenate([[closes[0] - interval], closes[:-1]])
+    bars, symbols, stale = len(kept), len(tapes), max(STALE, interval)
+    levels = max((tape.books.bid_price.shape[1] for tape in tapes if tape.books), default=0)
+    columns = len(FLOW) if any(tape.books or tape.trades for tape in tapes) else 0
+    values, fresh = np.full((5, bars, symbols), np.nan), np.zeros((bars, symbols), dtype=np.bool_)
+    books, fills = np.full((4, bars, symbols, levels), np.nan), np.full((4, bars, symbols, levels), np.nan)
+    ofi, flow = np.full((bars, symbols, levels), np.nan), np.full((bars, symbols, columns), np.nan)
+    for column, (tape, grid) in enumerate(zip(tapes, grids, strict=True)):
+        row = _rows(kept, grid.number)
+        inside = row >= 0
+        values[:, row[inside], column] = grid.values[:, inside]
+        fresh[row[inside], column] = grid.traded[inside]
+        if tape.trades is not None:
+            flow[:, column, :3] = traded(tape.trades, _rows(kept, bar_numbers(tape.trades.at, interval, offset)), bars).T
+        if tape.books is not None:
+            own = tape.books.bid_price.shape[1]
+            sound = _rows(kept, bar_numbers(tape.books.at[tape.books.sound], interval, offset))
+            ofi[:, column, :own] = imbalance(tape.books, sound, bars, stale)
+            flow[:, column, 3:] = standing(tape.books, closes - interval, closes, stale).T
+            books[:, :, column, :own] = books_at(tape.books, closes, stale)
+            fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes)
+        missing = np.isnan(values[3, :, column])
+        ofi[missing, column], flow[missing, column] = np.nan, np.nan
+    counts = tuple(_counted(tape, grid) for tape, grid in zip(tapes, grids, strict=True))
+    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, counts)
+
+
+def _rows(kept: Ints, numbers: Ints) -> Ints:
+    """The row of each bar number, -1 where the clock has no such row."""
+    row = np.minimum(np.searchsorted(kept, numbers), len(kept) - 1)
+    return np.asarray(np.where(kept[row] == numbers, row, -1), dtype=np.int64)
+
+
+def _counted(tape: Tape, grid: GridBars) -> Counts:
+    return Counts(
+        tape.symbol, len(grid.number), int((~grid.traded).sum()), tape.bars.duplicates if tape.bars else 0, tape.bars.faulty if tape.bars else 0,
+        tape.trades.faulty if tape.trades else 0, int((~tape.books.sound).sum()) if tape.books else 0,
+    )  # fmt: skip

@@ -1,0 +1,87 @@
+"""A recording played back: every file of the contract on one clock, gaps as gaps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.domain.market import Books, Slice
+from engine.domain.ports import FeedInfo, FeedKind
+from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
+from engine.feeds._recording_files import BadRecording, symbol_folders
+
+if TYPE_CHECKING:
+    from engine.settings import Settings
+
+
+class Recorded:
+    """DIR/SYMBOL/{bars,books,trades}.{parquet,csv}, any of the three missing; raises BadRecording in one line where it cannot be read.
+
+    `at` is a bar's close. A bar a symbol lacks is NaN and not fresh, never carried. A recorded bar without volume (a halt, a
+    fill-in, or a market too thin to trade on) keeps its prices and is not fresh, so that nothing is opened on it. Without recorded
+    bars they are made of trades, and of mids where nothing was traded while a book stood: those have volume 0 and are fresh, for a
+    standing book can be traded on; their volume is NaN where no trades are recorded at all. The book of a decision is the last at
+    or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency,
+    within the bar. Sizes are taken as recorded: contracts stay contracts.
+    """
+
+    def __init__(
+        self, path: str | Path, *, symbols: tuple[str, ...] = (), interval: int | None = None, since: int | None = None,
+        until: int | None = None, latency_ms: float = 250.0, fee_bps: float = 10.0, spread_bps: float = 2.0,
+    ) -> None:  # fmt: skip
+        tapes = tuple(read_tape(folder) for folder in symbol_folders(Path(path), symbols))
+        self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
+        self._info = FeedInfo(
+            "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
+            levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
+            tick_size=(0.0,) * len(tapes),
+        )  # fmt: skip
+
+    @property
+    def info(self) -> FeedInfo:
+        return self._info
+
+    @property
+    def counts(self) -> tuple[Counts, ...]:
+        """What was left out of each symbol's recording, and why."""
+        return self._grid.counts
+
+    def __len__(self) -> int:
+        return len(self._grid.at)
+
+    def slices(self, after: int | None) -> Iterator[Slice]:
+        """Closed bars, oldest first, to the recording's end."""
+        grid = self._grid
+        first = 0 if after is None else int(np.searchsorted(grid.at, after, side="right"))
+        times = grid.at.tolist()
+        for row in range(first, len(times)):
+            yield _slice(grid, row, times[row])
+
+    def switch_signal(self, signal: float, at: int) -> None:
+        """Refused: what is recorded has the signal it has."""
+        raise ValueError(f"the signal cannot be set to {signal} from {at} on: only the simulated market has a switch, and this is a recording")
+
+
+def _slice(grid: Grid, row: int, at: int) -> Slice:
+    bars, books, fills = grid.bars, grid.books, grid.fill_books
+    return Slice(
+        at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
+        Books(books[0, row], books[1, row], books[2, row], books[3, row]), Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]),
+        grid.ofi[row], grid.flow[row],
+    )  # fmt: skip
+
+
+def open_feed(settings: Settings) -> Recorded:
+    """The recording the settings name."""
+    if settings.feed_path is None:
+        raise BadRecording("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
+    return Recorded(
+        settings.feed_path, symbols=settings.symbols, interval=settings.interval, latency_ms=settings.latency_ms,
+        fee_bps=10.0 if settings.fee_bps is None else settings.fee_bps, spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,
+    )  # fmt: skip
+
+
+FEED = FeedKind("recorded", "a recording of bars, books or trades, played back", open_feed)

@@ -1,0 +1,83 @@
+"""Idle windows: where nothing was done, side by side, drawn at random."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.domain.record import Floats, Ints
+from engine.optimizer.windows import SECOND, Plan, differences
+
+PLAN = Plan()
+
+
+def clockwork(seconds: int, every: int = 2) -> Ints:
+    return np.arange(0, seconds * SECOND, every * SECOND, dtype=np.int64)
+
+
+def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: Plan = PLAN, seed: int = 1) -> Floats:
+    return differences(at, values, busy, took, plan, np.random.default_rng(seed))
+
+
+def test_of_a_metric_that_grows_evenly_every_window_shows_the_same_growth() -> None:
+    at = clockwork(3_600)
+    found = drawn(at, at / SECOND)
+    assert 175 <= len(found) <= 180  # 3600 s in windows of 20 s
+    np.testing.assert_allclose(found, 10.0)
+
+
+def test_the_time_the_run_took_lies_between_before_and_after() -> None:
+    at = clockwork(3_600)
+    np.testing.assert_allclose(drawn(at, at / SECOND, took=30.0), 40.0)
+
+
+def test_no_sample_counts_in_two_windows() -> None:
+    at = clockwork(3_600)
+    values = np.zeros(len(at))
+    values[100] = 1.0
+    assert np.count_nonzero(drawn(at, values)) <= 1
+
+
+def test_no_window_touches_a_run_or_its_rest() -> None:
+    at = clockwork(3_600)
+    values = np.where((at >= 1_000 * SECOND) & (at <= 2_000 * SECOND), 1e9 * np.sin(at / SECOND), 0.0)
+    found = drawn(at, values, ((1_000 * SECOND, 2_000 * SECOND),))
+    assert 120 <= len(found) <= 128
+    assert not found.any()
+    assert drawn(at, values).any()  # and without that it would show
+
+
+def test_a_gap_in_the_samples_is_no_window() -> None:
+    """The engine was down: before it is another process."""
+    at = clockwork(3_600)
+    at = at[(at < 1_000 * SECOND) | (at > 1_060 * SECOND)]
+    assert not drawn(at, np.where(at < 1_030 * SECOND, 0.0, 1e9)).any()
+
+
+def test_windows_with_few_samples_are_left_out() -> None:
+    assert len(drawn(clockwork(3_600, every=5), np.zeros(720))) == 0
+    assert len(drawn(clockwork(3_600, every=5), np.zeros(720), plan=Plan(fewest=2))) > 150
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 19, 20])
+def test_a_young_store_gives_none(seconds: int) -> None:
+    at = clockwork(seconds)
+    assert len(drawn(at, np.zeros(len(at)))) == 0
+
+
+def test_the_same_seed_draws_the_same_and_another_others() -> None:
+    at = clockwork(7_200)
+    values = np.random.default_rng(5).normal(size=len(at)).cumsum()
+    plan = Plan(most=50)
+    first = drawn(at, values, plan=plan, seed=1)
+    assert len(first) == 50
+    np.testing.assert_array_equal(first, drawn(at, values, plan=plan, seed=1))
+    assert not np.array_equal(first, drawn(at, values, plan=plan, seed=2))
+
+
+def test_every_part_of_the_day_is_as_likely_to_be_drawn() -> None:
+    at = clockwork(7_200)
+    values = np.floor(at / (at[-1] + 1) * 4) * 1e6 + at / SECOND * (1 + np.floor(at / (at[-1] + 1) * 4))  # the slope tells the quarter
+    quarters = [float(quarter) for seed in range(60) for quarter in np.round(drawn(at, values, plan=Plan(most=40), seed=seed) / 10.0) if quarter <= 4]
+    shares = np.bincount(np.array(quarters, dtype=np.int64))[1:] / len(quarters)
+    np.testing.assert_allclose(shares, 0.25, atol=0.04)

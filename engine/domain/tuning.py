@@ -66,3 +66,24 @@ class Effect(Record):
     high: float | None
     windows: int  # idle windows compared with
     verdict: str  # helped, no measurable effect, harmed, not enough data
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(Record):
+    """A run of an action that was measured and judged, as the store keeps it."""
+
+    at: int  # ns UTC, when the action began
+    action: str
+    trigger: str  # "by hand"
+    mode: str  # "manual"
+    placebo: bool  # a window in which a trigger fired and nothing was done
+    metric: str  # the reading it is judged on, "source.name"
+    unit: str
+    effect: Effect
+    undone: bool
+    amount: float  # the direct effect, in amount_unit
+    amount_unit: str
+    detail: str  # the action's own sentence
+    by: str
+    reason: str
+    seconds: float  # the action took

@@ -15,10 +15,9 @@ import numpy as np
 from engine.discover import discover
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints
-from engine.domain.tuning import Action, Effect, Measured, Reading, Room
+from engine.domain.tuning import Action, Effect, Measured, Reading, Room, Trial
 from engine.optimizer.judge import judge
 from engine.optimizer.windows import SECOND, Plan, differences
-from engine.store.chronicle import Trial
 from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
@@ -124,7 +123,10 @@ def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
         return _told(run.action, measured, "declined")
     after = _after(run)
     effect = judge(before, after, _idle(run, begun, seconds), run.action.better)
-    trial = Trial(begun, run.action.name, "by hand", "manual", False, run.action.cures, unit or None, measured, effect, by, reason, seconds)
+    trial = Trial(
+        begun, run.action.name, "by hand", "manual", False, run.action.cures, unit, effect,
+        False, measured.amount, measured.unit, measured.detail, by, reason, seconds,
+    )  # fmt: skip
     try:
         run.writer.save_trial(trial)
     except StoreFailed as error:

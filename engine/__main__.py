@@ -1,0 +1,48 @@
+"""The command line: python -m engine COMMAND."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+
+from engine.cli._bugs import keep
+from engine.cli._frame import WRONG, WrongUse, choose, parser_of
+from engine.discover import discover
+from engine.shell.jobs import in_one_line
+from engine.store.errors import StoreFailed
+
+BUG = 70  # exit code of an error nobody foresaw
+
+
+def main(words: list[str]) -> int:
+    """Runs one command and gives its exit code; what cannot be done is one line on stderr."""
+    commands = discover("engine.cli", "COMMAND")
+    try:
+        if words and not words[0].startswith("-"):
+            choose(commands, words[0])
+        told = parser_of(commands).parse_args(words)
+        if told.command is None:
+            raise WrongUse(f"give a command: {', '.join(command.name for command in commands)}")
+        return choose(commands, told.command).run(told)
+    except BrokenPipeError:  # the reader of our output has gone, as in `export decisions | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, StoreFailed, OSError) as error:
+        print(f"podium: {in_one_line(error)}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("podium: stopped", file=sys.stderr)
+        return 130
+
+
+def tell_a_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What nobody foresaw: the traceback goes to the log, the person gets one line."""
+    kept = keep(kind, error, trace)
+    print(f"podium: {in_one_line(error)}; {kept}", file=sys.stderr, flush=True)
+    os._exit(BUG)
+
+
+if __name__ == "__main__":
+    sys.excepthook = tell_a_bug
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,132 @@
+"""The paper broker: orders into fills into the account, as pure functions.
+
+An order decided at a tick is filled by walking the first book at or after the decision + latency; where there is no book, at the open of the next
+bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.domain.control import Knobs
+from engine.domain.decision import Decisions, Fill, Liquidity, Order
+from engine.domain.market import Account, Slice
+from engine.domain.record import Floats
+
+DAY = 86_400 * 10**9  # ns
+NEVER = -(10**9)  # tick of a loss that did not happen
+
+
+class Met(NamedTuple):
+    """What an order met: how much of it was filled, at which price, against which mid, and the cost in bps apart from the fee."""
+
+    units: float
+    price: float
+    mid: float
+    spread_bps: float
+    impact_bps: float
+
+
+def open_account(capital: float, symbols: int) -> Account:
+    """A flat account with `capital` in cash."""
+    nothing = np.full(symbols, np.nan)
+    return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
+
+
+def orders(decisions: Decisions, liquidity: Liquidity) -> tuple[Order, ...]:
+    """One order for each symbol that is not held."""
+    return tuple(
+        Order(int(index), float(decisions.delta[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
+        for index in np.flatnonzero(decisions.delta)
+    )
+
+
+def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:
+    """Fills the orders of the tick before on the bar that followed it. An order that meets neither a book nor a bar is not filled."""
+    fills: list[Fill] = []
+    for order in asked:
+        met = _meet(order, bar)
+        if met.units == 0.0:
+            fills.append(Fill(order.symbol, 0.0, order.units, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0))
+            continue
+        account, realised = _book(account, order.symbol, met, knobs.fee_bps, tick)
+        fills.append(Fill(order.symbol, met.units, order.units - met.units, met.price, met.mid, knobs.fee_bps, met.spread_bps, met.impact_bps, realised))
+    return account, tuple(fills)
+
+
+def mark(account: Account, bar: Slice, capital: float) -> Account:
+    """Values the account at the bar's closes, carried where missing; begins a day at midnight UTC; keeps buy-and-hold beside it."""
+    price = np.where(np.isfinite(bar.close), bar.close, account.mark)
+    equity = account.cash + float(np.nansum(account.positions * price))
+    benchmark = np.where(np.isnan(account.benchmark) & np.isfinite(price), capital / len(price) / price, account.benchmark)
+    held = np.isfinite(benchmark)
+    naive = capital * float((~held).sum()) / len(price) + float(np.nansum(benchmark * price))
+    day = bar.at // DAY
+    return replace(
+        account,
+        equity=equity,
+        mark=price,
+        peak=max(account.peak, equity),
+        day=day,
+        day_open=account.day_open if day == account.day else account.equity,
+        naive=naive,
+        benchmark=benchmark,
+    )
+
+
+def _meet(order: Order, bar: Slice) -> Met:
+    side = 1.0 if order.units > 0 else -1.0
+    books, index = bar.fill_books, order.symbol
+    if books.bid_price.shape[1]:
+        prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
+        mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
+        if np.isfinite(mid) and books.bid_price[index, 0] < books.ask_price[index, 0]:
+            return walk(prices[index], sizes[index], abs(order.units), side, mid)
+    at_open = float(bar.open[index])
+    if not np.isfinite(at_open) or not bar.fresh[index]:
+        return Met(0.0, np.nan, np.nan, 0.0, 0.0)
+    half = order.spread_bps / 2.0
+    return Met(order.units, at_open * (1.0 + side * (half + order.impact_bps) / 1e4), at_open, half, order.impact_bps)
+
+
+def walk(prices: Floats, sizes: Floats, units: float, side: float, mid: float) -> Met:
+    """Takes level after level, (D,) best first, until `units` are filled or the book ends; the cost over the best price counts as impact."""
+    good = np.isfinite(prices) & np.isfinite(sizes) & (sizes > 0)
+    prices, sizes = prices[good], sizes[good]
+    before = np.concatenate((np.zeros(1), np.cumsum(sizes)[:-1])) if len(sizes) else sizes
+    taken = np.clip(units - before, 0.0, sizes)
+    filled = float(taken.sum())
+    if filled <= 0.0:
+        return Met(0.0, np.nan, mid, 0.0, 0.0)
+    price = float(taken @ prices) / filled
+    half = side * (float(prices[0]) / mid - 1.0) * 1e4
+    return Met(side * filled, price, mid, half, side * (price / mid - 1.0) * 1e4 - half)
+
+
+def _book(account: Account, index: int, met: Met, fee_bps: float, tick: int) -> tuple[Account, float]:
+    """The account after a fill, and what the part that closed a position realised, after its fees."""
+    held, entry = float(account.positions[index]), float(account.entry[index])
+    fee = abs(met.units) * met.price * fee_bps / 1e4
+    closed = -np.sign(met.units) * min(abs(met.units), abs(held)) if held * met.units < 0 else 0.0
+    realised = closed * (met.price - entry) - abs(closed) * met.price * fee_bps / 1e4 if closed else 0.0
+    left = held + met.units
+    if abs(left) <= 1e-9 * max(abs(held), abs(met.units)):
+        left = 0.0
+    positions, entries, losses = account.positions.copy(), account.entry.copy(), account.losses.copy()
+    positions[index] = left
+    entries[index] = _entry(held, entry, met, left)
+    if realised < 0:
+        losses[index] = tick
+    cash = account.cash - met.units * met.price - fee
+    return replace(account, cash=cash, positions=positions, entry=entries, losses=losses), float(realised)
+
+
+def _entry(held: float, entry: float, met: Met, left: float) -> float:
+    if left == 0.0:
+        return float("nan")
+    if held * met.units > 0:
+        return (held * entry + met.units * met.price) / left
+    return entry if held * left > 0 else met.price

@@ -1,0 +1,1 @@
+"""Records only: what the parts of the engine hand to one another."""

@@ -1,0 +1,78 @@
+"""What may be asked of the engine, what happened to it, and the knobs a decision depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class Event(Record):
+    """Something that happened to the engine before a tick and that a replay must repeat.
+
+    kinds: model_adopted (subject: model, detail: digest), training_late, deadline_missed (subject: phase), phase_failed (subject: phase),
+    command (subject: name, detail: arguments), resumed, gap (detail: bars).
+    """
+
+    kind: str
+    subject: str
+    detail: str
+
+
+COMMANDS = ("pause", "resume", "flatten", "retrain", "set", "optimize")
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Record):
+    """A wish from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME."""
+
+    id: int
+    name: str  # of COMMANDS
+    args: tuple[tuple[str, str], ...]
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knobs(Record):
+    """Every setting a decision depends on. Stored with each tick by digest; changed only between ticks."""
+
+    paused: bool = False  # holds everything, opens and closes nothing
+    flatten: bool = False  # closes everything, opens nothing
+    horizons: tuple[int, ...] = (1, 3, 12)  # bars
+    # costs of the paper broker
+    fee_bps: float = 10.0  # taker, one way
+    spread_bps: float = 2.0  # full spread assumed where there is no book and none can be estimated
+    impact: float = 0.1  # bar volatilities of impact for an order as large as the bar's volume, times the root of its share
+    latency_ms: float = 250.0
+    # evidence
+    volatility_halflife: float = 60.0  # bars, of the EWMA volatility that scales the target
+    weight_halflife: float = 20_000.0  # ticks, memory of the ensemble's weights
+    prior_rows: float = 4_000.0  # rows of "no forecast" the ensemble starts from
+    interval_step: float = 0.01  # learning rate of the adaptive interval (Gibbs and Candes 2021)
+    skill_alpha: float = 0.05  # one-sided error of the skill bound, shared by the horizons
+    skill_halflife: float = 20_000.0  # ticks, memory of the skill that sizes positions
+    # gates
+    min_history: int = 120  # bars a symbol must have in the window
+    max_spread_bps: float = 50.0
+    min_models: int = 2  # models heard
+    min_agreement: float = 0.5  # trust-weighted share of votes with the forecast's sign
+    max_outside: float = 0.35  # share of features outside their known range
+    edge_margin: float = 1.0  # multiples of the full round-trip cost the expected move must reach
+    cooldown_bars: int = 6  # after a trade closed at a loss
+    min_trade: float = 0.01  # share of equity below which a change is not worth an order
+    # risk
+    kelly: float = 0.25  # fraction of the growth-optimal size
+    target_volatility: float = 0.20  # of the portfolio, a year
+    max_position: float = 0.20  # of equity, a symbol
+    max_gross: float = 1.00
+    max_net: float = 0.60
+    max_daily_loss: float = 0.03  # of the day's opening equity: opens nothing more that day
+    max_drawdown: float = 0.15  # from the peak: closes everything
+    # evolution
+    retrain_every: int = 288  # ticks between scheduled trainings
+    adopt_after: int = 12  # K: a model trained on data to bar t serves from bar t + K
+    first_training: int = 600  # bars decided before the first training
+    # limits of time
+    phase_deadline_ms: float = 2_000.0  # a phase that takes longer has failed

@@ -1,0 +1,258 @@
+"""What the ten phases hand to one another, and what a tick comes to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.domain.record import Bools, Floats, Ints, Record
+
+if TYPE_CHECKING:
+    from engine.domain.state import State
+
+
+class Phase(Enum):
+    """The ten phases, in order."""
+
+    MARKET = "market"
+    FEATURES = "features"
+    MICROSTRUCTURE = "microstructure"
+    SELECTION = "selection"
+    VALIDATION = "validation"
+    ENSEMBLE = "ensemble"
+    RISK = "risk"
+    DECISION = "decision"
+    LEARNING = "learning"
+    EVOLUTION = "evolution"
+
+
+REGIMES = ("calm", "ranging", "trending", "volatile")
+ACTIONS = ("hold", "buy", "sell")  # the codes 0, 1, 2 of Decisions.action
+EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution
+
+
+@dataclass(frozen=True, slots=True)
+class Mood(Record):
+    """Phase 1: what the market is like."""
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "sigma": "S?", "trend": "S", "range_volatility": "S?", "liquidity": "S?", "regime": "S", "probabilities": "SR",
+    }  # fmt: skip
+
+    sigma: Floats  # (S,) EWMA volatility of one bar's log return, NaN while unknown
+    trend: Floats  # (S,) t-statistic of the drift over the last 48 bars
+    range_volatility: Floats  # (S,) Garman-Klass volatility of a bar over the last 48 bars
+    liquidity: Floats  # (S,) Amihud: |log return| per unit of money traded, 1e6 money, mean over 48 bars
+    regime: Ints  # (S,) the most probable, index into REGIMES
+    probabilities: Floats  # (S, R) filtered forward
+    correlation: float  # mean pairwise correlation over the last 48 bars, 0 with one symbol
+    breadth: float  # share of symbols above their mean of 48 bars
+    sentiment: float  # mean over symbols of signed bar pressure, -1..1
+    stress: float  # 0..1, share of symbols in the volatile regime, probability-weighted
+
+
+@dataclass(frozen=True, slots=True)
+class Matrix(Record):
+    """Phase 2: the features, a column each."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"values": "SF?", "usable": "S"}
+
+    columns: tuple[str, ...]
+    values: Floats  # (S, F), NaN where a column does not apply
+    usable: Bools  # (S,) enough history to be heard
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidity(Record):
+    """Phase 3: what trading costs now and which way the book and the flow lean."""
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "mid": "S?", "spread_bps": "S", "depth": "S?", "imbalance": "S?", "micro_price": "S?", "pressure": "S?", "amihud": "S?",
+        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S",
+    }  # fmt: skip
+
+    mid: Floats  # (S,) price, the close where there is no book
+    spread_bps: Floats  # (S,) full spread
+    depth: Floats  # (S,) money within the book's levels, both sides
+    imbalance: Floats  # (S,) -1..1 over the levels
+    micro_price: Floats  # (S,) size-weighted mid (Stoikov's first order)
+    pressure: Floats  # (S,) order-flow imbalance of the bar over its depth, or signed volume over volume
+    amihud: Floats  # (S,)
+    fee_bps: Floats  # (S,) one way
+    impact_bps: Floats  # (S,) one way, for an order of the largest size allowed
+    cost_bps: Floats  # (S,) one way in all: half the spread + fee + impact
+    crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
+    spread_source: str  # "book", "flow", "range estimate" or "setting"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen(Record):
+    """Phase 4: which models to hear."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"heard": "M", "expected_loss": "M?"}
+
+    models: tuple[str, ...]
+    heard: Bools  # (M,)
+    expected_loss: Floats  # (M,) predicted loss relative to "no forecast" in these conditions, below 1 is better; NaN while unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Opinions(Record):
+    """Phase 5: what each model says, and how far it is trusted. Means are in horizon volatilities (see the target)."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"mean": "MHS?", "trust": "MHS", "agreement": "HS", "outside": "S", "heard": "S"}
+
+    models: tuple[str, ...]
+    versions: tuple[str, ...]
+    mean: Floats  # (M, H, S) forecasts of the target, NaN where a model is not heard
+    trust: Floats  # (M, H, S) 0..1
+    agreement: Floats  # (H, S) trust-weighted share of votes with the majority's sign, 0 where none is heard
+    outside: Floats  # (S,) share of features outside the range they were trained on
+    heard: Floats  # (S,) models heard
+    verdict: str  # reliable, warning or unreliable
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast(Record):
+    """Phase 6: the ensemble, in horizon volatilities."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"mean": "HS", "low": "HS", "high": "HS", "probability": "HS", "weights": "MH", "scale": "HS"}
+
+    mean: Floats  # (H, S)
+    low: Floats  # (H, S) 5 % bound of a 90 % interval
+    high: Floats  # (H, S)
+    probability: Floats  # (H, S) that the target is above 0
+    weights: Floats  # (M, H)
+    scale: Floats  # (H, S) log return of one unit: sigma * sqrt(horizon); 0 where unknown
+
+
+LIMITS = ("kelly fraction", "proven skill", "cost", "position", "volatility target", "gross exposure", "net exposure", "daily loss", "drawdown")
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes(Record):
+    """Phase 7: how much, as shares of equity, and what each limit made of it."""
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "held": "S", "alone": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "confidence": "S",
+        "skill": "H?", "skill_estimate": "H?",
+    }  # fmt: skip
+
+    held: Floats  # (S,) held now, share of equity
+    alone: Floats  # (S,) wanted for the symbol by itself, before the limits of the portfolio
+    target: Floats  # (S,) wanted after every limit
+    limits: tuple[str, ...]  # names of the steps
+    steps: Floats  # (L + 1, S) what was wanted before any limit, then after each
+    edge_bps: Floats  # (S,) expected move over the horizon acted on, signed
+    cost_bps: Floats  # (S,) round trip in all
+    slope: Floats  # (S,) share of equity per bps of edge beyond cost, after skill and volatility scaling
+    horizon: int  # index of the horizon acted on
+    confidence: Floats  # (S,) probability of the direction
+    skill: Floats  # (H,) lower bound of the ensemble's R2, NaN while there is not enough data; what sizes are scaled by
+    skill_estimate: Floats  # (H,) the R2 itself
+
+
+@dataclass(frozen=True, slots=True)
+class Gate(Record):
+    """One rung of the ladder, for every symbol."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"value": "S?", "limit": "S", "passed": "S"}
+
+    name: str
+    sense: str  # ">=", ">" or "<=": passed is `value sense limit`
+    unit: str
+    value: Floats  # (S,)
+    limit: Floats  # (S,)
+    passed: Bools  # (S,)
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions(Record):
+    """Phase 8: what is done, and every gate."""
+
+    SHAPES: ClassVar[dict[str, str]] = {
+        "action": "S", "target": "S", "delta": "S", "confidence": "S", "execution": "S", "binding": "S", "flip_bps": "S?", "votes": "MS?",
+    }  # fmt: skip
+
+    action: Ints  # (S,) index into ACTIONS
+    target: Floats  # (S,) share of equity after the order is filled
+    delta: Floats  # (S,) base units to trade, 0 when holding
+    confidence: Floats  # (S,) probability of the direction of the horizon acted on
+    execution: Ints  # (S,) index into EXECUTIONS
+    gates: tuple[Gate, ...]  # the ladder, in order
+    binding: Ints  # (S,) index of the first gate that failed, -1 where none did
+    flip_bps: Floats  # (S,) smallest change of the expected move that would change the action, were every other gate passed; NaN where none would
+    votes: Floats  # (M, S) each model's forecast at the horizon acted on, in horizon volatilities
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction(Record):
+    """What the core asks of the shell. kinds: retrain (subject: models or "all"; detail: the trigger)."""
+
+    kind: str
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order(Record):
+    """A market order, filled at the first book at or after the decision + latency, or at the next open."""
+
+    symbol: int  # index
+    units: float  # base units, negative to sell
+    spread_bps: float  # full spread expected, paid half where the fill meets no book
+    impact_bps: float  # expected for this size, paid where the fill meets no book
+
+
+@dataclass(frozen=True, slots=True)
+class Fill(Record):
+    """What the paper broker made of an order. Costs in bps of the fill's money, against the mid (or open) it met."""
+
+    symbol: int
+    units: float  # filled; 0 when the book could not fill any
+    unfilled: float
+    price: float
+    mid: float
+    fee_bps: float
+    spread_bps: float  # paid: half the spread, or what walking the book cost
+    impact_bps: float
+    realised: float  # money gained or lost on the part that closed a position, after its fee
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Record):
+    """How long a phase took; start_ms counts from the tick's first phase."""
+
+    phase: Phase
+    start_ms: float
+    ms: float
+    fallback: bool
+    error: str | None
+    thread: str  # "tick" or a pool thread's name: what ran beside what
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Record):
+    """Phase 10: what is asked of the shell, and the state with that noted."""
+
+    state: State
+    instructions: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Record):
+    """What a tick comes to."""
+
+    decisions: Decisions
+    orders: tuple[Order, ...]
+    state: State
+    instructions: tuple[Instruction, ...]
+    degraded: tuple[Phase, ...]
+    # the evidence, for the store and the page
+    mood: Mood
+    matrix: Matrix
+    liquidity: Liquidity
+    opinions: Opinions
+    forecast: Forecast
+    sizes: Sizes

@@ -1,0 +1,112 @@
+"""What the market is at one tick: bars, books, flow, the account, and the inputs of a decision."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.control import Event, Knobs
+from engine.domain.record import Bools, Floats, Ints, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Bars(Record):
+    """Windows of bars, oldest first; a bar that is missing is NaN in all five."""
+
+    open: Floats  # (S, T) price
+    high: Floats  # (S, T)
+    low: Floats  # (S, T)
+    close: Floats  # (S, T)
+    volume: Floats  # (S, T) base units
+
+
+@dataclass(frozen=True, slots=True)
+class Books(Record):
+    """One order book a symbol, best level first; D = 0 where the feed has no books."""
+
+    bid_price: Floats  # (S, D)
+    bid_size: Floats  # (S, D) base units
+    ask_price: Floats  # (S, D)
+    ask_size: Floats  # (S, D)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow(Record):
+    """Windows of order flow, summed by the feed over every event in the bar; T = 0 where the feed has none, NaN where a part is unknown."""
+
+    ofi: Floats  # (S, T, D) order-flow imbalance by level, base units (Cont, Kukanov and Stoikov 2014)
+    signed_volume: Floats  # (S, T) bought less sold by aggressors, base units
+    trades: Floats  # (S, T) count
+    vwap: Floats  # (S, T) price
+    spread: Floats  # (S, T) time-weighted mean of ask less bid, price
+    depth: Floats  # (S, T) mean size at the best bid and ask, base units
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Record):
+    """One closed bar of every symbol, as a feed hands it over; the shell keeps the windows."""
+
+    at: int  # ns UTC, the bar's close and the time of the decision
+    open: Floats  # (S,) NaN where the symbol has no bar
+    high: Floats  # (S,)
+    low: Floats  # (S,)
+    close: Floats  # (S,)
+    volume: Floats  # (S,)
+    fresh: Bools  # (S,) the bar is there and is not a stale repeat
+    books: Books  # at the decision, (S, D)
+    fill_books: Books  # the first book at or after the *previous* decision + latency, (S, D); NaN where none
+    ofi: Floats  # (S, D) over this bar; D = 0 where the feed has none
+    flow: Floats  # (S, 5) signed_volume, trades, vwap, spread, depth over this bar; (S, 0) where the feed has none
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Record):
+    """The paper account, marked at the last known prices."""
+
+    equity: float  # money
+    cash: float  # money
+    positions: Floats  # (S,) base units, negative when short
+    entry: Floats  # (S,) mean entry price, NaN when flat
+    mark: Floats  # (S,) last known price, NaN before the first bar
+    peak: float  # highest equity so far
+    day: int  # days since the epoch of the running day, UTC
+    day_open: float  # equity when the running day began
+    losses: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
+    naive: float  # equity of buying all symbols in equal parts at their first price and holding
+    benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs(Record):
+    """All a decision may look at, besides State and Catalog."""
+
+    tick: int
+    at: int  # ns UTC
+    interval: int  # ns, length of a bar
+    symbols: tuple[str, ...]
+    bars: Bars
+    books: Books
+    flow: Flow
+    fresh: Bools  # (S,)
+    account: Account
+    knobs: Knobs
+    events: tuple[Event, ...]
+    view: View  # a pure function of bars, books and flow (engine.window.look)
+
+
+@dataclass(frozen=True, slots=True)
+class View(Record):
+    """The window as features see it: closes carried forward over missing bars, so a quiet bar returns 0."""
+
+    at: int  # ns UTC
+    interval: int  # ns
+    log_close: Floats  # (S, T)
+    log_high: Floats  # (S, T) of the bar, the carried close where missing
+    log_low: Floats  # (S, T)
+    log_open: Floats  # (S, T)
+    returns: Floats  # (S, T) log return of each bar, 0 for the first and where missing
+    volume: Floats  # (S, T) 0 where missing
+    known: Ints  # (S,) bars seen in the window
+    age: Ints  # (S,) bars since the last one seen, 0 when it is this one
+    sigma: Floats  # (S,) EWMA volatility of a bar (log return), NaN while unknown
+    books: Books
+    flow: Flow

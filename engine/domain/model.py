@@ -1,0 +1,68 @@
+"""What a model and a feature family are, and the catalog of those in use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from engine.domain.market import View
+from engine.domain.record import Floats, Ints, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Training(Record):
+    """Rows to learn from, oldest first; nothing in them was known later than `until`."""
+
+    columns: tuple[str, ...]
+    horizons: tuple[int, ...]
+    x: Floats  # (N, F) NaN where a column does not apply
+    y: Floats  # (N, H) targets, NaN where not known by `until` (purged) or not fresh
+    tick: Ints  # (N,) the tick of each row
+    until: int  # the last tick whose bar may be known
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A kind of model. `fit` and `load` are deterministic; the bytes are the model's text form or npz parameters, never a pickle."""
+
+    name: str
+    kind: str  # in words, for the page
+    fit: Callable[[Training, int], bytes]  # training, seed
+    load: Callable[[bytes], Any]
+    predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family of features, computed for all symbols at once from the view of the window."""
+
+    name: str
+    columns: tuple[str, ...]
+    build: Callable[[View], Floats]  # -> (S, len(columns)); NaN where not applicable
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A fitted model that serves."""
+
+    model: Model
+    version: str  # "NAME-TICK": trained on data up to that tick
+    digest: str  # of the bytes it was loaded from
+    fitted: Any
+    low: Floats  # (F,) 0.5 % quantile of each feature it was trained on
+    high: Floats  # (F,) 99.5 %
+    trained_to: int  # tick
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What a decision may use. `names` fixes the model axis; a model without a fitted version is not heard."""
+
+    families: tuple[Family, ...]
+    names: tuple[str, ...]
+    serving: tuple[Serving | None, ...]  # as names
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(f"{family.name}.{column}" for family in self.families for column in family.columns)

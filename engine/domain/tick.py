@@ -1,0 +1,60 @@
+"""A tick as the shell hands it to the store: whole, or not at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.decision import Fill, Outcome, Span
+from engine.domain.market import Inputs, Slice
+from engine.domain.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class SkillRow(Record):
+    """One figure of out-of-sample skill with its evidence; None where there is not enough data."""
+
+    scope: str  # ensemble or model
+    model: str  # "ensemble" or the model's name
+    horizon: int  # bars
+    regime: str  # of REGIMES, or "all"
+    r2: float | None  # 1 - sum (y - f)^2 / sum y^2
+    low: float | None  # 95 % interval, valid under continuous watching
+    high: float | None
+    n: int  # rows scored
+    n_effective: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick(Record):
+    """One decision of every symbol and all it came from."""
+
+    session: int
+    wall: int  # ns UTC by the wall clock, when the tick was decided
+    slice: Slice  # the bar that came in: kept once; windows are made of these
+    inputs: Inputs  # its bars and flow are windows over slices and are not stored again
+    outcome: Outcome
+    fills: tuple[Fill, ...]  # of the orders of the tick before, made before this decision
+    spans: tuple[Span, ...]
+    ms: float  # inputs to outcome
+    decisions_digest: str  # Outcome.decisions.digest()
+    phase_digests: tuple[str, ...]  # of each phase's result in order of Phase; () where not asked for
+    serving: tuple[str | None, ...]  # digest of the model that served, as state.models
+    warm: bool  # decided over history while warming up
+    checkpoint: bool  # the state after this tick is to be kept
+    skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact(Record):
+    """A fitted model's bytes and lineage."""
+
+    data_digest: str
+    model: str
+    version: str
+    data: bytes
+    trained_from: int  # tick
+    trained_to: int
+    rows: int
+    seconds: float
+    columns: tuple[str, ...]
+    serves_from: int  # tick

@@ -1,0 +1,1 @@
+"""Feature families, one a file; each module gives FAMILY."""

@@ -1,0 +1,56 @@
+"""A kernel model: ridge regression on random Fourier features of the Gaussian kernel (Rahimi and Recht 2007)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.domain.model import Model, Training
+from engine.domain.record import Floats
+from engine.evidence import linear
+
+FREQUENCIES = 96
+LENGTH_SCALE = 1.5  # in root-of-columns units
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Frequencies and phases of the random features, and the coefficients on them."""
+
+    standard: linear.Standard
+    frequencies: Floats  # (F, K)
+    phases: Floats  # (K,)
+    slopes: Floats  # (K + 1, H)
+
+
+def fit(training: Training, seed: int) -> bytes:
+    """Draws the features with the seed, then fits as ridge does."""
+    standard = linear.standard(training.x)
+    columns = training.x.shape[1]
+    draw = np.random.default_rng([seed, 20_070_101])
+    frequencies = draw.standard_normal((columns, FREQUENCIES)) / (LENGTH_SCALE * np.sqrt(columns))
+    phases = draw.uniform(0.0, 2.0 * np.pi, FREQUENCIES)
+    slopes = linear.ridge(_waves(standard.apply(training.x), frequencies, phases), training)
+    parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}
+    return linear.to_bytes(frequencies=frequencies, phases=phases, slopes=slopes, **parts)
+
+
+def load(data: bytes) -> Fitted:
+    """The model back from its bytes."""
+    parts = linear.from_bytes(data)
+    standard = linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
+    return Fitted(standard, parts["frequencies"], parts["phases"], parts["slopes"])
+
+
+def predict(fitted: Fitted, x: Floats) -> Floats:
+    """(S, F) to (H, S)."""
+    waves = _waves(fitted.standard.apply(x), fitted.frequencies, fitted.phases)
+    return np.ascontiguousarray((waves @ fitted.slopes[:-1] + fitted.slopes[-1]).T)
+
+
+def _waves(z: Floats, frequencies: Floats, phases: Floats) -> Floats:
+    return np.cos(z @ frequencies + phases)
+
+
+MODEL = Model("fourier", "kernel", fit, load, predict)

@@ -1,0 +1,82 @@
+"""A local model: typical market situations found by k-means, each with the mean outcome of its rows, shrunk towards none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from engine.domain.model import Model, Training
+from engine.domain.record import Floats
+from engine.evidence import linear
+
+SITUATIONS = 48
+ROWS = 8_000  # rows the situations are found in
+DIMENSIONS = 8  # principal components that situations are told apart by
+PRIOR = 200.0  # rows of "nothing follows" each situation starts from
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Where the situations lie and what followed them."""
+
+    standard: linear.Standard
+    axes: Floats  # (F, D)
+    centres: Floats  # (K, D)
+    width: float  # squared distance over which a situation's voice fades
+    outcomes: Floats  # (K, H)
+
+
+def fit(training: Training, seed: int) -> bytes:
+    """Finds situations on an even sample, then takes the mean target of all rows by situation."""
+    standard = linear.standard(training.x)
+    z = standard.apply(training.x)
+    axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :DIMENSIONS]
+    places = np.ascontiguousarray(z @ axes)
+    sample = places[:: max(1, len(places) // ROWS)]
+    with threadpool_limits(1):
+        found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    centres = np.asarray(found.cluster_centers_, dtype=float)
+    width = float(_distances(sample, centres).min(axis=1).mean())
+    parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}
+    return linear.to_bytes(axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(places, centres, width, training), **parts)
+
+
+def load(data: bytes) -> Fitted:
+    """The model back from its bytes."""
+    parts = linear.from_bytes(data)
+    standard = linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
+    return Fitted(standard, parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
+
+
+def predict(fitted: Fitted, x: Floats) -> Floats:
+    """(S, F) to (H, S)."""
+    voices = _voices(fitted.standard.apply(x) @ fitted.axes, fitted.centres, fitted.width)
+    return np.ascontiguousarray((voices @ fitted.outcomes).T)
+
+
+def _outcomes(places: Floats, centres: Floats, width: float, training: Training) -> Floats:
+    voices = _voices(places, centres, width)
+    columns = []
+    for index in range(len(training.horizons)):
+        y = training.y[:, index]
+        known = np.isfinite(y)
+        heard = voices[known]
+        columns.append((heard.T @ y[known]) / (heard.sum(axis=0) + PRIOR))
+    return np.stack(columns, axis=1)
+
+
+def _voices(places: Floats, centres: Floats, width: float) -> Floats:
+    """(N, K) how much each situation has to say, summing to 1 over situations."""
+    distances = _distances(places, centres)
+    weights = np.exp(-(distances - distances.min(axis=1)[:, None]) / width)
+    return np.asarray(weights / weights.sum(axis=1)[:, None])
+
+
+def _distances(places: Floats, centres: Floats) -> Floats:
+    return np.asarray((places * places).sum(axis=1)[:, None] - 2.0 * places @ centres.T + (centres * centres).sum(axis=1))
+
+
+MODEL = Model("prototypes", "local means", fit, load, predict)

@@ -1,0 +1,41 @@
+"""A linear model of all features, penalised; the plainest that can work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.domain.model import Model, Training
+from engine.domain.record import Floats
+from engine.evidence import linear
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Coefficients on standardised columns."""
+
+    standard: linear.Standard
+    slopes: Floats  # (F + 1, H), the last row is the intercept
+
+
+def fit(training: Training, seed: int) -> bytes:
+    """Ridge regression of every horizon's target on all columns."""
+    del seed
+    standard = linear.standard(training.x)
+    slopes = linear.ridge(standard.apply(training.x), training)
+    return linear.to_bytes(low=standard.low, high=standard.high, mean=standard.mean, deviation=standard.deviation, slopes=slopes)
+
+
+def load(data: bytes) -> Fitted:
+    """The model back from its bytes."""
+    parts = linear.from_bytes(data)
+    return Fitted(linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"]), parts["slopes"])
+
+
+def predict(fitted: Fitted, x: Floats) -> Floats:
+    """(S, F) to (H, S)."""
+    return np.ascontiguousarray((fitted.standard.apply(x) @ fitted.slopes[:-1] + fitted.slopes[-1]).T)
+
+
+MODEL = Model("ridge", "linear", fit, load, predict)

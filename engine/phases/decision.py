@@ -1,0 +1,93 @@
+"""Phase 8, the decision: every gate for every symbol, the action, and the smallest change that would have flipped it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Gate, Liquidity, Opinions, Phase, Sizes
+from engine.domain.market import Inputs
+from engine.domain.record import Bools, Floats
+from engine.phases import ladder
+
+HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
+WAIT, PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(execution) for execution in ("wait", "passive", "aggressive", "slice"))
+
+
+def settle(
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+) -> Decisions:
+    """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all.
+
+    `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
+    """
+    gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
+    passed = np.stack([gate.passed | (gate.name in waived) for gate in gates])
+    tradable = passed[: ladder.TRADABLE].all(axis=0)
+    target = _target(sizes, inputs, passed.all(axis=0), tradable)
+    moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
+    action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))
+    binding = np.where(action == HOLD, np.where(passed.all(axis=0), -1, (~passed).argmax(axis=0)), -1)
+    price = np.where(liquidity.mid > 0, liquidity.mid, 1.0)
+    closing = (target == 0) & (inputs.account.positions != 0)
+    delta = np.where(closing & (action != HOLD), -inputs.account.positions, moved * inputs.account.equity / price)
+    votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
+    return Decisions(
+        action, np.where(action == HOLD, sizes.held, target), delta, sizes.confidence, _execution(action, delta, liquidity), gates, binding, flip(sizes, inputs), votes
+    )
+
+
+def hold(
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+) -> Decisions:
+    """Assumes nothing can be decided: holds every symbol, all gates shut."""
+    del liquidity, degraded, waived
+    count = len(inputs.symbols)
+    shut = np.zeros(count, dtype=bool)
+    zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
+    gates = tuple(Gate(name, sense, unit, np.full(count, np.nan), zero, shut) for name, sense, unit in ladder.RUNGS)
+    return Decisions(
+        codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), opinions.mean[:, sizes.horizon, :] * np.nan
+    )
+
+
+def flip(sizes: Sizes, inputs: Inputs) -> Floats:
+    """(S,) the smallest change of the expected move, in bps, that would change the action were every other gate passed; NaN where none would.
+
+    The inverse of risk.within_band: the edge at which the wanted change just reaches the smallest trade, upwards or downwards.
+    """
+    knobs, held, cost = inputs.knobs, sizes.held, sizes.cost_bps
+    slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
+    up = _edge_to_buy(held, cost, slope, knobs.min_trade)
+    up = np.where(held + knobs.min_trade > knobs.max_position, np.nan, up)
+    down = -_edge_to_buy(-held, cost, slope, knobs.min_trade)
+    down = np.where(held - knobs.min_trade < -knobs.max_position, np.nan, down)
+    to_buy, to_sell = up - sizes.edge_bps, down - sizes.edge_bps
+    return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
+
+
+def _edge_to_buy(held: Floats, cost: Floats, slope: Floats, least: float) -> Floats:
+    """(S,) lowest edge in bps at which buying is wanted: a short is closed at 0 at the latest, new exposure must first cover its cost."""
+    level = held + least
+    covering = np.minimum(level, 0.0) / slope
+    return np.where(held < 0, covering, cost + level / slope)
+
+
+def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) -> Floats:
+    held = sizes.held
+    if inputs.knobs.flatten:
+        return np.where(tradable, 0.0, held)
+    wanted = sizes.target
+    growing = (np.abs(wanted) > np.abs(held)) & (wanted * held >= 0)
+    crossing = wanted * held < 0
+    reduced = np.where(growing, held, np.where(crossing, 0.0, wanted))
+    worth = (np.abs(reduced - held) >= inputs.knobs.min_trade) | ((reduced == 0) & (held != 0))
+    reduced = np.where(worth, reduced, held)
+    return np.where(open_gates, wanted, np.where(tradable, reduced, held))
+
+
+def _execution(action: np.ndarray, delta: Floats, liquidity: Liquidity) -> np.ndarray:
+    """Slices what is more than a quarter of the book, waits passively where the spread is the larger part of the cost, else takes."""
+    money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
+    large = np.isfinite(liquidity.depth) & (money > 0.25 * np.where(np.isfinite(liquidity.depth), liquidity.depth, 0.0))
+    passive = liquidity.spread_bps / 2.0 > liquidity.fee_bps + liquidity.impact_bps
+    return np.where(action == HOLD, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))

@@ -1,0 +1,33 @@
+"""Phase 10, evolution: asks for retraining when it is due, and notes that it asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.domain.decision import Instruction, Plan
+from engine.domain.market import Inputs
+from engine.domain.state import State
+
+
+def propose(learned: State, inputs: Inputs) -> Plan:
+    """Asks for a training at the first bar with enough history, on schedule, and when a person asked."""
+    trigger = _trigger(learned, inputs)
+    if trigger is None:
+        return Plan(learned, ())
+    noted = replace(learned, last_training=inputs.tick, asked=learned.asked + 1)
+    return Plan(noted, (Instruction("retrain", "all", trigger),))
+
+
+def propose_nothing(learned: State, inputs: Inputs) -> Plan:
+    """Asks for nothing."""
+    del inputs
+    return Plan(learned, ())
+
+
+def _trigger(learned: State, inputs: Inputs) -> str | None:
+    knobs = inputs.knobs
+    if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
+        return "by hand"
+    if learned.last_training < 0:
+        return "first training" if learned.decided >= knobs.first_training else None
+    return "schedule" if inputs.tick - learned.last_training >= knobs.retrain_every else None

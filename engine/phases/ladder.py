@@ -1,0 +1,76 @@
+"""The gate ladder: every condition for taking new risk, in order, with its value and limit for every symbol."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.decision import Gate, Liquidity, Opinions, Phase, Sizes
+from engine.domain.market import Inputs
+from engine.domain.record import Bools, Floats
+from engine.phases import risk
+
+RUNGS = (
+    ("fresh data", "<=", "bars"),
+    ("not paused", "<=", ""),
+    ("sound phases", "<=", "phases"),
+    ("sane book", "<=", ""),
+    ("not flattened", "<=", ""),
+    ("history", ">=", "bars"),
+    ("spread", "<=", "bps"),
+    ("models heard", ">=", "models"),
+    ("proven skill", ">", "%"),
+    ("known territory", "<=", "%"),
+    ("agreement", ">=", "%"),
+    ("edge over cost", ">=", "bps"),
+    ("cooldown", ">=", "bars"),
+    ("daily loss", "<=", "%"),
+    ("drawdown", "<=", "%"),
+    ("worth trading", ">=", "%"),
+    ("room in limits", ">=", "%"),
+)
+NAMES = tuple(name for name, _, _ in RUNGS)
+TRADABLE = 4  # the first four must pass for any trade at all, exits included
+HEALTHY = NAMES.index("sound phases")
+
+
+def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> tuple[Gate, ...]:
+    """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass."""
+    knobs, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
+    since_loss = np.minimum(inputs.tick - account.losses, 10**6).astype(float)
+    change = sizes.target - sizes.held
+    alone = np.abs(sizes.alone - sizes.held)
+    closing = (sizes.alone == 0) & (sizes.held != 0)
+    measured: tuple[tuple[Floats | float, Floats | float], ...] = (
+        (np.where(inputs.fresh, 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
+        (float(knobs.paused), 0.0),
+        (float(len(degraded)), 0.0),
+        (liquidity.crossed * 1.0, 0.0),
+        (float(knobs.flatten), 0.0),
+        (inputs.view.known * 1.0, float(knobs.min_history)),
+        (liquidity.spread_bps, knobs.max_spread_bps),
+        (opinions.heard, float(knobs.min_models)),
+        (float(sizes.skill[sizes.horizon]) * 100.0, 0.0),
+        (opinions.outside * 100.0, knobs.max_outside * 100.0),
+        (opinions.agreement[sizes.horizon] * 100.0, knobs.min_agreement * 100.0),
+        (np.abs(sizes.edge_bps), sizes.cost_bps),
+        (since_loss, float(knobs.cooldown_bars)),
+        (risk.day_loss(account) * 100.0, knobs.max_daily_loss * 100.0),
+        (risk.drawdown(account) * 100.0, knobs.max_drawdown * 100.0),
+        (np.where(closing, np.maximum(alone, knobs.min_trade), alone) * 100.0, knobs.min_trade * 100.0),
+        (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, knobs.min_trade * 10.0)),
+    )
+    return tuple(_gate(rung, value, limit, count) for rung, (value, limit) in zip(RUNGS, measured, strict=True))
+
+
+def _gate(rung: tuple[str, str, str], value: Floats | float, limit: Floats | float, count: int) -> Gate:
+    name, sense, unit = rung
+    values = value if isinstance(value, np.ndarray) else np.full(count, value)
+    limits = limit if isinstance(limit, np.ndarray) else np.full(count, limit)
+    return Gate(name, sense, unit, values, limits, holds(sense, values, limits))
+
+
+def holds(sense: str, value: Floats, limit: Floats) -> Bools:
+    """`value sense limit`, False where the value is NaN."""
+    if sense == "<=":
+        return np.asarray(value <= limit)
+    return np.asarray(value >= limit) if sense == ">=" else np.asarray(value > limit)

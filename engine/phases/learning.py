@@ -1,0 +1,122 @@
+"""Phase 9, learning: scores what has come due, and updates weights, intervals, calibration and skill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.domain.decision import REGIMES, Forecast, Mood, Opinions
+from engine.domain.market import Inputs
+from engine.domain.record import Floats
+from engine.domain.state import Pending, State
+from engine.evidence import due, skill, stacking
+from engine.phases.selection import conditions
+
+REWEIGH_EVERY = 8  # ticks
+
+
+def learn(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> State:
+    """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
+    knobs = inputs.knobs
+    scored = due.score(state.pending, knobs.horizons, _price(inputs))
+    closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
+    memory = 0.5 ** (1.0 / knobs.skill_halflife)
+    cells = due.by_regime(scored, len(REGIMES))
+    whole = tuple(part[-1:, :, -1:] for part in cells)
+    fade = 0.5 ** (1.0 / knobs.weight_halflife)
+    gram, moment, rows = due.moments(scored)
+    gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
+    again = inputs.tick % REWEIGH_EVERY == 0
+    return State(
+        tick=inputs.tick,
+        decided=state.decided + 1,
+        models=state.models,
+        regime=mood.probabilities,
+        pending=_remember(state.pending, opinions, forecast, mood, inputs, state),
+        gram=gram,
+        moment=moment,
+        weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
+        skill=skill.add(state.skill, *cells, closes),
+        recent=skill.add(state.recent, *whole, closes, memory=memory),
+        calibration=due.calibrate(state.calibration, scored, knobs.interval_step),
+        weight_rows=rows,
+        conditions=state.conditions * fade + due.losses(scored, state.context, knobs.horizons),
+        context=np.concatenate((conditions(mood)[None], state.context[:-1])),
+        last_training=state.last_training,
+        asked=state.asked,
+    )
+
+
+def learn_nothing(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> State:
+    """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
+    del opinions, forecast, mood
+    pending = state.pending
+    parts = (pending.mean, pending.width, pending.probability, pending.sigma, pending.price)
+    moved = [np.concatenate((np.full_like(part[:1], np.nan), part[:-1])) for part in parts]
+    regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
+    context = np.concatenate((state.context[:1], state.context[:-1]))
+    return replace(state, tick=inputs.tick, decided=state.decided + 1, pending=Pending(*moved, regime), context=context)
+
+
+def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
+    """The state before the first tick: nothing pending, no weights, intervals of a normal's width."""
+    length, many, cells = max(horizons), len(models), len(REGIMES) + 1
+    count = len(horizons)
+    pending = Pending(
+        mean=np.full((length, many + 1, count, symbols), np.nan),
+        width=np.full((length, count, 2), np.nan),
+        probability=np.full((length, count, symbols), np.nan),
+        sigma=np.full((length, symbols), np.nan),
+        price=np.full((length, symbols), np.nan),
+        regime=np.zeros((length, symbols), dtype=np.int64),
+    )
+    return State(
+        tick=-1,
+        decided=0,
+        models=models,
+        regime=np.full((symbols, len(REGIMES)), 1.0 / len(REGIMES)),
+        pending=pending,
+        gram=np.zeros((count, many, many)),
+        moment=np.zeros((count, many)),
+        weights=np.zeros((many, count)),
+        skill=skill.empty(many + 1, count, cells),
+        recent=skill.empty(1, count, 1),
+        calibration=due.uncalibrated(count),
+        weight_rows=np.zeros(count),
+        conditions=np.zeros((many, 4, 5)),
+        context=np.zeros((length, 4)),
+        last_training=-1,
+        asked=0,
+    )
+
+
+def _price(inputs: Inputs) -> Floats:
+    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh."""
+    return np.where(inputs.fresh, np.log(reference(inputs)), np.nan)
+
+
+def reference(inputs: Inputs) -> Floats:
+    """(S,) the price a target is measured from: the mid where there is a sane book, else the close."""
+    close = np.exp(inputs.view.log_close[:, -1])
+    if not inputs.books.bid_price.shape[1]:
+        return close
+    bid, ask = inputs.books.bid_price[:, 0], inputs.books.ask_price[:, 0]
+    return np.where((bid > 0) & (ask > bid), (bid + ask) / 2.0, close)
+
+
+def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> Pending:
+    heard = np.where((opinions.trust > 0).any(axis=0), forecast.mean, np.nan)
+    votes = np.concatenate((opinions.mean, heard[None]))[None]
+
+    def shift(new: Floats, old: Floats) -> Floats:
+        return np.concatenate((new, old[:-1]))
+
+    return Pending(
+        mean=shift(votes, pending.mean),
+        width=shift(state.calibration.quantile[None], pending.width),
+        probability=shift(forecast.probability[None], pending.probability),
+        sigma=shift(mood.sigma[None], pending.sigma),
+        price=shift(_price(inputs)[None], pending.price),
+        regime=np.concatenate((mood.regime[None], pending.regime[:-1])),
+    )

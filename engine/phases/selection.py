@@ -1,0 +1,40 @@
+"""Phase 4, model selection: which models to hear in these conditions, by predicted loss."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.decision import Chosen, Mood
+from engine.domain.model import Catalog
+from engine.domain.record import Floats
+from engine.domain.state import State
+
+PRIOR = 500.0  # ticks of "as good as no forecast" each model starts from
+WORSE = 1.01  # a model is heard until its predicted loss exceeds that of no forecast by 1 %
+
+
+def conditions(mood: Mood) -> Floats:
+    """(C,) what a model's loss may depend on: 1, stress, mean |trend|, correlation."""
+    return np.array([1.0, mood.stress, min(float(np.abs(mood.trend).mean()), 5.0), mood.correlation])
+
+
+def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
+    """Hears each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best one always.
+
+    The loss is sum (y - f)^2 / sum y^2 over symbols and horizons of a tick, less 1, so that 0 is "no forecast" and the prior shrinks towards it.
+    """
+    serving = np.array([served is not None for served in catalog.serving], dtype=bool)
+    moments, target = state.conditions[:, :, :-1], state.conditions[:, :, -1]
+    now = conditions(mood)
+    slopes = np.linalg.solve(moments + PRIOR * np.eye(len(now)), target[:, :, None])[:, :, 0]
+    expected = 1.0 + slopes @ now
+    heard = serving & (expected <= WORSE)
+    if serving.any() and not heard.any():
+        heard[np.argmin(np.where(serving, expected, np.inf))] = True
+    return Chosen(catalog.names, heard, np.where(serving, expected, np.nan))
+
+
+def choose_all(mood: Mood, state: State, catalog: Catalog) -> Chosen:
+    """Assumes nothing of the models: hears all that serve."""
+    del mood, state
+    return Chosen(catalog.names, np.array([served is not None for served in catalog.serving], dtype=bool), np.full(len(catalog.names), np.nan))

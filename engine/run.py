@@ -1,0 +1,152 @@
+"""Times a phase with a clock it is given, checks what it gives, and puts its fallback in its place when it fails."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from typing import Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from engine.domain.decision import REGIMES, Phase, Span
+from engine.domain.market import Inputs
+from engine.domain.model import Catalog
+from engine.domain.record import Record
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=Record)
+
+
+class Unsound(ValueError):
+    """A phase gave a record of the wrong shape, or with a number that is not finite."""
+
+
+class FallbackFailed(RuntimeError):
+    """Even the fallback of a phase failed: the tick must not be saved."""
+
+
+@dataclass(slots=True)
+class Started(Generic[R]):
+    """A phase under way, or done."""
+
+    get: Callable[[], R]
+
+    def result(self) -> R:
+        return self.get()
+
+
+@dataclass(slots=True)
+class Run:
+    """One tick's run through the phases.
+
+    `clock` gives seconds; `pool` runs started phases beside one another when given; `deadline_ms` fails a phase that took longer;
+    `forced` names phases that failed when the tick was first decided, for a replay.
+    """
+
+    axes: dict[str, int]
+    clock: Callable[[], float]
+    pool: Executor | None = None
+    deadline_ms: float = math.inf
+    forced: Mapping[Phase, str] = field(default_factory=dict)
+    spans: list[Span] = field(default_factory=list)
+    results: dict[Phase, Record] = field(default_factory=dict)
+    failed: dict[Phase, str] = field(default_factory=dict)
+    begun: float | None = None
+
+    @property
+    def degraded(self) -> tuple[Phase, ...]:
+        """The phases whose fallback stands in, in order."""
+        return tuple(phase for phase in Phase if phase in self.failed)
+
+    def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Started[R]:
+        """Begins a phase, in the pool when there is one."""
+        if self.begun is None:
+            self.begun = self.clock()
+        if self.pool is None:
+            done = self._carry_out("tick", phase, work, fallback, *args, **kwargs)
+            return Started(lambda: done)
+        future: Future[R] = self.pool.submit(self._carry_out, f"beside {phase.value}", phase, work, fallback, *args, **kwargs)
+        return Started(future.result)
+
+    def __call__(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Carries out a phase here and now."""
+        if self.begun is None:
+            self.begun = self.clock()
+        return self._carry_out("tick", phase, work, fallback, *args, **kwargs)
+
+    def _carry_out(self, lane: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        begun = self.clock()
+        result, error = self._attempt(phase, work, *args, **kwargs)
+        ms = (self.clock() - begun) * 1e3
+        if error is None and ms > self.deadline_ms:
+            error = f"took {ms:.0f} ms, the deadline is {self.deadline_ms:.0f} ms"
+        if result is None or error is not None:
+            self.failed[phase] = error or "gave nothing"
+            result = self._fall_back(phase, fallback, *args, **kwargs)
+            ms = (self.clock() - begun) * 1e3
+        self.results[phase] = result
+        self.spans.append(Span(phase, (begun - (self.begun or begun)) * 1e3, ms, error is not None, error, lane))
+        return result
+
+    def _attempt(self, phase: Phase, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R | None, str | None]:
+        if phase in self.forced:
+            return None, self.forced[phase]
+        try:
+            result = work(*args, **kwargs)
+            check(result, self.axes)
+        except Exception as problem:  # any fault inside a phase is this phase's failure, never the tick's
+            return None, f"{type(problem).__name__}: {problem}"
+        return result, None
+
+    def _fall_back(self, phase: Phase, fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            result = fallback(*args, **kwargs)
+            check(result, self.axes)
+        except Exception as problem:
+            raise FallbackFailed(f"the fallback of {phase.value} failed: {type(problem).__name__}: {problem}") from problem
+        return result
+
+
+def axes(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
+    """Lengths by axis letter that every record of this tick must keep to."""
+    return {
+        "S": len(inputs.symbols),
+        "H": len(inputs.knobs.horizons),
+        "M": len(catalog.names),
+        "F": len(catalog.columns),
+        "R": len(REGIMES),
+    }
+
+
+def check(value: object, lengths: Mapping[str, int]) -> None:
+    """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them."""
+    if isinstance(value, tuple):
+        for item in value:
+            if isinstance(item, Record):
+                check(item, lengths)
+        return
+    if not isinstance(value, Record):
+        raise Unsound(f"expected a record, got {type(value).__name__}")
+    shapes = type(value).SHAPES
+    for name in type(value).__slots__:
+        part = getattr(value, name)
+        if isinstance(part, np.ndarray):
+            if name in shapes:
+                _check_array(f"{type(value).__name__}.{name}", part, shapes[name], lengths)
+        elif isinstance(part, Record | tuple):
+            check(part, lengths)
+        elif isinstance(part, float) and not math.isfinite(part):
+            raise Unsound(f"{type(value).__name__}.{name} is {part}")
+
+
+def _check_array(name: str, part: np.ndarray, shape: str, lengths: Mapping[str, int]) -> None:
+    letters = shape.rstrip("?")
+    if part.ndim != len(letters) or any(lengths.get(letter, size) != size for letter, size in zip(letters, part.shape, strict=True)):
+        raise Unsound(f"{name} has shape {part.shape}, expected ({', '.join(letters)})")
+    if part.dtype.kind != "f":
+        return
+    flat = part.reshape(-1)
+    if not math.isfinite(flat.dot(flat)) and (not shape.endswith("?") or bool(np.isinf(flat).any())):
+        raise Unsound(f"{name} holds {'inf' if np.isinf(flat).any() else 'NaN'}")

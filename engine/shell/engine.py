@@ -1,0 +1,187 @@
+"""The engine: one step takes a bar, fills what was ordered, decides, keeps the tick, and does what the decision asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import Protocol
+
+from engine import broker
+from engine.discover import discover
+from engine.domain.control import Command, Event, Knobs
+from engine.domain.decision import Order, Outcome, Phase
+from engine.domain.market import Account, Inputs, Slice
+from engine.domain.model import Catalog
+from engine.domain.ports import Clock, Feed
+from engine.domain.state import State
+from engine.domain.tick import Artifact, Tick
+from engine.evidence import skill
+from engine.orchestrator import decide
+from engine.phases import learning
+from engine.run import FallbackFailed, Run, axes
+from engine.settings import Settings, knobs_for
+from engine.shell import obey, training
+from engine.shell.rolling import Row, Rows, Window
+
+CHECKPOINT_EVERY = 100  # ticks
+SKILL_EVERY = 20  # ticks between refreshes of the table of skill
+
+
+class Keeper(Protocol):
+    """Who keeps ticks: the store's writer, or nobody in a backtest."""
+
+    def save(self, tick: Tick) -> None: ...
+
+    def save_artifact(self, artifact: Artifact, session: int, now: int) -> None: ...
+
+
+class Engine:
+    """The only owner of the state between ticks. Not for two threads at once."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        feed: Feed,
+        clock: Clock,
+        *,
+        trainers: Executor | None,
+        pool: Executor | None = None,
+        keeper: Keeper | None = None,
+        session: int = 0,
+        first_tick: int = 0,
+        patient: bool = True,
+    ) -> None:
+        """`trainers` None trains nothing. `patient` waits for a training that is due; else the old model serves on and the delay is an event."""
+        self.settings, self.feed, self.clock = settings, feed, clock
+        self.patient = patient
+        self.knobs: Knobs = knobs_for(settings, feed.info)
+        self._trainers, self._pool, self._keeper, self._session = trainers, pool, keeper, session
+        self._named = tuple(model.name for model in training.models(settings.models))
+        self.catalog = Catalog(discover("engine.features", "FAMILY"), self._named, (None,) * len(self._named))
+        symbols = len(feed.info.symbols)
+        self.tick = first_tick
+        self.state: State = learning.blank(symbols, self._named, self.knobs.horizons)
+        self.account: Account = broker.open_account(settings.capital, symbols)
+        self.window = Window(feed.info)
+        self.rows = Rows(symbols, self.catalog.columns, training_bars(settings, feed))
+        self.jobs: list[training.Job] = []
+        self.trained: list[Artifact] = []
+        self._orders: tuple[Order, ...] = ()
+        self._events: list[Event] = []
+        self._unsaved: Tick | None = None
+        self._slices: Iterator[Slice] | None = None
+        self.after: int | None = None  # ns UTC, the last bar taken
+
+    def step(self) -> Tick | None:
+        """Decides the next bar and keeps it; None when the feed has ended. A tick that could not be saved is saved first, by the next call."""
+        if self._unsaved is not None:
+            return self._keep(self._unsaved)
+        if self._slices is None:
+            self._slices = self.feed.slices(self.after)
+        bar = next(self._slices, None)
+        return None if bar is None else self._decide(bar)
+
+    def obey(self, command: Command) -> str:
+        """Carries out a command from the next tick on, and says what will come of it; raises ValueError in one line."""
+        self.knobs, said = obey.carry_out(command, self.knobs, self.feed, self.after or 0)
+        self._events.append(obey.event(command))
+        return said
+
+    def restore(self, state: State, account: Account, orders: tuple[Order, ...], knobs: Knobs, artifacts: tuple[Artifact | None, ...]) -> None:
+        """Takes up where a stored tick ended; windows and rows are filled by the caller."""
+        self.state, self.account, self._orders = state, account, orders
+        self.knobs = replace(knobs_for(self.settings, self.feed.info), paused=knobs.paused, flatten=knobs.flatten)
+        self.tick = state.tick + 1
+        serving = tuple(None if artifact is None else training.load(artifact) for artifact in artifacts)
+        self.catalog = replace(self.catalog, serving=serving)
+        if self._trainers is not None and any(one is None or one.trained_to < state.last_training for one in serving) and state.last_training >= 0:
+            self._train(state.last_training)
+
+    def _decide(self, bar: Slice) -> Tick:
+        begun = self.clock.tick()
+        account, fills = broker.fill(self.account, self._orders, bar, self.knobs, self.tick)
+        account = broker.mark(account, bar, self.settings.capital)
+        self.window.append(bar)
+        self.after = bar.at
+        self._adopt()
+        inputs = self.window.inputs(self.tick, account, self.knobs, tuple(self._events))
+        run = Run(axes(inputs, self.catalog), self.clock.tick, self._pool, self.knobs.phase_deadline_ms)
+        state = obey.forget_lost(self.state, inputs.events)
+        try:
+            outcome = decide(inputs, state, self.catalog, run)
+        except FallbackFailed:
+            self.window.drop_last()
+            self._events.append(Event("tick_lost", str(self.tick), "a fallback failed"))
+            raise
+        ms = (self.clock.tick() - begun) * 1e3
+        tick = self._record(bar, inputs, outcome, run, fills, ms)
+        self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
+        self.tick += 1
+        self.rows.append(row_of(tick))
+        for instruction in outcome.instructions:
+            if instruction.kind == "retrain":
+                self._train(inputs.tick)
+        return self._keep(tick)
+
+    def _record(self, bar: Slice, inputs: Inputs, outcome: Outcome, run: Run, fills: tuple[broker.Fill, ...], ms: float) -> Tick:
+        kept = self._keeper is not None
+        refresh = kept and inputs.tick % SKILL_EVERY == SKILL_EVERY - 1
+        return Tick(
+            session=self._session,
+            wall=self.clock.now(),
+            slice=bar,
+            inputs=inputs,
+            outcome=outcome,
+            fills=fills,
+            spans=tuple(sorted(run.spans, key=lambda span: list(Phase).index(span.phase))) if kept else tuple(run.spans),
+            ms=ms,
+            decisions_digest=outcome.decisions.digest(),
+            phase_digests=tuple(run.results[phase].digest() for phase in Phase) if kept else (),
+            serving=tuple(None if one is None else one.digest for one in self.catalog.serving),
+            warm=outcome.state.decided <= self.settings.warm_up,
+            checkpoint=kept and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
+            skill=skill.table(outcome.state, self.knobs.horizons) if refresh else (),
+        )
+
+    def _keep(self, tick: Tick) -> Tick:
+        self._unsaved = tick
+        if self._keeper is not None:
+            self._keeper.save(tick)
+        self._unsaved = None
+        return tick
+
+    def _train(self, until: int) -> None:
+        if self._trainers is None:
+            return
+        rows = self.rows.training(until, self.knobs.horizons, self.settings.train_rows)
+        self.jobs.append(training.submit(self._trainers, rows, self._named, self.settings.seed, until + self.knobs.adopt_after))
+
+    def _adopt(self) -> None:
+        """Takes the models of a training that is due from this tick on, and notes it as events that a replay repeats."""
+        while self.jobs and self.jobs[0].serves_from <= self.tick:
+            job = self.jobs[0]
+            if not self.patient and not job.ready():
+                if job.serves_from == self.tick:
+                    self._events.append(Event("training_late", str(job.until), ""))
+                return
+            self.jobs.pop(0)
+            artifacts = job.artifacts()
+            for artifact in artifacts:
+                if self._keeper is not None:
+                    self._keeper.save_artifact(artifact, self._session, self.clock.now())
+                self._events.append(Event("model_adopted", artifact.model, artifact.data_digest))
+            self.trained.extend(replace(artifact, data=b"") for artifact in artifacts)
+            self.catalog = replace(self.catalog, serving=tuple(training.load(artifact) for artifact in artifacts))
+
+
+def training_bars(settings: Settings, feed: Feed) -> int:
+    """Bars that rows are kept of: the training window, or fewer where rows are capped."""
+    span = max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
+    return span
+
+
+def row_of(tick: Tick) -> Row:
+    """What a tick adds to the rows that models are trained on."""
+    pending = tick.outcome.state.pending
+    return Row(tick.inputs.tick, tick.outcome.matrix.values.astype("float32"), pending.price[0], pending.sigma[0])

@@ -1,0 +1,53 @@
+"""What commands and events mean for the engine, the same when they happen and when they are replayed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from engine.domain.control import Command, Event, Knobs
+from engine.domain.ports import Feed
+from engine.domain.state import State
+
+
+def carry_out(command: Command, knobs: Knobs, feed: Feed, at: int) -> tuple[Knobs, str]:
+    """The knobs after a command, and what it does in words; raises ValueError in one line for what cannot be done."""
+    match command.name:
+        case "pause":
+            return replace(knobs, paused=True), "paused: nothing is opened or closed until resume"
+        case "resume":
+            return replace(knobs, paused=False, flatten=False), "deciding again from the next tick"
+        case "flatten":
+            return replace(knobs, paused=False, flatten=True), "every position is closed at the next prices, nothing is opened until resume"
+        case "retrain":
+            return knobs, f"training begins with the next tick; its models serve {knobs.adopt_after} bars later"
+        case "set":
+            signal = _signal(command)
+            feed.switch_signal(signal, at)
+            return knobs, f"the simulated signal is {signal:g} from the next bar"
+        case _:
+            raise ValueError(f"the engine has no command {command.name!r}: there are pause, resume, flatten, retrain, set signal=X")
+
+
+def event(command: Command) -> Event:
+    """The command as the event that is stored with the next tick."""
+    return Event("command", command.name, " ".join(f"{name}={value}" for name, value in command.args))
+
+
+def forget_lost(state: State, events: tuple[Event, ...]) -> State:
+    """The state for a tick that follows a lost one: what was pending cannot be scored in time and is dropped."""
+    if not any(event.kind == "tick_lost" for event in events):
+        return state
+    return replace(state, pending=replace(state.pending, price=np.full_like(state.pending.price, np.nan)))
+
+
+def _signal(command: Command) -> float:
+    args = dict(command.args)
+    try:
+        signal = float(args["signal"])
+    except (KeyError, ValueError):
+        raise ValueError(f"set takes signal=X with X from 0 to 0.5, got {args or 'nothing'}") from None
+    if not 0.0 <= signal <= 0.5:
+        raise ValueError(f"set signal={signal:g} is outside 0 to 0.5")
+    return signal

@@ -1,0 +1,148 @@
+"""Rolling windows of what the feed has handed over: bars and flow for decisions, features and prices for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine import window
+from engine.domain.control import Event, Knobs
+from engine.domain.market import Account, Bars, Flow, Inputs, Slice
+from engine.domain.model import Training
+from engine.domain.ports import FeedInfo
+from engine.domain.record import Floats, Ints
+from engine.evidence import due
+
+FLOW_LENGTH = 48  # bars of order flow that features look back on
+ROOM = 4  # windows a buffer holds before it is moved to its front
+
+
+class Window:
+    """The last 300 bars, and the last 48 of flow, of every symbol."""
+
+    def __init__(self, info: FeedInfo) -> None:
+        self._info = info
+        symbols, length = len(info.symbols), window.LENGTH * ROOM
+        self._bars = np.full((5, symbols, length), np.nan)
+        self._flow = np.full((5, symbols, length if info.has_flow else 0), np.nan)
+        self._ofi = np.full((symbols, length if info.has_flow else 0, info.levels), np.nan)
+        self._end = window.LENGTH
+        self._last: Slice | None = None
+
+    def append(self, bar: Slice) -> None:
+        """Takes the newest bar in."""
+        if self._last is not None and bar.at <= self._last.at:
+            raise ValueError(f"bars go back in time: {bar.at} after {self._last.at}")
+        if self._end == self._bars.shape[2]:
+            self._move_to_front()
+        for row, part in enumerate((bar.open, bar.high, bar.low, bar.close, bar.volume)):
+            self._bars[row, :, self._end] = part
+        if self._info.has_flow:
+            self._flow[:, :, self._end] = bar.flow.T
+            self._ofi[:, self._end] = bar.ofi
+        self._end += 1
+        self._last = bar
+
+    def drop_last(self) -> None:
+        """Takes the newest bar out again, as when its tick was lost."""
+        self._end -= 1
+
+    def inputs(self, tick: int, account: Account, knobs: Knobs, events: tuple[Event, ...]) -> Inputs:
+        """The inputs of a decision at the newest bar, with the view of the window prepared."""
+        bar = self._last
+        if bar is None:
+            raise ValueError("no bar has come in yet")
+        bars = Bars(*self._cut(self._bars, window.LENGTH))
+        flow = self._flow_window()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            view = window.look(bars, bar.books, flow, bar.at, self._info.interval, knobs.volatility_halflife)
+        return Inputs(tick, bar.at, self._info.interval, self._info.symbols, bars, bar.books, flow, bar.fresh, account, knobs, events, view)
+
+    def _flow_window(self) -> Flow:
+        if not self._info.has_flow:
+            blank = np.empty((len(self._info.symbols), 0))
+            return Flow(np.empty((len(self._info.symbols), 0, 0)), blank, blank, blank, blank, blank)
+        ofi = np.ascontiguousarray(self._ofi[:, self._end - FLOW_LENGTH : self._end])
+        return Flow(ofi, *self._cut(self._flow, FLOW_LENGTH))
+
+    def _cut(self, buffer: Floats, length: int) -> list[Floats]:
+        return [np.ascontiguousarray(part[:, self._end - length : self._end]) for part in buffer]
+
+    def _move_to_front(self) -> None:
+        for buffer in (self._bars, self._flow):
+            if buffer.shape[2]:
+                buffer[:, :, : window.LENGTH] = buffer[:, :, self._end - window.LENGTH : self._end].copy()
+        if self._ofi.shape[1]:
+            self._ofi[:, : window.LENGTH] = self._ofi[:, self._end - window.LENGTH : self._end].copy()
+        self._end = window.LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one tick adds to the rows that models are trained on."""
+
+    tick: int
+    features: NDArray[np.float32]  # (S, F) as decided with
+    price: Floats  # (S,) log price, NaN where not fresh
+    sigma: Floats  # (S,)
+
+
+class Rows:
+    """The rows of the last bars, in one block of float32 that does not grow."""
+
+    def __init__(self, symbols: int, columns: tuple[str, ...], bars: int) -> None:
+        self._columns = columns
+        self._capacity = bars
+        self._features = np.empty((0, symbols, len(columns)), dtype=np.float32)
+        self._price = np.empty((0, symbols))
+        self._sigma = np.empty((0, symbols))
+        self._tick = np.empty(0, dtype=np.int64)
+        self._count = 0
+
+    def append(self, row: Row) -> None:
+        """Takes a tick's row in; the oldest goes when the block is full."""
+        if self._count == len(self._tick) < self._capacity:
+            self._grow()
+        place = self._count % self._capacity
+        self._features[place], self._price[place], self._sigma[place], self._tick[place] = row.features, row.price, row.sigma, row.tick
+        self._count += 1
+
+    def _grow(self) -> None:
+        size = min(self._capacity, max(1024, 2 * len(self._tick)))
+        for name in ("_features", "_price", "_sigma", "_tick"):
+            old = getattr(self, name)
+            new = np.empty((size, *old.shape[1:]), dtype=old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+
+    def training(self, until: int, horizons: tuple[int, ...], most: int) -> Training:
+        """Rows known by tick `until`, oldest first, with their targets; thinned evenly in time to at most `most` rows (0: all).
+
+        A target that needs a bar later than `until` is NaN: purged. Rows before a symbol has a volatility are left out.
+        """
+        order = self._order(until)
+        ticks, price, sigma = self._tick[order], self._price[order], self._sigma[order]
+        targets = np.stack([_target(ticks, price, sigma, horizon) for horizon in horizons], axis=-1)
+        step = max(1, -(-price.size // most)) if most else 1
+        keep = np.arange(len(order))[::-1][::step][::-1]
+        good = np.isfinite(sigma[keep]) & np.isfinite(price[keep])
+        x = self._features[order[keep]][good].astype(np.float64)
+        tick = np.broadcast_to(ticks[keep][:, None], good.shape)[good]
+        return Training(self._columns, horizons, x, targets[keep][good], np.ascontiguousarray(tick), until)
+
+    def _order(self, until: int) -> Ints:
+        held = min(self._count, len(self._tick))
+        order = np.argsort(self._tick[:held], kind="stable")
+        return order[self._tick[order] <= until]
+
+
+def _target(ticks: Ints, price: Floats, sigma: Floats, horizon: int) -> Floats:
+    """(N, S) targets of every tick; NaN where the bar `horizon` ticks later is not among the rows."""
+    out = np.full_like(price, np.nan)
+    later = np.searchsorted(ticks, ticks + horizon)
+    there = later < len(ticks)
+    there[there] = ticks[later[there]] == ticks[there] + horizon
+    out[there] = due.target(price[later[there]], price[there], sigma[there], horizon)
+    return out

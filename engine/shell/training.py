@@ -1,0 +1,69 @@
+"""Training outside the tick: every model fitted in a worker process, on rows that depend on data only."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.discover import discover
+from engine.domain.model import Model, Serving, Training
+from engine.domain.tick import Artifact
+from engine.evidence import linear
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A training under way: a future a model, to be adopted together."""
+
+    until: int  # the last tick whose bar the rows may know
+    serves_from: int
+    futures: tuple[Future[Artifact], ...]
+
+    def ready(self) -> bool:
+        return all(future.done() for future in self.futures)
+
+    def artifacts(self) -> tuple[Artifact, ...]:
+        """Waits for every fit; raises what a fit raised."""
+        return tuple(future.result() for future in self.futures)
+
+
+def models(names: tuple[str, ...] = ()) -> tuple[Model, ...]:
+    """The models discovered, or those named of them; raises ValueError with the names there are."""
+    found: tuple[Model, ...] = discover("engine.models", "MODEL")
+    known = {model.name: model for model in found}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no model {name!r}: there are {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else found
+
+
+def submit(executor: Executor, training: Training, named: tuple[str, ...], seed: int, serves_from: int) -> Job:
+    """Hands the rows to the executor, a fit a model."""
+    futures = tuple(executor.submit(fit, name, training, seed, serves_from) for name in named)
+    return Job(training.until, serves_from, futures)
+
+
+def fit(name: str, training: Training, seed: int, serves_from: int) -> Artifact:
+    """Fits one model; runs in the worker. The bytes hold the range of each feature beside the model's own."""
+    (model,) = models((name,))
+    begun = time.perf_counter()
+    low, high = linear.bounds(training.x)
+    data = linear.to_bytes(low=low, high=high, model=np.frombuffer(model.fit(training, seed), dtype=np.uint8))
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    seconds = time.perf_counter() - begun
+    first = int(training.tick[0]) if len(training.tick) else training.until
+    return Artifact(digest, name, f"{name}-{training.until}", data, first, training.until, len(training.tick), seconds, training.columns, serves_from)
+
+
+def load(artifact: Artifact) -> Serving:
+    """A model that serves, from what was fitted; raises ValueError when the bytes are not what they were."""
+    if hashlib.blake2b(artifact.data, digest_size=16).hexdigest() != artifact.data_digest:
+        raise ValueError(f"the stored model {artifact.version} is corrupt: its digest is not {artifact.data_digest}; retrain")
+    (model,) = models((artifact.model,))
+    parts = linear.from_bytes(artifact.data)
+    fitted = model.load(parts["model"].tobytes())
+    return Serving(model, artifact.version, artifact.data_digest, fitted, parts["low"], parts["high"], artifact.trained_to)

@@ -1,0 +1,83 @@
+"""The window as features see it: closes carried over missing bars, log returns, and the volatility known at the decision."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from engine.domain.market import Bars, Books, Flow, View
+from engine.domain.record import Floats, Ints
+
+LENGTH = 300  # bars
+ENOUGH = 30  # returns before a volatility is given
+
+
+def look(bars: Bars, books: Books, flow: Flow, at: int, interval: int, halflife: float) -> View:
+    """Prepares the window once for every phase. Missing bars return 0 and trade 0; sigma is NaN with fewer than 30 bars known.
+
+    sigma^2 is the exponentially weighted mean of squared log returns with the given half-life in bars, over the bars known.
+    """
+    length = bars.close.shape[1]
+    seen = np.isfinite(bars.close)
+    complete = bool(seen.all())
+    close = bars.close if complete else _carry(bars.close, seen)
+    log_close = np.log(close)
+    returns = np.zeros_like(log_close)
+    np.subtract(log_close[:, 1:], log_close[:, :-1], out=returns[:, 1:])
+    log_open, log_high, log_low = np.log(bars.open), np.log(bars.high), np.log(bars.low)
+    volume = bars.volume
+    known = np.full(len(close), length)
+    age = np.zeros(len(close), dtype=np.int64)
+    if not complete:
+        returns = np.nan_to_num(returns, nan=0.0)
+        log_open, log_high, log_low = (np.where(seen, part, log_close) for part in (log_open, log_high, log_low))
+        volume = np.where(seen, volume, 0.0)
+        known = seen.sum(axis=1)
+        age = np.where(known > 0, np.argmax(seen[:, ::-1], axis=1), length)
+    sigma = _volatility(returns, seen, known, halflife)
+    return View(at, interval, log_close, log_high, log_low, log_open, returns, volume, known, age, sigma, books, flow)
+
+
+def _carry(close: Floats, seen: np.ndarray) -> Floats:
+    """Each missing close becomes the last one known; those before the first become the first; NaN where none is known."""
+    length = close.shape[1]
+    last = np.maximum.accumulate(np.where(seen, np.arange(length), -1), axis=1)
+    first = np.argmax(seen, axis=1)[:, None]
+    return np.take_along_axis(close, np.where(last < 0, first, last), axis=1)
+
+
+def _volatility(returns: Floats, seen: np.ndarray, known: Ints, halflife: float) -> Floats:
+    weights = decay(returns.shape[1], halflife)
+    power = (returns * returns) @ weights
+    reach = seen @ weights
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sigma = np.sqrt(power / reach)
+    return np.where((known >= ENOUGH) & (sigma > 0), sigma, np.nan)
+
+
+@cache
+def decay(length: int, halflife: float) -> Floats:
+    """Weights that halve every `halflife` bars into the past, newest last, summing to 1."""
+    weights = 0.5 ** (np.arange(length - 1, -1, -1) / halflife)
+    weights /= weights.sum()
+    weights.flags.writeable = False
+    return weights
+
+
+@cache
+def means(length: int, spans: tuple[int, ...]) -> Floats:
+    """(T, k): a column a span, so that `window @ means` gives the mean over the last `span` bars of each."""
+    kernel = np.zeros((length, len(spans)))
+    for column, span in enumerate(spans):
+        kernel[max(0, length - span) :, column] = 1.0 / min(span, length)
+    kernel.flags.writeable = False
+    return kernel
+
+
+@cache
+def averages(length: int, halflives: tuple[float, ...]) -> Floats:
+    """(T, k): a column a half-life, exponential weights summing to 1."""
+    kernel = np.ascontiguousarray(np.stack([decay(length, halflife) for halflife in halflives], axis=1))
+    kernel.flags.writeable = False
+    return kernel

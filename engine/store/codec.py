@@ -125,7 +125,7 @@ def _of_record(kind: type[Record]) -> _Way:
 
 def _work_out(kind: type[Record]) -> _Way:
     hints = get_type_hints(kind)
-    names = tuple(kind.__slots__)
+    names: tuple[str, ...] = tuple(kind.__slots__)
     ways = tuple(_of(hints[name]) for name in names)
     mark = f"{kind.__name__}({','.join(f'{name}:{way.mark}' for name, way in zip(names, ways, strict=True))})"
     writes = tuple((name, way.write) for name, way in zip(names, ways, strict=True))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError
 
 
-class StoreFailed(Exception):  # noqa: N818 - named for what happened, as all of ours
+class StoreFailed(Exception):
     """The store did not take or give what was asked; nothing was half-written."""
 
 

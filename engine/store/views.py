@@ -16,7 +16,8 @@ LEFT JOIN decisions f ON f.tick = d.tick + d.horizon AND f.symbol = d.symbol AND
 """
 
 _GATES = """
-SELECT d.tick, d.at, d.symbol, v.key + 1 AS rung, json_extract(s.gates, '$[' || v.key || '].name') AS gate, v.value AS value,
+SELECT d.tick, d.at, d.symbol, v.key + 1 AS rung,
+       coalesce(json_extract(d.gates, '$.names[' || v.key || ']'), json_extract(s.gates, '$[' || v.key || '].name')) AS gate, v.value AS value,
        json_extract(d.gates, '$.limit[' || v.key || ']') AS threshold, json_extract(d.gates, '$.passed[' || v.key || ']') AS passed
 FROM decisions d
 JOIN sessions s ON s.id = d.session

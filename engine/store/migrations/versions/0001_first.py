@@ -46,7 +46,14 @@ SESSIONS = Table(
     _key("id", Tick), _whole("started_at"), _text("identity"), _text("feed"), _text("label"), _text("symbols"), _whole("interval_ns"),
     _text("models"), _text("horizons"), _text("regimes"),
     _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, as are limits and columns
-    _text("limits", null=True), _text("columns", null=True), _text("settings"), _text("fingerprint"), _whole("simulated"),
+    _text("limits", null=True), _text("columns", null=True), _text("tick_size"), _text("settings"), _text("fingerprint"), _whole("simulated"),
+)  # fmt: skip
+
+# A session goes on over restarts, maybe with other settings or on another platform: each start is a run.
+RUNS = Table(
+    "runs", METADATA,
+    _key("id", Tick), _session(), _whole("started_at"), _whole("first_tick"), _text("settings"), _text("fingerprint"),
+    Index("ix_runs_session", "session"),
 )  # fmt: skip
 
 KNOBS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
@@ -79,7 +86,7 @@ DECISIONS = Table(
     _real("price"), _real("log_price"), _real("sigma_bps"), _real("spread_bps"), _real("fee_bps"), _real("impact_bps"), _text("execution"),
     _real("flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
     _text("forecast"),  # {mean, low, high, probability, scale: [H]}
-    _text("gates"),  # {value, limit, passed: [G]}
+    _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the ladder is not the session's
     _text("votes"),  # {mean, trust: [M][H]}
     _text("limits"),  # [L + 1]
     _text("regimes"),  # [R]

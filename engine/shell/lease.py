@@ -1,0 +1,103 @@
+"""One engine a store: a row with a heartbeat, taken by compare-and-set, and a fence that every write of the engine passes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from sqlalchemy import Connection
+
+from engine.domain.record import Record
+from engine.store import database, inbox
+from engine.store.errors import LeaseLost
+from engine.store.store import Store
+
+STALE_AFTER = 15 * 10**9  # ns without a beat
+_SAME_START = 2.0  # s, within which two process start times are the same
+
+_TAKE = "INSERT OR REPLACE INTO lease (id, holder, pid, process_started, host, namespace, started_at, beat) VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder(Record):
+    """Who holds the store."""
+
+    holder: str
+    pid: int
+    process_started: float  # s since the epoch: a pid alone may have been given to another process since
+    host: str
+    namespace: str  # of the pids: containers on one host count theirs apart
+    started_at: int  # ns UTC
+    beat: int  # ns UTC
+
+    def is_gone(self, now: int) -> bool:
+        """Its process is dead, where that can be seen from here, or it has not beaten for 15 s. A clock set back counts as silence too."""
+        if (self.host, self.namespace) == _place() and not _lives(self.pid, self.process_started):
+            return True
+        return abs(now - self.beat) > STALE_AFTER
+
+
+class Lease:
+    """This process's claim on a store. `holder` goes to the Writer and the Inbox of the engine."""
+
+    def __init__(self, url: str) -> None:
+        self.holder = uuid.uuid4().hex
+        database.prepare(url)
+        self._store = Store(url, None)
+
+    def take(self, now: int) -> bool:
+        """True when the store is ours now. What an engine that is gone left running is marked failed."""
+        with self._store.write(fenced=False) as connection:
+            held = _read(connection)
+            if held is not None and held.holder != self.holder and not held.is_gone(now):
+                return False
+            host, namespace = _place()
+            started = psutil.Process().create_time()
+            connection.exec_driver_sql(_TAKE, (self.holder, os.getpid(), started, host, namespace, now, now))
+            if held is None or held.holder != self.holder:
+                inbox.abandon(connection, now)
+            return True
+
+    def beat(self, now: int) -> None:
+        """To be called every few seconds; raises LeaseLost when another engine has taken the store."""
+        with self._store.write(fenced=False) as connection:
+            if connection.exec_driver_sql("UPDATE lease SET beat = ? WHERE id = 1 AND holder = ?", (now, self.holder)).rowcount != 1:
+                raise LeaseLost(f"another engine has taken the store {self._store.path}: this one stops")
+
+    def release(self) -> None:
+        """Gives the store up, if it is ours; may be called twice."""
+        with self._store.write(fenced=False) as connection:
+            connection.exec_driver_sql("DELETE FROM lease WHERE id = 1 AND holder = ?", (self.holder,))
+
+    def holding(self) -> Holder | None:
+        """Who holds the store, whether it lives or not."""
+        with self._store.read() as connection:
+            return _read(connection)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def _read(connection: Connection) -> Holder | None:
+    row = connection.exec_driver_sql("SELECT holder, pid, process_started, host, namespace, started_at, beat FROM lease WHERE id = 1").first()
+    return None if row is None else Holder(*row)
+
+
+def _place() -> tuple[str, str]:
+    """Where a pid means something: the host and, on Linux, the pid namespace."""
+    mark = Path("/proc/self/ns/pid")
+    return socket.gethostname(), os.readlink(mark) if mark.is_symlink() else ""  # noqa: PTH115 - "pid:[4026531836]" is no path
+
+
+def _lives(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(process.create_time() - started) < _SAME_START
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True

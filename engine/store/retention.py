@@ -1,0 +1,195 @@
+"""What is kept and what is dropped: whole blocks between checkpoints, oldest first, so that every decision kept can be replayed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import orjson
+
+from engine.domain.record import Record
+from engine.domain.tuning import Measured
+from engine.store import readings
+from engine.store.store import Store, one
+from engine.window import LENGTH
+
+DAY = 24 * 3600 * 10**9
+_ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
+_PAGES_AT_ONCE = 64
+_ROOM = 0.9  # of the limit that is filled after pruning, so that not every tick needs another
+
+
+@dataclass(frozen=True, slots=True)
+class Keep(Record):
+    """How much is kept: both limits hold where both are given."""
+
+    days: float | None = None  # by the wall clock
+    bytes: int | None = None  # of the store's file with its log
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(Record):
+    """What pruning did."""
+
+    ticks: int
+    decisions: int
+    first_kept: int | None  # tick
+    bytes_before: int
+    bytes_after: int
+    over: int  # bytes above the limit that cannot be dropped: the newest block stays whatever its size
+
+
+def prune(store: Store, now: int, keep: Keep) -> Dropped:
+    """Drops by age, then by size; what a crash interrupts the next call finishes."""
+    before = size(store)
+    done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
+    _forget_readings(store, now - readings.MINUTES_KEPT)
+    if keep.bytes is not None and before > keep.bytes:
+        target = int(_ROOM * keep.bytes)
+        for block in _blocks(store):
+            if _live(store) <= target:
+                break
+            done.append(_drop(store, block))
+        _shorten_readings(store, target)
+    if done:
+        _drop_unreferenced(store)
+    if done or before > (keep.bytes or before):
+        _give_back(store)
+        store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+    after = size(store)
+    over = max(0, after - keep.bytes) if keep.bytes is not None else 0
+    return Dropped(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
+
+
+def tune(store: Store) -> Measured:
+    """Checkpoint, planner's figures, free pages; the amount is what the files measure less."""
+    log_before, before = _log_size(store), size(store)
+    free = int(store.pragma("PRAGMA freelist_count")[0][0])
+    store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.pragma("PRAGMA analysis_limit = 400")
+    store.pragma("PRAGMA optimize = 0x10002")
+    _give_back(store)
+    blocked = bool(store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
+    after = size(store)
+    told = (
+        f"folded a log of {log_before:,} bytes into the store, gave back {free:,} free pages and renewed the planner's figures: "
+        f"{before:,} bytes before, {after:,} after"
+    )
+    return Measured(float(before - after), "bytes", told + ("; a reader kept the log from being cut" if blocked else ""))
+
+
+def size(store: Store) -> int:
+    """Bytes of the store's file and of its log."""
+    return store.path.stat().st_size + _log_size(store)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Ticks that go together: those after one checkpoint, up to and with the next one."""
+
+    start: int
+    end: int
+
+
+def _blocks(store: Store) -> list[_Block]:
+    """The blocks there are, oldest first, without the newest, which is never dropped. A session begins a block of its own."""
+    with store.read() as connection:
+        first, last = connection.exec_driver_sql("SELECT min(tick), max(tick) FROM ticks").one()
+        if last is None:
+            return []
+        bounds = {int(row[0]) for row in connection.exec_driver_sql("SELECT tick FROM checkpoints")}
+        bounds |= {int(row[0]) - 1 for row in connection.exec_driver_sql("SELECT min(first_tick) FROM runs GROUP BY session")}
+    inner = sorted(bound for bound in bounds | {first - 1} if first - 1 <= bound < last)
+    return [_Block(start + 1, end) for start, end in pairwise(inner)]
+
+
+def _too_old(store: Store, before: int) -> list[_Block]:
+    """The blocks of which every tick was decided before that time."""
+    with store.read() as connection:
+        young = one(connection, "SELECT tick FROM ticks WHERE wall >= ? ORDER BY wall LIMIT 1", (before,))
+    return [block for block in _blocks(store) if young is None or block.end < young]
+
+
+def _drop(store: Store, block: _Block) -> tuple[int, int]:
+    """Deletes a block from its newest tick back, so that what a crash leaves of it can still be replayed; gives ticks and decisions."""
+    ticks = decisions = 0
+    end = block.end
+    with store.read() as connection:
+        symbols = int(one(connection, "SELECT count(*) FROM decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE tick <= ?)", (end,)))
+    step = max(1, _ROWS_AT_ONCE // max(1, symbols))
+    while end >= block.start:
+        span = (max(block.start, end - step + 1), end)
+        with store.write() as connection:
+            decisions += connection.exec_driver_sql("DELETE FROM decisions WHERE tick BETWEEN ? AND ?", span).rowcount
+            connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", span)
+            ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", span).rowcount
+            if span[0] == block.start:  # the windows of the ticks that stay reach back into the slices of those that go
+                connection.exec_driver_sql("DELETE FROM slices WHERE tick <= ?", (block.end - LENGTH,))
+                connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick < ?", (block.end,))
+        end = span[0] - 1
+    return ticks, decisions
+
+
+def _drop_unreferenced(store: Store) -> None:
+    """Knobs and models that no tick kept has used, and none can use any more. The long look is a read, the deletion short."""
+    with store.read() as connection:
+        first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
+        knobs = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
+        served = {name for row in connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks") for name in orjson.loads(row[0]) if name}
+        stale = [str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in knobs]
+        old = connection.exec_driver_sql("SELECT id, digest FROM artifacts WHERE serves_from < ? AND trained_at < ?", (first, wall)).fetchall()
+    retired = [int(row[0]) for row in old if row[1] not in served]
+    with store.write() as connection:
+        for digest in stale:  # unless a tick saved meanwhile has taken them up again
+            connection.exec_driver_sql(
+                "DELETE FROM knobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND knobs_digest = knobs.digest)",
+                (digest, last),
+            )
+        for number in retired:
+            connection.exec_driver_sql("DELETE FROM artifacts WHERE id = ?", (number,))
+
+
+def _forget_readings(store: Store, before: int) -> None:
+    with store.read() as connection:
+        known = readings.series(connection)
+    for source, name in known:
+        with store.write() as connection:
+            readings.drop_before(connection, source, name, before)
+
+
+def _shorten_readings(store: Store, limit: int) -> None:
+    """When decisions alone do not make the room: the older half of the minutes, again and again."""
+    while _live(store) > limit:
+        with store.read() as connection:
+            first, last = connection.exec_driver_sql("SELECT min(at), max(at) FROM readings_minute").one()
+        if first is None or first == last:
+            return
+        _forget_readings(store, first + (last - first) // 2 + 1)
+
+
+def _live(store: Store) -> int:
+    """Bytes in use, free pages not counted."""
+    pages, free, each = (int(store.pragma(f"PRAGMA {name}")[0][0]) for name in ("page_count", "freelist_count", "page_size"))
+    return (pages - free) * each
+
+
+def _give_back(store: Store) -> None:
+    """Returns free pages to the file system, a few at a time."""
+    left = int(store.pragma("PRAGMA freelist_count")[0][0])
+    while left > 0:
+        store.pragma(f"PRAGMA incremental_vacuum({_PAGES_AT_ONCE})")
+        now = int(store.pragma("PRAGMA freelist_count")[0][0])
+        if now >= left:
+            return  # the file was made without incremental vacuum
+        left = now
+
+
+def _log_size(store: Store) -> int:
+    log = store.path.with_name(store.path.name + "-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+def _first(store: Store) -> int | None:
+    with store.read() as connection:
+        first = one(connection, "SELECT min(tick) FROM ticks")
+    return None if first is None else int(first)

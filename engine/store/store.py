@@ -1,0 +1,70 @@
+"""One connection to the store: transactions that are whole or absent, and fenced by the lease."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Table
+
+from engine.store import database
+from engine.store.errors import LeaseLost, telling
+
+_BUMP = "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'version'"
+
+
+class Store:
+    """A connection shared by the threads of one process; one of them at a time is inside.
+
+    `holder` is the lease's: every write asks, within its transaction, whether the lease is still held by it. Without a holder
+    (tests, tools) writing works only while nobody holds the lease.
+    """
+
+    def __init__(self, url: str, holder: str | None, *, busy_ms: int = 5000) -> None:
+        self.path = database.path_of(url)
+        self.holder = holder
+        self._lock = threading.RLock()
+        self._engine = database.connect(url, busy_ms=busy_ms)
+        with telling(str(self.path)):
+            self._connection = self._engine.connect()
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+            self._engine.dispose()
+
+    @contextmanager
+    def write(self, *, fenced: bool = True) -> Iterator[Connection]:
+        """A transaction; raises LeaseLost when another engine holds the store, StoreFailed when it cannot be written."""
+        with self._lock, telling(str(self.path)), self._connection.begin():
+            if fenced and one(self._connection, "SELECT (SELECT holder FROM lease WHERE id = 1)") != self.holder:
+                raise LeaseLost(f"another engine holds the store {self.path}: this one stops")
+            yield self._connection
+            self._connection.exec_driver_sql(_BUMP)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self._lock, telling(str(self.path)), self._connection.begin():
+            yield self._connection
+
+    def pragma(self, statement: str) -> list[tuple[Any, ...]]:
+        """Runs a statement outside any transaction and gives all it says."""
+        with self._lock, telling(str(self.path)):
+            raw = self._connection.connection.driver_connection
+            assert raw is not None
+            told: list[tuple[Any, ...]] = raw.execute(statement).fetchall()
+            return told
+
+
+def one(connection: Connection, statement: str, values: Sequence[object] = ()) -> Any:
+    """The first column of the first row, None without a row."""
+    row = connection.exec_driver_sql(statement, tuple(values)).first()
+    return None if row is None else row[0]
+
+
+def insert(table: Table, *, verb: str = "INSERT") -> str:
+    """The statement that takes a row of every column in the table's order."""
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f"{verb} INTO {table.name} ({names}) VALUES ({', '.join('?' * len(table.columns))})"

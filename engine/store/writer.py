@@ -1,0 +1,179 @@
+"""What the engine writes: ticks whole or not at all, artifacts, readings, and how it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from sqlalchemy import Connection
+
+from engine.domain.control import Knobs
+from engine.domain.decision import REGIMES
+from engine.domain.ports import FeedInfo
+from engine.domain.tick import Artifact, Tick
+from engine.domain.tuning import Action, Measured, Reading, Trial
+from engine.store import chronicle, codec, readings, retention, rows, schema
+from engine.store.errors import StoreFailed
+from engine.store.retention import Dropped, Keep
+from engine.store.rows import as_json
+from engine.store.store import Store, insert, one
+
+_TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _SESSION, _RUN = (
+    insert(table)
+    for table in (
+        schema.TICKS, schema.DECISIONS, schema.FILLS, schema.SLICES, schema.CHECKPOINTS, schema.SKILL, schema.SESSIONS, schema.RUNS,
+    )
+)  # fmt: skip
+_KNOBS = insert(schema.KNOBS, verb="INSERT OR IGNORE")
+_ARTIFACT = insert(schema.ARTIFACTS)
+
+
+class Writer:
+    """The engine's pen. `holder` is the lease's: once another engine has taken the store, every call raises LeaseLost."""
+
+    def __init__(self, url: str, holder: str | None = None) -> None:
+        self._store = Store(url, holder)
+        self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
+        self._ladder: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
+
+    def close(self) -> None:
+        self._store.close()
+
+    def begin_session(
+        self,
+        identity: str,
+        info: FeedInfo,
+        models: Sequence[str],
+        horizons: Sequence[int],
+        settings_json: str,
+        fingerprint: Mapping[str, str],
+        now: int,
+    ) -> int:
+        """Goes on with the newest session where its identity is the same, begins one otherwise; gives its number."""
+        with self._store.write() as connection:
+            found = connection.exec_driver_sql("SELECT id, identity FROM sessions ORDER BY id DESC LIMIT 1").first()
+            platform = as_json(dict(fingerprint))
+            if found is not None and found[1] == identity:
+                session = int(found[0])
+                connection.exec_driver_sql("UPDATE sessions SET settings = ?, fingerprint = ? WHERE id = ?", (settings_json, platform, session))
+            else:
+                session = 1 if found is None else int(found[0]) + 1
+                row = (
+                    session, now, identity, info.name, info.label, as_json(info.symbols), info.interval, as_json(list(models)),
+                    as_json(list(horizons)), as_json(REGIMES), None, None, None, as_json(info.tick_size), settings_json, platform,
+                    int(info.simulated),
+                )  # fmt: skip
+                connection.exec_driver_sql(_SESSION, row)
+            last = one(connection, "SELECT max(tick) FROM ticks")
+            connection.exec_driver_sql(_RUN, (None, session, now, 0 if last is None else int(last) + 1, settings_json, platform))
+        self._ladder = None
+        return session
+
+    def last_tick(self) -> int | None:
+        """The newest tick of any session, None in an empty store."""
+        with self._store.read() as connection:
+            last = one(connection, "SELECT max(tick) FROM ticks")
+        return None if last is None else int(last)
+
+    def save(self, tick: Tick) -> None:
+        """The tick with its decisions, fills, slice, checkpoint and skill: all of it, or none and StoreFailed."""
+        knobs = self._pack_knobs(tick.inputs.knobs)
+        number = tick.inputs.tick
+        # everything is made before the transaction begins: other writers wait only for the inserts
+        row, fills, skill = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), rows.of_skill(tick)
+        decisions = rows.of_decisions(tick, self._names_of_gates(tick))
+        piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice))
+        state = codec.pack(tick.outcome.state) if tick.checkpoint else None
+        with self._store.write() as connection:
+            last = one(connection, "SELECT max(tick) FROM ticks")
+            if last is not None and last + 1 != number:
+                raise StoreFailed(f"tick {number} does not follow tick {last}: nothing was saved")
+            connection.exec_driver_sql(_KNOBS, knobs)
+            connection.exec_driver_sql(_TICK, row)
+            connection.exec_driver_sql(_SLICE, piece)
+            connection.exec_driver_sql(_DECISION, decisions)
+            if fills:
+                connection.exec_driver_sql(_FILL, fills)
+            if state is not None:
+                connection.exec_driver_sql(_CHECKPOINT, (number, tick.session, state))
+            if skill:
+                connection.exec_driver_sql("DELETE FROM skill")
+                connection.exec_driver_sql(_SKILL, skill)
+
+    def save_artifact(self, artifact: Artifact, session: int, now: int) -> None:
+        """A model with its lineage; the same version again replaces the one before."""
+        row = (
+            None, artifact.data_digest, artifact.model, artifact.version, artifact.trained_from, artifact.trained_to, artifact.rows, artifact.seconds,
+            as_json(artifact.columns), artifact.serves_from, session, now, artifact.data,
+        )  # fmt: skip
+        with self._store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM artifacts WHERE session = ? AND version = ?", (session, artifact.version))
+            connection.exec_driver_sql(_ARTIFACT, row)
+
+    def save_readings(self, told: Sequence[Reading]) -> None:
+        """Readings as they are, kept for two hours, and rolled up by minute, kept for 30 days."""
+        with self._store.write() as connection:
+            readings.save(connection, told)
+
+    def set_component(self, name: str, state: str, error: str | None, now: int) -> None:
+        """ok, degraded, down or starting; the last error stays until there is another."""
+        with self._store.write() as connection:
+            chronicle.set_component(connection, name, state, error, now)
+
+    def raise_alert(self, rule: str, severity: str, message: str, now: int) -> None:
+        """Opens the rule's alert, or renews the words of the one that is open."""
+        with self._store.write() as connection:
+            chronicle.raise_alert(connection, rule, severity, message, now)
+
+    def resolve_alert(self, rule: str, now: int) -> None:
+        """Closes the rule's open alert, if there is one."""
+        with self._store.write() as connection:
+            chronicle.resolve_alert(connection, rule, now)
+
+    def save_trial(self, trial: Trial) -> int:
+        """One run of an action, by hand or not, or a placebo; gives its number."""
+        with self._store.write() as connection:
+            return chronicle.save_trial(connection, trial)
+
+    def sync_actions(self, actions: Sequence[Action], modes: Mapping[str, str], licence: str = "recommend") -> None:
+        """Makes the table of actions what was discovered; an action's licence, once there, stays as it is."""
+        with self._store.write() as connection:
+            chronicle.sync_actions(connection, actions, modes, licence)
+
+    def prune(self, now: int, keep: Keep) -> Dropped:
+        """Drops what is older or more than is to be kept, a little at a time, so that a tick never waits long."""
+        return retention.prune(self._store, now, keep)
+
+    def tune(self) -> Measured:
+        """Folds the log into the store, gives its free pages back and renews the planner's figures; says what that freed."""
+        return retention.tune(self._store)
+
+    def _pack_knobs(self, knobs: Knobs) -> tuple[str, bytes]:
+        digest = knobs.digest()
+        if self._knobs[0] != digest:
+            self._knobs = (digest, codec.pack(knobs))
+        return self._knobs
+
+    def _names_of_gates(self, tick: Tick) -> tuple[str, ...]:
+        """The names of the session's ladder; the first whole ladder of a session becomes it."""
+        if self._ladder is not None and self._ladder[0] == tick.session:
+            return self._ladder[1]
+        with self._store.write() as connection:
+            known = one(connection, "SELECT gates FROM sessions WHERE id = ?", (tick.session,))
+            if known is None and tick.outcome.decisions.gates and not tick.outcome.degraded:
+                known = _tell_session(connection, tick)
+        names = tuple(gate["name"] for gate in orjson.loads(known)) if known is not None else ()
+        if known is not None:
+            self._ladder = (tick.session, names)
+        return names
+
+
+def _tell_session(connection: Connection, tick: Tick) -> str:
+    """Writes down what only a tick can tell about its session; gives the ladder."""
+    outcome = tick.outcome
+    ladder = as_json([{"name": gate.name, "sense": gate.sense, "unit": gate.unit} for gate in outcome.decisions.gates])
+    connection.exec_driver_sql(
+        "UPDATE sessions SET gates = ?, limits = ?, columns = ? WHERE id = ?",
+        (ladder, as_json(outcome.sizes.limits), as_json(outcome.matrix.columns), tick.session),
+    )
+    return ladder

@@ -15,7 +15,7 @@ help:
 	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures"
 
 run: .venv/run.stamp static/plotly.min.js
-	@exec $(BIN)/python app.py $(ARGS)
+	@exec $(BIN)/python -m engine serve $(ARGS)
 
 test: .venv/dev.stamp static/plotly.min.js chromium
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)

@@ -1,0 +1,121 @@
+"""The dashboard with the engine inside: the server's life owns the engine, and a page script draws the page that was asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from anyio import to_thread
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import config
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.starlette import App
+
+from engine.health import judge
+from engine.settings import Settings, SettingsError
+from engine.shell.clock import WallClock
+from engine.shell.host import Host
+from engine.shell.load_settings import load_settings, loopback_only
+from engine.shell.vitals import as_json, read_vitals
+from engine.store.errors import StoreFailed
+
+STOP_SECONDS = 20.0
+
+
+class LoopbackOnly:
+    """Answers nobody but this machine, whatever address the server was told to listen on."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _inside(scope):
+            await PlainTextResponse("Podium has no login yet and answers this machine only.\n", 403)(scope, receive, send)
+        elif scope["type"] == "websocket" and not _inside(scope):
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._app(scope, receive, send)
+
+
+def _inside(scope: Scope) -> bool:
+    """Whether the connection came in at a loopback address (a name or a socket file is no address)."""
+    try:
+        return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
+    except ValueError:
+        return True
+
+
+def healthz(request: Request) -> JSONResponse:
+    """200 while an engine holds the store and its ticks are not stalled, else 503; who holds it does not matter."""
+    try:
+        vitals = read_vitals(SETTINGS.database_url, WallClock().now())
+    except StoreFailed as error:
+        return JSONResponse({"state": "down", "reasons": [str(error)]}, 503)
+    health = judge(vitals)
+    return JSONResponse(as_json(vitals, health), 200 if health.alive else 503)
+
+
+def later(request: Request) -> JSONResponse:
+    """For the addresses that are kept for a later stage."""
+    return JSONResponse({"error": f"{request.url.path} is not there yet: the address is kept for a later stage"}, 501)
+
+
+def unknown(request: Request) -> JSONResponse:
+    return JSONResponse({"error": f"there is nothing at {request.url.path}"}, 404)
+
+
+@asynccontextmanager
+async def lifespan(_: App) -> AsyncIterator[None]:
+    """The engine starts with the server, not with the first browser, and has decided its last tick when the server ends."""
+    host = Host(SETTINGS)
+    await to_thread.run_sync(host.start)
+    try:
+        yield
+    finally:
+        await to_thread.run_sync(host.stop, STOP_SECONDS)
+
+
+def _settings() -> Settings:
+    """The settings; a bad one, or an address that others could reach, ends the server in one line."""
+    try:
+        loopback_only("the server's address", _address())
+        return load_settings(os.environ, Path.cwd())
+    except SettingsError as error:
+        print(f"podium: {error}", file=sys.stderr)
+        raise SystemExit(64) from None
+
+
+def _address() -> str:
+    """Where this process was told to listen: by uvicorn's flag or variable, else by Streamlit's settings, which default to every interface."""
+    words = iter(sys.argv[1:])
+    for word in words:
+        if word == "--host":
+            return next(words, "")
+        if word.startswith("--host="):
+            return word.removeprefix("--host=")
+    return os.environ.get("UVICORN_HOST") or config.get_option("server.address") or "0.0.0.0"
+
+
+ROUTES = [
+    Route("/healthz", healthz),
+    Route("/metrics", later),
+    *(Route(f"/api/v1/{name}", later) for name in ("decisions", "gates", "trials", "components", "status")),
+    Route("/api/v1/commands", later, methods=["POST"]),
+    Route("/api/{rest:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+]
+
+if get_script_run_ctx(suppress_warning=True) is None:
+    app = App(Path(__file__).absolute(), lifespan=lifespan, routes=ROUTES, middleware=[Middleware(LoopbackOnly)])
+    SETTINGS = _settings()
+else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing
+    from pages.parts import frame
+
+    frame.run(load_settings(os.environ, Path.cwd()).database_url)

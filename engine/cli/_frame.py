@@ -1,0 +1,137 @@
+"""What every command is made of, and the forms its arguments are written in."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NoReturn
+
+from engine.settings import Settings, SettingsError, parse_span
+from engine.shell.clock import WallClock
+from engine.shell.load_settings import load_settings
+
+WRONG = 64  # exit code of a wrong use or a failed wish, as in sysexits.h
+
+
+class WrongUse(ValueError):
+    """The command line cannot be followed: one line with the value and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class CliCommand:
+    """A command: its flags, and what it does; `run` gives the exit code."""
+
+    name: str
+    about: str
+    add: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that tells an error in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise WrongUse(f"{' '.join(message.split())} (see {self.prog} --help)")
+
+
+def parser_of(commands: tuple[CliCommand, ...]) -> Parser:
+    """The whole command line."""
+    parser = Parser(prog="python -m engine", description="Podium: an ML trading engine on paper money that shows why.", allow_abbrev=False)
+    below = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for command in commands:
+        command.add(below.add_parser(command.name, help=command.about, description=command.about, allow_abbrev=False))
+    return parser
+
+
+def choose(commands: tuple[CliCommand, ...], name: str) -> CliCommand:
+    """The command of that name; a name that is none raises WrongUse with the near miss."""
+    for command in commands:
+        if command.name == name:
+            return command
+    close = difflib.get_close_matches(name, [command.name for command in commands], n=1)
+    raise WrongUse(f"there is no command {name!r}: " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(c.name for c in commands)}"))
+
+
+def settings_from(told: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
+    """The settings with this command's flags on top."""
+    named = {key: getattr(told, key, None) for key in ("feed", "symbols", "interval", "seed")}
+    return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless)
+
+
+def add_store(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
+
+
+def moment(text: str) -> int:
+    """2024-01-31, 2024-01-31T12:00Z, or a span such as 2h (that long ago), as ns UTC."""
+    try:
+        return WallClock().now() - parse_span(text)
+    except SettingsError:
+        pass
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z or 2h (ago)") from None
+    at = round((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+    if not 0 <= at < 2**63 - 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time this can count: give one from 1970 to 2261")
+    return at
+
+
+def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
+    """A reader of whole numbers in reach."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return read
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """A reader of numbers in reach."""
+
+    def read(text: str) -> float:
+        try:
+            told = float(text)
+        except ValueError:
+            told = low - 1.0
+        if not low <= told <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+        return told
+
+    return read
+
+
+@contextmanager
+def to_file(path: Path | None) -> Iterator[Path | None]:
+    """A name to write to that becomes `path` only when all went well; None for the terminal."""
+    if path is None:
+        yield None
+        return
+    if not path.parent.is_dir():
+        raise WrongUse(f"--out {path}: the folder {path.parent} is not there")
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def say(line: str) -> None:
+    """A line for the person, apart from the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def clock_text(at: int) -> str:
+    """ns UTC as people read it."""
+    return datetime.fromtimestamp(at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

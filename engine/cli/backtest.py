@@ -1,0 +1,89 @@
+"""backtest: the same decide() over a recording or the simulated market, as fast as it goes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from engine.cli._frame import CliCommand, WrongUse, moment, number, say, settings_from, whole
+from engine.cli._report import as_text
+from engine.settings import Settings
+
+WIDTH = 40
+NEVER = 2**31  # ticks
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("market", metavar="DIR|simulated", help="the folder of a recording, or the word simulated")
+    parser.add_argument("--symbols", metavar="A,B", help="some of its symbols")
+    parser.add_argument("--from", dest="since", type=moment, metavar="T", help="bars that close later, e.g. 2023-01-01")
+    parser.add_argument("--to", dest="until", type=moment, metavar="T", help="bars that close by then")
+    parser.add_argument("--interval", metavar="5m", help="bars of another length")
+    parser.add_argument("--seed", metavar="N")
+    parser.add_argument("--signal", type=number(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale")
+    parser.add_argument("--bars", type=whole(1), metavar="N", help="so many bars (simulated: 20000 if not given)")
+    parser.add_argument("--symbol-count", type=whole(1, 500), metavar="N", help="simulated: symbols")
+    parser.add_argument("--train-rows", type=whole(0), metavar="N", help="rows in one training at most, 0 for all")
+    parser.add_argument("--no-training", action="store_true", help="no model is trained, so none is heard: the cost of everything else")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _run(told: argparse.Namespace) -> int:
+    from engine.backtest import run_backtest
+    from engine.shell.excerpt import Excerpt
+    from engine.shell.host import open_feed
+
+    settings = _settings(told)
+    bars = told.bars or (20_000 if settings.feed == "simulated" else None)
+    feed = Excerpt(open_feed(settings), since=told.since, until=told.until, bars=bars)
+    report = run_backtest(settings, feed, tell=progress(sys.stderr.isatty()))
+    print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
+    return 0
+
+
+def _settings(told: argparse.Namespace) -> Settings:
+    simulated = told.market == "simulated"
+    if not simulated and (told.signal is not None or told.symbol_count is not None):
+        raise WrongUse("--signal and --symbol-count are for the simulated market: backtest simulated")
+    if not simulated and not Path(told.market).is_dir():
+        raise WrongUse(f"{told.market!r} is not a folder: give the folder of a recording, or the word simulated")
+    settings = settings_from(
+        told,
+        feed="simulated" if simulated else "recorded",
+        feed_path=None if simulated else told.market,
+        sim_signal=_text(told.signal),
+        sim_symbols=_text(told.symbol_count),
+        train_rows=_text(told.train_rows),
+        pace_seconds="0",
+        warm_up="0",
+    )
+    return replace(settings, knobs=replace(settings.knobs, first_training=NEVER, retrain_every=NEVER)) if told.no_training else settings
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def progress(shown: bool) -> Callable[[int, int | None], None]:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def tell(done: int, total: int | None) -> None:
+        if not shown:
+            return
+        if total:
+            filled = min(WIDTH, WIDTH * done // total)
+            end = "\n" if done >= total else ""
+            print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{total} ticks", end=end, file=sys.stderr, flush=True)
+        else:
+            print(f"\r{done} ticks", end="", file=sys.stderr, flush=True)
+
+    if shown:
+        say("deciding ...")
+    return tell
+
+
+COMMAND = CliCommand("backtest", "runs the same decisions over a recording or the simulated market, as fast as it goes", _add, _run)

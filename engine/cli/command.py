@@ -1,0 +1,75 @@
+"""command: submits a command to the engine and prints what came of it as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import getpass
+import json
+from threading import Event
+
+from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, settings_from
+from engine.domain.control import COMMANDS
+from engine.shell.clock import WallClock
+
+LOOK_SECONDS = 0.1
+KNOWN = {"set": {"signal"}, "optimize": {"action", "dry_run"}, "retrain": {"models"}}
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(COMMANDS)}")
+    parser.add_argument("args", nargs="*", metavar="key=value", help="e.g. action=collect_garbage, signal=0")
+    parser.add_argument("--wait", type=number(0, 86_400), default=30.0, metavar="S", help="seconds to wait for the result, 30 if not given")
+    parser.add_argument("--by", default=None, metavar="WHO", help="who asks; your user name if not given")
+    parser.add_argument("--reason", default="", metavar="WHY")
+    add_store(parser)
+
+
+def _run(told: argparse.Namespace) -> int:
+    args = arguments(told.name, told.args)
+    url = told.store or settings_from(told).database_url
+    from engine.store.inbox import Inbox
+
+    clock = WallClock()
+    inbox = Inbox(url)
+    number_ = inbox.submit(told.name, args, told.by or _user(), told.reason, clock.now())
+    until = clock.tick() + told.wait
+    pause = Event()
+    asked = inbox.get(number_)
+    while asked is not None and not asked.is_over and clock.tick() < until:
+        pause.wait(LOOK_SECONDS)
+        asked = inbox.get(number_)
+    status = asked.status if asked else "gone"
+    result = json.loads(asked.result) if asked and asked.result else None
+    print(json.dumps({"id": number_, "name": told.name, "args": args, "status": status, "result": result}))
+    if asked and not asked.is_over:
+        say(f"podium: command {number_} is still {status} after {told.wait:g} s" + (": is the engine running?" if status == "queued" else ""))
+    return 0 if status == "done" else 1
+
+
+def arguments(name: str, words: list[str]) -> dict[str, str]:
+    """The command's arguments; raises WrongUse for what the engine could not follow."""
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        raise WrongUse(f"there is no command {name!r}: " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"))
+    told: dict[str, str] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key or not value:
+            raise WrongUse(f"{word!r} is not key=value")
+        if key not in KNOWN.get(name, set()):
+            raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
+        told[key] = value
+    if name in {"set", "optimize"} and not told.keys() & KNOWN[name]:
+        raise WrongUse("set needs signal=X" if name == "set" else "optimize needs action=NAME, such as action=collect_garbage")
+    return told
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+COMMAND = CliCommand("command", "submits a command to the engine and prints its result as JSON", _add, _run)

@@ -1,0 +1,139 @@
+"""doctor: what is missing or wrong on this machine and what to do, line by line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import re
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.cli._frame import CliCommand, settings_from
+from engine.settings import Settings, SettingsError
+from engine.store.errors import StoreFailed
+
+ROOT = Path(__file__).parent.parent.parent
+ROOM = 1_000_000_000  # bytes free below which the store may not grow for long
+Finding = tuple[str, str]  # ok, note or wrong; and a sentence
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quiet", action="store_true", help="only what is wrong")
+
+
+def _run(told: argparse.Namespace) -> int:
+    findings = list(_look(told))
+    for level, sentence in findings:
+        if level == "wrong" or not told.quiet:
+            print(f"{level:<6} {sentence}")
+    return 1 if any(level == "wrong" for level, _ in findings) else 0
+
+
+def _look(told: argparse.Namespace) -> Iterator[Finding]:
+    yield _python(sys.version_info[:3])
+    yield from packages(ROOT / "requirements.txt")
+    yield _chart_library()
+    yield _browser()
+    try:
+        settings = settings_from(told, headless=False)
+    except SettingsError as error:
+        yield "wrong", f"settings: {error}"
+        return
+    yield "ok", f"settings: {settings.feed} feed, store {settings.database_url}"
+    yield _home(Path(settings.home))
+    yield _room(Path(settings.home))
+    yield _store(settings)
+    yield _port(settings)
+
+
+def _python(version: tuple[int, ...]) -> Finding:
+    text = ".".join(str(part) for part in version)
+    return ("ok", f"Python {text}") if version >= (3, 11) else ("wrong", f"Python {text} is too old: Podium needs 3.11 or newer")
+
+
+def packages(requirements: Path) -> Iterator[Finding]:
+    """One finding for every package that is missing or outside its range, or one that all are there."""
+    wrong = 0
+    names = 0
+    for line in requirements.read_text(encoding="utf-8").splitlines():
+        found = re.match(r"([A-Za-z0-9_.-]+)(\[[^]]*\])?(.*)", line.split("#")[0].strip())
+        if not found:
+            continue
+        names += 1
+        trouble = _package(found[1], found[3].strip())
+        if trouble:
+            wrong += 1
+            yield "wrong", trouble
+    if not wrong:
+        yield "ok", f"all {names} packages of {requirements.name} are there in their ranges"
+
+
+def _package(name: str, wanted: str) -> str | None:
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return f"the package {name} is missing: pip install -r requirements.txt (make run does it)"
+    from packaging.specifiers import SpecifierSet
+
+    if SpecifierSet(wanted).contains(version, prereleases=True):
+        return None
+    return f"{name} {version} is outside {wanted}: pip install -r requirements.txt"
+
+
+def _chart_library() -> Finding:
+    if (ROOT / "static" / "plotly.min.js").is_file():
+        return "ok", "charts: static/plotly.min.js is there"
+    return "wrong", "charts: static/plotly.min.js is missing: run make static/plotly.min.js (make run does it)"
+
+
+def _browser() -> Finding:
+    found = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
+    return (
+        ("ok", f"browser for the tests: {found}")
+        if found
+        else ("note", "no Chromium: only the browser tests need it (make test installs it as root)")
+    )
+
+
+def _home(home: Path) -> Finding:
+    nearest = next(folder for folder in (home, *home.parents) if folder.exists())
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        return "wrong", f"{home} cannot be written: give another folder in PODIUM_HOME"
+    return "ok", f"data folder {home}" + ("" if home.exists() else " (made at the first start)")
+
+
+def _room(home: Path) -> Finding:
+    free = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.is_dir())).free
+    text = f"{free / 1e9:.1f} GB free on the disk of {home}"
+    return ("ok", text) if free > ROOM else ("wrong", f"only {text}: free space or lower PODIUM_KEEP_DECISIONS")
+
+
+def _store(settings: Settings) -> Finding:
+    from engine.health import judge
+    from engine.shell.clock import WallClock
+    from engine.shell.vitals import read_vitals
+    from engine.store.database import path_of
+
+    path = path_of(settings.database_url)
+    if not path.exists():
+        return "ok", "the store is made at the first start"
+    try:
+        health = judge(read_vitals(settings.database_url, WallClock().now()))
+    except StoreFailed as error:
+        return "wrong", str(error)
+    return "ok", f"the store can be read; engine: {health.state}" + (f" ({health.reasons[0]})" if health.reasons else "")
+
+
+def _port(settings: Settings) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in settings.address else socket.AF_INET) as probe:
+        probe.settimeout(1.0)
+        if probe.connect_ex((settings.address, settings.port)) != 0:
+            return "ok", f"port {settings.port} is free"
+    return "note", f"port {settings.port} is in use: Podium may be running there already; another port is set by PODIUM_PORT"
+
+
+COMMAND = CliCommand("doctor", "what is missing or wrong on this machine and what to do", _add, _run)

@@ -1,0 +1,56 @@
+"""run: the engine without a dashboard."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from types import FrameType
+
+from engine.cli._frame import CliCommand, say, settings_from, whole
+from engine.settings import Settings
+
+LOOK_SECONDS = 0.25  # how often a signal is looked for
+STOP_SECONDS = 30.0
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--feed", metavar="FEED", help="simulated or recorded")
+    parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
+    parser.add_argument("--interval", metavar="5m", help="bars of another length")
+    parser.add_argument("--seed", metavar="N")
+    parser.add_argument("--pace", metavar="S", help="seconds between ticks, 0 for as fast as it goes")
+    parser.add_argument("--ticks", type=whole(1), metavar="N", help="end by itself after so many ticks")
+
+
+def _run(told: argparse.Namespace) -> int:
+    feed = told.feed or ("recorded" if told.path else None)
+    return drive(settings_from(told, feed=feed, feed_path=told.path, pace_seconds=told.pace), told.ticks)
+
+
+def drive(settings: Settings, ticks: int | None) -> int:
+    """Runs the engine until its ticks are done, the recording ends or a signal asks it to stop."""
+    from engine.shell.host import Host
+
+    signals: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        signals.append(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    host = Host(settings, ticks=ticks)
+    try:
+        host.open()
+        host.start()
+        say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
+        while not signals and not host.ended.wait(LOOK_SECONDS):
+            pass
+    finally:
+        clean = host.stop(STOP_SECONDS)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    say(f"podium: stopped after {host.decided} ticks" + (f": {host.trouble}" if host.trouble else ""))
+    return 0 if clean and host.trouble is None else 1
+
+
+COMMAND = CliCommand("run", "the engine without a dashboard", _add, _run)

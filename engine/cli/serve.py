@@ -1,0 +1,55 @@
+"""serve: the dashboard with the engine inside; what `make run` starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+from pathlib import Path
+
+from engine.cli._frame import CliCommand, WrongUse, say, settings_from
+from engine.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
+         "signal": "PODIUM_SIM_SIGNAL", "port": "PODIUM_PORT", "address": "PODIUM_ADDRESS"}  # fmt: skip
+
+
+def _add(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--feed", metavar="FEED", help="simulated or recorded")
+    parser.add_argument("--path", metavar="DIR", help="the folder of a recording")
+    parser.add_argument("--symbols", metavar="A,B")
+    parser.add_argument("--interval", metavar="5m")
+    parser.add_argument("--seed", metavar="N")
+    parser.add_argument("--signal", metavar="X", help="of the simulated market; 0 is a martingale")
+    parser.add_argument("--port", metavar="N")
+    parser.add_argument("--address", metavar="IP", help="loopback only")
+
+
+def _run(told: argparse.Namespace) -> int:
+    settings = settings_from(told, headless=False, feed_path=told.path, sim_signal=told.signal, port=told.port, address=told.address)
+    _demand_free(settings)
+    os.environ.update({FLAGS[flag]: str(getattr(told, flag)) for flag in FLAGS if getattr(told, flag) is not None})
+    if settings.feed_path:
+        os.environ["PODIUM_FEED_PATH"] = settings.feed_path
+    say(f"Podium on http://{settings.address}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
+    sys.stdout.flush()
+    # the server takes this process's place, so signals reach it
+    os.execv(sys.executable, [
+        sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port), "--server.address", settings.address,
+        "--server.headless", "true",
+    ])  # fmt: skip
+
+
+def _demand_free(settings: Settings) -> None:
+    family = socket.AF_INET6 if ":" in settings.address else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.address, settings.port))
+        except OSError as error:
+            raise WrongUse(f"port {settings.port} on {settings.address} cannot be used ({error.strerror}): set PODIUM_PORT to another") from None
+
+
+COMMAND = CliCommand("serve", "the dashboard with the engine inside (what make run starts)", _add, _run)

@@ -1,0 +1,74 @@
+"""Keeps the table of components and the alerts that come of it: written when something changes, and now and then as a sign of life."""
+
+from __future__ import annotations
+
+from threading import Lock
+from typing import Protocol
+
+from engine.domain.ports import Clock
+from engine.shell.logs import LOG
+
+COMPONENTS = ("engine", "feed", "trainer", "store", "probes", "optimizer")
+
+
+class Pen(Protocol):
+    """The part of the store's writer that the board uses."""
+
+    def set_component(self, name: str, state: str, error: str | None, now: int) -> None: ...
+
+    def raise_alert(self, rule: str, severity: str, message: str, now: int) -> None: ...
+
+    def resolve_alert(self, rule: str, now: int) -> None: ...
+
+
+class Board:
+    """How every component is. What could not be written is written at the next beat."""
+
+    def __init__(self, pen: Pen, clock: Clock) -> None:
+        self._pen = pen
+        self._clock = clock
+        self._states: dict[str, tuple[str, str | None]] = dict.fromkeys(COMPONENTS, ("starting", None))
+        self._lock = Lock()
+
+    def state(self, component: str) -> str:
+        return self._states[component][0]
+
+    def went_well(self, component: str) -> None:
+        """Back to ok, and its alert is resolved; a component that is still starting stays so."""
+        if self._states[component][0] in {"degraded", "down"}:
+            self.say(component, "ok")
+
+    def failed(self, component: str, error: str) -> None:
+        """It goes on, but something of it failed just now."""
+        self.say(component, "degraded", error)
+
+    def say(self, component: str, state: str, error: str | None = None) -> None:
+        """Sets a component's state; a fault opens its alert, ok resolves it. Nothing is written where nothing changed."""
+        with self._lock:
+            before = self._states[component]
+            if before == (state, error):
+                return
+            self._states[component] = (state, error)
+            now = self._clock.now()
+            self._pen.set_component(component, state, error, now)
+            if state in {"degraded", "down"}:
+                LOG.warning("%s is %s: %s", component, state, error)
+                severity = "critical" if component in {"engine", "store"} else "warning"
+                self._pen.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
+            elif before[0] in {"degraded", "down", "starting"} and state == "ok":
+                self._pen.resolve_alert(f"{component} failing", now)
+
+    def beat(self) -> None:
+        """Writes every component as it is."""
+        with self._lock:
+            now = self._clock.now()
+            for component, (state, error) in self._states.items():
+                self._pen.set_component(component, state, error, now)
+
+    def stopped(self) -> None:
+        """Every component is down because the engine was stopped: no fault, so no alert."""
+        with self._lock:
+            now = self._clock.now()
+            for component in self._states:
+                self._states[component] = ("down", "the engine was stopped")
+                self._pen.set_component(component, "down", "the engine was stopped", now)

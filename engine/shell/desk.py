@@ -1,0 +1,182 @@
+"""What the engine that holds the store does, job by job: ticks, commands, probes, pruning and signs of life."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+from engine.domain.control import Command
+from engine.domain.ports import Clock, Feed
+from engine.domain.tick import Tick
+from engine.probes.probes import Probes
+from engine.probes.work import Work
+from engine.settings import Settings
+from engine.shell.board import Board
+from engine.shell.jobs import Jobs
+from engine.shell.logs import LOG
+from engine.shell.past import Past
+from engine.shell.resume import resume
+from engine.shell.tune import ActionError, actions, run_action
+from engine.shell.turns import Turns
+from engine.shell.workers import Workers
+from engine.store.database import path_of
+from engine.store.errors import StoreFailed
+from engine.store.history import History
+from engine.store.inbox import Inbox
+from engine.store.retention import Keep
+from engine.store.writer import Writer
+
+COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 2.0, 10.0, 600.0
+IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
+NAMES = ("ticks", "commands", "probes", "board", "prune")
+
+
+class Desk:
+    """The engine with its store, feed, probes and worker, for the one who holds the lease. Raises StoreFailed or ValueError in one line."""
+
+    def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None) -> None:
+        url = settings.database_url
+        self._settings = settings
+        self._clock = clock
+        self._left = ticks
+        self._stop = Event()
+        self._turns = Turns()
+        self._work = Work(path_of(url))
+        self._probes = Probes(Path(settings.home), clock, self._work)
+        self._writer = Writer(url, holder)
+        self._inbox = Inbox(url, holder)
+        self._past = Past(url)
+        self.board = Board(self._writer, clock)
+        self.workers = Workers()
+        self.ended = Event()  # the feed has ended, or the ticks asked for are done
+        self.decided = 0
+        try:
+            self._writer.sync_actions(list(actions().values()), {})
+            self.board.beat()
+            self._engine = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers)
+        except (StoreFailed, ValueError, OSError) as error:
+            self._refuse(error)
+            raise
+        for component in ("store", "trainer", "optimizer"):
+            self.board.say(component, "ok")
+
+    def _refuse(self, error: Exception) -> None:
+        try:
+            self.board.say("engine", "down", str(error))
+        except StoreFailed as trouble:
+            LOG.info("the store was not told that the engine did not start: %s", trouble)
+        self._writer.close()
+        self._inbox.close()
+
+    def schedule(self, jobs: Jobs) -> None:
+        """Gives every job its time."""
+        pace = self._settings.pace_seconds or IDLE_SECONDS
+        jobs.every(pace, "engine", "ticks", self.tick, self.board)
+        jobs.every(COMMANDS_SECONDS, "engine", "commands", partial(self.obey, jobs), self.board)
+        jobs.every(PROBES_SECONDS, "probes", "probes", self.probe, self.board)
+        jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.board)
+        jobs.every(PRUNE_SECONDS, "store", "prune", self.prune, self.board)
+
+    def tick(self) -> None:
+        """One tick; many, one after the other, while warming up or with no pace set."""
+        while not (self._stop.is_set() or self.ended.is_set()):
+            with self._turns.tick():
+                tick = self._step()
+            if tick is None or not (self._settings.pace_seconds == 0 or tick.warm):
+                return
+
+    def _step(self) -> Tick | None:
+        if self._stop.is_set():
+            return None
+        try:
+            tick = self._engine.step()
+        except StoreFailed as error:
+            self._work.failed(self._clock.now())
+            self.board.failed("store", str(error))
+            raise
+        if tick is None:
+            self.board.say("feed", "degraded", "the recording has ended: there is nothing more to decide")
+            self.ended.set()
+            return None
+        self._note(tick)
+        return tick
+
+    def _note(self, tick: Tick) -> None:
+        self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall)
+        self.decided += 1
+        self.board.say("feed", "ok")
+        if not tick.warm:
+            self.board.say("engine", "ok")
+        trouble = self.workers.trouble
+        self.board.say("trainer", "degraded" if trouble else "ok", trouble)
+        if self._left is not None and self.decided >= self._left:
+            self.ended.set()
+
+    def obey(self, jobs: Jobs) -> None:
+        """Gives every queued command to its doer: an optimization to a thread of its own, anything else to the engine, before its next tick."""
+        while not self._stop.is_set():
+            command = self._inbox.claim(self._clock.now())
+            if command is None:
+                return
+            if command.name == "optimize":
+                jobs.once("optimizer", f"optimize {command.id}", partial(self.optimize, command), self.board)
+            else:
+                self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        told: dict[str, object] = {"error": "it failed: the log has the reason"}
+        try:
+            with self._turns.command():
+                told = {"message": self._engine.obey(command)}
+        except ValueError as error:
+            told = {"error": str(error)}
+        finally:
+            self._finish(command, told)
+
+    def optimize(self, command: Command) -> None:
+        """Runs an action by hand and keeps what it measured as the command's result."""
+        args = dict(command.args)
+        told: dict[str, object] = {"error": "it failed: the log has the reason"}
+        try:
+            told = run_action(
+                args.get("action", ""), dry_run=args.get("dry_run", "false") == "true", writer=self._writer, past=self._past, probes=self._probes,
+                home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=partial(self._inbox.report, command.id),
+                by=command.by, reason=command.reason,
+            )  # fmt: skip
+        except ActionError as error:
+            told = {"error": str(error)}
+        finally:
+            self._finish(command, told)
+
+    def _finish(self, command: Command, told: dict[str, object]) -> None:
+        LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, told)
+        self._inbox.finish(command.id, "error" not in told, told, self._clock.now())
+
+    def probe(self) -> None:
+        """Reads the machine and keeps what it said."""
+        self._writer.save_readings(self._probes.read())
+        failed = [f"{source} {note}" for source, note in self._probes.notes().items() if note.startswith("failed")]
+        self.board.say("probes", "degraded" if failed else "ok", "; ".join(failed) or None)
+
+    def prune(self) -> None:
+        """Drops what is older, or more, than is to be kept."""
+        dropped = self._writer.prune(self._clock.now(), Keep(self._settings.keep_age_days, self._settings.keep_bytes))
+        if dropped.ticks:
+            LOG.info("pruned %s ticks and %s decisions", dropped.ticks, dropped.decisions)
+
+    def leave(self) -> None:
+        """Lets the runs in hand end soon; starts nothing more."""
+        self._stop.set()
+
+    def close(self) -> None:
+        """Ends the worker and closes the store; what cannot be written any more (the lease is another's) is left."""
+        self.leave()
+        self.workers.close()
+        with self._turns.command():  # the tick in hand is over
+            try:
+                self.board.stopped()
+            except StoreFailed as error:
+                LOG.info("the store was not told of the stop: %s", error)
+            self._inbox.close()
+            self._writer.close()

@@ -1,0 +1,34 @@
+"""A part of a feed: from a time, up to a time, or so many bars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, takewhile
+
+from engine.domain.market import Slice
+from engine.domain.ports import Feed, FeedInfo
+
+
+class Excerpt:
+    """The slices of a feed that close later than `since` and not later than `until` (ns UTC), at most `bars` of them."""
+
+    def __init__(self, feed: Feed, *, since: int | None = None, until: int | None = None, bars: int | None = None) -> None:
+        if since is not None and until is not None and until <= since:
+            raise ValueError("the time to end at is not later than the time to begin at")
+        self._feed = feed
+        self._since = since
+        self._until = until
+        self._bars = bars
+
+    @property
+    def info(self) -> FeedInfo:
+        return self._feed.info
+
+    def slices(self, after: int | None) -> Iterator[Slice]:
+        """The part's slices in order of time; see Feed."""
+        begin = self._since if after is None else max(after, self._since or after)
+        wanted = takewhile(lambda bar: self._until is None or bar.at <= self._until, self._feed.slices(begin))
+        return islice(wanted, self._bars)
+
+    def switch_signal(self, signal: float, at: int) -> None:
+        self._feed.switch_signal(signal, at)

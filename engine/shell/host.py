@@ -1,0 +1,153 @@
+"""Hosts the engine: takes the store's lease, drives the engine by jobs, and lets go; without the lease it waits for its turn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event, Lock
+
+from engine.discover import discover
+from engine.domain.ports import Clock, Feed, FeedKind
+from engine.settings import Settings
+from engine.shell.clock import WallClock
+from engine.shell.desk import NAMES, Desk
+from engine.shell.jobs import Jobs, in_one_line
+from engine.shell.lease import Lease
+from engine.shell.logs import LOG, close_log, open_log
+from engine.store.errors import LeaseLost, StoreFailed
+
+TRY_SECONDS, BEAT_SECONDS = 3.0, 2.0
+
+
+def open_feed(settings: Settings) -> Feed:
+    """The feed the settings name; raises ValueError in one line where it cannot be opened."""
+    kinds: tuple[FeedKind, ...] = discover("engine.feeds", "FEED")
+    for kind in kinds:
+        if kind.name == settings.feed:
+            return kind.open(settings)
+    raise ValueError(f"there is no feed {settings.feed!r}: there are {', '.join(kind.name for kind in kinds)}")
+
+
+class Host:
+    """One process's engine, or its wish to be one: one engine a store, whatever the number of servers."""
+
+    def __init__(self, settings: Settings, *, feed: Feed | None = None, clock: Clock | None = None, ticks: int | None = None) -> None:
+        self._settings = settings
+        self._feed = feed
+        self._clock = clock or WallClock()
+        self._ticks = ticks
+        self._log = open_log(Path(settings.home))
+        self._jobs = Jobs(self._clock)
+        self._taking = Lock()
+        self._lease: Lease | None = None
+        self._desk: Desk | None = None
+        self._stopping = False
+        self.ended = Event()  # nothing more will be decided here
+        self.trouble: str | None = None  # why no engine runs here
+        self.decided = 0
+
+    def open(self) -> None:
+        """Takes the store and sits down at it. Raises StoreFailed (also where another engine holds it) or ValueError, having let go again."""
+        with self._taking:
+            if self._desk is not None or self._stopping:
+                return
+            lease = Lease(self._settings.database_url)
+            try:
+                self._take(lease)
+                feed = self._feed or open_feed(self._settings)
+                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks)
+            except (StoreFailed, ValueError, OSError):
+                lease.release()
+                lease.close()
+                raise
+            self._lease = lease
+            self.ended.clear()
+            self._desk.ended = self.ended
+            self.trouble = None
+
+    def _take(self, lease: Lease) -> None:
+        if not lease.take(self._clock.now()):
+            other = lease.holding()
+            who = f"the engine of process {other.pid} on {other.host}" if other else "another engine"
+            raise LeaseLost(f"{who} holds the store {self._settings.database_url}: stop it, or set PODIUM_HOME to another folder")
+
+    def start(self) -> None:
+        """Starts the jobs and returns at once; the store is taken, or asked for again and again, in the background."""
+        self._jobs.start()
+        if self._desk is None:
+            self._jobs.every(TRY_SECONDS, "engine", "take up", self._take_up, self)
+        else:
+            self._sit_down(self._desk)
+
+    def _take_up(self) -> None:
+        try:
+            self.open()
+        except (StoreFailed, ValueError, OSError) as error:
+            self._wait(error)
+            return
+        if self._desk is not None:
+            self._jobs.drop("take up")
+            self._sit_down(self._desk)
+
+    def _wait(self, error: Exception) -> None:
+        said = in_one_line(error)
+        if said != self.trouble:
+            LOG.warning("no engine runs here: %s", said)
+        self.trouble = said
+
+    def _sit_down(self, desk: Desk) -> None:
+        LOG.info("the engine runs: %s", self._settings)
+        self._jobs.every(BEAT_SECONDS, "engine", "heartbeat", self._beat, self)
+        desk.schedule(self._jobs)
+
+    def _beat(self) -> None:
+        lease = self._lease
+        if lease is None:
+            return
+        try:
+            lease.beat(self._clock.now())
+        except LeaseLost as error:
+            self._give_up(error)
+
+    def _give_up(self, error: LeaseLost) -> None:
+        """Another engine has the store now: this server only shows it, and asks again."""
+        LOG.error("the store was lost: %s", error)
+        self.trouble = str(error)
+        self._jobs.drop("heartbeat", *NAMES)
+        self._leave()
+        self.ended.set()
+        self._jobs.every(TRY_SECONDS, "engine", "take up", self._take_up, self)
+
+    def stop(self, timeout: float) -> bool:
+        """Ends after the tick in hand and gives the store up; False when something was still running after `timeout` seconds."""
+        self._stopping = True
+        desk = self._desk
+        if desk is not None:
+            desk.leave()
+        clean = self._jobs.stop(timeout)
+        if not clean:
+            LOG.error("a job was still running %s s after the stop", timeout)
+        with self._taking:
+            self._leave()
+        LOG.info("stopped after %s ticks", self.decided)
+        close_log(self._log)
+        return clean
+
+    def _leave(self) -> None:
+        desk, self._desk = self._desk, None
+        lease, self._lease = self._lease, None
+        if desk is not None:
+            self.decided += desk.decided
+            desk.close()
+        if lease is not None:
+            try:
+                lease.release()
+            except StoreFailed as error:
+                LOG.warning("the lease was not given up, it runs out by itself: %s", error)
+            lease.close()
+
+    def failed(self, component: str, error: str) -> None:
+        """A job of the host's own failed: it has been logged, and is tried again."""
+        self.trouble = f"{component}: {error}"
+
+    def went_well(self, component: str) -> None:
+        """Nothing to tell."""

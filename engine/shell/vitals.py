@@ -1,0 +1,78 @@
+"""Reads from the store what health is judged from."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from engine.health import ComponentState, Health, Vitals
+from engine.store.database import connect, path_of
+from engine.store.errors import StoreFailed, in_one_line
+
+LOOKED_AT = 500  # ticks the honest-decision rate is taken over
+
+
+def read_vitals(url: str, now: int) -> Vitals:
+    """The engine's vitals as the store has them at `now`; raises StoreFailed, also where there is no store yet."""
+    path = path_of(url)
+    if not path.exists():
+        raise StoreFailed(f"there is no store at {path} yet: start the engine, or check PODIUM_DATABASE_URL")
+    if not os.access(path, os.R_OK):
+        raise StoreFailed(f"the store {path} may not be read: check the permissions of the file")
+    engine = connect(url, read_only=True, busy_ms=1000)
+    try:
+        with engine.connect() as connection:
+            return _vitals(connection, now)
+    except DBAPIError as error:
+        raise StoreFailed(_reason(path, error)) from error
+    finally:
+        engine.dispose()
+
+
+def _reason(path: Path, error: DBAPIError) -> str:
+    return in_one_line(str(path), error.orig) if isinstance(error.orig, sqlite3.Error) else f"the store {path} failed: {error}"
+
+
+def _vitals(connection: Connection, now: int) -> Vitals:
+    lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
+    last = connection.execute(text("SELECT tick, wall FROM ticks ORDER BY tick DESC LIMIT 1")).first()
+    counted, honest = connection.execute(
+        text("SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT :last)"),
+        {"last": LOOKED_AT},
+    ).one()
+    settings = connection.execute(text("SELECT settings FROM sessions ORDER BY id DESC LIMIT 1")).scalar()
+    parts = connection.execute(text("SELECT component, state, since, last_error FROM components ORDER BY component")).all()
+    alerts = connection.execute(text("SELECT count(*) FROM alerts WHERE state = 'open'")).scalar_one()
+    return Vitals(
+        now=now, beat=lease.beat if lease else None, started=lease.started_at if lease else None, pace_seconds=_pace(settings),
+        tick=last.tick if last else None, decided=last.wall if last else None,
+        components=tuple(ComponentState(one.component, one.state, one.since, one.last_error) for one in parts),
+        ticks_counted=int(counted), ticks_honest=int(honest), open_alerts=int(alerts),
+    )  # fmt: skip
+
+
+def _pace(settings: str | None) -> float:
+    told = json.loads(settings or "{}")
+    return float(told.get("pace_seconds", 0.0)) if isinstance(told, dict) else 0.0
+
+
+def as_json(vitals: Vitals, health: Health) -> dict[str, object]:
+    """What /healthz and `status --json` tell."""
+    return {
+        "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": age_seconds(vitals.now, vitals.beat), "last_tick": vitals.tick,
+        "last_tick_age_seconds": age_seconds(vitals.now, vitals.decided), "pace_seconds": vitals.pace_seconds, "honest_rate": vitals.honest_rate,
+        "ticks_counted": vitals.ticks_counted, "open_alerts": vitals.open_alerts,
+        "components": {one.component: {"state": one.state, "since": one.since, "last_error": one.last_error} for one in vitals.components},
+    }  # fmt: skip
+
+
+def age_seconds(now: int, at: int | None) -> float | None:
+    """Seconds since then, None for never."""
+    return None if at is None else round((now - at) / 1e9, 3)
+
+

@@ -113,13 +113,18 @@ def _enter(name: str, folder: int, sweep: Sweep, depth: int) -> Iterator[None]:
 
 
 def _measured(sweep: Sweep) -> Measured:
-    refused = f"; {len(sweep.refused)} could not be: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
+    refused = f"; {len(sweep.refused):,} could not be: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
+    stays = f"{_counted(sweep.kept, 'other entry', 'other entries')} in the folder recent or no plain file"
     if not sweep.files:
-        return Measured(0.0, "bytes", f"nothing to delete: {sweep.kept:,} entries are recent or are no plain files{refused}", done=False)
-    figures = f"{sweep.files:,} files, {sweep.bytes:,} bytes"
+        return Measured(0.0, "bytes", f"nothing to delete: {stays}{refused}", done=False)
+    figures = f"{_counted(sweep.files, 'file', 'files')}, {sweep.bytes:,} bytes"
     if sweep.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would delete {figures}; {sweep.kept:,} entries would stay{refused}", done=False)
-    return Measured(float(sweep.bytes), "bytes", f"deleted {figures}; {sweep.kept:,} entries stay{refused}")
+        return Measured(0.0, "bytes", f"dry run: would delete {figures}; {stays}{refused}", done=False)
+    return Measured(float(sweep.bytes), "bytes", f"deleted {figures}; {stays}{refused}")
+
+
+def _counted(count: int, one: str, many: str) -> str:
+    return f"{count:,} {one if count == 1 else many}"
 
 
 ACTION = Action(

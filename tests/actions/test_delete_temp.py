@@ -109,7 +109,7 @@ def test_a_second_name_of_a_file_elsewhere_goes_but_no_bytes_are_claimed(tmp_pat
     measured = ACTION.do(room(tmp_path))
     assert kept.read_bytes() == b"x" * 1_000_000
     assert measured.amount == 0.0
-    assert "1 files, 0 bytes" in measured.detail
+    assert "1 file, 0 bytes" in measured.detail
 
 
 def test_a_temporary_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_dry_run_says_what_would_go_and_touches_nothing(tmp_path: Path) -> Non
     measured = ACTION.do(room(tmp_path, dry_run=True))
     assert world(tmp_path) == before
     assert not measured.done
-    assert measured.detail.startswith("dry run: would delete 1 files, 8,192 bytes")
+    assert measured.detail.startswith("dry run: would delete 1 file, 8,192 bytes")
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -152,7 +152,7 @@ def test_folders_too_deep_are_told_and_left(tmp_path: Path) -> None:
     aged(tmp_path / "tmp/old", OLDEST * 2)
     measured = ACTION.do(room(tmp_path))
     assert old.exists()
-    assert "deleted 1 files" in measured.detail
+    assert "deleted 1 file," in measured.detail
     assert "32 folders deep" in measured.detail
 
 
@@ -172,7 +172,7 @@ def test_what_cannot_be_deleted_is_told_and_stops_nothing() -> None:
         hidden.chmod(0o755)
         assert not free.exists()
         assert (home / "tmp/locked/old").exists()
-    assert told.startswith("deleted 1 files")
+    assert told.startswith("deleted 1 file,")
     assert "2 could not be: 'hidden': Permission denied, 'old': Permission denied" in told
 
 

@@ -59,7 +59,7 @@ def delete(room: Room) -> Measured:
     try:
         folder = os.open(room.temp, FOLDER)
     except FileNotFoundError:
-        return Measured(0.0, "bytes", f"nothing to delete: {room.temp} does not exist", done=False)
+        return Measured(0.0, "bytes", f"nothing to delete; {room.temp} does not exist", done=False)
     except OSError as error:
         raise ValueError(f"{room.temp} cannot be swept: {error.strerror}") from error
     try:
@@ -114,9 +114,9 @@ def _enter(name: str, folder: int, sweep: Sweep, depth: int) -> Iterator[None]:
 
 def _measured(sweep: Sweep) -> Measured:
     refused = f"; {len(sweep.refused):,} could not be: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
-    stays = f"{_counted(sweep.kept, 'other entry', 'other entries')} in the folder recent or no plain file"
+    stays = f"left alone: {_counted(sweep.kept, 'entry', 'entries')}, recent or no plain files"
     if not sweep.files:
-        return Measured(0.0, "bytes", f"nothing to delete: {stays}{refused}", done=False)
+        return Measured(0.0, "bytes", f"nothing to delete; {stays}{refused}", done=False)
     figures = f"{_counted(sweep.files, 'file', 'files')}, {sweep.bytes:,} bytes"
     if sweep.dry_run:
         return Measured(0.0, "bytes", f"dry run: would delete {figures}; {stays}{refused}", done=False)

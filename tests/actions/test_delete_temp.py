@@ -143,7 +143,7 @@ def test_with_nothing_to_delete_it_declines(tmp_path: Path, made: bool) -> None:
         aged(tmp_path / "tmp/recent", 1.0)
     measured = ACTION.do(room(tmp_path))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail.startswith("nothing to delete: ")
+    assert measured.detail.startswith("nothing to delete; ")
 
 
 def test_folders_too_deep_are_told_and_left(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.feeds._clock_grid import bar_numbers
+from engine.feeds._clock_grid import bar_numbers, kept_bars
 from engine.feeds._recording_files import BarRows, BookRows, TradeRows
 
 
@@ -24,6 +24,8 @@ def from_rows(rows: BarRows, interval: int, offset: int) -> GridBars:
     """Recorded bars, joined into longer ones where the clock is slower. A bar without volume is a halt, a fill-in or too thin to trade on."""
     number = bar_numbers(rows.opened, interval, offset)
     starts = _starts(number)
+    if len(starts) == len(number):
+        return GridBars(number, rows.values, rows.values[4] > 0.0)
     first_price, high, low, last_price, volume = rows.values
     values = np.stack([
         first_price[starts], np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts), last_price[_ends(starts, len(number))],
@@ -51,7 +53,8 @@ def from_mids(rows: BookRows, interval: int, offset: int, stale: int, *, volume:
     if not len(at):
         return GridBars(np.empty(0, dtype=np.int64), np.empty((5, 0)), np.empty(0, dtype=np.bool_))
     event = bar_numbers(at, interval, offset)
-    number = np.arange(event[0], event[-1] + 1)
+    starts = _starts(event)
+    number = kept_bars(event[starts], -(-stale // interval))
     opens = offset + number * interval
     before = np.searchsorted(at, opens, side="right") - 1  # the book that stands when the bar opens
     last = np.searchsorted(at, opens + interval, side="left") - 1  # and when it closes
@@ -59,8 +62,7 @@ def from_mids(rows: BookRows, interval: int, offset: int, stale: int, *, volume:
     opening = np.where(stands, mid[np.maximum(before, 0)], mid[np.minimum(before + 1, len(at) - 1)])
     closing = mid[last]
     high, low = np.maximum(opening, closing), np.minimum(opening, closing)
-    starts = _starts(event)
-    here = event[starts] - number[0]
+    here = np.searchsorted(number, event[starts])
     high[here] = np.maximum(high[here], np.maximum.reduceat(mid, starts))
     low[here] = np.minimum(low[here], np.minimum.reduceat(mid, starts))
     live = opens + interval - at[last] <= stale

@@ -11,14 +11,6 @@ LONGEST_SILENCE = 13  # empty bars in a row before time jumps: one more than the
 MINUTE = 60 * 10**9  # ns, the interval where there are no bars to take it from
 
 
-def spacing_of(opened: Ints) -> int | None:
-    """The most common distance of two bars, ns; None with fewer than two. (The median would be 2 bars for a symbol silent half of the time.)"""
-    if len(opened) < 2:
-        return None
-    steps, counts = np.unique(np.diff(opened), return_counts=True)
-    return int(steps[np.argmax(counts)])
-
-
 def interval_of(spacings: dict[str, int], wanted: int | None) -> int:
     """The interval of the clock: the one wanted where every symbol's bars fit into it, else the one they all have."""
     if wanted is None:
@@ -38,9 +30,9 @@ def bar_numbers(times: Ints, interval: int, offset: int) -> Ints:
     return np.asarray((times - offset) // interval, dtype=np.int64)
 
 
-def kept_bars(numbers: Ints) -> Ints:
-    """Every bar from the first to the last that any symbol has, a silence of all cut to its first 13 bars; numbers sorted and unique."""
-    runs = np.minimum(np.diff(numbers), LONGEST_SILENCE + 1)
+def kept_bars(numbers: Ints, silence: int = LONGEST_SILENCE) -> Ints:
+    """Every bar from the first of `numbers` to the last, a stretch without any cut to its first `silence`; sorted and unique."""
+    runs = np.minimum(np.diff(numbers), silence + 1)
     steps = np.repeat(numbers[:-1] - np.concatenate([[0], np.cumsum(runs)[:-1]]), runs) + np.arange(int(runs.sum()))
     return np.concatenate([steps, numbers[-1:]])
 

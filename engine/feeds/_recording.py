@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
-from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars, spacing_of
+from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
 from engine.feeds._order_flow import FLOW, books_at, books_from, imbalance, standing, traded
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
@@ -84,7 +84,7 @@ def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None,
 
 def _clock(tapes: tuple[Tape, ...], wanted: int | None) -> tuple[int, int, int]:
     """Interval, offset of the clock from the epoch, and the length of the recorded bars."""
-    spacings = {tape.symbol: spacing for tape in tapes if tape.bars and (spacing := spacing_of(tape.bars.opened))}
+    spacings = {tape.symbol: spacing for tape in tapes if tape.bars and (spacing := tape.bars.spacing)}
     interval = interval_of(spacings, wanted)
     base = next(iter(spacings.values()), interval)
     opened = [tape.bars.opened % base for tape in tapes if tape.bars]
@@ -107,14 +107,14 @@ def _on_beat(tape: Tape, base: int, offset: int) -> Tape:
         )
     if not strays:
         return tape
-    return Tape(tape.symbol, BarRows(rows.opened[on], rows.values[:, on], rows.duplicates, rows.faulty + strays), tape.trades, tape.books)
+    return Tape(
+        tape.symbol, BarRows(rows.opened[on], rows.values[:, on], rows.spacing, rows.duplicates, rows.faulty + strays), tape.trades, tape.books
+    )
 
 
 def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
     """Recorded bars where there are some, else of trades, and of mids where nothing was traded on a live book."""
     if tape.bars is not None:
-        if not len(tape.bars.opened):
-            raise BadRecording(f"{tape.symbol} has no sound bar: every row of its bars is faulty; leave the symbol out")
         return from_rows(tape.bars, interval, offset)
     stale = max(STALE, interval)
     if tape.trades is not None and len(tape.trades.at):

@@ -31,6 +31,7 @@ class BarRows(Record):
 
     opened: Ints  # (n,) ns UTC
     values: Floats  # (5, n) open, high, low, close, volume
+    spacing: int | None  # ns, most common distance of two rows, faulty ones too; None with fewer than two rows
     duplicates: int  # identical rows dropped
     faulty: int  # rows without a finite, positive and consistent bar: taken as missing
 
@@ -70,7 +71,7 @@ def symbol_folders(path: Path, wanted: tuple[str, ...]) -> tuple[Path, ...]:
     for symbol in wanted:
         if symbol not in known:
             raise BadRecording(f"{path} has no symbol {symbol!r}: it has {', '.join(known)}")
-    return tuple(known[symbol] for symbol in (wanted or known))
+    return tuple(known[symbol] for symbol in (dict.fromkeys(wanted) or known))
 
 
 def file_of(folder: Path, kind: str) -> Path | None:
@@ -93,7 +94,9 @@ def read_bars(file: Path) -> BarRows:
         sound &= (high * (1.0 + _LOOSE) >= np.maximum(first_price, last_price)) & (low * (1.0 - _LOOSE) <= np.minimum(first_price, last_price))
     keep = sound.copy()
     keep[again] = False
-    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), len(again), int((~sound).sum()))
+    if not keep.any():
+        raise BadRecording(f"{file} has no sound bar, each of its {len(keep)} rows is faulty: leave the symbol out")
+    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), _spacing(opened), len(again), int((~sound).sum()))
 
 
 def read_trades(file: Path) -> TradeRows:
@@ -123,6 +126,12 @@ def read_books(file: Path) -> BookRows:
     return BookRows(at, sides[0], sides[1], sides[2], sides[3], sound)
 
 
+def _spacing(opened: Ints) -> int | None:
+    """The most common and not the median, which is two bars for a symbol that is silent half of the time."""
+    steps, counts = np.unique(np.diff(np.unique(opened)), return_counts=True)
+    return int(steps[np.argmax(counts)]) if len(steps) else None
+
+
 def _read(file: Path, needed: tuple[str, ...]) -> pa.Table:
     try:
         table = pyarrow.csv.read_csv(file) if file.suffix == ".csv" else pyarrow.parquet.read_table(file)
@@ -130,9 +139,7 @@ def _read(file: Path, needed: tuple[str, ...]) -> pa.Table:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): record or copy it again") from error
     missing = [name for name in needed if name not in table.column_names]
     if missing:
-        raise BadRecording(
-            f"{file} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}: it has {', '.join(table.column_names[:12])}"
-        )
+        raise BadRecording(f"{file} lacks {', '.join(missing)}: its columns are {', '.join(table.column_names[:12])}")
     if table.num_rows == 0:
         raise BadRecording(f"{file} is empty: remove it or record it again")
     return table
@@ -143,8 +150,17 @@ def _numbers(file: Path, table: pa.Table, name: str) -> Floats:
     try:
         column = pc.cast(table[name], pa.float64())
     except pa.ArrowException as error:
-        raise BadRecording(f"{file}: column {name} is not numbers ({str(error).splitlines()[0]}): repair or remove the row") from error
+        row = next((row for row, value in enumerate(table[name].to_pylist()) if not _is_number(value)), 0)
+        raise BadRecording(f"{file}: row {row + 1} has the {name} {table[name][row].as_py()!r}: make it a number or remove the row") from error
     return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return value is None
+    return True
 
 
 def _times(file: Path, table: pa.Table) -> Ints:

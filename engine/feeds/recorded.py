@@ -57,20 +57,21 @@ class Recorded:
         grid = self._grid
         first = 0 if after is None else int(np.searchsorted(grid.at, after, side="right"))
         times = grid.at.tolist()
+        none = None if grid.books.shape[3] else Books(*np.empty((4, len(grid.counts), 0)))
         for row in range(first, len(times)):
-            yield _slice(grid, row, times[row])
+            yield _slice(grid, row, times[row], none)
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Refused: what is recorded has the signal it has."""
         raise ValueError(f"the signal cannot be set to {signal} from {at} on: only the simulated market has a switch, and this is a recording")
 
 
-def _slice(grid: Grid, row: int, at: int) -> Slice:
+def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:
     bars, books, fills = grid.bars, grid.books, grid.fill_books
     return Slice(
         at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
-        Books(books[0, row], books[1, row], books[2, row], books[3, row]), Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]),
-        grid.ofi[row], grid.flow[row],
+        none or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
+        none or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
     )  # fmt: skip
 
 

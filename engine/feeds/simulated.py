@@ -127,7 +127,7 @@ def _columns(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
     for symbol in wanted:
         if symbol not in known:
             raise ValueError(f"the simulated market has no symbol {symbol!r}: it has {', '.join(known[:8])}{' ...' if len(known) > 8 else ''}")
-    return [known.index(symbol) for symbol in wanted] if wanted else list(range(len(known)))
+    return [known.index(symbol) for symbol in dict.fromkeys(wanted)] if wanted else list(range(len(known)))
 
 
 def _pick(chunk: Chunk, columns: list[int]) -> Chunk:

@@ -1,0 +1,163 @@
+"""Trades and books: bars made of them, the flow of each bar, and which book a decision and a fill see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.feeds._recording_files import BadRecording
+from engine.feeds.recorded import Recorded
+from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, closes, minutes, write
+
+NAN = float("nan")
+
+
+def trade(second: float, price: float, size: float = 1.0, side: str = "buy") -> tuple[object, ...]:
+    return (START + int(second * SECOND), price, size, side)
+
+
+def book(second: float, bid: float, ask: float, bid_size: float = 1.0, ask_size: float = 1.0) -> tuple[object, ...]:
+    return (START + int(second * SECOND), bid, bid_size, ask, ask_size)
+
+
+def test_bars_are_made_of_trades_where_there_are_none(tmp_path: Path) -> None:
+    rows = [trade(5, 10.0, 2.0), trade(6, 12.0, 1.0, "sell"), trade(6, 9.0, 1.0, "sell"), trade(59.999, 11.0, 4.0, "none"), trade(60, 13.0, 1.0)]
+    write(tmp_path, "A", "trades", TRADE, [*rows, trade(200, 14.0)])
+    feed = Recorded(tmp_path)
+    first, second, third, fourth = feed.slices(None)
+    assert (feed.info.has_flow, feed.info.levels, minutes([first])) == (True, 0, [1.0])
+    assert [first.open[0], first.high[0], first.low[0], first.close[0], first.volume[0]] == [10.0, 12.0, 9.0, 11.0, 8.0]
+    np.testing.assert_allclose(first.flow[0], [0.0, 4.0, (20.0 + 12.0 + 9.0 + 44.0) / 8.0, NAN, NAN])
+    assert second.open[0] == 13.0  # a trade at the very close belongs to the next bar
+    assert np.isnan(third.close[0])
+    assert not third.fresh[0]
+    assert np.isnan(third.flow).all()
+    assert fourth.fresh[0]
+
+
+def test_bars_are_made_of_mids_where_nothing_was_traded(tmp_path: Path) -> None:
+    write(tmp_path, "A", "trades", TRADE, [trade(5, 10.0)])
+    write(tmp_path, "A", "books", BOOK, [book(1, 9, 11), book(70, 10, 12), book(80, 13, 15), book(100, 10, 14), book(130, 11, 15)])
+    first, second, third = Recorded(tmp_path).slices(None)
+    assert (first.close[0], first.volume[0]) == (10.0, 1.0)
+    assert [second.open[0], second.high[0], second.low[0], second.close[0], second.volume[0]] == [10.0, 14.0, 10.0, 12.0, 0.0]
+    assert second.fresh[0]  # a standing book can be traded on
+    assert third.open[0] == 12.0
+
+
+def test_without_trades_the_volume_is_not_known(tmp_path: Path) -> None:
+    write(tmp_path, "A", "books", BOOK, [book(1, 9, 11), book(61, 9, 11)])
+    first = next(Recorded(tmp_path).slices(None))
+    assert first.close[0] == 10.0
+    assert np.isnan(first.volume[0])
+    assert np.isnan(first.flow[0, :3]).all()
+
+
+def test_a_book_that_no_longer_moves_is_a_gap(tmp_path: Path) -> None:
+    write(tmp_path, "A", "books", BOOK, [book(50, 9, 11), book(601, 10, 12)])
+    slices = list(Recorded(tmp_path).slices(None))
+    np.testing.assert_array_equal(closes(slices)[:, 0], [10.0] + [NAN] * 9 + [11.0])
+    assert [bool(np.isfinite(found.books.bid_price[0, 0])) for found in slices] == [True] + [False] * 9 + [True]
+
+
+def test_recorded_bars_are_taken_before_trades_and_flow_joins_them(tmp_path: Path) -> None:
+    write(tmp_path, "A", "bars", BAR, [bar(0, 50.0), bar(1, 51.0)])
+    write(tmp_path, "A", "trades", TRADE, [trade(5, 10.0, 3.0, "sell"), trade(500, 1.0)])
+    write(tmp_path, "B", "bars", BAR, [bar(0, 60.0), bar(1, 61.0)])
+    first, second = Recorded(tmp_path).slices(None)
+    np.testing.assert_array_equal(first.close, [50.0, 60.0])
+    np.testing.assert_array_equal(first.flow[:, :2], [[-3.0, 1.0], [NAN, NAN]])
+    np.testing.assert_array_equal(second.flow[0, :3], [0.0, 0.0, NAN])
+
+
+def test_imbalance_sums_every_event_of_the_bar_by_level(tmp_path: Path) -> None:
+    header = "ts,bid_px_0,bid_sz_0,ask_px_0,ask_sz_0,bid_px_1,bid_sz_1,ask_px_1,ask_sz_1"
+    rows = [
+        (10, 5, 12, 7, 9, 1, 13, 1),
+        (10, 8, 12, 7, 9, 1, 13, 1),  # 3 more bid
+        (11, 2, 12, 7, 9, 1, 13, 1),  # a better bid: + 2
+        (10, 4, 12, 7, 9, 1, 13, 1),  # it goes: - 2
+        (10, 4, 12, 4, 9, 1, 13, 5),  # 3 fewer asked: + 3; 4 more asked at level 1: - 4
+        (10, 4, 13, 6, 9, 2, 14, 5),  # the ask is lifted: + 4; bid 1 more and the ask of 5 gone at level 1: + 6
+    ]
+    times = (1, 2, 2, 30, 59, 61)
+    write(tmp_path, "A", "books", header, [(START + at * SECOND, *row) for at, row in zip(times, rows, strict=True)])
+    first, second = Recorded(tmp_path).slices(None)
+    np.testing.assert_allclose(first.ofi, [[3 + 2 - 2 + 3, -4]])
+    np.testing.assert_allclose(second.ofi, [[4, 1 + 5]])
+
+
+def test_crossed_and_malformed_books_are_left_out_of_the_flow_and_counted(tmp_path: Path) -> None:
+    sound = [book(1, 10, 12, 5, 5), book(20, 10, 12, 7, 5)]
+    bad = [book(10, 13, 12), book(11, NAN, 12), book(12, 10, 12, -3, 1), book(13, 10, float("inf")), book(14, 0, 12)]
+    write(tmp_path, "A", "books", BOOK, sorted([*sound, *bad], key=lambda row: str(row[0])))
+    feed = Recorded(tmp_path)
+    only = next(feed.slices(None))
+    assert feed.counts[0].faulty_books == 5
+    np.testing.assert_allclose(only.ofi, [[2.0]])
+    assert (only.high[0], only.low[0], only.flow[0, 3]) == (11.0, 11.0, 2.0)
+
+
+def test_a_crossed_book_at_the_decision_is_passed_on(tmp_path: Path) -> None:
+    write(tmp_path, "A", "books", BOOK, [book(1, 10, 12), book(59, 13, 12), book(60.1, 13, 12), book(61, 10, 12)])
+    first, second = Recorded(tmp_path).slices(None)
+    assert (first.books.bid_price[0, 0], first.books.ask_price[0, 0]) == (13.0, 12.0)
+    assert (second.fill_books.bid_price[0, 0], second.fill_books.ask_price[0, 0]) == (10.0, 12.0)  # but no order is filled on one
+
+
+def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latency(tmp_path: Path) -> None:
+    rows = [book(1, 1, 9), book(59, 2, 9), book(60.1, 3, 9), book(60.25, 4, 9), book(60.25, 5, 9), book(119, 6, 9), book(181, 7, 9)]
+    write(tmp_path, "A", "books", BOOK, rows)
+    slices = list(Recorded(tmp_path, latency_ms=250.0).slices(None))
+    assert [found.books.bid_price[0, 0] for found in slices][:2] == [2.0, 6.0]
+    assert slices[1].fill_books.bid_price[0, 0] == 4.0
+    assert np.isnan(slices[2].fill_books.bid_price[0, 0])  # none in the third minute
+    assert slices[3].fill_books.bid_price[0, 0] == 7.0
+    assert Recorded(tmp_path, latency_ms=0.0)
+    with pytest.raises(BadRecording, match="a latency of 60000 ms does not fit into bars of 60000 ms"):
+        Recorded(tmp_path, latency_ms=60_000.0)
+
+
+def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    times = np.sort(rng.uniform(0, 1200, 400))
+    bid = 100 + np.cumsum(rng.choice([-0.5, 0.0, 0.5], 400))
+    books = [book(at, b, b + 1, *rng.uniform(1, 5, 2)) for at, b in zip(times, bid, strict=True)]
+    trades = [trade(at, b + 0.5, 1.0, side) for at, b, side in zip(times, bid, rng.choice(["buy", "sell", "none"], 400), strict=True)]
+    write(tmp_path / "whole", "A", "books", BOOK, books)
+    write(tmp_path / "whole", "A", "trades", TRADE, trades)
+    cut = START + 600 * SECOND
+    write(tmp_path / "part", "A", "books", BOOK, [row for row in books if int(str(row[0])) < cut])
+    write(tmp_path / "part", "A", "trades", TRADE, [row for row in trades if int(str(row[0])) < cut])
+    whole = [found.digest() for found in Recorded(tmp_path / "whole").slices(None)]
+    part = [found.digest() for found in Recorded(tmp_path / "part").slices(None)]
+    assert len(part) == 10
+    assert whole[:10] == part
+
+
+def test_spread_and_depth_are_weighted_by_time(tmp_path: Path) -> None:
+    rows = [book(0, 10, 12, 1, 3), book(45, 10, 14, 5, 7), book(75, 10, 11, 2, 2)]
+    write(tmp_path, "A", "books", BOOK, rows)
+    first, second = Recorded(tmp_path).slices(None)
+    np.testing.assert_allclose(first.flow[0, 3:], [(45 * 2 + 15 * 4) / 60, (45 * 2 + 15 * 6) / 60])
+    np.testing.assert_allclose(second.flow[0, 3:], [(15 * 4 + 45 * 1) / 60, (15 * 6 + 45 * 2) / 60])
+
+
+def test_a_silence_between_books_is_no_event(tmp_path: Path) -> None:
+    write(tmp_path, "A", "books", BOOK, [book(1, 10, 12, 5, 5), book(2, 10, 12, 6, 5), book(100, 20, 22, 50, 50), book(101, 20, 22, 51, 50)])
+    slices = list(Recorded(tmp_path).slices(None))
+    assert [float(found.ofi[0, 0]) for found in slices] == [1.0, 1.0]
+
+
+def test_symbols_with_and_without_books_and_levels_stand_side_by_side(tmp_path: Path) -> None:
+    write(tmp_path, "A", "books", "ts,bid_px_0,bid_sz_0,ask_px_0,ask_sz_0,bid_px_1,bid_sz_1,ask_px_1,ask_sz_1", [(START, 9, 1, 11, 1, 8, 2, 12, 2)])
+    write(tmp_path, "B", "books", BOOK, [book(3, 9, 11)])
+    write(tmp_path, "C", "bars", BAR, [bar(0), bar(1)])
+    feed = Recorded(tmp_path)
+    first = next(feed.slices(None))
+    assert feed.info.levels == 2
+    np.testing.assert_array_equal(first.books.ask_size, [[1, 2], [1, NAN], [NAN, NAN]])
+    assert first.ofi.shape == (3, 2)
+    assert feed.info.interval == MINUTE

@@ -1,0 +1,233 @@
+"""The simulated market has the signal it is asked for, no other, and looks like a market otherwise."""
+
+from __future__ import annotations
+
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.domain.market import Slice
+from engine.domain.record import Floats
+from engine.feeds._simulated_prices import names, signal_gain
+from engine.feeds.simulated import FEED, MINUTE, START, Simulated
+from engine.settings import Settings
+
+BARS = 25_000  # by 8 symbols: 200,000 rows
+
+
+def stacked(slices: list[Slice], *fields: str) -> list[Floats]:
+    return [np.stack([getattr(found, field) for found in slices]) for field in fields]
+
+
+def skill(returns: Floats, expected: Floats, block: int = 250) -> tuple[float, float]:
+    """R2 and its standard error over blocks of bars, for rows of a bar are correlated and clustered."""
+    count = len(returns) // block * block
+    gain = (returns**2 - (returns - expected) ** 2)[:count].sum(axis=1).reshape(-1, block).sum(axis=1)
+    power = (returns**2)[:count].sum(axis=1).reshape(-1, block).sum(axis=1)
+    r2 = gain.sum() / power.sum()
+    return float(r2), float(np.sqrt(((gain - r2 * power) ** 2).sum()) / power.sum())
+
+
+def ridge(columns: Floats, target: Floats, penalty: float = 100.0) -> Floats:
+    """Forecasts of the second half by a ridge fitted on the first; columns (T, S, F), target (T, S)."""
+    half = len(target) // 2
+    scale = columns[:half].std(axis=(0, 1))
+    x = (columns / scale).reshape(-1, columns.shape[2])
+    known = slice(0, half * target.shape[1])
+    weights = np.linalg.solve(x[known].T @ x[known] + penalty * np.eye(x.shape[1]), x[known].T @ target[:half].ravel())
+    return np.asarray((x[half * target.shape[1] :] @ weights).reshape(-1, target.shape[1]))
+
+
+@pytest.mark.parametrize("signal", [0.02, 0.05])
+@pytest.mark.parametrize("seed", [1, 7])
+def test_the_best_forecast_has_the_r2_that_was_asked_for(signal: float, seed: int) -> None:
+    truth = Simulated(seed=seed, signal=signal).truth(BARS)
+    r2, error = skill(truth.returns, truth.expected)
+    assert error < signal / 5
+    assert abs(r2 - signal) < 3 * error
+
+
+def test_the_best_forecast_follows_from_closes_alone() -> None:
+    """f = (persistence - k) f + k r, from nothing but what everybody sees; the tick's rounding is all that is lost."""
+    feed = Simulated(signal=0.05, bars=3000)
+    close = stacked(list(feed.slices(None)), "close")[0]
+    gain = signal_gain(0.05, 0.95)
+    forecast = np.zeros((3000, 8))
+    for bar in range(1, 2999):
+        forecast[bar + 1] = (0.95 - gain) * forecast[bar] + gain * np.log(close[bar] / close[bar - 1])
+    expected = feed.truth(3000).expected
+    assert np.corrcoef(forecast[200:].ravel(), expected[200:].ravel())[0, 1] > 0.9995
+
+
+def test_returns_are_a_martingale_without_a_signal() -> None:
+    truth = Simulated(signal=0.0).truth(BARS)
+    assert not truth.expected.any()
+    r = truth.returns / truth.sigma
+    for lag in (1, 2, 3, 5, 10, 20):
+        products = (r[lag:] * r[:-lag]).mean(axis=1)  # a bar's symbols are correlated: one row
+        assert abs(products.mean()) < 4 * products.std() / np.sqrt(len(products))
+    lagged = np.stack([truth.returns[10 - lag : -lag] for lag in range(1, 11)], axis=2)
+    forecast = ridge(lagged, truth.returns[10:])
+    assert skill(truth.returns[10:][-len(forecast) :], forecast)[0] < 0.0005
+
+
+def test_a_ridge_on_lagged_returns_finds_the_signal_when_there_is_one() -> None:
+    truth = Simulated(signal=0.05).truth(BARS)
+    lagged = np.stack([truth.returns[40 - lag : -lag] for lag in range(1, 41)], axis=2)
+    forecast = ridge(lagged, truth.returns[40:])
+    assert 0.03 < skill(truth.returns[40:][-len(forecast) :], forecast)[0] < 0.065
+
+
+def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
+    slices = list(Simulated(signal=0.0, bars=12_000).slices(None))
+    close, opening, volume, ofi, flow = stacked(slices, "close", "open", "volume", "ofi", "flow")
+    books = [getattr(side, name) for side in (found.books for found in slices) for name in ("bid_size", "ask_size")]
+    bid, ask = np.stack(books[::2]), np.stack(books[1::2])
+    returns = np.log(close / opening)
+    lean = ((bid - ask) / (bid + ask))[:, :, :2]
+    told = np.concatenate([
+        ofi / flow[:, :, 4:], flow[:, :, :1] / volume[:, :, None], np.log(flow[:, :, 2:3] / close[:, :, None]), lean,
+        np.log(volume * close)[:, :, None] - np.log(volume * close).mean(),
+    ], axis=2)  # fmt: skip
+    forecast = ridge(told[:-1], returns[1:])
+    assert skill(returns[1:][-len(forecast) :], forecast)[0] < 0.0008
+    share = flow[:, :, 0] / volume
+    assert np.corrcoef(share.ravel(), returns.ravel())[0, 1] > 0.4  # but flow does tell of its own bar
+    assert np.corrcoef((ofi[:, :, 0] / flow[:, :, 4]).ravel(), returns.ravel())[0, 1] > 0.4
+
+
+def test_it_looks_like_a_market() -> None:
+    truth = Simulated(signal=0.0).truth(50_000)
+    r = truth.returns
+    assert np.all(np.abs(r.std(axis=0) * 1e4 - 20.0) < 2.0)
+    assert np.all(((r - r.mean(axis=0)) ** 4).mean(axis=0) / r.var(axis=0) ** 2 > 4.0)
+    size = np.abs(r) - np.abs(r).mean(axis=0)
+    for lag in (1, 5, 10, 20, 50):
+        assert (size[lag:] * size[:-lag]).mean() / (size**2).mean() > 0.05
+    pairs = np.asarray(np.corrcoef(r.T))[np.triu_indices(8, 1)]
+    assert 0.3 < pairs.mean() < 0.5
+    assert set(truth.regime.tolist()) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("count", [1, 8, 60])
+def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
+    feed = Simulated(seed=seed, symbol_count=count, bars=1600)
+    truth = feed.truth(1600)
+    assert np.all(truth.sigma * truth.open >= 10 * truth.tick * (1 - 1e-9))
+    slices = list(feed.slices(None))
+    opening, high, low, close, volume, flow = stacked(slices, "open", "high", "low", "close", "volume", "flow")
+    assert np.all(high >= np.maximum(opening, close))
+    assert np.all(low <= np.minimum(opening, close))
+    assert np.all(low > 0)
+    assert np.all(volume > 0)
+    assert np.all((flow[:, :, 2] >= low) & (flow[:, :, 2] <= high))
+    assert np.all(np.abs(flow[:, :, 0]) <= volume)
+    np.testing.assert_array_equal(opening[1:], close[:-1])
+    on_tick = close / truth.tick
+    np.testing.assert_allclose(on_tick, np.rint(on_tick), atol=1e-6)
+    for books in ([found.books for found in slices], [found.fill_books for found in slices]):
+        bid, ask = np.stack([book.bid_price for book in books]), np.stack([book.ask_price for book in books])
+        assert np.all(ask[:, :, 0] > bid[:, :, 0])
+        assert np.all(np.diff(ask, axis=2) > 0)
+        assert np.all(np.diff(bid, axis=2) < 0)
+        assert np.all(bid > 0)
+        assert all((book.bid_size > 0).all() and (book.ask_size > 0).all() for book in books)
+
+
+def test_a_fill_never_meets_the_book_that_was_decided_on() -> None:
+    slices = list(Simulated(bars=500).slices(None))
+    moved = [np.any(now.fill_books.ask_price[:, 0] != before.books.ask_price[:, 0]) for before, now in pairwise(slices)]
+    assert all(moved)
+    mids = np.stack([0.5 * (s.fill_books.bid_price[:, 0] + s.fill_books.ask_price[:, 0]) for s in slices])
+    opening, high, low = stacked(slices, "open", "high", "low")
+    drift = np.log(mids / opening) * 1e4
+    assert 0.3 < drift.std() < 4.0  # 250 ms of a minute at 20 bps a bar is 1.3 bps
+    assert np.all((mids >= low - 1e-9) & (mids <= high + 1e-9))
+
+
+def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
+    feed = Simulated(bars=4000)
+    spread = [(s.books.ask_price[:, 0] - s.books.bid_price[:, 0]) / s.close * 1e4 for s in feed.slices(None)]
+    assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
+
+
+@pytest.mark.parametrize("after", [0, 1, 700, 1439, 1440, 1441, 2998])
+def test_reading_resumes_anywhere_with_the_same_bits(after: int) -> None:
+    whole = [found.digest() for found in Simulated(bars=3000).slices(None)]
+    rest = [found.digest() for found in Simulated(bars=3000).slices(START + after * MINUTE)]
+    assert rest == whole[after:]
+
+
+def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_restart() -> None:
+    feed = Simulated(bars=3000, signal=0.05)
+    plain = [found.digest() for found in Simulated(bars=3000, signal=0.05).slices(None)]
+    played: list[Slice] = []
+    for found in feed.slices(None):
+        played.append(found)
+        if len(played) in {1000, 2100}:
+            feed.switch_signal(0.0 if len(played) == 1000 else 0.05, found.at)
+    digests = [found.digest() for found in played]
+    assert digests[:1000] == plain[:1000]
+    assert digests[1000] != plain[1000]
+    assert not feed.truth(3000).expected[1000:2100].any()
+    assert feed.truth(3000).expected[2100:].all()
+    again = Simulated(bars=3000, signal=0.05)
+    again.switch_signal(0.0, played[999].at)
+    again.switch_signal(0.05, played[2099].at)
+    assert [found.digest() for found in again.slices(played[1500].at)] == digests[1501:]
+
+
+def test_seeds_differ_and_the_same_seed_does_not() -> None:
+    first = [next(Simulated(seed=seed).slices(None)).digest() for seed in (1, 2, 1)]
+    assert first[0] == first[2] != first[1]
+
+
+def test_it_says_what_it_is_and_never_ends() -> None:
+    feed = Simulated()
+    assert (feed.info.label, feed.info.simulated, feed.info.levels, feed.info.has_flow) == ("simulated market", True, 5, True)
+    assert (feed.info.fee_bps, feed.info.spread_bps) == (5.0, 2.0)
+    assert feed.info.symbols == ("ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO", "FOXTROT", "GOLF", "HOTEL")
+    some = list(islice(feed.slices(START + 5_000 * MINUTE), 3))
+    assert [found.at for found in some] == [START + (5_001 + i) * MINUTE for i in range(3)]
+
+
+def test_five_hundred_symbols_have_names_of_their_own() -> None:
+    assert len(set(names(500))) == 500
+    found = next(Simulated(symbol_count=500).slices(None))
+    assert found.books.bid_price.shape == (500, 5)
+
+
+def test_some_of_the_symbols_are_the_same_market() -> None:
+    every, some = next(Simulated().slices(None)), next(Simulated(symbols=("DELTA", "ALFA")).slices(None))
+    np.testing.assert_array_equal(some.close, every.close[[3, 0]])
+    np.testing.assert_array_equal(some.fill_books.ask_size, every.fill_books.ask_size[[3, 0]])
+
+
+@pytest.mark.parametrize("levels", [0, 1, 20])
+def test_books_have_the_levels_asked_for(levels: int) -> None:
+    found = next(Simulated(levels=levels).slices(None))
+    assert found.books.ask_price.shape == found.ofi.shape == (8, levels)
+    assert np.isfinite(found.flow).all()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"symbol_count": 0}, "1 to 500"), ({"symbols": ("BTC",)}, "'BTC'"), ({"signal": 0.9}, "between 0 and 0.5"), ({"signal": float("nan")}, "R2"),
+        ({"interval": 0}, "above 0"), ({"persistence": 1.0}, "between 0 and 1"), ({"volatility_bps": 0.0}, "between 0.1 and 500"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_simulated_is_refused_in_one_line(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said) as refused:
+        Simulated(**wrong)
+    assert "\n" not in str(refused.value)
+
+
+def test_the_settings_reach_the_market() -> None:
+    feed = FEED.open(Settings("", "", sim_signal=0.0, sim_symbols=3, interval=5 * MINUTE, seed=11, symbols=("BRAVO",), fee_bps=1.0))
+    assert (feed.info.symbols, feed.info.interval, feed.info.fee_bps) == (("BRAVO",), 5 * MINUTE, 1.0)
+    plain = Simulated(symbol_count=3, seed=11, interval=5 * MINUTE, signal=0.0, symbols=("BRAVO",))
+    assert next(feed.slices(None)).digest() == next(plain.slices(None)).digest()

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from sklearn.cluster import KMeans
-from threadpoolctl import threadpool_limits
 
 from engine.domain.model import Model, Training
 from engine.domain.record import Floats
@@ -36,8 +35,7 @@ def fit(training: Training, seed: int) -> bytes:
     axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :DIMENSIONS]
     places = np.ascontiguousarray(z @ axes)
     sample = places[:: max(1, len(places) // ROWS)]
-    with threadpool_limits(1):
-        found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
+    found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
     centres = np.asarray(found.cluster_centers_, dtype=float)
     width = float(_distances(sample, centres).min(axis=1).mean())
     parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}

@@ -7,6 +7,8 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
 
+from threadpoolctl import threadpool_limits
+
 from engine import broker
 from engine.discover import discover
 from engine.domain.control import Command, Event, Knobs
@@ -53,6 +55,7 @@ class Engine:
         patient: bool = True,
     ) -> None:
         """`trainers` None trains nothing. `patient` waits for a training that is due; else the old model serves on and the delay is an event."""
+        threadpool_limits(1)  # for good: x @ w differs in bits with the number of threads
         self.settings, self.feed, self.clock = settings, feed, clock
         self.patient = patient
         self.knobs: Knobs = knobs_for(settings, feed.info)
@@ -72,6 +75,11 @@ class Engine:
         self._unsaved: Tick | None = None
         self._slices: Iterator[Slice] | None = None
         self.after: int | None = None  # ns UTC, the last bar taken
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Bars of the warm-up decided, and all of them."""
+        return min(self.state.decided, self.settings.warm_up), self.settings.warm_up
 
     def step(self) -> Tick | None:
         """Decides the next bar and keeps it; None when the feed has ended. A tick that could not be saved is saved first, by the next call."""
@@ -166,6 +174,10 @@ class Engine:
                     self._events.append(Event("training_late", str(job.until), ""))
                 return
             self.jobs.pop(0)
+            trouble = job.trouble()
+            if trouble is not None:
+                self._events.append(Event("training_failed", str(job.until), trouble))
+                continue
             artifacts = job.artifacts()
             for artifact in artifacts:
                 if self._keeper is not None:

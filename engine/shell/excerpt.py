@@ -24,6 +24,12 @@ class Excerpt:
     def info(self) -> FeedInfo:
         return self._feed.info
 
+    def __len__(self) -> int:
+        """The most slices there can be, 0 where nobody knows."""
+        length = getattr(self._feed, "__len__", None)
+        known = [count for count in (self._bars, length() if length else None) if count is not None]
+        return min(known, default=0)
+
     def slices(self, after: int | None) -> Iterator[Slice]:
         """The part's slices in order of time; see Feed."""
         begin = self._since if after is None else max(after, self._since or after)

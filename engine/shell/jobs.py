@@ -108,4 +108,5 @@ class Jobs:
 def in_one_line(error: BaseException) -> str:
     """An error as a page or a terminal shows it."""
     said = " ".join(str(error).split())
-    return (said if isinstance(error, ValueError | OSError) and said else f"{type(error).__name__}: {said}")[:300]
+    ours = isinstance(error, ValueError | OSError) or type(error).__module__.startswith("engine.")
+    return (said if said and ours else f"{type(error).__name__}: {said}")[:300]

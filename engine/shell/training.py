@@ -8,6 +8,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from engine.discover import discover
 from engine.domain.model import Model, Serving, Training
@@ -26,8 +27,13 @@ class Job:
     def ready(self) -> bool:
         return all(future.done() for future in self.futures)
 
+    def trouble(self) -> str | None:
+        """Waits for every fit; why the first that failed did, None when all went well."""
+        errors = [future.exception() for future in self.futures]
+        return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
+
     def artifacts(self) -> tuple[Artifact, ...]:
-        """Waits for every fit; raises what a fit raised."""
+        """What was fitted, in the order of the models."""
         return tuple(future.result() for future in self.futures)
 
 
@@ -51,8 +57,9 @@ def fit(name: str, training: Training, seed: int, serves_from: int) -> Artifact:
     """Fits one model; runs in the worker. The bytes hold the range of each feature beside the model's own."""
     (model,) = models((name,))
     begun = time.perf_counter()
-    low, high = linear.bounds(training.x)
-    data = linear.to_bytes(low=low, high=high, model=np.frombuffer(model.fit(training, seed), dtype=np.uint8))
+    with threadpool_limits(1):  # sums differ in bits with the number of threads
+        low, high = linear.bounds(training.x)
+        data = linear.to_bytes(low=low, high=high, model=np.frombuffer(model.fit(training, seed), dtype=np.uint8))
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     seconds = time.perf_counter() - begun
     first = int(training.tick[0]) if len(training.tick) else training.until

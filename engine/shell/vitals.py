@@ -64,7 +64,8 @@ def _pace(settings: str | None) -> float:
 def as_json(vitals: Vitals, health: Health) -> dict[str, object]:
     """What /healthz and `status --json` tell."""
     return {
-        "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": age_seconds(vitals.now, vitals.beat), "last_tick": vitals.tick,
+        "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": age_seconds(vitals.now, vitals.beat),
+        "last_tick": vitals.tick,
         "last_tick_age_seconds": age_seconds(vitals.now, vitals.decided), "pace_seconds": vitals.pace_seconds, "honest_rate": vitals.honest_rate,
         "ticks_counted": vitals.ticks_counted, "open_alerts": vitals.open_alerts,
         "components": {one.component: {"state": one.state, "since": one.since, "last_error": one.last_error} for one in vitals.components},
@@ -74,5 +75,3 @@ def as_json(vitals: Vitals, health: Health) -> dict[str, object]:
 def age_seconds(now: int, at: int | None) -> float | None:
     """Seconds since then, None for never."""
     return None if at is None else round((now - at) / 1e9, 3)
-
-

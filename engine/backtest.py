@@ -1,0 +1,183 @@
+"""A backtest: the same engine over a feed as fast as it goes, and the figures of the contract."""
+
+from __future__ import annotations
+
+import hashlib
+import resource
+from array import array
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import asdict
+
+import numpy as np
+
+from engine.domain.decision import ACTIONS, Phase
+from engine.domain.ports import Clock, Feed
+from engine.domain.record import Floats
+from engine.domain.tick import SkillRow, Tick
+from engine.evidence import due, sharpe, skill
+from engine.settings import Settings
+from engine.shell.clock import WallClock
+from engine.shell.engine import Engine
+from engine.shell.workers import Workers
+
+TELL_EVERY = 50  # ticks
+DAY = 86_400 * 10**9  # ns
+WORKERS = 2
+Report = dict[str, object]
+
+
+class Tally:
+    """What is counted tick by tick, in memory that grows by a few numbers a tick."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.decisions = 0
+        self.degraded = 0
+        self.fallbacks = 0
+        self.ms = array("f")
+        self.phases = {phase: array("f") for phase in Phase}
+        self.actions = np.zeros(len(ACTIONS), dtype=np.int64)
+        self.binding: Counter[str] = Counter()
+        self.traded = self.costs = 0.0  # money
+        self.trades = 0
+        self.equity: dict[int, float] = {}  # by day, the last
+        self.trough = 0.0
+        self.chain = hashlib.blake2b(digest_size=16)
+
+    def add(self, tick: Tick) -> None:
+        """Counts one tick in."""
+        decisions, account = tick.outcome.decisions, tick.inputs.account
+        self.ticks += 1
+        self.decisions += len(decisions.action)
+        self.degraded += bool(tick.outcome.degraded)
+        self.fallbacks += len(tick.outcome.degraded)
+        self.ms.append(tick.ms)
+        for span in tick.spans:
+            self.phases[span.phase].append(span.ms)
+        self.actions += np.bincount(decisions.action, minlength=len(ACTIONS))
+        for gate, count in enumerate(np.bincount(decisions.binding + 1, minlength=1)[1:]):
+            if count:
+                self.binding[decisions.gates[gate].name] += int(count)
+        for fill in tick.fills:
+            if fill.units:
+                money = abs(fill.units) * fill.price
+                self.traded += money
+                self.costs += money * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4
+                self.trades += 1
+        self.equity[tick.inputs.at // DAY] = account.equity
+        self.trough = max(self.trough, 1.0 - account.equity / account.peak)
+        self.chain.update(tick.decisions_digest.encode())
+
+
+def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | None], None], clock: Clock | None = None) -> Report:
+    """Decides every bar of the feed, models trained walk-forward as live; gives the JSON object of the contract."""
+    workers = Workers(WORKERS)
+    try:
+        return _run(settings, feed, tell, clock or WallClock(), workers)
+    finally:
+        workers.close()
+
+
+def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor) -> Report:
+    engine = Engine(settings, feed, clock, trainers=workers)
+    tally = Tally()
+    total = len(feed) if hasattr(feed, "__len__") else None
+    begun = clock.tick()
+    while (tick := engine.step()) is not None:
+        tally.add(tick)
+        if tally.ticks % TELL_EVERY == 0:
+            tell(tally.ticks, total)
+    tell(tally.ticks, tally.ticks)
+    return _report(settings, engine, tally, clock.tick() - begun)
+
+
+def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Report:
+    honest = 1.0 - tally.degraded / tally.ticks if tally.ticks else None
+    return {
+        "recording": engine.feed.info.label,
+        "symbols": list(engine.feed.info.symbols),
+        "ticks": tally.ticks,
+        "decisions": tally.decisions,
+        "wall_seconds": wall,
+        "decisions_per_second": tally.decisions / wall if wall > 0 else None,
+        "digest": tally.chain.hexdigest(),
+        "phase_ms": {phase.value: _quantiles(spans) for phase, spans in tally.phases.items()},
+        "tick_ms": _quantiles(tally.ms),
+        "actions": {name: int(tally.actions[ACTIONS.index(name)]) for name in ("buy", "sell", "hold")},
+        "fallbacks": tally.fallbacks,
+        "honest_rate": honest,
+        "binding_gates": dict(tally.binding.most_common()),
+        "skill": _skill(engine),
+        "calibration": _calibration(engine),
+        "volatility": {"r2": None, "qlike": None},
+        "micro": {"ofi_r2_10s": None, "cost_error_bps": None},
+        "portfolio": _portfolio(settings, engine, tally),
+        "regret": {name: {"n": 0, "mean_bps": None, "low": None, "high": None} for name in tally.binding},
+        "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
+        "peak_rss_mb": _peak(),
+    }
+
+
+def _quantiles(values: array[float]) -> Report:
+    if not len(values):
+        return {"p50": None, "p99": None}
+    p50, p99 = np.quantile(np.frombuffer(values, dtype=np.float32), (0.5, 0.99))
+    return {"p50": float(p50), "p99": float(p99)}
+
+
+def _skill(engine: Engine) -> Report:
+    """The first horizon of every model and the ensemble, all regimes together, with the other horizons inside."""
+    rows = [row for row in skill.table(engine.state, engine.knobs.horizons) if row.regime == "all"]
+    first = engine.knobs.horizons[0]
+    told: Report = {}
+    for row in sorted(rows, key=lambda row: row.model != "ensemble"):
+        if row.horizon == first:
+            others = {str(other.horizon): _figure(other) for other in rows if other.model == row.model}
+            told[row.model] = {**_figure(row), "by_horizon": others}
+    return told
+
+
+def _figure(row: SkillRow) -> Report:
+    return {name: value for name, value in asdict(row).items() if name in {"r2", "low", "high", "n", "n_effective"}}
+
+
+def _calibration(engine: Engine) -> Report:
+    """The first horizon's Brier score, coverage and reliability curve; null before anything has come due."""
+    told = engine.state.calibration
+    rows = float(told.rows[0])
+    if rows <= 0:
+        return {"brier": None, "brier_naive": None, "coverage": {f"{level:g}": None for level in due.LEVELS}, "reliability": []}
+    curve = [[float(s / n), float(o / n), int(n)] for s, o, n in zip(told.stated[0], told.observed[0], told.counted[0], strict=True) if n > 0]
+    return {
+        "brier": float(told.brier[0]) / rows,
+        "brier_naive": float(told.brier_naive[0]) / rows,
+        "coverage": {f"{level:g}": float(share) / rows for level, share in zip(due.LEVELS, told.covered[0], strict=True)},
+        "reliability": curve,
+    }
+
+
+def _portfolio(settings: Settings, engine: Engine, tally: Tally) -> Report:
+    equity = np.array([settings.capital, *tally.equity.values()])
+    returns: Floats = np.diff(np.log(equity[equity > 0]))
+    net = engine.account.equity / settings.capital - 1.0
+    return {
+        "net_return": net,
+        "gross_return": net + tally.costs / settings.capital,
+        "cost_bps": tally.costs / tally.traded * 1e4 if tally.traded else None,
+        "sharpe": sharpe.yearly(returns),
+        "psr": sharpe.probabilistic(returns),
+        "dsr": None,
+        "max_drawdown": tally.trough,
+        "turnover": tally.traded / settings.capital,
+        "trades": tally.trades,
+        "naive_return": engine.account.naive / settings.capital - 1.0,
+    }
+
+
+def _peak() -> float:
+    """MB of the engine at its peak, and of its largest training worker as many times as there are workers."""
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * WORKERS
+    return (own + workers) / 1024.0

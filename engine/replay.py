@@ -1,0 +1,107 @@
+"""Decides a stored tick again, from the nearest checkpoint on, and names the first phase that differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from threadpoolctl import threadpool_limits
+
+from engine.discover import discover
+from engine.domain.decision import Outcome, Phase
+from engine.domain.model import Catalog, Serving
+from engine.domain.ports import FeedInfo
+from engine.domain.record import Record
+from engine.domain.state import State
+from engine.orchestrator import decide
+from engine.phases import learning
+from engine.run import Run, axes
+from engine.shell import fingerprint, obey, training
+from engine.shell.rolling import Window
+from engine.store import codec
+from engine.store.history import History, Session, StoredTick
+from engine.window import LENGTH
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict(Record):
+    """What a replay found. `first_difference` names a phase, or "decisions"; None when identical."""
+
+    tick: int
+    identical: bool
+    first_difference: str | None
+    note: str
+
+
+@dataclass(slots=True)
+class Rolled:
+    """Where rolling forward ended: the state after the last tick, its window, and what it came to."""
+
+    state: State
+    window: Window
+    stored: StoredTick | None
+    outcome: Outcome | None
+    run: Run | None
+
+
+def replay(history: History, tick: int) -> Verdict:
+    """Decides tick again and compares every phase's digest; raises Forgotten when what it was decided from is no longer kept."""
+    rolled = roll(history, history.session(history.tick(tick).session), tick)
+    stored, outcome, run = rolled.stored, rolled.outcome, rolled.run
+    if stored is None or outcome is None or run is None:
+        raise ValueError(f"tick {tick} could not be rolled forward to")
+    note = _platform(history, tick)
+    for phase, digest in zip(Phase, stored.phase_digests, strict=False):
+        if run.results[phase].digest() != digest:
+            return Verdict(tick, False, phase.value, note or f"the result of {phase.value} differs from what was stored")
+    if outcome.decisions.digest() != stored.decisions_digest:
+        return Verdict(tick, False, "decisions", note or "the decisions differ from what was stored")
+    return Verdict(tick, True, None, note or "every phase gave the same bits")
+
+
+def roll(history: History, session: Session, to: int) -> Rolled:
+    """Rolls the session's state forward to just after tick `to`, deciding each tick since the checkpoint before it again."""
+    threadpool_limits(1)  # as when it was decided
+    found = history.checkpoint_at_or_before(to - 1, session.id)
+    ticks = history.ticks_after(-1 if found is None else found[0], session.id, limit=None if found is None else to - found[0])
+    ticks = [stored for stored in ticks if stored.tick <= to]
+    info = info_of(session, ticks[0])
+    first = ticks[0].tick
+    window = Window(info)
+    for bar in history.slices(session.id, first - LENGTH, first - 1):
+        window.append(bar)
+    state = learning.blank(len(session.symbols), session.models, session.horizons) if found is None else codec.unpack(State, found[1])
+    rolled = Rolled(state, window, None, None, None)
+    loaded: dict[str, Serving] = {}
+    catalog = Catalog(discover("engine.features", "FAMILY"), session.models, ())
+    for stored in ticks:
+        _again(rolled, stored, replace(catalog, serving=_serving(history, stored, loaded)))
+    return rolled
+
+
+def info_of(session: Session, stored: StoredTick) -> FeedInfo:
+    """The shape of the feed that a session was decided on."""
+    levels, has_flow = stored.slice.books.bid_price.shape[1], stored.slice.flow.shape[1] > 0
+    return FeedInfo(session.feed, session.label, session.symbols, session.interval, levels, has_flow, False, 0.0, 0.0, ())
+
+
+def _again(rolled: Rolled, stored: StoredTick, catalog: Catalog) -> None:
+    rolled.window.append(stored.slice)
+    inputs = rolled.window.inputs(stored.tick, stored.account, stored.knobs, stored.events)
+    forced = {Phase(name): "failed when it was decided" for name in stored.degraded}
+    run = Run(axes(inputs, catalog), clock=lambda: 0.0, forced=forced)
+    outcome = decide(inputs, obey.forget_lost(rolled.state, stored.events), catalog, run)
+    rolled.state, rolled.stored, rolled.outcome, rolled.run = outcome.state, stored, outcome, run
+
+
+def _serving(history: History, stored: StoredTick, loaded: dict[str, Serving]) -> tuple[Serving | None, ...]:
+    for digest in stored.serving:
+        if digest is not None and digest not in loaded:
+            loaded[digest] = training.load(history.artifact(digest, stored.tick))
+    return tuple(None if digest is None else loaded[digest] for digest in stored.serving)
+
+
+def _platform(history: History, tick: int) -> str:
+    """A sentence when the tick was decided on another platform, where bits are not promised; else nothing."""
+    then, now = history.fingerprint(tick), fingerprint.take()
+    changed = [f"{name} {then.get(name)} then, {value} now" for name, value in now.items() if then.get(name) != value]
+    return f"decided on another platform ({'; '.join(changed)}): equal to 1e-9 at best, bits are not promised" if changed else ""

@@ -1,0 +1,1 @@
+"""The thin shell: clocks, jobs, training, the lease and the engine's step."""

@@ -1,0 +1,27 @@
+"""The platform that bits depend on: processor features, numpy and its BLAS, LightGBM, Python."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+
+import lightgbm
+import numpy as np
+import threadpoolctl
+
+
+@cache
+def take() -> dict[str, str]:
+    """What must be equal for a replay to be equal in bits."""
+    blas = sorted({f"{found['internal_api']} {found['version']} {found.get('architecture', '')}".strip() for found in threadpoolctl.threadpool_info()})
+    features = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index]
+    simd = hashlib.blake2b(repr(features).encode(), digest_size=4).hexdigest()
+    return {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "simd": simd,
+        "blas": ", ".join(one for one in blas if "openmp" not in one),
+        "lightgbm": lightgbm.__version__,
+    }

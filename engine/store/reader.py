@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from engine.store import database, views
+from engine.store.errors import StoreFailed, in_one_line
 
 BUSY_MS = 300  # a page would rather say "locked" than wait
 Value = int | float | str | None
 
+_KINDS = (
+    ("locked", "locked"),
+    ("busy", "locked"),
+    ("no such", "missing"),
+    ("unable to open", "missing"),
+    ("not a database", "corrupt"),
+    ("malformed", "corrupt"),
+)
 _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
@@ -25,7 +34,7 @@ _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_pos
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
 
 
-class StoreUnreadable(RuntimeError):
+class StoreUnreadable(StoreFailed):
     """The store cannot be read now: one line that says why. `kind` is missing, locked, corrupt or other."""
 
     def __init__(self, reason: str, kind: str = "other") -> None:
@@ -38,21 +47,19 @@ class Reader:
 
     def __init__(self, url: str, *, busy_ms: int = BUSY_MS) -> None:
         self.url = url
-        self.path = Path(make_url(url).database or "") if url.startswith("sqlite") else None
+        self.path = database.path_of(url)
         self._engine: Engine = database.connect(url, read_only=True, busy_ms=busy_ms)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection for several queries; raises StoreUnreadable."""
-        if self.path is not None and not self.path.exists():
+        if not self.path.exists():
             raise StoreUnreadable(f"there is no store at {self.path} yet: the engine makes it when it starts", "missing")
         try:
             with self._engine.connect() as connection:
                 yield connection
         except DBAPIError as error:
-            raise _reason(str(error.orig), self._place()) from None
-        except SQLAlchemyError as error:
-            raise _reason(str(error), self._place()) from None
+            raise _unreadable(error, str(self.path)) from None
 
     def frame(self, sql: str, params: Mapping[str, Value] | None = None) -> pd.DataFrame:
         """The rows of a query; raises StoreUnreadable."""
@@ -94,15 +101,23 @@ class Reader:
             raise ValueError(f"{name} has no time: leave --since away")
         return [f"{column} >= :since"]
 
-    def _place(self) -> str:
-        return str(self.path) if self.path is not None else make_url(self.url).render_as_string(hide_password=True)
-
 
 def rows(connection: Connection, sql: str, params: Mapping[str, Value] | None = None) -> pd.DataFrame:
     """The rows of a query as a frame: integers stay integers, also where some are missing."""
     told = connection.execute(text(sql), dict(params or {}))
     columns = list(told.keys())
     return pd.DataFrame.from_records([tuple(row) for row in told], columns=columns)
+
+
+def told_all(connection: Connection, sql: str, **params: Value) -> list[tuple[Any, ...]]:
+    """The rows of a query as tuples."""
+    return [tuple(row) for row in connection.execute(text(sql), params)]
+
+
+def told_first(connection: Connection, sql: str, **params: Value) -> tuple[Any, ...] | None:
+    """The first row of a query, None where there is none."""
+    found = connection.execute(text(sql), params).first()
+    return None if found is None else tuple(found)
 
 
 def _named(name: str) -> str:
@@ -118,14 +133,8 @@ def _backwards(order: str) -> str:
     return ", ".join(f"{column.strip()} DESC" for column in order.split(","))
 
 
-def _reason(message: str, place: str) -> StoreUnreadable:
-    plain = " ".join(message.split())[:200]
-    if "locked" in plain or "busy" in plain:
-        return StoreUnreadable(f"the store {place} is locked by another program: this page reads again by itself", "locked")
-    if "no such table" in plain or "no such view" in plain or "no such column" in plain:
-        return StoreUnreadable(f"the store {place} is not set up yet ({plain}): the engine does that when it starts", "missing")
-    if "not a database" in plain or "malformed" in plain or "corrupt" in plain:
-        return StoreUnreadable(f"the store {place} is damaged ({plain}): move it away or put a copy back, then start the engine", "corrupt")
-    if "unable to open" in plain:
-        return StoreUnreadable(f"the store {place} cannot be opened ({plain}): look at the folder's permissions", "missing")
-    return StoreUnreadable(f"the store {place} cannot be read: {plain}")
+def _unreadable(error: DBAPIError, place: str) -> StoreUnreadable:
+    said = str(error.orig).lower()
+    kind = next((kind for sign, kind in _KINDS if sign in said), "other")
+    reason = in_one_line(place, error.orig) if isinstance(error.orig, sqlite3.Error) else f"the store {place} failed: {' '.join(said.split())[:200]}"
+    return StoreUnreadable(reason, kind)

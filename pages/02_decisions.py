@@ -1,0 +1,52 @@
+"""Decisions: the live table, what is shown kept in the address."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.domain.decision import ACTIONS
+from engine.store.page_queries import Session, Wanted
+from pages.parts import frame, live, reads, rowsets, widgets
+
+ROWS = 100
+ALL = "all"
+
+
+def filters(session: Session) -> Wanted:
+    """The choice of decisions, in the address so that it can be kept and sent."""
+    gates = [name for name, _, _ in session.gates]
+    with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
+        symbol = st.selectbox("Symbol", [ALL, *session.symbols], key="symbol", bind="query-params", width=170)
+        action = st.selectbox("Action", [ALL, *ACTIONS], key="action", bind="query-params", width=130)
+        gate = st.selectbox("Binding gate", [ALL, *gates, "none"], key="gate", bind="query-params", width=220)
+        degraded = st.toggle("Only degraded ticks", key="degraded", bind="query-params")
+        st.toggle("Live", value=True, key="live", bind="query-params", help="Off keeps the table as it stands")
+    return Wanted(_chosen(symbol), _chosen(action), _chosen(gate), degraded)
+
+
+def _chosen(value: str | None) -> str | None:
+    return None if value in {None, ALL} else value
+
+
+def table(wanted: Wanted) -> None:
+    with widgets.reading():
+        held = st.session_state.get("held_decisions")
+        if st.session_state.get("live", True) or held is None or held[0] != wanted:
+            st.session_state["held_decisions"] = held = (wanted, *reads.latest(wanted, limit=ROWS))
+        _, told, floor = held
+        if told.empty:
+            widgets.nothing("no decision fits these filters" + ("" if floor is None else f" since tick {floor:,}, as far back as several filters at once look"))
+            return
+        more = "" if floor is None else f"; several filters at once look back to tick {floor:,}"
+        widgets.note(f"The newest {len(told)} that fit, each opens its reasons. Edge and cost in bps of the horizon acted on, target in % of equity{more}.")
+        opened = live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
+        frame.open_decision(opened)
+
+
+with widgets.reading():
+    session = reads.status().session
+    if session is None or not session.gates:
+        widgets.waiting("the first decision")
+        st.stop()
+    chosen = filters(session)
+    st.fragment(table, run_every=2 if st.session_state.get("live", True) else None)(chosen)

@@ -1,0 +1,94 @@
+"""One decision: its words, its ladder of gates, and all it came from."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.store.decision_query import DecisionTold
+from engine.store.page_queries import Wanted
+from pages.parts import charts_decision, evidence, frame, live, reads, replaying, rowsets, spoken, units, widgets
+
+
+def asked() -> tuple[int, str] | None:
+    """The tick and symbol of the address; the newest decision where it names none."""
+    tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
+    if tick is not None and tick.isdigit() and symbol:
+        return int(tick), symbol
+    newest, _ = reads.latest(Wanted(symbol=symbol), limit=1)
+    if newest.empty:
+        return None
+    return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
+
+
+def step(told: DecisionTold) -> None:
+    """To the decision before and after, to another symbol of the same tick, and the replay."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
+        symbols = list(told.session.symbols)
+        chosen = st.selectbox("Symbol", symbols, index=symbols.index(told.symbol), key=f"symbol_of_{told.tick}_{told.symbol}", width=170)
+        back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
+        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=told.tick >= told.last)
+        newest = st.button("Newest", disabled=told.tick >= told.last)
+        again = st.button("Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit")
+    tick = told.tick + (1 if forth else -1 if back else 0) if not newest else told.last
+    if (tick, chosen) != (told.tick, told.symbol):
+        st.switch_page("pages/03_decision.py", query_params={"tick": str(tick), "symbol": str(chosen)})
+    if again:
+        with st.spinner(f"Deciding tick {told.tick:,} again"):
+            st.session_state["replayed"] = (told.tick, replaying.replay(told.tick, reads.url()))
+    kept = st.session_state.get("replayed")
+    if kept is not None and kept[0] == told.tick:
+        widgets.show(kept[1])
+
+
+def draw(told: DecisionTold) -> None:
+    widgets.show(evidence.header(told))
+    text = spoken.words(told)
+    if text is not None:
+        widgets.words(text)
+    widgets.tiles(evidence.tiles(told))
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
+        widgets.heading("Gate ladder", "each bar is the margin to the gate's limit, as a share of the larger of the two; the first that fails binds")
+        live.chart(charts_decision.ladder(told), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
+    with right:
+        widgets.heading("From wish to target", "share of equity after each limit; amber where a limit changed it")
+        live.chart(charts_decision.limits(told), key="limits", label="Size wanted and what each limit left of it")
+    with st.expander("The ladder as a table"):
+        widgets.table(rowsets.LADDER, rowsets.ladder(told), label="Every gate with value, limit and margin")
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
+        widgets.heading("Votes", "what each model expects; larger with weight, fainter with less trust; the ensemble with its 90 % interval")
+        live.chart(charts_decision.votes(told), key="votes", label="Forecast of every model and the ensemble by horizon")
+        with st.expander("The votes as a table"):
+            widgets.table(rowsets.VOTES, rowsets.votes(told), label="Forecast, trust and weight of every model")
+    with right:
+        widgets.heading("Ten phases", f"decided in {units.ms(told.ms)}; colours are threads")
+        live.chart(charts_decision.timeline(told), key="timeline", label="Start and length of the ten phases")
+    left, middle, right = st.columns(3, gap="medium")
+    with left:
+        widgets.heading("What trading would cost", "round trip")
+        widgets.table(rowsets.PAIR, evidence.cost(told), label="Cost of trading", cards=False)
+    with middle:
+        widgets.heading("What came of it", "move of the price after the decision")
+        widgets.table(rowsets.CAME, evidence.came(told), label="What came of the decision", cards=False)
+    with right:
+        widgets.heading("The market then", f"regime and book; spread from {told.spread_source}")
+        widgets.table(rowsets.PAIR, evidence.market(told), label="The market at the decision", cards=False)
+    if told.fills:
+        widgets.heading("Filled", "at the tick after, never at the price it was decided on")
+        widgets.table(rowsets.FILLS[2:], rowsets.filled(told), label="Fills of this decision's order")
+
+
+with widgets.reading():
+    wanted = asked()
+    if wanted is None:
+        widgets.waiting("the first decision")
+        st.stop()
+    found = reads.decision(*wanted)
+    if found is None:
+        widgets.nothing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
+        st.page_link("pages/02_decisions.py", label="To the decisions that are kept")
+        st.stop()
+    step(found)
+    draw(found)
+frame.follow()

@@ -1,0 +1,36 @@
+"""Control: pause, resume, flatten, retrain, the simulated signal; and who asked for what, when, why, with what result."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.parts import asking, oprows, reads, rowsets, widgets
+
+
+@st.fragment(run_every=2)
+def history() -> None:
+    with widgets.reading():
+        told = reads.commands(limit=50)
+        widgets.heading("Commands", "newest first; times in UTC")
+        if told.empty:
+            widgets.nothing("no command has been given yet")
+        else:
+            widgets.table(oprows.COMMANDS, oprows.commands(told), label="Commands given")
+        alerts = reads.alerts(limit=20)
+        widgets.heading("Alerts")
+        if alerts.empty:
+            widgets.nothing("no alert has been raised")
+        else:
+            widgets.table(oprows.ALERTS, oprows.alerts(alerts), label="Alerts raised")
+        widgets.heading("Components")
+        status = reads.status()
+        if status.components:
+            widgets.table(rowsets.COMPONENTS, rowsets.components(status, reads.now()), label="Parts of the engine and their state")
+        else:
+            widgets.waiting("the engine to report its parts")
+
+
+with widgets.reading():
+    now = reads.status()
+    asking.controls(now)
+history()

@@ -1,0 +1,1 @@
+"""One script a page: read, draw, maybe submit a command."""

@@ -1,0 +1,114 @@
+"""Commands to the engine from a page: each with its reason, handed to the inbox and nowhere else."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from engine.store.errors import StoreFailed
+from engine.store.inbox import Inbox
+from engine.store.page_queries import Status
+from pages.parts import oprows, reads, theme, units, widgets
+
+BY = "dashboard"
+SHORTEST = 3  # letters of a reason
+
+
+def submit(name: str, args: dict[str, str], reason: str) -> None:
+    """Puts a command in the inbox and says so, or says why not."""
+    viewing = st.session_state.get("viewing")
+    if viewing:
+        st.session_state["answer"] = (f"Not sent: {viewing}", theme.WARNING, "Viewing only.")
+        return
+    try:
+        number = Inbox(reads.url()).submit(name, args, BY, reason.strip(), reads.now())
+    except (StoreFailed, ValueError) as error:
+        st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
+        return
+    st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result is below", theme.UP, "Sent.")
+
+
+def answer() -> None:
+    told = st.session_state.pop("answer", None)
+    if told is not None:
+        widgets.show(f'<div class="pd">{widgets.notice(told[0], word=told[2], colour=told[1])}</div>')
+
+
+def optimize(actions: pd.DataFrame) -> None:
+    """Choose an action, say why, run it or see what it would do."""
+    about = dict(zip(actions["action"].tolist(), actions["about"].tolist(), strict=True))
+    with st.form("optimize", border=True, enter_to_submit=False):
+        left, right = st.columns([2, 3], vertical_alignment="bottom")
+        chosen = left.selectbox("Action", list(about), format_func=lambda name: str(name).replace("_", " "), key="action_to_run")
+        reason = right.text_input("Reason", key="reason_to_run", placeholder="why now", max_chars=200)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
+            dry = st.form_submit_button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing")
+    if run or dry:
+        submit("optimize", {"action": str(chosen)} | ({"dry_run": "true"} if dry else {}), reason or ("dry run" if dry else "by hand"))
+    answer()
+
+
+def running(commands: pd.DataFrame) -> str | None:
+    """The optimization in hand, with how far it has come; or the newest result."""
+    if commands.empty:
+        return None
+    open_ones = commands[commands["status"].isin(["queued", "running"])]
+    one = (open_ones if not open_ones.empty else commands).iloc[-1 if not open_ones.empty else 0]
+    what = oprows.arguments(one["args"])
+    if one["status"] in {"queued", "running"}:
+        progress = float(one["progress"]) if units.known(one["progress"]) else 0.0
+        note = one["note"] if isinstance(one["note"], str) else ("waits for the engine" if one["status"] == "queued" else "")
+        return f'<div class="pd">{widgets.notice(f"{what}: {note}", word=one["status"].capitalize() + ".", colour=theme.UP, progress=progress)}</div>'
+    colour = theme.state(str(one["status"]))
+    word = "Done." if one["status"] == "done" else "Failed."
+    text = f"{what}, {units.moment(int(one['at']), '%H:%M:%S')} UTC: {oprows.result(one['result'])}"
+    return f'<div class="pd">{widgets.notice(text, word=word, colour=colour)}</div>'
+
+
+def controls(status: Status) -> None:
+    """Every command there is, each with a reason."""
+    paused, flattening = reads.knob(status, "paused"), reads.knob(status, "flatten")
+    reason = st.text_input("Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200, help="Kept with the command; at least 3 letters")
+    enough = len(reason.strip()) >= SHORTEST
+    if not enough:
+        widgets.note("Give a reason of at least 3 letters; then the commands can be given.")
+    with st.container(horizontal=True, key="commands"):
+        if st.button("Pause", icon=":material/pause:", disabled=not enough or paused, help="Every decision holds; nothing is opened or closed"):
+            submit("pause", {}, reason)
+        if st.button("Resume", icon=":material/play_arrow:", disabled=not enough or not (paused or flattening), help="Ends a pause or a flattening"):
+            submit("resume", {}, reason)
+        if st.button("Retrain", icon=":material/model_training:", disabled=not enough, help="Trains every model now, in another process"):
+            submit("retrain", {}, reason)
+        if st.button("Flatten", icon=":material/vertical_align_center:", disabled=not enough, help="Closes every position and opens nothing; asks first"):
+            confirm(reason)
+    if status.session is not None and status.session.simulated:
+        signal(status, reason, enough=enough)
+    answer()
+
+
+@st.dialog("Close every position?")
+def confirm(reason: str) -> None:
+    st.write("Every position is closed at the next bar at market, with its costs, and nothing is opened until it is resumed.")
+    st.write(f"Reason: {reason}")
+    with st.container(horizontal=True):
+        if st.button("Close every position", type="primary"):
+            submit("flatten", {}, reason)
+            st.rerun()
+        if st.button("Leave them"):
+            st.rerun()
+
+
+def signal(status: Status, reason: str, *, enough: bool) -> None:
+    """The simulated market's signal: the one-bar R2 of the best forecast; 0 is a martingale."""
+    settings = {} if status.session is None else status.session.settings
+    told = status.meta.get("signal") or settings.get("sim_signal") or 0.0
+    with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
+        value = st.number_input(
+            "Signal of the simulated market (R², one bar)", 0.0, 0.5, float(told), 0.01, format="%.3f", key="signal",
+            help="0: nothing can be predicted, and the engine must end up holding", width=320,
+        )  # fmt: skip
+        if st.button("Set signal", disabled=not enough):
+            submit("set", {"signal": f"{value:g}"}, reason)
+        if st.button("No signal", disabled=not enough):
+            submit("set", {"signal": "0"}, reason)

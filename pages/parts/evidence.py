@@ -1,0 +1,86 @@
+"""The figures of one decision: its head, its tiles, its costs, the market it met, and what came of it."""
+
+from __future__ import annotations
+
+from html import escape
+
+from engine.store.decision_query import DecisionTold
+from pages.parts import tables, theme, units
+from pages.parts.tables import Cell, Line
+from pages.parts.widgets import Tile
+
+
+def header(told: DecisionTold) -> str:
+    warm = '<span class="pd-muted">decided in the warm-up</span>' if told.warm else ""
+    broken = "".join(tables.chip(f"{phase} fell back", theme.WARNING) for phase in told.degraded)
+    return (
+        f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>'
+        f"<span>tick <b>{told.tick:,}</b></span><span>market {units.moment(told.at)} UTC</span>"
+        f'<span class="pd-muted">decided {units.moment(told.wall)} UTC in {units.ms(told.ms)}</span>{warm}{broken}</div></div>'
+    )
+
+
+def tiles(told: DecisionTold) -> list[Tile]:
+    expected = next((one for one in told.forecast if one.horizon == told.horizon), None)
+    band = units.NOT_ENOUGH if expected is None else units.interval(expected.low_bps, expected.high_bps, 1, "bps")
+    binding = next((rung for rung in told.rungs if rung.name == told.binding_gate), None)
+    place = told.session.horizons.index(told.horizon) if told.horizon in told.session.horizons else None
+    low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
+    return [
+        Tile("Binding gate", told.binding_gate or "none failed", "" if binding is None else f"margin {units.size(binding.margin)} {binding.unit}"),
+        Tile(f"Expected move, {told.horizon} bars", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
+        Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
+        Tile("Target", units.percent(told.target, signed=True), f"held {units.percent(told.position, signed=True)} of equity before"),
+        Tile("P(direction)", units.percent(told.confidence), f"models {told.verdict}"),
+        Tile("Proven skill (R²)", units.percent(low, 2, missing=units.NOT_ENOUGH), f"lower bound; estimate {units.percent(estimate, 2, missing=units.NOT_ENOUGH)}"),
+        Tile("Would have flipped at", units.bps(told.flip_bps, signed=True, missing="no forecast"), flip(told)),
+    ]
+
+
+def flip(told: DecisionTold) -> str:
+    """What the smallest change that flips the decision means."""
+    if told.flip_bps is None:
+        return "no change of the expected move alone flips it"
+    return "smallest change of the expected move, were every other gate passed"
+
+
+def cost(told: DecisionTold) -> list[Line]:
+    half = None if told.spread_bps is None else told.spread_bps / 2
+    one_way = None if half is None or told.fee_bps is None or told.impact_bps is None else half + told.fee_bps + told.impact_bps
+    told_lines = (
+        ("Fee, one way", units.bps(told.fee_bps)), (f"Half the spread ({told.spread_source})", units.bps(half)),
+        ("Impact, one way", units.bps(told.impact_bps)), ("One way in all", units.bps(one_way)), ("Round trip", units.bps(told.cost_bps)),
+        ("Expected move", units.bps(told.edge_bps, signed=True)), ("Execution", told.execution),
+    )  # fmt: skip
+    return [Line(name, (name, value), marked=name == "Round trip") for name, value in told_lines]
+
+
+def came(told: DecisionTold) -> list[Line]:
+    sign = {"buy": 1.0, "sell": -1.0}.get(told.action)
+    lines = []
+    for one in told.came:
+        move = one.why if one.bps is None else units.bps(one.bps, signed=True)
+        colour = None if one.bps is None else theme.UP if one.bps > 0 else theme.DOWN
+        acted = "held" if sign is None else units.MISSING if one.bps is None else units.bps(sign * one.bps, signed=True)
+        lines.append(Line(str(one.horizon), (f"{one.horizon} bars", Cell(move, colour), acted), marked=one.horizon == told.horizon))
+    return lines
+
+
+def market(told: DecisionTold) -> list[Line]:
+    regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in told.regimes)
+    pairs = [
+        ("Regime", told.regime), ("Probabilities", regimes), ("Price", units.price(told.price)), ("Volatility of a bar", units.bps(told.sigma_bps)),
+        ("Spread", units.bps(told.spread_bps)), ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
+        ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)), ("Depth, money", units.money(told.micro.get("depth"))),
+        ("Bar", "fresh" if told.fresh else "missing or stale"),
+    ]  # fmt: skip
+    return [Line(name, (name, value)) for name, value in pairs if value]
+
+
+def _less(edge: float | None, price: float | None) -> float | None:
+    return None if edge is None or price is None else abs(edge) - price
+
+
+def _at(values: list[float | None] | None, place: int | None) -> float | None:
+    return values[place] if values and place is not None and place < len(values) else None

@@ -1,0 +1,92 @@
+"""What stands round every page: the theme, the navigation, the line that says how the engine is, and the banners."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import streamlit as st
+
+from engine.store.page_queries import Status
+from engine.store.reader import StoreUnreadable
+from pages.parts import reads, tables, theme, units, wellness, widgets
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = (  # file, title, address, icon
+    ("01_overview.py", "Overview", None, ":material/monitoring:"),
+    ("02_decisions.py", "Decisions", "decisions", ":material/list_alt:"),
+    ("03_decision.py", "Decision", "decision", ":material/account_tree:"),
+    ("04_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
+    ("05_resources.py", "Resources", "resources", ":material/memory:"),
+    ("06_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
+    ("07_control.py", "Control", "control", ":material/toggle_on:"),
+)
+
+
+def run(store_url: str, *, viewing: str | None = None) -> None:
+    """Draws the app: called by the script at every run. `viewing` says why this server may not command an engine, None where it may."""
+    st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
+    st.html(f"<style>{theme.css()}</style>")
+    st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
+    reads.use(store_url)
+    st.session_state["viewing"] = viewing
+    chosen = st.navigation(
+        [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES]
+    )
+    follow()
+    head(chosen.title)
+    chosen.run()
+
+
+@st.fragment(run_every=2)
+def head(title: str) -> None:
+    """The page's name, the engine's state, and what must not be overlooked."""
+    try:
+        status = reads.status()
+    except StoreUnreadable as error:
+        word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
+        note = "" if error.kind == "missing" else widgets.notice(str(error), word=f"Store {error.kind}.", colour=theme.HARM)
+        widgets.show(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>{note}</div>')
+        return
+    now = reads.now()
+    told = wellness.health(status, now)
+    paused, flattening = reads.knob(status, "paused"), reads.knob(status, "flatten")
+    shown = wellness.banners(status, told, now, paused=paused, flattening=flattening, viewing=st.session_state.get("viewing"))
+    facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
+    state = tables.chip(wellness.word(told))
+    widgets.show(
+        f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{wellness.draw(shown)}</div>'
+    )
+
+
+def _facts(status: Status, now: int) -> list[str]:
+    facts: list[str] = []
+    if status.session is not None:
+        facts.append(f"{escape(status.session.label)} · {len(status.session.symbols)} symbols · {units.bars(status.session.interval)} bars")
+    if status.last is not None:
+        facts.append(f"tick <b>{status.last.tick:,}</b>")
+        facts.append(f'market {units.moment(status.last.at, "%Y-%m-%d %H:%M")} UTC')
+        facts.append(f'<span class="pd-muted">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
+    return facts
+
+
+def go(page: str, **query: str) -> None:
+    """Leads to a page, also from within a live part: the next run of the script goes there."""
+    st.session_state["going"] = (page, query)
+    st.rerun()
+
+
+def follow() -> None:
+    """Goes where a live part has sent us; called where a script may change pages."""
+    going = st.session_state.pop("going", None)
+    if going is not None:
+        page, query = going
+        st.switch_page(str(ROOT / "pages" / page), query_params=query)
+
+
+def open_decision(id_: str | None) -> None:
+    """Leads to the decision whose id ("tick SYMBOL") was clicked; None is no click."""
+    if id_ is not None:
+        tick, symbol = id_.split(" ", 1)
+        go("03_decision.py", tick=tick, symbol=symbol)
+

@@ -1,0 +1,181 @@
+"""What is seen at a glance: tiles for the engine, the account and the machine, and the panels of Resources."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from engine.store.page_queries import Status
+from pages.parts import units
+from pages.parts.charts_machine import Panel, Series
+from pages.parts.widgets import Tile
+
+TRENDS = (("host", "cpu_percent"), ("host", "memory_percent"), ("container", "memory_percent"), ("process", "rss_bytes"), ("host", "disk_percent"), ("engine", "tick_p99_ms"))
+
+
+def engine(status: Status, positions: pd.DataFrame, skill: pd.DataFrame, times: pd.DataFrame, honest: tuple[int, int]) -> list[Tile]:
+    last, session = status.last, status.session
+    if last is None or session is None:
+        return []
+    acting = positions[positions["action"] != "hold"]["symbol"].tolist()
+    held = int((positions["units"].fillna(0.0) != 0.0).sum())
+    ticks, broken = honest
+    capital = session.settings.get("capital")
+    p50, p99 = (float(times["ms"].quantile(q)) if len(times) else None for q in (0.5, 0.99))
+    return [
+        Tile("Decisions", f"{(last.tick + 1) * len(session.symbols):,}", f"{len(session.symbols)} a tick, {last.tick + 1:,} ticks"),
+        Tile("Honest rate", units.percent(1 - broken / ticks, 2) if ticks else units.NOT_ENOUGH, f"{broken} of {ticks:,} ticks with a fallback, 30 d"),
+        Tile("Acting on", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"all hold; {held} positions open"),
+        Tile("Equity", units.percent(_gain(last.equity, capital), 2, signed=True), f"after costs; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}"),
+        _skill(skill),
+        Tile("Models", last.verdict, "cross-checked at the last tick", state=last.verdict),
+        Tile("Tick p99", units.ms(p99), f"p50 {units.ms(p50)}, n={len(times):,}"),
+    ]  # fmt: skip
+
+
+def _skill(skill: pd.DataFrame) -> Tile:
+    """The ensemble's out-of-sample R2 over the shortest horizon."""
+    told = skill[(skill["scope"] == "ensemble") & (skill["regime"] == "all")] if len(skill) else skill
+    if told.empty:
+        return Tile("Skill (R²)", units.NOT_MEASURED, "no forecast has come due")
+    one = told.sort_values("horizon").iloc[0]
+    label = f"Skill (R², {int(one['horizon'])} bar)"
+    if not units.known(one["r2"]):
+        return Tile(label, units.NOT_ENOUGH, f"n={int(one['n']):,}")
+    band = f"{units.number(one['low'] * 100, 2)}..{units.number(one['high'] * 100, 2)} %" if units.known(one["low"]) and units.known(one["high"]) else units.NOT_ENOUGH
+    return Tile(label, units.percent(float(one["r2"]), 2, signed=True), f"{band}, n={int(one['n']):,}")
+
+
+def account(status: Status) -> list[Tile]:
+    last, session = status.last, status.session
+    if last is None or session is None:
+        return []
+    capital = session.settings.get("capital")
+    return [
+        Tile("Equity", units.money(last.equity), f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs"),
+        Tile("Cash", units.money(last.cash), f"started with {units.money(capital)}"),
+        Tile("Buy and hold", units.percent(_gain(last.naive, capital), 2, signed=True), f"{units.money(last.naive)}, no costs taken"),
+        Tile("Drawdown", units.percent(None if last.drawdown is None else -abs(last.drawdown), 2), "from the highest equity so far"),
+        Tile("Gross exposure", units.percent(last.gross), "of equity, long plus short"),
+        Tile("Net exposure", units.percent(last.net, signed=True), "of equity, long less short"),
+    ]
+
+
+def costs(status: Status, knobs: dict[str, Any]) -> str:
+    """The settings behind every net figure."""
+    if not knobs or status.last is None:
+        return ""
+    return (
+        f"Paper money. Fee {units.bps(knobs['fee_bps'])} a side, spread from {status.last.spread_source} ({units.bps(knobs['spread_bps'])} where none is known), "
+        f"impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
+        "Orders are filled at the first book after the latency, or at the next open; never at the price decided on."
+    )
+
+
+def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
+    """The machine in six tiles, each with its last 15 minutes."""
+    limit = _value(now, None, "memory_limit_bytes")
+    whose = _source(now, "memory_limit_bytes")
+    shown = [
+        _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.number(_value(now, 'host', 'processors'))} processors"),
+        _tile(now, trend, "Memory", *_memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
+        _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(_value(now, 'process', 'threads'))} threads"),
+        _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(_value(now, 'host', 'disk_free_bytes'))} free"),
+        _tile(now, trend, "Tick p99", "engine", "tick_p99_ms", f"p50 {units.ms(_value(now, 'engine', 'tick_p50_ms'))}"),
+        Tile("Data age", units.age(_seconds(_value(now, "engine", "data_age_ms")), units.NOT_MEASURED), f"{units.number(_value(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
+    ]
+    return shown
+
+
+def resources(now: pd.DataFrame, clock: int) -> list[Tile]:
+    gpu = _value(now, "gpu", "utilisation_percent") if "gpu" in set(now["source"]) else _value(now, "gpu0", "utilisation_percent")
+    age = (clock - int(now["at"].max())) / units.SECOND
+    return [
+        Tile("CPU, host", _shown(now, "host", "cpu_percent"), f"load {units.number(_value(now, 'host', 'load_1m'), 2)} over 1 min"),
+        Tile("CPU, this process", _shown(now, "process", "cpu_percent"), "100 % is one processor"),
+        Tile("Memory", _shown(now, *_memory(now)), f"{units.data(_value(now, 'host', 'memory_available_bytes'))} available on the host"),
+        Tile("Disk free", units.data(_value(now, "host", "disk_free_bytes"), missing=units.NOT_MEASURED), f"{_shown(now, 'host', 'disk_percent')} used"),
+        Tile("GPU", units.number(gpu, 0, "%") if gpu is not None else "no GPU found", "" if gpu is None else "in use"),
+        Tile("Open files", _shown(now, "process", "open_files"), f"{_shown(now, 'process', 'threads')} threads"),
+        Tile("Readings", f"{units.age(age)} old", f"{len(now)} in each sample"),
+    ]
+
+
+def limits(now: pd.DataFrame) -> str:
+    """Whose limits hold."""
+    memory, cpu = _value(now, None, "memory_limit_bytes"), _value(now, None, "cpu_limit")
+    if memory is None or cpu is None:
+        return "Limits: not measured yet."
+    owner = {"host": "the host's, no container limit is lower", "container": "the container's (cgroup v2)"}
+    return (
+        f"Memory limit {units.data(memory)}: {owner.get(_source(now, 'memory_limit_bytes'), '')}. "
+        f"Processor limit {units.number(cpu, 1)}: {owner.get(_source(now, 'cpu_limit'), '')}."
+    )
+
+
+def resolution(seconds: int) -> str:
+    """What a point of the lines is."""
+    if seconds <= 1_200:
+        return f"A point is the mean of {max(2, seconds // 240):.0f} s, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
+    step = max(60, seconds // 240)
+    return f"A point is the mean of {units.age(step)}, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
+
+
+def panels(now: pd.DataFrame) -> list[Panel]:
+    """The small multiples, without those this machine cannot have."""
+    there = set(zip(now["source"], now["name"], strict=True))
+    container = [Series("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
+    shown = [
+        Panel("CPU", (Series("host", "cpu_percent", "host", band=True), Series("process", "cpu_percent", "this process"), *container)),
+        Panel("Memory", (Series(*_memory_bytes(there), "used"), Series("process", "rss_bytes", "this process"), Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"))),
+        Panel("Disk traffic", (Series("host", "disk_read_bytes_per_s", "read"), Series("host", "disk_write_bytes_per_s", "written"))),
+        Panel("Disk in use", (Series("host", "disk_percent", "of the file system"),)),
+        Panel("Network", (Series("host", "network_in_bytes_per_s", "in"), Series("host", "network_out_bytes_per_s", "out"))),
+        Panel("Tick", (Series("engine", "tick_p50_ms", "p50"), Series("engine", "tick_p99_ms", "p99", band=True))),
+        Panel("Throughput", (Series("engine", "decisions_per_s", "decisions"),)),
+        Panel("Errors and fallbacks", (Series("engine", "errors_last_minute", "errors a minute"), Series("engine", "fallbacks", "fallbacks"))),
+        Panel("Data age", (Series("engine", "data_age_ms", "since the last tick", band=True),)),
+    ]  # fmt: skip
+    pressure = [Series("host", f"{kind}_pressure_percent", kind) for kind in ("cpu", "memory", "io") if ("host", f"{kind}_pressure_percent") in there]
+    if pressure:
+        shown.insert(1, Panel("Pressure (time in which work waited)", tuple(pressure)))
+    cards = sorted({source for source, name in there if source.startswith("gpu") and name == "utilisation_percent"})
+    return shown + [Panel("GPU", tuple(Series(card, "utilisation_percent", card) for card in cards))] if cards else shown
+
+
+def _memory(now: pd.DataFrame) -> tuple[str, str]:
+    """Whose memory counts: the container's where it limits."""
+    return (_source(now, "memory_limit_bytes") if _value(now, "container", "memory_percent") is not None else "host", "memory_percent")
+
+
+def _memory_bytes(there: set[tuple[str, str]]) -> tuple[str, str]:
+    return ("container" if ("container", "memory_used_bytes") in there else "host", "memory_used_bytes")
+
+
+def _tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
+    line = trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist() if len(trend) else []
+    return Tile(label, _shown(now, source, name), small, trend=tuple(line))
+
+
+def _shown(now: pd.DataFrame, source: str, name: str) -> str:
+    found = now[(now["source"] == source) & (now["name"] == name)]
+    return units.NOT_MEASURED if found.empty else units.reading(float(found["value"].iloc[0]), str(found["unit"].iloc[0]), units.NOT_MEASURED)
+
+
+def _value(now: pd.DataFrame, source: str | None, name: str) -> float | None:
+    found = now[now["name"] == name] if source is None else now[(now["source"] == source) & (now["name"] == name)]
+    return None if found.empty else float(found["value"].iloc[0])
+
+
+def _source(now: pd.DataFrame, name: str) -> str:
+    found = now[now["name"] == name]
+    return "host" if found.empty else str(found["source"].iloc[0])
+
+
+def _seconds(ms: float | None) -> float | None:
+    return None if ms is None else ms / 1000
+
+
+def _gain(value: float | None, capital: Any) -> float | None:
+    return None if value is None or not capital else value / float(capital) - 1

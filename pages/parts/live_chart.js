@@ -1,0 +1,100 @@
+// Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
+const SOURCE = new URL("./app/static/plotly.min.js", document.baseURI).href;
+
+function plotly() {
+  if (!window.podiumPlotly) {
+    window.podiumPlotly = new Promise((resolve, reject) => {
+      if (window.Plotly) { resolve(window.Plotly); return; }
+      const script = document.createElement("script");
+      script.src = SOURCE;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => { window.podiumPlotly = undefined; reject(new Error("static/plotly.min.js is missing: run make again")); };
+      document.head.appendChild(script);
+    });
+  }
+  return window.podiumPlotly;
+}
+
+function rgb(colour) {
+  const probe = document.createElement("canvas").getContext("2d");
+  probe.fillStyle = colour;
+  const hex = probe.fillStyle;
+  return hex.startsWith("#") ? [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)) : hex.match(/[\d.]+/g).slice(0, 3).map(Number);
+}
+
+function mix(over, under, share) {
+  const [a, b] = [rgb(over), rgb(under)];
+  return `rgb(${a.map((v, i) => Math.round(v * share + b[i] * (1 - share))).join(",")})`;
+}
+
+function palette(node) {
+  const style = getComputedStyle(node);
+  const read = (name, otherwise) => style.getPropertyValue(name).trim() || otherwise;
+  const text = read("--st-text-color", "#1b2027");
+  const ground = read("--st-background-color", "#ffffff");
+  return {
+    "#010101": text, "#050505": ground, "#040404": read("--st-secondary-background-color", "#f3f5f7"),
+    "#020202": mix(text, ground, 0.68), "#030303": mix(text, ground, 0.11),
+    family: read("--st-font", "sans-serif"),
+  };
+}
+
+function paint(value, colours) {
+  if (typeof value === "string") return value.startsWith("#0") && colours[value] ? colours[value] : value;
+  if (Array.isArray(value)) return value.length > 600 ? value : value.map((one) => paint(one, colours));
+  if (value && typeof value === "object") {
+    for (const key of Object.keys(value)) value[key] = key === "customdata" ? value[key] : paint(value[key], colours);
+  }
+  return value;
+}
+
+async function draw(node) {
+  const Plotly = await plotly();
+  const colours = palette(node);
+  const figure = paint(JSON.parse(node.podiumFigure), colours);
+  figure.layout.font = { ...figure.layout.font, family: colours.family };
+  if (node.clientWidth < 560) {
+    figure.layout.dragmode = false; // a finger scrolls the page
+    const narrow = figure.layout.meta && figure.layout.meta.narrow;
+    if (narrow) for (const [path, to] of Object.entries(narrow)) {
+      const keys = path.split(".");
+      const last = keys.pop();
+      const place = keys.reduce((at, key) => at && at[key], figure);
+      if (place) place[last] = to;
+    }
+  }
+  await Plotly.react(node, figure.data, figure.layout, { displayModeBar: false, responsive: false, doubleClick: "reset", locale: "en" });
+  if (!node.podiumBound) {
+    node.podiumBound = true;
+    node.on("plotly_click", (event) => {
+      const told = event.points[0] && event.points[0].customdata;
+      const id = Array.isArray(told) ? told[0] : told;
+      if (id !== undefined && id !== null && node.podiumSend) node.podiumSend(String(id));
+    });
+  }
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const node = parentElement.querySelector(".podium-chart");
+  node.style.height = `${data.height}px`;
+  node.setAttribute("aria-label", data.label);
+  node.classList.toggle("podium-clickable", data.clickable);
+  node.podiumSend = data.clickable ? (id) => setTriggerValue("clicked", id) : null;
+  if (node.podiumFigure === data.figure) return undefined;
+  node.podiumFigure = data.figure;
+  const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
+  draw(node).catch(told);
+  if (!node.podiumWatch) {
+    const again = () => { if (node.isConnected) draw(node).catch(told); };
+    let width = node.clientWidth;
+    node.podiumWatch = new ResizeObserver(() => {
+      if (Math.abs(node.clientWidth - width) < 2 || !window.Plotly || !node.podiumBound) return;
+      width = node.clientWidth;
+      window.Plotly.Plots.resize(node);
+    });
+    node.podiumWatch.observe(node);
+    window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(again, 400));
+  }
+  return undefined;
+}

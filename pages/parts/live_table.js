@@ -1,0 +1,38 @@
+// Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
+function update(node, markup) {
+  const fresh = document.createElement("template");
+  fresh.innerHTML = markup;
+  const table = node.querySelector("table");
+  const other = fresh.content.querySelector("table");
+  if (!table || !other || table.tHead.innerHTML !== other.tHead.innerHTML) {
+    node.replaceChildren(...fresh.content.childNodes);
+    return;
+  }
+  const body = table.tBodies[0];
+  const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
+  const rows = [...other.tBodies[0].rows].map((row) => {
+    const old = known.get(row.dataset.id);
+    return old && old.outerHTML === row.outerHTML ? old : row;
+  });
+  const keep = new Set(rows);
+  for (const row of [...body.rows]) if (!keep.has(row)) row.remove();
+  rows.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] || null); });
+}
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const node = parentElement.querySelector(".podium-rows");
+  node.style.maxHeight = data.height ? `${data.height}px` : "";
+  if (node.podiumMarkup !== data.html) {
+    update(node, data.html);
+    node.podiumMarkup = data.html;
+  }
+  node.onclick = (event) => {
+    const row = event.target.closest("tr[data-id]");
+    if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (!event.target.closest("a") && String(window.getSelection())) return;
+    event.preventDefault();
+    setTriggerValue("opened", row.dataset.id);
+  };
+  return undefined;
+}

@@ -1,0 +1,166 @@
+"""The pages' only way to the store: reads kept as long as the store's version stands, and commands handed to the inbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine.shell.clock import WallClock
+from engine.store import decision_query, machine_queries, page_queries
+from engine.store.decision_query import DecisionTold
+from engine.store.page_queries import Status, Wanted
+from engine.store.reader import Reader
+
+SECOND = 1_000_000_000
+
+
+def use(url: str) -> None:
+    """The store this browser's pages read; the frame says so at every run."""
+    st.session_state["store_url"] = url
+
+
+def url() -> str:
+    return str(st.session_state["store_url"])
+
+
+def now() -> int:
+    """ns UTC."""
+    return WallClock().now()
+
+
+def reader() -> Reader:
+    return _reader(url())
+
+
+def version() -> str:
+    """Changes with everything a page might show; raises StoreUnreadable, so ask it first."""
+    return page_queries.version(reader())
+
+
+def status() -> Status:
+    return page_queries.status(reader())
+
+
+def knobs(status: Status) -> dict[str, Any]:
+    """The knobs the newest tick was decided with; {} before the first."""
+    if status.last is None:
+        return {}
+    told: dict[str, Any] = _kept(url(), "", "knobs", (status.last.knobs_digest,))
+    return told
+
+
+def knob(status: Status, name: str) -> bool:
+    return bool(knobs(status).get(name))
+
+
+def latest(wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame, int | None]:
+    """The newest decisions that fit, and the oldest tick looked at where the search was cut short."""
+    told: tuple[pd.DataFrame, int | None] = _kept(url(), version(), "latest", (wanted, limit))
+    return told
+
+
+def gate_shares() -> tuple[pd.DataFrame, bool]:
+    told: tuple[pd.DataFrame, bool] = _kept(url(), version(), "gate_shares", ())
+    return told
+
+
+def honesty() -> tuple[int, int]:
+    told: tuple[int, int] = _kept(url(), version(), "honesty", ())
+    return told
+
+
+def decision(tick: int, symbol: str) -> DecisionTold | None:
+    told: DecisionTold | None = _kept(url(), version(), "decision", (tick, symbol))
+    return told
+
+
+def strip(ticks: int) -> pd.DataFrame:
+    return _frame("strip", ticks)
+
+
+def equity() -> pd.DataFrame:
+    return _frame("equity")
+
+
+def tick_times() -> pd.DataFrame:
+    return _frame("tick_times")
+
+
+def skill() -> pd.DataFrame:
+    return _frame("skill")
+
+
+def positions() -> pd.DataFrame:
+    return _frame("positions")
+
+
+def fills(*, limit: int) -> pd.DataFrame:
+    return _frame("fills", limit)
+
+
+def current() -> pd.DataFrame:
+    """The newest sample of every reading of the machine."""
+    return machine_queries.current(reader())
+
+
+def lines(wanted: Sequence[tuple[str, str]], seconds: int) -> pd.DataFrame:
+    """Readings of the last `seconds`; longer spans are asked for less often, as they move less."""
+    step = max(2, seconds // 450)
+    until = now() // (step * SECOND) * step * SECOND
+    told: pd.DataFrame = _kept(url(), "", "lines", (tuple(wanted), until - seconds * SECOND, until))
+    return told
+
+
+def actions() -> pd.DataFrame:
+    return machine_queries.actions(reader())
+
+
+def trials(*, limit: int) -> pd.DataFrame:
+    return machine_queries.trials(reader(), limit=limit)
+
+
+def commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
+    return machine_queries.commands(reader(), limit=limit, name=name)
+
+
+def alerts(*, limit: int) -> pd.DataFrame:
+    return machine_queries.alerts(reader(), limit=limit)
+
+
+def last_training() -> tuple[int, float | None, int, str] | None:
+    return machine_queries.last_training(reader())
+
+
+@cache
+def _reader(address: str) -> Reader:
+    return Reader(address)
+
+
+def _frame(query: str, *arguments: object) -> pd.DataFrame:
+    told: pd.DataFrame = _kept(url(), version(), query, arguments)
+    return told
+
+
+@st.cache_data(max_entries=128, ttl=300, show_spinner=False)
+def _kept(address: str, kept_for: str, query: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ARG001 a new version is a new key
+    return QUERIES[query](_reader(address), *arguments)
+
+
+QUERIES: dict[str, Callable[..., Any]] = {
+    "latest": lambda reader, wanted, limit: page_queries.latest(reader, wanted, limit=limit),
+    "gate_shares": lambda reader: page_queries.gate_shares(reader, now()),
+    "honesty": lambda reader: page_queries.honesty(reader, now()),
+    "decision": decision_query.decision,
+    "strip": page_queries.strip,
+    "equity": page_queries.equity,
+    "tick_times": page_queries.tick_times,
+    "skill": page_queries.skill,
+    "positions": page_queries.positions,
+    "fills": lambda reader, limit: page_queries.fills(reader, limit=limit),
+    "lines": machine_queries.lines,
+    "knobs": page_queries.knobs,
+}

@@ -1,0 +1,153 @@
+"""Frames as rows of tables: what each column shows, in words and units."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from engine.store.decision_query import DecisionTold
+from engine.store.page_queries import Session, Status
+from pages.parts import charts_decision, theme, units
+from pages.parts.tables import Cell, Column, Line, html
+
+CLOCK = "%m-%d %H:%M"
+PAIR = (Column(""), Column("", right=True))
+LADDER = (Column("Gate"), Column("Value", right=True), Column("Needs", right=True), Column("Margin", right=True), Column("Verdict"))
+VOTES = (Column("Model"), Column("Version"), Column("Horizon", right=True), Column("Expects", right=True), Column("Trust", right=True), Column("Weight", right=True))  # fmt: skip
+CAME = (Column("After"), Column("Move", right=True), Column("With the action", right=True))
+FILLS = (
+    Column("Tick", right=True), Column("Symbol"), Column("Side"), Column("Size", right=True), Column("Price", right=True), Column("Mid", right=True),
+    Column("Fee, bps", right=True), Column("Spread, bps", right=True), Column("Impact, bps", right=True), Column("In all, bps", right=True), Column("Realised", right=True),
+)  # fmt: skip
+_DECISIONS = (
+    Column("Symbol"), Column("Action"), Column("Binding gate"), Column("Edge, bps", right=True), Column("Cost, bps", right=True),
+    Column("Target", right=True), Column("Tick", right=True), Column("Market time", right=True),
+)  # fmt: skip
+_MORE = (Column("Held", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
+_POSITIONS = (
+    Column("Symbol"), Column("Side"), Column("Size", right=True), Column("Entry", right=True), Column("Mark", right=True), Column("Worth", right=True),
+    Column("Gain, not realised", right=True), Column("Share of equity", right=True), Column("Target", right=True),
+)  # fmt: skip
+
+
+def gates(shares: pd.DataFrame, session: Session) -> str:
+    """Shares of the gates that bound, largest first; those that never bound are counted in one line."""
+    total = int(shares["n"].sum())
+    places = {name: place for place, (name, _, _) in enumerate(session.gates)}
+    told = shares[shares["n"] > 0].sort_values("n", ascending=False)
+    lines = []
+    for gate, n in zip(told["gate"].tolist(), told["n"].tolist(), strict=True):
+        name, colour = ("none failed", theme.FREE) if not isinstance(gate, str) else (gate, theme.gate(places[gate]))
+        key = gate if isinstance(gate, str) else "none"
+        lines.append(Line(key, (Cell(name, colour), Cell("", colour, bar=n / total), units.percent(n / total), f"{n:,}"), f"/decisions?gate={key}"))
+    columns = (Column("Gate", nowrap=True), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
+    return html(columns, lines, label="How often each gate bound", cards=False)
+
+
+def decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
+    lines = []
+    for one in _each(frame):
+        cells: list[Cell | str] = [
+            one.symbol, _state(one.action), _gate(one), units.number(one.edge_bps, 1, signed=True), units.number(one.cost_bps, 1),
+            units.percent(one.target, signed=True), f"{one.tick:,}", units.moment(int(one.at), CLOCK),
+        ]  # fmt: skip
+        if wide:
+            cells += [units.percent(one.position, signed=True), units.percent(one.confidence), one.regime, units.price(one.price)]
+        lines.append(Line(f"{one.tick} {one.symbol}", tuple(cells), link(one.tick, one.symbol)))
+    return html((*_DECISIONS, *(_MORE if wide else ())), lines, label="Decisions")
+
+
+def positions(frame: pd.DataFrame) -> str:
+    lines = []
+    for one in _each(frame):
+        gain = (one.mark - one.entry) * one.units
+        cells = (
+            one.symbol, _state("long" if one.units > 0 else "short"), units.size(one.units), units.price(one.entry), units.price(one.mark),
+            units.money(one.units * one.mark), units.money(gain, signed=True), units.percent(one.position, signed=True), units.percent(one.target, signed=True),
+        )  # fmt: skip
+        lines.append(Line(f"{one.tick} {one.symbol}", cells, link(one.tick, one.symbol)))
+    return html(_POSITIONS, lines, label="Positions")
+
+
+def fills(frame: pd.DataFrame) -> str:
+    lines = []
+    for one in _each(frame):
+        size = "cannot fill" if not one.size else units.size(one.size)
+        cells = (
+            f"{one.tick:,}", one.symbol, _state(one.side), Cell(size, small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
+            units.price(one.price), units.price(one.mid), units.number(one.fee_bps, 1), units.number(one.spread_bps, 1), units.number(one.impact_bps, 1),
+            units.number(one.cost_bps, 1), units.money(one.realised, signed=True),
+        )  # fmt: skip
+        lines.append(Line(f"{one.id}|{one.tick - 1} {one.symbol}", cells, link(one.tick - 1, one.symbol)))
+    return html(FILLS, lines, label="Fills")
+
+
+def filled(told: DecisionTold) -> list[Line]:
+    lines = []
+    for place, one in enumerate(told.fills):
+        lines.append(Line(str(place), (
+            _state(one.side), Cell(units.size(one.size) if one.size else "cannot fill", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
+            units.price(one.price), units.price(one.mid), units.number(one.fee_bps, 1), units.number(one.spread_bps, 1),
+            units.number(one.impact_bps, 1), units.number(one.cost_bps, 1), units.money(one.realised, signed=True),
+        )))  # fmt: skip
+    return lines
+
+
+def ladder(told: DecisionTold) -> list[Line]:
+    lines = []
+    for rung in told.rungs:
+        sense = rung.sense.replace("<=", "≤").replace(">=", "≥")
+        verdict = "binding" if rung.name == told.binding_gate else "pass" if rung.passed else "fail"
+        cells = (rung.name, units.size(rung.value), f"{sense} {units.size(rung.limit)} {rung.unit}", f"{units.size(rung.margin)} {rung.unit}", _state(verdict))
+        lines.append(Line(rung.name, cells, marked=verdict == "binding"))
+    return lines
+
+
+def votes(told: DecisionTold) -> list[Line]:
+    lines = [
+        Line(f"{one.model} {one.horizon}", (
+            one.model, one.version or "not fitted yet", f"{one.horizon} bars", units.bps(one.bps, signed=True, missing="not heard"),
+            units.number(one.trust, 2), units.number(one.weight, 3),
+        )) for one in told.votes
+    ]  # fmt: skip
+    for expected in told.forecast:
+        band = units.interval(expected.low_bps, expected.high_bps, 1)
+        lines.append(Line(f"ensemble {expected.horizon}", (
+            Cell("ensemble", theme.UP), f"P(rise) {units.percent(expected.probability)}", f"{expected.horizon} bars",
+            Cell(units.bps(expected.bps, signed=True), small=f"90 %: {band}"), "", "",
+        ), marked=expected.horizon == told.horizon))  # fmt: skip
+    return lines
+
+
+def figures_of(told: DecisionTold) -> dict[str, str]:
+    return {rung.name: charts_decision.figures(rung) for rung in told.rungs}
+
+
+def link(tick: int, symbol: str) -> str:
+    return f"/decision?tick={tick}&symbol={symbol}"
+
+
+def _gate(one: Any) -> Cell | str:
+    if isinstance(one.binding_gate, str):
+        return Cell(one.binding_gate, small="degraded" if one.degraded else "")
+    return Cell("none failed", small="degraded" if one.degraded else "")
+
+
+def _state(word: str) -> Cell:
+    return Cell(word, theme.state(word))
+
+
+def _each(frame: pd.DataFrame) -> Iterator[Any]:
+    return frame.itertuples(index=False)
+
+
+def components(status: Status, now: int) -> list[Line]:
+    return [
+        Line(name, (name, _state(state), units.age((now - since) / units.SECOND), error or ""))
+        for name, state, since, error in status.components
+    ]  # fmt: skip
+
+
+COMPONENTS = (Column("Part"), Column("State"), Column("Since", right=True), Column("Last error", whole=True))

@@ -1,0 +1,78 @@
+"""Tables as HTML: real text with labels, a column's unit in its head, cards on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from pages.parts import theme
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's head; figures are set to the right."""
+
+    label: str
+    right: bool = False
+    whole: bool = False  # takes the whole width of a card
+    nowrap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Text, with a colour mark before it, smaller words after it, or a bar for a share of 0..1."""
+
+    text: str
+    colour: str | None = None
+    small: str = ""
+    bar: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with its identity; `link` is where it leads."""
+
+    id: str
+    cells: tuple[Cell | str, ...]
+    link: str | None = None
+    marked: bool = False
+
+
+def html(columns: Sequence[Column], lines: Sequence[Line], *, label: str, cards: bool = True) -> str:
+    head = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
+    body = "".join(_line(columns, line) for line in lines)
+    kind = "pd-cards" if cards else ""
+    return (
+        f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def chip(word: str, colour: str | None = None) -> str:
+    """A state word with its colour beside it, never the colour alone."""
+    return f'<span class="pd-chip"><span class="pd-dot" style="background:{colour or theme.state(word)}"></span>{escape(word)}</span>'
+
+
+def _line(columns: Sequence[Column], line: Line) -> str:
+    cells = "".join(
+        f'<td class="{_classes(column)}" data-label="{escape(column.label)}">{_cell(cell, line.link if place == 0 else None)}</td>'
+        for place, (column, cell) in enumerate(zip(columns, line.cells, strict=True))
+    )
+    kind = (' class="mark"' if line.marked else "") + (" data-link" if line.link else "")
+    return f'<tr data-id="{escape(line.id)}"{kind}>{cells}</tr>'
+
+
+def _cell(cell: Cell | str, link: str | None) -> str:
+    told = Cell(cell) if isinstance(cell, str) else cell
+    text = escape(told.text)
+    if told.colour and told.bar is None:
+        text = f'<span class="pd-chip"><span class="pd-dot" style="background:{told.colour}"></span>{text}</span>'
+    if told.bar is not None:
+        text = f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>{text}'
+    if link:
+        text = f'<a href="{escape(link)}" target="_self">{text}</a>'
+    return text + (f" <small>{escape(told.small)}</small>" if told.small else "")
+
+
+def _classes(column: Column) -> str:
+    return " ".join(name for name, on in (("r", column.right), ("w", column.whole), ("n", column.nowrap)) if on)

@@ -1,0 +1,80 @@
+"""Colours by meaning, the same in light and dark, and the one look of every chart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+
+UP = "#0072B2"
+DOWN = "#D55E00"
+NEUTRAL = "#6B7280"
+WARNING = "#E69F00"
+HARM = "#CC3D6B"
+GOOD = "#009E73"
+CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#A8A000", "#6B7280")  # Okabe-Ito; its black and yellow bent to show on both grounds
+
+# Stand-ins, replaced in the browser by the colours of the theme, so that one figure serves light and dark.
+TEXT = "#010101"
+MUTED = "#020202"
+GRID = "#030303"
+PANEL = "#040404"
+GROUND = "#050505"
+
+STATES = {
+    "ok": GOOD, "degraded": WARNING, "down": HARM, "starting": NEUTRAL,
+    "hold": NEUTRAL, "holding": NEUTRAL, "buy": UP, "sell": DOWN, "long": UP, "short": DOWN, "flat": NEUTRAL,
+    "helped": GOOD, "no measurable effect": NEUTRAL, "harmed": HARM, "not enough data": NEUTRAL,
+    "pass": GOOD, "fail": HARM, "binding": HARM,
+    "queued": NEUTRAL, "running": UP, "done": GOOD, "failed": HARM,
+    "reliable": GOOD, "warning": WARNING, "unreliable": HARM, "fallback": WARNING,
+    "auto": GOOD, "recommend": UP, "quarantined": HARM, "open": WARNING, "resolved": NEUTRAL,
+    "champion": GOOD, "retired": NEUTRAL, "challenger": UP,
+}  # fmt: skip
+
+# Quiet, so that what was bought or sold stands out of the mosaic.
+GATES = (
+    "#8FA6BF", "#C9AE7C", "#A58DB0", "#7FAE9E", "#C29590", "#AEB36C", "#6F8FB5", "#BC85A8",
+    "#939393", "#86A877", "#C99A68", "#7784A8", "#B0856A", "#63A0A6", "#9A9FD0", "#B9B2A3",
+)  # fmt: skip
+FREE = "#D0D5DB"  # held although no gate failed
+
+
+def state(word: str) -> str:
+    """The colour of a state word; neutral for a word without one."""
+    return STATES.get(word, NEUTRAL)
+
+
+def gate(position: int) -> str:
+    """The colour of the gate at this place of the ladder, wherever it is shown."""
+    return GATES[position % len(GATES)]
+
+
+def category(position: int) -> str:
+    return CATEGORIES[position % len(CATEGORIES)]
+
+
+def css() -> str:
+    return (Path(__file__).parent / "podium.css").read_text(encoding="utf-8")
+
+
+def figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bottom: int = 28) -> go.Figure:
+    """An empty chart in the house style."""
+    axis = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "linecolor": GRID, "ticks": "", "automargin": True, "tickfont": {"size": 11, "color": MUTED}}
+    return go.Figure(
+        layout={
+            "template": None,
+            "height": height,
+            "margin": {"l": left, "r": right, "t": top, "b": bottom},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"size": 12, "color": TEXT},
+            "showlegend": False,
+            "hovermode": "closest",
+            "hoverlabel": {"bgcolor": PANEL, "bordercolor": GRID, "font": {"color": TEXT, "size": 12}, "align": "left"},
+            "xaxis": axis,
+            "yaxis": axis,
+            "dragmode": "zoom",
+            "uirevision": "kept",
+        }
+    )

@@ -1,0 +1,108 @@
+"""Figures into words with their units, or "not enough data"."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+SECOND = 1_000_000_000
+MISSING = "–"
+NOT_ENOUGH = "not enough data"
+NOT_MEASURED = "not measured yet"
+
+
+def known(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: float | None, digits: int = 0, unit: str = "", *, signed: bool = False, missing: str = MISSING) -> str:
+    """With thousands separators, a true minus sign and its unit."""
+    if value is None or not math.isfinite(value):
+        return missing
+    value = round(value, digits) + 0.0  # no "-0.0"
+    told = f"{value:+,.{digits}f}" if signed and value else f"{value:,.{digits}f}"
+    return told.replace("-", "−") + (f" {unit}" if unit else "")
+
+
+def bps(value: float | None, *, signed: bool = False, missing: str = MISSING) -> str:
+    return number(value, 1, "bps", signed=signed, missing=missing)
+
+
+def percent(share: float | None, digits: int = 1, *, signed: bool = False, missing: str = MISSING) -> str:
+    return number(None if share is None else share * 100, digits, "%", signed=signed, missing=missing)
+
+
+def money(value: float | None, *, signed: bool = False, missing: str = MISSING) -> str:
+    return number(value, 2 if value is not None and abs(value) < 1_000 else 0, "", signed=signed, missing=missing)
+
+
+def price(value: float | None, missing: str = MISSING) -> str:
+    """Five significant figures, never fewer than two decimals below 1,000."""
+    if value is None or not math.isfinite(value) or value <= 0:
+        return missing
+    return f"{value:,.{max(0, min(8, 4 - math.floor(math.log10(value))))}f}"
+
+
+def size(value: float | None, unit: str = "", missing: str = MISSING) -> str:
+    """A quantity in four significant figures."""
+    if value is None or not math.isfinite(value):
+        return missing
+    digits = 0 if value == 0 else max(0, min(8, 3 - math.floor(math.log10(abs(value)))))
+    return number(value, digits, unit)
+
+
+def data(value: float | None, unit: str = "B", missing: str = MISSING) -> str:
+    """Bytes in the largest fitting power of 1,000."""
+    if value is None or not math.isfinite(value):
+        return missing
+    for step in ("", "k", "M", "G", "T"):
+        if abs(value) < 1000 or step == "T":
+            return number(value, 0 if not step or abs(value) >= 100 else 1, step + unit)
+        value /= 1000
+    return missing
+
+
+def age(seconds: float | None, missing: str = MISSING) -> str:
+    if seconds is None or not math.isfinite(seconds):
+        return missing
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * length or (seconds >= length and unit != "d"):
+            return f"{int(seconds // length)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def ms(value: float | None, missing: str = MISSING) -> str:
+    if value is None or not math.isfinite(value):
+        return missing
+    return number(value, 2 if abs(value) < 1 else 1 if abs(value) < 100 else 0, "ms")
+
+
+def reading(value: float | None, unit: str, missing: str = MISSING) -> str:
+    """A reading of the machine in its own unit."""
+    if unit in {"bytes", "bytes/s"}:
+        return data(value, "B/s" if unit == "bytes/s" else "B", missing)
+    if unit == "ms":
+        return ms(value, missing)
+    digits = 0 if unit == "count" else 1
+    return number(value, digits, "" if unit == "count" else unit, missing=missing)
+
+
+def moment(at: int | None, pattern: str = "%Y-%m-%d %H:%M:%S", missing: str = MISSING) -> str:
+    """A time in UTC, by the clock it was taken from."""
+    return missing if at is None else datetime.fromtimestamp(at / SECOND, UTC).strftime(pattern)
+
+
+def interval(low: float | None, high: float | None, digits: int = 1, unit: str = "") -> str:
+    """`low..high`, or "not enough data" where either is unknown."""
+    if not known(low) or not known(high):
+        return NOT_ENOUGH
+    return f"{number(low, digits)}..{number(high, digits)}" + (f" {unit}" if unit else "")
+
+
+def bars(interval_ns: int) -> str:
+    """The length of a bar in words."""
+    seconds = interval_ns // SECOND
+    for length, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"

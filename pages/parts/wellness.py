@@ -1,0 +1,111 @@
+"""Whether the engine is well, from the store: the state word, the banners and the words for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.health import ComponentState, Health, Vitals, judge
+from engine.store.page_queries import Status
+from pages.parts import theme, units, widgets
+
+STALE_BARS = 10  # paces without a tick before the data count as stale
+SHORTEST_STALE = 30.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """One line across the top, with its word, colour and how far it has come."""
+
+    word: str
+    text: str
+    colour: str
+    progress: float | None = None
+
+
+def health(status: Status, now: int) -> Health:
+    """The engine's state by the same judgement as /healthz."""
+    return judge(
+        Vitals(
+            now=now,
+            beat=status.beat,
+            started=status.started,
+            pace_seconds=pace(status),
+            tick=None if status.last is None else status.last.tick,
+            decided=None if status.last is None else status.last.wall,
+            components=tuple(ComponentState(*one) for one in status.components),
+            ticks_counted=0,
+            ticks_honest=0,
+            open_alerts=status.alerts,
+        )
+    )
+
+
+def word(told: Health) -> str:
+    return "ok" if told.state == "healthy" else told.state
+
+
+def pace(status: Status) -> float:
+    """Seconds of wall time between ticks as set; 0 where it goes as fast as it can."""
+    return 0.0 if status.session is None else float(status.session.settings.get("pace_seconds") or 0.0)
+
+
+def banners(status: Status, told: Health, now: int, *, paused: bool, flattening: bool, viewing: str | None) -> list[Banner]:
+    """Only what matters now, the gravest first."""
+    shown: list[Banner] = []
+    if not told.alive:
+        shown.append(Banner("Engine down.", _since(status, told, now), theme.HARM))
+    elif told.state == "degraded":
+        shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
+    if status.alerts:
+        shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Control", theme.WARNING))
+    if paused:
+        shown.append(Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING))
+    if flattening:
+        shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
+    shown += _stale(status, told, now) + _warming(status)
+    if viewing:
+        shown.append(Banner("Viewing only.", viewing, theme.NEUTRAL))
+    if status.session is not None and status.session.simulated:
+        shown.append(Banner("Simulated market.", _simulated(status), theme.UP))
+    return shown
+
+
+def draw(shown: list[Banner]) -> str:
+    return "".join(widgets.notice(one.text, word=one.word, colour=one.colour, progress=one.progress) for one in shown)
+
+
+def _since(status: Status, told: Health, now: int) -> str:
+    if status.beat is None:
+        return "No engine has run on this store, or it has been stopped; what is shown is what it left. Start it with make run"
+    ago = units.age((now - status.beat) / units.SECOND)
+    return f"{told.reasons[0][:1].upper()}{told.reasons[0][1:]}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
+
+
+def _stale(status: Status, told: Health, now: int) -> list[Banner]:
+    if status.last is None or not told.alive:
+        return []
+    silent = (now - status.last.wall) / units.SECOND
+    if silent <= max(SHORTEST_STALE, STALE_BARS * pace(status)):
+        return []
+    feed = next((error or state for name, state, _, error in status.components if name == "feed"), "no reason given")
+    return [Banner("Data stale.", f"No new bar for {units.age(silent)}: {feed}", theme.WARNING)]
+
+
+def _warming(status: Status) -> list[Banner]:
+    done, total = status.meta.get("warm_done"), status.meta.get("warm_total")
+    if done is None or total is None or not total.isdigit() or not done.isdigit() or int(done) >= int(total):
+        return []
+    text = f"{int(done):,} of {int(total):,} bars of history decided at full speed, so that there is evidence to judge by; then a bar at a time"
+    return [Banner("Warming up.", text, theme.UP, int(done) / int(total))]
+
+
+def _simulated(status: Status) -> str:
+    signal = status.meta.get("signal")
+    if signal is None and status.session is not None:
+        told = status.session.settings.get("sim_signal")
+        signal = None if told is None else str(told)
+    if signal is None:
+        return "Prices are generated, not real"
+    if float(signal) == 0:
+        return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
+    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.percent(float(signal))}"

@@ -1,0 +1,119 @@
+"""The pages' words and boxes: tiles, notices, "waiting for ...", and what is said when the store cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape
+
+import streamlit as st
+
+from engine.store.reader import StoreUnreadable
+from pages.parts import tables, theme
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A figure: what it is, its value with the unit, what it rests on."""
+
+    label: str
+    value: str
+    small: str = ""
+    state: str | None = None  # a state word that gives the value its colour mark
+    trend: tuple[float | None, ...] = ()  # drawn as a small line
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Says why the store cannot be read in place of what was to be drawn: an error is never an empty result."""
+    try:
+        yield
+    except StoreUnreadable as error:
+        unreadable(error)
+
+
+def unreadable(error: StoreUnreadable) -> None:
+    if error.kind == "missing":
+        waiting("the engine to set up its store", str(error))
+        return
+    word = {"locked": "Store locked", "corrupt": "Store damaged"}.get(error.kind, "Store unreadable")
+    _html(f'<div class="pd"><div class="pd-bad" role="alert"><b>{word}.</b> {escape(str(error))}</div></div>')
+
+
+def waiting(what: str, detail: str = "") -> None:
+    more = f"<br><small>{escape(detail)}</small>" if detail else ""
+    _html(f'<div class="pd"><div class="pd-wait">waiting for {escape(what)}{more}</div></div>')
+
+
+def nothing(text: str) -> None:
+    """A normal answer that there is nothing here."""
+    _html(f'<div class="pd"><div class="pd-wait">{escape(text)}</div></div>')
+
+
+def note(text: str) -> None:
+    _html(f'<div class="pd pd-note">{escape(text)}</div>')
+
+
+def heading(text: str, more: str = "") -> None:
+    """A section's name with a few words on what it shows."""
+    small = f' <span class="pd-muted" style="font-weight:400;font-size:.86rem">{escape(more)}</span>' if more else ""
+    _html(f'<div class="pd"><h2 style="font-size:1.05rem;margin:.5rem 0 0;padding:0;font-weight:620">{escape(text)}{small}</h2></div>')
+
+
+def words(text: str) -> None:
+    _html(f'<div class="pd pd-words">{escape(text)}</div>')
+
+
+def tiles(shown: Sequence[Tile]) -> None:
+    _html(f'<div class="pd pd-tiles">{"".join(_tile(tile) for tile in shown)}</div>')
+
+
+def table(columns: Sequence[tables.Column], lines: Sequence[tables.Line], *, label: str, cards: bool = True) -> None:
+    """A table that is only read."""
+    _html(tables.html(columns, lines, label=label, cards=cards))
+
+
+def notice(text: str, *, word: str, colour: str, progress: float | None = None) -> str:
+    """A banner's HTML."""
+    bar = "" if progress is None else f'<div class="pd-progress"><i style="width:{progress * 100:.1f}%"></i></div>'
+    return f'<div class="pd-notice" role="status" style="--pd-tone:{colour}"><b>{escape(word)}</b>{escape(text)}{bar}</div>'
+
+
+def show(markup: str) -> None:
+    """HTML of our own making, every text in it escaped."""
+    _html(markup)
+
+
+def _html(markup: str) -> None:
+    st.markdown(markup, unsafe_allow_html=True)
+
+
+def _tile(tile: Tile) -> str:
+    dot = f'<span class="pd-dot" style="background:{theme.state(tile.state)}"></span>' if tile.state else ""
+    wordy = " w" if len(tile.value) > 14 else ""
+    small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
+    return (
+        f'<div class="pd-tile"><div class="l">{escape(tile.label)}</div><div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}'
+        f"{_spark(tile.trend)}</div>"
+    )
+
+
+def _spark(values: Sequence[float | None]) -> str:
+    """A line of the values in the tile's own scale; gaps stay gaps."""
+    there = [value for value in values if value is not None and value == value]  # noqa: PLR0124 NaN is not itself
+    if len(there) < 2:
+        return ""
+    low, span = min(there), (max(there) - min(there)) or 1.0
+    width = 100 / (len(values) - 1)
+    path, pen = [], "M"
+    for place, value in enumerate(values):
+        if value is None or value != value:  # noqa: PLR0124
+            pen = "M"
+            continue
+        path.append(f"{pen}{place * width:.1f} {23 - 20 * (value - low) / span:.1f}")
+        pen = "L"
+    return (
+        '<svg viewBox="0 0 100 26" preserveAspectRatio="none" aria-hidden="true">'
+        f'<path d="{" ".join(path)}" fill="none" stroke="{theme.UP}" stroke-width="1.4" vector-effect="non-scaling-stroke"></path></svg>'
+    )

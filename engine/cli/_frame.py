@@ -16,6 +16,7 @@ from typing import NoReturn
 from engine.settings import Settings, SettingsError, parse_span
 from engine.shell.clock import WallClock
 from engine.shell.load_settings import load_settings
+from engine.store.database import path_of
 
 WRONG = 64  # exit code of a wrong use or a failed wish, as in sysexits.h
 
@@ -67,6 +68,15 @@ def settings_from(told: argparse.Namespace, *, headless: bool = True, **more: st
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
+
+
+def store_from(told: argparse.Namespace) -> str:
+    """The address of the store that is asked, which must be there."""
+    url: str = told.store or settings_from(told).database_url
+    path = path_of(url)
+    if not path.is_file():
+        raise WrongUse(f"there is no store at {path} yet: start the engine (make run), or check PODIUM_DATABASE_URL")
+    return url
 
 
 def moment(text: str) -> int:

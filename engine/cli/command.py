@@ -8,7 +8,7 @@ import getpass
 import json
 from threading import Event
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, settings_from
+from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
 from engine.shell.clock import WallClock
 
@@ -27,7 +27,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(told: argparse.Namespace) -> int:
     args = arguments(told.name, told.args)
-    url = told.store or settings_from(told).database_url
+    url = store_from(told)
     from engine.store.inbox import Inbox
 
     clock = WallClock()

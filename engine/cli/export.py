@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, moment, settings_from, to_file, whole
+from engine.cli._frame import CliCommand, WrongUse, add_store, moment, store_from, to_file, whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +31,7 @@ def _run(told: argparse.Namespace) -> int:
         raise WrongUse("parquet is not for the terminal: give --out FILE")
     from engine.store.reader import Reader
 
-    frame = Reader(told.store or settings_from(told).database_url, busy_ms=5000).view(
-        told.table, since=told.since, symbol=told.symbol, limit=told.limit
-    )
+    frame = Reader(store_from(told), busy_ms=5000).view(told.table, since=told.since, symbol=told.symbol, limit=told.limit)
     with to_file(told.out) as draft:
         _write(frame, form, draft)
     return 0

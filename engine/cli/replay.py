@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from engine.cli._frame import CliCommand, add_store, settings_from, whole
+from engine.cli._frame import CliCommand, add_store, store_from, whole
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def _run(told: argparse.Namespace) -> int:
     from engine.replay import replay
     from engine.store.history import History
 
-    verdict = replay(History(told.store or settings_from(told).database_url), told.tick)
+    verdict = replay(History(store_from(told)), told.tick)
     first = f"differs first in {verdict.first_difference}" if verdict.first_difference else "differs"
     print(f"tick {told.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
     return 0 if verdict.identical else 1

@@ -68,6 +68,8 @@ class Jobs:
         with self._idle:
             self._stopping = True
         try:
+            self._scheduler.pause()
+            self._scheduler.get_jobs()  # waits until the round of scheduling in hand is over: shutting down within it would break it
             self._scheduler.shutdown(wait=False)
         except SchedulerNotRunningError:
             LOG.debug("the scheduler was not running")

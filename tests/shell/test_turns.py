@@ -1,0 +1,60 @@
+"""Turns: one at a time at the engine, and a command goes before the next tick."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from engine.shell.turns import Turns
+
+
+def test_a_command_goes_before_the_next_tick_however_fast_ticks_follow() -> None:
+    turns, order, first, done = Turns(), [], Event(), Event()
+
+    def ticks() -> None:
+        for number in range(1_000_000):
+            with turns.tick():
+                order.append(f"tick {number}")
+                first.set()
+            if done.is_set():
+                return
+
+    def command() -> None:
+        first.wait(10)
+        before = len(order)
+        with turns.command():
+            order.append(f"command after {len(order) - before}")
+        done.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(ticks), pool.submit(command)]
+        for one in running:
+            one.result(20)
+    assert any(line.startswith("command") for line in order)
+
+
+def test_two_never_have_their_turn_together() -> None:
+    turns = Turns()
+    inside, most = [0], [0]
+
+    def enter(kind: str) -> None:
+        for _ in range(200):
+            with turns.tick() if kind == "tick" else turns.command():
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                inside[0] -= 1
+
+    with ThreadPoolExecutor(4) as pool:
+        for one in [pool.submit(enter, kind) for kind in ("tick", "command", "tick", "command")]:
+            one.result(20)
+    assert most[0] == 1
+
+
+def test_a_turn_that_fails_is_given_back() -> None:
+    turns = Turns()
+    with pytest.raises(ValueError, match="failed"), turns.tick():
+        raise ValueError("failed")
+    with turns.command():
+        pass

@@ -1,0 +1,50 @@
+"""Health: judged from what stands in the store, and every fault is named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.health import BEAT_SECONDS, SECOND, ComponentState, Vitals, judge
+
+NOW = 1_000 * SECOND
+WELL = Vitals(
+    now=NOW, beat=NOW - SECOND, started=NOW - 500 * SECOND, pace_seconds=2.0, tick=9, decided=NOW - 2 * SECOND,
+    components=(ComponentState("feed", "ok", 0, "an old error"),), ticks_counted=10, ticks_honest=9, open_alerts=0,
+)  # fmt: skip
+
+
+def test_ticks_and_heartbeat_on_time_are_healthy() -> None:
+    assert judge(WELL).state == "healthy"
+    assert judge(WELL).reasons == ()
+    assert WELL.honest_rate == 0.9
+
+
+def test_without_a_tick_there_is_no_honest_rate() -> None:
+    assert replace(WELL, ticks_counted=0, ticks_honest=0).honest_rate is None
+
+
+def test_no_lease_or_an_old_heartbeat_is_down() -> None:
+    assert judge(replace(WELL, beat=None)).reasons[0] == "no engine runs on this store"
+    health = judge(replace(WELL, beat=NOW - int((BEAT_SECONDS + 1) * SECOND)))
+    assert (health.state, health.alive) == ("down", False)
+    assert "16 s ago" in health.reasons[0]
+
+
+def test_a_stalled_engine_is_down_although_it_beats() -> None:
+    health = judge(replace(WELL, decided=NOW - 31 * SECOND))
+    assert (health.state, health.alive) == ("down", False)
+    assert judge(replace(WELL, decided=NOW - 31 * SECOND, pace_seconds=60.0)).alive
+
+
+def test_a_feed_that_has_ended_is_degraded_and_not_stalled() -> None:
+    ended = replace(WELL, decided=NOW - 400 * SECOND, components=(ComponentState("feed", "degraded", 0, "the recording has ended"),))
+    assert judge(ended).state == "degraded"
+    assert judge(ended).reasons == ("feed is degraded: the recording has ended",)
+
+
+def test_before_its_first_tick_an_engine_is_starting_for_two_minutes() -> None:
+    fresh = replace(WELL, started=NOW - 60 * SECOND, decided=None, tick=None)
+    assert (judge(fresh).state, judge(fresh).alive) == ("starting", True)
+    again = replace(WELL, started=NOW - 60 * SECOND, decided=NOW - 600 * SECOND)
+    assert judge(again).state == "starting"
+    assert judge(replace(fresh, started=NOW - 121 * SECOND)).state == "down"

@@ -33,19 +33,18 @@ def save(connection: Connection, told: Sequence[Reading]) -> None:
     connection.exec_driver_sql("DELETE FROM readings_raw WHERE at < ?", (max(one.at for one in known) - RAW_KEPT,))
 
 
-def series(connection: Connection) -> list[tuple[str, str]]:
-    """Every (source, name) there is; each is found by one step through the key."""
-    found: list[tuple[str, str]] = []
+def series(connection: Connection) -> list[tuple[str, str, int]]:
+    """Every (source, name) there is with its oldest minute; each is found by one step through the key."""
+    found: list[tuple[str, str, int]] = []
     last = ("", "")
     while row := connection.exec_driver_sql(
-        "SELECT source, name FROM readings_minute WHERE (source, name) > (?, ?) ORDER BY source, name LIMIT 1", last
+        "SELECT source, name, at FROM readings_minute WHERE (source, name) > (?, ?) ORDER BY source, name, at LIMIT 1", last
     ).first():
-        last = (str(row[0]), str(row[1]))
-        found.append(last)
+        found.append((str(row[0]), str(row[1]), int(row[2])))
+        last = found[-1][:2]
     return found
 
 
-def drop_before(connection: Connection, source: str, name: str, at: int) -> int:
-    """Forgets the minutes of one series that began before `at`; gives how many."""
-    done = connection.exec_driver_sql("DELETE FROM readings_minute WHERE source = ? AND name = ? AND at < ?", (source, name, at))
-    return int(done.rowcount)
+def drop_before(connection: Connection, source: str, name: str, at: int) -> None:
+    """Forgets the minutes of one series that began before `at`."""
+    connection.exec_driver_sql("DELETE FROM readings_minute WHERE source = ? AND name = ? AND at < ?", (source, name, at))

@@ -16,7 +16,8 @@ from engine.window import LENGTH
 DAY = 24 * 3600 * 10**9
 _ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
 _PAGES_AT_ONCE = 64
-_ROOM = 0.9  # of the limit that is filled after pruning, so that not every tick needs another
+_LOG_PAGES = 4000
+_ROOM = 0.9  # of the limit is filled after pruning, at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +45,41 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
     before = size(store)
     done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
     _forget_readings(store, now - readings.MINUTES_KEPT)
-    if keep.bytes is not None and before > keep.bytes:
-        target = int(_ROOM * keep.bytes)
-        for block in _blocks(store):
+    if is_over(store, keep):
+        store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")  # maybe it is only the log
+    if keep.bytes is not None and is_over(store, keep):
+        blocks = _blocks(store)
+        target = _target(keep.bytes, _live(store) // (len(blocks) + 1))
+        for block in blocks:
             if _live(store) <= target:
                 break
             done.append(_drop(store, block))
         _shorten_readings(store, target)
     if done:
         _drop_unreferenced(store)
-    if done or before > (keep.bytes or before):
+    if done or is_over(store, keep):
         _give_back(store)
         store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
     after = size(store)
     over = max(0, after - keep.bytes) if keep.bytes is not None else 0
     return Dropped(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
+
+
+def is_over(store: Store, keep: Keep) -> bool:
+    """The files are larger than they may be."""
+    return keep.bytes is not None and size(store) > keep.bytes
+
+
+def log_pages(keep: Keep | None) -> int:
+    """After how many pages the log is folded into the store: seldom, but a small store has a small log."""
+    if keep is None or keep.bytes is None:
+        return _LOG_PAGES
+    return min(_LOG_PAGES, max(100, keep.bytes // 40 // 4096))
+
+
+def _target(limit: int, block: int) -> int:
+    """Where pruning stops: with room for another block and its log, so that not every tick needs another."""
+    return max(limit // 2, min(int(_ROOM * limit), limit - block * 3 // 2))
 
 
 def tune(store: Store) -> Measured:
@@ -152,7 +173,9 @@ def _drop_unreferenced(store: Store) -> None:
 def _forget_readings(store: Store, before: int) -> None:
     with store.read() as connection:
         known = readings.series(connection)
-    for source, name in known:
+    for source, name, oldest in known:
+        if oldest >= before:
+            continue
         with store.write() as connection:
             readings.drop_before(connection, source, name, before)
 

@@ -140,7 +140,7 @@ def _votes(outcome: Outcome) -> list[str]:
 
 def _micro(outcome: Outcome) -> list[str]:
     told = outcome.liquidity
-    parts = [as_json(part)[1:-1].split(",") for part in (told.imbalance, told.micro_price, told.depth, told.pressure, told.amihud)]
+    parts = [as_json(part.astype(np.float32))[1:-1].split(",") for part in (told.imbalance, told.micro_price, told.depth, told.pressure, told.amihud)]
     return [
         f'{{"imbalance":{imbalance},"micro_price":{price},"depth":{depth},"pressure":{pressure},"amihud":{amihud}}}'
         for imbalance, price, depth, pressure, amihud in zip(*parts, strict=True)

@@ -31,8 +31,11 @@ _ARTIFACT = insert(schema.ARTIFACTS)
 class Writer:
     """The engine's pen. `holder` is the lease's: once another engine has taken the store, every call raises LeaseLost."""
 
-    def __init__(self, url: str, holder: str | None = None) -> None:
+    def __init__(self, url: str, holder: str | None = None, keep: Keep | None = None) -> None:
+        """With `keep`, a store that has grown past its size is pruned by `save` itself, at the end of a block."""
         self._store = Store(url, holder)
+        self._keep = keep
+        self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.log_pages(keep)}")
         self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
         self._ladder: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
 
@@ -85,9 +88,8 @@ class Writer:
         piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write() as connection:
-            last = one(connection, "SELECT max(tick) FROM ticks")
-            if last is not None and last + 1 != number:
-                raise StoreFailed(f"tick {number} does not follow tick {last}: nothing was saved")
+            if not _follows(connection, tick):
+                return
             connection.exec_driver_sql(_KNOBS, knobs)
             connection.exec_driver_sql(_TICK, row)
             connection.exec_driver_sql(_SLICE, piece)
@@ -99,6 +101,8 @@ class Writer:
             if skill:
                 connection.exec_driver_sql("DELETE FROM skill")
                 connection.exec_driver_sql(_SKILL, skill)
+        if tick.checkpoint and self._keep is not None and retention.is_over(self._store, self._keep):
+            retention.prune(self._store, tick.wall, self._keep)
 
     def save_artifact(self, artifact: Artifact, session: int, now: int) -> None:
         """A model with its lineage; the same version again replaces the one before."""
@@ -166,6 +170,17 @@ class Writer:
         if known is not None:
             self._ladder = (tick.session, names)
         return names
+
+
+def _follows(connection: Connection, tick: Tick) -> bool:
+    """Whether the tick is the next one; False where it has been saved before, as when an error hid that it was. Else StoreFailed."""
+    last = connection.exec_driver_sql("SELECT tick, wall, digest FROM ticks ORDER BY tick DESC LIMIT 1").first()
+    number = tick.inputs.tick
+    if last is not None and last[0] == number and last[1:] == (tick.wall, tick.decisions_digest):
+        return False
+    if last is not None and last[0] + 1 != number:
+        raise StoreFailed(f"tick {number} does not follow tick {last[0]}: nothing was saved")
+    return True
 
 
 def _tell_session(connection: Connection, tick: Tick) -> str:

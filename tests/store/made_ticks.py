@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+
 from engine.broker import open_account
 from engine.domain.control import Event, Knobs
 from engine.domain.decision import (
@@ -120,7 +121,8 @@ class Market:
             entry[fill.symbol] = price if positions[fill.symbol] else np.nan
         equity = float(cash + (positions * self.price).sum())
         self.account = replace(
-            self.account, equity=equity, cash=float(cash), positions=positions, entry=entry, mark=self.price.copy(), peak=max(self.account.peak, equity),
+            self.account, equity=equity, cash=float(cash), positions=positions, entry=entry, mark=self.price.copy(),
+            peak=max(self.account.peak, equity),
             naive=float((self.price / np.linspace(100.0, 900.0, len(self.symbols))).mean() * 1e5),
         )  # fmt: skip
 

@@ -91,7 +91,7 @@ DECISIONS = Table(
     _text("limits"),  # [L + 1]
     _text("regimes"),  # [R]
     _text("micro"),  # {imbalance, micro_price, depth, pressure, amihud}
-    Index("ix_decisions_symbol_tick", "symbol", "tick"), Index("ix_decisions_binding_gate_tick", "binding_gate", "tick"),
+    Index("ix_decisions_binding_gate_tick", "binding_gate", "tick"),
     Index("ix_decisions_acted", "tick", "symbol", sqlite_where=text("action <> 'hold'"), postgresql_where=text("action <> 'hold'")),
 )  # fmt: skip
 

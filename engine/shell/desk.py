@@ -52,7 +52,8 @@ class Desk:
         self.ended = Event()  # the feed has ended, or the ticks asked for are done
         self.decided = 0
         try:
-            self._writer.sync_actions(list(actions().values()), {})
+            known = actions()
+            self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
             self.board.beat()
             self._engine = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers)
         except (StoreFailed, ValueError, OSError) as error:

@@ -50,16 +50,14 @@ class Host:
         with self._taking:
             if self._desk is not None or self._stopping:
                 return
-            lease = Lease(self._settings.database_url)
+            self._lease = lease = Lease(self._settings.database_url)
             try:
                 self._take(lease)
-                feed = self._feed or open_feed(self._settings)
+                feed = open_feed(self._settings) if self._feed is None else self._feed
                 self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks)
-            except (StoreFailed, ValueError, OSError):
-                lease.release()
-                lease.close()
-                raise
-            self._lease = lease
+            finally:
+                if self._desk is None:
+                    self._leave()
             self.ended.clear()
             self._desk.ended = self.ended
             self.trouble = None

@@ -1,0 +1,58 @@
+"""Begins an engine on a store, or goes on where the last one stopped, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from itertools import pairwise
+
+import orjson
+
+from engine.domain.ports import Clock, Feed
+from engine.domain.tick import Row
+from engine.replay import roll
+from engine.settings import Settings, identity_of, settings_json
+from engine.shell import fingerprint, training
+from engine.shell.engine import Engine, switches_key, training_bars
+from engine.store.history import History
+from engine.store.writer import Writer
+
+BLOCK = 1_000  # rows read at once
+
+
+def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None) -> Engine:
+    """The engine for this market on this store. With the market of the last session it goes on after its last tick; with another it begins afresh.
+
+    Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
+    """
+    names = tuple(model.name for model in training.models(settings.models))
+    identity = identity_of(settings, feed.info, names)
+    session = writer.begin_session(identity, feed.info, names, settings.knobs.horizons, settings_json(settings), fingerprint.take(), clock.now())
+    last = writer.last_tick()
+    first_tick = 0 if last is None else last + 1
+    patient = settings.pace_seconds == 0
+    engine = Engine(settings, feed, clock, trainers=trainers, keeper=writer, session=session, first_tick=first_tick, patient=patient)
+    if history.kept(session) is not None and last is not None:
+        _go_on(engine, history, session, last)
+    return engine
+
+
+def _go_on(engine: Engine, history: History, session: int, last: int) -> None:
+    rolled = roll(history, history.session(session), last)
+    stored, outcome = rolled.stored, rolled.outcome
+    if stored is None or outcome is None:
+        raise ValueError(f"tick {last} cannot be gone on from: move the store away, or set PODIUM_HOME to another folder")
+    for signal, at in orjson.loads(history.recalled(switches_key(session)) or "[]"):
+        engine.switch(signal, at)
+    for row in _rows(engine, history, session, last):
+        engine.rows.append(row)
+    engine.window = rolled.window
+    engine.after = stored.at
+    engine.restore(rolled.state, stored.account, outcome.orders, stored.knobs, history.artifacts_serving(last))
+
+
+def _rows(engine: Engine, history: History, session: int, last: int) -> Iterator[Row]:
+    """The rows that models are trained on, a block at a time."""
+    first = max(0, last + 1 - training_bars(engine.settings, engine.feed))
+    for low, high in pairwise([*range(first, last + 1, BLOCK), last + 1]):
+        yield from history.rows(session, low, high - 1)

@@ -6,7 +6,7 @@ import hashlib
 import resource
 from array import array
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from concurrent.futures import Executor
 from dataclasses import asdict
 
@@ -83,7 +83,7 @@ def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | N
 def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor) -> Report:
     engine = Engine(settings, feed, clock, trainers=workers)
     tally = Tally()
-    total = len(feed) if hasattr(feed, "__len__") else None
+    total = len(feed) if isinstance(feed, Sized) else None
     begun = clock.tick()
     while (tick := engine.step()) is not None:
         tally.add(tick)

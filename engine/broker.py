@@ -53,7 +53,8 @@ def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, t
             fills.append(Fill(order.symbol, 0.0, order.units, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0))
             continue
         account, realised = _book(account, order.symbol, met, knobs.fee_bps, tick)
-        fills.append(Fill(order.symbol, met.units, order.units - met.units, met.price, met.mid, knobs.fee_bps, met.spread_bps, met.impact_bps, realised))
+        left = order.units - met.units
+        fills.append(Fill(order.symbol, met.units, left, met.price, met.mid, knobs.fee_bps, met.spread_bps, met.impact_bps, realised))
     return account, tuple(fills)
 
 

@@ -10,13 +10,15 @@ from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
 
-from engine.domain.decision import REGIMES, Phase, Span
+from engine.domain.decision import LIMITS, REGIMES, Phase, Span
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.domain.record import Record
+from engine.domain.record import Record, fields_of
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
+Plan = tuple[tuple[str, str | None, bool], ...]
+_PLANS: dict[type, Plan] = {}
 
 
 class Unsound(ValueError):
@@ -67,7 +69,8 @@ class Run:
         if self.pool is None:
             done = self._carry_out("tick", phase, work, fallback, *args, **kwargs)
             return Started(lambda: done)
-        future: Future[R] = self.pool.submit(self._carry_out, f"beside {phase.value}", phase, work, fallback, *args, **kwargs)
+        lane = f"beside {phase.value}"
+        future: Future[R] = self.pool.submit(lambda: self._carry_out(lane, phase, work, fallback, *args, **kwargs))
         return Started(future.result)
 
     def __call__(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -77,6 +80,10 @@ class Run:
         return self._carry_out("tick", phase, work, fallback, *args, **kwargs)
 
     def _carry_out(self, lane: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        with np.errstate(invalid="ignore", divide="ignore"):  # what is not finite is told by check, not by warnings
+            return self._timed(lane, phase, work, fallback, *args, **kwargs)
+
+    def _timed(self, lane: str, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         begun = self.clock()
         result, error = self._attempt(phase, work, *args, **kwargs)
         ms = (self.clock() - begun) * 1e3
@@ -95,6 +102,8 @@ class Run:
             return None, self.forced[phase]
         try:
             result = work(*args, **kwargs)
+            if not isinstance(result, Record):
+                raise Unsound(f"expected a record, got {type(result).__name__}")
             check(result, self.axes)
         except Exception as problem:  # any fault inside a phase is this phase's failure, never the tick's
             return None, f"{type(problem).__name__}: {problem}"
@@ -117,36 +126,44 @@ def axes(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
         "M": len(catalog.names),
         "F": len(catalog.columns),
         "R": len(REGIMES),
+        "L": len(LIMITS) + 1,
     }
 
 
-def check(value: object, lengths: Mapping[str, int]) -> None:
+def check(value: Record, lengths: Mapping[str, int]) -> None:
     """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them."""
-    if isinstance(value, tuple):
-        for item in value:
-            if isinstance(item, Record):
-                check(item, lengths)
-        return
-    if not isinstance(value, Record):
-        raise Unsound(f"expected a record, got {type(value).__name__}")
-    shapes = type(value).SHAPES
-    for name in type(value).__slots__:
+    for name, letters, blanks in _plan(type(value)):
         part = getattr(value, name)
-        if isinstance(part, np.ndarray):
-            if name in shapes:
-                _check_array(f"{type(value).__name__}.{name}", part, shapes[name], lengths)
-        elif isinstance(part, Record | tuple):
+        if letters is not None:
+            _check_array(value, name, part, tuple([lengths[letter] for letter in letters]), blanks)
+        elif isinstance(part, Record):
             check(part, lengths)
+        elif isinstance(part, tuple):
+            for item in (one for one in part if isinstance(one, Record)):
+                check(item, lengths)
         elif isinstance(part, float) and not math.isfinite(part):
             raise Unsound(f"{type(value).__name__}.{name} is {part}")
 
 
-def _check_array(name: str, part: np.ndarray, shape: str, lengths: Mapping[str, int]) -> None:
-    letters = shape.rstrip("?")
-    if part.ndim != len(letters) or any(lengths.get(letter, size) != size for letter, size in zip(letters, part.shape, strict=True)):
-        raise Unsound(f"{name} has shape {part.shape}, expected ({', '.join(letters)})")
+def _plan(kind: type) -> Plan:
+    """Of every field: its name, its axes where it is an array with any, and whether it may hold NaN."""
+    found = _PLANS.get(kind)
+    if found is not None:
+        return found
+    shapes: dict[str, str] = kind.SHAPES  # type: ignore[attr-defined]
+    plan = tuple((name, shapes[name].rstrip("?") if name in shapes else None, shapes.get(name, "").endswith("?")) for name in fields_of(kind))
+    _PLANS[kind] = plan
+    return plan
+
+
+def _check_array(record: Record, name: str, part: object, expected: tuple[int, ...], blanks: bool) -> None:
+    where = f"{type(record).__name__}.{name}"
+    if not isinstance(part, np.ndarray):
+        raise Unsound(f"{where} is {type(part).__name__}, expected an array")
+    if part.shape != expected:
+        raise Unsound(f"{where} has shape {part.shape}, expected {expected}")
     if part.dtype.kind != "f":
         return
     flat = part.reshape(-1)
-    if not math.isfinite(flat.dot(flat)) and (not shape.endswith("?") or bool(np.isinf(flat).any())):
-        raise Unsound(f"{name} holds {'inf' if np.isinf(flat).any() else 'NaN'}")
+    if not math.isfinite(flat.dot(flat)) and (not blanks or bool(np.isinf(flat).any())):
+        raise Unsound(f"{where} holds {'inf' if np.isinf(flat).any() else 'NaN'}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
+_ARRAYS = frozenset({"Floats", "Bools", "Ints"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,7 @@ class Record:
     """Axes of the arrays by field, one letter an axis (S symbols, H horizons ...); a trailing ? allows NaN."""
 
     def __post_init__(self) -> None:
-        for name in type(self).__slots__:
+        for name in arrays_of(type(self)):
             value = getattr(self, name)
             if isinstance(value, np.ndarray):
                 if not value.flags.c_contiguous:
@@ -38,23 +40,49 @@ class Record:
         return told.hexdigest()
 
 
+def fields_of(kind: type) -> tuple[str, ...]:
+    """Names of a record's fields, in order."""
+    return tuple(getattr(kind, "__slots__", ()))
+
+
+def arrays_of(kind: type) -> tuple[str, ...]:
+    """Names of the fields that are annotated as arrays."""
+    found = _ARRAY_FIELDS.get(kind)
+    if found is None:
+        found = tuple(name for name, told in kind.__annotations__.items() if str(told) in _ARRAYS or "NDArray" in str(told))
+        _ARRAY_FIELDS[kind] = found
+    return found
+
+
+_ARRAY_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
 def _feed(told: hashlib.blake2b, value: object) -> None:
     if isinstance(value, np.ndarray):
-        told.update(f"{value.dtype.str}{value.shape}".encode())
+        told.update(_header(value.dtype.str, value.shape))
         told.update(np.ascontiguousarray(value).data)
-    elif isinstance(value, np.generic):
-        raise TypeError(f"a numpy scalar ({value!r}) has no stable digest: make it a Python number")
     elif isinstance(value, Record):
         told.update(type(value).__name__.encode())
-        for name in type(value).__slots__:
+        for name in fields_of(type(value)):
             _feed(told, getattr(value, name))
     elif isinstance(value, tuple):
-        told.update(f"({len(value)}".encode())
+        told.update(b"(%d" % len(value))
         for item in value:
             _feed(told, item)
-    elif isinstance(value, Enum):
-        told.update(repr(value.value).encode())
-    elif value is None or isinstance(value, int | float | str | bool | bytes):
-        told.update(repr(value).encode())
     else:
-        raise TypeError(f"{type(value).__name__} has no digest")
+        told.update(_plain(value))
+
+
+def _plain(value: object) -> bytes:
+    if isinstance(value, np.generic):
+        raise TypeError(f"a numpy scalar ({value!r}) has no stable digest: make it a Python number")
+    if isinstance(value, Enum):
+        return repr(value.value).encode()
+    if value is None or isinstance(value, int | float | str | bytes):
+        return repr(value).encode()
+    raise TypeError(f"{type(value).__name__} has no digest")
+
+
+@cache
+def _header(kind: str, shape: tuple[int, ...]) -> bytes:
+    return f"{kind}{shape}".encode()

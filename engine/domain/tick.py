@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.market import Inputs, Slice
-from engine.domain.record import Record
+from engine.domain.record import Floats, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +28,22 @@ class SkillRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Row(Record):
+    """What a tick adds to the rows that models are trained on."""
+
+    tick: int
+    features: NDArray[np.float32]  # (S, F) as decided with
+    price: Floats  # (S,) log price that targets are measured from, NaN where not fresh
+    sigma: Floats  # (S,) volatility of a bar, as known then
+
+
+@dataclass(frozen=True, slots=True)
 class Tick(Record):
     """One decision of every symbol and all it came from."""
 
     session: int
     wall: int  # ns UTC by the wall clock, when the tick was decided
+    row: Row  # kept with the slice
     slice: Slice  # the bar that came in: kept once; windows are made of these
     inputs: Inputs  # its bars and flow are windows over slices and are not stored again
     outcome: Outcome

@@ -30,8 +30,7 @@ class Scored(Record):
 
 def target(later: Floats, earlier: Floats, sigma: Floats, horizon: int) -> Floats:
     """Log return over the horizon in volatilities of the horizon as known at the decision, clipped at +-5; NaN where a price is missing."""
-    with np.errstate(invalid="ignore"):
-        return np.clip((later - earlier) / (sigma * np.sqrt(horizon)), -CLIP, CLIP)
+    return np.asarray(np.clip((later - earlier) / (sigma * np.sqrt(horizon)), -CLIP, CLIP))
 
 
 def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
@@ -81,19 +80,19 @@ def losses(scored: Scored, context: Floats, horizons: tuple[int, ...]) -> Floats
 
 def uncalibrated(horizons: int) -> Calibration:
     """Sums before anything is scored; intervals start as wide as a standard normal's."""
-    zero, tenths = np.zeros(horizons), np.zeros((horizons, 10))
-    return Calibration(np.repeat(np.array([NORMAL]), horizons, axis=0), np.zeros((horizons, 2)), zero, zero, tenths, tenths, tenths, np.zeros((horizons, 2)), zero)
+    zero, pair, tenths = np.zeros(horizons), np.zeros((horizons, 2)), np.zeros((horizons, 10))
+    return Calibration(np.repeat(np.array([NORMAL]), horizons, axis=0), pair, zero, zero, tenths, tenths, tenths, pair, zero)
 
 
 def calibrate(before: Calibration, scored: Scored, step: float) -> Calibration:
-    """Widens an interval that missed too often and narrows one that missed too seldom (Gibbs and Candes 2021), over all symbols of the tick at once."""
+    """Widens an interval that missed too often and narrows one that missed too seldom (Gibbs and Candes 2021), all symbols of a tick at once."""
     known = scored.known[-1]
     rows = known.sum(axis=1) * 1.0
     some = np.maximum(rows, 1.0)
     inside = (np.abs(scored.target - scored.mean[-1])[:, :, None] <= scored.width[:, None, :]) & known[:, :, None]
     covered = inside.sum(axis=1) * 1.0
     missed = np.where(rows[:, None] > 0, LEVELS - covered / some[:, None], 0.0)
-    up = (scored.target > 0) * 1.0
+    up: Floats = np.where(scored.target > 0, 1.0, 0.0)
     error = np.where(known, scored.probability - up, 0.0)
     moved = known & (scored.target != 0)
     forecast = np.where(moved, scored.mean[-1], 0.0)

@@ -16,6 +16,7 @@ from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
 from engine.domain.state import Skill, State
 from engine.domain.tick import SkillRow
+from engine.evidence.due import Sums
 
 FEWEST = 30  # blocks before any bound is given
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
@@ -27,8 +28,12 @@ def empty(scopes: int, horizons: int, cells: int) -> Skill:
     return Skill(*(np.zeros((scopes, horizons, cells)) for _ in range(7)))
 
 
-def add(skill: Skill, gain: Floats, gain_squared: Floats, power: Floats, rows: Floats, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
-    """One tick's sums, each (scopes, H, cells). `closes` (H,) is 1 where a block ends with this tick, else 0; `memory` discounts the past per tick."""
+def add(skill: Skill, sums: Sums, closes: Floats, *, memory: float = 1.0) -> Skill:
+    """One tick's gain, squared gain, power and rows, each (scopes, H, cells), on top of those before, which `memory` discounts.
+
+    `closes` (H,) is 1 where a block ends with this tick, else 0.
+    """
+    gain, gain_squared, power, rows = sums
     open_gain = skill.open_gain + gain
     ends = closes[:, None]
     return Skill(

@@ -8,7 +8,17 @@ from engine.domain.market import View
 from engine.domain.model import Family
 from engine.domain.record import Floats
 
-COLUMNS = ("imbalance_best", "imbalance_levels", "micro_offset", "spread_ratio_48", "ofi_last", "ofi_12", "signed_last", "signed_12", "trades_ratio_48")
+COLUMNS = (
+    "imbalance_best",
+    "imbalance_levels",
+    "micro_offset",
+    "spread_ratio_48",
+    "ofi_last",
+    "ofi_12",
+    "signed_last",
+    "signed_12",
+    "trades_ratio_48",
+)
 
 
 def build(view: View) -> Floats:
@@ -17,19 +27,17 @@ def build(view: View) -> Floats:
     if view.books.bid_price.shape[1]:
         values[:, :3] = _book(view)
     if view.flow.signed_volume.shape[1]:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            values[:, 3:] = _flow(view)
+        values[:, 3:] = _flow(view)
     return np.where(np.isfinite(values), values, np.nan)
 
 
 def _book(view: View) -> Floats:
     books = view.books
     bid, ask = books.bid_size, books.ask_size
-    with np.errstate(invalid="ignore", divide="ignore"):
-        best = (bid[:, 0] - ask[:, 0]) / (bid[:, 0] + ask[:, 0])
-        levels = (bid.sum(axis=1) - ask.sum(axis=1)) / (bid.sum(axis=1) + ask.sum(axis=1))
-        micro = (books.bid_price[:, 0] * ask[:, 0] + books.ask_price[:, 0] * bid[:, 0]) / (bid[:, 0] + ask[:, 0])
-        offset = (micro / ((books.bid_price[:, 0] + books.ask_price[:, 0]) / 2.0) - 1.0) / view.sigma
+    best = (bid[:, 0] - ask[:, 0]) / (bid[:, 0] + ask[:, 0])
+    levels = (bid.sum(axis=1) - ask.sum(axis=1)) / (bid.sum(axis=1) + ask.sum(axis=1))
+    micro = (books.bid_price[:, 0] * ask[:, 0] + books.ask_price[:, 0] * bid[:, 0]) / (bid[:, 0] + ask[:, 0])
+    offset = (micro / ((books.bid_price[:, 0] + books.ask_price[:, 0]) / 2.0) - 1.0) / view.sigma
     return np.stack((best, levels, offset), axis=1)
 
 
@@ -48,11 +56,11 @@ def _flow(view: View) -> Floats:
 
 def _mean(values: Floats) -> Floats:
     known = np.isfinite(values)
-    return np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
 
 
 def _total(values: Floats) -> Floats:
-    return np.where(np.isfinite(values), values, 0.0).sum(axis=1)
+    return np.asarray(np.where(np.isfinite(values), values, 0.0).sum(axis=1))
 
 
 FAMILY = Family("book", COLUMNS, build)

@@ -13,7 +13,7 @@ SPANS = (1, 12, 48)  # bars
 
 
 def build(view: View) -> Floats:
-    """Ranks of returns over several spans (-0.5..0.5), the universe's mean and dispersion, and the residual of the symbol's beta. Symbols without a price stand aside."""
+    """Ranks of returns (-0.5..0.5), the universe's mean and dispersion, beta and its residual. Symbols without a price stand aside."""
     length = view.returns.shape[1]
     scaled = view.returns / view.sigma[:, None]
     known = np.isfinite(view.sigma)

@@ -15,9 +15,18 @@ EMA_12, EMA_26 = (-np.log(2.0) / np.log(1.0 - 2.0 / (span + 1.0)) for span in (1
 
 
 def build(view: View) -> Floats:
-    """RSI and directional index (Wilder, 14), MACD (12, 26) / sigma, Bollinger z (20), stochastic %K (14), Aroon (25), CCI (20), place in the range of 96."""
+    """RSI and directional index (Wilder, 14), MACD (12, 26), Bollinger z (20), stochastic %K (14), Aroon (25), CCI (20), place in 96 bars."""
     close = view.log_close
-    columns = (_rsi(view), _macd(view), _bollinger(close), _stochastic(view, 14), _aroon(view), _channel(view), _stochastic(view, 96), _directional(view))
+    columns = (
+        _rsi(view),
+        _macd(view),
+        _bollinger(close),
+        _stochastic(view, 14),
+        _aroon(view),
+        _channel(view),
+        _stochastic(view, 96),
+        _directional(view),
+    )
     return np.stack(columns, axis=1)
 
 
@@ -48,7 +57,7 @@ def _stochastic(view: View, span: int) -> Floats:
 def _aroon(view: View) -> Floats:
     highest = np.argmax(view.log_high[:, -26:], axis=1)
     lowest = np.argmin(view.log_low[:, -26:], axis=1)
-    return (highest - lowest) / 25.0
+    return np.asarray((highest - lowest) / 25.0)
 
 
 def _channel(view: View) -> Floats:

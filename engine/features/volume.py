@@ -17,15 +17,14 @@ def build(view: View) -> Floats:
     length = view.volume.shape[1]
     volume = view.volume
     short, middle, long = (volume @ means(length, SPANS)).T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        base = np.where(long > 0, long, np.nan)
-        surge = np.log(volume[:, -1] / base + 0.05)
-        lean = [_lean(view.returns[:, -span:], volume[:, -span:]) for span in (6, 24, 96)]
-        size = np.abs(view.returns[:, -48:]) / view.sigma[:, None]
-        share = volume[:, -48:] / base[:, None]
-        follow = (size * share).mean(axis=1) / (size.mean(axis=1) * share.mean(axis=1) + 1e-12)
-        quiet = (volume[:, -48:] <= 0).mean(axis=1)
-        columns = (surge, np.log(short / base + 0.05), np.log(middle / base + 0.05), *lean, np.log(follow + 0.05), quiet)
+    base = np.where(long > 0, long, np.nan)
+    surge = np.log(volume[:, -1] / base + 0.05)
+    lean = [_lean(view.returns[:, -span:], volume[:, -span:]) for span in (6, 24, 96)]
+    size = np.abs(view.returns[:, -48:]) / view.sigma[:, None]
+    share = volume[:, -48:] / base[:, None]
+    follow = (size * share).mean(axis=1) / (size.mean(axis=1) * share.mean(axis=1) + 1e-12)
+    quiet = (volume[:, -48:] <= 0).mean(axis=1)
+    columns = (surge, np.log(short / base + 0.05), np.log(middle / base + 0.05), *lean, np.log(follow + 0.05), quiet)
     return np.stack(columns, axis=1)
 
 

@@ -22,18 +22,18 @@ def settle(
     """
     gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
     passed = np.stack([gate.passed | (gate.name in waived) for gate in gates])
-    tradable = passed[: ladder.TRADABLE].all(axis=0)
-    target = _target(sizes, inputs, passed.all(axis=0), tradable)
+    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[: ladder.TRADABLE].all(axis=0))
+    target = _target(sizes, inputs, whole, tradable)
     moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
     action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))
-    binding = np.where(action == HOLD, np.where(passed.all(axis=0), -1, (~passed).argmax(axis=0)), -1)
+    binding = np.where(action == HOLD, np.where(whole, -1, (~passed).argmax(axis=0)), -1)
     price = np.where(liquidity.mid > 0, liquidity.mid, 1.0)
     closing = (target == 0) & (inputs.account.positions != 0)
     delta = np.where(closing & (action != HOLD), -inputs.account.positions, moved * inputs.account.equity / price)
     votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
-    return Decisions(
-        action, np.where(action == HOLD, sizes.held, target), delta, sizes.confidence, _execution(action, delta, liquidity), gates, binding, flip(sizes, inputs), votes
-    )
+    settled = np.where(action == HOLD, sizes.held, target)
+    execution = _execution(action, delta, liquidity)
+    return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, inputs), votes)
 
 
 def hold(

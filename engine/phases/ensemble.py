@@ -37,4 +37,4 @@ def direction_slope(state: State) -> Floats:
 
 def _scale(mood: Mood, inputs: Inputs) -> Floats:
     sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
-    return np.sqrt(np.array(inputs.knobs.horizons, dtype=float))[:, None] * sigma
+    return np.asarray(np.sqrt(np.array(inputs.knobs.horizons, dtype=float))[:, None] * sigma)

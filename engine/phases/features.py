@@ -11,8 +11,7 @@ from engine.domain.model import Catalog
 
 def build(inputs: Inputs, catalog: Catalog) -> Matrix:
     """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for and a volatility."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        values = np.concatenate([family.build(inputs.view) for family in catalog.families], axis=1)
+    values = np.concatenate([family.build(inputs.view) for family in catalog.families], axis=1)
     usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma)
     return Matrix(catalog.columns, values, usable)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.decision import Gate, Liquidity, Opinions, Phase, Sizes
 from engine.domain.market import Inputs
@@ -29,6 +32,7 @@ RUNGS = (
     ("room in limits", ">=", "%"),
 )
 NAMES = tuple(name for name, _, _ in RUNGS)
+Value = NDArray[Any] | float
 TRADABLE = 4  # the first four must pass for any trade at all, exits included
 HEALTHY = NAMES.index("sound phases")
 
@@ -40,7 +44,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
-    measured: tuple[tuple[Floats | float, Floats | float], ...] = (
+    measured: tuple[tuple[Value, Value], ...] = (
         (np.where(inputs.fresh, 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
@@ -62,7 +66,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     return tuple(_gate(rung, value, limit, count) for rung, (value, limit) in zip(RUNGS, measured, strict=True))
 
 
-def _gate(rung: tuple[str, str, str], value: Floats | float, limit: Floats | float, count: int) -> Gate:
+def _gate(rung: tuple[str, str, str], value: Value, limit: Value, count: int) -> Gate:
     name, sense, unit = rung
     values = value if isinstance(value, np.ndarray) else np.full(count, value)
     limits = limit if isinstance(limit, np.ndarray) else np.full(count, limit)

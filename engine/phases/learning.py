@@ -23,7 +23,7 @@ def learn(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, st
     closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
     memory = 0.5 ** (1.0 / knobs.skill_halflife)
     cells = due.by_regime(scored, len(REGIMES))
-    whole = tuple(part[-1:, :, -1:] for part in cells)
+    whole = (cells[0][-1:, :, -1:], cells[1][-1:, :, -1:], cells[2][-1:, :, -1:], cells[3][-1:, :, -1:])
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
     gram, moment, rows = due.moments(scored)
     gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
@@ -37,8 +37,8 @@ def learn(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, st
         gram=gram,
         moment=moment,
         weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
-        skill=skill.add(state.skill, *cells, closes),
-        recent=skill.add(state.recent, *whole, closes, memory=memory),
+        skill=skill.add(state.skill, cells, closes),
+        recent=skill.add(state.recent, whole, closes, memory=memory),
         calibration=due.calibrate(state.calibration, scored, knobs.interval_step),
         weight_rows=rows,
         conditions=state.conditions * fade + due.losses(scored, state.context, knobs.horizons),
@@ -52,11 +52,14 @@ def learn_nothing(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: In
     """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
     del opinions, forecast, mood
     pending = state.pending
-    parts = (pending.mean, pending.width, pending.probability, pending.sigma, pending.price)
-    moved = [np.concatenate((np.full_like(part[:1], np.nan), part[:-1])) for part in parts]
+
+    def moved(part: Floats) -> Floats:
+        return np.concatenate((np.full_like(part[:1], np.nan), part[:-1]))
+
     regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
     context = np.concatenate((state.context[:1], state.context[:-1]))
-    return replace(state, tick=inputs.tick, decided=state.decided + 1, pending=Pending(*moved, regime), context=context)
+    unknown = Pending(moved(pending.mean), moved(pending.width), moved(pending.probability), moved(pending.sigma), moved(pending.price), regime)
+    return replace(state, tick=inputs.tick, decided=state.decided + 1, pending=unknown, context=context)
 
 
 def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:

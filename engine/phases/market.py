@@ -61,7 +61,7 @@ def _garman_klass(view: View) -> Floats:
     reach = view.log_high[:, -LATE:] - view.log_low[:, -LATE:]
     body = view.log_close[:, -LATE:] - view.log_open[:, -LATE:]
     variance = (0.5 * reach * reach - (2.0 * np.log(2.0) - 1.0) * body * body).mean(axis=1)
-    return np.sqrt(np.maximum(variance, 0.0))
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 def _correlation(late: Floats) -> float:

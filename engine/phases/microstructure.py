@@ -18,13 +18,12 @@ def read(inputs: Inputs) -> Liquidity:
     close = np.exp(view.log_close[:, -1])
     booked = inputs.books.bid_price.shape[1] > 0
     bid, ask, bid_size, ask_size = _best(inputs.books, len(close))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        crossed = (bid >= ask) | (bid <= 0) | (bid_size < 0) | (ask_size < 0)
-        sane = np.isfinite(bid) & np.isfinite(ask) & ~crossed
-        mid = np.where(sane, (bid + ask) / 2.0, close)
-        spread = np.where(sane, (ask - bid) / mid * 1e4, knobs.spread_bps)
-        micro = np.where(sane & (bid_size + ask_size > 0), (bid * ask_size + ask * bid_size) / (bid_size + ask_size), np.nan)
-        depth, imbalance = _levels(inputs.books, sane)
+    crossed = (bid >= ask) | (bid <= 0) | (bid_size < 0) | (ask_size < 0)
+    sane = np.isfinite(bid) & np.isfinite(ask) & ~crossed
+    mid = np.where(sane, (bid + ask) / 2.0, close)
+    spread = np.where(sane, (ask - bid) / mid * 1e4, knobs.spread_bps)
+    micro = np.where(sane & (bid_size + ask_size > 0), (bid * ask_size + ask * bid_size) / (bid_size + ask_size), np.nan)
+    depth, imbalance = _levels(inputs.books, sane)
     impact, amihud = _impact(inputs, mid)
     fee = np.full(len(close), knobs.fee_bps)
     cost = np.maximum(spread, 0.0) / 2.0 + fee + impact
@@ -40,7 +39,9 @@ def assume_wide(inputs: Inputs) -> Liquidity:
     impact = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
     fee = np.full(count, knobs.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
-    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, impact, spread / 2.0 + fee + impact, np.zeros(count, dtype=bool), "assumed wide")
+    sane = np.zeros(count, dtype=bool)
+    cost = spread / 2.0 + fee + impact
+    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, impact, cost, sane, "assumed wide")
 
 
 def _best(books: Books, count: int) -> tuple[Floats, Floats, Floats, Floats]:
@@ -63,7 +64,7 @@ def _levels(books: Books, sane: np.ndarray) -> tuple[Floats, Floats]:
 
 
 def _impact(inputs: Inputs, mid: Floats) -> tuple[Floats, Floats]:
-    """Square-root impact of the largest order, in bps: coefficient x bar volatility x root of its share of a bar's money; and Amihud's illiquidity."""
+    """Square-root impact of the largest order in bps, coefficient x bar volatility x root of its share of a bar's money; and Amihud's measure."""
     view, knobs = inputs.view, inputs.knobs
     money = view.volume[:, -LATE:].mean(axis=1) * np.where(np.isfinite(mid), mid, 0.0)
     order = knobs.max_position * max(inputs.account.equity, 0.0)
@@ -78,8 +79,7 @@ def _pressure(inputs: Inputs) -> Floats:
     flow = inputs.flow
     if not flow.signed_volume.shape[1]:
         return np.full(len(inputs.symbols), np.nan)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        by_volume = flow.signed_volume[:, -1] / inputs.view.volume[:, -1]
-        pressure = flow.ofi[:, -1, 0] / flow.depth[:, -1] if flow.ofi.shape[2] else by_volume
-        pressure = np.where(np.isfinite(pressure), pressure, by_volume)
+    by_volume = flow.signed_volume[:, -1] / inputs.view.volume[:, -1]
+    pressure = flow.ofi[:, -1, 0] / flow.depth[:, -1] if flow.ofi.shape[2] else by_volume
+    pressure = np.where(np.isfinite(pressure), pressure, by_volume)
     return np.where(np.isfinite(pressure), pressure, np.nan)

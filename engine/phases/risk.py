@@ -38,7 +38,7 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
 
 def keep_positions(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Assumes nothing about the future: keeps what is held, wants nothing more."""
-    del mood, state
+    del forecast, mood, state
     held = shares(inputs.account, liquidity.mid)
     zero = np.zeros(len(held))
     none = np.full(len(inputs.knobs.horizons), np.nan)

@@ -14,7 +14,7 @@ OUTLYING = 6.0  # median absolute deviations beyond which a vote is doubted
 
 
 def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
-    """Every serving model's forecast; trust falls with features outside their trained range, with outlying votes, and to 0 where a model is not heard."""
+    """Every serving model's forecast; trust falls with features outside their trained range and with outlying votes, to 0 where it is not heard."""
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
     for index, served in enumerate(catalog.serving):

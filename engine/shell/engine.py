@@ -7,24 +7,26 @@ from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Protocol
 
+import numpy as np
+import orjson
 from threadpoolctl import threadpool_limits
 
 from engine import broker
 from engine.discover import discover
 from engine.domain.control import Command, Event, Knobs
-from engine.domain.decision import Order, Outcome, Phase
+from engine.domain.decision import Fill, Order, Outcome, Phase
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.model import Catalog
 from engine.domain.ports import Clock, Feed
 from engine.domain.state import State
-from engine.domain.tick import Artifact, Tick
+from engine.domain.tick import Artifact, Row, Tick
 from engine.evidence import skill
 from engine.orchestrator import decide
 from engine.phases import learning
 from engine.run import FallbackFailed, Run, axes
 from engine.settings import Settings, knobs_for
 from engine.shell import obey, training
-from engine.shell.rolling import Row, Rows, Window
+from engine.shell.rolling import Rows, Window
 
 CHECKPOINT_EVERY = 100  # ticks
 SKILL_EVERY = 20  # ticks between refreshes of the table of skill
@@ -36,6 +38,8 @@ class Keeper(Protocol):
     def save(self, tick: Tick) -> None: ...
 
     def save_artifact(self, artifact: Artifact, session: int, now: int) -> None: ...
+
+    def remember(self, key: str, value: str) -> None: ...
 
 
 class Engine:
@@ -72,6 +76,7 @@ class Engine:
         self.trained: list[Artifact] = []
         self._orders: tuple[Order, ...] = ()
         self._events: list[Event] = []
+        self._switches: list[tuple[float, int]] = []
         self._unsaved: Tick | None = None
         self._slices: Iterator[Slice] | None = None
         self.after: int | None = None  # ns UTC, the last bar taken
@@ -92,9 +97,20 @@ class Engine:
 
     def obey(self, command: Command) -> str:
         """Carries out a command from the next tick on, and says what will come of it; raises ValueError in one line."""
-        self.knobs, said = obey.carry_out(command, self.knobs, self.feed, self.after or 0)
+        if command.name == "set":
+            said = self.switch(obey.signal_of(command), self.after or 0)
+        else:
+            self.knobs, said = obey.carry_out(command, self.knobs)
         self._events.append(obey.event(command))
         return said
+
+    def switch(self, signal: float, at: int) -> str:
+        """Sets the simulated signal for bars after `at`; kept, so that a restart sets it again. Raises ValueError where the feed has none."""
+        self.feed.switch_signal(signal, at)
+        self._switches.append((signal, at))
+        if self._keeper is not None:
+            self._keeper.remember(switches_key(self._session), orjson.dumps(self._switches).decode())
+        return f"the simulated signal is {signal:g} from the next bar"
 
     def restore(self, state: State, account: Account, orders: tuple[Order, ...], knobs: Knobs, artifacts: tuple[Artifact | None, ...]) -> None:
         """Takes up where a stored tick ended; windows and rows are filled by the caller."""
@@ -126,18 +142,19 @@ class Engine:
         tick = self._record(bar, inputs, outcome, run, fills, ms)
         self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
         self.tick += 1
-        self.rows.append(row_of(tick))
+        self.rows.append(tick.row)
         for instruction in outcome.instructions:
             if instruction.kind == "retrain":
                 self._train(inputs.tick)
         return self._keep(tick)
 
-    def _record(self, bar: Slice, inputs: Inputs, outcome: Outcome, run: Run, fills: tuple[broker.Fill, ...], ms: float) -> Tick:
+    def _record(self, bar: Slice, inputs: Inputs, outcome: Outcome, run: Run, fills: tuple[Fill, ...], ms: float) -> Tick:
         kept = self._keeper is not None
         refresh = kept and inputs.tick % SKILL_EVERY == SKILL_EVERY - 1
         return Tick(
             session=self._session,
             wall=self.clock.now(),
+            row=row_of(inputs.tick, outcome),
             slice=bar,
             inputs=inputs,
             outcome=outcome,
@@ -169,7 +186,7 @@ class Engine:
         """Takes the models of a training that is due from this tick on, and notes it as events that a replay repeats."""
         while self.jobs and self.jobs[0].serves_from <= self.tick:
             job = self.jobs[0]
-            if not self.patient and not job.ready():
+            if not (self.patient or self.state.decided < self.settings.warm_up or job.ready()):
                 if job.serves_from == self.tick:
                     self._events.append(Event("training_late", str(job.until), ""))
                 return
@@ -187,13 +204,17 @@ class Engine:
             self.catalog = replace(self.catalog, serving=tuple(training.load(artifact) for artifact in artifacts))
 
 
+def switches_key(session: int) -> str:
+    """Under which a session's switches of the simulated signal are kept."""
+    return f"signal switches of session {session}"
+
+
 def training_bars(settings: Settings, feed: Feed) -> int:
-    """Bars that rows are kept of: the training window, or fewer where rows are capped."""
-    span = max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
-    return span
+    """Bars of the training window."""
+    return max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
 
 
-def row_of(tick: Tick) -> Row:
+def row_of(tick: int, outcome: Outcome) -> Row:
     """What a tick adds to the rows that models are trained on."""
-    pending = tick.outcome.state.pending
-    return Row(tick.inputs.tick, tick.outcome.matrix.values.astype("float32"), pending.price[0], pending.sigma[0])
+    pending = outcome.state.pending
+    return Row(tick, outcome.matrix.values.astype(np.float32), pending.price[0], pending.sigma[0])

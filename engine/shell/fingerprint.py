@@ -14,8 +14,9 @@ import threadpoolctl
 @cache
 def take() -> dict[str, str]:
     """What must be equal for a replay to be equal in bits."""
-    blas = sorted({f"{found['internal_api']} {found['version']} {found.get('architecture', '')}".strip() for found in threadpoolctl.threadpool_info()})
-    features = np.show_config(mode="dicts")["SIMD Extensions"]  # type: ignore[index]
+    pools = threadpoolctl.threadpool_info()
+    blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip() for pool in pools})
+    features = np.show_config(mode="dicts")["SIMD Extensions"]
     simd = hashlib.blake2b(repr(features).encode(), digest_size=4).hexdigest()
     return {
         "machine": platform.machine(),

@@ -7,11 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from engine.domain.control import Command, Event, Knobs
-from engine.domain.ports import Feed
 from engine.domain.state import State
 
 
-def carry_out(command: Command, knobs: Knobs, feed: Feed, at: int) -> tuple[Knobs, str]:
+def carry_out(command: Command, knobs: Knobs) -> tuple[Knobs, str]:
     """The knobs after a command, and what it does in words; raises ValueError in one line for what cannot be done."""
     match command.name:
         case "pause":
@@ -22,10 +21,6 @@ def carry_out(command: Command, knobs: Knobs, feed: Feed, at: int) -> tuple[Knob
             return replace(knobs, paused=False, flatten=True), "every position is closed at the next prices, nothing is opened until resume"
         case "retrain":
             return knobs, f"training begins with the next tick; its models serve {knobs.adopt_after} bars later"
-        case "set":
-            signal = _signal(command)
-            feed.switch_signal(signal, at)
-            return knobs, f"the simulated signal is {signal:g} from the next bar"
         case _:
             raise ValueError(f"the engine has no command {command.name!r}: there are pause, resume, flatten, retrain, set signal=X")
 
@@ -42,7 +37,8 @@ def forget_lost(state: State, events: tuple[Event, ...]) -> State:
     return replace(state, pending=replace(state.pending, price=np.full_like(state.pending.price, np.nan)))
 
 
-def _signal(command: Command) -> float:
+def signal_of(command: Command) -> float:
+    """The X of set signal=X; raises ValueError in one line."""
     args = dict(command.args)
     try:
         signal = float(args["signal"])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 
 from engine import window
 from engine.domain.control import Event, Knobs
@@ -13,6 +10,7 @@ from engine.domain.market import Account, Bars, Flow, Inputs, Slice
 from engine.domain.model import Training
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats, Ints
+from engine.domain.tick import Row
 from engine.evidence import due
 
 FLOW_LENGTH = 48  # bars of order flow that features look back on
@@ -77,16 +75,6 @@ class Window:
         if self._ofi.shape[1]:
             self._ofi[:, : window.LENGTH] = self._ofi[:, self._end - window.LENGTH : self._end].copy()
         self._end = window.LENGTH
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What one tick adds to the rows that models are trained on."""
-
-    tick: int
-    features: NDArray[np.float32]  # (S, F) as decided with
-    price: Floats  # (S,) log price, NaN where not fresh
-    sigma: Floats  # (S,)
 
 
 class Rows:

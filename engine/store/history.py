@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from engine.domain.control import Event, Knobs
 from engine.domain.market import Account, Slice
 from engine.domain.record import Record
-from engine.domain.tick import Artifact
+from engine.domain.tick import Artifact, Row
 from engine.store import codec, database
 from engine.store.errors import Forgotten, telling
 
@@ -115,6 +115,17 @@ class History:
         rows = self._rows("SELECT data FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
         with self._undamaged():
             return [codec.unpack(Slice, data) for (data,) in rows]
+
+    def rows(self, session: int, first_tick: int, last_tick: int) -> list[Row]:
+        """What the session's ticks from first to last added to the rows that models are trained on, in order."""
+        rows = self._rows("SELECT row FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
+        with self._undamaged():
+            return [codec.unpack(Row, data) for (data,) in rows]
+
+    def recalled(self, key: str) -> str | None:
+        """A fact that was kept under its key; None where there is none."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return str(rows[0][0]) if rows else None
 
     def checkpoint_at_or_before(self, tick: int, session: int | None = None) -> tuple[int, bytes] | None:
         """The newest state after a tick up to this one, as `codec.pack(State)` made it. None: the session's start is where to begin.

@@ -132,7 +132,7 @@ def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame,
                    d.regime, d.price, d.flip_bps, d.horizon, t.wall
             FROM decisions d JOIN ticks t ON t.tick = d.tick {condition} ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
         found = rows(connection, sql, params | {"limit": limit})
-    return found, floor if floor else None
+    return found, floor or None
 
 
 def gate_shares(reader: Reader, now: int) -> tuple[pd.DataFrame, bool]:

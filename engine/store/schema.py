@@ -71,7 +71,7 @@ TICKS = Table(
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
-SLICES = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"))
+SLICES = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("row"))
 
 # A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
 DECISIONS = Table(

@@ -31,9 +31,9 @@ _ARTIFACT = insert(schema.ARTIFACTS)
 class Writer:
     """The engine's pen. `holder` is the lease's: once another engine has taken the store, every call raises LeaseLost."""
 
-    def __init__(self, url: str, holder: str | None = None, keep: Keep | None = None) -> None:
+    def __init__(self, url: str, holder: str | None = None, keep: Keep | None = None, *, busy_ms: int = 5000) -> None:
         """With `keep`, a store that has grown past its size is pruned by `save` itself, at the end of a block."""
-        self._store = Store(url, holder)
+        self._store = Store(url, holder, busy_ms=busy_ms)
         self._keep = keep
         self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.log_pages(keep)}")
         self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
@@ -85,7 +85,7 @@ class Writer:
         # everything is made before the transaction begins: other writers wait only for the inserts
         row, fills, skill = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), rows.of_skill(tick)
         decisions = rows.of_decisions(tick, self._names_of_gates(tick))
-        piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice))
+        piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice), codec.pack(tick.row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write() as connection:
             if not _follows(connection, tick):
@@ -113,6 +113,11 @@ class Writer:
         with self._store.write() as connection:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE session = ? AND version = ?", (session, artifact.version))
             connection.exec_driver_sql(_ARTIFACT, row)
+
+    def remember(self, key: str, value: str) -> None:
+        """Keeps a fact that outlives ticks, under its key."""
+        with self._store.write() as connection:
+            connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def save_readings(self, told: Sequence[Reading]) -> None:
         """Readings as they are, kept for two hours, and rolled up by minute, kept for 30 days."""

@@ -34,6 +34,7 @@ from engine.domain.state import State
 from engine.domain.tick import SkillRow, Tick
 from engine.phases.ladder import RUNGS
 from engine.phases.learning import blank
+from engine.shell.engine import row_of
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -89,7 +90,7 @@ class Market:
             for rank, phase in enumerate(Phase)
         )
         return Tick(
-            session=self.session, wall=WALL + number * 2 * SECOND if wall is None else wall, slice=bar, inputs=inputs, outcome=outcome, fills=fills,
+            session=self.session, wall=WALL + number * 2 * SECOND if wall is None else wall, slice=bar, row=row_of(number, outcome), inputs=inputs, outcome=outcome, fills=fills,
             spans=spans, ms=float(self.random.gamma(4.0, 0.5)), decisions_digest=outcome.decisions.digest(),
             phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, warm=number < 20,
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),

@@ -1,0 +1,42 @@
+"""Kills, at random moments and without warning, a process that saves ticks in a loop; run as a program by the test.
+
+Usage: python -m tests.store.killing URL KILLS SEED [KEEP_BYTES]
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+
+from engine.store.retention import Keep
+from engine.store.writer import Writer
+from tests.store import made
+
+
+def save_until_killed(url: str, keep: Keep) -> None:
+    writer = Writer(url, keep=keep)
+    last = writer.last_tick()
+    market = made.Market(made.names(10), session=1, first_tick=0 if last is None else last + 1)
+    while True:
+        writer.save(market.tick())
+
+
+def main(url: str, kills: int, seed: int, keep: Keep) -> None:
+    random = np.random.default_rng(seed)
+    for _ in range(kills):
+        child = os.fork()
+        if child == 0:
+            save_until_killed(url, keep)
+        time.sleep(float(random.uniform(0.005, 0.080)))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            sys.exit(f"the writer ended by itself with {status}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Keep(bytes=int(sys.argv[4]) if len(sys.argv) > 4 else None))

@@ -1,0 +1,148 @@
+"""The codec gives every record back bit for bit, and refuses bytes that are not what was packed."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as stn
+
+from engine.domain.control import Command, Event, Knobs
+from engine.domain.market import Account, Slice
+from engine.domain.record import Bools, Floats, Ints, Record
+from engine.domain.state import State
+from engine.domain.tick import SkillRow
+from engine.domain.tuning import Reading
+from engine.phases.learning import blank
+from engine.store.codec import pack, unpack
+from tests.store import made
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+@dataclass(frozen=True, slots=True)
+class Inner(Record):
+    floats: Floats
+    name: str
+    share: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Everything(Record):
+    floats: Floats
+    wholes: Ints
+    flags: Bools
+    count: int
+    share: float
+    loose: float  # may hold an int: that too comes back as it was
+    flag: bool
+    text: str
+    maybe: str | int | None
+    data: bytes
+    colour: Colour
+    inner: Inner
+    other: Inner | None
+    inners: tuple[Inner, ...]
+    pair: tuple[str, float]
+    pairs: tuple[tuple[str, str], ...]
+
+
+_NUMBERS = st.floats(allow_nan=True, allow_infinity=True)
+_INT64 = st.integers(-(2**63), 2**63 - 1)
+_SHAPES = stn.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=6)
+_FLOATS = stn.arrays(np.float64, _SHAPES, elements=_NUMBERS) | _SHAPES.map(lambda shape: np.full(shape, np.nan))
+_INNER = st.builds(Inner, _FLOATS, st.text(), st.none() | _NUMBERS)
+_EVERYTHING = st.builds(
+    Everything,
+    _FLOATS, stn.arrays(np.int64, _SHAPES), stn.arrays(np.bool_, _SHAPES), _INT64, _NUMBERS, _INT64 | _NUMBERS, st.booleans(), st.text(),
+    st.none() | st.text() | _INT64, st.binary(max_size=40), st.sampled_from(Colour), _INNER, st.none() | _INNER,
+    st.lists(_INNER, max_size=3).map(tuple), st.tuples(st.text(), _NUMBERS), st.lists(st.tuples(st.text(), st.text()), max_size=3).map(tuple),
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(_EVERYTHING)
+def test_whatever_a_record_holds_comes_back_bit_for_bit(record: Everything) -> None:
+    assert unpack(Everything, pack(record)).digest() == record.digest()
+
+
+@settings(max_examples=300, deadline=None)
+@given(_EVERYTHING, st.data())
+def test_a_flipped_bit_or_a_missing_end_is_refused_in_one_line(record: Everything, data: st.DataObject) -> None:
+    packed = bytearray(pack(record))
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, 8 * len(packed) - 1))
+        packed[at // 8] ^= 1 << at % 8
+    else:
+        del packed[data.draw(st.integers(0, len(packed) - 1)) :]
+    with pytest.raises(ValueError, match="are no Everything") as caught:
+        unpack(Everything, bytes(packed))
+    assert "\n" not in str(caught.value)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_from_anywhere_are_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="are no Slice"):
+        unpack(Slice, data)
+
+
+@pytest.mark.parametrize("symbols", [1, 4, 300])
+def test_what_the_store_keeps_comes_back_bit_for_bit(symbols: int) -> None:
+    tick = next(made.Market(made.names(symbols)).ticks(1))
+    kept: tuple[Record, ...] = (tick.slice, tick.inputs.account, tick.inputs.knobs, tick.outcome.state)
+    for record in kept:
+        assert unpack(type(record), pack(record)).digest() == record.digest()
+
+
+def test_small_records_come_back_too() -> None:
+    kept: tuple[Record, ...] = (
+        Event("command", "pause", ""), Command(1, "set", (("signal", "0.1"),), "ada", "to see"), Reading(1, "gpu", "load", float("nan"), "%"),
+        SkillRow("model", "ridge", 1, "all", None, None, None, 0, None),
+    )  # fmt: skip
+    for record in kept:
+        assert unpack(type(record), pack(record)).digest() == record.digest()
+
+
+def test_what_comes_back_is_read_only() -> None:
+    account = unpack(Account, pack(next(made.Market().ticks(1)).inputs.account))
+    with pytest.raises(ValueError, match="read-only"):
+        account.positions[0] = 1.0
+
+
+def test_empty_windows_take_little_room() -> None:
+    state = blank(500, made.MODELS, made.HORIZONS)
+    assert state.pending.mean.nbytes > 500_000
+    assert len(pack(state)) < 5_000
+
+
+def test_large_bodies_that_shrink_well_are_squeezed() -> None:
+    state = blank(500, made.MODELS, made.HORIZONS)
+    mean = state.pending.mean.copy()
+    mean[0, 0, 0, 0] = 1.0  # no longer one value repeated
+    pending = dataclasses.replace(state.pending, mean=mean)
+    state = dataclasses.replace(state, pending=pending)
+    packed = pack(state)
+    assert len(packed) < mean.nbytes / 10
+    assert unpack(State, packed).digest() == state.digest()
+
+
+def test_a_record_of_another_kind_or_version_is_refused() -> None:
+    with pytest.raises(ValueError, match="of another kind, or written by another version"):
+        unpack(Account, pack(Knobs()))
+
+
+@pytest.mark.parametrize("value", [np.float64(1.0), [1.0], {"a": 1}, 1j], ids=lambda value: type(value).__name__)
+def test_what_a_record_may_not_hold_is_refused_when_packed(value: object) -> None:
+    with pytest.raises(TypeError):
+        pack(Inner(np.zeros(1), value, 0.0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        pack(Inner(np.array(["text"]), "", 0.0))

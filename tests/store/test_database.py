@@ -1,0 +1,141 @@
+"""A store is made once, brought up to date, and refused in one line when it is not one."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from engine.store import database, views
+from engine.store.errors import StoreFailed
+from engine.store.schema import METADATA
+from engine.store.writer import Writer
+from tests.store import made
+
+CONTRACT = {
+    "v_decisions": "tick, at, symbol, action, target, position, confidence, edge_bps, cost_bps, binding_gate, degraded, regime, outcome_bps, tick_ms",
+    "v_gates": "tick, at, symbol, rung, gate, value, threshold, passed",
+    "v_votes": "tick, symbol, horizon, model, version, mean, trust, weight",
+    "v_spans": "tick, phase, start_ms, ms, fallback, error",
+    "v_fills": "tick, at, symbol, side, size, price, mid, fee_bps, cost_bps",
+    "v_positions": "tick, at, symbol, size, entry, mark",
+    "v_equity": "tick, at, equity, naive, drawdown",
+    "v_regimes": "tick, at, symbol, regime, probability",
+    "v_skill": "scope, model, horizon, regime, r2, low, high, n, n_effective",
+    "v_models": "model, version, role, trained_at, train_from, train_to, digest, r2, low, high, n",
+    "v_readings": "at, source, name, value, unit",
+    "v_components": "component, state, since, last_error",
+    "v_trials": "id, at, action, trigger, mode, placebo, metric, before, after, effect, low, high, verdict, undone",
+    "v_actions": "action, kind, cures, mode, licence, trials, helped, no_effect, harmed",
+    "v_alerts": "id, at, rule, severity, state, message, acked_by",
+    "v_commands": "id, at, name, args, by, reason, status, result",
+}
+
+
+def test_the_views_have_the_columns_of_the_contract_in_its_order(tmp_path: Path) -> None:
+    with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
+        found = {name: ", ".join(connection.exec_driver_sql(f"SELECT * FROM {name}").keys()) for name in views.names()}
+    assert found == CONTRACT
+
+
+def test_the_migrations_end_at_the_schema(tmp_path: Path) -> None:
+    assert ScriptDirectory.from_config(database.configuration()).get_current_head() == database.HEAD
+    with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_a_store_is_in_wal_and_gives_pages_back(tmp_path: Path) -> None:
+    with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA auto_vacuum").scalar() == 2
+
+
+def test_many_processes_may_make_the_same_store_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'deep' / 'er' / 'podium.db'}"
+    script = f"from engine.store.database import prepare; prepare({url!r})"
+    started = [subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in started] == [("", 0)] * 4
+    with database.connect(url, read_only=True).connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM v_decisions").scalar() == 0
+
+
+def test_making_a_store_again_changes_nothing_in_it(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 30)
+    before = Path(tmp_path / "podium.db").read_bytes()
+    database.prepare(url)
+    assert Path(tmp_path / "podium.db").read_bytes() == before
+
+
+def test_views_are_made_anew_when_their_text_has_changed(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 5)
+    with sqlite3.connect(tmp_path / "podium.db") as connection:
+        connection.execute("DROP VIEW v_gates")
+        connection.execute("CREATE VIEW v_gates AS SELECT 1 AS old")
+        connection.execute("UPDATE meta SET value = 'older' WHERE key = 'views'")
+    connection.close()
+    database.prepare(url)
+    with database.connect(url, read_only=True).connect() as told:
+        assert list(told.exec_driver_sql("SELECT * FROM v_gates").keys()) == CONTRACT["v_gates"].split(", ")
+        assert told.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 5
+
+
+def test_nothing_can_be_written_through_a_read_only_connection(tmp_path: Path) -> None:
+    engine = database.connect(made.empty(tmp_path), read_only=True)
+    with pytest.raises(Exception, match="readonly"), engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM meta")
+
+
+def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "podium.db").write_bytes(b"not a database " * 1000)
+    with pytest.raises(StoreFailed, match=r"podium\.db is not a Podium store or is damaged: move the file away") as caught:
+        database.prepare(f"sqlite:///{tmp_path / 'podium.db'}")
+    assert "\n" not in str(caught.value)
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "podium.db") as connection:
+        connection.execute("CREATE TABLE songs (name)")
+    connection.close()
+    with pytest.raises(StoreFailed, match="not a Podium store"):
+        database.prepare(f"sqlite:///{tmp_path / 'podium.db'}")
+
+
+def test_a_store_of_a_newer_podium_is_refused(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    with sqlite3.connect(tmp_path / "podium.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StoreFailed, match="written by a newer Podium"):
+        database.prepare(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://localhost/podium", "postgresql is not there yet"),
+        ("sqlite://", "names no file"),
+        ("podium.db", "is not the address of a store"),
+        ("sqlite:////proc/nowhere/podium.db", "cannot be made"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_one_line(url: str, said: str) -> None:
+    with pytest.raises(StoreFailed, match=said):
+        database.prepare(url)
+
+
+def test_a_store_that_is_damaged_in_the_middle_says_so_in_one_line(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 60)
+    path = tmp_path / "podium.db"
+    data = bytearray(path.read_bytes())
+    data[4096:] = bytes(len(data) - 4096)
+    path.write_bytes(data)
+    with pytest.raises(StoreFailed, match=r"podium\.db") as caught:
+        Writer(url).save(next(made.Market(first_tick=60).ticks(1)))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,86 @@
+"""Each command is given once, with who, when and why, and what came of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.domain.control import COMMANDS
+from engine.store.errors import LeaseLost
+from engine.store.inbox import Inbox
+from tests.store import made
+
+ROOT = Path(__file__).parents[2]
+NOW = made.WALL
+CLAIMER = """
+import os, sys
+from engine.store.inbox import Inbox
+for _ in range({processes}):
+    if os.fork() == 0:
+        inbox = Inbox({url!r})
+        while (command := inbox.claim(1)) is not None or inbox.get({last}).status == "queued":
+            if command is not None:
+                os.write(1, f"{{command.id}}\\n".encode())
+        os._exit(0)
+for _ in range({processes}):
+    os.wait()
+"""
+
+
+def test_a_command_goes_from_queued_to_done_and_says_what_came_of_it(tmp_path: Path) -> None:
+    inbox = Inbox(made.empty(tmp_path))
+    number = inbox.submit("set", {"signal": "0.1"}, "ada", "to see", NOW)
+    command = inbox.claim(NOW + 1)
+    assert command is not None
+    assert (command.id, command.name, command.args, command.by, command.reason) == (number, "set", (("signal", "0.1"),), "ada", "to see")
+    inbox.report(number, 0.5, "half way")
+    told = inbox.get(number)
+    assert told is not None
+    assert (told.status, told.at, told.started_at, told.progress, told.note, told.is_over) == ("running", NOW, NOW + 1, 0.5, "half way", False)
+    inbox.finish(number, True, {"message": "done"}, NOW + 2)
+    told = inbox.get(number)
+    assert told is not None
+    assert (told.status, told.finished_at, told.is_over) == ("done", NOW + 2, True)
+    assert json.loads(told.result or "") == {"message": "done"}
+
+
+def test_commands_are_given_in_order_and_then_there_is_none(tmp_path: Path) -> None:
+    inbox = Inbox(made.empty(tmp_path))
+    numbers = [inbox.submit(name, {}, "ada", "", NOW) for name in COMMANDS]
+    given = [inbox.claim(NOW) for _ in COMMANDS]
+    assert [command.id for command in given if command is not None] == numbers
+    assert inbox.claim(NOW) is None
+
+
+def test_a_failed_command_is_told_as_failed_and_cannot_be_closed_twice(tmp_path: Path) -> None:
+    inbox = Inbox(made.empty(tmp_path))
+    number = inbox.submit("pause", {}, "ada", "", NOW)
+    with pytest.raises(LeaseLost, match=f"command {number} is not running here"):
+        inbox.finish(number, True, {}, NOW)
+    inbox.claim(NOW)
+    inbox.finish(number, False, {"message": "no"}, NOW)
+    with pytest.raises(LeaseLost):
+        inbox.finish(number, True, {}, NOW)
+    told = inbox.get(number)
+    assert told is not None
+    assert told.status == "failed"
+
+
+def test_a_name_that_is_no_command_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    inbox = Inbox(made.empty(tmp_path))
+    with pytest.raises(ValueError, match="there is no command 'explode': give one of pause, resume"):
+        inbox.submit("explode", {}, "ada", "", NOW)
+    assert inbox.get(1) is None
+
+
+def test_processes_that_claim_at_once_are_given_each_command_once(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    inbox = Inbox(url)
+    numbers = [inbox.submit("retrain", {}, "ada", "", NOW) for _ in range(60)]
+    script = CLAIMER.format(processes=3, url=url, last=numbers[-1])
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert sorted(map(int, told.stdout.split())) == numbers

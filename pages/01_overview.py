@@ -21,52 +21,60 @@ def figures() -> None:
 
 
 @st.fragment(run_every=3)
-def reasons() -> None:
+def why() -> None:
+    opened = None
     with widgets.reading():
-        status = reads.status()
-        if status.last is None or status.session is None:
+        session = reads.status().session
+        if session is None or not session.gates:
             return
         shares, capped = reads.gate_shares()
-        why, where = st.columns([5, 7], gap="medium")
-        with why:
-            widgets.heading("Why not trading?", "the gate that bound, last 24 h" + (f", the last {int(shares['n'].sum()):,} decisions" if capped else ""))
-            opened = live.rows(rowsets.gates(shares, status.session), key="gates")
-        with where:
-            widgets.heading("Gate strip", f"last {STRIP} ticks; blue bought, orange sold, quiet colours name the gate that bound")
-            clicked = live.chart(
-                charts_overview.gate_strip(reads.strip(STRIP), status.session),
-                key="strip", label="The gate that bound for each symbol over the last ticks", clickable=True,
-            )  # fmt: skip
+        widgets.heading(
+            "Why not trading?", "the gate that bound, last 24 h" + (f", of the last {int(shares['n'].sum()):,} decisions" if capped else "")
+        )
+        opened = live.rows(rowsets.gates(shares, session), key="gates")
     if opened is not None:
         frame.go("02_decisions.py", gate=opened)
+
+
+@st.fragment(run_every=3)
+def strip() -> None:
+    clicked = None
+    with widgets.reading():
+        session = reads.status().session
+        if session is None or not session.gates:
+            return
+        widgets.heading("Gate strip", f"last {STRIP} ticks; bright blue bought, bright orange sold, quiet colours name the gate that bound")
+        figure = charts_overview.gate_strip(reads.strip(STRIP), session)
+        clicked = live.chart(figure, key="strip", label="The gate that bound for each symbol over the last ticks", clickable=True)
     frame.open_decision(clicked)
 
 
 @st.fragment(run_every=5)
 def money() -> None:
     with widgets.reading():
-        told = reads.equity()
-        if len(told) < 2:
+        told, session = reads.equity(), reads.status().session
+        if len(told) < 2 or session is None:
             return
-        widgets.heading("Equity", "gain since the start of the session after every cost, against buying all symbols in equal parts and holding")
-        status = reads.status()
-        capital = None if status.session is None else status.session.settings.get("capital")
-        live.chart(charts_overview.equity(told, capital), key="equity", label="Equity of Podium and of buying and holding over time")
+        widgets.heading("Equity", "gain since the start after every cost, against buying all symbols in equal parts and holding")
+        figure = charts_overview.equity(told, session.settings.get("capital"))
+        live.chart(figure, key="equity", label="Equity of Podium and of buying and holding over time")
 
 
 @st.fragment(run_every=2)
 def machine() -> None:
     with widgets.reading():
-        widgets.heading("Machine", "now, and over the last 15 minutes")
         now = reads.current()
         if now.empty:
+            widgets.heading("Machine")
             widgets.waiting("the first readings of the machine")
             return
+        widgets.heading("Machine", glance.freshness(now, reads.now()))
         widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900)))
 
 
 @st.fragment(run_every=2)
 def latest() -> None:
+    opened = None
     with widgets.reading():
         told, _ = reads.latest(Wanted(), limit=16)
         if told.empty:
@@ -77,7 +85,11 @@ def latest() -> None:
 
 
 figures()
-reasons()
-money()
-machine()
+left, right = st.columns([5, 7], gap="medium")
+with left:
+    why()
+    machine()
+with right:
+    strip()
+    money()
 latest()

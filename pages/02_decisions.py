@@ -35,10 +35,14 @@ def table(wanted: Wanted) -> None:
             st.session_state["held_decisions"] = held = (wanted, *reads.latest(wanted, limit=ROWS))
         _, told, floor = held
         if told.empty:
-            widgets.nothing("no decision fits these filters" + ("" if floor is None else f" since tick {floor:,}, as far back as several filters at once look"))
+            widgets.nothing(
+                "no decision fits these filters" + ("" if floor is None else f" since tick {floor:,}, as far back as several filters at once look")
+            )
             return
         more = "" if floor is None else f"; several filters at once look back to tick {floor:,}"
-        widgets.note(f"The newest {len(told)} that fit, each opens its reasons. Edge and cost in bps of the horizon acted on, target in % of equity{more}.")
+        widgets.note(
+            f"The newest {len(told)} that fit, each opens its reasons. Edge and cost in bps of the horizon acted on, target in % of equity{more}."
+        )
         opened = live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
         frame.open_decision(opened)
 

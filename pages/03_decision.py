@@ -28,7 +28,9 @@ def step(told: DecisionTold) -> None:
         back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
         forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=told.tick >= told.last)
         newest = st.button("Newest", disabled=told.tick >= told.last)
-        again = st.button("Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit")
+        again = st.button(
+            "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit"
+        )
     tick = told.tick + (1 if forth else -1 if back else 0) if not newest else told.last
     if (tick, chosen) != (told.tick, told.symbol):
         st.switch_page("pages/03_decision.py", query_params={"tick": str(tick), "symbol": str(chosen)})

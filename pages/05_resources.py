@@ -31,7 +31,9 @@ def lines(span: str) -> None:
         until = reads.now()
         widgets.note(glance.resolution(RANGES[span]))
         live.chart(
-            charts_machine.multiples(told, panels, until - RANGES[span] * 1_000_000_000, until), key=f"lines_{span}", label=f"Readings of the last {span}"
+            charts_machine.multiples(told, panels, until - RANGES[span] * 1_000_000_000, until),
+            key=f"lines_{span}",
+            label=f"Readings of the last {span}",
         )
 
 

@@ -69,7 +69,9 @@ def running(commands: pd.DataFrame) -> str | None:
 def controls(status: Status) -> None:
     """Every command there is, each with a reason."""
     paused, flattening = reads.knob(status, "paused"), reads.knob(status, "flatten")
-    reason = st.text_input("Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200, help="Kept with the command; at least 3 letters")
+    reason = st.text_input(
+        "Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200, help="Kept with the command; at least 3 letters"
+    )
     enough = len(reason.strip()) >= SHORTEST
     if not enough:
         widgets.note("Give a reason of at least 3 letters; then the commands can be given.")
@@ -80,7 +82,9 @@ def controls(status: Status) -> None:
             submit("resume", {}, reason)
         if st.button("Retrain", icon=":material/model_training:", disabled=not enough, help="Trains every model now, in another process"):
             submit("retrain", {}, reason)
-        if st.button("Flatten", icon=":material/vertical_align_center:", disabled=not enough, help="Closes every position and opens nothing; asks first"):
+        if st.button(
+            "Flatten", icon=":material/vertical_align_center:", disabled=not enough, help="Closes every position and opens nothing; asks first"
+        ):
             confirm(reason)
     if status.session is not None and status.session.simulated:
         signal(status, reason, enough=enough)

@@ -9,6 +9,9 @@ from engine.store.decision_query import DecisionTold, Rung
 from pages.parts import theme, units
 
 
+NEVER = 1e6  # bars since a loss that never was
+
+
 def ladder(told: DecisionTold) -> go.Figure:
     """A bar a gate: how far on the right side of its limit, as a share of the larger of value and limit; the binding one outlined."""
     names = [rung.name for rung in told.rungs]
@@ -42,7 +45,8 @@ def share(rung: Rung) -> float:
         return 0.04 if rung.passed else -0.04
     size = max(abs(rung.value), abs(rung.limit)) or 1.0
     told = max(-1.0, min(1.0, margin / size))
-    return told if abs(told) > 0.015 else (0.015 if rung.passed else -0.015)
+    least = 0.015 if rung.unit else 0.5
+    return told if abs(told) > least else (least if rung.passed else -least)
 
 
 def timeline(told: DecisionTold) -> go.Figure:
@@ -68,7 +72,14 @@ def timeline(told: DecisionTold) -> go.Figure:
             showarrow=False, text=text, font={"size": 11, "color": theme.TEXT},
         )  # fmt: skip
     order = [span.phase for span in told.spans]
-    figure.update_yaxes(categoryorder="array", categoryarray=order[::-1], showgrid=False, fixedrange=True, tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)
+    figure.update_yaxes(
+        categoryorder="array",
+        categoryarray=order[::-1],
+        showgrid=False,
+        fixedrange=True,
+        tickfont={"color": theme.TEXT, "size": 12},
+        ticklabelstandoff=6,
+    )
     figure.update_xaxes(ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7, rangemode="tozero")
     figure.update_layout(barmode="overlay")
     return figure
@@ -114,7 +125,15 @@ def limits(told: DecisionTold) -> go.Figure:
         hovertemplate="after %{y}: %{x:+.2f} % of equity<extra></extra>",
     ))  # fmt: skip
     for name, value in zip(names, values, strict=True):
-        figure.add_annotation(xref="paper", x=1, xanchor="right", y=name, showarrow=False, text=units.number(value, 2, "%", signed=True), font={"size": 11, "color": theme.TEXT})
+        figure.add_annotation(
+            xref="paper",
+            x=1,
+            xanchor="right",
+            y=name,
+            showarrow=False,
+            text=units.number(value, 2, "%", signed=True),
+            font={"size": 11, "color": theme.TEXT},
+        )
     known = [value for value in values if value is not None] or [0.0]
     low, high = min(0.0, *known), max(0.0, *known)
     reach = (high - low) or 1.0
@@ -146,11 +165,13 @@ def _margin(rung: Rung) -> str:
 
 
 def figures(rung: Rung) -> str:
-    """A gate's value against its limit."""
-    unit = "" if rung.unit in {"", "yes/no", "bool"} else f" {rung.unit}"
-    return f"{units.size(rung.value)} {rung.sense.replace('<=', '≤').replace('>=', '≥')} {units.size(rung.limit)}{unit}"
+    """A gate's value against its limit; "" for a gate that only holds or does not."""
+    if not rung.unit:
+        return ""
+    value = "none yet" if rung.value is not None and rung.value >= NEVER and rung.unit == "bars" else units.size(rung.value)
+    return f"{value}, needs {rung.sense.replace('<=', '≤').replace('>=', '≥')} {units.size(rung.limit)} {rung.unit}"
 
 
 def _bars(horizon: int, told: DecisionTold) -> str:
     mark = ", acted on" if horizon == told.horizon else ""
-    return f"{horizon} bar{'s' if horizon > 1 else ''}{mark}, bps"
+    return f"{units.count(horizon, 'bar')}{mark}, bps"

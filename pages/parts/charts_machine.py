@@ -12,6 +12,9 @@ from plotly.subplots import make_subplots
 from pages.parts import theme, units
 
 
+LEFT = 62  # px left of the axes
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One line of a panel; with `band`, also its lowest and highest reading in a step."""
@@ -33,17 +36,23 @@ class Panel:
 def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int) -> go.Figure:
     """A row a panel; a gap in the readings is a gap in the line."""
     figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.32 / max(len(panels), 1))
-    height = 40 + 128 * len(panels)
-    house = theme.figure(height=height, right=12, top=26).layout
+    house = theme.figure(height=40 + 128 * len(panels), left=LEFT, right=10, top=26).layout
     figure.update_layout(house)
-    figure.update_xaxes(house.xaxis.to_plotly_json() | {"range": [units.moment(since), units.moment(until)], "showgrid": True})
-    figure.update_yaxes(house.yaxis.to_plotly_json() | {"rangemode": "tozero", "nticks": 4, "fixedrange": True})
+    figure.update_xaxes(house.xaxis.to_plotly_json() | {"range": [units.moment(since), units.moment(until)], "showgrid": True, "nticks": 6})
+    figure.update_yaxes(house.yaxis.to_plotly_json() | {"rangemode": "tozero", "nticks": 4, "fixedrange": True, "automargin": False})
     for row, panel in enumerate(panels, start=1):
-        units_seen = [_line(figure, frame, series, place, row) for place, series in enumerate(panel.series)]
-        _title(figure, panel, frame, row)
-        unit = next((one for one in units_seen if one), "")
-        _axis(figure, unit, row)
-    figure.update_layout(hovermode="x unified", hoversubplots="axis")
+        told = [frame[(frame["source"] == one.source) & (frame["name"] == one.name)] for one in panel.series]
+        unit = next((str(lines["unit"].iloc[0]) for lines in told if len(lines)), "")
+        by, suffix = _scale(unit, max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
+        figure.add_trace(
+            go.Scatter(x=[units.moment(since)], y=[None], mode="markers", hoverinfo="skip"), row=row, col=1
+        )  # an axis even if nothing was read
+        for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
+            if len(lines):
+                _line(figure, _gaps(lines), series, place, row, by)
+        _title(figure, panel, told, row)
+        figure.update_yaxes({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}, row=row, col=1)
+    figure.update_layout(hovermode="x unified")
     figure.update_xaxes(showticklabels=True, row=len(panels), col=1)
     return figure
 
@@ -62,16 +71,11 @@ def drawdown(frame: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def _line(figure: go.Figure, frame: pd.DataFrame, series: Series, place: int, row: int) -> str:
-    told = frame[(frame["source"] == series.source) & (frame["name"] == series.name)]
-    if told.empty:
-        return ""
-    told = _gaps(told)
-    unit = str(told["unit"].iloc[0])
-    at, mean = [units.moment(int(one)) for one in told["at"]], _scaled(told["mean"], unit)
-    colour = theme.category(place)
+def _line(figure: go.Figure, told: pd.DataFrame, series: Series, place: int, row: int, by: float) -> None:
+    unit, colour = str(told["unit"].iloc[0]), theme.category(place)
+    at, mean = [units.moment(int(one)) for one in told["at"]], _scaled(told["mean"], by)
     if series.band:
-        low, high = _scaled(told["low"], unit), _scaled(told["high"], unit)
+        low, high = _scaled(told["low"], by), _scaled(told["high"], by)
         figure.add_trace(go.Scatter(x=at, y=high, mode="lines", line={"width": 0}, hoverinfo="skip", connectgaps=False), row=row, col=1)
         figure.add_trace(go.Scatter(
             x=at, y=low, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=_faint(colour), hoverinfo="skip", connectgaps=False,
@@ -81,7 +85,6 @@ def _line(figure: go.Figure, frame: pd.DataFrame, series: Series, place: int, ro
         text=[units.reading(value if units.known(value) else None, unit) for value in told["mean"].tolist()],
         hovertemplate=f"{series.label} %{{text}}<extra></extra>",
     ), row=row, col=1)  # fmt: skip
-    return unit
 
 
 def _gaps(told: pd.DataFrame) -> pd.DataFrame:
@@ -98,30 +101,29 @@ def _gaps(told: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([told, holes]).sort_values("at")
 
 
-def _scaled(values: pd.Series[float], unit: str) -> list[float | None]:
-    by = 1e9 if unit == "bytes" else 1e6 if unit == "bytes/s" else 1.0
+def _scaled(values: pd.Series[float], by: float) -> list[float | None]:
     return [value / by if units.known(value) else None for value in values.tolist()]
 
 
-def _title(figure: go.Figure, panel: Panel, frame: pd.DataFrame, row: int) -> None:
+def _scale(unit: str, highest: float) -> tuple[float, str]:
+    """What the axis is divided by, and the unit that makes."""
+    if unit not in {"bytes", "bytes/s"}:
+        return 1.0, "" if unit in {"count", ""} else f" {unit}"
+    per = "/s" if unit == "bytes/s" else ""
+    return next(((by, f" {name}B{per}") for by, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if highest >= by), (1.0, f" B{per}"))
+
+
+def _title(figure: go.Figure, panel: Panel, told: Sequence[pd.DataFrame], row: int) -> None:
     """The panel's name, then each line's name in its colour with its newest value."""
     parts = [f"<b>{panel.title}</b>"]
-    for place, series in enumerate(panel.series):
-        told = frame[(frame["source"] == series.source) & (frame["name"] == series.name)]
-        newest = "not measured" if told.empty else units.reading(float(told["mean"].iloc[-1]), str(told["unit"].iloc[0]))
+    for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
+        newest = "not measured" if lines.empty else units.reading(float(lines["mean"].iloc[-1]), str(lines["unit"].iloc[0]))
         parts.append(f'<span style="color:{theme.category(place)}">■</span> {series.label} {newest}')
     axis = "" if row == 1 else str(row)
     figure.add_annotation(
-        xref="paper", x=0, xanchor="left", yref=f"y{axis} domain", y=1, yanchor="bottom", yshift=4, showarrow=False, text="   ".join(parts),
-        font={"size": 12, "color": theme.TEXT}, align="left",
+        xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"y{axis} domain", y=1, yanchor="bottom", yshift=4, showarrow=False, text="  ".join(parts),
+        font={"size": 11, "color": theme.TEXT}, align="left",
     )  # fmt: skip
-
-
-def _axis(figure: go.Figure, unit: str, row: int) -> None:
-    suffix = {"bytes": " GB", "bytes/s": " MB/s", "count": "", "": ""}.get(unit, f" {unit}")
-    figure.update_yaxes(ticksuffix=suffix, row=row, col=1)
-    if not any(True for trace in figure.select_traces(row=row, col=1)):
-        figure.update_yaxes(showticklabels=False, range=[0, 1], row=row, col=1)
 
 
 def _faint(colour: str) -> str:

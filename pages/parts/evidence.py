@@ -29,19 +29,23 @@ def tiles(told: DecisionTold) -> list[Tile]:
     low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
     return [
         Tile("Binding gate", told.binding_gate or "none failed", "" if binding is None else f"margin {units.size(binding.margin)} {binding.unit}"),
-        Tile(f"Expected move, {told.horizon} bars", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
+        Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
         Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
         Tile("Target", units.percent(told.target, signed=True), f"held {units.percent(told.position, signed=True)} of equity before"),
         Tile("P(direction)", units.percent(told.confidence), f"models {told.verdict}"),
-        Tile("Proven skill (R²)", units.percent(low, 2, missing=units.NOT_ENOUGH), f"lower bound; estimate {units.percent(estimate, 2, missing=units.NOT_ENOUGH)}"),
-        Tile("Would have flipped at", units.bps(told.flip_bps, signed=True, missing="no forecast"), flip(told)),
+        Tile(
+            "Proven skill (R²)",
+            units.percent(low, 2, missing=units.NOT_ENOUGH),
+            f"lower bound; estimate {units.percent(estimate, 2, missing=units.NOT_ENOUGH)}",
+        ),
+        Tile("Would have flipped at", units.bps(told.flip_bps, signed=True, missing="no change would"), flip(told)),
     ]
 
 
 def flip(told: DecisionTold) -> str:
     """What the smallest change that flips the decision means."""
     if told.flip_bps is None:
-        return "no change of the expected move alone flips it"
+        return "of the expected move alone"
     return "smallest change of the expected move, were every other gate passed"
 
 
@@ -63,7 +67,7 @@ def came(told: DecisionTold) -> list[Line]:
         move = one.why if one.bps is None else units.bps(one.bps, signed=True)
         colour = None if one.bps is None else theme.UP if one.bps > 0 else theme.DOWN
         acted = "held" if sign is None else units.MISSING if one.bps is None else units.bps(sign * one.bps, signed=True)
-        lines.append(Line(str(one.horizon), (f"{one.horizon} bars", Cell(move, colour), acted), marked=one.horizon == told.horizon))
+        lines.append(Line(str(one.horizon), (units.count(one.horizon, "bar"), Cell(move, colour), acted), marked=one.horizon == told.horizon))
     return lines
 
 

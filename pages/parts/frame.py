@@ -46,7 +46,9 @@ def head(title: str) -> None:
     except StoreUnreadable as error:
         word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
         note = "" if error.kind == "missing" else widgets.notice(str(error), word=f"Store {error.kind}.", colour=theme.HARM)
-        widgets.show(f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>{note}</div>')
+        widgets.show(
+            f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>{note}</div>'
+        )
         return
     now = reads.now()
     told = wellness.health(status, now)
@@ -65,7 +67,7 @@ def _facts(status: Status, now: int) -> list[str]:
         facts.append(f"{escape(status.session.label)} · {len(status.session.symbols)} symbols · {units.bars(status.session.interval)} bars")
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
-        facts.append(f'market {units.moment(status.last.at, "%Y-%m-%d %H:%M")} UTC')
+        facts.append(f"market {units.moment(status.last.at, '%Y-%m-%d %H:%M')} UTC")
         facts.append(f'<span class="pd-muted">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
     return facts
 
@@ -89,4 +91,3 @@ def open_decision(id_: str | None) -> None:
     if id_ is not None:
         tick, symbol = id_.split(" ", 1)
         go("03_decision.py", tick=tick, symbol=symbol)
-

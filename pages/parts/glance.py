@@ -11,7 +11,15 @@ from pages.parts import units
 from pages.parts.charts_machine import Panel, Series
 from pages.parts.widgets import Tile
 
-TRENDS = (("host", "cpu_percent"), ("host", "memory_percent"), ("container", "memory_percent"), ("process", "rss_bytes"), ("host", "disk_percent"), ("engine", "tick_p99_ms"))
+STALE = 20.0  # s after which readings are no longer of now
+TRENDS = (
+    ("host", "cpu_percent"),
+    ("host", "memory_percent"),
+    ("container", "memory_percent"),
+    ("process", "rss_bytes"),
+    ("host", "disk_percent"),
+    ("engine", "tick_p99_ms"),
+)
 
 
 def engine(status: Status, positions: pd.DataFrame, skill: pd.DataFrame, times: pd.DataFrame, honest: tuple[int, int]) -> list[Tile]:
@@ -43,7 +51,11 @@ def _skill(skill: pd.DataFrame) -> Tile:
     label = f"Skill (R², {int(one['horizon'])} bar)"
     if not units.known(one["r2"]):
         return Tile(label, units.NOT_ENOUGH, f"n={int(one['n']):,}")
-    band = f"{units.number(one['low'] * 100, 2)}..{units.number(one['high'] * 100, 2)} %" if units.known(one["low"]) and units.known(one["high"]) else units.NOT_ENOUGH
+    band = (
+        f"{units.number(one['low'] * 100, 2)}..{units.number(one['high'] * 100, 2)} %"
+        if units.known(one["low"]) and units.known(one["high"])
+        else units.NOT_ENOUGH
+    )
     return Tile(label, units.percent(float(one["r2"]), 2, signed=True), f"{band}, n={int(one['n']):,}")
 
 
@@ -83,7 +95,11 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
         _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(_value(now, 'process', 'threads'))} threads"),
         _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(_value(now, 'host', 'disk_free_bytes'))} free"),
         _tile(now, trend, "Tick p99", "engine", "tick_p99_ms", f"p50 {units.ms(_value(now, 'engine', 'tick_p50_ms'))}"),
-        Tile("Data age", units.age(_seconds(_value(now, "engine", "data_age_ms")), units.NOT_MEASURED), f"{units.number(_value(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
+        Tile(
+            "Data age",
+            units.age(_seconds(_value(now, "engine", "data_age_ms")), units.NOT_MEASURED),
+            f"{units.number(_value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
+        ),
     ]
     return shown
 
@@ -95,11 +111,19 @@ def resources(now: pd.DataFrame, clock: int) -> list[Tile]:
         Tile("CPU, host", _shown(now, "host", "cpu_percent"), f"load {units.number(_value(now, 'host', 'load_1m'), 2)} over 1 min"),
         Tile("CPU, this process", _shown(now, "process", "cpu_percent"), "100 % is one processor"),
         Tile("Memory", _shown(now, *_memory(now)), f"{units.data(_value(now, 'host', 'memory_available_bytes'))} available on the host"),
-        Tile("Disk free", units.data(_value(now, "host", "disk_free_bytes"), missing=units.NOT_MEASURED), f"{_shown(now, 'host', 'disk_percent')} used"),
+        Tile(
+            "Disk free", units.data(_value(now, "host", "disk_free_bytes"), missing=units.NOT_MEASURED), f"{_shown(now, 'host', 'disk_percent')} used"
+        ),
         Tile("GPU", units.number(gpu, 0, "%") if gpu is not None else "no GPU found", "" if gpu is None else "in use"),
         Tile("Open files", _shown(now, "process", "open_files"), f"{_shown(now, 'process', 'threads')} threads"),
         Tile("Readings", f"{units.age(age)} old", f"{len(now)} in each sample"),
     ]
+
+
+def freshness(now: pd.DataFrame, clock: int) -> str:
+    """Whether the readings are of now."""
+    age = (clock - int(now["at"].max())) / units.SECOND
+    return "now, and over the last 15 minutes" if age < STALE else f"as last read, {units.age(age)} ago"
 
 
 def limits(now: pd.DataFrame) -> str:
@@ -127,8 +151,8 @@ def panels(now: pd.DataFrame) -> list[Panel]:
     there = set(zip(now["source"], now["name"], strict=True))
     container = [Series("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
     shown = [
-        Panel("CPU", (Series("host", "cpu_percent", "host", band=True), Series("process", "cpu_percent", "this process"), *container)),
-        Panel("Memory", (Series(*_memory_bytes(there), "used"), Series("process", "rss_bytes", "this process"), Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"))),
+        Panel("CPU", (Series("host", "cpu_percent", "host", band=True), Series("process", "cpu_percent", "process"), *container)),
+        Panel("Memory", (Series(*_memory_bytes(there), "used"), Series("process", "rss_bytes", "process"), Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"))),
         Panel("Disk traffic", (Series("host", "disk_read_bytes_per_s", "read"), Series("host", "disk_write_bytes_per_s", "written"))),
         Panel("Disk in use", (Series("host", "disk_percent", "of the file system"),)),
         Panel("Network", (Series("host", "network_in_bytes_per_s", "in"), Series("host", "network_out_bytes_per_s", "out"))),
@@ -139,7 +163,7 @@ def panels(now: pd.DataFrame) -> list[Panel]:
     ]  # fmt: skip
     pressure = [Series("host", f"{kind}_pressure_percent", kind) for kind in ("cpu", "memory", "io") if ("host", f"{kind}_pressure_percent") in there]
     if pressure:
-        shown.insert(1, Panel("Pressure (time in which work waited)", tuple(pressure)))
+        shown.insert(1, Panel("Pressure, time waited", tuple(pressure)))
     cards = sorted({source for source, name in there if source.startswith("gpu") and name == "utilisation_percent"})
     return shown + [Panel("GPU", tuple(Series(card, "utilisation_percent", card) for card in cards))] if cards else shown
 

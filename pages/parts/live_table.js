@@ -4,7 +4,7 @@ function update(node, markup) {
   fresh.innerHTML = markup;
   const table = node.querySelector("table");
   const other = fresh.content.querySelector("table");
-  if (!table || !other || table.tHead.innerHTML !== other.tHead.innerHTML) {
+  if (!table || !other || (table.tHead || {}).innerHTML !== (other.tHead || {}).innerHTML) {
     node.replaceChildren(...fresh.content.childNodes);
     return;
   }

@@ -62,7 +62,9 @@ def effect(one: Any, unit: str) -> Cell:
 def commands(frame: pd.DataFrame) -> list[Line]:
     lines = []
     for one in _each(frame):
-        told = Cell(one.status, theme.state(one.status), small=f"{units.percent(one.progress, 0)} {_text(one.note, '')}" if one.status == "running" else "")
+        told = Cell(
+            one.status, theme.state(one.status), small=f"{units.percent(one.progress, 0)} {_text(one.note, '')}" if one.status == "running" else ""
+        )
         lines.append(Line(str(one.id), (
             units.moment(int(one.at), WHEN), Cell(one.name, small=arguments(one.args)), one.by, one.reason or "no reason given", told, result(one.result),
         )))  # fmt: skip
@@ -71,7 +73,10 @@ def commands(frame: pd.DataFrame) -> list[Line]:
 
 def alerts(frame: pd.DataFrame) -> list[Line]:
     return [
-        Line(str(one.id), (units.moment(int(one.at), WHEN), one.rule.replace("_", " "), one.severity, Cell(one.state, theme.state(one.state)), one.message))
+        Line(
+            str(one.id),
+            (units.moment(int(one.at), WHEN), one.rule.replace("_", " "), one.severity, Cell(one.state, theme.state(one.state)), one.message),
+        )
         for one in _each(frame)
     ]
 
@@ -90,7 +95,9 @@ def result(kept: object) -> str:
         for key in ("error", "detail", "message"):
             if isinstance(told.get(key), str):
                 return str(told[key])
-        return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in told.items() if value is not None and not isinstance(value, dict | list))
+        return ", ".join(
+            f"{key.replace('_', ' ')} {value}" for key, value in told.items() if value is not None and not isinstance(value, dict | list)
+        )
     return str(told)
 
 

@@ -17,10 +17,17 @@ def replay(tick: int, store_url: str) -> str:
     """What came of it, as a notice."""
     try:
         told = subprocess.run(
-            [sys.executable, "-m", "engine", "replay", str(tick), "--store", store_url], cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False
+            [sys.executable, "-m", "engine", "replay", str(tick), "--store", store_url],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
-        return widgets.notice(f"The replay of tick {tick:,} was ended after {SECONDS} s without an answer", word="Not replayed.", colour=theme.WARNING)
+        return widgets.notice(
+            f"The replay of tick {tick:,} was ended after {SECONDS} s without an answer", word="Not replayed.", colour=theme.WARNING
+        )
     said = " ".join((told.stdout if told.returncode in {0, 1} else told.stderr).split())[-400:]
     if told.returncode == 0:
         return widgets.notice(f"Tick {tick:,} was decided again from its stored inputs: {said}", word="Identical.", colour=theme.GOOD)

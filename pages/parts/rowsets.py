@@ -13,7 +13,7 @@ from pages.parts import charts_decision, theme, units
 from pages.parts.tables import Cell, Column, Line, html
 
 CLOCK = "%m-%d %H:%M"
-PAIR = (Column(""), Column("", right=True))
+PAIR = (Column("", nowrap=True), Column("", right=True, wrap=True))
 LADDER = (Column("Gate"), Column("Value", right=True), Column("Needs", right=True), Column("Margin", right=True), Column("Verdict"))
 VOTES = (Column("Model"), Column("Version"), Column("Horizon", right=True), Column("Expects", right=True), Column("Trust", right=True), Column("Weight", right=True))  # fmt: skip
 CAME = (Column("After"), Column("Move", right=True), Column("With the action", right=True))
@@ -22,7 +22,7 @@ FILLS = (
     Column("Fee, bps", right=True), Column("Spread, bps", right=True), Column("Impact, bps", right=True), Column("In all, bps", right=True), Column("Realised", right=True),
 )  # fmt: skip
 _DECISIONS = (
-    Column("Symbol"), Column("Action"), Column("Binding gate"), Column("Edge, bps", right=True), Column("Cost, bps", right=True),
+    Column("Symbol"), Column("Action"), Column("Binding gate", whole=True), Column("Edge, bps", right=True), Column("Cost, bps", right=True),
     Column("Target", right=True), Column("Tick", right=True), Column("Market time", right=True),
 )  # fmt: skip
 _MORE = (Column("Held", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
@@ -100,7 +100,13 @@ def ladder(told: DecisionTold) -> list[Line]:
     for rung in told.rungs:
         sense = rung.sense.replace("<=", "≤").replace(">=", "≥")
         verdict = "binding" if rung.name == told.binding_gate else "pass" if rung.passed else "fail"
-        cells = (rung.name, units.size(rung.value), f"{sense} {units.size(rung.limit)} {rung.unit}", f"{units.size(rung.margin)} {rung.unit}", _state(verdict))
+        cells = (
+            rung.name,
+            units.size(rung.value) if rung.unit else "",
+            f"{sense} {units.size(rung.limit)} {rung.unit}" if rung.unit else "",
+            f"{units.size(rung.margin)} {rung.unit}" if rung.unit else "",
+            _state(verdict),
+        )
         lines.append(Line(rung.name, cells, marked=verdict == "binding"))
     return lines
 
@@ -108,14 +114,14 @@ def ladder(told: DecisionTold) -> list[Line]:
 def votes(told: DecisionTold) -> list[Line]:
     lines = [
         Line(f"{one.model} {one.horizon}", (
-            one.model, one.version or "not fitted yet", f"{one.horizon} bars", units.bps(one.bps, signed=True, missing="not heard"),
+            one.model, one.version or "not fitted yet", units.count(one.horizon, "bar"), units.bps(one.bps, signed=True, missing="not heard"),
             units.number(one.trust, 2), units.number(one.weight, 3),
         )) for one in told.votes
     ]  # fmt: skip
     for expected in told.forecast:
         band = units.interval(expected.low_bps, expected.high_bps, 1)
         lines.append(Line(f"ensemble {expected.horizon}", (
-            Cell("ensemble", theme.UP), f"P(rise) {units.percent(expected.probability)}", f"{expected.horizon} bars",
+            Cell("ensemble", theme.UP), f"P(rise) {units.percent(expected.probability)}", units.count(expected.horizon, "bar"),
             Cell(units.bps(expected.bps, signed=True), small=f"90 %: {band}"), "", "",
         ), marked=expected.horizon == told.horizon))  # fmt: skip
     return lines

@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from engine.explain import Facts, Shut, explain
 from engine.store.decision_query import DecisionTold
 
 
 def words(told: DecisionTold) -> str | None:
-    """None until there is an explanation to give."""
-    return None if not told.rungs else None
+    """What was expected, what was done and why, and what would have changed it; None while the ladder is not known."""
+    return " ".join(explain(facts(told))) if told.rungs else None
+
+
+def facts(told: DecisionTold) -> Facts:
+    """The decision's own numbers."""
+    acted_on = next((one for one in told.forecast if one.horizon == told.horizon), None)
+    heard = any(vote.trust for vote in told.votes if vote.horizon == told.horizon)
+    return Facts(
+        action=told.action,
+        position=told.position,
+        target=told.target,
+        horizon=told.horizon,
+        expected_bps=told.edge_bps if heard else None,
+        low_bps=acted_on.low_bps if acted_on else None,
+        high_bps=acted_on.high_bps if acted_on else None,
+        cost_bps=told.cost_bps,
+        shut=tuple(Shut(rung.gate, rung.value, rung.threshold) for rung in told.rungs if not rung.passed),
+        flip_bps=told.flip_bps,
+    )

@@ -17,6 +17,7 @@ class Column:
     right: bool = False
     whole: bool = False  # takes the whole width of a card
     nowrap: bool = False
+    wrap: bool = False  # a figure that may take several lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,11 @@ class Line:
 
 
 def html(columns: Sequence[Column], lines: Sequence[Line], *, label: str, cards: bool = True) -> str:
+    named = any(column.label for column in columns)
     head = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
     body = "".join(_line(columns, line) for line in lines)
     kind = "pd-cards" if cards else ""
-    return (
-        f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}">{f"<thead><tr>{head}</tr></thead>" if named else ""}<tbody>{body}</tbody></table></div>'
 
 
 def chip(word: str, colour: str | None = None) -> str:
@@ -68,11 +68,13 @@ def _cell(cell: Cell | str, link: str | None) -> str:
     if told.colour and told.bar is None:
         text = f'<span class="pd-chip"><span class="pd-dot" style="background:{told.colour}"></span>{text}</span>'
     if told.bar is not None:
-        text = f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>{text}'
+        text = (
+            f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>{text}'
+        )
     if link:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
     return text + (f" <small>{escape(told.small)}</small>" if told.small else "")
 
 
 def _classes(column: Column) -> str:
-    return " ".join(name for name, on in (("r", column.right), ("w", column.whole), ("n", column.nowrap)) if on)
+    return " ".join(name for name, on in (("r", column.right), ("w", column.whole), ("n", column.nowrap), ("wrap", column.wrap)) if on)

@@ -12,7 +12,16 @@ NEUTRAL = "#6B7280"
 WARNING = "#E69F00"
 HARM = "#CC3D6B"
 GOOD = "#009E73"
-CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#A8A000", "#6B7280")  # Okabe-Ito; its black and yellow bent to show on both grounds
+CATEGORIES = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#A8A000",
+    "#6B7280",
+)  # Okabe-Ito; its black and yellow bent to show on both grounds
 
 # Stand-ins, replaced in the browser by the colours of the theme, so that one figure serves light and dark.
 TEXT = "#010101"
@@ -35,7 +44,7 @@ STATES = {
 # Quiet, so that what was bought or sold stands out of the mosaic.
 GATES = (
     "#8FA6BF", "#C9AE7C", "#A58DB0", "#7FAE9E", "#C29590", "#AEB36C", "#6F8FB5", "#BC85A8",
-    "#939393", "#86A877", "#C99A68", "#7784A8", "#B0856A", "#63A0A6", "#9A9FD0", "#B9B2A3",
+    "#A79BC9", "#86A877", "#C99A68", "#7784A8", "#B0856A", "#63A0A6", "#939393", "#B9B2A3",
 )  # fmt: skip
 FREE = "#D0D5DB"  # held although no gate failed
 
@@ -60,7 +69,15 @@ def css() -> str:
 
 def figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bottom: int = 28) -> go.Figure:
     """An empty chart in the house style."""
-    axis = {"gridcolor": GRID, "gridwidth": 1, "zeroline": False, "linecolor": GRID, "ticks": "", "automargin": True, "tickfont": {"size": 11, "color": MUTED}}
+    axis = {
+        "gridcolor": GRID,
+        "gridwidth": 1,
+        "zeroline": False,
+        "linecolor": GRID,
+        "ticks": "",
+        "automargin": True,
+        "tickfont": {"size": 11, "color": MUTED},
+    }
     return go.Figure(
         layout={
             "template": None,

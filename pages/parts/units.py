@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 
 SECOND = 1_000_000_000
-MISSING = "–"
+MISSING = "\N{EN DASH}"
 NOT_ENOUGH = "not enough data"
 NOT_MEASURED = "not measured yet"
 
@@ -21,7 +21,7 @@ def number(value: float | None, digits: int = 0, unit: str = "", *, signed: bool
         return missing
     value = round(value, digits) + 0.0  # no "-0.0"
     told = f"{value:+,.{digits}f}" if signed and value else f"{value:,.{digits}f}"
-    return told.replace("-", "−") + (f" {unit}" if unit else "")
+    return told.replace("-", "\N{MINUS SIGN}") + (f" {unit}" if unit else "")
 
 
 def bps(value: float | None, *, signed: bool = False, missing: str = MISSING) -> str:
@@ -44,11 +44,14 @@ def price(value: float | None, missing: str = MISSING) -> str:
 
 
 def size(value: float | None, unit: str = "", missing: str = MISSING) -> str:
-    """A quantity in four significant figures."""
+    """A quantity in three significant figures, without trailing zeros."""
     if value is None or not math.isfinite(value):
         return missing
-    digits = 0 if value == 0 else max(0, min(8, 3 - math.floor(math.log10(abs(value)))))
-    return number(value, digits, unit)
+    digits = 0 if value == 0 else max(0, min(8, 2 - math.floor(math.log10(abs(value)))))
+    told = number(value, digits)
+    if "." in told:
+        told = told.rstrip("0").rstrip(".")
+    return told + (f" {unit}" if unit else "")
 
 
 def data(value: float | None, unit: str = "B", missing: str = MISSING) -> str:
@@ -97,6 +100,10 @@ def interval(low: float | None, high: float | None, digits: int = 1, unit: str =
     if not known(low) or not known(high):
         return NOT_ENOUGH
     return f"{number(low, digits)}..{number(high, digits)}" + (f" {unit}" if unit else "")
+
+
+def count(n: int, thing: str) -> str:
+    return f"{n:,} {thing}" if n == 1 else f"{n:,} {thing}s"
 
 
 def bars(interval_ns: int) -> str:

@@ -59,7 +59,9 @@ def banners(status: Status, told: Health, now: int, *, paused: bool, flattening:
     if status.alerts:
         shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Control", theme.WARNING))
     if paused:
-        shown.append(Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING))
+        shown.append(
+            Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING)
+        )
     if flattening:
         shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
     shown += _stale(status, told, now) + _warming(status)
@@ -76,7 +78,11 @@ def draw(shown: list[Banner]) -> str:
 
 def _since(status: Status, told: Health, now: int) -> str:
     if status.beat is None:
-        return "No engine has run on this store, or it has been stopped; what is shown is what it left. Start it with make run"
+        stopped = next((since for name, state, since, _ in status.components if name == "engine" and state == "down"), None)
+        if stopped is None:
+            return "No engine runs on this store; start one with make run"
+        ago = units.age((now - stopped) / units.SECOND)
+        return f"It was stopped at {units.moment(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
     ago = units.age((now - status.beat) / units.SECOND)
     return f"{told.reasons[0][:1].upper()}{told.reasons[0][1:]}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
 

@@ -57,8 +57,8 @@ def note(text: str) -> None:
 
 def heading(text: str, more: str = "") -> None:
     """A section's name with a few words on what it shows."""
-    small = f' <span class="pd-muted" style="font-weight:400;font-size:.86rem">{escape(more)}</span>' if more else ""
-    _html(f'<div class="pd"><h2 style="font-size:1.05rem;margin:.5rem 0 0;padding:0;font-weight:620">{escape(text)}{small}</h2></div>')
+    small = f' <span class="pd-muted">{escape(more)}</span>' if more else ""
+    _html(f'<div class="pd pd-section"><b role="heading" aria-level="2">{escape(text)}</b>{small}</div>')
 
 
 def words(text: str) -> None:

@@ -20,8 +20,8 @@ from engine.store.writer import Writer
 BLOCK = 1_000  # rows read at once
 
 
-def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None) -> Engine:
-    """The engine for this market on this store. With the market of the last session it goes on after its last tick; with another it begins afresh.
+def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None) -> tuple[Engine, int]:
+    """The engine for this market on this store, and its session: the last one gone on with where the market is the same, else a new one.
 
     Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
@@ -34,7 +34,7 @@ def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history
     engine = Engine(settings, feed, clock, trainers=trainers, keeper=writer, session=session, first_tick=first_tick, patient=patient)
     if history.kept(session) is not None and last is not None:
         _go_on(engine, history, session, last)
-    return engine
+    return engine, session
 
 
 def _go_on(engine: Engine, history: History, session: int, last: int) -> None:

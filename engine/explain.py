@@ -1,0 +1,114 @@
+"""A decision in plain words, made of its own numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.domain.record import Record
+
+FORECAST_GATES = frozenset({"edge over cost", "worth trading"})  # that a change of the forecast alone can open
+SHUT = {  # what a gate that did not pass means; {value} and {limit} are its own
+    "fresh data": "the last fresh bar is {value} bars old",
+    "not paused": "the engine is paused",
+    "sound phases": "{value} phases fell back",
+    "sane book": "the book is crossed or malformed",
+    "not flattened": "the engine was told to stay flat",
+    "history": "only {value} of the {limit} bars it needs are known",
+    "spread": "the spread of {value} bps is above {limit} bps",
+    "models heard": "{value} models are heard and {limit} are needed",
+    "proven skill": "the lower bound of its skill is {value} % and must be above 0",
+    "known territory": "{value} % of the features are outside what the models were trained on, {limit} % at most may be",
+    "agreement": "{value} % of the trusted votes agree and {limit} % must",
+    "edge over cost": "the expected move of {value} bps does not reach the {limit} bps that a round trip costs",
+    "cooldown": "the last losing trade was {value} bars ago and {limit} must pass",
+    "daily loss": "the day has lost {value} % and {limit} % is the limit",
+    "drawdown": "equity is {value} % below its peak and {limit} % is the limit",
+    "worth trading": "the change of {value} % of equity is below the smallest worth an order, {limit} %",
+    "room in limits": "the limits of the portfolio leave {value} % of equity where {limit} % is needed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shut(Record):
+    """A gate that did not pass; None where a number is not known."""
+
+    gate: str
+    value: float | None
+    limit: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts(Record):
+    """What there is to say about one decision of one symbol; None where a number is not known."""
+
+    action: str  # hold, buy, sell
+    position: float | None  # share of equity before
+    target: float | None  # share of equity after
+    horizon: int  # bars, of the forecast acted on
+    expected_bps: float | None  # None where no model was heard
+    low_bps: float | None  # of a 90 % interval
+    high_bps: float | None
+    cost_bps: float | None  # of a round trip
+    shut: tuple[Shut, ...]  # in the order of the ladder; the first is the one that binds
+    flip_bps: float | None  # smallest change of the expected move that would change the action, were the other gates passed
+
+
+def explain(facts: Facts) -> tuple[str, ...]:
+    """Sentences: what is expected, what was done and why, and what would have changed it."""
+    told = (_expectation(facts), _deed(facts), _counterfactual(facts))
+    return tuple(sentence for sentence in told if sentence)
+
+
+def _expectation(facts: Facts) -> str:
+    bars = "the next bar" if facts.horizon == 1 else f"the next {facts.horizon} bars"
+    if facts.expected_bps is None:
+        return f"No model was heard, so nothing is expected of {bars}."
+    reach = "" if facts.low_bps is None or facts.high_bps is None else f" ({facts.low_bps:+.1f} to {facts.high_bps:+.1f}, 90 %)"
+    cost = "" if facts.cost_bps is None else f" A round trip costs {facts.cost_bps:.1f} bps."
+    return f"The ensemble expects {facts.expected_bps:+.1f} bps over {bars}{reach}.{cost}"
+
+
+def _deed(facts: Facts) -> str:
+    if facts.action == "hold":
+        return f"It holds {_share(facts.position)}: {_why(facts.shut[0])}." if facts.shut else f"It holds {_share(facts.position)}."
+    verb = "buys" if facts.action == "buy" else "sells"
+    done = f"It {verb}, from {_share(facts.position)} to {_share(facts.target)}"
+    if facts.shut and _closer_to_flat(facts):
+        return f"{done}: {_why(facts.shut[0])}, so nothing may be added and the position is cut."
+    return f"{done}: every gate passed."
+
+
+def _counterfactual(facts: Facts) -> str:
+    others = [shut.gate for shut in facts.shut if shut.gate not in FORECAST_GATES]
+    if facts.flip_bps is None or not math.isfinite(facts.flip_bps):
+        return f"No other forecast would have changed that: {_names(others)} must pass first." if others else ""
+    direction = "higher" if facts.flip_bps > 0 else "lower"
+    would = "held" if facts.action != "hold" else "bought" if facts.flip_bps > 0 else "sold"
+    also = f" and had {_names(others)} passed" if others and facts.action == "hold" else ""
+    return f"It would have {would} had the expected move been {abs(facts.flip_bps):.1f} bps {direction}{also}."
+
+
+def _why(shut: Shut) -> str:
+    form = SHUT.get(shut.gate, shut.gate + " did not pass")
+    return form.format(value=_number(shut.value), limit=_number(shut.limit))
+
+
+def _closer_to_flat(facts: Facts) -> bool:
+    return facts.position is not None and facts.target is not None and abs(facts.target) < abs(facts.position)
+
+
+def _share(share: float | None) -> str:
+    if share is None:
+        return "an unknown position"
+    return "nothing" if abs(share) < 5e-5 else f"{share * 100:+.1f} % of equity"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "an unknown number"
+    return f"{value:.0f}" if value == round(value) else f"{value:.2f}"
+
+
+def _names(gates: list[str]) -> str:
+    return gates[0] if len(gates) == 1 else ", ".join(gates[:-1]) + " and " + gates[-1] if gates else ""

@@ -17,6 +17,7 @@ DAY = 24 * 3600 * 10**9
 _ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
 _PAGES_AT_ONCE = 64
 _LOG_PAGES = 4000
+_FOLD_MS = 50
 _ROOM = 0.9  # of the limit is filled after pruning, at most
 
 
@@ -46,7 +47,7 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
     done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
     _forget_readings(store, now - readings.MINUTES_KEPT)
     if is_over(store, keep):
-        store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")  # maybe it is only the log
+        _fold(store)  # maybe it is only the log
     if keep.bytes is not None and is_over(store, keep):
         blocks = _blocks(store)
         target = _target(keep.bytes, _live(store) // (len(blocks) + 1))
@@ -59,10 +60,19 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
         _drop_unreferenced(store)
     if done or is_over(store, keep):
         _give_back(store)
-        store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+        _fold(store)
     after = size(store)
     over = max(0, after - keep.bytes) if keep.bytes is not None else 0
     return Dropped(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
+
+
+def prune_ahead(store: Store, now: int, keep: Keep, before: int) -> int:
+    """Prunes where another block as large as the last would pass the limit; `before` was the size at its start. Gives the size now."""
+    here = size(store)
+    growth = max(0, here - before)
+    if keep.bytes is None or here + growth <= keep.bytes:
+        return here
+    return prune(store, now, Keep(keep.days, max(1, keep.bytes - growth))).bytes_after
 
 
 def is_over(store: Store, keep: Keep) -> bool:
@@ -78,25 +88,25 @@ def log_pages(keep: Keep | None) -> int:
 
 
 def _target(limit: int, block: int) -> int:
-    """Where pruning stops: with room for another block and its log, so that not every tick needs another."""
-    return max(limit // 2, min(int(_ROOM * limit), limit - block * 3 // 2))
+    """Where pruning stops: with room for another block."""
+    return max(limit // 2, min(int(_ROOM * limit), limit - block))
 
 
 def tune(store: Store) -> Measured:
     """Checkpoint, planner's figures, free pages; the amount is what the files measure less."""
     log_before, before = _log_size(store), size(store)
     free = int(store.pragma("PRAGMA freelist_count")[0][0])
-    store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")
+    _fold(store)
     store.pragma("PRAGMA analysis_limit = 400")
     store.pragma("PRAGMA optimize = 0x10002")
     _give_back(store)
-    blocked = bool(store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
+    folded = _fold(store)
     after = size(store)
     told = (
         f"folded a log of {log_before:,} bytes into the store, gave back {free:,} free pages and renewed the planner's figures: "
         f"{before:,} bytes before, {after:,} after"
     )
-    return Measured(float(before - after), "bytes", told + ("; a reader kept the log from being cut" if blocked else ""))
+    return Measured(float(before - after), "bytes", told + ("" if folded else "; a reader kept the log from being cut"))
 
 
 def size(store: Store) -> int:
@@ -205,6 +215,16 @@ def _give_back(store: Store) -> None:
         if now >= left:
             return  # the file was made without incremental vacuum
         left = now
+
+
+def _fold(store: Store) -> bool:
+    """Brings the log into the store and cuts it; False when a reader is in the way. Ticks wait meanwhile, so it gives up soon."""
+    with store.alone():
+        store.pragma(f"PRAGMA busy_timeout = {_FOLD_MS}")
+        try:
+            return not store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
+        finally:
+            store.pragma(f"PRAGMA busy_timeout = {store.busy_ms}")
 
 
 def _log_size(store: Store) -> int:

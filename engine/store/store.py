@@ -25,6 +25,7 @@ class Store:
     def __init__(self, url: str, holder: str | None, *, busy_ms: int = 5000) -> None:
         self.path = database.path_of(url)
         self.holder = holder
+        self.busy_ms = busy_ms
         self._lock = threading.RLock()
         self._engine = database.connect(url, busy_ms=busy_ms)
         with telling(str(self.path)):
@@ -48,6 +49,12 @@ class Store:
     def read(self) -> Iterator[Connection]:
         with self._lock, telling(str(self.path)), self._connection.begin():
             yield self._connection
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keeps the other threads out over several calls."""
+        with self._lock:
+            yield
 
     def pragma(self, statement: str) -> list[tuple[Any, ...]]:
         """Runs a statement outside any transaction and gives all it says."""

@@ -34,7 +34,7 @@ class Writer:
     def __init__(self, url: str, holder: str | None = None, keep: Keep | None = None, *, busy_ms: int = 5000) -> None:
         """With `keep`, a store that has grown past its size is pruned by `save` itself, at the end of a block."""
         self._store = Store(url, holder, busy_ms=busy_ms)
-        self._keep = keep
+        self._keep, self._size = keep, retention.size(self._store)
         self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.log_pages(keep)}")
         self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
         self._ladder: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
@@ -101,8 +101,8 @@ class Writer:
             if skill:
                 connection.exec_driver_sql("DELETE FROM skill")
                 connection.exec_driver_sql(_SKILL, skill)
-        if tick.checkpoint and self._keep is not None and retention.is_over(self._store, self._keep):
-            retention.prune(self._store, tick.wall, self._keep)
+        if tick.checkpoint and self._keep is not None:
+            self._size = retention.prune_ahead(self._store, tick.wall, self._keep, self._size)
 
     def save_artifact(self, artifact: Artifact, session: int, now: int) -> None:
         """A model with its lineage; the same version again replaces the one before."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from engine.domain.control import Knobs
 from engine.domain.decision import Phase
 from engine.domain.tick import Artifact
 from engine.domain.tuning import Action, Effect, Measured, Reading, Room, Trial
@@ -16,6 +17,10 @@ from engine.store.writer import Writer
 from tests.store.made_ticks import HORIZONS, MINUTE, MODELS, SECOND, SYMBOLS, WALL, Market, info, names
 
 __all__ = ["HORIZONS", "MINUTE", "MODELS", "SECOND", "SYMBOLS", "WALL", "Market", "info", "names"]
+
+
+def knobs(*, fee_bps: float) -> Knobs:
+    return Knobs(horizons=HORIZONS, fee_bps=fee_bps)
 
 
 def artifact(model: str = "ridge", tick: int = 0, *, serves_from: int | None = None, data: bytes = b"parameters") -> Artifact:
@@ -52,6 +57,7 @@ def readings(at: int) -> list[Reading]:
 
 def empty(folder: Path) -> str:
     """A store that has just been made; gives its address."""
+    folder.mkdir(parents=True, exist_ok=True)
     url = f"sqlite:///{folder / 'podium.db'}"
     database.prepare(url)
     return url

@@ -1,0 +1,179 @@
+"""What is kept: by age, by size, in whole blocks, and with the inputs of every decision that stays."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from engine.store.history import History
+from engine.store.retention import Keep
+from engine.store.writer import Writer
+from engine.window import LENGTH
+from tests.store import made
+
+SECOND = 10**9
+DAY = 24 * 3600 * SECOND
+
+
+def size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("podium.db*") if path.suffix in {".db", ".db-wal"})
+
+
+def ask(folder: Path, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(folder / "podium.db")
+    rows = connection.execute(query).fetchall()
+    connection.close()
+    return rows
+
+
+def full(folder: Path, ticks: int, *, symbols: int = 10, keep: Keep | None = None) -> Writer:
+    writer = Writer(made.empty(folder), keep=keep)
+    market = made.Market(made.names(symbols))
+    made.begin(writer, market)
+    for tick in market.ticks(ticks):
+        writer.save(tick)
+    return writer
+
+
+def test_what_is_older_than_the_limit_goes_in_whole_blocks(tmp_path: Path) -> None:
+    writer = full(tmp_path, 1000, symbols=2)
+    at = made.WALL + 650 * 2 * SECOND + DAY  # tick 650 is a day old
+    done = writer.prune(at, Keep(days=1.0))
+    assert (done.ticks, done.decisions, done.first_kept) == (601, 1202, 601)
+    assert ask(tmp_path, "SELECT min(tick), max(tick), count(*) FROM decisions") == [(601, 999, 798)]
+    assert ask(tmp_path, "SELECT min(tick) FROM fills")[0][0] in range(601, 640)
+    assert ask(tmp_path, "SELECT min(tick), count(*) FROM checkpoints") == [(600, 4)]
+    assert writer.prune(at, Keep(days=1.0)).ticks == 0
+
+
+def test_the_slices_of_the_first_windows_stay(tmp_path: Path) -> None:
+    full(tmp_path, 1000, symbols=2).prune(made.WALL + 650 * 2 * SECOND + DAY, Keep(days=1.0))
+    kept = History(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 0, 1000)
+    assert len(kept) == 399 + LENGTH
+    first = History(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 601 - LENGTH + 1, 601)
+    assert len(first) == LENGTH
+
+
+def test_a_session_begins_a_block_of_its_own(tmp_path: Path) -> None:
+    writer = full(tmp_path, 150, symbols=2)
+    market = made.Market(made.names(2), first_tick=150)
+    market.session = writer.begin_session("another", made.info(), made.MODELS, made.HORIZONS, "{}", {}, made.WALL)
+    for tick in market.ticks(30):
+        writer.save(tick)
+    done = writer.prune(made.WALL + 160 * 2 * SECOND + DAY, Keep(days=1.0))
+    assert done.first_kept == 150
+    assert History(f"sqlite:///{tmp_path / 'podium.db'}").checkpoint_at_or_before(160) is None, "it begins from nothing"
+
+
+def test_the_newest_block_stays_whatever_its_age(tmp_path: Path) -> None:
+    done = full(tmp_path, 250, symbols=2).prune(made.WALL + 1000 * DAY, Keep(days=1.0))
+    assert done.first_kept == 201
+    assert ask(tmp_path, "SELECT count(*) FROM ticks") == [(49,)]
+
+
+@pytest.mark.parametrize("limit", [6_000_000, 10_000_000])
+def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> None:
+    writer = full(tmp_path, 900)
+    assert size(tmp_path) > limit
+    done = writer.prune(made.WALL, Keep(bytes=limit))
+    assert size(tmp_path) <= limit
+    assert done.bytes_after == size(tmp_path)
+    assert done.over == 0
+    assert done.first_kept is not None
+    assert done.first_kept % 100 == 1
+    assert size(tmp_path) > limit / 3, "no more is dropped than needed"
+
+
+def test_a_store_that_is_written_on_and_on_stays_near_its_limit(tmp_path: Path) -> None:
+    limit = 8_000_000
+    writer = Writer(made.empty(tmp_path), keep=Keep(bytes=limit))
+    market = made.Market(made.names(10))
+    made.begin(writer, market)
+    largest = 0
+    for tick in market.ticks(1500):
+        writer.save(tick)
+        largest = max(largest, size(tmp_path))
+    assert largest <= limit * 1.15
+    assert ask(tmp_path, "SELECT max(tick) FROM ticks") == [(1499,)]
+
+
+def test_both_limits_hold_together(tmp_path: Path) -> None:
+    writer = full(tmp_path, 900)
+    done = writer.prune(made.WALL + 250 * 2 * SECOND + DAY, Keep(days=1.0, bytes=100_000_000))
+    assert done.first_kept == 201
+    assert writer.prune(made.WALL, Keep(days=1000.0, bytes=7_000_000)).over == 0
+    assert size(tmp_path) <= 7_000_000
+
+
+def test_a_limit_smaller_than_the_newest_block_says_by_how_much_it_is_passed(tmp_path: Path) -> None:
+    done = full(tmp_path, 350).prune(made.WALL, Keep(bytes=100_000))
+    assert done.first_kept == 301
+    assert done.over == size(tmp_path) - 100_000
+
+
+def test_a_store_within_its_limits_is_left_alone(tmp_path: Path) -> None:
+    writer = full(tmp_path, 250, symbols=2)
+    done = writer.prune(made.WALL, Keep(days=30.0, bytes=10**9))
+    assert (done.ticks, done.decisions, done.first_kept, done.over) == (0, 0, 0, 0)
+    assert full(tmp_path / "other", 0).prune(made.WALL, Keep(days=1.0, bytes=10**9)).first_kept is None
+
+
+def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
+    writer = Writer(made.empty(tmp_path))
+    market = made.Market()
+    made.begin(writer, market)
+    for number in range(250):
+        if number % 100 == 0:
+            writer.save_artifact(made.artifact("ridge", number), 1, made.WALL + number * 2 * SECOND)
+        writer.save(market.tick(knobs=made.knobs(fee_bps=5.0 if number < 120 else 6.0)))
+    writer.save_artifact(made.artifact("ridge", 249, serves_from=261), 1, made.WALL + 249 * 2 * SECOND)
+    writer.prune(made.WALL + 1000 * DAY, Keep(days=1.0))
+    assert ask(tmp_path, "SELECT version FROM artifacts ORDER BY id") == [("ridge-200",), ("ridge-249",)]
+    assert ask(tmp_path, "SELECT count(*) FROM knobs") == [(1,)]
+    assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
+    writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
+    assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"
+
+
+def test_readings_are_raw_for_two_hours_and_by_the_minute_for_thirty_days(tmp_path: Path) -> None:
+    writer = Writer(made.empty(tmp_path))
+    hour = 3600 * SECOND
+    start = made.WALL - made.WALL % (60 * SECOND)
+    for step in range(4 * 60 * 4):  # four hours, every 15 s
+        writer.save_readings(made.readings(start + step * 15 * SECOND))
+    last = start + (4 * 60 * 4 - 1) * 15 * SECOND
+    assert ask(tmp_path, f"SELECT min(at) >= {last - 2 * hour}, count(*) FROM readings_raw") == [(1, 4 * (2 * 240 + 1))]
+    minutes = ask(tmp_path, "SELECT count(*), min(n), max(n) FROM readings_minute WHERE name = 'cpu_percent'")
+    assert minutes == [(240, 4, 4)]
+    first = [reading.value for step in range(4) for reading in made.readings(start + step * 15 * SECOND)[:1]]
+    row = ask(tmp_path, "SELECT low, mean, high FROM readings_minute WHERE name = 'cpu_percent' ORDER BY at LIMIT 1")[0]
+    assert row == pytest.approx((min(first), sum(first) / 4, max(first)))
+    seen = [int(str(told[0])) for told in ask(tmp_path, "SELECT at FROM v_readings WHERE name = 'cpu_percent' ORDER BY at")]
+    assert len(seen) == len(set(seen)), "no time is told twice"
+    assert seen[0] == start
+    writer.prune(start + 30 * DAY + 2 * hour, Keep())
+    assert ask(tmp_path, "SELECT count(*) FROM readings_minute WHERE name = 'cpu_percent'") == [(120,)]
+
+
+def test_tuning_says_what_it_freed_and_the_files_agree(tmp_path: Path) -> None:
+    writer = full(tmp_path, 300)
+    before = size(tmp_path)
+    assert (tmp_path / "podium.db-wal").stat().st_size > 0
+    told = writer.tune()
+    assert told.amount == before - size(tmp_path)
+    assert told.amount > 0
+    assert (tmp_path / "podium.db-wal").stat().st_size == 0
+    assert f"{before:,} bytes before, {size(tmp_path):,} after" in told.detail
+
+
+def test_tuning_says_when_a_reader_keeps_the_log(tmp_path: Path) -> None:
+    writer = full(tmp_path, 30)
+    reader = sqlite3.connect(tmp_path / "podium.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM ticks").fetchone()
+    for tick in made.Market(made.names(10), first_tick=30).ticks(5):
+        writer.save(tick)
+    assert "a reader kept the log from being cut" in writer.tune().detail
+    reader.close()

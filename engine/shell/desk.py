@@ -55,7 +55,7 @@ class Desk:
             known = actions()
             self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
             self.board.beat()
-            self._engine = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers)
+            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
             raise
@@ -106,6 +106,7 @@ class Desk:
     def _note(self, tick: Tick) -> None:
         self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall)
         self.decided += 1
+        self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
         self.board.say("feed", "ok")
         if not tick.warm:
             self.board.say("engine", "ok")
@@ -127,13 +128,14 @@ class Desk:
 
     def _obey(self, command: Command) -> None:
         told: dict[str, object] = {"error": "it failed: the log has the reason"}
-        try:
-            with self._turns.command():
-                told = {"message": self._engine.obey(command)}
-        except ValueError as error:
-            told = {"error": str(error)}
-        finally:
-            self._finish(command, told)
+        with self._turns.command():  # closed before the next tick, so that no tick is kept that heeds a command the store calls failed
+            at = self._engine.after or 0
+            try:
+                told = {"message": self._engine.obey(command), "session": self._session, "at": at}
+            except ValueError as error:
+                told = {"error": str(error)}
+            finally:
+                self._finish(command, told)
 
     def optimize(self, command: Command) -> None:
         """Runs an action by hand and keeps what it measured as the command's result."""

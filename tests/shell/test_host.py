@@ -1,0 +1,166 @@
+"""The host: an engine under its lease, driven by jobs, obeying the inbox, and gone on from after a stop; another one waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from engine.replay import replay
+from engine.settings import Settings
+from engine.shell.clock import WallClock
+from engine.shell.host import Host
+from engine.shell.vitals import read_vitals
+from engine.store.database import connect
+from engine.store.errors import LeaseLost
+from engine.store.history import History
+from engine.store.inbox import Inbox
+
+LONG = 30.0  # s, never waited for when all is well
+
+
+def settings(home: Path, **changes: Any) -> Settings:
+    plain = Settings(
+        home=str(home), database_url=f"sqlite:///{home}/podium.db", symbols=("SIM1", "SIM2"), pace_seconds=0.0, warm_up=0, models=("ridge",)
+    )
+    return replace(plain, **changes)
+
+
+@pytest.fixture
+def symbols(tmp_path: Path) -> tuple[str, ...]:
+    from engine.shell.host import open_feed
+
+    return open_feed(settings(tmp_path, symbols=())).info.symbols[:2]
+
+
+@pytest.fixture
+def models() -> tuple[str, ...]:
+    from engine.shell.training import models
+
+    return (models()[0].name,)
+
+
+@pytest.fixture
+def plain(tmp_path: Path, symbols: tuple[str, ...], models: tuple[str, ...]) -> Settings:
+    return settings(tmp_path, symbols=symbols, models=models)
+
+
+def until(said: Callable[[], bool], seconds: float = LONG) -> None:
+    pause, clock = Event(), WallClock()
+    begun = clock.tick()
+    while not said():
+        assert clock.tick() - begun < seconds, "it never came true"
+        pause.wait(0.05)
+
+
+def rows(told: Settings, sql: str) -> list[tuple[Any, ...]]:
+    store = connect(told.database_url, read_only=True)
+    try:
+        with store.begin() as connection:
+            return [tuple(row) for row in connection.exec_driver_sql(sql)]
+    finally:
+        store.dispose()
+
+
+def ran(told: Settings, ticks: int) -> Host:
+    host = Host(told, ticks=ticks)
+    host.open()
+    host.start()
+    assert host.ended.wait(LONG)
+    assert host.stop(LONG)
+    return host
+
+
+def test_it_ends_after_the_ticks_asked_for_and_lets_the_store_go(plain: Settings) -> None:
+    assert ran(plain, 5).decided == 5
+    assert rows(plain, "SELECT tick FROM ticks ORDER BY tick") == [(0,), (1,), (2,), (3,), (4,)]
+    assert rows(plain, "SELECT * FROM lease") == []
+    assert {state for (state,) in rows(plain, "SELECT state FROM components")} == {"down"}
+    assert rows(plain, "SELECT * FROM alerts") == []
+
+
+def test_a_second_start_goes_on_as_if_nothing_had_happened(tmp_path: Path, plain: Settings) -> None:
+    ran(plain, 7)
+    ran(plain, 5)
+    whole = replace(plain, home=str(tmp_path / "whole"), database_url=f"sqlite:///{tmp_path}/whole/podium.db")
+    ran(whole, 12)
+    kept = "SELECT tick, at, digest FROM ticks ORDER BY tick"
+    assert rows(plain, kept) == rows(whole, kept)
+    assert replay(History(plain.database_url), 11).identical
+
+
+def test_another_market_begins_a_new_session_and_tick_numbers_go_on(plain: Settings) -> None:
+    ran(plain, 3)
+    ran(replace(plain, seed=8), 2)
+    assert rows(plain, "SELECT tick, session FROM ticks ORDER BY tick") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
+    assert replay(History(plain.database_url), 4).identical
+
+
+@pytest.fixture
+def running(plain: Settings) -> Iterator[Settings]:
+    told = replace(plain, pace_seconds=0.05)
+    host = Host(told)
+    host.start()
+    until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
+    until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
+    yield told
+    assert host.stop(LONG)
+
+
+def asked(told: Settings, name: str, **args: str) -> dict[str, Any]:
+    inbox = Inbox(told.database_url)
+    number = inbox.submit(name, args, "ann", "a test", WallClock().now())
+    until(lambda: (found := inbox.get(number)) is not None and found.is_over)
+    found = inbox.get(number)
+    inbox.close()
+    assert found is not None
+    result: dict[str, Any] = json.loads(found.result or "{}")
+    return {"status": found.status, **result}
+
+
+def test_a_running_engine_obeys_reads_the_machine_and_is_healthy(running: Settings) -> None:
+    assert asked(running, "pause")["status"] == "done"
+    refused = asked(running, "set", signal="9")
+    assert refused["status"] == "failed"
+    assert "0 to 0.5" in refused["error"]
+    assert asked(running, "optimize", action="nope")["status"] == "failed"
+    until(lambda: bool(rows(running, "SELECT 1 FROM readings_raw LIMIT 1")))
+    until(lambda: bool(rows(running, "SELECT 1 FROM ticks WHERE events LIKE '%pause%'")))
+    assert read_vitals(running.database_url, WallClock().now()).beat is not None
+    assert {"engine", "feed", "store", "trainer", "optimizer", "probes"} == {name for (name,) in rows(running, "SELECT component FROM components")}
+
+
+def test_a_second_engine_waits_while_the_first_holds_the_store(running: Settings) -> None:
+    with pytest.raises(LeaseLost, match="holds the store"):
+        Host(running).open()
+    other = Host(running)
+    other.start()
+    until(lambda: other.trouble is not None)
+    assert other.trouble is not None
+    assert "holds the store" in other.trouble
+    assert other.stop(LONG)
+    assert len(rows(running, "SELECT DISTINCT session FROM ticks")) == 1
+
+
+def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: Settings) -> None:
+    told = replace(plain, pace_seconds=0.05)
+    host = Host(told)
+    host.start()
+    until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
+    until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
+    result = asked(told, "set", signal="0.5")
+    assert host.stop(LONG)
+    (last,) = rows(told, "SELECT max(tick) FROM ticks")[0]
+    ran(plain, 3)
+    (at,) = rows(plain, f"SELECT max(at) FROM ticks WHERE tick <= {last}")[0]
+    from engine.shell.host import open_feed
+
+    feed = open_feed(plain)
+    feed.switch_signal(0.5, result["at"])
+    expected = next(feed.slices(at))
+    assert History(plain.database_url).tick(last + 1).slice.digest() == expected.digest()

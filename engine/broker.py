@@ -60,7 +60,7 @@ def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, t
 
 def mark(account: Account, bar: Slice, capital: float) -> Account:
     """Values the account at the bar's closes, carried where missing; begins a day at midnight UTC; keeps buy-and-hold beside it."""
-    price = np.where(np.isfinite(bar.close), bar.close, account.mark)
+    price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark)
     equity = account.cash + float(np.nansum(account.positions * price))
     benchmark = np.where(np.isnan(account.benchmark) & np.isfinite(price), capital / len(price) / price, account.benchmark)
     held = np.isfinite(benchmark)
@@ -84,10 +84,10 @@ def _meet(order: Order, bar: Slice) -> Met:
     if books.bid_price.shape[1]:
         prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
         mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
-        if np.isfinite(mid) and books.bid_price[index, 0] < books.ask_price[index, 0]:
+        if np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]:
             return walk(prices[index], sizes[index], abs(order.units), side, mid)
     at_open = float(bar.open[index])
-    if not np.isfinite(at_open) or not bar.fresh[index]:
+    if not (np.isfinite(at_open) and at_open > 0 and bar.fresh[index]):
         return Met(0.0, np.nan, np.nan, 0.0, 0.0)
     half = order.spread_bps / 2.0
     return Met(order.units, at_open * (1.0 + side * (half + order.impact_bps) / 1e4), at_open, half, order.impact_bps)

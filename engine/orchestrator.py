@@ -24,5 +24,6 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: Run) -> Outcome:
     decisions = run(Phase.DECISION, decision.settle, decision.hold, sizes, liquidity, opinions, inputs, run.degraded)
     learned = run(Phase.LEARNING, learning.learn, learning.learn_nothing, opinions, forecast, mood, inputs, state)
     plan = run(Phase.EVOLUTION, evolution.propose, evolution.propose_nothing, learned, inputs)
+    decisions = decision.stand_by(decisions, sizes, liquidity, opinions, inputs, run.degraded)
     orders = broker.orders(decisions, liquidity)
     return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, mood, matrix, liquidity, opinions, forecast, sizes)

@@ -14,21 +14,22 @@ ENOUGH = 30  # returns before a volatility is given
 
 
 def look(bars: Bars, books: Books, flow: Flow, at: int, interval: int, halflife: float) -> View:
-    """Prepares the window once for every phase. Missing bars return 0 and trade 0; sigma is NaN with fewer than 30 bars known.
+    """Prepares the window once for every phase.
 
+    A bar with a price that is not finite and above 0 is missing. Missing bars return 0 and trade 0; sigma is NaN with fewer than 30 bars known.
     sigma^2 is the exponentially weighted mean of squared log returns with the given half-life in bars, over the bars known.
     """
     length = bars.close.shape[1]
-    seen = np.isfinite(bars.close)
+    log_open, log_high, log_low, log_close = np.log(bars.open), np.log(bars.high), np.log(bars.low), np.log(bars.close)
+    seen = np.isfinite(log_open + log_high + log_low + log_close)
     complete = bool(seen.all())
-    close = bars.close if complete else _carry(bars.close, seen)
-    log_close = np.log(close)
+    if not complete:
+        log_close = _carry(np.where(seen, log_close, np.nan), seen)
     returns = np.zeros_like(log_close)
     np.subtract(log_close[:, 1:], log_close[:, :-1], out=returns[:, 1:])
-    log_open, log_high, log_low = np.log(bars.open), np.log(bars.high), np.log(bars.low)
     volume = bars.volume
-    known = np.full(len(close), length)
-    age = np.zeros(len(close), dtype=np.int64)
+    known = np.full(len(log_close), length)
+    age = np.zeros(len(log_close), dtype=np.int64)
     if not complete:
         returns = np.nan_to_num(returns, nan=0.0)
         log_open, log_high, log_low = (np.where(seen, part, log_close) for part in (log_open, log_high, log_low))

@@ -40,6 +40,7 @@ class Family:
     name: str
     columns: tuple[str, ...]
     build: Callable[[View], Floats]  # -> (S, len(columns)); NaN where not applicable
+    may_be_blank: bool = False  # also for a symbol with enough history: its data is not in every feed
 
 
 @dataclass(frozen=True, slots=True)

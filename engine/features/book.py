@@ -63,4 +63,4 @@ def _total(values: Floats) -> Floats:
     return np.asarray(np.where(np.isfinite(values), values, 0.0).sum(axis=1))
 
 
-FAMILY = Family("book", COLUMNS, build)
+FAMILY = Family("book", COLUMNS, build, may_be_blank=True)

@@ -33,4 +33,4 @@ def _lean(returns: Floats, volume: Floats) -> Floats:
     return np.where(total > 0, (np.sign(returns) * volume).sum(axis=1) / np.where(total > 0, total, 1.0), 0.0)
 
 
-FAMILY = Family("volume", ("surge", "mean_6", "mean_48", "lean_6", "lean_24", "lean_96", "follows_size_48", "quiet_48"), build)
+FAMILY = Family("volume", ("surge", "mean_6", "mean_48", "lean_6", "lean_24", "lean_96", "follows_size_48", "quiet_48"), build, may_be_blank=True)

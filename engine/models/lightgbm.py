@@ -47,8 +47,8 @@ def load(data: bytes) -> Fitted:
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
-    """(S, F) to (H, S); NaN where a horizon had too few rows to learn from."""
-    blank = np.full(len(x), np.nan)
+    """(S, F) to (H, S); 0, which is no forecast, where a horizon had too few rows to learn from."""
+    blank = np.zeros(len(x))
     return np.stack([blank if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
 

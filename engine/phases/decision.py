@@ -36,6 +36,13 @@ def settle(
     return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, inputs), votes)
 
 
+def stand_by(decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> Decisions:
+    """The decisions as they are, settled again where a phase after them failed: a degraded tick opens nothing."""
+    if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
+        return decisions
+    return settle(sizes, liquidity, opinions, inputs, degraded)
+
+
 def hold(
     sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:

@@ -10,10 +10,23 @@ from engine.domain.model import Catalog
 
 
 def build(inputs: Inputs, catalog: Catalog) -> Matrix:
-    """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for and a volatility."""
-    values = np.concatenate([family.build(inputs.view) for family in catalog.families], axis=1)
+    """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for, a volatility and every column it must.
+
+    Raises ValueError naming a family that gave the wrong shape, or is blank for every symbol where it may not be.
+    """
+    count = len(inputs.symbols)
     usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma)
-    return Matrix(catalog.columns, values, usable)
+    expected, parts = bool(usable.any()), []
+    for family in catalog.families:
+        part = family.build(inputs.view)
+        if part.shape != (count, len(family.columns)):
+            raise ValueError(f"{family.name} gave shape {part.shape}, expected {(count, len(family.columns))}")
+        if not family.may_be_blank:
+            usable = usable & np.isfinite(part).all(axis=1)
+        if expected and not usable.any():
+            raise ValueError(f"{family.name} has blank columns for every symbol")
+        parts.append(part)
+    return Matrix(catalog.columns, np.concatenate(parts, axis=1), usable)
 
 
 def leave_blank(inputs: Inputs, catalog: Catalog) -> Matrix:

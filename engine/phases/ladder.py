@@ -45,7 +45,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
     measured: tuple[tuple[Value, Value], ...] = (
-        (np.where(inputs.fresh, 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
+        (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
         (liquidity.crossed * 1.0, 0.0),

@@ -96,7 +96,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
 
 def _price(inputs: Inputs) -> Floats:
     """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh."""
-    return np.where(inputs.fresh, np.log(reference(inputs)), np.nan)
+    return np.where(inputs.fresh & (inputs.view.age == 0), np.log(reference(inputs)), np.nan)
 
 
 def reference(inputs: Inputs) -> Floats:

@@ -28,6 +28,8 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     now = conditions(mood)
     slopes = np.linalg.solve(moments + PRIOR * np.eye(len(now)), target[:, :, None])[:, :, 0]
     expected = 1.0 + slopes @ now
+    if not np.isfinite(expected).all():
+        raise ValueError(f"the predicted losses are not finite: {expected}")
     heard = serving & (expected <= WORSE)
     if serving.any() and not heard.any():
         heard[np.argmin(np.where(serving, expected, np.inf))] = True

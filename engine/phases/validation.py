@@ -19,13 +19,23 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
     mean = np.full((len(catalog.names), horizons, count), np.nan)
     for index, served in enumerate(catalog.serving):
         if served is not None:
-            mean[index] = served.model.predict(served.fitted, matrix.values)
+            mean[index] = _ask(served, matrix, horizons)
     outside = _outside(matrix, catalog)
     trust = np.broadcast_to((chosen.heard[:, None] & matrix.usable)[:, None, :], mean.shape) * (1.0 - np.clip(outside / STOP_OUTSIDE, 0.0, 1.0) * 0.5)
     trust = np.where(np.isfinite(mean), trust * np.where(_outlying(mean, trust), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
     return Opinions(catalog.names, versions, mean, trust * factor, _agreement(mean, trust), outside, (trust[:, 0] > 0).sum(axis=0) * 1.0, verdict)
+
+
+def _ask(served: Serving, matrix: Matrix, horizons: int) -> Floats:
+    """(H, S) what a model says, blank for symbols that are not usable; raises ValueError when that is no forecast."""
+    said = np.asarray(served.model.predict(served.fitted, matrix.values))
+    if said.shape != (horizons, len(matrix.usable)):
+        raise ValueError(f"{served.version} gave shape {said.shape}, expected {(horizons, len(matrix.usable))}")
+    if not np.isfinite(said[:, matrix.usable]).all():
+        raise ValueError(f"{served.version} gave a forecast that is not finite")
+    return np.where(matrix.usable, said, np.nan)
 
 
 def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
@@ -43,7 +53,7 @@ def _outside(matrix: Matrix, catalog: Catalog) -> Floats:
     if not served:
         return np.ones(len(matrix.usable))
     newest = max(served, key=lambda one: one.trained_to)
-    beyond = (matrix.values < newest.low) | (matrix.values > newest.high)
+    beyond = (matrix.values < newest.low) | (matrix.values > newest.high) | (np.isnan(matrix.values) & np.isfinite(newest.low))
     return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
 
 

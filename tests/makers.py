@@ -1,0 +1,234 @@
+"""Makers of what the core takes: feeds that play given bars, an engine that trains where it stands, and moments to decide at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+
+from engine import window
+from engine.domain.control import Command, Knobs
+from engine.domain.decision import Outcome, Phase
+from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice
+from engine.domain.model import Catalog
+from engine.domain.ports import FeedInfo
+from engine.domain.record import Bools, Floats
+from engine.domain.state import State
+from engine.domain.tick import Artifact, Tick
+from engine.feeds.simulated import Simulated
+from engine.orchestrator import decide
+from engine.run import Run, axes
+from engine.settings import Settings
+from engine.shell.engine import Engine
+
+P = ParamSpec("P")
+T = TypeVar("T")
+MINUTE = 60 * 10**9
+DAY = 86_400 * 10**9
+START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z
+BARS = 760
+KNOBS = Knobs(first_training=400, retrain_every=150)
+
+
+class Inline(Executor):
+    """Carries work out where it is handed in."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except ValueError as error:
+            future.set_exception(error)
+        return future
+
+
+class StoppedClock:
+    """A clock that stands still, or moves by as much as it is told at each look."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.seconds, self.step = 0.0, step
+
+    def now(self) -> int:
+        return START + int(self.seconds * 1e9)
+
+    def tick(self) -> float:
+        self.seconds += self.step
+        return self.seconds
+
+
+@dataclass
+class Played:
+    """A feed that plays the bars it is given."""
+
+    info: FeedInfo
+    bars: Sequence[Slice]
+
+    def slices(self, after: int | None) -> Iterator[Slice]:
+        return (bar for bar in self.bars if after is None or bar.at > after)
+
+    def switch_signal(self, signal: float, at: int) -> None:
+        raise ValueError("what is played has no signal to switch")
+
+
+@dataclass
+class Drawer:
+    """Keeps ticks and models in memory, as the store would."""
+
+    ticks: list[Tick] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+
+    def save(self, tick: Tick) -> None:
+        self.ticks.append(tick)
+
+    def save_artifact(self, artifact: Artifact, session: int, now: int) -> None:
+        self.artifacts.append(artifact)
+
+    def remember(self, key: str, value: str) -> None:
+        self.facts[key] = value
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All that one decision is made from."""
+
+    inputs: Inputs
+    state: State
+    catalog: Catalog
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A simulated market with a strong signal, decided bar by bar with trainings; what tests share instead of each running its own."""
+
+    feed: Simulated
+    bars: tuple[Slice, ...]
+    decisions: tuple[str, ...]  # digests
+    artifacts: tuple[Artifact, ...]
+    moments: dict[int, Moment]
+    x: Floats  # (N, F) features of every symbol and tick that had any history
+    outcomes: dict[int, Outcome]
+
+
+def settings(**changed: object) -> Settings:
+    return replace(Settings(home="", database_url="", knobs=KNOBS), **changed)  # type: ignore[arg-type]
+
+
+def simulated(bars: int | None = BARS, *, symbols: int = 8, signal: float = 0.3, seed: int = 7) -> Simulated:
+    return Simulated(symbol_count=symbols, signal=signal, seed=seed, bars=bars)
+
+
+def engine(feed: object, *, keeper: Drawer | None = None, trains: bool = True, **changed: object) -> Engine:
+    """An engine over a feed, on a clock that stands still."""
+    trainers = Inline() if trains else None
+    return Engine(settings(**changed), feed, StoppedClock(), trainers=trainers, keeper=keeper)  # type: ignore[arg-type]
+
+
+def play(one: Engine, ticks: int | None = None) -> list[Tick]:
+    """The next ticks of an engine, to the feed's end where none is given."""
+    played: list[Tick] = []
+    while ticks is None or len(played) < ticks:
+        tick = one.step()
+        if tick is None:
+            break
+        played.append(tick)
+    return played
+
+
+@cache
+def lesson() -> Lesson:
+    """760 bars of 8 symbols, trained at ticks 400, 550 and 700; moments kept every 10 ticks from 640 on."""
+    feed, keeper = simulated(), Drawer()
+    one = engine(feed, keeper=keeper)
+    digests, moments, outcomes, features = [], {}, {}, []
+    while True:
+        before = one.state
+        tick = one.step()
+        if tick is None:
+            break
+        digests.append(tick.decisions_digest)
+        if tick.inputs.tick % 10 == 0 and (tick.inputs.tick >= 640 or tick.inputs.tick in {0, 200}):
+            moments[tick.inputs.tick] = Moment(tick.inputs, before, one.catalog)
+            outcomes[tick.inputs.tick] = tick.outcome
+        if tick.inputs.tick >= 320:
+            features.append(tick.outcome.matrix.values)
+    bars = tuple(simulated().slices(None))
+    return Lesson(feed, bars, tuple(digests), tuple(keeper.artifacts), moments, np.concatenate(features), outcomes)
+
+
+def moment(tick: int = 740) -> Moment:
+    """A moment at which models serve, skill is proven and something is traded."""
+    return lesson().moments[tick]
+
+
+def runner(at: Moment, kind: type[Run] = Run, **more: object) -> Run:
+    return kind(axes(at.inputs, at.catalog), lambda: 0.0, **more)  # type: ignore[arg-type]
+
+
+def decided(at: Moment, kind: type[Run] = Run, **more: object) -> Outcome:
+    return decide(at.inputs, at.state, at.catalog, runner(at, kind, **more))
+
+
+def changed(at: Moment, **fields: object) -> Moment:
+    """The moment with other inputs."""
+    return replace(at, inputs=replace(at.inputs, **fields))  # type: ignore[arg-type]
+
+
+def seen(at: Moment, bars: Bars, **fields: object) -> Moment:
+    """The moment with other bars, and the view made of them."""
+    inputs = replace(at.inputs, bars=bars, **fields)  # type: ignore[arg-type]
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        view = window.look(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.knobs.volatility_halflife)
+    return replace(at, inputs=replace(inputs, view=view))
+
+
+def grew(outcome: Outcome, account: Account) -> Bools:
+    """(S,) where orders would leave a larger position than there is, on either side."""
+    units = np.zeros(len(account.positions))
+    for order in outcome.orders:
+        units[order.symbol] += order.units
+    after = account.positions + units
+    slack = 1e-9 * np.maximum(np.abs(account.positions), 1.0)
+    return np.asarray((np.abs(after) > np.abs(account.positions) + slack) | ((after * account.positions < 0) & (np.abs(after) > slack)))
+
+
+def command(name: str, **args: str) -> Command:
+    return Command(1, name, tuple(args.items()), "ada", "to see")
+
+
+def walk_bars(symbols: int, length: int, seed: int, *, volatility: float = 2e-3) -> Bars:
+    """Seeded random walks that are proper bars."""
+    draw = np.random.default_rng([seed, symbols, length])
+    close = 100.0 * np.exp(np.cumsum(draw.standard_t(4, (symbols, length)) * volatility, axis=1))
+    opened = np.concatenate((close[:, :1], close[:, :-1]), axis=1) * np.exp(draw.normal(0, volatility / 5, (symbols, length)))
+    high = np.maximum(opened, close) * np.exp(np.abs(draw.normal(0, volatility / 2, (symbols, length))))
+    low = np.minimum(opened, close) * np.exp(-np.abs(draw.normal(0, volatility / 2, (symbols, length))))
+    return Bars(opened, high, low, close, draw.gamma(2.0, 50.0, (symbols, length)))
+
+
+def no_books(symbols: int) -> Books:
+    return Books(*(np.empty((symbols, 0)) for _ in range(4)))
+
+
+def no_flow(symbols: int) -> Flow:
+    blank = np.empty((symbols, 0))
+    return Flow(np.empty((symbols, 0, 0)), blank, blank, blank, blank, blank)
+
+
+def bar(at: int = START + MINUTE, *, price: Sequence[float] = (100.0,), fresh: Sequence[bool] | None = None, books: Books | None = None) -> Slice:
+    """One closed bar that opens, stands and closes at the price."""
+    prices = np.array(price, dtype=float)
+    count = len(prices)
+    known = np.array([True] * count if fresh is None else fresh)
+    none = no_books(count)
+    opened, high, low, close = (prices.copy() for _ in range(4))
+    blank = np.empty((count, 0))
+    return Slice(at, opened, high, low, close, np.ones(count), known, none, none if books is None else books, blank, blank)
+
+
+def at_every_phase() -> tuple[Phase, ...]:
+    return tuple(Phase)

@@ -114,7 +114,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "volatility": {"r2": None, "qlike": None},
         "micro": {"ofi_r2_10s": None, "cost_error_bps": None},
         "portfolio": _portfolio(settings, engine, tally),
-        "regret": {name: {"n": 0, "mean_bps": None, "low": None, "high": None} for name in tally.binding},
+        "regret": {name: {"n": None, "mean_bps": None, "low": None, "high": None} for name in tally.binding},
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
         "peak_rss_mb": _peak(),
     }

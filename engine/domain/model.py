@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.domain.market import View
 from engine.domain.record import Floats, Ints, Record
 
@@ -16,7 +19,7 @@ class Training(Record):
 
     columns: tuple[str, ...]
     horizons: tuple[int, ...]
-    x: Floats  # (N, F) NaN where a column does not apply
+    x: NDArray[np.float32]  # (N, F) NaN where a column does not apply; half the memory, and models need no more
     y: Floats  # (N, H) targets, NaN where not known by `until` (purged) or not fresh
     tick: Ints  # (N,) the tick of each row
     until: int  # the last tick whose bar may be known

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.model import Training
 from engine.domain.record import Floats, Record
@@ -24,25 +26,25 @@ class Standard(Record):
     mean: Floats  # (F,)
     deviation: Floats  # (F,)
 
-    def apply(self, x: Floats) -> Floats:
+    def apply(self, x: NDArray[Any]) -> Floats:
         """(N, F) standardised."""
-        return np.nan_to_num((np.clip(x, self.low, self.high) - self.mean) / self.deviation, nan=0.0)
+        return np.nan_to_num((np.clip(x.astype(np.float64, copy=False), self.low, self.high) - self.mean) / self.deviation, nan=0.0)
 
 
-def bounds(x: Floats) -> tuple[Floats, Floats]:
+def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
     """(F,) 0.5 % and 99.5 % quantiles of each column, from an even sample of at most 20,000 rows; -inf and inf where a column is blank."""
-    sample = x[:: max(1, len(x) // SAMPLE)]
+    sample = x[:: max(1, len(x) // SAMPLE)].astype(np.float64)
     blank = ~np.isfinite(sample).any(axis=0)
     safe = np.where(blank, 0.0, sample)
     low, high = np.nanquantile(safe, (0.005, 0.995), axis=0)
     return np.where(blank, -np.inf, low), np.where(blank, np.inf, high)
 
 
-def standard(x: Floats) -> Standard:
+def standard(x: NDArray[Any]) -> Standard:
     """The standardisation of (N, F) rows."""
     low, high = bounds(x)
     low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-    clipped = np.clip(x, low, high)
+    clipped = np.clip(x.astype(np.float64), low, high)
     there = np.isfinite(clipped)
     count = np.maximum(there.sum(axis=0), 1)
     mean = np.where(there, clipped, 0.0).sum(axis=0) / count

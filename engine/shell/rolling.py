@@ -116,7 +116,7 @@ class Rows:
         step = max(1, -(-price.size // most)) if most else 1
         keep = np.arange(len(order))[::-1][::step][::-1]
         good = np.isfinite(sigma[keep]) & np.isfinite(price[keep])
-        x = self._features[order[keep]][good].astype(np.float64)
+        x = self._features[order[keep]][good]
         tick = np.broadcast_to(ticks[keep][:, None], good.shape)[good]
         return Training(self._columns, horizons, x, targets[keep][good], np.ascontiguousarray(tick), until)
 

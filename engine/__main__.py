@@ -20,7 +20,7 @@ def main(words: list[str]) -> int:
     commands = discover("engine.cli", "COMMAND")
     try:
         if words and not words[0].startswith("-"):
-            choose(commands, words[0])
+            words = words[:1] if choose(commands, words[0]).is_later else words
         told = parser_of(commands).parse_args(words)
         if told.command is None:
             raise WrongUse(f"give a command: {', '.join(command.name for command in commands)}")

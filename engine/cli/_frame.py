@@ -33,6 +33,16 @@ class CliCommand:
     about: str
     add: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+    is_later: bool = False  # the name is kept for a later stage, whatever its flags will be
+
+
+def later(name: str, about: str) -> CliCommand:
+    """A command that is not there yet."""
+
+    def refuse(told: argparse.Namespace) -> int:
+        raise WrongUse(f"{name} is not there yet: the name is kept for a later stage")
+
+    return CliCommand(name, f"{about} (not there yet)", lambda parser: None, refuse, is_later=True)
 
 
 class Parser(argparse.ArgumentParser):

@@ -9,6 +9,7 @@ from engine.cli._frame import CliCommand, add_store, clock_text, settings_from
 from engine.health import Health, Vitals, judge
 from engine.shell.clock import WallClock
 from engine.shell.vitals import age_seconds, as_json, read_vitals
+from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 
 EXIT = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
@@ -21,6 +22,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(told: argparse.Namespace) -> int:
     url = told.store or settings_from(told).database_url
+    path_of(url)  # an address that is none is a wrong use, not an engine that is down
     try:
         vitals = read_vitals(url, WallClock().now())
     except StoreFailed as error:

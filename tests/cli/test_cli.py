@@ -1,0 +1,222 @@
+"""The command line: what cannot be done is one line on stderr with the value and the remedy, exit 64; nobody sees a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from engine.__main__ import main
+from engine.settings import Settings
+from engine.shell.host import Host, open_feed
+from engine.shell.training import models
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose engine has decided 40 ticks and stopped."""
+    folder = tmp_path_factory.mktemp("home")
+    plain = Settings(home=str(folder), database_url=f"sqlite:///{folder}/podium.db", warm_up=0)
+    told = Settings(home=plain.home, database_url=plain.database_url, symbols=open_feed(plain).info.symbols[:2], models=(models()[0].name,))
+    host = Host(told, ticks=40)
+    host.open()
+    host.start()
+    assert host.ended.wait(60)
+    assert host.stop(60)
+    return folder
+
+
+@pytest.fixture
+def home(kept: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PODIUM_HOME", str(kept))
+    monkeypatch.chdir(tmp_path)
+    return kept
+
+
+def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    told = capsys.readouterr().out
+    for name in ("run", "backtest", "replay", "export", "command", "status", "doctor", "record", "report"):
+        assert f"    {name} " in told
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("", "give a command"),
+        ("bactest x", "did you mean backtest?"),
+        ("--nope", "unrecognized arguments: --nope"),
+        ("record out", "record is not there yet"),
+        ("report --day 2024-01-01", "report is not there yet"),
+        ("run --ticks 0", "'0' is not a whole number from 1"),
+        ("run --ticks ten", "'ten' is not a whole number"),
+        ("run --feed live", "the live feed is not there yet"),
+        ("run --feed recorded", "--path DIR"),
+        ("run --path /nowhere", "'/nowhere' is not a folder"),
+        ("run --symbols A,A", "names 'A' twice"),
+        ("run --tick 5", "unrecognized arguments: --tick"),
+        ("backtest", "the following arguments are required"),
+        ("backtest /nowhere", "'/nowhere' is not a folder"),
+        ("backtest . --signal 0", "for the simulated market"),
+        ("backtest simulated --signal 2", "'2' is not a number from 0 to 0.5"),
+        ("backtest simulated --signal nan", "'nan' is not a number"),
+        ("backtest simulated --bars -5", "--bars"),
+        ("backtest simulated --interval 5x", "'5x' is not a span of time"),
+        ("backtest simulated --from 2024-13-01", "is not a time"),
+        ("backtest simulated --from 2024-02-01 --to 2024-01-01", "not later"),
+        ("backtest simulated --to 9999-01-01", "from 1970 to 2261"),
+        ("backtest simulated --symbols NOPE --bars 5", "has no symbol 'NOPE'"),
+        ("replay minus", "'minus' is not a whole number"),
+        ("replay 99999", "tick 99999 is not in the store"),
+        ("replay 1 --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
+        ("replay 1 --store nonsense", "'nonsense' is not the address of a store"),
+        ("export nonsense", "there is no view 'nonsense'"),
+        ("export incidents", "v_incidents is not there yet"),
+        ("export decisions --format xml", "invalid choice: 'xml'"),
+        ("export decisions --format parquet", "give --out FILE"),
+        ("export decisions --out /nowhere/x.csv", "the folder /nowhere is not there"),
+        ("export equity --symbol A", "has no symbols"),
+        ("export skill --since 2h", "has no time"),
+        ("command dance", "there is no command 'dance'"),
+        ("command pauze", "did you mean pause?"),
+        ("command set", "set needs signal=X"),
+        ("command set volume=1", "set takes signal, not 'volume'"),
+        ("command optimize action", "'action' is not key=value"),
+        ("command pause now=1", "pause takes no arguments"),
+        ("status --store postgresql://h/db", "postgresql"),
+    ],
+)
+def test_a_wrong_use_is_one_line_and_exit_64(home: Path, capsys: pytest.CaptureFixture[str], line: str, told: str) -> None:
+    code = main(line.split())
+    out, err = capsys.readouterr()
+    assert code == 64, out + err
+    assert told in err
+    assert err.count("\n") == 1
+    assert err.startswith("podium: ")
+    assert out == ""
+
+
+def test_hostile_arguments_change_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(path.name for path in home.rglob("*"))
+    for words in (
+        ["export", "decisions; DROP TABLE ticks"],
+        ["export", "decisions", "--symbol", "' OR 1=1 --", "--format", "json"],
+        ["replay", "1; rm -rf /"],
+        ["export", "../../etc/passwd"],
+        ["command", "optimize", "action="],
+    ):
+        main(words)
+    assert main(["export", "equity", "--limit", "1", "--format", "json"]) == 0
+    assert '"tick":39' in capsys.readouterr().out
+    assert sorted(path.name for path in home.rglob("*")) == before
+
+
+def test_a_stored_tick_replays_identical(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "39"]) == 0
+    assert "identical" in capsys.readouterr().out
+
+
+def test_export_writes_the_same_rows_in_every_format(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("d.csv", "d.json", "d.parquet"):
+        assert main(["export", "v_decisions", "--out", str(tmp_path / name)]) == 0
+    frames = [pd.read_csv(tmp_path / "d.csv"), pd.read_json(tmp_path / "d.json"), pd.read_parquet(tmp_path / "d.parquet")]
+    assert [len(frame) for frame in frames] == [80, 80, 80]
+    assert [list(frame["tick"]) for frame in frames] == [list(frames[0]["tick"])] * 3
+    assert list(tmp_path.glob(".*")) == []
+    assert main(["export", "decisions", "--limit", "3"]) == 0
+    assert capsys.readouterr().out.count("\n") == 4
+
+
+def test_status_tells_a_stopped_engine_with_exit_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--json"]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "down"
+    assert told["reasons"][0] == "no engine runs on this store"
+    assert told["last_tick"] == 39
+    assert main(["status"]) == 2
+    assert "honest rate" in capsys.readouterr().out
+
+
+def test_status_without_a_store_is_down(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--store", f"sqlite:///{tmp_path}/none.db"]) == 2
+    assert capsys.readouterr().out.startswith("down: there is no store at")
+
+
+def test_status_of_a_damaged_store_is_one_line(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.db").write_bytes(b"not a database at all" * 100)
+    assert main(["status", "--store", f"sqlite:///{tmp_path}/bad.db"]) == 2
+    told = capsys.readouterr().out
+    assert told.startswith("down: the store")
+    assert told.count("\n") == 1
+
+
+def test_a_command_nobody_obeys_is_told_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["command", "pause", "--wait", "0.2", "--by", "ann", "--reason", "a test"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["status"] == "queued"
+    assert "is the engine running?" in err
+
+
+def test_doctor_goes_through_the_machine_line_by_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor"])
+    told = capsys.readouterr().out
+    assert "Python 3." in told
+    assert "packages of requirements.txt are there" in told
+    assert all(line.startswith(("ok ", "note ", "wrong ")) for line in told.splitlines())
+
+
+def test_doctor_says_what_is_wrong_with_the_settings(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("PODIUM_FED", "x")
+    assert main(["doctor", "--quiet"]) == 1
+    assert "did you mean PODIUM_FEED?" in capsys.readouterr().out
+
+
+def test_serve_refuses_an_address_that_others_can_reach(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--address", "0.0.0.0"]) == 64
+    assert "no login yet" in capsys.readouterr().err
+
+
+def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["backtest", "simulated", "--bars", "200", "--symbol-count", "2", "--seed", "3", "--no-training", "--json"]
+    assert main(line) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main(line) == 0
+    assert json.loads(capsys.readouterr().out)["digest"] == first["digest"]
+    assert set(first) >= {
+        "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
+        "honest_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
+    }  # fmt: skip
+    assert (first["ticks"], first["decisions"]) == (200, 400)
+    assert main([*line[:-1]]) == 0
+    assert "what bound the decisions that were declined" in capsys.readouterr().out
+
+
+def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "PODIUM_HOME": str(home)}
+    return subprocess.run([sys.executable, "-m", "engine", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
+    code = "import sys; from engine.__main__ import tell_a_bug; sys.excepthook = tell_a_bug; [][1]"
+    env = {**os.environ, "PODIUM_HOME": str(tmp_path)}
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert told.returncode == 70
+    assert told.stderr.count("\n") == 1
+    assert "IndexError" in (tmp_path / "logs" / "podium.log").read_text(encoding="utf-8")
+
+
+def test_a_reader_that_goes_away_is_no_error(home: Path, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m engine export decisions | head -1"
+    env = {**os.environ, "PODIUM_HOME": str(home)}
+    told = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert told.stdout.startswith("tick,at,symbol")
+    assert told.stderr == ""

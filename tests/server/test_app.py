@@ -1,0 +1,153 @@
+"""The server: it owns the engine, tells its health, answers this machine only, and stops cleanly."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from engine.shell.clock import WallClock
+
+ROOT = Path(__file__).parent.parent.parent
+UP_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """A server under test, started as a person would."""
+
+    def __init__(self, home: Path, words: list[str], port: int, **env: str) -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
+        self.log = home.with_suffix(".out")
+        with self.log.open("w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", *words], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
+                env=plain | {"PODIUM_HOME": str(home), "PODIUM_WARM_UP": "20", **env},
+            )  # fmt: skip
+
+    def get(self, path: str, method: str = "GET") -> tuple[int, str]:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def wait_for(self, path: str, code: int) -> str:
+        pause, clock = Event(), WallClock()
+        begun = clock.tick()
+        while True:
+            status, text = self.get(path)
+            if status == code:
+                return text
+            assert self.process.poll() is None, self.log.read_text(encoding="utf-8")
+            assert clock.tick() - begun < UP_SECONDS, f"{path} answered {status}: {text}"
+            pause.wait(0.1)
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(40)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    port = free_port()
+    server = Server(tmp_path_factory.mktemp("server") / "home", ["engine", "serve"], port, PODIUM_PORT=str(port))
+    try:
+        server.wait_for("/healthz", 200)
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait(10)
+
+
+def test_health_is_told_from_the_heartbeat(server: Server) -> None:
+    pause = Event()
+    told = json.loads(server.wait_for("/healthz", 200))
+    while told["last_tick"] is None:
+        pause.wait(0.1)
+        told = json.loads(server.wait_for("/healthz", 200))
+    assert told["state"] in {"starting", "healthy", "degraded"}
+    assert told["heartbeat_age_seconds"] < 15
+    assert {"engine", "feed", "store", "trainer", "probes", "optimizer"} == set(told["components"])
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/v1/decisions", "/api/v1/status"])
+def test_what_is_kept_for_later_says_so(server: Server, path: str) -> None:
+    code, text = server.get(path)
+    assert code == 501
+    assert json.loads(text) == {"error": f"{path} is not there yet: the address is kept for a later stage"}
+    assert server.get("/api/v1/commands", "POST")[0] == 501
+    assert server.get("/api/v1/nonsense")[0] == 404
+
+
+def test_the_page_is_served(server: Server) -> None:
+    assert server.get("/")[0] == 200
+    code, script = server.get("/app/static/plotly.min.js")
+    assert code == 200
+    assert "plotly" in script[:300]
+
+
+def test_a_second_server_on_the_store_shows_it_and_starts_no_engine(server: Server, tmp_path: Path) -> None:
+    port = free_port()
+    home = server.log.with_suffix("")
+    words = ["uvicorn", "app:app", "--port", str(port), "--log-level", "warning"]
+    other = Server(tmp_path / "other", words, port, PODIUM_HOME=str(home))
+    try:
+        other.wait_for("/healthz", 200)
+        log = home / "logs" / "podium.log"
+        pause = Event()
+        for _ in range(100):
+            if "no engine runs here" in log.read_text(encoding="utf-8"):
+                break
+            pause.wait(0.1)
+        assert log.read_text(encoding="utf-8").count("the engine runs:") == 1
+    finally:
+        assert other.stop() is not None
+
+
+def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
+    server.stop()
+    told = subprocess.run(
+        [sys.executable, "-m", "engine", "status", "--json"], cwd=ROOT, env={**os.environ, "PODIUM_HOME": str(server.log.with_suffix(""))},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert json.loads(told.stdout)["reasons"][0] == "no engine runs on this store"
+    assert "Traceback" not in server.log.read_text(encoding="utf-8")
+    assert "Traceback" not in (server.log.with_suffix("") / "logs" / "podium.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("words", "env", "told"),
+    [
+        (["uvicorn", "app:app", "--host", "0.0.0.0", "--port", "1"], {}, "no login yet"),
+        (["streamlit", "run", "app.py", "--server.address", "0.0.0.0", "--server.headless", "true"], {}, "no login yet"),
+        (["engine", "serve"], {"PODIUM_FEED": "live"}, "the live feed is not there yet"),
+        (["engine", "serve"], {"PODIUM_PROT": "1"}, "did you mean PODIUM_PORT?"),
+    ],
+)
+def test_a_server_that_may_not_start_says_why_in_one_line(tmp_path: Path, words: list[str], env: dict[str, str], told: str) -> None:
+    server = Server(tmp_path / "home", words, 1, **env)
+    assert server.process.wait(60) != 0
+    out = server.log.read_text(encoding="utf-8")
+    assert told in out
+    assert "Traceback" not in out

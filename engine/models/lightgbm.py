@@ -56,11 +56,11 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
 def _grow(training: Training, seed: int) -> list[str | None]:
     """A tree ensemble a horizon. Binning is most of the work, so where the horizons know nearly the same rows they share one binned set."""
     known = np.isfinite(training.y)
-    shared = known.all(axis=1)
+    shared = np.asarray(known.all(axis=1))
     if shared.sum() >= max(FEWEST, SHARED * known.sum(axis=0).max()):
         data = _bin(training, shared)
         return [_boost(data, training.y[shared, index], seed) for index in range(len(training.horizons))]
-    each = [np.ascontiguousarray(known[:, index]) for index in range(len(training.horizons))]
+    each: list[Bools] = [np.ascontiguousarray(known[:, index]) for index in range(len(training.horizons))]
     return [_boost(_bin(training, rows), training.y[rows, index], seed) if rows.sum() >= FEWEST else None for index, rows in enumerate(each)]
 
 

@@ -18,7 +18,7 @@ QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
 _CLAIM = """
 UPDATE commands SET status = 'running', started_at = ?, progress = 0.0
-WHERE id = ? AND status = 'queued' AND (SELECT (SELECT holder FROM lease WHERE id = 1)) IS ?
+WHERE id = ? AND status = 'queued'
 """
 
 
@@ -62,10 +62,12 @@ class Inbox:
         """The oldest command nobody has taken, now taken; None without one. Raises LeaseLost when another engine holds the store."""
         with self._store.read() as connection:  # most of the time there is none, and the store need not be written to know it
             number = one(connection, "SELECT id FROM commands WHERE status = 'queued' ORDER BY id LIMIT 1")
-        if number is None:
-            return None
+        return None if number is None else self.take(int(number), now)
+
+    def take(self, number: int, now: int) -> Command | None:
+        """That command, unless somebody was faster."""
         with self._store.write() as connection:
-            taken = connection.exec_driver_sql(_CLAIM, (now, number, self._store.holder)).rowcount == 1
+            taken = connection.exec_driver_sql(_CLAIM, (now, number)).rowcount == 1
             return _asked(connection, number).command if taken else None
 
     def report(self, number: int, progress: float, note: str) -> None:

@@ -90,7 +90,8 @@ class Market:
             for rank, phase in enumerate(Phase)
         )
         return Tick(
-            session=self.session, wall=WALL + number * 2 * SECOND if wall is None else wall, slice=bar, row=row_of(number, outcome), inputs=inputs, outcome=outcome, fills=fills,
+            session=self.session, wall=WALL + number * 2 * SECOND if wall is None else wall, slice=bar,
+            row=row_of(number, outcome), inputs=inputs, outcome=outcome, fills=fills,
             spans=spans, ms=float(self.random.gamma(4.0, 0.5)), decisions_digest=outcome.decisions.digest(),
             phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, warm=number < 20,
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),

@@ -70,6 +70,14 @@ def test_a_failed_command_is_told_as_failed_and_cannot_be_closed_twice(tmp_path:
     assert told.status == "failed"
 
 
+def test_a_command_that_two_have_seen_is_given_to_the_first(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    first, second = Inbox(url), Inbox(url)
+    number = first.submit("pause", {}, "ada", "", NOW)
+    taken = [inbox.take(number, NOW) for inbox in (first, second, first)]
+    assert [command is not None for command in taken] == [True, False, False]
+
+
 def test_a_name_that_is_no_command_is_refused_with_those_there_are(tmp_path: Path) -> None:
     inbox = Inbox(made.empty(tmp_path))
     with pytest.raises(ValueError, match="there is no command 'explode': give one of pause, resume"):

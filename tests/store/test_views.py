@@ -148,6 +148,20 @@ def test_a_model_waits_serves_and_retires(tmp_path: Path) -> None:
     assert roles() == {"ridge-0": "retired", "ridge-2": "retired"}
 
 
+def test_a_vote_names_the_version_that_served_then_though_its_bytes_came_again(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    writer = Writer(url)
+    market = made.Market()
+    made.begin(writer, market)
+    writer.save_artifact(made.artifact("ridge", 0), 1, made.WALL)
+    writer.save_artifact(replace(made.artifact("ridge", 0), version="ridge-3", serves_from=3), 1, made.WALL)
+    for tick in market.ticks(5):
+        writer.save(tick)
+    with database.connect(url, read_only=True).connect() as connection:
+        told = connection.exec_driver_sql("SELECT DISTINCT tick, version FROM v_votes WHERE model = 'ridge' ORDER BY tick").fetchall()
+    assert [version for _, version in told] == ["ridge-0"] * 3 + ["ridge-3"] * 2
+
+
 def test_actions_count_their_verdicts_without_placebos(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
     writer = Writer(url)

@@ -5,27 +5,23 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.domain.decision import ACTIONS
-from engine.store.page_queries import Session, Wanted
-from pages.parts import frame, live, reads, rowsets, widgets
+from engine.store.page_queries import Wanted
+from engine.store.status_query import Session
+from pages.parts import choices, frame, live, reads, rowsets, widgets
 
 ROWS = 100
-ALL = "all"
 
 
 def filters(session: Session) -> Wanted:
     """The choice of decisions, in the address so that it can be kept and sent."""
     gates = [name for name, _, _ in session.gates]
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
-        symbol = st.selectbox("Symbol", [ALL, *session.symbols], key="symbol", bind="query-params", width=170)
-        action = st.selectbox("Action", [ALL, *ACTIONS], key="action", bind="query-params", width=130)
-        gate = st.selectbox("Binding gate", [ALL, *gates, "none"], key="gate", bind="query-params", width=220)
-        degraded = st.toggle("Only degraded ticks", key="degraded", bind="query-params")
-        st.toggle("Live", value=True, key="live", bind="query-params", help="Off keeps the table as it stands")
-    return Wanted(_chosen(symbol), _chosen(action), _chosen(gate), degraded)
-
-
-def _chosen(value: str | None) -> str | None:
-    return None if value in {None, ALL} else value
+        symbol = choices.one_of("Symbol", session.symbols, name="symbol", width=170)
+        action = choices.one_of("Action", ACTIONS, name="action", width=130)
+        gate = choices.one_of("Binding gate", [*gates, "none"], name="gate", width=220)
+        degraded = choices.switch("Only degraded ticks", name="degraded")
+        st.toggle("Live", value=True, key="live", help="Off keeps the table as it stands")
+    return Wanted(symbol, action, gate, degraded)
 
 
 def table(wanted: Wanted) -> None:

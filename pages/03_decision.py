@@ -33,7 +33,7 @@ def step(told: DecisionTold) -> None:
         )
     tick = told.tick + (1 if forth else -1 if back else 0) if not newest else told.last
     if (tick, chosen) != (told.tick, told.symbol):
-        st.switch_page("pages/03_decision.py", query_params={"tick": str(tick), "symbol": str(chosen)})
+        frame.lead("03_decision.py", tick=str(tick), symbol=str(chosen))
     if again:
         with st.spinner(f"Deciding tick {told.tick:,} again"):
             st.session_state["replayed"] = (told.tick, replaying.replay(told.tick, reads.url()))
@@ -66,6 +66,11 @@ def draw(told: DecisionTold) -> None:
     with right:
         widgets.heading("Ten phases", f"decided in {units.ms(told.ms)}; colours are threads")
         live.chart(charts_decision.timeline(told), key="timeline", label="Start and length of the ten phases")
+    aftermath(told)
+
+
+def aftermath(told: DecisionTold) -> None:
+    """Cost, what came of it, the market then, and the fills."""
     left, middle, right = st.columns(3, gap="medium")
     with left:
         widgets.heading("What trading would cost", "round trip")
@@ -89,8 +94,8 @@ with widgets.reading():
     found = reads.decision(*wanted)
     if found is None:
         widgets.nothing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
-        st.page_link("pages/02_decisions.py", label="To the decisions that are kept")
+        if st.button("To the decisions that are kept"):
+            frame.lead("02_decisions.py")
         st.stop()
     step(found)
     draw(found)
-frame.follow()

@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from engine.store.page_queries import Session, session_of
 from engine.store.reader import Reader, told_all, told_first
+from engine.store.status_query import Session, session_of
 
 Number = float | None  # None where it was not known
 
@@ -173,17 +173,51 @@ def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], 
     ends = told_first(connection, "SELECT (SELECT min(tick) FROM ticks), (SELECT max(tick) FROM ticks)") or (tick, tick)
     versions = tuple(_version(connection, digest, session.id, tick) for digest in serving or ())
     return DecisionTold(
-        tick=tick, symbol=symbol, session=session, at=int(row[3]), wall=int(whole[0]), ms=whole[1], warm=bool(whole[2]), action=str(row[4]),
-        target=row[5], position=row[6], confidence=row[7], edge_bps=row[8], cost_bps=row[9], binding_gate=row[10], regime=str(row[11]),
-        horizon=int(row[12]), price=row[13], sigma_bps=row[14], spread_bps=row[15], fee_bps=row[16], impact_bps=row[17], execution=str(row[18]),
-        flip_bps=row[19], delta=row[20], units=row[21], entry=row[22], fresh=bool(row[24]), verdict=str(whole[5]), spread_source=str(whole[8]),
-        degraded=tuple(degraded or ()), events=tuple((str(a), str(b), str(c)) for a, b, c in events or ()), skill=skill or {}, mood=mood or {},
-        micro=micro or {}, rungs=_rungs(session, gates), votes=_votes(session, votes, weights, forecast, versions), forecast=_forecast(session, forecast),
-        limits=tuple(zip(("wanted", *session.limits), limits or (), strict=False)), regimes=tuple(zip(session.regimes, regimes or (), strict=False)),
+        tick=tick,
+        symbol=symbol,
+        session=session,
+        at=int(row[3]),
+        wall=int(whole[0]),
+        ms=whole[1],
+        warm=bool(whole[2]),
+        action=str(row[4]),
+        target=row[5],
+        position=row[6],
+        confidence=row[7],
+        edge_bps=row[8],
+        cost_bps=row[9],
+        binding_gate=row[10],
+        regime=str(row[11]),
+        horizon=int(row[12]),
+        price=row[13],
+        sigma_bps=row[14],
+        spread_bps=row[15],
+        fee_bps=row[16],
+        impact_bps=row[17],
+        execution=str(row[18]),
+        flip_bps=row[19],
+        delta=row[20],
+        units=row[21],
+        entry=row[22],
+        fresh=bool(row[24]),
+        verdict=str(whole[5]),
+        spread_source=str(whole[8]),
+        degraded=tuple(degraded or ()),
+        events=tuple((str(a), str(b), str(c)) for a, b, c in events or ()),
+        skill=skill or {},
+        mood=mood or {},
+        micro=micro or {},
+        rungs=_rungs(session, gates),
+        votes=_votes(session, votes, weights, forecast, versions),
+        forecast=_forecast(session, forecast),
+        limits=tuple(zip(("wanted", *session.limits), limits or (), strict=False)),
+        regimes=tuple(zip(session.regimes, regimes or (), strict=False)),
         spans=tuple(PhaseSpan(str(p), float(s), float(m), bool(f), e, str(t)) for p, s, m, f, e, t in spans or ()),
         came=tuple(_came(connection, tick, symbol, session.id, horizon, row, int(ends[1])) for horizon in session.horizons),
-        fills=tuple(Filled(*found) for found in told_all(connection, _FILLS, symbol=symbol, tick=tick + 1)), first=int(ends[0]), last=int(ends[1]),
-    )  # fmt: skip
+        fills=tuple(Filled(*found) for found in told_all(connection, _FILLS, symbol=symbol, tick=tick + 1)),
+        first=int(ends[0]),
+        last=int(ends[1]),
+    )
 
 
 def _rungs(session: Session, gates: dict[str, list[Any]] | None) -> tuple[Rung, ...]:
@@ -200,10 +234,17 @@ def _votes(
         return ()
     scale = (forecast or {}).get("scale") or [None] * len(session.horizons)
     return tuple(
-        Vote(model, versions[m] if m < len(versions) else None, horizon, _times(votes["mean"][m][h], scale[h]), votes["trust"][m][h],
-             weights[m][h] if weights else None)
-        for m, model in enumerate(session.models) for h, horizon in enumerate(session.horizons)
-    )  # fmt: skip
+        Vote(
+            model,
+            versions[m] if m < len(versions) else None,
+            horizon,
+            _times(votes["mean"][m][h], scale[h]),
+            votes["trust"][m][h],
+            weights[m][h] if weights else None,
+        )
+        for m, model in enumerate(session.models)
+        for h, horizon in enumerate(session.horizons)
+    )
 
 
 def _forecast(session: Session, forecast: dict[str, Any] | None) -> tuple[Expected, ...]:
@@ -211,7 +252,13 @@ def _forecast(session: Session, forecast: dict[str, Any] | None) -> tuple[Expect
         return ()
     scale = forecast["scale"]
     return tuple(
-        Expected(horizon, *(_times(forecast[name][h], scale[h]) for name in ("mean", "low", "high")), forecast["probability"][h])
+        Expected(
+            horizon,
+            _times(forecast["mean"][h], scale[h]),
+            _times(forecast["low"][h], scale[h]),
+            _times(forecast["high"][h], scale[h]),
+            forecast["probability"][h],
+        )
         for h, horizon in enumerate(session.horizons)
     )
 

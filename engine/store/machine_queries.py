@@ -30,7 +30,8 @@ def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd
     with reader.reading() as connection:
         if until - since <= 1_200 * SECOND:
             sql = """
-                SELECT r.source, r.name, min(r.unit) AS unit, (r.at / :step) * :step AS at, min(r.value) AS low, avg(r.value) AS mean, max(r.value) AS high
+                SELECT r.source, r.name, min(r.unit) AS unit, (r.at / :step) * :step AS at,
+                       min(r.value) AS low, avg(r.value) AS mean, max(r.value) AS high
                 FROM readings_raw r JOIN json_each(:names) w ON r.source = json_extract(w.value, '$[0]') AND r.name = json_extract(w.value, '$[1]')
                 WHERE r.at >= :since AND r.at <= :until GROUP BY r.source, r.name, r.at / :step ORDER BY 1, 2, 4"""
         else:
@@ -57,8 +58,8 @@ def actions(reader: Reader) -> pd.DataFrame:
 def trials(reader: Reader, *, limit: int) -> pd.DataFrame:
     """The newest trials that were no placebo, newest first."""
     return reader.frame(
-        'SELECT id, at, action, "trigger", mode, metric, unit, before, after, effect, low, high, windows, verdict, undone, amount, amount_unit, detail, '
-        '"by", reason, seconds FROM trials WHERE placebo = 0 ORDER BY id DESC LIMIT :limit',
+        'SELECT id, at, action, "trigger", mode, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
+        'amount, amount_unit, detail, "by", reason, seconds FROM trials WHERE placebo = 0 ORDER BY id DESC LIMIT :limit',
         {"limit": limit},
     )
 
@@ -68,7 +69,8 @@ def commands(reader: Reader, *, limit: int, name: str | None = None) -> pd.DataF
     where = "" if name is None else "WHERE name = :name"
     params: dict[str, int | float | str | None] = {"limit": limit} | ({} if name is None else {"name": name})
     return reader.frame(
-        f'SELECT id, at, name, args, "by", reason, status, result, started_at, finished_at, progress, note FROM commands {where} ORDER BY id DESC LIMIT :limit',
+        'SELECT id, at, name, args, "by", reason, status, result, started_at, finished_at, progress, note '
+        f"FROM commands {where} ORDER BY id DESC LIMIT :limit",
         params,
     )
 

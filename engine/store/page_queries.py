@@ -11,92 +11,13 @@ from sqlalchemy import Connection
 
 from engine.domain.control import Knobs
 from engine.store import codec
-from engine.store.reader import Reader, StoreUnreadable, rows, told_all, told_first
+from engine.store.reader import Reader, StoreUnreadable, rows, told_first
+from engine.store.status_query import session_of
 
 DAY = 86_400_000_000_000  # ns
 MOST_DECISIONS = 200_000  # counted at most for the shares of gates
 SEARCHED = 50_000  # decisions looked through at most where several filters meet
 SAMPLED = 600  # points of a line over the whole history
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """What the running session is made of; () where the first tick has yet to tell."""
-
-    id: int
-    started_at: int  # ns UTC
-    feed: str
-    label: str
-    symbols: tuple[str, ...]
-    interval: int  # ns
-    models: tuple[str, ...]
-    horizons: tuple[int, ...]  # bars
-    regimes: tuple[str, ...]
-    gates: tuple[tuple[str, str, str], ...]  # name, sense, unit
-    limits: tuple[str, ...]
-    settings: dict[str, Any]
-    simulated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class LastTick:
-    """The newest tick, without its decisions."""
-
-    tick: int
-    at: int  # ns UTC, market time
-    wall: int  # ns UTC
-    warm: bool
-    ms: float | None
-    equity: float | None
-    cash: float | None
-    naive: float | None
-    drawdown: float | None
-    gross: float | None
-    net: float | None
-    verdict: str
-    spread_source: str
-    degraded: tuple[str, ...]
-    knobs_digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How the engine and its store are; None for what is not there yet."""
-
-    version: str
-    session: Session | None
-    last: LastTick | None
-    beat: int | None  # ns UTC of the engine's last heartbeat, None before the first
-    holder: str | None  # host and process of the engine
-    started: int | None  # ns UTC, when the engine took the store
-    meta: dict[str, str]
-    components: tuple[tuple[str, str, int, str | None], ...]  # component, state, since, last error
-    alerts: int  # open
-
-
-def version(reader: Reader) -> str:
-    """Changes with everything a page might show from the store."""
-    with reader.reading() as connection:
-        return _version(connection)
-
-
-def status(reader: Reader) -> Status:
-    with reader.reading() as connection:
-        lease = told_first(connection, "SELECT beat, host, pid, started_at FROM lease WHERE id = 1")
-        meta = {str(key): str(value) for key, value in told_all(connection, "SELECT key, value FROM meta")}
-        components = told_all(connection, "SELECT component, state, since, last_error FROM components ORDER BY component")
-        alerts = told_first(connection, "SELECT count(*) FROM alerts WHERE state = 'open'")
-        return Status(
-            version=_version(connection),
-            session=session_of(connection),
-            last=_last(connection),
-            beat=None if lease is None else int(lease[0]),
-            holder=None if lease is None else f"{lease[1]}, process {lease[2]}",
-            started=None if lease is None else int(lease[3]),
-            meta=meta,
-            components=tuple((str(name), str(state), int(since), error) for name, state, since, error in components),
-            alerts=int(alerts[0]) if alerts else 0,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +86,11 @@ def strip(reader: Reader, ticks: int) -> pd.DataFrame:
     return reader.frame(sql, {"ticks": ticks})
 
 
-def equity(reader: Reader) -> pd.DataFrame:
-    """Equity over the running session at up to 600 evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown."""
+def equity(reader: Reader, points: int = SAMPLED) -> pd.DataFrame:
+    """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown."""
     with reader.reading() as connection:
         ends = _session_ends(connection)
-        picked = [] if ends is None else sorted(range(ends[1], ends[0] - 1, -max(1, -(-(ends[1] - ends[0] + 1) // SAMPLED))))
+        picked = [] if ends is None else sorted(range(ends[1], ends[0] - 1, -max(1, -(-(ends[1] - ends[0] + 1) // points))))
         sql = "SELECT t.tick, t.at, t.wall, t.equity, t.naive, t.drawdown FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
         return rows(connection, sql, {"picked": json.dumps(picked)})
 
@@ -209,7 +130,8 @@ def knobs(reader: Reader, digest: str) -> dict[str, Any]:
 def positions(reader: Reader) -> pd.DataFrame:
     """Every symbol at the newest tick with what is held of it: symbol, units, entry, mark, position (share of equity), target, action."""
     return reader.frame(
-        "SELECT tick, at, symbol, units, entry, mark, position, target, action, price FROM decisions WHERE tick = (SELECT max(tick) FROM ticks) ORDER BY symbol"
+        "SELECT tick, at, symbol, units, entry, mark, position, target, action, price FROM decisions "
+        "WHERE tick = (SELECT max(tick) FROM ticks) ORDER BY symbol"
     )
 
 
@@ -241,12 +163,6 @@ def _filters(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
     return told, params
 
 
-def _version(connection: Connection) -> str:
-    told = told_first(connection, "SELECT (SELECT value FROM meta WHERE key = 'version'), (SELECT max(tick) FROM ticks), (SELECT max(id) FROM commands), "
-                "(SELECT max(id) FROM trials)")  # fmt: skip
-    return "-".join("" if part is None else str(part) for part in told or ())
-
-
 def _session_ends(connection: Connection) -> tuple[int, int] | None:
     """First and last tick of the newest session, by halving: sessions follow one another in the ticks."""
     told = told_first(
@@ -260,24 +176,3 @@ def _session_ends(connection: Connection) -> tuple[int, int] | None:
         found = told_first(connection, "SELECT session FROM ticks WHERE tick >= :middle ORDER BY tick LIMIT 1", middle=middle)
         low, high = (low, middle) if found and int(found[0]) == session else (middle + 1, high)
     return low, int(told[1])
-
-
-def session_of(connection: Connection, number: int | None = None) -> Session | None:
-    """The session of this number, or the newest."""
-    told = told_first(connection, "SELECT id, started_at, feed, label, symbols, interval_ns, models, horizons, regimes, gates, limits, settings, simulated "
-                      "FROM sessions WHERE id = coalesce(:number, (SELECT max(id) FROM sessions))", number=number)  # fmt: skip
-    if told is None:
-        return None
-    models, horizons, regimes, gates, limits, settings = (json.loads(part) if part else [] for part in told[6:12])
-    return Session(
-        int(told[0]), int(told[1]), str(told[2]), str(told[3]), tuple(json.loads(told[4])), int(told[5]), tuple(models), tuple(horizons), tuple(regimes),
-        tuple((gate["name"], gate["sense"], gate["unit"]) for gate in gates), tuple(limits), settings or {}, bool(told[12]),
-    )  # fmt: skip
-
-
-def _last(connection: Connection) -> LastTick | None:
-    told = told_first(connection, "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, verdict, spread_source, degraded, knobs_digest "
-                "FROM ticks ORDER BY tick DESC LIMIT 1")  # fmt: skip
-    if told is None:
-        return None
-    return LastTick(int(told[0]), int(told[1]), int(told[2]), bool(told[3]), *told[4:13], tuple(json.loads(told[13])), str(told[14]))

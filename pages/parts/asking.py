@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.store.errors import StoreFailed
 from engine.store.inbox import Inbox
-from engine.store.page_queries import Status
+from engine.store.status_query import Status
 from pages.parts import oprows, reads, theme, units, widgets
 
 BY = "dashboard"
@@ -109,9 +109,16 @@ def signal(status: Status, reason: str, *, enough: bool) -> None:
     told = status.meta.get("signal") or settings.get("sim_signal") or 0.0
     with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
         value = st.number_input(
-            "Signal of the simulated market (R², one bar)", 0.0, 0.5, float(told), 0.01, format="%.3f", key="signal",
-            help="0: nothing can be predicted, and the engine must end up holding", width=320,
-        )  # fmt: skip
+            "Signal of the simulated market (R², one bar)",
+            0.0,
+            0.5,
+            float(told),
+            0.01,
+            format="%.3f",
+            key="signal",
+            help="0: nothing can be predicted, and the engine must end up holding",
+            width=320,
+        )
         if st.button("Set signal", disabled=not enough):
             submit("set", {"signal": f"{value:g}"}, reason)
         if st.button("No signal", disabled=not enough):

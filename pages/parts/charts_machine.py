@@ -11,7 +11,6 @@ from plotly.subplots import make_subplots
 
 from pages.parts import theme, units
 
-
 LEFT = 62  # px left of the axes
 
 
@@ -62,10 +61,17 @@ def drawdown(frame: pd.DataFrame) -> go.Figure:
     figure = theme.figure(height=150)
     at = [units.moment(int(one)) for one in frame["at"]]
     loss = [-abs(value) * 100 if units.known(value) else None for value in frame["drawdown"].tolist()]
-    figure.add_trace(go.Scatter(
-        x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=_faint(theme.DOWN),
-        hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
-    ))  # fmt: skip
+    figure.add_trace(
+        go.Scatter(
+            x=at,
+            y=loss,
+            mode="lines",
+            line={"color": theme.DOWN, "width": 1.5},
+            fill="tozeroy",
+            fillcolor=_faint(theme.DOWN),
+            hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
+        )
+    )
     figure.update_yaxes(ticksuffix=" %", nticks=4, rangemode="tozero")
     figure.update_xaxes(showgrid=False, nticks=8)
     return figure
@@ -77,14 +83,34 @@ def _line(figure: go.Figure, told: pd.DataFrame, series: Series, place: int, row
     if series.band:
         low, high = _scaled(told["low"], by), _scaled(told["high"], by)
         figure.add_trace(go.Scatter(x=at, y=high, mode="lines", line={"width": 0}, hoverinfo="skip", connectgaps=False), row=row, col=1)
-        figure.add_trace(go.Scatter(
-            x=at, y=low, mode="lines", line={"width": 0}, fill="tonexty", fillcolor=_faint(colour), hoverinfo="skip", connectgaps=False,
-        ), row=row, col=1)  # fmt: skip
-    figure.add_trace(go.Scatter(
-        x=at, y=mean, mode="lines", name=series.label, line={"color": colour, "width": 1.6}, connectgaps=False,
-        text=[units.reading(value if units.known(value) else None, unit) for value in told["mean"].tolist()],
-        hovertemplate=f"{series.label} %{{text}}<extra></extra>",
-    ), row=row, col=1)  # fmt: skip
+        figure.add_trace(
+            go.Scatter(
+                x=at,
+                y=low,
+                mode="lines",
+                line={"width": 0},
+                fill="tonexty",
+                fillcolor=_faint(colour),
+                hoverinfo="skip",
+                connectgaps=False,
+            ),
+            row=row,
+            col=1,
+        )
+    figure.add_trace(
+        go.Scatter(
+            x=at,
+            y=mean,
+            mode="lines",
+            name=series.label,
+            line={"color": colour, "width": 1.6},
+            connectgaps=False,
+            text=[units.reading(value if units.known(value) else None, unit) for value in told["mean"].tolist()],
+            hovertemplate=f"{series.label} %{{text}}<extra></extra>",
+        ),
+        row=row,
+        col=1,
+    )
 
 
 def _gaps(told: pd.DataFrame) -> pd.DataFrame:
@@ -121,9 +147,19 @@ def _title(figure: go.Figure, panel: Panel, told: Sequence[pd.DataFrame], row: i
         parts.append(f'<span style="color:{theme.category(place)}">■</span> {series.label} {newest}')
     axis = "" if row == 1 else str(row)
     figure.add_annotation(
-        xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"y{axis} domain", y=1, yanchor="bottom", yshift=4, showarrow=False, text="  ".join(parts),
-        font={"size": 11, "color": theme.TEXT}, align="left",
-    )  # fmt: skip
+        xref="paper",
+        x=0,
+        xanchor="left",
+        xshift=6 - LEFT,
+        yref=f"y{axis} domain",
+        y=1,
+        yanchor="bottom",
+        yshift=4,
+        showarrow=False,
+        text="  ".join(parts),
+        font={"size": 11, "color": theme.TEXT},
+        align="left",
+    )
 
 
 def _faint(colour: str) -> str:

@@ -53,10 +53,14 @@ def cost(told: DecisionTold) -> list[Line]:
     half = None if told.spread_bps is None else told.spread_bps / 2
     one_way = None if half is None or told.fee_bps is None or told.impact_bps is None else half + told.fee_bps + told.impact_bps
     told_lines = (
-        ("Fee, one way", units.bps(told.fee_bps)), (f"Half the spread ({told.spread_source})", units.bps(half)),
-        ("Impact, one way", units.bps(told.impact_bps)), ("One way in all", units.bps(one_way)), ("Round trip", units.bps(told.cost_bps)),
-        ("Expected move", units.bps(told.edge_bps, signed=True)), ("Execution", told.execution),
-    )  # fmt: skip
+        ("Fee, one way", units.bps(told.fee_bps)),
+        (f"Half the spread ({told.spread_source})", units.bps(half)),
+        ("Impact, one way", units.bps(told.impact_bps)),
+        ("One way in all", units.bps(one_way)),
+        ("Round trip", units.bps(told.cost_bps)),
+        ("Expected move", units.bps(told.edge_bps, signed=True)),
+        ("Execution", told.execution),
+    )
     return [Line(name, (name, value), marked=name == "Round trip") for name, value in told_lines]
 
 
@@ -74,11 +78,16 @@ def came(told: DecisionTold) -> list[Line]:
 def market(told: DecisionTold) -> list[Line]:
     regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in told.regimes)
     pairs = [
-        ("Regime", told.regime), ("Probabilities", regimes), ("Price", units.price(told.price)), ("Volatility of a bar", units.bps(told.sigma_bps)),
-        ("Spread", units.bps(told.spread_bps)), ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
-        ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)), ("Depth, money", units.money(told.micro.get("depth"))),
+        ("Regime", told.regime),
+        ("Probabilities", regimes),
+        ("Price", units.price(told.price)),
+        ("Volatility of a bar", units.bps(told.sigma_bps)),
+        ("Spread", units.bps(told.spread_bps)),
+        ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
+        ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)),
+        ("Depth, money", units.money(told.micro.get("depth"))),
         ("Bar", "fresh" if told.fresh else "missing or stale"),
-    ]  # fmt: skip
+    ]
     return [Line(name, (name, value)) for name, value in pairs if value]
 
 

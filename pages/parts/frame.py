@@ -7,8 +7,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from engine.store.page_queries import Status
 from engine.store.reader import StoreUnreadable
+from engine.store.status_query import Status
 from pages.parts import reads, tables, theme, units, wellness, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,7 +83,12 @@ def follow() -> None:
     going = st.session_state.pop("going", None)
     if going is not None:
         page, query = going
-        st.switch_page(str(ROOT / "pages" / page), query_params=query)
+        lead(page, **query)
+
+
+def lead(page: str, **query: str) -> None:
+    """Leads to a page from a page's own script."""
+    st.switch_page(str(ROOT / "pages" / page), query_params=query)
 
 
 def open_decision(id_: str | None) -> None:

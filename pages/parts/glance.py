@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.store.page_queries import Status
+from engine.store.status_query import Status
 from pages.parts import units
 from pages.parts.charts_machine import Panel, Series
 from pages.parts.widgets import Tile
@@ -33,13 +33,19 @@ def engine(status: Status, positions: pd.DataFrame, skill: pd.DataFrame, times: 
     p50, p99 = (float(times["ms"].quantile(q)) if len(times) else None for q in (0.5, 0.99))
     return [
         Tile("Decisions", f"{(last.tick + 1) * len(session.symbols):,}", f"{len(session.symbols)} a tick, {last.tick + 1:,} ticks"),
-        Tile("Honest rate", units.percent(1 - broken / ticks, 2) if ticks else units.NOT_ENOUGH, f"{broken} of {ticks:,} ticks with a fallback, 30 d"),
+        Tile(
+            "Honest rate", units.percent(1 - broken / ticks, 2) if ticks else units.NOT_ENOUGH, f"{broken} of {ticks:,} ticks with a fallback, 30 d"
+        ),
         Tile("Acting on", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"all hold; {held} positions open"),
-        Tile("Equity", units.percent(_gain(last.equity, capital), 2, signed=True), f"after costs; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}"),
+        Tile(
+            "Equity",
+            units.percent(_gain(last.equity, capital), 2, signed=True),
+            f"after costs; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}",
+        ),
         _skill(skill),
         Tile("Models", last.verdict, "cross-checked at the last tick", state=last.verdict),
         Tile("Tick p99", units.ms(p99), f"p50 {units.ms(p50)}, n={len(times):,}"),
-    ]  # fmt: skip
+    ]
 
 
 def _skill(skill: pd.DataFrame) -> Tile:
@@ -79,8 +85,10 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
     if not knobs or status.last is None:
         return ""
     return (
-        f"Paper money. Fee {units.bps(knobs['fee_bps'])} a side, spread from {status.last.spread_source} ({units.bps(knobs['spread_bps'])} where none is known), "
-        f"impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
+        f"Paper money. Fee {units.bps(knobs['fee_bps'])} a side, spread from {status.last.spread_source} "
+        f"({units.bps(knobs['spread_bps'])} where none is known), "
+        f"impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
+        f"latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
         "Orders are filled at the first book after the latency, or at the next open; never at the price decided on."
     )
 
@@ -89,7 +97,7 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
     """The machine in six tiles, each with its last 15 minutes."""
     limit = _value(now, None, "memory_limit_bytes")
     whose = _source(now, "memory_limit_bytes")
-    shown = [
+    return [
         _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.number(_value(now, 'host', 'processors'))} processors"),
         _tile(now, trend, "Memory", *_memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
         _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(_value(now, 'process', 'threads'))} threads"),
@@ -101,7 +109,6 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
             f"{units.number(_value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
         ),
     ]
-    return shown
 
 
 def resources(now: pd.DataFrame, clock: int) -> list[Tile]:
@@ -140,9 +147,7 @@ def limits(now: pd.DataFrame) -> str:
 
 def resolution(seconds: int) -> str:
     """What a point of the lines is."""
-    if seconds <= 1_200:
-        return f"A point is the mean of {max(2, seconds // 240):.0f} s, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
-    step = max(60, seconds // 240)
+    step = max(2 if seconds <= 1_200 else 60, seconds // 240)
     return f"A point is the mean of {units.age(step)}, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
 
 
@@ -152,7 +157,14 @@ def panels(now: pd.DataFrame) -> list[Panel]:
     container = [Series("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
     shown = [
         Panel("CPU", (Series("host", "cpu_percent", "host", band=True), Series("process", "cpu_percent", "process"), *container)),
-        Panel("Memory", (Series(*_memory_bytes(there), "used"), Series("process", "rss_bytes", "process"), Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"))),
+        Panel(
+            "Memory",
+            (
+                Series(*_memory_bytes(there), "used"),
+                Series("process", "rss_bytes", "process"),
+                Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"),
+            ),
+        ),
         Panel("Disk traffic", (Series("host", "disk_read_bytes_per_s", "read"), Series("host", "disk_write_bytes_per_s", "written"))),
         Panel("Disk in use", (Series("host", "disk_percent", "of the file system"),)),
         Panel("Network", (Series("host", "network_in_bytes_per_s", "in"), Series("host", "network_out_bytes_per_s", "out"))),
@@ -160,12 +172,14 @@ def panels(now: pd.DataFrame) -> list[Panel]:
         Panel("Throughput", (Series("engine", "decisions_per_s", "decisions"),)),
         Panel("Errors and fallbacks", (Series("engine", "errors_last_minute", "errors a minute"), Series("engine", "fallbacks", "fallbacks"))),
         Panel("Data age", (Series("engine", "data_age_ms", "since the last tick", band=True),)),
-    ]  # fmt: skip
+    ]
     pressure = [Series("host", f"{kind}_pressure_percent", kind) for kind in ("cpu", "memory", "io") if ("host", f"{kind}_pressure_percent") in there]
     if pressure:
         shown.insert(1, Panel("Pressure, time waited", tuple(pressure)))
     cards = sorted({source for source, name in there if source.startswith("gpu") and name == "utilisation_percent"})
-    return shown + [Panel("GPU", tuple(Series(card, "utilisation_percent", card) for card in cards))] if cards else shown
+    if cards:
+        shown.append(Panel("GPU", tuple(Series(card, "utilisation_percent", card) for card in cards)))
+    return shown
 
 
 def _memory(now: pd.DataFrame) -> tuple[str, str]:

@@ -89,9 +89,10 @@ export default function (component) {
     const again = () => { if (node.isConnected) draw(node).catch(told); };
     let width = node.clientWidth;
     node.podiumWatch = new ResizeObserver(() => {
-      if (Math.abs(node.clientWidth - width) < 2 || !window.Plotly || !node.podiumBound) return;
+      const shown = node.isConnected && node.clientWidth > 0 && getComputedStyle(node).display !== "none";
+      if (!shown || !node.podiumBound || Math.abs(node.clientWidth - width) < 2) return;
       width = node.clientWidth;
-      window.Plotly.Plots.resize(node);
+      window.Plotly.Plots.resize(node).catch(() => {}); // the page may have been left meanwhile
     });
     node.podiumWatch.observe(node);
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => setTimeout(again, 400));

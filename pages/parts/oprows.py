@@ -13,13 +13,29 @@ from pages.parts.tables import Cell, Column, Line
 
 WHEN = "%m-%d %H:%M:%S"
 ACTIONS = (
-    Column("Action"), Column("Kind"), Column("Cures"), Column("Mode"), Column("Last run", right=True), Column("Trials", right=True),
-    Column("Helped / none / harmed", right=True), Column("Freed by itself", right=True), Column("What it does", whole=True),
-)  # fmt: skip
+    Column("Action"),
+    Column("Kind"),
+    Column("Cures"),
+    Column("Mode"),
+    Column("Last run", right=True),
+    Column("Trials", right=True),
+    Column("Helped / none / harmed", right=True),
+    Column("Freed by itself", right=True),
+    Column("What it does", whole=True),
+)
 TRIALS = (
-    Column("When"), Column("Action"), Column("By"), Column("Reason"), Column("Direct", right=True), Column("Metric"), Column("Before", right=True),
-    Column("After", right=True), Column("Effect, 95 %", right=True), Column("Verdict"), Column("Took", right=True),
-)  # fmt: skip
+    Column("When"),
+    Column("Action"),
+    Column("By"),
+    Column("Reason"),
+    Column("Direct", right=True),
+    Column("Metric"),
+    Column("Before", right=True),
+    Column("After", right=True),
+    Column("Effect, 95 %", right=True),
+    Column("Verdict"),
+    Column("Took", right=True),
+)
 COMMANDS = (Column("When"), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
 ALERTS = (Column("When"), Column("Rule"), Column("Severity"), Column("State"), Column("Message", whole=True))
 
@@ -30,9 +46,22 @@ def actions(frame: pd.DataFrame, now: int) -> list[Line]:
         last = "never" if not units.known(one.last_at) else f"{units.age((now - one.last_at) / units.SECOND)} ago"
         freed = units.reading(one.amount, str(one.amount_unit), units.NOT_MEASURED) if units.known(one.amount) else units.NOT_MEASURED
         counts = f"{one.helped} / {one.no_effect} / {one.harmed}" if one.trials else "no trial yet"
-        lines.append(Line(one.action, (
-            Cell(one.action.replace("_", " ")), one.kind, one.cures.replace("_", " "), Cell(one.mode), last, f"{one.trials:,}", counts, freed, one.about,
-        )))  # fmt: skip
+        lines.append(
+            Line(
+                one.action,
+                (
+                    Cell(one.action.replace("_", " ")),
+                    one.kind,
+                    one.cures.replace("_", " "),
+                    Cell(one.mode),
+                    last,
+                    f"{one.trials:,}",
+                    counts,
+                    freed,
+                    one.about,
+                ),
+            )
+        )
     return lines
 
 
@@ -41,12 +70,24 @@ def trials(frame: pd.DataFrame) -> list[Line]:
     for one in _each(frame):
         unit = one.unit if isinstance(one.unit, str) else ""
         direct = units.reading(one.amount, str(one.amount_unit), units.NOT_MEASURED) if units.known(one.amount) else units.NOT_MEASURED
-        lines.append(Line(str(one.id), (
-            units.moment(int(one.at), WHEN), Cell(one.action.replace("_", " ")), _text(one.by), _text(one.reason),
-            Cell(direct, small=_text(one.detail, "")), _text(one.metric).replace("_", " "), _figure(one.before, unit), _figure(one.after, unit), effect(one, unit),
-            Cell(one.verdict + (", undone" if one.undone else ""), theme.state(one.verdict)),
-            units.number(one.seconds, 1, "s"),
-        )))  # fmt: skip
+        lines.append(
+            Line(
+                str(one.id),
+                (
+                    units.moment(int(one.at), WHEN),
+                    Cell(one.action.replace("_", " ")),
+                    _text(one.by),
+                    _text(one.reason),
+                    Cell(direct, small=_text(one.detail, "")),
+                    _text(one.metric).replace("_", " "),
+                    _figure(one.before, unit),
+                    _figure(one.after, unit),
+                    effect(one, unit),
+                    Cell(one.verdict + (", undone" if one.undone else ""), theme.state(one.verdict)),
+                    units.number(one.seconds, 1, "s"),
+                ),
+            )
+        )
     return lines
 
 
@@ -65,9 +106,19 @@ def commands(frame: pd.DataFrame) -> list[Line]:
         told = Cell(
             one.status, theme.state(one.status), small=f"{units.percent(one.progress, 0)} {_text(one.note, '')}" if one.status == "running" else ""
         )
-        lines.append(Line(str(one.id), (
-            units.moment(int(one.at), WHEN), Cell(one.name, small=arguments(one.args)), one.by, one.reason or "no reason given", told, result(one.result),
-        )))  # fmt: skip
+        lines.append(
+            Line(
+                str(one.id),
+                (
+                    units.moment(int(one.at), WHEN),
+                    Cell(one.name, small=arguments(one.args)),
+                    one.by,
+                    one.reason or "no reason given",
+                    told,
+                    result(one.result),
+                ),
+            )
+        )
     return lines
 
 

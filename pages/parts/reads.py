@@ -10,10 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from engine.shell.clock import WallClock
-from engine.store import decision_query, machine_queries, page_queries
+from engine.store import decision_query, machine_queries, page_queries, status_query
 from engine.store.decision_query import DecisionTold
-from engine.store.page_queries import Status, Wanted
+from engine.store.page_queries import Wanted
 from engine.store.reader import Reader
+from engine.store.status_query import Status
 
 SECOND = 1_000_000_000
 
@@ -38,11 +39,11 @@ def reader() -> Reader:
 
 def version() -> str:
     """Changes with everything a page might show; raises StoreUnreadable, so ask it first."""
-    return page_queries.version(reader())
+    return status_query.version(reader())
 
 
 def status() -> Status:
-    return page_queries.status(reader())
+    return status_query.status(reader())
 
 
 def knobs(status: Status) -> dict[str, Any]:

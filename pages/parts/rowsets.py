@@ -8,28 +8,57 @@ from typing import Any
 import pandas as pd
 
 from engine.store.decision_query import DecisionTold
-from engine.store.page_queries import Session, Status
+from engine.store.status_query import Session, Status
 from pages.parts import charts_decision, theme, units
 from pages.parts.tables import Cell, Column, Line, html
 
 CLOCK = "%m-%d %H:%M"
 PAIR = (Column("", nowrap=True), Column("", right=True, wrap=True))
 LADDER = (Column("Gate"), Column("Value", right=True), Column("Needs", right=True), Column("Margin", right=True), Column("Verdict"))
-VOTES = (Column("Model"), Column("Version"), Column("Horizon", right=True), Column("Expects", right=True), Column("Trust", right=True), Column("Weight", right=True))  # fmt: skip
+VOTES = (
+    Column("Model"),
+    Column("Version"),
+    Column("Horizon", right=True),
+    Column("Expects", right=True),
+    Column("Trust", right=True),
+    Column("Weight", right=True),
+)
 CAME = (Column("After"), Column("Move", right=True), Column("With the action", right=True))
 FILLS = (
-    Column("Tick", right=True), Column("Symbol"), Column("Side"), Column("Size", right=True), Column("Price", right=True), Column("Mid", right=True),
-    Column("Fee, bps", right=True), Column("Spread, bps", right=True), Column("Impact, bps", right=True), Column("In all, bps", right=True), Column("Realised", right=True),
-)  # fmt: skip
+    Column("Tick", right=True),
+    Column("Symbol"),
+    Column("Side"),
+    Column("Size", right=True),
+    Column("Price", right=True),
+    Column("Mid", right=True),
+    Column("Fee, bps", right=True),
+    Column("Spread, bps", right=True),
+    Column("Impact, bps", right=True),
+    Column("In all, bps", right=True),
+    Column("Realised", right=True),
+)
 _DECISIONS = (
-    Column("Symbol"), Column("Action"), Column("Binding gate", whole=True), Column("Edge, bps", right=True), Column("Cost, bps", right=True),
-    Column("Target", right=True), Column("Tick", right=True), Column("Market time", right=True),
-)  # fmt: skip
+    Column("Symbol"),
+    Column("Action"),
+    Column("Binding gate", whole=True),
+    Column("Edge, bps", right=True),
+    Column("Cost, bps", right=True),
+    Column("Target", right=True),
+    Column("Tick", right=True),
+    Column("Market time", right=True),
+)
 _MORE = (Column("Held", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
 _POSITIONS = (
-    Column("Symbol"), Column("Side"), Column("Size", right=True), Column("Entry", right=True), Column("Mark", right=True), Column("Worth", right=True),
-    Column("Gain, not realised", right=True), Column("Share of equity", right=True), Column("Target", right=True),
-)  # fmt: skip
+    Column("Symbol"),
+    Column("Side"),
+    Column("Size", right=True),
+    Column("Entry", right=True),
+    Column("Mark", right=True),
+    Column("Worth", right=True),
+    Column("Gain, not realised", right=True),
+    Column("Share of equity", right=True),
+    Column("Target", right=True),
+)
 
 
 def gates(shares: pd.DataFrame, session: Session) -> str:
@@ -50,9 +79,15 @@ def decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
     lines = []
     for one in _each(frame):
         cells: list[Cell | str] = [
-            one.symbol, _state(one.action), _gate(one), units.number(one.edge_bps, 1, signed=True), units.number(one.cost_bps, 1),
-            units.percent(one.target, signed=True), f"{one.tick:,}", units.moment(int(one.at), CLOCK),
-        ]  # fmt: skip
+            one.symbol,
+            _state(one.action),
+            _gate(one),
+            units.number(one.edge_bps, 1, signed=True),
+            units.number(one.cost_bps, 1),
+            units.percent(one.target, signed=True),
+            f"{one.tick:,}",
+            units.moment(int(one.at), CLOCK),
+        ]
         if wide:
             cells += [units.percent(one.position, signed=True), units.percent(one.confidence), one.regime, units.price(one.price)]
         lines.append(Line(f"{one.tick} {one.symbol}", tuple(cells), link(one.tick, one.symbol)))
@@ -64,9 +99,16 @@ def positions(frame: pd.DataFrame) -> str:
     for one in _each(frame):
         gain = (one.mark - one.entry) * one.units
         cells = (
-            one.symbol, _state("long" if one.units > 0 else "short"), units.size(one.units), units.price(one.entry), units.price(one.mark),
-            units.money(one.units * one.mark), units.money(gain, signed=True), units.percent(one.position, signed=True), units.percent(one.target, signed=True),
-        )  # fmt: skip
+            one.symbol,
+            _state("long" if one.units > 0 else "short"),
+            units.size(one.units),
+            units.price(one.entry),
+            units.price(one.mark),
+            units.money(one.units * one.mark),
+            units.money(gain, signed=True),
+            units.percent(one.position, signed=True),
+            units.percent(one.target, signed=True),
+        )
         lines.append(Line(f"{one.tick} {one.symbol}", cells, link(one.tick, one.symbol)))
     return html(_POSITIONS, lines, label="Positions")
 
@@ -76,10 +118,18 @@ def fills(frame: pd.DataFrame) -> str:
     for one in _each(frame):
         size = "cannot fill" if not one.size else units.size(one.size)
         cells = (
-            f"{one.tick:,}", one.symbol, _state(one.side), Cell(size, small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
-            units.price(one.price), units.price(one.mid), units.number(one.fee_bps, 1), units.number(one.spread_bps, 1), units.number(one.impact_bps, 1),
-            units.number(one.cost_bps, 1), units.money(one.realised, signed=True),
-        )  # fmt: skip
+            f"{one.tick:,}",
+            one.symbol,
+            _state(one.side),
+            Cell(size, small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
+            units.price(one.price),
+            units.price(one.mid),
+            units.number(one.fee_bps, 1),
+            units.number(one.spread_bps, 1),
+            units.number(one.impact_bps, 1),
+            units.number(one.cost_bps, 1),
+            units.money(one.realised, signed=True),
+        )
         lines.append(Line(f"{one.id}|{one.tick - 1} {one.symbol}", cells, link(one.tick - 1, one.symbol)))
     return html(FILLS, lines, label="Fills")
 
@@ -87,11 +137,22 @@ def fills(frame: pd.DataFrame) -> str:
 def filled(told: DecisionTold) -> list[Line]:
     lines = []
     for place, one in enumerate(told.fills):
-        lines.append(Line(str(place), (
-            _state(one.side), Cell(units.size(one.size) if one.size else "cannot fill", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
-            units.price(one.price), units.price(one.mid), units.number(one.fee_bps, 1), units.number(one.spread_bps, 1),
-            units.number(one.impact_bps, 1), units.number(one.cost_bps, 1), units.money(one.realised, signed=True),
-        )))  # fmt: skip
+        lines.append(
+            Line(
+                str(place),
+                (
+                    _state(one.side),
+                    Cell(units.size(one.size) if one.size else "cannot fill", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
+                    units.price(one.price),
+                    units.price(one.mid),
+                    units.number(one.fee_bps, 1),
+                    units.number(one.spread_bps, 1),
+                    units.number(one.impact_bps, 1),
+                    units.number(one.cost_bps, 1),
+                    units.money(one.realised, signed=True),
+                ),
+            )
+        )
     return lines
 
 
@@ -113,17 +174,35 @@ def ladder(told: DecisionTold) -> list[Line]:
 
 def votes(told: DecisionTold) -> list[Line]:
     lines = [
-        Line(f"{one.model} {one.horizon}", (
-            one.model, one.version or "not fitted yet", units.count(one.horizon, "bar"), units.bps(one.bps, signed=True, missing="not heard"),
-            units.number(one.trust, 2), units.number(one.weight, 3),
-        )) for one in told.votes
-    ]  # fmt: skip
+        Line(
+            f"{one.model} {one.horizon}",
+            (
+                one.model,
+                one.version or "not fitted yet",
+                units.count(one.horizon, "bar"),
+                units.bps(one.bps, signed=True, missing="not heard"),
+                units.number(one.trust, 2),
+                units.number(one.weight, 3),
+            ),
+        )
+        for one in told.votes
+    ]
     for expected in told.forecast:
         band = units.interval(expected.low_bps, expected.high_bps, 1)
-        lines.append(Line(f"ensemble {expected.horizon}", (
-            Cell("ensemble", theme.UP), f"P(rise) {units.percent(expected.probability)}", units.count(expected.horizon, "bar"),
-            Cell(units.bps(expected.bps, signed=True), small=f"90 %: {band}"), "", "",
-        ), marked=expected.horizon == told.horizon))  # fmt: skip
+        lines.append(
+            Line(
+                f"ensemble {expected.horizon}",
+                (
+                    Cell("ensemble", theme.UP),
+                    f"P(rise) {units.percent(expected.probability)}",
+                    units.count(expected.horizon, "bar"),
+                    Cell(units.bps(expected.bps, signed=True), small=f"90 %: {band}"),
+                    "",
+                    "",
+                ),
+                marked=expected.horizon == told.horizon,
+            )
+        )
     return lines
 
 
@@ -151,9 +230,8 @@ def _each(frame: pd.DataFrame) -> Iterator[Any]:
 
 def components(status: Status, now: int) -> list[Line]:
     return [
-        Line(name, (name, _state(state), units.age((now - since) / units.SECOND), error or ""))
-        for name, state, since, error in status.components
-    ]  # fmt: skip
+        Line(name, (name, _state(state), units.age((now - since) / units.SECOND), error or "")) for name, state, since, error in status.components
+    ]
 
 
 COMPONENTS = (Column("Part"), Column("State"), Column("Since", right=True), Column("Last error", whole=True))

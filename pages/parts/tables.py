@@ -41,11 +41,11 @@ class Line:
 
 
 def html(columns: Sequence[Column], lines: Sequence[Line], *, label: str, cards: bool = True) -> str:
-    named = any(column.label for column in columns)
-    head = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
+    cells = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
+    head = f"<thead><tr>{cells}</tr></thead>" if any(column.label for column in columns) else ""
     body = "".join(_line(columns, line) for line in lines)
     kind = "pd-cards" if cards else ""
-    return f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}">{f"<thead><tr>{head}</tr></thead>" if named else ""}<tbody>{body}</tbody></table></div>'
+    return f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}">{head}<tbody>{body}</tbody></table></div>'
 
 
 def chip(word: str, colour: str | None = None) -> str:

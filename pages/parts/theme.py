@@ -31,21 +31,61 @@ PANEL = "#040404"
 GROUND = "#050505"
 
 STATES = {
-    "ok": GOOD, "degraded": WARNING, "down": HARM, "starting": NEUTRAL,
-    "hold": NEUTRAL, "holding": NEUTRAL, "buy": UP, "sell": DOWN, "long": UP, "short": DOWN, "flat": NEUTRAL,
-    "helped": GOOD, "no measurable effect": NEUTRAL, "harmed": HARM, "not enough data": NEUTRAL,
-    "pass": GOOD, "fail": HARM, "binding": HARM,
-    "queued": NEUTRAL, "running": UP, "done": GOOD, "failed": HARM,
-    "reliable": GOOD, "warning": WARNING, "unreliable": HARM, "fallback": WARNING,
-    "auto": GOOD, "recommend": UP, "quarantined": HARM, "open": WARNING, "resolved": NEUTRAL,
-    "champion": GOOD, "retired": NEUTRAL, "challenger": UP,
-}  # fmt: skip
+    "ok": GOOD,
+    "degraded": WARNING,
+    "down": HARM,
+    "starting": NEUTRAL,
+    "hold": NEUTRAL,
+    "holding": NEUTRAL,
+    "buy": UP,
+    "sell": DOWN,
+    "long": UP,
+    "short": DOWN,
+    "flat": NEUTRAL,
+    "helped": GOOD,
+    "no measurable effect": NEUTRAL,
+    "harmed": HARM,
+    "not enough data": NEUTRAL,
+    "pass": GOOD,
+    "fail": HARM,
+    "binding": HARM,
+    "queued": NEUTRAL,
+    "running": UP,
+    "done": GOOD,
+    "failed": HARM,
+    "reliable": GOOD,
+    "warning": WARNING,
+    "unreliable": HARM,
+    "fallback": WARNING,
+    "auto": GOOD,
+    "recommend": UP,
+    "quarantined": HARM,
+    "open": WARNING,
+    "resolved": NEUTRAL,
+    "champion": GOOD,
+    "retired": NEUTRAL,
+    "challenger": UP,
+}
 
 # Quiet, so that what was bought or sold stands out of the mosaic.
 GATES = (
-    "#8FA6BF", "#C9AE7C", "#A58DB0", "#7FAE9E", "#C29590", "#AEB36C", "#6F8FB5", "#BC85A8",
-    "#A79BC9", "#86A877", "#C99A68", "#7784A8", "#B0856A", "#63A0A6", "#939393", "#B9B2A3",
-)  # fmt: skip
+    "#8FA6BF",
+    "#C9AE7C",
+    "#A58DB0",
+    "#7FAE9E",
+    "#C29590",
+    "#AEB36C",
+    "#6F8FB5",
+    "#BC85A8",
+    "#A79BC9",
+    "#86A877",
+    "#C99A68",
+    "#7784A8",
+    "#B0856A",
+    "#63A0A6",
+    "#939393",
+    "#B9B2A3",
+)
 FREE = "#D0D5DB"  # held although no gate failed
 
 

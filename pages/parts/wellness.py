@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.health import ComponentState, Health, Vitals, judge
-from engine.store.page_queries import Status
+from engine.store.status_query import Status
 from pages.parts import theme, units, widgets
 
 STALE_BARS = 10  # paces without a tick before the data count as stale
@@ -84,7 +84,8 @@ def _since(status: Status, told: Health, now: int) -> str:
         ago = units.age((now - stopped) / units.SECOND)
         return f"It was stopped at {units.moment(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
     ago = units.age((now - status.beat) / units.SECOND)
-    return f"{told.reasons[0][:1].upper()}{told.reasons[0][1:]}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
+    reason = told.reasons[0][:1].upper() + told.reasons[0][1:]
+    return f"{reason}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
 
 
 def _stale(status: Status, told: Health, now: int) -> list[Banner]:

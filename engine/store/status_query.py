@@ -1,0 +1,158 @@
+"""How the engine and its store are: the session, the newest tick, the heartbeat, and the version pages are kept by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from engine.store.reader import Reader, told_all, told_first
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the running session is made of; () where the first tick has yet to tell."""
+
+    id: int
+    started_at: int  # ns UTC
+    feed: str
+    label: str
+    symbols: tuple[str, ...]
+    interval: int  # ns
+    models: tuple[str, ...]
+    horizons: tuple[int, ...]  # bars
+    regimes: tuple[str, ...]
+    gates: tuple[tuple[str, str, str], ...]  # name, sense, unit
+    limits: tuple[str, ...]
+    settings: dict[str, Any]
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LastTick:
+    """The newest tick, without its decisions."""
+
+    tick: int
+    at: int  # ns UTC, market time
+    wall: int  # ns UTC
+    warm: bool
+    ms: float | None
+    equity: float | None
+    cash: float | None
+    naive: float | None
+    drawdown: float | None
+    gross: float | None
+    net: float | None
+    verdict: str
+    spread_source: str
+    degraded: tuple[str, ...]
+    knobs_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How the engine and its store are; None for what is not there yet."""
+
+    version: str
+    session: Session | None
+    last: LastTick | None
+    beat: int | None  # ns UTC of the engine's last heartbeat, None before the first
+    holder: str | None  # host and process of the engine
+    started: int | None  # ns UTC, when the engine took the store
+    meta: dict[str, str]
+    components: tuple[tuple[str, str, int, str | None], ...]  # component, state, since, last error
+    alerts: int  # open
+
+
+def version(reader: Reader) -> str:
+    """Changes with everything a page might show from the store."""
+    with reader.reading() as connection:
+        return _version(connection)
+
+
+def status(reader: Reader) -> Status:
+    with reader.reading() as connection:
+        lease = told_first(connection, "SELECT beat, host, pid, started_at FROM lease WHERE id = 1")
+        meta = {str(key): str(value) for key, value in told_all(connection, "SELECT key, value FROM meta")}
+        components = told_all(connection, "SELECT component, state, since, last_error FROM components ORDER BY component")
+        alerts = told_first(connection, "SELECT count(*) FROM alerts WHERE state = 'open'")
+        return Status(
+            version=_version(connection),
+            session=session_of(connection),
+            last=_last(connection),
+            beat=None if lease is None else int(lease[0]),
+            holder=None if lease is None else f"{lease[1]}, process {lease[2]}",
+            started=None if lease is None else int(lease[3]),
+            meta=meta,
+            components=tuple((str(name), str(state), int(since), error) for name, state, since, error in components),
+            alerts=int(alerts[0]) if alerts else 0,
+        )
+
+
+def session_of(connection: Connection, number: int | None = None) -> Session | None:
+    """The session of this number, or the newest."""
+    told = told_first(
+        connection,
+        "SELECT id, started_at, feed, label, symbols, interval_ns, models, horizons, regimes, "
+        "gates, limits, settings, simulated "
+        "FROM sessions WHERE id = coalesce(:number, (SELECT max(id) FROM sessions))",
+        number=number,
+    )
+    if told is None:
+        return None
+    models, horizons, regimes, gates, limits, settings = (json.loads(part) if part else [] for part in told[6:12])
+    return Session(
+        int(told[0]),
+        int(told[1]),
+        str(told[2]),
+        str(told[3]),
+        tuple(json.loads(told[4])),
+        int(told[5]),
+        tuple(models),
+        tuple(horizons),
+        tuple(regimes),
+        tuple((gate["name"], gate["sense"], gate["unit"]) for gate in gates),
+        tuple(limits),
+        settings or {},
+        bool(told[12]),
+    )
+
+
+def _version(connection: Connection) -> str:
+    told = told_first(
+        connection,
+        "SELECT (SELECT value FROM meta WHERE key = 'version'), (SELECT max(tick) FROM ticks), "
+        "(SELECT max(id) FROM commands), "
+        "(SELECT max(id) FROM trials)",
+    )
+    return "-".join("" if part is None else str(part) for part in told or ())
+
+
+def _last(connection: Connection) -> LastTick | None:
+    told = told_first(
+        connection,
+        "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
+        "verdict, spread_source, degraded, knobs_digest "
+        "FROM ticks ORDER BY tick DESC LIMIT 1",
+    )
+    if told is None:
+        return None
+    return LastTick(
+        int(told[0]),
+        int(told[1]),
+        int(told[2]),
+        bool(told[3]),
+        told[4],
+        told[5],
+        told[6],
+        told[7],
+        told[8],
+        told[9],
+        told[10],
+        told[11],
+        told[12],
+        tuple(json.loads(told[13])),
+        str(told[14]),
+    )

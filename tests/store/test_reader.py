@@ -1,0 +1,204 @@
+"""The reader gives what the writer kept, and says in one line why it cannot."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.store import decision_query, machine_queries, page_queries, status_query, views
+from engine.store.page_queries import Wanted
+from engine.store.reader import Reader, StoreUnreadable
+from tests.pages.stores import lock
+from tests.store.made import SYMBOLS, WALL, filled
+
+TICKS = 160
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return filled(tmp_path_factory.mktemp("reader"), ticks=TICKS)
+
+
+@pytest.fixture(scope="module")
+def reader(url: str) -> Reader:
+    return Reader(url)
+
+
+@pytest.mark.parametrize("name", views.names())
+def test_every_view_can_be_read_and_limited(name: str, reader: Reader) -> None:
+    whole = reader.view(name)
+    assert len(whole) > 0
+    newest = reader.view(name, limit=1)
+    assert len(newest) == 1
+    assert list(newest.columns) == list(whole.columns)
+
+
+def test_a_view_gives_the_newest_rows_oldest_first(reader: Reader) -> None:
+    told = reader.view("v_decisions", symbol=SYMBOLS[0], limit=5)
+    assert told["tick"].tolist() == list(range(TICKS - 5, TICKS))
+    assert set(told["symbol"]) == {SYMBOLS[0]}
+
+
+def test_since_leaves_out_what_was_before(reader: Reader) -> None:
+    at = reader.view("v_equity")["at"].tolist()
+    assert reader.view("v_equity", since=at[100])["at"].tolist() == at[100:]
+    assert reader.view("v_spans", since=at[150])["tick"].min() == 150
+    assert reader.view("v_equity", since=at[-1] + 1).empty
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("v_incidents", {}, "not there yet"),
+        ("v_nothing", {}, "there is no view"),
+        ("v_skill", {"symbol": "BTC"}, "has no symbols"),
+        ("v_skill", {"since": 1}, "has no time"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_one_line(name: str, arguments: dict[str, object], words: str, reader: Reader) -> None:
+    with pytest.raises(ValueError, match=words):
+        reader.view(name, **arguments)  # type: ignore[arg-type]
+
+
+def test_a_missing_store_is_told_apart_from_a_damaged_and_a_locked_one(url: str, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnreadable) as missing:
+        status_query.status(Reader(f"sqlite:///{tmp_path / 'none.db'}"))
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"not a store at all" * 1000)
+    with pytest.raises(StoreUnreadable) as corrupt:
+        status_query.status(Reader(f"sqlite:///{damaged}"))
+    held = tmp_path / "held.db"
+    held.write_bytes(Path(url.removeprefix("sqlite:///")).read_bytes())
+    with closing(lock(held)), pytest.raises(StoreUnreadable) as locked:
+        status_query.status(Reader(f"sqlite:///{held}", busy_ms=10))
+    assert [error.value.kind for error in (missing, corrupt, locked)] == ["missing", "corrupt", "locked"]
+    assert not any("\n" in str(error.value) for error in (missing, corrupt, locked))
+
+
+def test_a_reader_writes_nothing(reader: Reader) -> None:
+    with pytest.raises(StoreUnreadable):
+        reader.frame("UPDATE meta SET value = 'changed'")
+
+
+def test_the_version_changes_with_a_command(url: str, tmp_path: Path) -> None:
+    copy = tmp_path / "podium.db"
+    copy.write_bytes(Path(url.removeprefix("sqlite:///")).read_bytes())
+    copied = Reader(f"sqlite:///{copy}")
+    before = status_query.version(copied)
+    assert status_query.version(copied) == before
+    with closing(sqlite3.connect(copy)) as store, store:
+        store.execute("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (1, 'pause', '{}', 'me', 'why', 'queued')")
+    assert status_query.version(copied) != before
+
+
+def test_the_status_tells_session_and_newest_tick(reader: Reader) -> None:
+    told = status_query.status(reader)
+    assert told.session is not None
+    assert told.last is not None
+    assert told.session.symbols == SYMBOLS
+    assert told.session.simulated
+    assert len(told.session.gates) > 10
+    assert told.last.tick == TICKS - 1
+    assert told.alerts == 1
+
+
+def test_the_newest_decisions_come_first_and_filters_hold(reader: Reader) -> None:
+    every, floor = page_queries.latest(reader, Wanted(), limit=10)
+    assert floor is None
+    assert every["tick"].iloc[0] == TICKS - 1
+    assert every["tick"].is_monotonic_decreasing
+    bought, _ = page_queries.latest(reader, Wanted(action="buy"), limit=1000)
+    kept = reader.view("v_decisions")
+    assert len(bought) == (kept["action"] == "buy").sum()
+    free, _ = page_queries.latest(reader, Wanted(gate="none"), limit=1000)
+    assert len(free) == kept["binding_gate"].isna().sum()
+    broken, _ = page_queries.latest(reader, Wanted(degraded=True), limit=1000)
+    assert set(broken["tick"]) == set(kept[kept["degraded"] > 0]["tick"])
+
+
+def test_filters_meet(reader: Reader) -> None:
+    kept = reader.view("v_decisions")
+    gate = kept["binding_gate"].dropna().iloc[0]
+    told, _ = page_queries.latest(reader, Wanted(symbol=SYMBOLS[1], gate=gate), limit=1000)
+    assert len(told) == ((kept["symbol"] == SYMBOLS[1]) & (kept["binding_gate"] == gate)).sum()
+
+
+def test_shares_of_gates_count_every_decision_once(reader: Reader) -> None:
+    shares, capped = page_queries.gate_shares(reader, WALL + TICKS * 2 * SECOND)
+    assert not capped
+    assert shares["n"].sum() == TICKS * len(SYMBOLS)
+    nothing, _ = page_queries.gate_shares(reader, WALL + 48 * 3600 * SECOND)
+    assert nothing.empty
+
+
+def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
+    assert page_queries.equity(reader)["tick"].tolist() == list(range(TICKS))
+    few = page_queries.equity(reader, points=20)["tick"].tolist()
+    assert len(few) <= 20
+    assert few[-1] == TICKS - 1
+    assert {later - earlier for earlier, later in zip(few, few[1:], strict=False)} == {8}
+
+
+def test_a_decision_is_told_with_all_it_came_from(reader: Reader) -> None:
+    told = decision_query.decision(reader, 20, SYMBOLS[0])
+    assert told is not None
+    row = reader.view("v_decisions").query("tick == 20 and symbol == @SYMBOLS[0]").iloc[0]
+    assert told.action == row["action"]
+    gates = reader.view("v_gates").query("tick == 20 and symbol == @SYMBOLS[0]")
+    assert [rung.name for rung in told.rungs] == gates["gate"].tolist()
+    assert [rung.passed for rung in told.rungs] == [bool(passed) for passed in gates["passed"]]
+    assert len(told.spans) == 10
+    assert len(told.votes) == len(told.session.models) * len(told.session.horizons)
+    assert told.limits[0][0] == "wanted"
+    assert decision_query.decision(reader, 20, "NOBODY") is None
+
+
+def test_what_came_of_it_agrees_with_the_view(reader: Reader) -> None:
+    kept = reader.view("v_decisions", symbol=SYMBOLS[0])
+    for tick in (10, 40, 90):
+        told = decision_query.decision(reader, tick, SYMBOLS[0])
+        assert told is not None
+        came = next(one for one in told.came if one.horizon == told.horizon)
+        expected = kept[kept["tick"] == tick]["outcome_bps"].iloc[0]
+        assert came.bps == pytest.approx(expected, nan_ok=True) or (came.bps is None and expected != expected)  # noqa: PLR0124
+
+
+def test_the_newest_decision_is_not_due_yet(reader: Reader) -> None:
+    told = decision_query.decision(reader, TICKS - 1, SYMBOLS[0])
+    assert told is not None
+    assert [one.why for one in told.came] == ["not due yet"] * len(told.session.horizons)
+
+
+def test_margins_are_positive_on_the_right_side_of_a_limit() -> None:
+    rung = decision_query.Rung
+    assert rung("spread", "<=", "bps", 2.0, 5.0, True).margin == 3.0
+    assert rung("edge", ">=", "bps", 2.0, 5.0, False).margin == -3.0
+    assert rung("edge", ">=", "bps", None, 5.0, False).margin is None
+
+
+def test_readings_come_in_steps_with_their_band(reader: Reader) -> None:
+    until = WALL + TICKS * 2 * SECOND
+    wanted = (("host", "cpu_percent"), ("process", "rss_bytes"))
+    fine = machine_queries.lines(reader, wanted, until - 900 * SECOND, until)
+    assert set(zip(fine["source"], fine["name"], strict=True)) == set(wanted)
+    assert (fine["low"] <= fine["mean"] + 1e-9).all()
+    assert (fine["mean"] <= fine["high"] + 1e-9).all()
+    coarse = machine_queries.lines(reader, wanted, until - 6 * 3600 * SECOND, until)
+    assert 0 < len(coarse) < len(fine)
+
+
+def test_queries_of_pages_use_an_index(reader: Reader) -> None:
+    plans = {
+        "newest decisions": "SELECT d.tick FROM decisions d JOIN ticks t ON t.tick = d.tick ORDER BY d.tick DESC, d.symbol LIMIT 100",
+        "of a symbol": "SELECT d.tick FROM decisions d WHERE d.symbol = 'BTC' ORDER BY d.tick DESC LIMIT 100",
+        "of a gate": "SELECT count(*) FROM decisions WHERE binding_gate = 'spread' AND tick >= 5",
+        "of a day": "SELECT tick FROM ticks WHERE wall >= 5 ORDER BY wall LIMIT 1",
+        "degraded": "SELECT count(*) FROM ticks WHERE degraded <> '[]' AND tick >= 5",
+    }
+    for name, sql in plans.items():
+        plan = " ".join(reader.frame(f"EXPLAIN QUERY PLAN {sql}")["detail"])
+        assert "INDEX" in plan or "PRIMARY KEY" in plan, (name, plan)

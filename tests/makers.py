@@ -12,7 +12,7 @@ import numpy as np
 
 from engine import window
 from engine.domain.control import Command, Knobs
-from engine.domain.decision import Outcome, Phase
+from engine.domain.decision import Outcome
 from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice
 from engine.domain.model import Catalog
 from engine.domain.ports import FeedInfo
@@ -165,6 +165,17 @@ def moment(tick: int = 740) -> Moment:
     return lesson().moments[tick]
 
 
+@cache
+def bold() -> Moment:
+    """The moment at which most symbols are opened or added to."""
+    return moment(
+        max(
+            (tick for tick in lesson().moments if 640 <= tick < 750),
+            key=lambda tick: grew(lesson().outcomes[tick], moment(tick).inputs.account).sum(),
+        )
+    )
+
+
 def runner(at: Moment, kind: type[Run] = Run, **more: object) -> Run:
     return kind(axes(at.inputs, at.catalog), lambda: 0.0, **more)  # type: ignore[arg-type]
 
@@ -230,5 +241,13 @@ def bar(at: int = START + MINUTE, *, price: Sequence[float] = (100.0,), fresh: S
     return Slice(at, opened, high, low, close, np.ones(count), known, none, none if books is None else books, blank, blank)
 
 
-def at_every_phase() -> tuple[Phase, ...]:
-    return tuple(Phase)
+def resumed(tick: int, bars: Sequence[Slice], *, keeper: Drawer | None = None) -> Engine:
+    """An engine that goes on from the lesson's state before a tick, over other bars from then on."""
+    taught, at = lesson(), moment(tick)
+    one = engine(Played(taught.feed.info, bars), keeper=keeper)
+    serving = {artifact.data_digest: artifact for artifact in taught.artifacts}
+    one.restore(at.state, at.inputs.account, (), at.inputs.knobs, tuple(None if s is None else serving[s.digest] for s in at.catalog.serving))
+    for past in taught.bars[tick - window.LENGTH : tick]:
+        one.window.append(past)
+    one.after = taught.bars[tick - 1].at
+    return one

@@ -87,7 +87,8 @@ def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) ->
     growing = (np.abs(wanted) > np.abs(held)) & (wanted * held >= 0)
     crossing = wanted * held < 0
     reduced = np.where(growing, held, np.where(crossing, 0.0, wanted))
-    worth = (np.abs(reduced - held) >= inputs.knobs.min_trade) | ((reduced == 0) & (held != 0))
+    least = np.maximum(inputs.knobs.min_trade, inputs.knobs.rebalance * np.abs(held))
+    worth = (np.abs(reduced - held) >= least) | ((reduced == 0) & (held != 0))
     reduced = np.where(worth, reduced, held)
     return np.where(open_gates, wanted, np.where(tradable, reduced, held))
 

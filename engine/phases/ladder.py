@@ -44,6 +44,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
+    least = np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
         (float(knobs.paused), 0.0),
@@ -61,7 +62,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
         (risk.day_loss(account) * 100.0, knobs.max_daily_loss * 100.0),
         (risk.drawdown(account) * 100.0, knobs.max_drawdown * 100.0),
         (np.where(closing, np.maximum(alone, knobs.min_trade), alone) * 100.0, knobs.min_trade * 100.0),
-        (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, knobs.min_trade * 10.0)),
+        (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, least) * 100.0),
     )
     return tuple(_gate(rung, value, limit, count) for rung, (value, limit) in zip(RUNGS, measured, strict=True))
 

@@ -48,7 +48,7 @@ class Settings:
     train_rows: int = 0  # rows in one training at most, 0 for all
     warm_up: int = 0  # bars decided at once on a fresh store
     pace_seconds: float = 0.0  # wall time between ticks, 0 for as fast as it goes
-    threads: int = 0  # pool threads that phases 1 to 3 may run beside each other on, 0 for none
+    threads: int = 3  # that phases 1 to 3 run beside each other on while live, 0 for one after the other (a backtest always is)
     knobs: Knobs = field(default_factory=Knobs)
     # retention
     keep_age_days: float | None = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -49,13 +50,14 @@ class Desk:
         self._past = Past(url)
         self.board = Board(self._writer, clock)
         self.workers = Workers()
+        self._beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
         self.ended = Event()  # the feed has ended, or the ticks asked for are done
         self.decided = 0
         try:
             known = actions()
             self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
             self.board.beat()
-            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers)
+            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=self._beside)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
             raise
@@ -176,6 +178,8 @@ class Desk:
         """Ends the worker and closes the store; what cannot be written any more (the lease is another's) is left."""
         self.leave()
         self.workers.close()
+        if self._beside is not None:
+            self._beside.shutdown(wait=False)
         with self._turns.command():  # the tick in hand is over
             try:
                 self.board.stopped()

@@ -20,7 +20,9 @@ from engine.store.writer import Writer
 BLOCK = 1_000  # rows read at once
 
 
-def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None) -> tuple[Engine, int]:
+def resume(
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None, pool: Executor | None = None
+) -> tuple[Engine, int]:
     """The engine for this market on this store, and its session: the last one gone on with where the market is the same, else a new one.
 
     Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
@@ -31,7 +33,7 @@ def resume(settings: Settings, feed: Feed, clock: Clock, writer: Writer, history
     last = writer.last_tick()
     first_tick = 0 if last is None else last + 1
     patient = settings.pace_seconds == 0
-    engine = Engine(settings, feed, clock, trainers=trainers, keeper=writer, session=session, first_tick=first_tick, patient=patient)
+    engine = Engine(settings, feed, clock, trainers=trainers, pool=pool, keeper=writer, session=session, first_tick=first_tick, patient=patient)
     if history.kept(session) is not None and last is not None:
         _go_on(engine, history, session, last)
     return engine, session

@@ -56,7 +56,7 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(start)
+        connection.exec_driver_sql(connection.get_execution_options().get("start", start))
 
     return engine
 

@@ -57,7 +57,7 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
             done.append(_drop(store, block))
         _shorten_readings(store, target)
     if done:
-        _drop_unreferenced(store)
+        drop_unused(store, unused(store))
     if done or is_over(store, keep):
         _give_back(store)
         _fold(store)
@@ -161,22 +161,35 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
     return ticks, decisions
 
 
-def _drop_unreferenced(store: Store) -> None:
-    """Knobs and models that no tick kept has used, and none can use any more. The long look is a read, the deletion short."""
-    with store.read() as connection:
+@dataclass(frozen=True, slots=True)
+class Unused:
+    """What no kept tick has used, as of a tick."""
+
+    knobs: tuple[str, ...]  # digests
+    artifacts: tuple[int, ...]  # ids
+    tick: int
+
+
+def unused(store: Store) -> Unused:
+    """Knobs no kept tick was decided with, and models that served none and were there before the first: none can be used any more."""
+    with store.look() as connection:
         first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
-        knobs = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
+        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
         served = {name for row in connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks") for name in orjson.loads(row[0]) if name}
-        stale = [str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in knobs]
+        knobs = tuple(str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in used)
         old = connection.exec_driver_sql("SELECT id, digest FROM artifacts WHERE serves_from < ? AND trained_at < ?", (first, wall)).fetchall()
-    retired = [int(row[0]) for row in old if row[1] not in served]
+    return Unused(knobs, tuple(int(row[0]) for row in old if row[1] not in served), int(last))
+
+
+def drop_unused(store: Store, found: Unused) -> None:
+    """Drops it, but for knobs that a tick saved meanwhile has taken up again."""
     with store.write() as connection:
-        for digest in stale:  # unless a tick saved meanwhile has taken them up again
+        for digest in found.knobs:
             connection.exec_driver_sql(
                 "DELETE FROM knobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND knobs_digest = knobs.digest)",
-                (digest, last),
+                (digest, found.tick),
             )
-        for number in retired:
+        for number in found.artifacts:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE id = ?", (number,))
 
 

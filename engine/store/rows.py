@@ -28,7 +28,7 @@ def of_tick(tick: Tick, knobs_digest: str) -> Row:
     inputs, outcome = tick.inputs, tick.outcome
     account, mood, sizes = inputs.account, outcome.mood, outcome.sizes
     shares = _shares(inputs)
-    spans = [[span.phase.value, span.start_ms, span.ms, int(span.fallback), span.error, span.thread] for span in tick.spans]
+    spans = [[span.phase.value, round(span.start_ms, 4), round(span.ms, 4), int(span.fallback), span.error, span.thread] for span in tick.spans]
     return (
         inputs.tick, tick.session, inputs.at, tick.wall, int(tick.warm), tick.ms, tick.decisions_digest, as_json(tick.phase_digests),
         as_json([phase.value for phase in outcome.degraded]), as_json(spans),
@@ -105,7 +105,7 @@ def _lists(values: NDArray[Any]) -> list[str]:
         return ["[]"] * len(values)
     if values.dtype.kind == "f":
         with np.errstate(over="ignore"):
-            values = values.astype(np.float32)
+            values = values.astype(np.float32) + np.float32(0.0)  # no minus zero
     depth = values.ndim - 1
     text = as_json(np.ascontiguousarray(values))
     opened, closed = "[" * depth, "]" * depth

@@ -24,6 +24,7 @@ class Store:
 
     def __init__(self, url: str, holder: str | None, *, busy_ms: int = 5000) -> None:
         self.path = database.path_of(url)
+        self._url = url
         self.holder = holder
         self.busy_ms = busy_ms
         self._lock = threading.RLock()
@@ -47,8 +48,20 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        with self._lock, telling(str(self.path)), self._connection.begin():
-            yield self._connection
+        """A snapshot; other processes may write meanwhile."""
+        with self._lock, telling(str(self.path)):
+            self._connection.execution_options(start="BEGIN")
+            try:
+                with self._connection.begin():
+                    yield self._connection
+            finally:
+                self._connection.execution_options(start="BEGIN IMMEDIATE")
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """A snapshot on a connection of its own: for long reads, which nobody then waits for."""
+        with telling(str(self.path)), database.connect(self._url, read_only=True).begin() as connection:
+            yield connection
 
     @contextmanager
     def alone(self) -> Iterator[None]:

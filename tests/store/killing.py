@@ -1,5 +1,7 @@
 """Kills, at random moments and without warning, a process that saves ticks in a loop; run as a program by the test.
 
+With KEEP_BYTES it also prunes what 350 ticks have filled.
+
 Usage: python -m tests.store.killing URL KILLS SEED [KEEP_BYTES]
 """
 
@@ -21,12 +23,19 @@ def save_until_killed(url: str, keep: Keep) -> None:
     writer = Writer(url, keep=keep)
     last = writer.last_tick()
     market = made.Market(made.names(10), session=1, first_tick=0 if last is None else last + 1)
+    if keep.bytes is not None:
+        writer.prune(made.WALL, keep)
     while True:
         writer.save(market.tick())
 
 
 def main(url: str, kills: int, seed: int, keep: Keep) -> None:
     random = np.random.default_rng(seed)
+    if keep.bytes is not None:
+        writer = Writer(url)
+        for tick in made.Market(made.names(10)).ticks(350):
+            writer.save(tick)
+        writer.close()
     for _ in range(kills):
         child = os.fork()
         if child == 0:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 
@@ -76,6 +78,18 @@ def test_a_command_that_two_have_seen_is_given_to_the_first(tmp_path: Path) -> N
     number = first.submit("pause", {}, "ada", "", NOW)
     taken = [inbox.take(number, NOW) for inbox in (first, second, first)]
     assert [command is not None for command in taken] == [True, False, False]
+
+
+def test_looking_for_commands_does_not_wait_for_another_writer(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    inbox = Inbox(url)
+    other = sqlite3.connect(tmp_path / "podium.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    begun = perf_counter()
+    assert inbox.claim(NOW) is None
+    assert inbox.get(1) is None
+    assert perf_counter() - begun < 1.0
+    other.close()
 
 
 def test_a_name_that_is_no_command_is_refused_with_those_there_are(tmp_path: Path) -> None:

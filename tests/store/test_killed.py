@@ -54,7 +54,7 @@ def test_after_25_kills_every_tick_is_whole_and_the_numbering_has_no_gap(tmp_pat
 
 def test_killed_while_it_prunes_every_decision_kept_still_has_its_inputs(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
-    kill(url, 40, 5_000_000)
+    kill(url, 40, 3_000_000)
     with database.connect(url, read_only=True).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         kept, slices, checkpoints = (ticks_of(connection, table) for table in ("ticks", "slices", "checkpoints"))

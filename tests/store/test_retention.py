@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.store.history import History
-from engine.store.retention import Keep
+from engine.store.retention import Keep, drop_unused, unused
+from engine.store.store import Store
 from engine.store.writer import Writer
 from engine.window import LENGTH
 from tests.store import made
@@ -73,9 +74,9 @@ def test_the_newest_block_stays_whatever_its_age(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT count(*) FROM ticks") == [(49,)]
 
 
-@pytest.mark.parametrize("limit", [6_000_000, 10_000_000])
+@pytest.mark.parametrize("limit", [4_000_000, 8_000_000])
 def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> None:
-    writer = full(tmp_path, 900)
+    writer = full(tmp_path, 600)
     assert size(tmp_path) > limit
     done = writer.prune(made.WALL, Keep(bytes=limit))
     assert size(tmp_path) <= limit
@@ -87,24 +88,24 @@ def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> No
 
 
 def test_a_store_that_is_written_on_and_on_stays_near_its_limit(tmp_path: Path) -> None:
-    limit = 8_000_000
+    limit = 6_000_000
     writer = Writer(made.empty(tmp_path), keep=Keep(bytes=limit))
     market = made.Market(made.names(10))
     made.begin(writer, market)
     largest = 0
-    for tick in market.ticks(1500):
+    for tick in market.ticks(900):
         writer.save(tick)
         largest = max(largest, size(tmp_path))
     assert largest <= limit * 1.15
-    assert ask(tmp_path, "SELECT max(tick) FROM ticks") == [(1499,)]
+    assert ask(tmp_path, "SELECT max(tick) FROM ticks") == [(899,)]
 
 
 def test_both_limits_hold_together(tmp_path: Path) -> None:
-    writer = full(tmp_path, 900)
+    writer = full(tmp_path, 600)
     done = writer.prune(made.WALL + 250 * 2 * SECOND + DAY, Keep(days=1.0, bytes=100_000_000))
     assert done.first_kept == 201
-    assert writer.prune(made.WALL, Keep(days=1000.0, bytes=7_000_000)).over == 0
-    assert size(tmp_path) <= 7_000_000
+    assert writer.prune(made.WALL, Keep(days=1000.0, bytes=6_000_000)).over == 0
+    assert size(tmp_path) <= 6_000_000
 
 
 def test_a_limit_smaller_than_the_newest_block_says_by_how_much_it_is_passed(tmp_path: Path) -> None:
@@ -135,6 +136,23 @@ def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
     assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
     assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"
+
+
+def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    writer, store = Writer(url), Store(url, None)
+    market = made.Market()
+    made.begin(writer, market)
+    writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
+    for _ in range(120):
+        writer.save(market.tick())
+    with store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM ticks WHERE tick < 10")
+    found = unused(store)
+    assert found.knobs == (made.knobs(fee_bps=5.0).digest(),)
+    writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
+    drop_unused(store, found)
+    assert History(url).tick(121).knobs.fee_bps == 5.0
 
 
 def test_readings_are_raw_for_two_hours_and_by_the_minute_for_thirty_days(tmp_path: Path) -> None:

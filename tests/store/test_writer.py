@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +138,41 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
     allow(writer, pages=10**6)
     writer.save(tick)
     assert count(url)["ticks"] == saved + 1
+
+
+FAILING = """
+import resource, signal
+from engine.store.errors import StoreFailed
+from engine.store.writer import Writer
+from tests.store import made
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+free = resource.RLIM_INFINITY
+writer, market = Writer({url!r}), made.Market(made.names(10))
+made.begin(writer, market)
+for tick in market.ticks(10):
+    writer.save(tick)
+for extra in (0, 5_000, 30_000):
+    tick = market.tick()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (writer._store.path.with_name("podium.db-wal").stat().st_size + extra, free))
+    try:
+        writer.save(tick)
+    except StoreFailed as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (free, free))
+    writer.save(tick)
+"""
+
+
+def test_a_disk_that_fails_in_the_middle_of_a_commit_leaves_nothing_half_written(url: str) -> None:
+    script = FAILING.format(url=url)
+    told = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
+    assert told.stderr == ""
+    assert [line.partition("podium.db ")[2] for line in told.stdout.splitlines()] == [
+        "cannot be read or written (disk I/O error): look at the disk and its free space"
+    ] * 3
+    assert ask(url, "SELECT tick, count(*) FROM decisions GROUP BY tick") == [(tick, 10) for tick in range(13)]
+    assert ask(url, "PRAGMA integrity_check") == [("ok",)]
 
 
 def test_a_store_that_is_locked_is_told_in_one_line_and_the_tick_may_be_saved_later(url: str, writer: Writer) -> None:

@@ -90,9 +90,9 @@ class Engine:
         """Decides the next bar and keeps it; None when the feed has ended. A tick that could not be saved is saved first, by the next call."""
         if self._unsaved is not None:
             return self._keep(self._unsaved)
-        if self._slices is None:
-            self._slices = self.feed.slices(self.after)
-        bar = next(self._slices, None)
+        slices, self._slices = self._slices or self.feed.slices(self.after), None
+        bar = next(slices, None)  # a feed that fails is opened anew by the next step
+        self._slices = slices
         return None if bar is None else self._decide(bar)
 
     def obey(self, command: Command) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 
@@ -34,12 +34,13 @@ def saving(symbols: int, ticks: int, folder: Path) -> str:
     writer = Writer(url)
     market = made.Market(made.names(symbols))
     made.begin(writer, market)
-    spent = []
+    spent, worked = [], []
     for _ in range(ticks):
         tick = market.tick()
-        start = perf_counter()
+        start, begun = perf_counter(), thread_time()
         writer.save(tick)
         spent.append((perf_counter() - start) * 1e3)
+        worked.append((thread_time() - begun) * 1e3)
     told = np.array(spent[5:])
     start = perf_counter()
     writer.tune()

@@ -145,7 +145,7 @@ def _work_out(kind: type[Record]) -> _Way:
 
 def _of(hint: Any) -> _Way:
     origin = get_origin(hint)
-    if origin is np.ndarray or hint is np.ndarray:
+    if origin is np.ndarray or hint is np.ndarray or origin is NDArray:  # from numpy 2.5 on NDArray is an alias of its own
         return _Way("array", _write_array, _read_array)
     if origin is tuple:
         return _of_tuple(get_args(hint))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -78,10 +79,7 @@ def blank_family(at: Moment) -> Moment:
 
 def family_that(at: Moment, build: Callable[[Family, View], Floats]) -> Moment:
     """The moment with the returns built by other means."""
-    families = tuple(
-        replace(family, build=lambda view, family=family: build(family, view)) if family.name == "returns" else family
-        for family in at.catalog.families
-    )
+    families = tuple(replace(family, build=partial(build, family)) if family.name == "returns" else family for family in at.catalog.families)
     return replace(at, catalog=replace(at.catalog, families=families))
 
 

@@ -62,7 +62,7 @@ class Knobs(Record):
     edge_margin: float = 1.0  # multiples of the full round-trip cost the expected move must reach
     cooldown_bars: int = 6  # after a trade closed at a loss
     min_trade: float = 0.01  # share of equity below which a change is not worth an order
-    rebalance: float = 0.25  # share of a position below which a change that only the portfolio's limits ask for is not worth an order
+    rebalance: float = 0.25  # share of a position below which changing it is not worth an order, unless it is closed
     # risk
     kelly: float = 0.25  # fraction of the growth-optimal size
     target_volatility: float = 0.20  # of the portfolio, a year

@@ -62,17 +62,17 @@ def flip(sizes: Sizes, inputs: Inputs) -> Floats:
 
     The inverse of risk.within_band: the edge at which the wanted change just reaches the smallest trade, upwards or downwards.
     """
-    knobs, held, cost = inputs.knobs, sizes.held, sizes.cost_bps
+    held, cost, most, least = sizes.held, sizes.cost_bps, inputs.knobs.max_position, ladder.smallest(sizes, inputs.knobs)
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
-    up = _edge_to_buy(held, cost, slope, knobs.min_trade)
-    up = np.where(held + knobs.min_trade > knobs.max_position, np.nan, up)
-    down = -_edge_to_buy(-held, cost, slope, knobs.min_trade)
-    down = np.where(held - knobs.min_trade < -knobs.max_position, np.nan, down)
+    up = _edge_to_buy(held, cost, slope, least)
+    up = np.where(held + least > most, np.nan, up)
+    down = -_edge_to_buy(-held, cost, slope, least)
+    down = np.where(held - least < -most, np.nan, down)
     to_buy, to_sell = up - sizes.edge_bps, down - sizes.edge_bps
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
-def _edge_to_buy(held: Floats, cost: Floats, slope: Floats, least: float) -> Floats:
+def _edge_to_buy(held: Floats, cost: Floats, slope: Floats, least: Floats) -> Floats:
     """(S,) lowest edge in bps at which buying is wanted: a short is closed at 0 at the latest, new exposure must first cover its cost."""
     level = held + least
     covering = np.minimum(level, 0.0) / slope
@@ -87,8 +87,7 @@ def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) ->
     growing = (np.abs(wanted) > np.abs(held)) & (wanted * held >= 0)
     crossing = wanted * held < 0
     reduced = np.where(growing, held, np.where(crossing, 0.0, wanted))
-    least = np.maximum(inputs.knobs.min_trade, inputs.knobs.rebalance * np.abs(held))
-    worth = (np.abs(reduced - held) >= least) | ((reduced == 0) & (held != 0))
+    worth = (np.abs(reduced - held) >= ladder.smallest(sizes, inputs.knobs)) | ((reduced == 0) & (held != 0))
     reduced = np.where(worth, reduced, held)
     return np.where(open_gates, wanted, np.where(tradable, reduced, held))
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.control import Knobs
 from engine.domain.decision import Gate, Liquidity, Opinions, Phase, Sizes
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
@@ -44,12 +45,12 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
-    least = np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
+    least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
-        (liquidity.crossed * 1.0, 0.0),
+        ((liquidity.crossed | ~(liquidity.mid > 0)) * 1.0, 0.0),
         (float(knobs.flatten), 0.0),
         (inputs.view.known * 1.0, float(knobs.min_history)),
         (liquidity.spread_bps, knobs.max_spread_bps),
@@ -61,10 +62,15 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
         (since_loss, float(knobs.cooldown_bars)),
         (risk.day_loss(account) * 100.0, knobs.max_daily_loss * 100.0),
         (risk.drawdown(account) * 100.0, knobs.max_drawdown * 100.0),
-        (np.where(closing, np.maximum(alone, knobs.min_trade), alone) * 100.0, knobs.min_trade * 100.0),
-        (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, least) * 100.0),
+        (np.where(closing, np.maximum(alone, least), alone) * 100.0, least * 100.0),
+        (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
     )
     return tuple(_gate(rung, value, limit, count) for rung, (value, limit) in zip(RUNGS, measured, strict=True))
+
+
+def smallest(sizes: Sizes, knobs: Knobs) -> Floats:
+    """(S,) share of equity below which a change is not worth an order, unless it closes the position."""
+    return np.maximum(knobs.min_trade, knobs.rebalance * np.abs(sizes.held))
 
 
 def _gate(rung: tuple[str, str, str], value: Value, limit: Value, count: int) -> Gate:

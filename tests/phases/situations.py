@@ -1,0 +1,119 @@
+"""Made situations: what the decision phase is given, with every gate open unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from engine import broker
+from engine.domain.control import Knobs
+from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
+from engine.domain.market import Inputs
+from engine.domain.record import Floats
+from engine.domain.state import State
+from engine.evidence import skill
+from engine.phases import decision, learning, risk
+from engine.window import look
+from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
+
+KNOBS = Knobs()
+HORIZONS = KNOBS.horizons
+TICK = 5_000
+PRICE = 100.0
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that risk and decision look at, for S symbols."""
+
+    forecast: Forecast
+    mood: Mood
+    liquidity: Liquidity
+    opinions: Opinions
+    inputs: Inputs
+    state: State
+    degraded: tuple[Phase, ...] = ()
+
+    def sizes(self) -> Sizes:
+        return risk.size(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
+
+    def settled(self, *, waived: tuple[str, ...] = ()) -> Decisions:
+        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.inputs, self.degraded, waived=waived)
+
+    def knobs(self, **changed: Any) -> Situation:
+        return replace(self, inputs=replace(self.inputs, knobs=replace(self.inputs.knobs, **changed)))
+
+    def account(self, **changed: Any) -> Situation:
+        return replace(self, inputs=replace(self.inputs, account=replace(self.inputs.account, **changed)))
+
+    def given(self, **changed: Any) -> Situation:
+        return replace(self, inputs=replace(self.inputs, **changed))
+
+    def costs(self, **changed: Any) -> Situation:
+        return replace(self, liquidity=replace(self.liquidity, **changed))
+
+    def said(self, **changed: Any) -> Situation:
+        return replace(self, opinions=replace(self.opinions, **changed))
+
+    def holding(self, *shares: float) -> Situation:
+        """With positions of these shares of equity."""
+        account = self.inputs.account
+        held = np.array(shares)
+        return self.account(positions=held * account.equity / PRICE, entry=np.where(held != 0, PRICE, np.nan))
+
+    def expecting(self, *means: float) -> Situation:
+        """With forecasts of these many horizon volatilities, at every horizon."""
+        mean = np.repeat(np.array([means]), len(HORIZONS), axis=0)
+        forecast = replace(self.forecast, mean=mean, low=mean - 1.6, high=mean + 1.6, probability=np.where(mean >= 0, 0.6, 0.4))
+        return replace(self, forecast=forecast)
+
+    def proven(self, low: float, estimate: float) -> Situation:
+        """With about this lower bound of R2 and this R2 at every horizon; the bound is made by its variance."""
+        state = replace(self.state, recent=_sums(low, estimate))
+        return replace(self, state=state)
+
+
+def _sums(low: float, estimate: float) -> Any:
+    """Sums of 300 blocks and 10,000 units of power whose skill bound is `low`, found by bisection over the variance."""
+    empty = skill.empty(1, len(HORIZONS), 1)
+    power, blocks = np.full_like(empty.power, 10_000.0), np.full_like(empty.blocks, 300.0)
+    small, large = 1e-9, 1e12
+    for _ in range(200):
+        middle = (small * large) ** 0.5
+        made = replace(empty, power=power, gain=power * estimate, blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, middle))
+        if float(skill.bound(made, KNOBS)[0][0]) > low:
+            small = middle
+        else:
+            large = middle
+    return made
+
+
+def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) -> Situation:
+    """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate is open."""
+    bars = walk_bars(symbols, 300, 5)
+    books, flow = no_books(symbols), no_flow(symbols)
+    view = look(bars, books, flow, START, MINUTE, 60.0)
+    ones, zeros, nothing = np.ones(symbols), np.zeros(symbols), np.full(symbols, np.nan)
+    account = replace(broker.open_account(100_000.0, symbols), mark=ones * PRICE, day=START // (86_400 * 10**9))
+    names = tuple(f"S{index}" for index in range(symbols))
+    inputs = Inputs(TICK, START, MINUTE, names, bars, books, flow, np.ones(symbols, dtype=bool), account, KNOBS, (), view)
+    probabilities = np.tile([1.0, 0.0, 0.0, 0.0], (symbols, 1))
+    mood = Mood(ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0)
+    assert len(REGIMES) == 4
+    liquidity = Liquidity(
+        ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
+        np.zeros(symbols, dtype=bool), "setting",
+    )  # fmt: skip
+    models = ("one", "two", "three", "four")
+    shape = (len(models), len(HORIZONS), symbols)
+    opinions = Opinions(
+        models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable"
+    )  # fmt: skip
+    scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
+    flat = np.zeros(shape[1:])
+    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale)
+    state = replace(learning.blank(symbols, models, HORIZONS), tick=TICK - 1, decided=TICK)
+    made = Situation(forecast, mood, liquidity, opinions, inputs, state)
+    return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)

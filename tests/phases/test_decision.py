@@ -1,0 +1,121 @@
+"""The decision: orders that reach the target, and the smallest change that would have flipped each, applied and seen to flip."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions
+from engine.phases import ladder
+from tests.makers import decided, lesson, moment
+from tests.phases.situations import PRICE, Situation, situation
+
+OTHERS = tuple(name for name in ladder.NAMES if name not in {"edge over cost", "worth trading"})
+COUNT = 6
+
+
+def random_situation(seed: int) -> Situation:
+    """Forecasts, positions, costs, volatilities and skill at random; limits of the portfolio out of the way."""
+    draw = np.random.default_rng(seed)
+    one = situation(COUNT).knobs(target_volatility=1e6, max_gross=1e3, max_net=1e3, max_position=float(draw.choice([0.2, 0.5])))
+    held = np.where(draw.random(COUNT) < 0.4, 0.0, draw.uniform(-0.2, 0.2, COUNT))
+    sigma = draw.uniform(0.0005, 0.004, COUNT)
+    scale = np.sqrt(np.array([1.0, 3.0, 12.0]))[:, None] * sigma
+    one = replace(one, forecast=replace(one.forecast, scale=scale), mood=replace(one.mood, sigma=sigma))
+    one = one.expecting(*draw.normal(0.0, 0.5, COUNT)).costs(cost_bps=draw.uniform(0.5, 15.0, COUNT))
+    return one.holding(*held).proven(float(draw.uniform(0.001, 0.05)), 0.05)
+
+
+def shifted(one: Situation, bps: np.ndarray) -> Decisions:
+    """What is settled when the expected move of the horizon acted on is changed by so many bps."""
+    horizon = one.sizes().horizon
+    mean = one.forecast.mean.copy()
+    mean[horizon] += bps / 1e4 / one.forecast.scale[horizon]
+    return replace(one, forecast=replace(one.forecast, mean=mean)).settled(waived=OTHERS)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=120, deadline=None)
+def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed: int) -> None:
+    one = random_situation(seed)
+    here = one.settled(waived=OTHERS)
+    flip = here.flip_bps
+    known = np.isfinite(flip)
+    assume(known.any())
+    change = np.where(known, flip, 0.0)
+    beyond = shifted(one, change * (1 + 1e-6) + np.sign(change) * 1e-9)
+    within = shifted(one, change * 0.98)
+    acted = here.action != ACTIONS.index("hold")
+    np.testing.assert_array_equal(within.action[known], here.action[known])
+    np.testing.assert_array_equal((beyond.action != here.action)[known], np.ones(int(known.sum()), dtype=bool))
+    assert not acted[~known].any()
+
+
+def test_both_directions_and_both_sides_of_a_position_are_met() -> None:
+    met = set()
+    for seed in range(40):
+        one = random_situation(seed)
+        here = one.settled(waived=OTHERS)
+        there = shifted(one, np.nan_to_num(here.flip_bps) * (1 + 1e-6))
+        held = np.sign(one.sizes().held)
+        met |= {(int(h), ACTIONS[a], ACTIONS[b]) for h, a, b in zip(held, here.action, there.action, strict=True) if a != b}
+    for side in (-1, 0, 1):
+        assert (side, "hold", "buy") in met
+        assert (side, "hold", "sell") in met
+
+
+def test_where_no_size_can_be_taken_nothing_would_flip() -> None:
+    assert np.isnan(situation(2).proven(-0.01, 0.04).settled().flip_bps).all()
+
+
+def test_a_run_names_its_flips_in_a_sound_way() -> None:
+    for tick, outcome in lesson().outcomes.items():
+        if tick < 640:
+            continue
+        flips = outcome.decisions.flip_bps
+        assert np.isfinite(flips).any()
+        edge, flipped = outcome.sizes.edge_bps, outcome.sizes.edge_bps + flips
+        assert (np.abs(flipped[np.isfinite(flips)]) < 1e4).all()
+        assert edge.shape == flips.shape
+
+
+def test_an_order_takes_the_position_to_its_target() -> None:
+    for tick in (690, 740):
+        at, outcome = moment(tick), decided(moment(tick))
+        units = at.inputs.account.positions + outcome.decisions.delta
+        share = units * outcome.liquidity.mid / at.inputs.account.equity
+        np.testing.assert_allclose(share, outcome.decisions.target, atol=1e-12)
+        held = outcome.decisions.action == 0
+        assert (outcome.decisions.delta[held] == 0).all()
+
+
+def test_a_buy_buys_and_a_sell_sells() -> None:
+    settled = situation(3).expecting(0.5, -0.5, 0.0).settled()
+    assert [ACTIONS[code] for code in settled.action] == ["buy", "sell", "hold"]
+    assert np.sign(settled.delta).tolist() == [1.0, -1.0, 0.0]
+
+
+def test_how_to_trade_follows_depth_and_spread() -> None:
+    one = situation(4).expecting(0.5, 0.5, 0.5, 0.0)
+    size = abs(float(one.settled().delta[0])) * PRICE
+    told = one.costs(depth=np.array([size * 4.1, size * 3.9, np.nan, np.nan]), spread_bps=np.array([2.0, 2.0, 5.0, 5.0]), fee_bps=np.full(4, 2.0))
+    assert [EXECUTIONS[code] for code in told.settled().execution] == ["aggressive", "slice", "passive", "wait"]
+
+
+def test_votes_are_those_of_models_that_were_heard() -> None:
+    one = situation(2)
+    trust = one.opinions.trust.copy()
+    trust[1] = 0.0
+    votes = one.said(trust=trust).settled().votes
+    assert np.isnan(votes[1]).all()
+    assert np.isfinite(votes[[0, 2, 3]]).all()
+
+
+@pytest.mark.parametrize("mid", [np.nan, 0.0, -1.0])
+def test_a_price_that_is_none_never_makes_an_order_of_absurd_size(mid: float) -> None:
+    settled = situation().costs(mid=np.array([mid])).settled()
+    assert settled.delta[0] == 0.0

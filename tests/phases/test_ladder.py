@@ -1,0 +1,152 @@
+"""The gate ladder: all seventeen gates for every symbol, each of which binds in a situation of its own and in no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.decision import ACTIONS, Phase
+from engine.phases import decision, ladder
+from tests.makers import lesson
+from tests.phases.situations import PRICE, TICK, Situation, situation
+
+BUY = ACTIONS.index("buy")
+NO = np.zeros(1, dtype=bool)
+SHUT: dict[str, Callable[[Situation], Situation]] = {
+    "fresh data": lambda one: one.given(fresh=NO),
+    "not paused": lambda one: one.knobs(paused=True),
+    "sound phases": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
+    "sane book": lambda one: one.costs(crossed=~NO),
+    "not flattened": lambda one: one.knobs(flatten=True),
+    "history": lambda one: one.knobs(min_history=301),
+    "spread": lambda one: one.costs(spread_bps=np.array([50.1])),
+    "models heard": lambda one: one.said(heard=np.array([1.0])),
+    "proven skill": lambda one: one.proven(-0.001, 0.04),
+    "known territory": lambda one: one.said(outside=np.array([0.36])),
+    "agreement": lambda one: one.said(agreement=np.full((3, 1), 0.49)),
+    "edge over cost": lambda one: one.costs(cost_bps=np.array([40.0])),
+    "cooldown": lambda one: one.account(losses=np.array([TICK - 5])),
+    "daily loss": lambda one: one.account(day_open=103_200.0),
+    "drawdown": lambda one: one.account(peak=118_000.0),
+    "worth trading": lambda one: one.knobs(min_trade=0.3),
+    "room in limits": lambda one: one.knobs(max_gross=0.0009),
+}
+
+
+def binding(one: Situation) -> str | None:
+    index = int(one.settled().binding[0])
+    return None if index < 0 else ladder.NAMES[index]
+
+
+def test_with_every_gate_open_it_buys() -> None:
+    settled = situation().settled()
+    assert settled.action[0] == BUY
+    assert settled.binding[0] == -1
+    assert all(gate.passed.all() for gate in settled.gates)
+    assert [gate.name for gate in settled.gates] == list(ladder.NAMES)
+    assert len(ladder.NAMES) == 17
+
+
+@pytest.mark.parametrize("name", ladder.NAMES)
+def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
+    one = SHUT[name](situation())
+    settled = one.settled()
+    assert binding(one) == name
+    assert ACTIONS[settled.action[0]] == "hold"
+    assert settled.delta[0] == 0.0
+    gate = settled.gates[ladder.NAMES.index(name)]
+    assert not gate.passed[0]
+    assert not bool(ladder.holds(gate.sense, gate.value, gate.limit)[0])
+    others = [other.name for other in settled.gates if not other.passed[0] and other.name not in {name, *FOLLOWS.get(name, ())}]
+    assert others == []
+
+
+# What also fails with a gate, because it says the same of the size that the gate says of its cause.
+FOLLOWS = {
+    "proven skill": ("worth trading", "room in limits"),
+    "edge over cost": ("worth trading", "room in limits"),
+    "daily loss": ("room in limits",),
+    "drawdown": ("room in limits",),
+    "worth trading": ("room in limits",),
+}
+
+
+@pytest.mark.parametrize("name", ladder.NAMES)
+def test_a_gate_that_is_waived_binds_no_more(name: str) -> None:
+    settled = SHUT[name](situation()).settled(waived=(name, *FOLLOWS.get(name, ())))
+    assert settled.binding[0] == -1
+
+
+@pytest.mark.parametrize("sense", ["<=", ">=", ">"])
+def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
+    assert not ladder.holds(sense, np.array([np.nan]), np.array([0.0]))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "open_at", "shut_at"),
+    [
+        ("history", lambda one: one.knobs(min_history=300), lambda one: one.knobs(min_history=301)),
+        ("spread", lambda one: one.costs(spread_bps=np.array([50.0])), lambda one: one.costs(spread_bps=np.array([50.001]))),
+        ("models heard", lambda one: one.said(heard=np.array([2.0])), lambda one: one.said(heard=np.array([1.999]))),
+        ("cooldown", lambda one: one.account(losses=np.array([TICK - 6])), lambda one: one.account(losses=np.array([TICK - 5]))),
+        ("known territory", lambda one: one.said(outside=np.array([0.35])), lambda one: one.said(outside=np.array([0.3501]))),
+        ("daily loss", lambda one: one.account(day_open=103_000.0), lambda one: one.account(day_open=103_200.0)),
+        ("drawdown", lambda one: one.account(peak=117_600.0), lambda one: one.account(peak=117_700.0)),
+    ],
+)  # fmt: skip
+def test_a_gate_turns_at_its_limit(name: str, open_at: Callable[[Situation], Situation], shut_at: Callable[[Situation], Situation]) -> None:
+    assert binding(open_at(situation())) is None
+    assert binding(shut_at(situation())) == name
+
+
+def test_the_whole_ladder_stands_for_every_symbol_at_every_tick() -> None:
+    for tick, outcome in lesson().outcomes.items():
+        gates = outcome.decisions.gates
+        assert [gate.name for gate in gates] == list(ladder.NAMES), tick
+        failed = np.stack([~gate.passed for gate in gates])
+        for gate in gates:
+            assert gate.value.shape == gate.limit.shape == gate.passed.shape == (8,)
+            assert (gate.passed == ladder.holds(gate.sense, gate.value, gate.limit)).all()
+        held = outcome.decisions.action == 0
+        expected = np.where(held & failed.any(axis=0), failed.argmax(axis=0), -1)
+        assert (outcome.decisions.binding == expected).all()
+    assert set(SHUT) == set(ladder.NAMES)
+
+
+@pytest.mark.parametrize("name", ladder.NAMES[: ladder.TRADABLE])
+def test_behind_the_first_gates_nothing_is_closed_either(name: str) -> None:
+    one = SHUT[name](situation().holding(-0.1))
+    assert one.settled().delta[0] == 0.0
+
+
+@pytest.mark.parametrize("name", [name for name in ladder.NAMES[ladder.TRADABLE :] if name not in {"worth trading", "room in limits"}])
+def test_behind_any_other_gate_a_position_against_the_forecast_is_still_closed(name: str) -> None:
+    one = SHUT[name](situation().holding(-0.1))
+    settled = one.settled()
+    assert settled.target[0] == 0.0
+    assert settled.delta[0] * PRICE == pytest.approx(0.1 * 100_000.0)
+
+
+def test_flattening_closes_exactly_what_is_held() -> None:
+    one = situation(3).holding(0.1, 0.0, -0.07).knobs(flatten=True)
+    settled = one.settled()
+    assert (settled.delta == -one.inputs.account.positions).all()
+    assert (settled.target == 0).all()
+
+
+def test_what_may_not_open_may_not_turn_a_position_round() -> None:
+    one = SHUT["agreement"](situation().holding(-0.1))
+    assert one.settled().target[0] == 0.0
+    assert situation().holding(-0.1).settled().target[0] > 0
+
+
+def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
+    one = situation(2).holding(0.1, 0.0)
+    held = decision.hold(one.sizes(), one.liquidity, one.opinions, one.inputs, (Phase.DECISION,))
+    assert [gate.name for gate in held.gates] == list(ladder.NAMES)
+    assert {ladder.NAMES[index] for index in held.binding} == {"sound phases"}
+    assert (held.delta == 0).all()
+    np.testing.assert_allclose(held.target, [0.1, 0.0])

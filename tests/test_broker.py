@@ -1,0 +1,212 @@
+"""The paper broker: money is neither made nor lost by accounting, and nothing is filled at the price it was decided on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine import broker
+from engine.domain.control import Knobs
+from engine.domain.decision import Fill, Order
+from engine.domain.market import Account, Books
+from engine.domain.record import Floats
+from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment
+
+KNOBS = Knobs(fee_bps=10.0)
+PRICES = st.floats(1.0, 1_000.0)
+SIZES = st.floats(-50.0, 50.0).filter(lambda size: abs(size) > 1e-3)
+STEPS = st.lists(st.tuples(PRICES, SIZES, st.floats(0.0, 30.0), st.floats(0.0, 10.0)), min_size=1, max_size=12)
+
+
+def asked(units: float, spread: float = 4.0, impact: float = 1.0) -> tuple[Order, ...]:
+    return (Order(0, units, spread, impact),)
+
+
+def trade(account: Account, units: float, price: float, spread: float = 4.0, impact: float = 1.0, tick: int = 1) -> tuple[Account, Fill]:
+    one = bar(price=(price,))
+    filled, fills = broker.fill(account, asked(units, spread, impact), one, KNOBS, tick)
+    return broker.mark(filled, one, 1_000.0), fills[0]
+
+
+def fee(fill: Fill) -> float:
+    return abs(fill.units) * fill.price * KNOBS.fee_bps / 1e4
+
+
+@given(STEPS)
+@settings(max_examples=150, deadline=None)
+def test_equity_is_cash_and_positions_and_every_cost_is_paid_once(steps: list[tuple[float, float, float, float]]) -> None:
+    account = broker.open_account(1_000.0, 1)
+    cash = units = opening_fees = realised = 0.0
+    for price, size, spread, impact in steps:
+        account, fill = trade(account, size, price, spread, impact)
+        side = 1.0 if size > 0 else -1.0
+        assert fill.price == pytest.approx(price * (1 + side * (spread / 2 + impact) / 1e4), rel=1e-12)
+        assert (fill.spread_bps, fill.impact_bps, fill.fee_bps, fill.unfilled) == (spread / 2, impact, 10.0, 0.0)
+        closed = min(abs(size), abs(units)) if units * size < 0 else 0.0
+        opening_fees += (abs(size) - closed) * fill.price * KNOBS.fee_bps / 1e4
+        cash -= size * fill.price + fee(fill)
+        units += size
+        realised += fill.realised
+        assert account.cash == pytest.approx(1_000.0 + cash, abs=1e-6)
+        assert account.equity == pytest.approx(account.cash + float(account.positions[0]) * price, abs=1e-6)
+        assert account.positions[0] == pytest.approx(units, abs=1e-6)
+    if account.positions[0]:
+        account, fill = trade(account, -float(account.positions[0]), steps[0][0])
+        realised += fill.realised
+    assert account.positions[0] == 0.0
+    assert np.isnan(account.entry[0])
+    assert account.equity - 1_000.0 == pytest.approx(realised - opening_fees, abs=1e-6 * (1 + abs(realised)))
+
+
+@given(PRICES, SIZES, SIZES)
+@settings(max_examples=100, deadline=None)
+def test_what_is_closed_in_two_parts_leaves_exactly_nothing(price: float, first: float, part: float) -> None:
+    account, _ = trade(broker.open_account(1_000.0, 1), first, price)
+    account, _ = trade(account, -first * abs(part) / 51.0, price * 1.01)
+    account, _ = trade(account, -float(account.positions[0]), price * 0.99)
+    assert account.positions[0] == 0.0
+
+
+@pytest.mark.parametrize("units", [3.0, -3.0])
+def test_a_fill_is_never_at_the_price_it_was_decided_on(units: float) -> None:
+    decided_at, opened = 100.0, 101.0
+    fill = trade(broker.open_account(1_000.0, 1), units, opened)[1]
+    assert fill.mid == opened
+    assert (fill.price - opened) * units > 0
+    assert fill.price != decided_at
+
+
+def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None:
+    taught = lesson()
+    for tick, outcome in taught.outcomes.items():
+        if tick < 640 or tick + 1 >= len(taught.bars):
+            continue
+        account, fills = broker.fill(moment(tick).inputs.account, outcome.orders, taught.bars[tick + 1], KNOBS, tick + 1)
+        for order, fill in zip(outcome.orders, fills, strict=True):
+            books = taught.bars[tick + 1].fill_books
+            best = (books.ask_price if order.units > 0 else books.bid_price)[fill.symbol, 0]
+            assert fill.price * np.sign(order.units) >= best * np.sign(order.units) - 1e-9
+            assert fill.spread_bps > 0
+            assert fill.mid == (books.bid_price[fill.symbol, 0] + books.ask_price[fill.symbol, 0]) / 2
+            assert (fill.price - fill.mid) * order.units > 0
+            assert fill.units + fill.unfilled == pytest.approx(order.units)
+        assert account.cash + float(np.nansum(account.positions * account.mark)) < moment(tick).inputs.account.equity * 1.001
+
+
+def brute(prices: Floats, sizes: Floats, units: float) -> tuple[float, float]:
+    """Filled and money paid, level after level."""
+    filled = money = 0.0
+    for price, size in zip(prices, sizes, strict=True):
+        if not (np.isfinite(price) and np.isfinite(size) and size > 0):
+            continue
+        taken = min(size, units - filled)
+        if taken <= 0:
+            break
+        filled, money = filled + taken, money + taken * price
+    return filled, money
+
+
+LEVEL = st.tuples(st.floats(0.01, 1.0), st.one_of(st.floats(0.01, 20.0), st.just(0.0), st.just(float("nan"))))
+
+
+@given(st.lists(LEVEL, min_size=1, max_size=6), st.floats(0.01, 60.0), st.sampled_from([1.0, -1.0]))
+@settings(max_examples=200, deadline=None)
+def test_walking_the_book_is_taking_level_after_level(levels: list[tuple[float, float]], units: float, side: float) -> None:
+    steps = np.cumsum([step for step, _ in levels])
+    prices, sizes, mid = 100.0 + side * steps, np.array([size for _, size in levels]), 100.0
+    met = broker.walk(prices, sizes, units, side, mid)
+    filled, money = brute(prices, sizes, units)
+    assert met.units == pytest.approx(side * filled)
+    if filled > 0:
+        assert met.price == pytest.approx(money / filled)
+        assert met.spread_bps >= 0
+        assert met.impact_bps >= -1e-9
+        assert side * (met.price / mid - 1) * 1e4 == pytest.approx(met.spread_bps + met.impact_bps)
+
+
+def book(bid: float, ask: float, size: float = 5.0, levels: int = 2) -> Books:
+    steps = np.arange(levels) * 0.1
+    sizes = np.full((1, levels), size)
+    return Books(np.array([bid - steps]), sizes, np.array([ask + steps]), sizes.copy())
+
+
+def test_what_the_book_cannot_fill_stays_unfilled() -> None:
+    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(12.0), bar(books=book(99.9, 100.1)), KNOBS, 1)
+    assert (fills[0].units, fills[0].unfilled) == (10.0, 2.0)
+    assert fills[0].price == pytest.approx((5 * 100.1 + 5 * 100.2) / 10)
+    assert account.positions[0] == 10.0
+
+
+def test_an_empty_book_fills_nothing_and_gives_no_price() -> None:
+    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(books=book(99.9, 100.1, 0.0)), KNOBS, 1)
+    assert (fills[0].units, fills[0].unfilled, account.cash) == (0.0, 1.0, 1_000.0)
+    assert np.isnan(fills[0].price)
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(100.2, 100.1), (np.nan, 100.1), (100.0, 100.0), (-1.0, 0.5)])
+def test_a_book_that_is_none_is_not_walked(bid: float, ask: float) -> None:
+    fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)[1]
+    assert fills[0].price == pytest.approx(100.0 * (1 + 3.0 / 1e4))
+
+
+@pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
+def test_an_order_that_meets_no_bar_is_not_filled(price: float) -> None:
+    for one in (bar(price=(price,)), bar(price=(100.0,), fresh=(False,))):
+        account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(2.0), one, KNOBS, 1)
+        assert (fills[0].units, fills[0].unfilled) == (0.0, 2.0)
+        assert (account.cash, account.positions[0]) == (1_000.0, 0.0)
+
+
+@pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
+def test_a_price_that_is_none_keeps_the_last_mark(price: float) -> None:
+    account, _ = trade(broker.open_account(1_000.0, 1), 2.0, 100.0)
+    marked = broker.mark(account, bar(price=(price,)), 1_000.0)
+    assert (marked.mark[0], marked.equity) == (100.0, account.equity)
+
+
+def test_a_loss_is_noted_where_a_position_closes_below_its_entry() -> None:
+    account, _ = trade(broker.open_account(1_000.0, 1), 2.0, 100.0, tick=4)
+    assert account.losses[0] == broker.NEVER
+    won, fill = trade(account, -1.0, 120.0, tick=5)
+    assert (won.losses[0], fill.realised > 0) == (broker.NEVER, True)
+    lost, fill = trade(account, -1.0, 90.0, tick=6)
+    assert (lost.losses[0], fill.realised < 0) == (6, True)
+
+
+def test_the_entry_is_the_mean_price_and_turns_with_the_position() -> None:
+    account, first = trade(broker.open_account(1_000.0, 1), 2.0, 100.0)
+    account, second = trade(account, 1.0, 130.0)
+    assert account.entry[0] == pytest.approx((2 * first.price + second.price) / 3)
+    account, third = trade(account, -5.0, 110.0)
+    assert (account.positions[0], account.entry[0]) == (-2.0, third.price)
+
+
+def test_a_day_begins_at_midnight_with_the_equity_it_found() -> None:
+    account = replace(broker.open_account(1_000.0, 1), equity=900.0)
+    first = broker.mark(account, bar(START + MINUTE), 1_000.0)
+    assert (first.day, first.day_open) == (START // DAY, 900.0)
+    same = broker.mark(replace(first, equity=950.0), bar(START + 2 * MINUTE), 1_000.0)
+    assert same.day_open == 900.0
+    assert broker.mark(replace(first, equity=950.0), bar(START + DAY), 1_000.0).day_open == 950.0
+
+
+def test_buy_and_hold_begins_with_each_symbols_first_price() -> None:
+    account = broker.open_account(1_000.0, 2)
+    account = broker.mark(account, bar(price=(100.0, np.nan)), 1_000.0)
+    assert account.naive == pytest.approx(1_000.0)
+    account = broker.mark(account, bar(price=(150.0, 10.0)), 1_000.0)
+    assert account.naive == pytest.approx(1_250.0)
+    account = broker.mark(account, bar(price=(150.0, 20.0)), 1_000.0)
+    assert account.naive == pytest.approx(1_750.0)
+    assert account.peak == 1_000.0
+
+
+def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
+    outcome = decided(moment())
+    made = broker.orders(outcome.decisions, outcome.liquidity)
+    assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
+    assert all(order.units == outcome.decisions.delta[order.symbol] for order in made)

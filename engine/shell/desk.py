@@ -45,7 +45,7 @@ class Desk:
         self._turns = Turns()
         self._work = Work(path_of(url))
         self._probes = Probes(Path(settings.home), clock, self._work)
-        self._writer = Writer(url, holder)
+        self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
         self._inbox = Inbox(url, holder)
         self._past = Past(url)
         self.board = Board(self._writer, clock)

@@ -37,7 +37,7 @@ def fit(training: Training, seed: int) -> bytes:
     sample = places[:: max(1, len(places) // ROWS)]
     found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
     centres = np.asarray(found.cluster_centers_, dtype=float)
-    width = float(_distances(sample, centres).min(axis=1).mean())
+    width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than situations
     parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}
     return linear.to_bytes(axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(places, centres, width, training), **parts)
 

@@ -1,0 +1,151 @@
+"""What every model promises, whichever are there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from engine.discover import discover
+from engine.domain.model import Model, Training
+from engine.domain.record import Floats
+from engine.evidence import skill
+from engine.shell import training
+from tests.makers import BARS, KNOBS, Lesson, engine, lesson, play, simulated
+
+MODELS: tuple[Model, ...] = discover("engine.models", "MODEL")
+EVERY = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
+
+
+def live(count: int) -> Floats:
+    """(count, 12) features as a tick hands them over."""
+    return np.asarray(rows().x[:count], dtype=np.float64)
+
+
+@cache
+def rows(count: int = 1_500, columns: int = 12, seed: int = 3) -> Training:
+    """Made rows in which a tenth of the target can be known, with blanks among the features and targets that are not yet known."""
+    draw = np.random.default_rng(seed)
+    x = draw.normal(size=(count, columns))
+    y = np.stack([0.3 * x[:, 0] + 0.2 * np.sin(x[:, 1]) + draw.normal(size=count) for _ in range(3)], axis=1)
+    x[draw.random(x.shape) < 0.02] = np.nan
+    tick = np.arange(count) // 4
+    for index, horizon in enumerate((1, 3, 12)):
+        y[tick > tick[-1] - horizon, index] = np.nan
+    return Training(tuple(f"c{index}" for index in range(columns)), (1, 3, 12), x.astype(np.float32), y, tick, int(tick[-1]))
+
+
+def test_there_are_models_of_four_kinds_and_lightgbm_is_one() -> None:
+    assert len({model.kind for model in MODELS}) >= 4
+    assert len({model.name for model in MODELS}) == len(MODELS)
+    assert "lightgbm" in {model.name for model in MODELS}
+
+
+@EVERY
+def test_the_same_rows_and_seed_give_the_same_bytes(model: Model) -> None:
+    data = model.fit(rows(), 7)
+    assert isinstance(data, bytes)
+    assert model.fit(replace(rows()), 7) == data
+
+
+@EVERY
+def test_its_bytes_are_no_pickle(model: Model) -> None:
+    data = model.fit(rows(), 7)
+    assert data[:2] != b"\x80\x04"
+    assert data[:1] in {b"[", b"{", b"P"}  # JSON or a zip of plain arrays
+    assert b"pickle" not in data
+    assert b"numpy.core" not in data
+
+
+@EVERY
+def test_what_is_loaded_predicts_a_row_for_every_symbol(model: Model) -> None:
+    fitted = model.load(model.fit(rows(), 7))
+    told = model.predict(fitted, live(9))
+    assert told.shape == (3, 9)
+    assert np.isfinite(told).all()
+    assert np.asarray(model.predict(fitted, live(1))).shape == (3, 1)
+    again = model.predict(model.load(model.fit(rows(), 7)), live(9))
+    assert np.asarray(told).tobytes() == np.asarray(again).tobytes()
+
+
+@EVERY
+def test_blank_features_are_survived(model: Model) -> None:
+    fitted = model.load(model.fit(rows(), 7))
+    blank = np.full((2, 12), np.nan)
+    assert np.isfinite(model.predict(fitted, blank)).all()
+    hollow = replace(rows(), x=np.where(np.arange(12) == 4, np.nan, rows().x))
+    assert np.isfinite(model.predict(model.load(model.fit(hollow, 7)), live(3))).all()
+
+
+@EVERY
+@pytest.mark.parametrize("count", [1, 5, 60, 250])
+def test_few_rows_are_survived(model: Model, count: int) -> None:
+    few = rows(count)
+    assert np.isfinite(model.predict(model.load(model.fit(few, 7)), live(2))).all()
+
+
+@EVERY
+def test_a_target_nowhere_known_is_survived(model: Model) -> None:
+    unknown = replace(rows(), y=np.full_like(rows().y, np.nan))
+    told = model.predict(model.load(model.fit(unknown, 7)), live(2))
+    np.testing.assert_allclose(told, 0.0, atol=1e-12)
+
+
+@EVERY
+def test_it_finds_what_can_be_found_and_little_where_there_is_nothing(model: Model) -> None:
+    many = rows(6_000)
+    fresh = rows(3_000, seed=8)
+    told = model.predict(model.load(model.fit(many, 7)), fresh.x.astype(np.float64))[0]
+    y = 0.3 * np.nan_to_num(fresh.x[:, 0]) + 0.2 * np.sin(np.nan_to_num(fresh.x[:, 1]))
+    assert np.corrcoef(told, y)[0, 1] > 0.2
+    noise = replace(many, y=np.where(np.isfinite(many.y), np.random.default_rng(1).normal(size=many.y.shape), np.nan))
+    assert model.predict(model.load(model.fit(noise, 7)), fresh.x.astype(np.float64))[0].std() < 0.35
+
+
+@EVERY
+def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> None:
+    artifact = training.fit(model.name, rows(), 7, 12)
+    with pytest.raises(ValueError, match="is corrupt") as told:
+        training.load(replace(artifact, data=artifact.data[:-1]))
+    assert "\n" not in str(told.value)
+
+
+def test_forecasts_of_two_models_are_not_one_forecast() -> None:
+    """Pairwise, over every moment of the simulated run with a signal and every horizon."""
+    taught = lesson()
+    votes = np.concatenate([outcome.opinions.mean.reshape(len(MODELS), -1) for tick, outcome in taught.outcomes.items() if tick >= 640], axis=1)
+    for first, second in combinations(range(len(MODELS)), 2):
+        both = np.corrcoef(votes[first], votes[second])[0, 1]
+        assert abs(both) < 0.95, (MODELS[first].name, MODELS[second].name, both)
+
+
+def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
+    """The digest of a run's decisions and the ensemble's R2 at one bar with these models."""
+    one = engine(simulated(400), models=names, knobs=replace(KNOBS, first_training=250, retrain_every=1_000))
+    digests = [tick.decisions_digest for tick in play(one)]
+    found = next(row for row in skill.table(one.state, one.knobs.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all"))
+    assert found.r2 is not None
+    return digests[-1], found.r2
+
+
+@pytest.mark.slow
+def test_each_model_can_be_taken_away_and_its_part_is_measured() -> None:
+    names = tuple(model.name for model in MODELS)
+    whole_digest, whole = ensemble_r2(names)
+    parts = {}
+    for name in names:
+        digest, without = ensemble_r2(tuple(other for other in names if other != name))
+        assert digest != whole_digest
+        parts[name] = whole - without
+    print({name: f"{part:+.4f} of R2 {whole:.4f}" for name, part in parts.items()})
+    assert all(np.isfinite(part) for part in parts.values())
+    assert all(part != 0.0 for part in parts.values())
+
+
+def test_the_lesson_that_others_rely_on_was_trained_three_times() -> None:
+    taught: Lesson = lesson()
+    assert [artifact.trained_to for artifact in taught.artifacts[:: len(MODELS)]] == [399, 549, 699]
+    assert len(taught.decisions) == BARS

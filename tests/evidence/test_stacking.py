@@ -1,0 +1,68 @@
+"""The ensemble's weights: those of a constrained least squares, none for noise, the true ones with enough evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import nnls
+
+from engine.domain.record import Floats
+from engine.evidence import stacking
+
+
+def sums(forecasts: Floats, y: Floats) -> tuple[Floats, Floats, Floats]:
+    """gram (1, M, M), moment (1, M) and rows (1,) of (N, M) forecasts."""
+    return (forecasts.T @ forecasts)[None], (forecasts.T @ y)[None], np.array([float(len(y))])
+
+
+def oracle(forecasts: Floats, y: Floats, prior_rows: float) -> Floats:
+    """Non-negative least squares with a ridge of prior_rows / N of each column's own power, as extra rows."""
+    power = np.sqrt((forecasts**2).sum(axis=0) * prior_rows / len(y))
+    return np.asarray(nnls(np.vstack((forecasts, np.diag(power))), np.concatenate((y, np.zeros(len(power)))))[0])
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 100.0, 4_000.0]))
+@settings(max_examples=60, deadline=None)
+def test_weights_are_those_of_constrained_least_squares(seed: int, prior: float) -> None:
+    draw = np.random.default_rng(seed)
+    mixed = draw.normal(size=(300, 4)) @ (np.eye(4) + 0.4 * draw.random((4, 4)))
+    y = mixed @ draw.normal(0.1, 0.3, 4) + draw.normal(0, 1.0, 300)
+    weights = stacking.weigh(*sums(mixed, y), prior)[:, 0]
+    assert (weights >= 0).all()
+    np.testing.assert_allclose(weights, oracle(mixed, y, prior), atol=2e-3)
+
+
+def test_noise_earns_next_to_nothing() -> None:
+    draw = np.random.default_rng(2)
+    forecasts, y = draw.normal(0, 0.2, (20_000, 4)), draw.normal(size=20_000)
+    assert stacking.weigh(*sums(forecasts, y), 4_000.0).max() < 0.08
+    assert (stacking.weigh(*sums(forecasts[:100], y[:100]), 4_000.0) < 0.03).all()
+
+
+def test_with_enough_evidence_the_true_weights_are_found() -> None:
+    draw = np.random.default_rng(4)
+    forecasts = draw.normal(0, 0.3, (400_000, 3))
+    y = forecasts @ np.array([0.8, 0.0, 0.3]) + draw.normal(size=400_000)
+    np.testing.assert_allclose(stacking.weigh(*sums(forecasts, y), 4_000.0)[:, 0], [0.8, 0.0, 0.3], atol=0.03)
+
+
+@pytest.mark.parametrize("rows", [10, 1_000, 100_000])
+def test_a_forecast_twice_too_bold_is_halved_as_evidence_grows(rows: int) -> None:
+    f = np.random.default_rng(6).normal(0, 0.5, (rows, 1))
+    weight = float(stacking.weigh(*sums(2.0 * f, f[:, 0]), 4_000.0)[0, 0])
+    assert weight == pytest.approx(0.5 * rows / (rows + 4_000.0), rel=1e-9)
+
+
+def test_a_model_that_never_spoke_has_no_weight() -> None:
+    draw = np.random.default_rng(8)
+    forecasts = draw.normal(size=(500, 3))
+    forecasts[:, 1] = 0.0
+    weights = stacking.weigh(*sums(forecasts, forecasts[:, 0]), 10.0)[:, 0]
+    assert weights[1] == 0.0
+    assert weights[0] > 0.9
+
+
+def test_before_any_evidence_there_are_no_weights() -> None:
+    assert (stacking.weigh(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()

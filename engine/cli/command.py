@@ -11,9 +11,11 @@ from threading import Event
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
 from engine.shell.clock import WallClock
+from engine.store.inbox import Asked, Inbox
 
 LOOK_SECONDS = 0.1
-KNOWN = {"set": {"signal"}, "optimize": {"action", "dry_run"}, "retrain": {"models"}}
+KNOWN = {"set": {"signal"}, "optimize": {"action", "dry_run"}}
+ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -28,23 +30,30 @@ def _add(parser: argparse.ArgumentParser) -> None:
 def _run(told: argparse.Namespace) -> int:
     args = arguments(told.name, told.args)
     url = store_from(told)
-    from engine.store.inbox import Inbox
-
-    clock = WallClock()
     inbox = Inbox(url)
-    number_ = inbox.submit(told.name, args, told.by or _user(), told.reason, clock.now())
-    until = clock.tick() + told.wait
-    pause = Event()
-    asked = inbox.get(number_)
-    while asked is not None and not asked.is_over and clock.tick() < until:
-        pause.wait(LOOK_SECONDS)
-        asked = inbox.get(number_)
+    try:
+        by, reason = args.pop("by", None) or told.by or _user(), args.pop("reason", None) or told.reason
+        serial = inbox.submit(told.name, args, by, reason, WallClock().now())
+        asked = _wait(inbox, serial, told.wait)
+    finally:
+        inbox.close()
     status = asked.status if asked else "gone"
     result = json.loads(asked.result) if asked and asked.result else None
-    print(json.dumps({"id": number_, "name": told.name, "args": args, "status": status, "result": result}))
+    print(json.dumps({"id": serial, "name": told.name, "args": args, "status": status, "result": result}))
     if asked and not asked.is_over:
-        say(f"podium: command {number_} is still {status} after {told.wait:g} s" + (": is the engine running?" if status == "queued" else ""))
+        say(f"podium: command {serial} is still {status} after {told.wait:g} s" + (": is the engine running?" if status == "queued" else ""))
     return 0 if status == "done" else 1
+
+
+def _wait(inbox: Inbox, serial: int, seconds: float) -> Asked | None:
+    """The command once it is over, or as it is after so many seconds."""
+    clock, pause = WallClock(), Event()
+    until = clock.tick() + seconds
+    asked = inbox.get(serial)
+    while asked is not None and not asked.is_over and clock.tick() < until:
+        pause.wait(LOOK_SECONDS)
+        asked = inbox.get(serial)
+    return asked
 
 
 def arguments(name: str, words: list[str]) -> dict[str, str]:
@@ -57,7 +66,7 @@ def arguments(name: str, words: list[str]) -> dict[str, str]:
         key, equals, value = word.partition("=")
         if not equals or not key or not value:
             raise WrongUse(f"{word!r} is not key=value")
-        if key not in KNOWN.get(name, set()):
+        if key not in KNOWN.get(name, set()) | ABOUT:
             raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
         told[key] = value
     if name in {"set", "optimize"} and not told.keys() & KNOWN[name]:

@@ -26,6 +26,7 @@ from engine.shell.host import Host
 from engine.shell.load_settings import load_settings, loopback_only
 from engine.shell.vitals import as_json, read_vitals
 from engine.store.errors import StoreFailed
+from pages.parts.origin import ToldOrigin
 
 STOP_SECONDS = 20.0
 
@@ -113,7 +114,7 @@ ROUTES = [
 ]
 
 if get_script_run_ctx(suppress_warning=True) is None:
-    app = App(Path(__file__).absolute(), lifespan=lifespan, routes=ROUTES, middleware=[Middleware(LoopbackOnly)])
+    app = App(Path(__file__).absolute(), lifespan=lifespan, routes=ROUTES, middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)])
     SETTINGS = _settings()
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing
     from pages.parts import frame

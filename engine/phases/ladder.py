@@ -54,7 +54,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
         (float(knobs.flatten), 0.0),
         (inputs.view.known * 1.0, float(knobs.min_history)),
         (liquidity.spread_bps, knobs.max_spread_bps),
-        (opinions.heard, float(knobs.min_models)),
+        (opinions.heard, float(min(knobs.min_models, len(opinions.models)))),
         (float(sizes.skill[sizes.horizon]) * 100.0, 0.0),
         (opinions.outside * 100.0, knobs.max_outside * 100.0),
         (opinions.agreement[sizes.horizon] * 100.0, knobs.min_agreement * 100.0),

@@ -54,9 +54,9 @@ def test_an_interval_that_does_not_adapt_would_fail_the_same_market() -> None:
 def test_an_interval_of_the_wrong_width_finds_its_width(scale: float) -> None:
     """Without any volatility to scale by, in as many ticks as 1 % of a miss at a time takes."""
     draw = np.random.default_rng(5)
-    told = due.uncalibrated(1)
+    told = before = due.uncalibrated(1)
     for tick in range(7_000):
-        before = told if tick == 3_000 else before if tick else told
+        before = told if tick == 3_000 else before
         told = due.calibrate(told, scored(draw.standard_t(4, 4) * scale, np.zeros(4), told.quantile), 0.01)
     share = (told.covered - before.covered)[0] / (told.rows - before.rows)[0]
     np.testing.assert_allclose(share, due.LEVELS, atol=0.015)

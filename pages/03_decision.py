@@ -51,6 +51,8 @@ def draw(told: DecisionTold) -> None:
     left, right = st.columns([7, 5], gap="medium")
     with left:
         widgets.heading("Gate ladder", "each bar is the margin to the gate's limit, as a share of the larger of the two; the first that fails binds")
+        if told.binding_gate is None and any(not rung.passed for rung in told.rungs):
+            widgets.note("Gates that failed forbid opening or adding; they let a position be reduced, so none of them binds here.")
         live.chart(charts_decision.ladder(told), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
     with right:
         widgets.heading("From wish to target", "share of equity after each limit; amber where a limit changed it")

@@ -30,7 +30,7 @@ def results() -> None:
         widgets.tiles(savings.tiles(trials))
         widgets.heading("History", f"the newest {len(trials)} runs" if len(trials) else "")
         if trials.empty:
-            widgets.nothing("no action has run yet")
+            widgets.nothing("no run has been measured yet")
             return
         widgets.note("Direct is what the action itself freed. Effect is the change of its metric against idle windows, with a 95 % interval.")
         widgets.table(oprows.TRIALS, oprows.trials(trials), label="Runs and what they did")

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection
 
 from engine.domain.control import Knobs
 from engine.store import codec
 from engine.store.reader import Reader, StoreUnreadable, rows, told_first
-from engine.store.status_query import session_of
+from engine.store.status_query import session_ends, session_of
 
 DAY = 86_400_000_000_000  # ns
 MOST_DECISIONS = 200_000  # counted at most for the shares of gates
@@ -89,7 +88,7 @@ def strip(reader: Reader, ticks: int) -> pd.DataFrame:
 def equity(reader: Reader, points: int = SAMPLED) -> pd.DataFrame:
     """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown."""
     with reader.reading() as connection:
-        ends = _session_ends(connection)
+        ends = session_ends(connection)
         picked = [] if ends is None else sorted(range(ends[1], ends[0] - 1, -max(1, -(-(ends[1] - ends[0] + 1) // points))))
         sql = "SELECT t.tick, t.at, t.wall, t.equity, t.naive, t.drawdown FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
         return rows(connection, sql, {"picked": json.dumps(picked)})
@@ -161,18 +160,3 @@ def _filters(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
     if wanted.degraded:
         told.append("d.tick IN (SELECT tick FROM ticks WHERE degraded <> '[]' ORDER BY tick DESC LIMIT :limit)")
     return told, params
-
-
-def _session_ends(connection: Connection) -> tuple[int, int] | None:
-    """First and last tick of the newest session, by halving: sessions follow one another in the ticks."""
-    told = told_first(
-        connection, "SELECT (SELECT min(tick) FROM ticks), max(tick), (SELECT session FROM ticks ORDER BY tick DESC LIMIT 1) FROM ticks"
-    )
-    if told is None or told[1] is None:
-        return None
-    low, high, session = int(told[0]), int(told[1]), int(told[2])
-    while low < high:
-        middle = (low + high) // 2
-        found = told_first(connection, "SELECT session FROM ticks WHERE tick >= :middle ORDER BY tick LIMIT 1", middle=middle)
-        low, high = (low, middle) if found and int(found[0]) == session else (middle + 1, high)
-    return low, int(told[1])

@@ -38,6 +38,7 @@ class LastTick:
     at: int  # ns UTC, market time
     wall: int  # ns UTC
     warm: bool
+    decided: int | None  # ticks of its session up to it, while warming up
     ms: float | None
     equity: float | None
     cash: float | None
@@ -49,6 +50,8 @@ class LastTick:
     spread_source: str
     degraded: tuple[str, ...]
     knobs_digest: str
+    paused: bool  # as its gates saw it
+    flattening: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +133,37 @@ def _version(connection: Connection) -> str:
     return "-".join("" if part is None else str(part) for part in told or ())
 
 
+def session_ends(connection: Connection) -> tuple[int, int] | None:
+    """First and last tick of the newest session, by halving: sessions follow one another in the ticks."""
+    told = told_first(
+        connection, "SELECT (SELECT min(tick) FROM ticks), max(tick), (SELECT session FROM ticks ORDER BY tick DESC LIMIT 1) FROM ticks"
+    )
+    if told is None or told[1] is None:
+        return None
+    low, high, session = int(told[0]), int(told[1]), int(told[2])
+    while low < high:
+        middle = (low + high) // 2
+        found = told_first(connection, "SELECT session FROM ticks WHERE tick >= :middle ORDER BY tick LIMIT 1", middle=middle)
+        low, high = (low, middle) if found and int(found[0]) == session else (middle + 1, high)
+    return low, int(told[1])
+
+
 def _last(connection: Connection) -> LastTick | None:
     told = told_first(
         connection,
         "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
-        "verdict, spread_source, degraded, knobs_digest "
+        "verdict, spread_source, degraded, knobs_digest, session "
         "FROM ticks ORDER BY tick DESC LIMIT 1",
     )
     if told is None:
         return None
+    shut = _shut(connection, int(told[0]), int(told[15]))
     return LastTick(
         int(told[0]),
         int(told[1]),
         int(told[2]),
         bool(told[3]),
+        _decided(connection) if told[3] else None,
         told[4],
         told[5],
         told[6],
@@ -155,4 +175,24 @@ def _last(connection: Connection) -> LastTick | None:
         told[12],
         tuple(json.loads(told[13])),
         str(told[14]),
+        paused="not paused" in shut,
+        flattening="not flattened" in shut,
     )
+
+
+def _decided(connection: Connection) -> int | None:
+    ends = session_ends(connection)
+    return None if ends is None else ends[1] - ends[0] + 1
+
+
+def _shut(connection: Connection, tick: int, session: int) -> set[str]:
+    """The gates that were shut for the first symbol of a tick."""
+    told = told_first(
+        connection,
+        "SELECT d.gates, s.gates FROM decisions d JOIN sessions s ON s.id = :session WHERE d.tick = :tick ORDER BY d.symbol LIMIT 1",
+        tick=tick,
+        session=session,
+    )
+    if told is None or told[1] is None:
+        return set()
+    return {gate["name"] for gate, passed in zip(json.loads(told[1]), json.loads(told[0])["passed"], strict=False) if not passed}

@@ -8,7 +8,7 @@ import streamlit as st
 from engine.store.errors import StoreFailed
 from engine.store.inbox import Inbox
 from engine.store.status_query import Status
-from pages.parts import oprows, reads, theme, units, widgets
+from pages.parts import oprows, reads, theme, units, wellness, widgets
 
 BY = "dashboard"
 SHORTEST = 3  # letters of a reason
@@ -68,27 +68,34 @@ def running(commands: pd.DataFrame) -> str | None:
 
 def controls(status: Status) -> None:
     """Every command there is, each with a reason."""
-    paused, flattening = reads.knob(status, "paused"), reads.knob(status, "flatten")
-    reason = st.text_input(
-        "Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200, help="Kept with the command; at least 3 letters"
-    )
-    enough = len(reason.strip()) >= SHORTEST
-    if not enough:
-        widgets.note("Give a reason of at least 3 letters; then the commands can be given.")
+    reason = st.text_input("Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200)
     with st.container(horizontal=True, key="commands"):
-        if st.button("Pause", icon=":material/pause:", disabled=not enough or paused, help="Every decision holds; nothing is opened or closed"):
-            submit("pause", {}, reason)
-        if st.button("Resume", icon=":material/play_arrow:", disabled=not enough or not (paused or flattening), help="Ends a pause or a flattening"):
-            submit("resume", {}, reason)
-        if st.button("Retrain", icon=":material/model_training:", disabled=not enough, help="Trains every model now, in another process"):
-            submit("retrain", {}, reason)
-        if st.button(
-            "Flatten", icon=":material/vertical_align_center:", disabled=not enough, help="Closes every position and opens nothing; asks first"
-        ):
-            confirm(reason)
+        if st.button("Pause", icon=":material/pause:", help="Every decision holds; nothing is opened or closed"):
+            reasoned("pause", {}, reason)
+        if st.button("Resume", icon=":material/play_arrow:", help="Ends a pause or a flattening"):
+            reasoned("resume", {}, reason)
+        if st.button("Retrain", icon=":material/model_training:", help="Trains every model now, in another process"):
+            reasoned("retrain", {}, reason)
+        if st.button("Flatten", icon=":material/vertical_align_center:", help="Closes every position and opens nothing; asks first"):
+            if is_reason(reason):
+                confirm(reason)
+            else:
+                reasoned("flatten", {}, reason)
     if status.session is not None and status.session.simulated:
-        signal(status, reason, enough=enough)
+        signal(status, reason)
     answer()
+
+
+def is_reason(text: str) -> bool:
+    return len(text.strip()) >= SHORTEST
+
+
+def reasoned(name: str, args: dict[str, str], reason: str) -> None:
+    """Sends a command that has a reason, and asks for one where there is none."""
+    if is_reason(reason):
+        submit(name, args, reason)
+    else:
+        st.session_state["answer"] = (f"Give a reason of at least {SHORTEST} letters, for whoever reads this later", theme.WARNING, "Not sent.")
 
 
 @st.dialog("Close every position?")
@@ -103,23 +110,21 @@ def confirm(reason: str) -> None:
             st.rerun()
 
 
-def signal(status: Status, reason: str, *, enough: bool) -> None:
+def signal(status: Status, reason: str) -> None:
     """The simulated market's signal: the one-bar R2 of the best forecast; 0 is a martingale."""
-    settings = {} if status.session is None else status.session.settings
-    told = status.meta.get("signal") or settings.get("sim_signal") or 0.0
     with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
         value = st.number_input(
             "Signal of the simulated market (R², one bar)",
-            0.0,
-            0.5,
-            float(told),
-            0.01,
+            min_value=0.0,
+            max_value=0.5,
+            value=wellness.signal(status) or 0.0,
+            step=0.01,
             format="%.3f",
             key="signal",
             help="0: nothing can be predicted, and the engine must end up holding",
             width=320,
         )
-        if st.button("Set signal", disabled=not enough):
-            submit("set", {"signal": f"{value:g}"}, reason)
-        if st.button("No signal", disabled=not enough):
-            submit("set", {"signal": "0"}, reason)
+        if st.button("Set signal"):
+            reasoned("set", {"signal": f"{value:g}"}, reason)
+        if st.button("No signal"):
+            reasoned("set", {"signal": "0"}, reason)

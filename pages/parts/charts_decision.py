@@ -2,59 +2,33 @@
 
 from __future__ import annotations
 
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
-
-from engine.store.decision_query import DecisionTold, Rung
+from engine.store.decision_query import DecisionTold, PhaseSpan, Rung
 from pages.parts import theme, units
+from pages.parts.figure import Figure, figure, names_down
 
 NEVER = 1e6  # bars since a loss that never was
+TOLD = "%{hovertext}<extra></extra>"
 
 
-def ladder(told: DecisionTold) -> go.Figure:
+def ladder(told: DecisionTold) -> Figure:
     """A bar a gate: how far on the right side of its limit, as a share of the larger of value and limit; the binding one outlined."""
     names = [rung.name for rung in told.rungs]
-    figure = theme.figure(height=40 + 27 * len(names), left=8, right=8, bottom=30)
+    drawn = figure(height=40 + 27 * len(names), right=8, bottom=30)
+    marker = {
+        "color": [theme.GOOD if rung.passed else theme.HARM for rung in told.rungs],
+        "opacity": [1.0 if rung.name == told.binding_gate else 0.62 for rung in told.rungs],
+        "line": {"width": [2.5 if rung.name == told.binding_gate else 0 for rung in told.rungs], "color": theme.TEXT},
+    }
+    hover = [f"<b>{rung.name}</b><br>{figures(rung)}<br>margin {units.size(rung.margin)} {rung.unit}" for rung in told.rungs]
     reach = [share(rung) for rung in told.rungs]
-    figure.add_trace(
-        go.Bar(
-            y=names,
-            x=reach,
-            orientation="h",
-            width=0.62,
-            marker={
-                "color": [theme.GOOD if rung.passed else theme.HARM for rung in told.rungs],
-                "opacity": [_strength(told, rung) for rung in told.rungs],
-                "line": {"width": [2.5 if rung.name == told.binding_gate else 0 for rung in told.rungs], "color": theme.TEXT},
-            },
-            text=[_side(told, rung) for rung in told.rungs],
-            textposition="none",
-            hovertext=[_margin(rung) for rung in told.rungs],
-            hovertemplate="%{hovertext}<extra></extra>",
-        )
-    )
+    drawn.add("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
     for rung in told.rungs:
-        figure.add_annotation(
-            xref="paper",
-            x=1,
-            xanchor="right",
-            y=rung.name,
-            showarrow=False,
-            text=_side(told, rung),
-            font={"size": 11, "color": theme.TEXT},
-            align="right",
-        )
-    figure.add_vline(x=0, line={"color": theme.MUTED, "width": 1})
-    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True, tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)
-    figure.update_xaxes(
-        range=[-1.08, 2.1],
-        tickvals=[-1, 0, 1],
-        ticktext=["fails", "limit", "passes"],
-        fixedrange=True,
-        showgrid=True,
-    )
-    figure.update_layout(meta={"narrow": {"layout.xaxis.range": [-1.08, 3.4], "layout.font.size": 11}}, bargap=0.3)
-    return figure
+        drawn.note(_side(told, rung), xref="paper", x=1, xanchor="right", y=rung.name, align="right")
+    drawn.layout["shapes"].append({"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}})
+    drawn.axis("yaxis", **names_down(names))
+    drawn.axis("xaxis", range=[-1.08, 2.1], tickvals=[-1, 0, 1], ticktext=["fails", "limit", "passes"], fixedrange=True)
+    drawn.layout["meta"] = {"narrow": {"layout.xaxis.range": [-1.08, 3.4], "layout.font.size": 11}}
+    return drawn
 
 
 def share(rung: Rung) -> float:
@@ -68,175 +42,124 @@ def share(rung: Rung) -> float:
     return told if abs(told) > least else (least if rung.passed else -least)
 
 
-def timeline(told: DecisionTold) -> go.Figure:
+def timeline(told: DecisionTold) -> Figure:
     """When each phase ran, coloured by the thread it ran on; fallbacks named."""
     threads = sorted({span.thread for span in told.spans}, key=lambda name: (name != "tick", name))
-    lanes = {thread: theme.category(place) for place, thread in enumerate(threads)}
+    lanes = {thread: theme.LANES[place % len(theme.LANES)] for place, thread in enumerate(threads)}
     end = max((span.start_ms + span.ms for span in told.spans), default=1.0)
-    figure = theme.figure(height=44 + 25 * len(told.spans), bottom=38)
-    for thread in threads:
-        spans = [span for span in told.spans if span.thread == thread]
-        figure.add_trace(
-            go.Bar(
-                y=[span.phase for span in spans],
-                x=[max(span.ms, end * 0.004) for span in spans],
-                base=[span.start_ms for span in spans],
-                orientation="h",
-                width=0.58,
-                name=thread,
-                marker={"color": [theme.WARNING if span.fallback else lanes[thread] for span in spans]},
-                hovertext=[
-                    f"<b>{span.phase}</b> on {span.thread}<br>from {units.ms(span.start_ms)}, took {units.ms(span.ms)}"
-                    + (f"<br>fallback: {span.error}" if span.fallback else "")
-                    for span in spans
-                ],
-                hovertemplate="%{hovertext}<extra></extra>",
-            )
-        )
+    least = end * 0.004  # wide enough to be seen
+    drawn = figure(height=44 + 25 * len(told.spans), bottom=38)
+    drawn.add(
+        "bar", y=[span.phase for span in told.spans], x=[max(span.ms, least) for span in told.spans], base=[span.start_ms for span in told.spans],
+        orientation="h", width=0.58, marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
+        hovertext=[_ran(span) for span in told.spans], hovertemplate=TOLD,
+    )  # fmt: skip
     for span in told.spans:
-        text = units.ms(span.ms) + (f"  {span.thread}" if len(threads) > 1 else "") + ("  <b>fallback</b>" if span.fallback else "")
+        words = units.ms(span.ms) + (f"  {span.thread}" if span.thread != "tick" else "") + ("  <b>fallback</b>" if span.fallback else "")
         late = span.start_ms > 0.62 * end
-        figure.add_annotation(
-            x=span.start_ms if late else span.start_ms + max(span.ms, end * 0.004),
-            y=span.phase,
-            xanchor="right" if late else "left",
-            xshift=-5 if late else 5,
-            showarrow=False,
-            text=text,
-            font={"size": 11, "color": theme.TEXT},
-        )
-    order = [span.phase for span in told.spans]
-    figure.update_yaxes(
-        categoryorder="array",
-        categoryarray=order[::-1],
-        showgrid=False,
-        fixedrange=True,
-        tickfont={"color": theme.TEXT, "size": 12},
-        ticklabelstandoff=6,
-    )
-    figure.update_xaxes(ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7, rangemode="tozero")
-    figure.update_layout(barmode="overlay")
-    return figure
+        place = span.start_ms if late else span.start_ms + max(span.ms, least)
+        drawn.note(words, x=place, y=span.phase, xanchor="right" if late else "left", xshift=-5 if late else 5)
+    drawn.axis("yaxis", **names_down([span.phase for span in told.spans]))
+    drawn.axis("xaxis", ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7)
+    return drawn
 
 
-def votes(told: DecisionTold) -> go.Figure:
+def votes(told: DecisionTold) -> Figure:
     """What each model expects over each horizon, larger where it weighs more; the ensemble below with its 90 % interval."""
-    horizons = told.session.horizons
-    figure = make_subplots(rows=1, cols=len(horizons), shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[_bars(h, told) for h in horizons])
-    house = theme.figure(height=70 + 30 * (len(told.session.models) + 1), top=28, bottom=34).layout
-    names = [*told.session.models, "ensemble"]
-    for column, horizon in enumerate(horizons, start=1):
-        there = [vote for vote in told.votes if vote.horizon == horizon and vote.bps is not None]
-        figure.add_trace(
-            go.Scatter(
-                x=[vote.bps for vote in there],
-                y=[vote.model for vote in there],
-                mode="markers",
-                marker={
-                    "size": [8 + 14 * (vote.weight or 0.0) for vote in there],
-                    "color": [theme.UP if (vote.bps or 0) > 0 else theme.DOWN for vote in there],
-                    "opacity": [0.35 + 0.65 * (vote.trust or 0.0) for vote in there],
-                },
-                hovertext=[
-                    f"<b>{vote.model}</b> {vote.version or ''}<br>expects {units.bps(vote.bps, signed=True)}<br>trust {units.number(vote.trust, 2)}, "
-                    f"weight {units.number(vote.weight, 3)}"
-                    for vote in there
-                ],
-                hovertemplate="%{hovertext}<extra></extra>",
-            ),
-            row=1,
-            col=column,
-        )
-        for expected in told.forecast:
-            if expected.horizon == horizon and expected.bps is not None:
-                _ensemble(figure, expected.bps, expected.low_bps, expected.high_bps, column)
-    figure.update_layout(house)
-    axis = house.xaxis.to_plotly_json()
-    figure.update_xaxes(axis | {"ticksuffix": "", "nticks": 4, "zeroline": True, "zerolinecolor": theme.MUTED})
-    figure.update_yaxes(
-        house.yaxis.to_plotly_json()
-        | {
-            "categoryorder": "array",
-            "categoryarray": names[::-1],
-            "fixedrange": True,
-            "range": [-0.6, len(names) - 0.4],
-            "tickfont": {"color": theme.TEXT, "size": 12},
-        }
-    )
-    figure.update_annotations(font={"size": 12, "color": theme.MUTED})
-    return figure
+    horizons, names = told.session.horizons, [*told.session.models, "ensemble"]
+    drawn = figure(height=70 + 30 * len(names), top=28, bottom=34)
+    width = (1 - 0.04 * (len(horizons) - 1)) / len(horizons)
+    for column, horizon in enumerate(horizons):
+        number, left = (str(column + 1) if column else ""), column * (width + 0.04)
+        drawn.axis(f"xaxis{number}", domain=[left, left + width], anchor="y", nticks=4, zeroline=True, zerolinecolor=theme.MUTED)
+        drawn.note(_bars(horizon, told), size=12, xref="paper", x=left + width / 2, yref="paper", y=1, yanchor="bottom", yshift=4)
+        _models(drawn, told, horizon, f"x{number}")
+        _ensemble(drawn, told, horizon, f"x{number}")
+    drawn.axis("yaxis", **names_down(names) | {"showgrid": True})
+    return drawn
 
 
-def limits(told: DecisionTold) -> go.Figure:
+def limits(told: DecisionTold) -> Figure:
     """The size wanted and what was left of it after each limit, as a share of equity; limits that changed it in amber."""
     names = [name for name, _ in told.limits]
     values = [value * 100 if value is not None else None for _, value in told.limits]
+    edge = _edge(values)
+    shown = [None if value is None else max(-edge, min(edge, value)) for value in values]
     changed = [place > 0 and values[place] != values[place - 1] for place in range(len(values))]
-    figure = theme.figure(height=40 + 27 * len(names), bottom=30)
-    figure.add_trace(
-        go.Scatter(
-            x=values,
-            y=names,
-            mode="lines+markers",
-            line={"shape": "vh", "color": theme.MUTED, "width": 1.5},
-            marker={
-                "size": 10,
-                "color": [theme.WARNING if change else theme.UP for change in changed],
-                "symbol": ["diamond" if change else "circle" for change in changed],
-            },
-            hovertemplate="after %{y}: %{x:+.2f} % of equity<extra></extra>",
-        )
-    )
+    marker = {
+        "size": 10,
+        "color": [theme.WARNING if change else theme.UP for change in changed],
+        "symbol": [_mark(value, edge, changed=change) for value, change in zip(values, changed, strict=True)],
+    }
+    drawn = figure(height=40 + 27 * len(names), bottom=30)
+    drawn.add(
+        "scatter", x=shown, y=names, mode="lines+markers", line={"shape": "vh", "color": theme.MUTED, "width": 1.5}, marker=marker,
+        hovertemplate=TOLD,
+        hovertext=[f"after {name}: {units.number(value, 2, '%', signed=True)} of equity" for name, value in zip(names, values, strict=True)],
+    )  # fmt: skip
     for name, value in zip(names, values, strict=True):
-        figure.add_annotation(
-            xref="paper",
-            x=1,
-            xanchor="right",
-            y=name,
-            showarrow=False,
-            text=units.number(value, 2, "%", signed=True),
-            font={"size": 11, "color": theme.TEXT},
-        )
-    known = [value for value in values if value is not None] or [0.0]
+        drawn.note(units.number(value, 2, "%", signed=True), xref="paper", x=1, xanchor="right", y=name)
+    known = [value for value in shown if value is not None] or [0.0]
     low, high = min(0.0, *known), max(0.0, *known)
     reach = (high - low) or 1.0
-    figure.update_xaxes(ticksuffix=" %", range=[low - 0.06 * reach, high + 0.3 * reach], zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
-    figure.update_yaxes(autorange="reversed", showgrid=False, fixedrange=True, tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)
-    return figure
+    drawn.axis("xaxis", ticksuffix=" %", range=[low - 0.06 * reach, high + 0.36 * reach], zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
+    drawn.axis("yaxis", **names_down(names))
+    return drawn
 
 
-def _ensemble(figure: go.Figure, bps: float, low: float | None, high: float | None, column: int) -> None:
-    band = (
-        None
-        if low is None or high is None
-        else {"type": "data", "symmetric": False, "array": [high - bps], "arrayminus": [bps - low], "thickness": 1.5, "width": 5, "color": theme.TEXT}
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=[bps],
-            y=["ensemble"],
-            mode="markers",
-            error_x=band,
-            marker={"size": 12, "symbol": "diamond", "color": theme.UP if bps > 0 else theme.DOWN},
-            hovertext=[f"<b>ensemble</b> {units.bps(bps, signed=True)}<br>90 % interval {units.interval(low, high, 1, 'bps')}"],
-            hovertemplate="%{hovertext}<extra></extra>",
-        ),
-        row=1,
-        col=column,
-    )
+def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
+    there = [vote for vote in told.votes if vote.horizon == horizon and vote.bps is not None]
+    marker = {
+        "size": [8 + 14 * (vote.weight or 0.0) for vote in there],
+        "color": [theme.UP if (vote.bps or 0.0) > 0 else theme.DOWN for vote in there],
+        "opacity": [0.35 + 0.65 * (vote.trust or 0.0) for vote in there],
+    }
+    hover = [
+        f"<b>{vote.model}</b> {vote.version or ''}<br>expects {units.bps(vote.bps, signed=True)}"
+        f"<br>trust {units.number(vote.trust, 2)}, weight {units.number(vote.weight, 3)}"
+        for vote in there
+    ]
+    drawn.add(
+        "scatter", x=[vote.bps for vote in there], y=[vote.model for vote in there], xaxis=axis, mode="markers", marker=marker, hovertext=hover,
+        hovertemplate=TOLD,
+    )  # fmt: skip
 
 
-def _strength(told: DecisionTold, rung: Rung) -> float:
-    return 1.0 if rung.name == told.binding_gate else 0.62
+def _ensemble(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
+    one = next((expected for expected in told.forecast if expected.horizon == horizon), None)
+    if one is None or one.bps is None:
+        return
+    band: dict[str, object] = {}
+    if one.low_bps is not None and one.high_bps is not None:
+        reach = {"array": [one.high_bps - one.bps], "arrayminus": [one.bps - one.low_bps]}
+        band = {"error_x": {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": theme.TEXT} | reach}
+    hover = f"<b>ensemble</b> {units.bps(one.bps, signed=True)}<br>90 % interval {units.interval(one.low_bps, one.high_bps, 1, 'bps')}"
+    drawn.add(
+        "scatter", x=[one.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
+        marker={"size": 12, "symbol": "diamond", "color": theme.UP if one.bps > 0 else theme.DOWN}, **band,
+    )  # fmt: skip
+
+
+def _ran(span: PhaseSpan) -> str:
+    fallback = f"<br>fallback: {span.error}" if span.fallback else ""
+    return f"<b>{span.phase}</b> on {span.thread}<br>from {units.ms(span.start_ms)}, took {units.ms(span.ms)}{fallback}"
+
+
+def _edge(values: list[float | None]) -> float:
+    """What is wanted before any limit may be a hundred times what is left: beyond this it is shown at the chart's edge."""
+    there = sorted(abs(value) for value in values if value)
+    return 3.0 * (there[(len(there) - 1) // 2] + there[len(there) // 2]) / 2 if there else 1.0
+
+
+def _mark(value: float | None, edge: float, *, changed: bool) -> str:
+    if value is not None and abs(value) > edge:
+        return "triangle-right" if value > 0 else "triangle-left"
+    return "diamond" if changed else "circle"
 
 
 def _side(told: DecisionTold, rung: Rung) -> str:
     verdict = "pass" if rung.passed else "<b>FAIL</b>"
     return f"{figures(rung)}  {verdict}" + ("  <b>← binding</b>" if rung.name == told.binding_gate else "")
-
-
-def _margin(rung: Rung) -> str:
-    return f"<b>{rung.name}</b><br>{figures(rung)}<br>margin {units.size(rung.margin)} {rung.unit}"
 
 
 def figures(rung: Rung) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from pages.parts import theme, units
+from pages.parts.figure import Figure, figure
 
 LEFT = 62  # px left of the axes
+ROW = 128  # px
+AIR = 42  # px of a row above its axes, for its name
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,85 +33,64 @@ class Panel:
     series: tuple[Series, ...]
 
 
-def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int) -> go.Figure:
-    """A row a panel; a gap in the readings is a gap in the line."""
-    figure = make_subplots(rows=len(panels), cols=1, shared_xaxes=True, vertical_spacing=0.32 / max(len(panels), 1))
-    house = theme.figure(height=40 + 128 * len(panels), left=LEFT, right=10, top=26).layout
-    figure.update_layout(house)
-    figure.update_xaxes(house.xaxis.to_plotly_json() | {"range": [units.moment(since), units.moment(until)], "showgrid": True, "nticks": 6})
-    figure.update_yaxes(house.yaxis.to_plotly_json() | {"rangemode": "tozero", "nticks": 4, "fixedrange": True, "automargin": False})
-    for row, panel in enumerate(panels, start=1):
-        told = [frame[(frame["source"] == one.source) & (frame["name"] == one.name)] for one in panel.series]
+def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int) -> Figure:
+    """A row a panel, all on one time axis; a gap in the readings is a gap in the line."""
+    rows = len(panels)
+    drawn = figure(height=40 + ROW * rows, left=LEFT, right=10, top=26, bottom=34)
+    readings = dict(iter(frame.groupby(["source", "name"], sort=False)))
+    whole = ROW * rows - 20
+    for row, panel in enumerate(panels):
+        name = "yaxis" if row == 0 else f"yaxis{row + 1}"
+        told = [readings.get((one.source, one.name), frame.iloc[:0]) for one in panel.series]
         unit = next((str(lines["unit"].iloc[0]) for lines in told if len(lines)), "")
         by, suffix = _scale(unit, max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
-        figure.add_trace(
-            go.Scatter(x=[units.moment(since)], y=[None], mode="markers", hoverinfo="skip"), row=row, col=1
-        )  # an axis even if nothing was read
+        top = 1 - row * ROW / whole
+        drawn.axis(
+            name, domain=[max(0.0, top - (ROW - AIR) / whole), top], rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x"
+        )
+        drawn.axis(name, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
+        axis = f"y{row + 1}" if row else "y"
+        drawn.add("scatter", x=[since // units.MS], y=[None], mode="markers", hoverinfo="skip", yaxis=axis)  # an axis even where nothing was read
         for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
             if len(lines):
-                _line(figure, _gaps(lines), series, place, row, by)
-        _title(figure, panel, told, row)
-        figure.update_yaxes({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}, row=row, col=1)
-    figure.update_layout(hovermode="x unified")
-    figure.update_xaxes(showticklabels=True, row=len(panels), col=1)
-    return figure
+                _line(drawn, _gaps(lines), series, theme.category(place), axis, by, suffix)
+        _title(drawn, panel, told, axis)
+    drawn.axis(
+        "xaxis",
+        type="date",
+        range=[since // units.MS, until // units.MS],
+        nticks=6,
+        anchor=f"y{rows}" if rows > 1 else "y",
+        hoverformat="%m-%d %H:%M:%S UTC",
+    )
+    drawn.layout["hovermode"] = "x unified"
+    return drawn
 
 
-def drawdown(frame: pd.DataFrame) -> go.Figure:
+def drawdown(frame: pd.DataFrame) -> Figure:
     """Loss from the highest equity so far."""
-    figure = theme.figure(height=150)
-    at = [units.moment(int(one)) for one in frame["at"]]
+    drawn = figure(height=150)
+    at = [int(one) // units.MS for one in frame["at"]]
     loss = [-abs(value) * 100 if units.known(value) else None for value in frame["drawdown"].tolist()]
-    figure.add_trace(
-        go.Scatter(
-            x=at,
-            y=loss,
-            mode="lines",
-            line={"color": theme.DOWN, "width": 1.5},
-            fill="tozeroy",
-            fillcolor=_faint(theme.DOWN),
-            hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
-        )
-    )
-    figure.update_yaxes(ticksuffix=" %", nticks=4, rangemode="tozero")
-    figure.update_xaxes(showgrid=False, nticks=8)
-    return figure
+    drawn.add(
+        "scatter", x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=_faint(theme.DOWN),
+        hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
+    )  # fmt: skip
+    drawn.axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
+    drawn.axis("xaxis", type="date", showgrid=False, nticks=8)
+    return drawn
 
 
-def _line(figure: go.Figure, told: pd.DataFrame, series: Series, place: int, row: int, by: float) -> None:
-    unit, colour = str(told["unit"].iloc[0]), theme.category(place)
-    at, mean = [units.moment(int(one)) for one in told["at"]], _scaled(told["mean"], by)
+def _line(drawn: Figure, told: pd.DataFrame, series: Series, colour: str, axis: str, by: float, suffix: str) -> None:
+    at = (told["at"] // units.MS).to_numpy()
     if series.band:
-        low, high = _scaled(told["low"], by), _scaled(told["high"], by)
-        figure.add_trace(go.Scatter(x=at, y=high, mode="lines", line={"width": 0}, hoverinfo="skip", connectgaps=False), row=row, col=1)
-        figure.add_trace(
-            go.Scatter(
-                x=at,
-                y=low,
-                mode="lines",
-                line={"width": 0},
-                fill="tonexty",
-                fillcolor=_faint(colour),
-                hoverinfo="skip",
-                connectgaps=False,
-            ),
-            row=row,
-            col=1,
-        )
-    figure.add_trace(
-        go.Scatter(
-            x=at,
-            y=mean,
-            mode="lines",
-            name=series.label,
-            line={"color": colour, "width": 1.6},
-            connectgaps=False,
-            text=[units.reading(value if units.known(value) else None, unit) for value in told["mean"].tolist()],
-            hovertemplate=f"{series.label} %{{text}}<extra></extra>",
-        ),
-        row=row,
-        col=1,
-    )
+        edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False, "yaxis": axis}
+        drawn.add("scatter", x=at, y=(told["high"] / by).to_numpy(), **edge)
+        drawn.add("scatter", x=at, y=(told["low"] / by).to_numpy(), fill="tonexty", fillcolor=_faint(colour), **edge)
+    drawn.add(
+        "scatter", x=at, y=(told["mean"] / by).to_numpy(), mode="lines", name=series.label, line={"color": colour, "width": 1.6}, connectgaps=False,
+        yaxis=axis, hovertemplate=f"{series.label} %{{y:.4~g}}{suffix}<extra></extra>",
+    )  # fmt: skip
 
 
 def _gaps(told: pd.DataFrame) -> pd.DataFrame:
@@ -122,13 +102,9 @@ def _gaps(told: pd.DataFrame) -> pd.DataFrame:
     holes = told[steps > 3 * usual].copy()
     if holes.empty:
         return told
-    holes["at"] -= 1_000_000_000
+    holes["at"] -= units.SECOND
     holes[["low", "mean", "high"]] = float("nan")
     return pd.concat([told, holes]).sort_values("at")
-
-
-def _scaled(values: pd.Series[float], by: float) -> list[float | None]:
-    return [value / by if units.known(value) else None for value in values.tolist()]
 
 
 def _scale(unit: str, highest: float) -> tuple[float, str]:
@@ -139,26 +115,14 @@ def _scale(unit: str, highest: float) -> tuple[float, str]:
     return next(((by, f" {name}B{per}") for by, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if highest >= by), (1.0, f" B{per}"))
 
 
-def _title(figure: go.Figure, panel: Panel, told: Sequence[pd.DataFrame], row: int) -> None:
+def _title(drawn: Figure, panel: Panel, told: Sequence[pd.DataFrame], axis: str) -> None:
     """The panel's name, then each line's name in its colour with its newest value."""
     parts = [f"<b>{panel.title}</b>"]
     for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
         newest = "not measured" if lines.empty else units.reading(float(lines["mean"].iloc[-1]), str(lines["unit"].iloc[0]))
         parts.append(f'<span style="color:{theme.category(place)}">■</span> {series.label} {newest}')
-    axis = "" if row == 1 else str(row)
-    figure.add_annotation(
-        xref="paper",
-        x=0,
-        xanchor="left",
-        xshift=6 - LEFT,
-        yref=f"y{axis} domain",
-        y=1,
-        yanchor="bottom",
-        yshift=4,
-        showarrow=False,
-        text="  ".join(parts),
-        font={"size": 11, "color": theme.TEXT},
-        align="left",
+    drawn.note(
+        "  ".join(parts), xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"{axis} domain", y=1, yanchor="bottom", yshift=4, align="left"
     )
 
 

@@ -28,7 +28,11 @@ def tiles(told: DecisionTold) -> list[Tile]:
     place = told.session.horizons.index(told.horizon) if told.horizon in told.session.horizons else None
     low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
     return [
-        Tile("Binding gate", told.binding_gate or "none failed", "" if binding is None else f"margin {units.size(binding.margin)} {binding.unit}"),
+        Tile(
+            "Binding gate",
+            told.binding_gate or ("none failed" if told.action == "hold" else "none: it acted"),
+            "" if binding is None else f"margin {units.size(binding.margin)} {binding.unit}",
+        ),
         Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
         Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
         Tile("Target", units.percent(told.target, signed=True), f"held {units.percent(told.position, signed=True)} of equity before"),

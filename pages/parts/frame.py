@@ -52,8 +52,7 @@ def head(title: str) -> None:
         return
     now = reads.now()
     told = wellness.health(status, now)
-    paused, flattening = reads.knob(status, "paused"), reads.knob(status, "flatten")
-    shown = wellness.banners(status, told, now, paused=paused, flattening=flattening, viewing=st.session_state.get("viewing"))
+    shown = wellness.banners(status, told, now, viewing=st.session_state.get("viewing"))
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
     state = tables.chip(wellness.word(told))
     widgets.show(

@@ -6,17 +6,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import plotly.graph_objects as go
 import streamlit as st
+
+from pages.parts.figure import Figure
 
 HERE = Path(__file__).parent
 
 
-def chart(figure: go.Figure, *, key: str, label: str, clickable: bool = False) -> str | None:
+def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> str | None:
     """Draws a figure; gives the customdata of the point just clicked, else None."""
     told = _chart()(
         key=key,
-        data={"figure": figure.to_json(), "height": figure.layout.height, "label": label, "clickable": clickable},
+        data={"figure": figure.json(), "height": figure.height, "label": label, "clickable": clickable},
         on_clicked_change=_nothing,
     )
     return None if told.clicked is None else str(told.clicked)

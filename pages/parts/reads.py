@@ -54,10 +54,6 @@ def knobs(status: Status) -> dict[str, Any]:
     return told
 
 
-def knob(status: Status, name: str) -> bool:
-    return bool(knobs(status).get(name))
-
-
 def latest(wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame, int | None]:
     """The newest decisions that fit, and the oldest tick looked at where the search was cut short."""
     told: tuple[pd.DataFrame, int | None] = _kept(url(), version(), "latest", (wanted, limit))

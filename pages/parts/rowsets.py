@@ -62,16 +62,15 @@ _POSITIONS = (
 
 
 def gates(shares: pd.DataFrame, session: Session) -> str:
-    """Shares of the gates that bound, largest first; those that never bound are counted in one line."""
+    """Shares of the gates that bound, largest first; the decisions that acted, where none does, come last."""
     total = int(shares["n"].sum())
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
-    told = shares[shares["n"] > 0].sort_values("n", ascending=False)
+    told = shares[shares["n"] > 0].sort_values("n", ascending=False).sort_values("gate", key=lambda gate: gate.isna(), kind="stable")
     lines = []
     for gate, n in zip(told["gate"].tolist(), told["n"].tolist(), strict=True):
-        name, colour = ("none failed", theme.FREE) if not isinstance(gate, str) else (gate, theme.gate(places[gate]))
-        key = gate if isinstance(gate, str) else "none"
+        name, key, colour = (gate, gate, theme.gate(places[gate])) if isinstance(gate, str) else ("none: it acted", "none", theme.FREE)
         lines.append(Line(key, (Cell(name, colour), Cell("", colour, bar=n / total), units.percent(n / total), f"{n:,}"), f"/decisions?gate={key}"))
-    columns = (Column("Gate", nowrap=True), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
+    columns = (Column("Gate"), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
     return html(columns, lines, label="How often each gate bound", cards=False)
 
 
@@ -217,7 +216,7 @@ def link(tick: int, symbol: str) -> str:
 def _gate(one: Any) -> Cell | str:
     if isinstance(one.binding_gate, str):
         return Cell(one.binding_gate, small="degraded" if one.degraded else "")
-    return Cell("none failed", small="degraded" if one.degraded else "")
+    return Cell("none failed" if one.action == "hold" else "none: it acted", small="degraded" if one.degraded else "")
 
 
 def _state(word: str) -> Cell:

@@ -11,7 +11,7 @@ from pages.parts.widgets import Tile
 def tiles(trials: pd.DataFrame) -> list[Tile]:
     """Freed by unit of what the actions themselves measured; verdicts of the effects."""
     if trials.empty:
-        return [Tile("Freed", units.NOT_MEASURED, "no action has run yet")]
+        return [Tile("Freed", units.NOT_MEASURED, "no run has been measured yet")]
     real = trials[trials["undone"] == 0]
     shown = []
     for unit, group in real.dropna(subset=["amount"]).groupby("amount_unit"):

@@ -1,10 +1,8 @@
-"""Colours by meaning, the same in light and dark, and the one look of every chart."""
+"""Colours by meaning, the same in light and dark."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-import plotly.graph_objects as go
 
 UP = "#0072B2"
 DOWN = "#D55E00"
@@ -22,6 +20,8 @@ CATEGORIES = (
     "#A8A000",
     "#6B7280",
 )  # Okabe-Ito; its black and yellow bent to show on both grounds
+
+LANES = (UP, "#56B4E9", "#CC79A7", "#7A5195", NEUTRAL)  # threads; amber is for what fell back
 
 # Stand-ins, replaced in the browser by the colours of the theme, so that one figure serves light and dark.
 TEXT = "#010101"
@@ -105,33 +105,3 @@ def category(position: int) -> str:
 
 def css() -> str:
     return (Path(__file__).parent / "podium.css").read_text(encoding="utf-8")
-
-
-def figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bottom: int = 28) -> go.Figure:
-    """An empty chart in the house style."""
-    axis = {
-        "gridcolor": GRID,
-        "gridwidth": 1,
-        "zeroline": False,
-        "linecolor": GRID,
-        "ticks": "",
-        "automargin": True,
-        "tickfont": {"size": 11, "color": MUTED},
-    }
-    return go.Figure(
-        layout={
-            "template": None,
-            "height": height,
-            "margin": {"l": left, "r": right, "t": top, "b": bottom},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "font": {"size": 12, "color": TEXT},
-            "showlegend": False,
-            "hovermode": "closest",
-            "hoverlabel": {"bgcolor": PANEL, "bordercolor": GRID, "font": {"color": TEXT, "size": 12}, "align": "left"},
-            "xaxis": axis,
-            "yaxis": axis,
-            "dragmode": "zoom",
-            "uirevision": "kept",
-        }
-    )

@@ -6,6 +6,7 @@ import math
 from datetime import UTC, datetime
 
 SECOND = 1_000_000_000
+MS = 1_000_000
 MISSING = "\N{EN DASH}"
 NOT_ENOUGH = "not enough data"
 NOT_MEASURED = "not measured yet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from engine.health import ComponentState, Health, Vitals, judge
@@ -49,7 +50,7 @@ def pace(status: Status) -> float:
     return 0.0 if status.session is None else float(status.session.settings.get("pace_seconds") or 0.0)
 
 
-def banners(status: Status, told: Health, now: int, *, paused: bool, flattening: bool, viewing: str | None) -> list[Banner]:
+def banners(status: Status, told: Health, now: int, *, viewing: str | None) -> list[Banner]:
     """Only what matters now, the gravest first."""
     shown: list[Banner] = []
     if not told.alive:
@@ -58,11 +59,11 @@ def banners(status: Status, told: Health, now: int, *, paused: bool, flattening:
         shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
     if status.alerts:
         shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Control", theme.WARNING))
-    if paused:
+    if status.last is not None and status.last.paused:
         shown.append(
             Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING)
         )
-    if flattening:
+    if status.last is not None and status.last.flattening:
         shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
     shown += _stale(status, told, now) + _warming(status)
     if viewing:
@@ -98,21 +99,28 @@ def _stale(status: Status, told: Health, now: int) -> list[Banner]:
     return [Banner("Data stale.", f"No new bar for {units.age(silent)}: {feed}", theme.WARNING)]
 
 
+def signal(status: Status) -> float | None:
+    """The simulated market's signal in force: as last switched, else as set."""
+    if status.session is None:
+        return None
+    switches = json.loads(status.meta.get(f"signal switches of session {status.session.id}", "[]"))
+    told = switches[-1][0] if switches else status.session.settings.get("sim_signal")
+    return None if told is None else float(told)
+
+
 def _warming(status: Status) -> list[Banner]:
-    done, total = status.meta.get("warm_done"), status.meta.get("warm_total")
-    if done is None or total is None or not total.isdigit() or not done.isdigit() or int(done) >= int(total):
+    last, session = status.last, status.session
+    total = 0 if session is None else int(session.settings.get("warm_up") or 0)
+    if last is None or last.decided is None or last.decided >= total:
         return []
-    text = f"{int(done):,} of {int(total):,} bars of history decided at full speed, so that there is evidence to judge by; then a bar at a time"
-    return [Banner("Warming up.", text, theme.UP, int(done) / int(total))]
+    text = f"{last.decided:,} of {total:,} bars of history decided at full speed, so that there is evidence to judge by; then a bar at a time"
+    return [Banner("Warming up.", text, theme.UP, last.decided / total)]
 
 
 def _simulated(status: Status) -> str:
-    signal = status.meta.get("signal")
-    if signal is None and status.session is not None:
-        told = status.session.settings.get("sim_signal")
-        signal = None if told is None else str(told)
-    if signal is None:
+    told = signal(status)
+    if told is None:
         return "Prices are generated, not real"
-    if float(signal) == 0:
+    if told == 0:
         return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
-    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.percent(float(signal))}"
+    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.percent(told)}"

@@ -113,13 +113,13 @@ def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: st
 def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("07_control.py", url)
-        assert all(button.disabled for button in app.button)
-        app.text_input(key="reason").set_value("to look at it").run()
-        pause = next(button for button in app.button if button.label == "Pause")
-        assert not pause.disabled
-        pause.click().run()
+        for name in ("Pause", "Resume", "Retrain", "Flatten", "Set signal"):
+            next(button for button in app.button if button.label == name).click().run()
+            assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
+        app.text_input(key="reason").set_value("before lunch").run()
+        next(button for button in app.button if button.label == "Pause").click().run()
     assert "Sent." in text(app)
-    assert "to look at it" in text(app)
+    assert text(app).count("before lunch") == 1
 
 
 def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path) -> None:
@@ -135,6 +135,6 @@ def test_a_viewer_sends_nothing(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("07_control.py", url)
         app.session_state["viewing"] = "another engine holds this store"
-        app.text_input(key="reason").set_value("to look at it").run()
+        app.text_input(key="reason").set_value("before lunch").run()
         next(button for button in app.button if button.label == "Pause").click().run()
     assert "Not sent: another engine holds this store" in text(app)

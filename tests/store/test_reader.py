@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
     few = page_queries.equity(reader, points=20)["tick"].tolist()
     assert len(few) <= 20
     assert few[-1] == TICKS - 1
-    assert {later - earlier for earlier, later in zip(few, few[1:], strict=False)} == {8}
+    assert {later - earlier for earlier, later in pairwise(few)} == {8}
 
 
 def test_a_decision_is_told_with_all_it_came_from(reader: Reader) -> None:

@@ -1,0 +1,141 @@
+"""A backtest: the same engine, the same digests, and figures that are what a count of its ticks gives."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.backtest import run_backtest
+from engine.domain.decision import ACTIONS, Phase
+from engine.domain.market import Slice
+from engine.domain.tick import Tick
+from engine.feeds.simulated import Simulated
+from tests.makers import KNOBS, Drawer, Played, StoppedClock, engine, play, settings, simulated
+
+BARS = 420
+CONTRACT = {
+    "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
+    "honest_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
+}  # fmt: skip
+HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
+
+
+def silently(ticks: int, whole: int | None) -> None:
+    return None
+
+
+@cache
+def report() -> dict[str, Any]:
+    return run_backtest(settings(knobs=HERE), simulated(BARS), tell=silently, clock=StoppedClock(1e-4))
+
+
+@cache
+def ticks() -> tuple[Tick, ...]:
+    return tuple(play(engine(simulated(BARS), keeper=Drawer(), knobs=HERE)))
+
+
+def test_a_backtest_and_a_run_over_the_same_feed_agree_digest_for_digest() -> None:
+    """The backtest trains in other processes, the run here where it stands."""
+    chain = hashlib.blake2b(digest_size=16)
+    for tick in ticks():
+        chain.update(tick.decisions_digest.encode())
+    assert report()["digest"] == chain.hexdigest()
+
+
+def test_the_report_is_the_contracts_and_is_json() -> None:
+    told = json.loads(json.dumps(report(), allow_nan=False))
+    assert set(told) == CONTRACT
+    assert set(told["phase_ms"]) == {phase.value for phase in Phase}
+    assert set(told["skill"]) == {"ensemble", "fourier", "lightgbm", "prototypes", "ridge"}
+    assert next(iter(told["skill"])) == "ensemble"
+    for figure in told["skill"].values():
+        assert {"r2", "low", "high", "n", "n_effective", "by_horizon"} == set(figure)
+        assert set(figure["by_horizon"]) == {"1", "3", "12"}
+
+
+def test_what_is_counted_is_what_there_was() -> None:
+    told, done = report(), ticks()
+    assert (told["ticks"], told["decisions"], told["fallbacks"], told["honest_rate"]) == (BARS, BARS * 8, 0, 1.0)
+    counts = Counter(ACTIONS[code] for tick in done for code in tick.outcome.decisions.action)
+    assert told["actions"] == {name: counts[name] for name in ("buy", "sell", "hold")}
+    binding = Counter(tick.outcome.decisions.gates[index].name for tick in done for index in tick.outcome.decisions.binding if index >= 0)
+    assert told["binding_gates"] == dict(binding)
+    assert told["training"]["fits"] == 4
+    filled = [fill for tick in done for fill in tick.fills if fill.units]
+    traded = sum(abs(fill.units) * fill.price for fill in filled)
+    costs = sum(abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4 for fill in filled)
+    portfolio = told["portfolio"]
+    assert portfolio["trades"] == len(filled) > 0
+    assert portfolio["turnover"] == pytest.approx(traded / 100_000.0)
+    assert portfolio["cost_bps"] == pytest.approx(costs / traded * 1e4)
+    last = done[-1].inputs.account
+    assert portfolio["net_return"] == pytest.approx(last.equity / 100_000.0 - 1.0)
+    assert portfolio["gross_return"] == pytest.approx(portfolio["net_return"] + costs / 100_000.0)
+    assert portfolio["max_drawdown"] == pytest.approx(max(1 - tick.inputs.account.equity / tick.inputs.account.peak for tick in done))
+
+
+def test_skill_is_recomputed_from_what_was_forecast_and_what_came() -> None:
+    """R2 at one bar of every model and the ensemble, from the ticks themselves."""
+    done = ticks()
+    price = np.stack([np.log(tick.outcome.liquidity.mid) for tick in done])
+    sigma = np.stack([tick.outcome.mood.sigma for tick in done])
+    y = np.clip((price[1:] - price[:-1]) / sigma[:-1], -5, 5)
+    for index, name in enumerate(done[0].outcome.opinions.models):
+        f = np.stack([tick.outcome.opinions.mean[index, 0] for tick in done[:-1]])
+        both = np.isfinite(f) & np.isfinite(y)
+        r2 = 1.0 - ((y[both] - f[both]) ** 2).sum() / (y[both] ** 2).sum()
+        assert report()["skill"][name]["r2"] == pytest.approx(r2, rel=1e-9)
+        assert report()["skill"][name]["n"] == int(both.sum())
+    heard = np.stack([(tick.outcome.opinions.trust[:, 0] > 0).any(axis=0) for tick in done[:-1]])
+    f = np.stack([tick.outcome.forecast.mean[0] for tick in done[:-1]])
+    both = heard & np.isfinite(y)
+    width = np.stack([(tick.outcome.forecast.high - tick.outcome.forecast.low)[0] / 2 for tick in done[:-1]])
+    inside = (np.abs(y - f) <= width)[both].mean()
+    assert report()["skill"]["ensemble"]["n"] == int(both.sum())
+    assert report()["calibration"]["coverage"]["0.9"] == pytest.approx(inside)
+
+
+def test_the_same_market_settings_and_seed_give_the_same_digest_and_another_seed_another() -> None:
+    def digest(seed: int) -> object:
+        return run_backtest(settings(), simulated(140, symbols=3, seed=seed), tell=silently, clock=StoppedClock())["digest"]
+
+    assert digest(1) == digest(1) != digest(2)
+
+
+def test_figures_that_are_not_measured_are_null() -> None:
+    told = run_backtest(settings(), simulated(20, symbols=2), tell=silently, clock=StoppedClock())
+    assert told["volatility"] == {"r2": None, "qlike": None}
+    assert told["skill"]["ensemble"]["r2"] is None  # type: ignore[index]
+    assert told["calibration"]["brier"] is None  # type: ignore[index]
+    assert told["portfolio"]["sharpe"] is None  # type: ignore[index]
+
+
+def test_a_feed_without_a_bar_gives_a_report_of_nothing() -> None:
+    told = run_backtest(settings(), simulated(0, symbols=2), tell=silently, clock=StoppedClock())
+    assert (told["ticks"], told["honest_rate"], told["decisions_per_second"]) == (0, None, None)
+
+
+def faulty(feed: Simulated, ticks: tuple[int, ...]) -> Iterator[Slice]:
+    """A market whose book has endless sizes at some ticks, which phase 3 cannot measure."""
+    for number, bar in enumerate(feed.slices(None)):
+        yield replace(bar, books=replace(bar.books, bid_size=bar.books.bid_size * np.inf)) if number in ticks else bar
+
+
+def test_fallbacks_are_counted_against_the_honest_rate() -> None:
+    feed = simulated(50, symbols=2)
+    told = run_backtest(settings(), Played(feed.info, list(faulty(feed, (10, 11, 40)))), tell=silently, clock=StoppedClock())
+    assert (told["fallbacks"], told["honest_rate"]) == (3, pytest.approx(47 / 50))
+
+
+def test_progress_is_told_to_the_end() -> None:
+    said: list[tuple[int, int | None]] = []
+    run_backtest(settings(), simulated(120, symbols=2), tell=lambda done, whole: said.append((done, whole)), clock=StoppedClock())
+    assert [done for done, _ in said] == [50, 100, 120]

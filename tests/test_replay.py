@@ -1,0 +1,216 @@
+"""Replay over a store that a real engine made: identical, across a restart and a retraining, and it names what was tampered with."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.domain.market import Account, Slice
+from engine.domain.ports import Feed
+from engine.domain.state import State
+from engine.domain.tick import Row, Tick
+from engine.replay import replay
+from engine.run import FallbackFailed
+from engine.settings import Settings
+from engine.shell.engine import Engine
+from engine.shell.resume import resume
+from engine.store import codec, database
+from engine.store.errors import Forgotten
+from engine.store.history import History
+from engine.store.writer import Writer
+from tests.makers import KNOBS, Inline, Played, StoppedClock, command, play, settings, simulated
+
+TRAINED, SPLIT, END = 260, 330, 520  # trained at 259, stopped and resumed after 330, trained again at 409
+KNOBS_HERE = replace(KNOBS, first_training=TRAINED, retrain_every=150)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A store, and what an engine that never stopped decided on the same feed."""
+
+    url: str
+    digests: list[str]
+    whole: list[str]
+
+
+def here(url: str) -> Settings:
+    return settings(database_url=url, knobs=KNOBS_HERE)
+
+
+def opened(url: str, feed: Feed | None = None) -> tuple[Engine, Writer, History]:
+    writer, history = Writer(url), History(url)
+    engine, _ = resume(here(url), feed or simulated(END, symbols=4), StoppedClock(), writer, history, trainers=Inline())
+    return engine, writer, history
+
+
+def with_commands(engine: Engine, ticks: int | None) -> list[Tick]:
+    """Plays on, with a pause and a training by hand on the way, at ticks that depend on the market only."""
+    played: list[Tick] = []
+    while ticks is None or len(played) < ticks:
+        for at, name in ((300, "pause"), (306, "resume"), (450, "retrain")):
+            if engine.tick == at:
+                engine.obey(command(name))
+        tick = engine.step()
+        if tick is None:
+            break
+        played.append(tick)
+    return played
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    url = f"sqlite:///{tmp_path_factory.mktemp('replay') / 'podium.db'}"
+    database.prepare(url)
+    digests: list[str] = []
+    for ticks in (SPLIT, None):
+        engine, writer, history = opened(url)
+        digests += [tick.decisions_digest for tick in with_commands(engine, ticks)]
+        history.close()
+        writer.close()
+    whole = Engine(here(url), simulated(END, symbols=4), StoppedClock(), trainers=Inline())
+    return Made(url, digests, [tick.decisions_digest for tick in with_commands(whole, None)])
+
+
+@pytest.fixture
+def history(made: Made) -> Iterator[History]:
+    one = History(made.url)
+    yield one
+    one.close()
+
+
+def test_a_run_in_two_pieces_is_a_run_in_one_piece(made: Made) -> None:
+    assert len(made.digests) == END
+    assert made.digests == made.whole
+
+
+@pytest.mark.parametrize(
+    "tick", [0, 1, 99, 100, 101, TRAINED - 1, TRAINED + 10, TRAINED + 11, TRAINED + 12, 303, SPLIT - 1, SPLIT, SPLIT + 1, 409, 421, 422, 463, END - 1]
+)  # fmt: skip
+def test_a_kept_tick_is_decided_again_bit_for_bit(made: Made, history: History, tick: int) -> None:
+    verdict = replay(history, tick)
+    assert verdict.identical, verdict
+    assert verdict.first_difference is None
+    assert history.tick(tick).decisions_digest == made.digests[tick]
+
+
+def test_the_ticks_above_lie_on_both_sides_of_adoptions_and_of_the_restart(made: Made, history: History) -> None:
+    serving = [history.tick(tick).serving for tick in range(END)]
+    changes = [tick for tick in range(1, END) if serving[tick] != serving[tick - 1]]
+    assert changes == [TRAINED + 11, 421, 462]
+    assert serving[TRAINED + 10] == (None,) * 4
+    assert [event.kind for event in history.tick(SPLIT).events] in ([], ["resumed"])
+    assert [event.subject for event in history.tick(300).events] == ["pause"]
+
+
+@pytest.fixture
+def copied(made: Made, tmp_path: Path) -> str:
+    """A store that may be tampered with."""
+    database.connect(made.url).dispose()
+    source = sqlite3.connect(str(database.path_of(made.url)))
+    url = f"sqlite:///{tmp_path / 'podium.db'}"
+    with sqlite3.connect(tmp_path / "podium.db") as target:
+        source.backup(target)
+    source.close()
+    return url
+
+
+def rewritten(url: str, table: str, column: str, tick: int, kind: type, change: Any) -> None:
+    """A stored record read, changed and written back."""
+    with sqlite3.connect(str(database.path_of(url))) as store:
+        (data,) = store.execute(f"SELECT {column} FROM {table} WHERE tick = ?", (tick,)).fetchone()
+        store.execute(f"UPDATE {table} SET {column} = ? WHERE tick = ?", (codec.pack(change(codec.unpack(kind, data))), tick))
+
+
+def higher(bar: Slice) -> Slice:
+    return replace(bar, close=bar.close * np.array([1.0, 1.0 + 1e-9, 1.0, 1.0]))
+
+
+def wider(bar: Slice) -> Slice:
+    return replace(bar, books=replace(bar.books, ask_price=bar.books.ask_price * (1.0 + 1e-9)))
+
+
+def poorer(account: Account) -> Account:
+    return replace(account, equity=account.equity * (1.0 - 1e-9), positions=account.positions + 1e-6)
+
+
+def surer(state: State) -> State:
+    return replace(state, weights=state.weights + 1e-9)
+
+
+def braver(state: State) -> State:
+    return replace(state, regime=np.ascontiguousarray(state.regime[:, ::-1]))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "at", "kind", "change", "names"),
+    [
+        ("slices", "data", 480, Slice, higher, "market"),
+        ("slices", "data", 470, Slice, higher, "market"),
+        ("slices", "data", 480, Slice, wider, "features"),
+        ("ticks", "account", 480, Account, poorer, "microstructure"),
+        ("checkpoints", "data", 400, State, surer, "ensemble"),
+        ("checkpoints", "data", 400, State, braver, "market"),
+    ],
+)  # fmt: skip
+def test_what_was_tampered_with_is_found_at_the_first_phase_that_differs(
+    copied: str, table: str, column: str, at: int, kind: type, change: Any, names: str
+) -> None:
+    rewritten(copied, table, column, at, kind, change)
+    history = History(copied)
+    verdict = replay(history, 402 if table == "checkpoints" else 480)
+    assert (verdict.identical, verdict.first_difference) == (False, names)
+    assert names in verdict.note
+    assert replay(history, 399).identical
+    history.close()
+
+
+def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copied: str) -> None:
+    rewritten(copied, "slices", "row", 480, Row, lambda row: replace(row, price=row.price + 1.0))
+    history = History(copied)
+    assert replay(history, 480).identical
+    history.close()
+
+
+def test_an_artifact_that_was_tampered_with_is_refused(copied: str) -> None:
+    with sqlite3.connect(str(database.path_of(copied))) as store:
+        store.execute("UPDATE artifacts SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB) WHERE trained_to = 409")
+    history = History(copied)
+    with pytest.raises(ValueError, match="is corrupt"):
+        replay(history, 450)
+    assert replay(history, 400).identical
+    history.close()
+
+
+def test_a_tick_that_is_not_kept_is_told_of_in_one_line(history: History) -> None:
+    with pytest.raises(Forgotten, match=r"^tick 9999 is not in the store [^\n]*$"):
+        replay(history, 9_999)
+
+
+def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_were(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'podium.db'}"
+    database.prepare(url)
+    feed = simulated(END, symbols=4)
+    bars = list(feed.slices(None))
+    bars[150] = replace(bars[150], books=replace(bars[150].books, bid_size=bars[150].books.bid_size * np.inf))
+    engine, writer, history = opened(url, Played(feed.info, bars))
+    degraded = play(engine, 211)[150]
+    assert [phase.value for phase in degraded.outcome.degraded] == ["microstructure"]
+    good = engine.account
+    engine.account = replace(good, positions=np.full(4, np.nan))
+    with pytest.raises(FallbackFailed):
+        engine.step()
+    engine.account = good
+    play(engine, 3)
+    history.close()
+    writer.close()
+    history = History(url)
+    assert replay(history, 150).identical
+    assert [event.kind for event in history.tick(211).events] == ["tick_lost"]
+    assert replay(history, 213).identical
+    history.close()

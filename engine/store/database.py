@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 HEAD = "0001"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 60.0
+_PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 33554432")
 
 
 def path_of(url: str) -> Path:
@@ -44,11 +45,12 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
 
     def opened() -> sqlite3.Connection:
         connection = sqlite3.connect(address, uri=True, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA cache_size = -32768")
-        connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA journal_size_limit = 33554432")
+        try:
+            for pragma in _PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error:  # as of a file that is no database
+            connection.close()
+            raise
         return connection
 
     engine = create_engine("sqlite://", creator=opened, poolclass=NullPool)

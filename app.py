@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App
 
@@ -116,6 +117,7 @@ ROUTES = [
 if get_script_run_ctx(suppress_warning=True) is None:
     app = App(Path(__file__).absolute(), lifespan=lifespan, routes=ROUTES, middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)])
     SETTINGS = _settings()
+    PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing
     from pages.parts import frame
 

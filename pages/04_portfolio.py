@@ -10,48 +10,42 @@ FILLS = 100
 
 
 @st.fragment(run_every=2)
-def money() -> None:
+def portfolio() -> None:
     with widgets.reading():
         status = reads.status()
         if status.last is None or status.session is None:
             widgets.waiting("the first tick")
             return
         widgets.tiles(glance.account(status))
+        lines(status.session.settings.get("capital"))
+        holdings()
         widgets.note(glance.costs(status, reads.knobs(status)))
 
 
-@st.fragment(run_every=5)
-def lines() -> None:
-    with widgets.reading():
-        told, status = reads.equity(), reads.status()
-        if len(told) < 2 or status.session is None:
-            return
+def lines(capital: float | None) -> None:
+    told = reads.equity()
+    if len(told) > 1:
         widgets.heading("Equity", "gain since the start of the session after every cost, against buying all symbols in equal parts and holding")
-        live.chart(charts_overview.equity(told, status.session.settings.get("capital")), key="equity", label="Equity over time")
+        live.chart(charts_overview.equity(told, capital), key="equity", label="Equity over time")
         widgets.heading("Drawdown", "loss from the highest equity so far")
         live.chart(charts_machine.drawdown(told), key="drawdown", label="Drawdown over time")
 
 
-@st.fragment(run_every=2)
 def holdings() -> None:
-    with widgets.reading():
-        told = reads.positions()
-        if told.empty:
-            return
-        held = told[told["units"].fillna(0.0) != 0.0]
-        widgets.heading("Positions", f"{len(held)} of {len(told)} symbols held")
-        if held.empty:
-            widgets.nothing("nothing is held")
-        else:
-            frame.open_decision(live.rows(rowsets.positions(held), key="positions"))
-        fills = reads.fills(limit=FILLS)
-        widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
-        if fills.empty:
-            widgets.nothing("nothing has been bought or sold yet")
-        else:
-            frame.open_decision(live.rows(rowsets.fills(fills), key="fills", height=520))
+    told = reads.positions()
+    held = told[told["units"].fillna(0.0) != 0.0]
+    widgets.heading("Positions", f"{len(held)} of {len(told)} symbols held")
+    if held.empty:
+        widgets.nothing("nothing is held")
+    else:
+        frame.open_decision(live.rows(rowsets.positions(held), key="positions"))
+    fills = reads.fills(limit=FILLS)
+    widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
+    if fills.empty:
+        widgets.nothing("nothing has been bought or sold yet")
+    else:
+        opened = live.rows(rowsets.fills(fills), key="fills", height=520)
+        frame.open_decision(None if opened is None else opened.split("|", 1)[1])
 
 
-money()
-lines()
-holdings()
+portfolio()

@@ -17,6 +17,7 @@ from engine.store.reader import Reader
 from engine.store.status_query import Status
 
 SECOND = 1_000_000_000
+JUST_NOW = 0.4  # s for which the version and the state are not asked again
 
 
 def use(url: str) -> None:
@@ -39,11 +40,12 @@ def reader() -> Reader:
 
 def version() -> str:
     """Changes with everything a page might show; raises StoreUnreadable, so ask it first."""
-    return status_query.version(reader())
+    return _version(url())
 
 
 def status() -> Status:
-    return status_query.status(reader())
+    told: Status = _status(url())
+    return told
 
 
 def knobs(status: Status) -> dict[str, Any]:
@@ -135,6 +137,16 @@ def last_training() -> tuple[int, float | None, int, str] | None:
 @cache
 def _reader(address: str) -> Reader:
     return Reader(address)
+
+
+@st.cache_data(ttl=JUST_NOW, max_entries=16, show_spinner=False)
+def _version(address: str) -> str:
+    return status_query.version(_reader(address))
+
+
+@st.cache_data(ttl=JUST_NOW, max_entries=16, show_spinner=False)
+def _status(address: str) -> Status:
+    return status_query.status(_reader(address))
 
 
 def _frame(query: str, *arguments: object) -> pd.DataFrame:

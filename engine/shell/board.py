@@ -28,19 +28,29 @@ class Board:
         self._pen = pen
         self._clock = clock
         self._states: dict[str, tuple[str, str | None]] = dict.fromkeys(COMPONENTS, ("starting", None))
+        self._failing: dict[str, dict[str, str]] = {component: {} for component in COMPONENTS}
         self._lock = Lock()
 
     def state(self, component: str) -> str:
         return self._states[component][0]
 
-    def went_well(self, component: str) -> None:
-        """Back to ok, and its alert is resolved; a component that is still starting stays so."""
-        if self._states[component][0] in {"degraded", "down"}:
-            self.say(component, "ok")
+    def went_well(self, component: str, job: str) -> None:
+        """A job that had failed goes well again: the component is ok once none of its jobs fails."""
+        failing = self._failing[component]
+        if failing.pop(job, None) is None:
+            return
+        left = next(iter(failing.values()), None)
+        self.say(component, "degraded" if left else "ok", left)
 
-    def failed(self, component: str, error: str) -> None:
-        """It goes on, but something of it failed just now."""
+    def failed(self, component: str, job: str, error: str) -> None:
+        """It goes on, but a job of it failed just now."""
+        self._failing[component][job] = error
         self.say(component, "degraded", error)
+
+    def is_up(self, component: str) -> None:
+        """It has started; what fails of it is told by its jobs."""
+        if self._states[component][0] == "starting":
+            self.say(component, "ok")
 
     def say(self, component: str, state: str, error: str | None = None) -> None:
         """Sets a component's state; a fault opens its alert, ok resolves it. Nothing is written where nothing changed."""

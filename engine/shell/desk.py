@@ -96,7 +96,7 @@ class Desk:
             tick = self._engine.step()
         except StoreFailed as error:
             self._work.failed(self._clock.now())
-            self.board.failed("store", str(error))
+            self.board.failed("store", "save", str(error))
             raise
         if tick is None:
             self.board.say("feed", "degraded", "the recording has ended: there is nothing more to decide")
@@ -109,9 +109,11 @@ class Desk:
         self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall)
         self.decided += 1
         self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
-        self.board.say("feed", "ok")
+        self.board.is_up("feed")
+        self.board.went_well("store", "save")
+        self.board.went_well("engine", "ticks")
         if not tick.warm:
-            self.board.say("engine", "ok")
+            self.board.is_up("engine")
         trouble = self.workers.trouble
         self.board.say("trainer", "degraded" if trouble else "ok", trouble)
         if self._left is not None and self.decided >= self._left:
@@ -124,7 +126,7 @@ class Desk:
             if command is None:
                 return
             if command.name == "optimize":
-                jobs.once("optimizer", f"optimize {command.id}", partial(self.optimize, command), self.board)
+                jobs.once("optimizer", "optimize", partial(self.optimize, command), self.board)
             else:
                 self._obey(command)
 

@@ -143,9 +143,9 @@ class Host:
                 LOG.warning("the lease was not given up, it runs out by itself: %s", error)
             lease.close()
 
-    def failed(self, component: str, error: str) -> None:
+    def failed(self, component: str, job: str, error: str) -> None:
         """A job of the host's own failed: it has been logged, and is tried again."""
-        self.trouble = f"{component}: {error}"
+        self.trouble = f"{component}, {job}: {error}"
 
-    def went_well(self, component: str) -> None:
+    def went_well(self, component: str, job: str) -> None:
         """Nothing to tell."""

@@ -22,9 +22,9 @@ THREADS = 8
 class Watch(Protocol):
     """Who is told how the jobs of a component go."""
 
-    def failed(self, component: str, error: str) -> None: ...
+    def failed(self, component: str, job: str, error: str) -> None: ...
 
-    def went_well(self, component: str) -> None: ...
+    def went_well(self, component: str, job: str) -> None: ...
 
 
 class Jobs:
@@ -84,9 +84,9 @@ class Jobs:
                 work()
             except Exception as error:
                 LOG.exception("job %s of %s failed", name, component)
-                self._tell(watch.failed, component, in_one_line(error))
+                self._tell(watch.failed, component, name, in_one_line(error))
             else:
-                self._tell(watch.went_well, component)
+                self._tell(watch.went_well, component, name)
 
     def _tell(self, told: Callable[..., None], *what: str) -> None:
         try:

@@ -32,21 +32,37 @@ class Still:
 def test_a_fault_opens_its_alert_and_recovery_resolves_it() -> None:
     pen = Pen()
     board = Board(pen, Still())
-    board.say("feed", "ok")
+    board.is_up("feed")
     pen.lines.clear()
-    board.failed("feed", "silent")
-    board.failed("feed", "silent")
-    board.went_well("feed")
-    board.went_well("feed")
+    board.failed("feed", "ticks", "silent")
+    board.failed("feed", "ticks", "silent")
+    board.went_well("feed", "ticks")
+    board.went_well("feed", "ticks")
     assert pen.lines == [("feed", "degraded", "silent"), ("raised", "feed failing", "warning"), ("feed", "ok", None), ("resolved", "feed failing")]
+
+
+def test_one_job_that_goes_well_does_not_hide_another_that_fails() -> None:
+    pen = Pen()
+    board = Board(pen, Still())
+    board.is_up("store")
+    board.failed("store", "prune", "locked")
+    board.failed("store", "save", "full")
+    board.went_well("store", "beat")
+    assert board.state("store") == "degraded"
+    board.went_well("store", "save")
+    assert pen.lines[-2:] == [("store", "degraded", "locked"), ("raised", "store failing", "critical")]
+    board.went_well("store", "prune")
+    assert board.state("store") == "ok"
 
 
 def test_a_component_that_is_starting_is_not_well_before_it_says_so() -> None:
     pen = Pen()
     board = Board(pen, Still())
-    board.went_well("engine")
+    board.went_well("engine", "commands")
     assert pen.lines == []
     assert board.state("engine") == "starting"
+    board.is_up("engine")
+    assert board.state("engine") == "ok"
 
 
 def test_a_beat_writes_every_component_and_a_stop_is_no_alert() -> None:

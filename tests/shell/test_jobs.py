@@ -18,14 +18,14 @@ class Watching:
     """Writes down what it is told."""
 
     def __init__(self) -> None:
-        self.failures: list[tuple[str, str]] = []
+        self.failures: list[tuple[str, str, str]] = []
         self.failure, self.success = Event(), Event()
 
-    def failed(self, component: str, error: str) -> None:
-        self.failures.append((component, error))
+    def failed(self, component: str, job: str, error: str) -> None:
+        self.failures.append((component, job, error))
         self.failure.set()
 
-    def went_well(self, component: str) -> None:
+    def went_well(self, component: str, job: str) -> None:
         self.success.set()
 
 
@@ -45,7 +45,7 @@ def test_a_job_that_fails_is_named_logged_and_run_again(tmp_path: Path) -> None:
     assert watch.success.wait(10)
     assert jobs.stop(5.0)
     close_log(log)
-    assert watch.failures[0] == ("probes", "ZeroDivisionError: no such luck")
+    assert watch.failures[0] == ("probes", "work", "ZeroDivisionError: no such luck")
     assert "Traceback" in (tmp_path / "logs" / "podium.log").read_text(encoding="utf-8")
 
 
@@ -71,7 +71,7 @@ def test_a_watch_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> N
     ran = Event()
 
     class Broken(Watching):
-        def went_well(self, component: str) -> None:
+        def went_well(self, component: str, job: str) -> None:
             ran.set()
             raise StoreFailed("the store is locked")
 

@@ -14,6 +14,7 @@ from engine.shell.clock import WallClock
 from engine.store.inbox import Asked, Inbox
 
 LOOK_SECONDS = 0.1
+NEEDED = {"set": "signal", "optimize": "action"}
 KNOWN = {"set": {"signal"}, "optimize": {"action", "dry_run"}}
 ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
 
@@ -69,7 +70,7 @@ def arguments(name: str, words: list[str]) -> dict[str, str]:
         if key not in KNOWN.get(name, set()) | ABOUT:
             raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
         told[key] = value
-    if name in {"set", "optimize"} and not told.keys() & KNOWN[name]:
+    if NEEDED.get(name, name) not in {name, *told}:
         raise WrongUse("set needs signal=X" if name == "set" else "optimize needs action=NAME, such as action=collect_garbage")
     return told
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
 from engine.settings import DAY, Settings, SettingsError, identity_of, knobs_for, parse_keep, parse_span, span_text
-from engine.shell.load_settings import load_settings
+from engine.shell.load_settings import KEYS, LATER, load_settings
+
+ROOT = Path(__file__).parent.parent
 
 
 def info(fee_bps: float = 5.0, spread_bps: float = 2.0) -> FeedInfo:
@@ -129,3 +132,14 @@ def test_another_market_or_model_is_another_session() -> None:
     same = identity_of(settings, info(), ("m",))
     assert same == identity_of(settings, info(fee_bps=9.0), ("m",))
     assert same != identity_of(settings, info(), ("m", "n"))
+
+
+def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:
+    lines = (ROOT / "podium.toml.example").read_text(encoding="utf-8").splitlines()
+    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[knobs\])", line)]
+    named = {line.partition(" = ")[0] for line in wanted}
+    assert named >= set(KEYS) - set(LATER) - {"knobs"}
+    text = "\n".join(wanted).replace("recordings/binance", str(tmp_path))
+    settings = load_settings({}, written(tmp_path, text))
+    assert settings.knobs == Knobs()
+    assert settings.models == ("lightgbm",)

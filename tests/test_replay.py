@@ -179,7 +179,7 @@ def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copie
 
 def test_an_artifact_that_was_tampered_with_is_refused(copied: str) -> None:
     with sqlite3.connect(str(database.path_of(copied))) as store:
-        store.execute("UPDATE artifacts SET data = CAST(substr(data, 1, length(data) - 1) || x'00' AS BLOB) WHERE trained_to = 409")
+        store.execute("UPDATE artifacts SET data = CAST(substr(data, 1, length(data) - 1) || x'07' AS BLOB) WHERE trained_to = 409")
     history = History(copied)
     with pytest.raises(ValueError, match="is corrupt"):
         replay(history, 450)

@@ -72,13 +72,14 @@ def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
     with np.errstate(divide="ignore", invalid="ignore"):
         r2, width = skill.gain / skill.power, reach / skill.power
         effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / skill.block_squared)
+        low, high = r2 - width, r2 + width
     rows = []
     for scope, name in enumerate((*state.models, "ensemble")):
         for column, horizon in enumerate(horizons):
             for cell, regime in enumerate((*REGIMES, "all")):
                 at = (scope, column, cell)
                 enough = skill.blocks[at] >= FEWEST and math.isfinite(width[at])
-                numbers = [float(value[at]) if enough else None for value in (r2, r2 - width, r2 + width, effective)]
+                numbers = [float(value[at]) if enough else None for value in (r2, low, high, effective)]
                 kind = "ensemble" if name == "ensemble" else "model"
                 rows.append(SkillRow(kind, name, horizon, regime, numbers[0], numbers[1], numbers[2], int(skill.rows[at]), numbers[3]))
     return tuple(rows)

@@ -25,7 +25,8 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
     trust = np.where(np.isfinite(mean), trust * np.where(_outlying(mean, trust), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
-    return Opinions(catalog.names, versions, mean, trust * factor, _agreement(mean, trust), outside, (trust[:, 0] > 0).sum(axis=0) * 1.0, verdict)
+    trusted = trust * factor
+    return Opinions(catalog.names, versions, mean, trusted, _agreement(mean, trust), outside, (trusted[:, 0] > 0).sum(axis=0) * 1.0, verdict)
 
 
 def _ask(served: Serving, matrix: Matrix, horizons: int) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
-from engine.domain.state import State
+from engine.domain.state import Skill, State
 from engine.evidence import skill
 from engine.phases import decision, learning, risk
 from engine.window import look
@@ -71,11 +72,12 @@ class Situation:
 
     def proven(self, low: float, estimate: float) -> Situation:
         """With about this lower bound of R2 and this R2 at every horizon; the bound is made by its variance."""
-        state = replace(self.state, recent=_sums(low, estimate))
+        state = replace(self.state, recent=sums(low, estimate))
         return replace(self, state=state)
 
 
-def _sums(low: float, estimate: float) -> Any:
+@cache
+def sums(low: float, estimate: float) -> Skill:
     """Sums of 300 blocks and 10,000 units of power whose skill bound is `low`, found by bisection over the variance."""
     empty = skill.empty(1, len(HORIZONS), 1)
     power, blocks = np.full_like(empty.power, 10_000.0), np.full_like(empty.blocks, 300.0)

@@ -1,0 +1,90 @@
+"""What the market is like: measures against their formulas, and the worst assumed when they fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.decision import REGIMES
+from engine.domain.market import Bars
+from engine.domain.record import Floats
+from engine.phases import market
+from tests.makers import Moment, moment, seen, walk_bars
+
+
+def late(at: Moment) -> Floats:
+    return at.inputs.view.returns[:, -48:]
+
+
+def test_the_correlation_is_the_mean_over_pairs() -> None:
+    at = moment()
+    pairs = np.asarray(np.corrcoef(late(at)))
+    expected = pairs[np.triu_indices(8, 1)].mean()
+    assert market.analyse(at.inputs, at.state).correlation == pytest.approx(expected)
+
+
+def test_the_range_volatility_is_that_of_garman_and_klass() -> None:
+    at = moment()
+    bars = at.inputs.bars
+    reach, body = np.log(bars.high / bars.low)[:, -48:], np.log(bars.close / bars.open)[:, -48:]
+    expected = np.sqrt((0.5 * reach**2 - (2 * np.log(2) - 1) * body**2).mean(axis=1))
+    np.testing.assert_allclose(market.analyse(at.inputs, at.state).range_volatility, expected, rtol=1e-9)
+
+
+def test_trend_breadth_and_liquidity() -> None:
+    at = moment()
+    mood = market.analyse(at.inputs, at.state)
+    trend = late(at).sum(axis=1) / (at.inputs.view.sigma * np.sqrt(48))
+    np.testing.assert_allclose(mood.trend, trend)
+    assert mood.breadth == pytest.approx((trend > 0).mean())
+    money = at.inputs.bars.volume[:, -48:] * at.inputs.bars.close[:, -48:]
+    np.testing.assert_allclose(mood.liquidity, (np.abs(late(at)) / money).mean(axis=1) * 1e6, rtol=1e-9)
+    assert -1 <= mood.sentiment <= 1
+    assert mood.stress == pytest.approx(mood.probabilities[:, REGIMES.index("volatile")].mean())
+
+
+def shaped(kind: str) -> Bars:
+    """A market that calms, trends or storms at its end."""
+    draw = np.random.default_rng(7)
+    moves = draw.normal(0, 1e-3, (4, 300))
+    moves[:, -48:] += {"trending": 6e-4}.get(kind, 0.0)
+    moves[:, -24:] *= {"calm": 0.4, "volatile": 4.0}.get(kind, 1.0)
+    close = 100 * np.exp(np.cumsum(moves, axis=1))
+    return Bars(close, close * 1.0005, close * 0.9995, close, np.ones_like(close))
+
+
+@pytest.mark.parametrize("kind", ["calm", "trending", "volatile"])
+def test_a_shaped_market_is_recognised(kind: str) -> None:
+    at = moment()
+    one = seen(four(at), shaped(kind))
+    state = replace(one.state, regime=np.full((4, 4), 0.25))
+    for _ in range(30):
+        state = replace(state, regime=market.analyse(one.inputs, state).probabilities)
+    assert {REGIMES[index] for index in state.regime.argmax(axis=1)} == {kind}
+
+
+def four(at: Moment) -> Moment:
+    """The moment with its first four symbols only."""
+    account = replace(at.inputs.account, positions=np.zeros(4), entry=np.full(4, np.nan), mark=np.full(4, 100.0), losses=at.inputs.account.losses[:4])
+    return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account))
+
+
+def test_symbols_without_a_volatility_stand_aside() -> None:
+    at = moment()
+    bars = walk_bars(8, 300, 2)
+    blank = np.arange(8)[:, None] < 3
+    one = seen(at, Bars(*(np.where(blank, np.nan, part) for part in (bars.open, bars.high, bars.low, bars.close, bars.volume))))
+    mood = market.analyse(one.inputs, one.state)
+    assert np.isnan(mood.sigma[:3]).all()
+    assert (mood.trend[:3] == 0).all()
+    assert np.isfinite([mood.correlation, mood.breadth, mood.sentiment, mood.stress]).all()
+
+
+def test_the_worst_is_assumed_when_it_fails() -> None:
+    at = moment()
+    mood = market.assume_stress(at.inputs, at.state)
+    assert {REGIMES[index] for index in mood.regime} == {"volatile"}
+    assert (mood.stress, mood.correlation) == (1.0, 1.0)
+    np.testing.assert_array_equal(mood.sigma, at.inputs.view.sigma)

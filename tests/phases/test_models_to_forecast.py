@@ -1,0 +1,127 @@
+"""Selection, validation and the ensemble: who is heard, how far, and what comes of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.decision import Chosen, Matrix
+from engine.domain.state import State
+from engine.phases import ensemble, selection, validation
+from tests.makers import Moment, decided, moment
+from tests.sabotage import model_that
+
+
+def chosen(at: Moment, state: State | None = None) -> Chosen:
+    return selection.choose(decided(at).mood, at.state if state is None else state, at.catalog)
+
+
+def with_losses(at: Moment, losses: list[float]) -> State:
+    """Conditions under which each model's loss was constant, over many ticks."""
+    ticks = 5_000.0
+    now = selection.conditions(decided(at).mood)
+    square = np.outer(now, now) * ticks
+    return replace(at.state, conditions=np.stack([np.concatenate((square, (now * loss * ticks)[:, None]), axis=1) for loss in losses]))
+
+
+def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard() -> None:
+    told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
+    assert told.heard.tolist() == [False, True, True, True]
+    assert told.expected_loss[0] > selection.WORSE
+    assert told.expected_loss[1] < 1.0
+
+
+def test_the_best_of_bad_models_is_still_heard() -> None:
+    assert chosen(moment(), with_losses(moment(), [0.10, 0.05, 0.2, 0.3])).heard.tolist() == [False, True, False, False]
+
+
+def test_a_model_that_does_not_serve_is_not_heard() -> None:
+    at = moment()
+    silent = replace(at, catalog=replace(at.catalog, serving=(None, *at.catalog.serving[1:])))
+    told = chosen(silent)
+    assert not told.heard[0]
+    assert np.isnan(told.expected_loss[0])
+    opinions = decided(silent).opinions
+    assert np.isnan(opinions.mean[0]).all()
+    assert (opinions.trust[0] == 0).all()
+    assert opinions.versions[0] == ""
+
+
+def test_before_any_training_nobody_is_heard() -> None:
+    at = moment()
+    outcome = decided(replace(at, catalog=replace(at.catalog, serving=(None,) * 4)))
+    assert not outcome.opinions.heard.any()
+    assert outcome.opinions.verdict == "unreliable"
+    assert (outcome.forecast.mean == 0).all()
+    assert outcome.degraded == ()
+
+
+def test_agreement_is_the_trust_weighted_share_of_the_majority() -> None:
+    outcome = decided(moment())
+    mean, trust = outcome.opinions.mean, outcome.opinions.trust
+    up = np.where(mean > 0, trust, 0).sum(axis=0) / trust.sum(axis=0)
+    np.testing.assert_allclose(outcome.opinions.agreement, np.maximum(up, 1 - up), rtol=1e-9)
+
+
+def test_a_vote_far_from_the_others_is_trusted_by_half() -> None:
+    at = moment()
+    plain = decided(at).opinions
+    mad = decided(model_that(at, lambda served, x: served.model.predict(served.fitted, x) + 50.0)).opinions
+    np.testing.assert_allclose(mad.trust[0], plain.trust[0] * 0.5)
+
+
+def matrix_of(at: Moment, share: float) -> Matrix:
+    """The moment's features with a share of them far outside what was trained on."""
+    values = decided(at).matrix.values.copy()
+    values[:, : round(share * values.shape[1])] = 1e9
+    return Matrix(at.catalog.columns, values, np.ones(8, dtype=bool))
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.0, "reliable"), (0.3, "warning"), (0.6, "unreliable"), (1.0, "unreliable")])
+def test_features_outside_their_range_lower_trust_to_nothing(share: float, verdict: str) -> None:
+    at = moment()
+    quiet = replace(at, catalog=replace(at.catalog, serving=tuple(s and replace(s, low=s.low - 10, high=s.high + 10) for s in at.catalog.serving)))
+    told = validation.cross_check(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
+    assert told.verdict == verdict
+    np.testing.assert_allclose(told.outside, round(share * 59) / 59, atol=0.02)
+    assert (told.trust.max() == 0) == (verdict == "unreliable")
+    assert (told.heard.max() == 0) == (verdict == "unreliable")
+
+
+def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
+    at = moment()
+    blank = Matrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))
+    told = validation.cross_check(chosen(at), blank, at.state, at.catalog)
+    assert told.verdict == "unreliable"
+    assert (told.trust == 0).all()
+
+
+def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
+    at = moment()
+    outcome = decided(at)
+    expected = np.einsum("mhs,mhs,mh->hs", outcome.opinions.mean, outcome.opinions.trust, at.state.weights)
+    np.testing.assert_allclose(outcome.forecast.mean, expected, rtol=1e-9, atol=1e-12)
+    width = at.state.calibration.quantile[:, 1:2]
+    np.testing.assert_allclose(outcome.forecast.high - outcome.forecast.mean, np.broadcast_to(width, expected.shape))
+    scale = at.inputs.view.sigma * np.sqrt(np.array([[1.0], [3.0], [12.0]]))
+    np.testing.assert_allclose(outcome.forecast.scale, scale)
+
+
+def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
+    outcome = decided(moment())
+    assert ((outcome.forecast.probability > 0.5) == (outcome.forecast.mean > 0)).all()
+    nothing = ensemble.expect_nothing(outcome.opinions, outcome.mood, moment().inputs, moment().state)
+    assert (nothing.probability == 0.5).all()
+    assert (nothing.mean == 0).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.5])
+def test_the_slope_of_the_direction_is_learned(strength: float) -> None:
+    draw = np.random.default_rng(3)
+    f = draw.normal(0, 0.3, 50_000)
+    up = draw.random(50_000) < 1 / (1 + np.exp(-strength * f))
+    told = replace(moment().state.calibration, slope=np.tile([(f * (up - 0.5)).sum(), (f * f).sum() / 4], (3, 1)))
+    slope = ensemble.direction_slope(replace(moment().state, calibration=told))
+    np.testing.assert_allclose(slope, strength, atol=0.15)

@@ -1,0 +1,132 @@
+"""Charts are made from frames alone: gaps stay gaps, margins stay on their side, and nothing travels that is too long."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pandas as pd
+import pytest
+
+from engine.store import decision_query, machine_queries, page_queries, status_query
+from engine.store.decision_query import DecisionTold, Rung
+from engine.store.reader import Reader
+from engine.store.status_query import Session
+from pages.parts import charts_decision, charts_machine, charts_overview, theme, units
+from pages.parts.charts_machine import Panel, Series
+from tests.store.made import SYMBOLS, WALL
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture(scope="module")
+def reader(full_store: str) -> Reader:
+    return Reader(full_store)
+
+
+@pytest.fixture(scope="module")
+def session(reader: Reader) -> Session:
+    told = status_query.status(reader).session
+    assert told is not None
+    return told
+
+
+@pytest.fixture(scope="module")
+def told(reader: Reader) -> DecisionTold:
+    found = decision_query.decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
+    assert found is not None
+    return found
+
+
+def test_the_strip_has_a_cell_a_decision_and_leads_to_it(reader: Reader, session: Session) -> None:
+    strip = json.loads(charts_overview.gate_strip(page_queries.strip(reader, 120), session).json())["data"][0]
+    assert strip["y"] == list(SYMBOLS)
+    assert len(strip["x"]) == 120
+    assert strip["customdata"][1][-1] == f"{strip['x'][-1]} {SYMBOLS[1]}"
+    assert all(0 <= cell <= strip["zmax"] for row in strip["z"] for cell in row)
+
+
+def test_a_cell_has_the_colour_of_its_gate(reader: Reader, session: Session) -> None:
+    frame = page_queries.strip(reader, 120)
+    strip = charts_overview.gate_strip(frame, session).data[0]
+    held = frame[(frame["symbol"] == SYMBOLS[0]) & frame["binding_gate"].notna() & (frame["action"] == "hold")].iloc[-1]
+    cell = strip["z"][0][strip["x"].index(held["tick"])] / strip["zmax"]
+    colour = next(
+        colour for (start, colour), (end, _) in zip(strip["colorscale"][::2], strip["colorscale"][1::2], strict=True) if start <= cell < end
+    )
+    names = [name for name, _, _ in session.gates]
+    assert colour == theme.gate(names.index(held["binding_gate"]))
+
+
+def test_equity_keeps_its_gaps() -> None:
+    frame = pd.DataFrame({"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "naive": [100.0, 99.0, 98.0]})
+    drawn = json.loads(charts_overview.equity(frame, 100.0).json())
+    assert drawn["data"][1]["y"] == [0.0, None, pytest.approx(10.0)]
+    assert drawn["data"][0]["y"][-1] == pytest.approx(-2.0)
+
+
+@pytest.mark.parametrize(
+    ("rung", "side"),
+    [
+        (Rung("a", ">=", "bps", 5.0, 2.0, True), 1),
+        (Rung("a", ">=", "bps", 1.0, 2.0, False), -1),
+        (Rung("a", "<=", "%", 1.0, 2.0, True), 1),
+        (Rung("a", "<=", "%", 3.0, 2.0, False), -1),
+        (Rung("a", ">", "%", 0.0, 0.0, False), -1),
+        (Rung("a", ">=", "bars", None, 2.0, False), -1),
+        (Rung("a", "<=", "", 0.0, 0.0, True), 1),
+    ],
+)
+def test_a_margin_is_drawn_on_the_side_of_its_verdict(rung: Rung, side: int) -> None:
+    share = charts_decision.share(rung)
+    assert 0 < share * side <= 1
+
+
+def test_the_ladder_outlines_the_binding_gate_only(told: DecisionTold) -> None:
+    marker = charts_decision.ladder(told).data[0]["marker"]
+    outlined = [rung.name for rung, width in zip(told.rungs, marker["line"]["width"], strict=True) if width]
+    assert outlined == ([told.binding_gate] if told.binding_gate else [])
+
+
+def test_a_fallback_is_named_in_the_timeline(told: DecisionTold) -> None:
+    drawn = charts_decision.timeline(told)
+    words = [note["text"] for note in drawn.layout["annotations"]]
+    assert sum("fallback" in text for text in words) == sum(span.fallback for span in told.spans) == 1
+    assert len(words) == 10
+
+
+def test_votes_show_only_models_that_were_heard(told: DecisionTold) -> None:
+    drawn = charts_decision.votes(told)
+    models = [trace for trace in drawn.data if trace["y"] != ["ensemble"]]
+    assert len(models) == len(told.session.horizons)
+    heard = sum(vote.bps is not None for vote in told.votes)
+    assert sum(len(trace["y"]) for trace in models) == heard
+
+
+def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(told: DecisionTold) -> None:
+    drawn = charts_decision.limits(told)
+    assert [note["text"] for note in drawn.layout["annotations"]] == [
+        units.number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in told.limits
+    ]
+
+
+def test_a_gap_in_the_readings_is_a_gap_in_the_line() -> None:
+    at = [second * SECOND for second in (0, 2, 4, 6, 60, 62, 64)]
+    frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": at, "low": 1.0, "mean": 2.0, "high": 3.0})
+    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host"),))], 0, 64 * SECOND)
+    line = json.loads(drawn.json())["data"][-1]
+    assert line["y"].count(None) == 1
+    assert line["y"].index(None) == 4
+
+
+def test_a_panel_without_readings_says_so() -> None:
+    frame = pd.DataFrame({name: [] for name in ("source", "name", "unit", "at", "low", "mean", "high")})
+    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host"),))], 0, SECOND)
+    assert "not measured" in drawn.layout["annotations"][0]["text"]
+
+
+def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
+    wanted = (("host", "cpu_percent"), ("process", "rss_bytes"), ("engine", "tick_p99_ms"))
+    frame = machine_queries.lines(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
+    assert len(frame) <= 3 * (machine_queries.POINTS + 1)
+    assert page_queries.SAMPLED <= 2000

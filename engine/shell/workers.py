@@ -7,10 +7,12 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from threading import Lock
+from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
@@ -30,7 +32,7 @@ class Workers(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hands work to a worker; raises RuntimeError only after `close`."""
-        with self._lock:
+        with self._lock, _nothing_to_run_again():
             try:
                 future = self._open().submit(fn, *args, **kwargs)
             except BrokenProcessPool:
@@ -63,6 +65,18 @@ class Workers(Executor):
             return
         error = future.exception()
         self.trouble = None if error is None else f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+@contextmanager
+def _nothing_to_run_again() -> Iterator[None]:
+    """A fresh process runs its parent's main module again, and in a dashboard that is whatever page was drawn last: it is shown none."""
+    main, blank = sys.modules["__main__"], ModuleType("__main__")
+    sys.modules["__main__"] = blank
+    try:
+        yield
+    finally:
+        if sys.modules["__main__"] is blank:
+            sys.modules["__main__"] = main
 
 
 def _settle(parent: int) -> None:

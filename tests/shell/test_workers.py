@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from types import ModuleType
 
 import psutil
 import pytest
@@ -29,3 +32,16 @@ def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> Non
     assert other not in {pid, os.getpid()}
     workers.close()
     assert not psutil.pid_exists(other)
+
+
+def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.py"
+    page.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nraise SystemExit('a page needs its server')\n", encoding="utf-8")
+    drawn = ModuleType("__main__")
+    drawn.__file__ = str(page)
+    monkeypatch.setitem(sys.modules, "__main__", drawn)  # as Streamlit's script runner does
+    workers = Workers()
+    assert workers.submit(os.getpid).result(60) != os.getpid()
+    workers.close()
+    assert not (tmp_path / "ran").exists()
+    assert sys.modules["__main__"] is drawn

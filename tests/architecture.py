@@ -25,11 +25,12 @@ IMPURE = frozenset({
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
 })  # fmt: skip
 PURITY_EXCEPTIONS = {("engine.domain.tuning", "pathlib")}
+READING = tuple(f"engine.store.{name}" for name in ("reader", "page_queries", "status_query", "decision_query", "machine_queries"))
 PARTS_MAY_USE = (
-    "engine.domain", "engine.settings", "engine.discover", "engine.explain", "engine.replay", "engine.optimizer.rules", "engine.store.reader",
-    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.shell.load_settings", "engine.shell.clock",
+    *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
+    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.shell.load_settings", "engine.shell.clock",
 )  # fmt: skip
-ONLY_IN = {"streamlit": ("pages", "app"), "pandas": ("engine.store.reader", "engine.cli", "pages")}
+ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})
 FILE_LINES, PAGE_LINES, STATEMENTS = 300, 150, 30
 
@@ -153,7 +154,7 @@ def _purity(module: Module, imported: list[str]) -> Iterator[str]:
         if pure and top in IMPURE and (module.name, top) not in PURITY_EXCEPTIONS:
             yield f"{module.name} is pure and imports {name}"
         if top in ONLY_IN and not any(module.name.startswith(home) for home in ONLY_IN[top]):
-            yield f"{module.name} imports {name}, which belongs to {' and '.join(ONLY_IN[top])}"
+            yield f"{module.name} imports {name}, which belongs to {', '.join(ONLY_IN[top])}"
 
 
 def _cycles(graph: Mapping[str, set[str]]) -> list[str]:

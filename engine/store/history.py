@@ -85,9 +85,9 @@ class History:
         if session is None:
             first, last = self._rows("SELECT min(tick), max(tick) FROM ticks")[0]
         else:  # a session's ticks lie together, so its ends are found by number
-            start = "(SELECT min(first_tick) FROM runs WHERE session = ?1)"
-            after = "(SELECT coalesce(min(first_tick), 9223372036854775807) FROM runs WHERE session > ?1)"
-            first, last = self._rows(f"SELECT min(tick), max(tick) FROM ticks WHERE tick >= {start} AND tick < {after}", session)[0]
+            start = "(SELECT min(first_tick) FROM runs WHERE session = ?)"
+            after = "(SELECT coalesce(min(first_tick), 9223372036854775807) FROM runs WHERE session > ?)"
+            first, last = self._rows(f"SELECT min(tick), max(tick) FROM ticks WHERE tick >= {start} AND tick < {after}", session, session)[0]
         return None if first is None else (int(first), int(last))
 
     def tick(self, number: int) -> StoredTick:

@@ -17,6 +17,7 @@ from tests.makers import Moment, lesson, moment, no_books, no_flow
 
 FAMILIES: tuple[Family, ...] = discover("engine.features", "FAMILY")
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+ALONE = pytest.mark.parametrize("family", [family for family in FAMILIES if family.name != "cross_section"], ids=lambda family: family.name)
 
 
 def built(family: Family, at: Moment) -> Floats:
@@ -70,10 +71,8 @@ def test_what_comes_after_its_bar_is_not_in_it(family: Family) -> None:
     assert taught.bars[660].at == early.inputs.at
 
 
-@EVERY
+@ALONE
 def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Family) -> None:
-    if family.name == "cross_section":
-        pytest.skip("it compares symbols: that is what it is for")
     inputs = moment().inputs
     alone = []
     for symbol in range(8):

@@ -43,10 +43,11 @@ def table(wanted: Wanted) -> None:
         frame.open_decision(opened)
 
 
-with widgets.reading():
+with widgets.reading(page=True):
     session = reads.status().session
     if session is None or not session.gates:
         widgets.waiting("the first decision")
+        widgets.again(reads.version())
         st.stop()
     chosen = filters(session)
     st.fragment(table, run_every=2 if st.session_state.get("live", True) else None)(chosen)

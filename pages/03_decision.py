@@ -26,7 +26,7 @@ def step(told: DecisionTold) -> None:
         symbols = list(told.session.symbols)
         chosen = st.selectbox("Symbol", symbols, index=symbols.index(told.symbol), key=f"symbol_of_{told.tick}_{told.symbol}", width=170)
         back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
-        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=told.tick >= told.last)
+        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right")
         newest = st.button("Newest", disabled=told.tick >= told.last)
         again = st.button(
             "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit"
@@ -71,6 +71,16 @@ def draw(told: DecisionTold) -> None:
     aftermath(told)
 
 
+@st.fragment(run_every=5)
+def came(tick: int, symbol: str) -> None:
+    """What the price did since; figures come in as they fall due."""
+    with widgets.reading():
+        told = reads.decision(tick, symbol)
+        if told is not None:
+            widgets.heading("What came of it", "move of the price after the decision")
+            widgets.table(rowsets.CAME, evidence.came(told), label="What came of the decision", cards=False)
+
+
 def aftermath(told: DecisionTold) -> None:
     """Cost, what came of it, the market then, and the fills."""
     left, middle, right = st.columns(3, gap="medium")
@@ -78,8 +88,7 @@ def aftermath(told: DecisionTold) -> None:
         widgets.heading("What trading would cost", "round trip")
         widgets.table(rowsets.PAIR, evidence.cost(told), label="Cost of trading", cards=False)
     with middle:
-        widgets.heading("What came of it", "move of the price after the decision")
-        widgets.table(rowsets.CAME, evidence.came(told), label="What came of the decision", cards=False)
+        came(told.tick, told.symbol)
     with right:
         widgets.heading("The market then", f"regime and book; spread from {told.spread_source}")
         widgets.table(rowsets.PAIR, evidence.market(told), label="The market at the decision", cards=False)
@@ -88,14 +97,16 @@ def aftermath(told: DecisionTold) -> None:
         widgets.table(rowsets.FILLS[2:], rowsets.filled(told), label="Fills of this decision's order")
 
 
-with widgets.reading():
+with widgets.reading(page=True):
     wanted = asked()
     if wanted is None:
         widgets.waiting("the first decision")
+        widgets.again(reads.version())
         st.stop()
     found = reads.decision(*wanted)
     if found is None:
         widgets.nothing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
+        widgets.again(reads.version())
         if st.button("To the decisions that are kept"):
             frame.lead("02_decisions.py")
         st.stop()

@@ -36,10 +36,11 @@ def results() -> None:
         widgets.table(oprows.TRIALS, oprows.trials(trials), label="Runs and what they did")
 
 
-with widgets.reading():
+with widgets.reading(page=True):
     known = reads.actions()
     if known.empty:
         widgets.waiting("the engine to name its actions")
+        widgets.again(reads.version())
     else:
         asking.optimize(known)
 progress()

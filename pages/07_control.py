@@ -30,7 +30,7 @@ def history() -> None:
             widgets.waiting("the engine to report its parts")
 
 
-with widgets.reading():
+with widgets.reading(page=True):
     now = reads.status()
     asking.controls(now)
 history()

@@ -23,6 +23,9 @@ PAGES = (  # file, title, address, icon
 )
 
 
+_WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
+
+
 def run(store_url: str, *, viewing: str | None = None) -> None:
     """Draws the app: called by the script at every run. `viewing` says why this server may not command an engine, None where it may."""
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
@@ -45,11 +48,12 @@ def head(title: str) -> None:
         status = reads.status()
     except StoreUnreadable as error:
         word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
-        note = "" if error.kind == "missing" else widgets.notice(str(error), word=f"Store {error.kind}.", colour=theme.HARM)
+        note = "" if error.kind == "missing" else widgets.notice(_lasting(), word=_WORDS.get(error.kind, "Store unreadable."), colour=theme.HARM)
         widgets.show(
             f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>{note}</div>'
         )
         return
+    st.session_state.pop("unreadable_since", None)
     now = reads.now()
     told = wellness.health(status, now)
     shown = wellness.banners(status, told, now, viewing=st.session_state.get("viewing"))
@@ -58,6 +62,12 @@ def head(title: str) -> None:
     widgets.show(
         f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{wellness.draw(shown)}</div>'
     )
+
+
+def _lasting() -> str:
+    """For how long this browser has not been able to read the store."""
+    since = st.session_state.setdefault("unreadable_since", reads.now())
+    return f"For {units.age((reads.now() - since) / units.SECOND)}; it is read again every 2 s"
 
 
 def _facts(status: Status, now: int) -> list[str]:

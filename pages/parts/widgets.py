@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from engine.store.reader import StoreUnreadable
-from pages.parts import tables, theme
+from pages.parts import reads, tables, theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,34 @@ class Tile:
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Says why the store cannot be read in place of what was to be drawn: an error is never an empty result."""
+def reading(*, page: bool = False) -> Iterator[None]:
+    """Says why the store cannot be read in place of what was to be drawn: an error is never an empty result.
+
+    `page` is for what no live part draws: the page is run again once the store can be read.
+    """
     try:
         yield
     except StoreUnreadable as error:
         unreadable(error)
+        if page:
+            again(None)
+
+
+def again(seen: str | None) -> None:
+    """Runs the page again as soon as the store can be read and is another than the one seen."""
+    st.session_state["store_seen"] = seen
+    _look_again()
+
+
+@st.fragment(run_every=2)
+def _look_again() -> None:
+    try:
+        now = reads.version()
+    except StoreUnreadable:
+        return
+    if now != st.session_state.get("store_seen"):
+        st.session_state["store_seen"] = now
+        st.rerun()
 
 
 def unreadable(error: StoreUnreadable) -> None:

@@ -27,3 +27,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "podium"
     monkeypatch.setenv("PODIUM_HOME", str(folder))
     return folder
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI=true only tests/recorded may skip: a test that skips elsewhere has not been run, and that is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") != "true" or reporter is None:
+        return
+    skipped = [report.nodeid for report in reporter.stats.get("skipped", ()) if not report.nodeid.startswith("tests/recorded/")]
+    if skipped:
+        reporter.write_line(f"CI: {len(skipped)} tests were skipped that may not be, the first {skipped[0]}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -186,7 +186,7 @@ def test_serve_refuses_an_address_that_others_can_reach(home: Path, capsys: pyte
 
 
 def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["backtest", "simulated", "--bars", "200", "--symbol-count", "2", "--seed", "3", "--no-training", "--json"]
+    line = ["backtest", "simulated", "--bars", "60", "--symbol-count", "2", "--seed", "3", "--no-training", "--json"]
     assert main(line) == 0
     first = json.loads(capsys.readouterr().out)
     assert main(line) == 0
@@ -195,7 +195,7 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
         "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
         "honest_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
     }  # fmt: skip
-    assert (first["ticks"], first["decisions"]) == (200, 400)
+    assert (first["ticks"], first["decisions"]) == (60, 120)
     assert main([*line[:-1]]) == 0
     assert "what bound the decisions that were declined" in capsys.readouterr().out
 

@@ -32,7 +32,9 @@ def results() -> None:
         if trials.empty:
             widgets.nothing("no run has been measured yet")
             return
-        widgets.note("Direct is what the action itself freed. Effect is the change of its metric against idle windows, with a 95 % interval.")
+        widgets.note(
+            "Freed by itself is what the action measured of its own work. Effect is the change of its metric against that of idle windows, with a 95 % interval."
+        )
         widgets.table(oprows.TRIALS, oprows.trials(trials), label="Runs and what they did")
 
 

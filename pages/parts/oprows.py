@@ -13,55 +13,29 @@ from pages.parts.tables import Cell, Column, Line
 
 WHEN = "%m-%d %H:%M:%S"
 ACTIONS = (
-    Column("Action"),
-    Column("Kind"),
-    Column("Cures"),
-    Column("Mode"),
-    Column("Last run", right=True),
-    Column("Trials", right=True),
-    Column("Helped / none / harmed", right=True),
-    Column("Freed by itself", right=True),
+    Column("Action", nowrap=True), Column("Kind"), Column("Cures", nowrap=True), Column("Mode"), Column("Last run", right=True),
+    Column("Trials", right=True), Column("Helped, none, harmed", right=True, whole=True), Column("Freed by itself", right=True, whole=True),
     Column("What it does", whole=True),
-)
+)  # fmt: skip
 TRIALS = (
-    Column("When"),
-    Column("Action"),
-    Column("By"),
-    Column("Reason"),
-    Column("Direct", right=True),
-    Column("Metric"),
-    Column("Before", right=True),
-    Column("After", right=True),
-    Column("Effect, 95 %", right=True),
-    Column("Verdict"),
-    Column("Took", right=True),
-)
-COMMANDS = (Column("When"), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
-ALERTS = (Column("When"), Column("Rule"), Column("Severity"), Column("State"), Column("Message", whole=True))
+    Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Freed by itself", right=True),
+    Column("Metric", nowrap=True), Column("Before", right=True), Column("After", right=True), Column("Effect, 95 %", right=True, whole=True),
+    Column("Verdict", whole=True, nowrap=True), Column("What it did", whole=True), Column("Took", right=True),
+)  # fmt: skip
+COMMANDS = (Column("When", nowrap=True), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
+ALERTS = (Column("When", nowrap=True), Column("Rule"), Column("Severity"), Column("State"), Column("Message", whole=True))
 
 
 def actions(frame: pd.DataFrame, now: int) -> list[Line]:
     lines = []
     for one in _each(frame):
         last = "never" if not units.known(one.last_at) else f"{units.age((now - one.last_at) / units.SECOND)} ago"
-        freed = units.reading(one.amount, str(one.amount_unit), units.NOT_MEASURED) if units.known(one.amount) else units.NOT_MEASURED
-        counts = f"{one.helped} / {one.no_effect} / {one.harmed}" if one.trials else "no trial yet"
-        lines.append(
-            Line(
-                one.action,
-                (
-                    Cell(one.action.replace("_", " ")),
-                    one.kind,
-                    one.cures.replace("_", " "),
-                    Cell(one.mode),
-                    last,
-                    f"{one.trials:,}",
-                    counts,
-                    freed,
-                    one.about,
-                ),
-            )
-        )
+        counts = f"{one.helped}, {one.no_effect}, {one.harmed}" if one.trials else "no trial yet"
+        cells = (
+            one.action.replace("_", " "), one.kind, metric(one.cures), one.mode, last, f"{one.trials:,}", counts,
+            _freed(one.amount, one.amount_unit), one.about,
+        )  # fmt: skip
+        lines.append(Line(one.action, cells))
     return lines
 
 
@@ -69,26 +43,21 @@ def trials(frame: pd.DataFrame) -> list[Line]:
     lines = []
     for one in _each(frame):
         unit = one.unit if isinstance(one.unit, str) else ""
-        direct = units.reading(one.amount, str(one.amount_unit), units.NOT_MEASURED) if units.known(one.amount) else units.NOT_MEASURED
-        lines.append(
-            Line(
-                str(one.id),
-                (
-                    units.moment(int(one.at), WHEN),
-                    Cell(one.action.replace("_", " ")),
-                    _text(one.by),
-                    _text(one.reason),
-                    Cell(direct, small=_text(one.detail, "")),
-                    _text(one.metric).replace("_", " "),
-                    _figure(one.before, unit),
-                    _figure(one.after, unit),
-                    effect(one, unit),
-                    Cell(one.verdict + (", undone" if one.undone else ""), theme.state(one.verdict)),
-                    units.number(one.seconds, 1, "s"),
-                ),
-            )
-        )
+        took = units.MISSING if not units.known(one.seconds) else units.ms(one.seconds * 1000)
+        verdict = Cell(one.verdict + (", undone" if one.undone else ""), theme.state(one.verdict))
+        cells = (
+            units.moment(int(one.at), WHEN), one.action.replace("_", " "), Cell(_text(one.reason), small=f"by {_text(one.by)}"),
+            _freed(one.amount, one.amount_unit), metric(_text(one.metric)), _figure(one.before, unit), _figure(one.after, unit), effect(one, unit),
+            verdict, _text(one.detail), took,
+        )  # fmt: skip
+        lines.append(Line(str(one.id), cells))
     return lines
+
+
+def metric(name: str) -> str:
+    """A reading's name in words: "process.rss_bytes" is "process rss"."""
+    words = name.replace(".", " ").replace("_", " ")
+    return next((words.removesuffix(unit) for unit in (" bytes", " percent", " ms") if words.endswith(unit)), words)
 
 
 def effect(one: Any, unit: str) -> Cell:
@@ -145,7 +114,7 @@ def result(kept: object) -> str:
     if isinstance(told, dict):
         for key in ("error", "detail", "message"):
             if isinstance(told.get(key), str):
-                return str(told[key])
+                return str(told[key]) + (f"; {told['verdict']}" if isinstance(told.get("verdict"), str) else "")
         return ", ".join(
             f"{key.replace('_', ' ')} {value}" for key, value in told.items() if value is not None and not isinstance(value, dict | list)
         )
@@ -158,6 +127,10 @@ def _windows(one: Any) -> str:
 
 def _figure(value: object, unit: str) -> str:
     return units.reading(float(value), unit) if isinstance(value, int | float) else units.MISSING
+
+
+def _freed(amount: object, unit: object) -> str:
+    return units.reading(float(amount), str(unit), units.NOT_MEASURED) if isinstance(amount, int | float) else units.NOT_MEASURED
 
 
 def _text(value: object, missing: str = units.MISSING) -> str:

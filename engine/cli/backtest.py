@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from engine.cli._frame import CliCommand, WrongUse, moment, number, say, settings_from, whole
+from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
 from engine.settings import Settings
 
@@ -39,7 +39,13 @@ def _run(told: argparse.Namespace) -> int:
 
     settings = _settings(told)
     bars = told.bars or (20_000 if settings.feed == "simulated" else None)
-    feed = Excerpt(open_feed(settings), since=told.since, until=told.until, bars=bars)
+    whole = open_feed(settings)
+    feed = Excerpt(whole, since=told.since, until=told.until, bars=bars)
+    if next(feed.slices(None), None) is None:
+        first = next(iter(whole.slices(None)), None)
+        raise WrongUse(
+            f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
+        )
     report = run_backtest(settings, feed, tell=progress(sys.stderr.isatty()))
     print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
     return 0

@@ -33,19 +33,24 @@ def drive(settings: Settings, ticks: int | None) -> int:
     from engine.shell.host import Host
 
     signals: list[int] = []
+    opened = False
 
     def stop(number: int, frame: FrameType | None) -> None:
         signals.append(number)
+        if not opened:
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     host = Host(settings, ticks=ticks)
     try:
         host.open()
+        opened = True
         host.start()
         say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
         while not signals and not host.ended.wait(LOOK_SECONDS):
             pass
     finally:
+        opened = True  # a second signal does not cut the stop short
         clean = host.stop(STOP_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backtest simulated --interval 5x", "'5x' is not a span of time"),
         ("backtest simulated --from 2024-13-01", "is not a time"),
         ("backtest simulated --from 2024-02-01 --to 2024-01-01", "not later"),
+        ("backtest simulated --to 2023-01-01", "its first closes at 2024-01-01 00:01:00 UTC"),
         ("backtest simulated --to 9999-01-01", "from 1970 to 2261"),
         ("backtest simulated --symbols NOPE --bars 5", "has no symbol 'NOPE'"),
         ("replay minus", "'minus' is not a whole number"),
@@ -220,3 +222,16 @@ def test_a_reader_that_goes_away_is_no_error(home: Path, tmp_path: Path) -> None
     told = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert told.stdout.startswith("tick,at,symbol")
     assert told.stderr == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_a_run_after_the_tick_in_hand(tmp_path: Path, number: signal.Signals) -> None:
+    env = {**os.environ, "PODIUM_HOME": str(tmp_path), "PODIUM_WARM_UP": "0", "PODIUM_PACE_SECONDS": "0.05"}
+    with subprocess.Popen([sys.executable, "-m", "engine", "run"], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "Ctrl-C stops it" in process.stderr.readline()
+        process.send_signal(number)
+        rest = process.stderr.read()
+        assert process.wait(60) == 0
+    assert rest.startswith("podium: stopped after")
+    assert rest.count("\n") == 1

@@ -8,16 +8,28 @@ from engine.store.decision_query import DecisionTold
 from engine.store.page_queries import Wanted
 from pages.parts import charts_decision, evidence, frame, live, reads, replaying, rowsets, spoken, units, widgets
 
+DIGITS = 18  # of the largest tick a store can hold
 
-def asked() -> tuple[int, str] | None:
-    """The tick and symbol of the address; the newest decision where it names none."""
+
+def asked() -> tuple[int, str] | str | None:
+    """The tick and symbol of the address, of the newest decision where it names no tick; or what is wrong with it; None before the first decision."""
     tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
-    if tick is not None and tick.isdigit() and symbol:
-        return int(tick), symbol
+    if tick is not None and not (tick.isdecimal() and len(tick) <= DIGITS):
+        return f"the address asks for tick {tick[:40]}, which is no tick"
+    if tick is not None:
+        return (int(tick), symbol) if symbol else f"the address asks for tick {int(tick):,} and names no symbol"
     newest, _ = reads.latest(Wanted(symbol=symbol), limit=1)
     if newest.empty:
-        return None
+        return None if symbol is None or reads.status().last is None else f"no decision of {symbol} is kept"
     return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
+
+
+def missing(line: str) -> None:
+    """Says that there is no such decision, and leads to those that there are."""
+    widgets.nothing(line)
+    if st.button("To the decisions that are kept"):
+        frame.lead("02_decisions.py")
+    st.stop()
 
 
 def step(told: DecisionTold) -> None:
@@ -103,12 +115,13 @@ with widgets.reading(page=True):
         widgets.waiting("the first decision")
         widgets.again(reads.version())
         st.stop()
-    found = reads.decision(*wanted)
-    if found is None:
-        widgets.nothing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
-        widgets.again(reads.version())
-        if st.button("To the decisions that are kept"):
-            frame.lead("02_decisions.py")
-        st.stop()
-    step(found)
-    draw(found)
+    if isinstance(wanted, str):
+        missing(wanted)
+    else:
+        found = reads.decision(*wanted)
+        if found is None:
+            widgets.again(reads.version())
+            missing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
+        else:
+            step(found)
+            draw(found)

@@ -101,7 +101,8 @@ def lead(page: str, **query: str) -> None:
 
 
 def open_decision(id_: str | None) -> None:
-    """Leads to the decision whose id ("tick SYMBOL") was clicked; None is no click."""
+    """Leads to the decision whose id ("tick SYMBOL", or "row|tick SYMBOL" where a table has several rows of one) was clicked; None is no click."""
     if id_ is not None:
-        tick, symbol = id_.split(" ", 1)
+        row, _, named = id_.partition("|")
+        tick, symbol = (named if row.isdecimal() else id_).split(" ", 1)
         go("03_decision.py", tick=tick, symbol=symbol)

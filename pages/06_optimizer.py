@@ -33,7 +33,7 @@ def results() -> None:
             widgets.nothing("no run has been measured yet")
             return
         widgets.note(
-            "Freed by itself is what the action measured of its own work. Effect is the change of its metric against that of idle windows, with a 95 % interval."
+            "Freed by itself: as the action measured it. Effect: the change of its metric against that of idle windows, with a 95 % interval."
         )
         widgets.table(oprows.TRIALS, oprows.trials(trials), label="Runs and what they did")
 

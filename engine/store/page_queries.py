@@ -50,7 +50,7 @@ def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame,
         sql = f"""
             SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded,
                    d.regime, d.price, d.flip_bps, d.horizon, t.wall
-            FROM decisions d JOIN ticks t ON t.tick = d.tick {condition} ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
+            FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick {condition} ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
         found = rows(connection, sql, params | {"limit": limit})
     return found, floor or None
 

@@ -28,9 +28,11 @@ _KINDS = (
 _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
+    "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
 }  # fmt: skip
 _TIMELESS = frozenset({"v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
+_EVERY_TICK = frozenset({"v_decisions", "v_gates", "v_votes", "v_spans", "v_regimes", "v_equity"})
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
 
 
@@ -82,14 +84,17 @@ class Reader:
         if since is not None:
             conditions += self._since(name, since)
             params["since"] = since
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         order = _ORDER.get(name, "tick, symbol")
-        sql = f"SELECT * FROM {name}{where} ORDER BY {order}"
-        if limit is not None:
-            params["limit"] = limit
-            sql = f"SELECT * FROM {name}{where} ORDER BY {_backwards(order)} LIMIT :limit"
-        frame = self.frame(sql, params)
-        return frame.iloc[::-1].reset_index(drop=True) if limit is not None else frame
+        if limit is None:
+            return self.frame(f"SELECT * FROM {name}{_where(conditions)} ORDER BY {order}", params)
+        sql = f"SELECT * FROM {name}{{}} ORDER BY {_backwards(order)} LIMIT :limit"
+        frame = pd.DataFrame()
+        if name in _EVERY_TICK:  # each of the last `limit` ticks has a row, so none before them need be made
+            floor = "tick >= (SELECT min(tick) FROM (SELECT tick FROM ticks ORDER BY tick DESC LIMIT :limit))"
+            frame = self.frame(sql.format(_where([*conditions, floor])), params | {"limit": limit})
+        if len(frame) < limit:  # a symbol that is no longer followed, or a view without ticks
+            frame = self.frame(sql.format(_where(conditions)), params | {"limit": limit})
+        return frame.iloc[::-1].reset_index(drop=True)
 
     def _since(self, name: str, since: int) -> list[str]:
         if name in _OF_TICKS:
@@ -127,6 +132,10 @@ def _named(name: str) -> str:
     if full not in views.names():
         raise ValueError(f"there is no view {name!r}: there are {', '.join(views.names())}")
     return full
+
+
+def _where(conditions: list[str]) -> str:
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
 
 
 def _backwards(order: str) -> str:

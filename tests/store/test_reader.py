@@ -44,6 +44,13 @@ def test_a_view_gives_the_newest_rows_oldest_first(reader: Reader) -> None:
     assert set(told["symbol"]) == {SYMBOLS[0]}
 
 
+@pytest.mark.parametrize("name", ["v_gates", "v_votes", "v_spans", "v_regimes", "v_decisions", "v_fills", "v_positions"])
+@pytest.mark.parametrize("limit", [7, 100, 1_000_000])
+def test_a_limited_view_is_the_end_of_the_whole_one(name: str, limit: int, reader: Reader) -> None:
+    whole = reader.view(name)
+    assert reader.view(name, limit=limit).to_csv() == whole.iloc[-limit:].reset_index(drop=True).to_csv()
+
+
 def test_since_leaves_out_what_was_before(reader: Reader) -> None:
     at = reader.view("v_equity")["at"].tolist()
     assert reader.view("v_equity", since=at[100])["at"].tolist() == at[100:]
@@ -194,7 +201,7 @@ def test_readings_come_in_steps_with_their_band(reader: Reader) -> None:
 
 def test_queries_of_pages_use_an_index(reader: Reader) -> None:
     plans = {
-        "newest decisions": "SELECT d.tick FROM decisions d JOIN ticks t ON t.tick = d.tick ORDER BY d.tick DESC, d.symbol LIMIT 100",
+        "newest decisions": "SELECT d.tick FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick ORDER BY d.tick DESC, d.symbol LIMIT 100",
         "of a symbol": "SELECT d.tick FROM decisions d WHERE d.symbol = 'BTC' ORDER BY d.tick DESC LIMIT 100",
         "of a gate": "SELECT count(*) FROM decisions WHERE binding_gate = 'spread' AND tick >= 5",
         "of a day": "SELECT tick FROM ticks WHERE wall >= 5 ORDER BY wall LIMIT 1",

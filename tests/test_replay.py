@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def copied(made: Made, tmp_path: Path) -> str:
     database.connect(made.url).dispose()
     source = sqlite3.connect(str(database.path_of(made.url)))
     url = f"sqlite:///{tmp_path / 'podium.db'}"
-    with sqlite3.connect(tmp_path / "podium.db") as target:
+    with closing(sqlite3.connect(tmp_path / "podium.db")) as target:
         source.backup(target)
     source.close()
     return url
@@ -122,7 +123,7 @@ def copied(made: Made, tmp_path: Path) -> str:
 
 def rewritten(url: str, table: str, column: str, tick: int, kind: type, change: Any) -> None:
     """A stored record read, changed and written back."""
-    with sqlite3.connect(str(database.path_of(url))) as store:
+    with closing(sqlite3.connect(str(database.path_of(url)))) as connection, connection as store:
         (data,) = store.execute(f"SELECT {column} FROM {table} WHERE tick = ?", (tick,)).fetchone()
         store.execute(f"UPDATE {table} SET {column} = ? WHERE tick = ?", (codec.pack(change(codec.unpack(kind, data))), tick))
 
@@ -178,7 +179,7 @@ def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copie
 
 
 def test_an_artifact_that_was_tampered_with_is_refused(copied: str) -> None:
-    with sqlite3.connect(str(database.path_of(copied))) as store:
+    with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
         store.execute("UPDATE artifacts SET data = CAST(substr(data, 1, length(data) - 1) || x'07' AS BLOB) WHERE trained_to = 409")
     history = History(copied)
     with pytest.raises(ValueError, match="is corrupt"):
@@ -199,8 +200,13 @@ def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_wer
     bars = list(feed.slices(None))
     bars[150] = replace(bars[150], books=replace(bars[150].books, bid_size=bars[150].books.bid_size * np.inf))
     engine, writer, history = opened(url, Played(feed.info, bars))
-    degraded = play(engine, 211)[150]
+    degraded = play(engine, 160)[150]
     assert [phase.value for phase in degraded.outcome.degraded] == ["microstructure"]
+    engine.clock = StoppedClock(60.0)
+    (late,) = play(engine, 1)
+    assert len(late.outcome.degraded) == 10
+    engine.clock = StoppedClock()
+    play(engine, 50)
     good = engine.account
     engine.account = replace(good, positions=np.full(4, np.nan))
     with pytest.raises(FallbackFailed):
@@ -211,6 +217,8 @@ def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_wer
     writer.close()
     history = History(url)
     assert replay(history, 150).identical
+    assert replay(history, 160).identical
+    assert replay(history, 170).identical
     assert [event.kind for event in history.tick(211).events] == ["tick_lost"]
     assert replay(history, 213).identical
     history.close()

@@ -86,7 +86,7 @@ def pending(symbols: int, models: int) -> Pending:
         blank,
         mean=draw.normal(size=blank.mean.shape),
         price=draw.normal(size=blank.price.shape),
-        sigma=np.full(blank.sigma.shape, 0.5),
+        sigma=draw.uniform(0.3, 0.8, blank.sigma.shape),
         probability=np.full(blank.probability.shape, 0.6),
         width=np.ones(blank.width.shape),
         regime=draw.integers(0, 4, blank.regime.shape),
@@ -97,7 +97,7 @@ def test_each_horizon_is_scored_against_its_own_past() -> None:
     waiting, now = pending(3, 2), np.array([0.1, 0.2, np.nan])
     found = due.score(waiting, HORIZONS, now)
     for column, horizon in enumerate(HORIZONS):
-        expected = np.clip((now[0] - waiting.price[horizon - 1, 0]) / (0.5 * np.sqrt(horizon)), -5, 5)
+        expected = np.clip((now[0] - waiting.price[horizon - 1, 0]) / (waiting.sigma[horizon - 1, 0] * np.sqrt(horizon)), -5, 5)
         assert found.target[column, 0] == pytest.approx(expected)
         np.testing.assert_array_equal(found.mean[:, column, 0], waiting.mean[horizon - 1, :, column, 0])
     assert not found.known[:, :, 2].any()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
@@ -27,6 +28,20 @@ def test_probabilities_sum_to_one_whatever_is_seen(seen: list[tuple[float, float
     told = filtered(np.array([one for one, _ in seen]), np.array([other for _, other in seen]))
     assert (told >= 0).all()
     np.testing.assert_allclose(told.sum(axis=1), 1.0, atol=1e-12)
+
+
+def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
+    draw = np.random.default_rng(8)
+    chain = np.full((4, 4), 0.01)
+    np.fill_diagonal(chain, 0.97)
+    held = np.full(4, 0.25)
+    surge, trend = draw.normal(0, 0.3, 40), np.abs(draw.normal(0, 1, 40))
+    told = filtered(surge, trend)
+    for step in range(40):
+        likely = [stats.norm.pdf(surge[step], *regimes.SURGE[k]) * stats.norm.pdf(trend[step], *regimes.TREND[k]) for k in range(4)]
+        held = (held @ chain) * np.array(likely)
+        held = held / held.sum()
+        np.testing.assert_allclose(told[step], held, rtol=1e-9)
 
 
 def test_what_comes_later_changes_nothing_before() -> None:

@@ -69,11 +69,11 @@ def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
     )
 
 
-def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...]) -> str:
+def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...]) -> str:
     """What makes two runs the same session: the market and what is asked of it, as JSON."""
     told = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
-        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons,
+        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons, "columns": columns,
     }  # fmt: skip
     return json.dumps(told, sort_keys=True)
 

@@ -42,7 +42,7 @@ class Host:
         rates = self._cpu.per_second(tick, (busy + times["idle"] + times.get("iowait", 0.0), busy, *(times[kind] for kind in told)))
         if rates is None or rates[0] <= 0:
             return found
-        shares = [100.0 * rate / rates[0] for rate in rates[1:]]
+        shares = [min(100.0, 100.0 * rate / rates[0]) for rate in rates[1:]]
         names = ("cpu_percent", *(f"cpu_{kind}_percent" for kind in told))
         return found + [Reading(at, "host", name, share, "%") for name, share in zip(names, shares, strict=True)]
 

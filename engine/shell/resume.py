@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import orjson
 
+from engine.discover import discover
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Row
 from engine.replay import roll
@@ -28,7 +29,8 @@ def resume(
     Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
     names = tuple(model.name for model in training.models(settings.models))
-    identity = identity_of(settings, feed.info, names)
+    columns = tuple(f"{family.name}.{column}" for family in discover("engine.features", "FAMILY") for column in family.columns)
+    identity = identity_of(settings, feed.info, names, columns)
     session = writer.begin_session(identity, feed.info, names, settings.knobs.horizons, settings_json(settings), fingerprint.take(), clock.now())
     last = writer.last_tick()
     first_tick = 0 if last is None else last + 1

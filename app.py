@@ -25,6 +25,7 @@ from engine.settings import Settings, SettingsError
 from engine.shell.clock import WallClock
 from engine.shell.host import Host
 from engine.shell.load_settings import load_settings, loopback_only
+from engine.shell.logs import open_log
 from engine.shell.vitals import as_json, read_vitals
 from engine.store.errors import StoreFailed
 from pages.parts.origin import ToldOrigin
@@ -89,7 +90,9 @@ def _settings() -> Settings:
     """The settings; a bad one, or an address that others could reach, ends the server in one line."""
     try:
         loopback_only("the server's address", _address())
-        return load_settings(os.environ, Path.cwd())
+        settings = load_settings(os.environ, Path.cwd())
+        open_log(Path(settings.home))
+        return settings
     except SettingsError as error:
         print(f"podium: {error}", file=sys.stderr)
         raise SystemExit(64) from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
     del os.environ[_name]
+os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-tests-")  # nothing is written where the person's own store is
+atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

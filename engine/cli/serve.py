@@ -10,6 +10,7 @@ from pathlib import Path
 
 from engine.cli._frame import CliCommand, WrongUse, say, settings_from
 from engine.settings import Settings
+from engine.shell.logs import open_log
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
@@ -30,6 +31,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 def _run(told: argparse.Namespace) -> int:
     settings = settings_from(told, headless=False, feed_path=told.path, sim_signal=told.signal, port=told.port, address=told.address)
     _demand_free(settings)
+    open_log(Path(settings.home))
     os.environ.update({FLAGS[flag]: str(getattr(told, flag)) for flag in FLAGS if getattr(told, flag) is not None})
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path

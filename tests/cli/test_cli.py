@@ -182,6 +182,16 @@ def test_doctor_says_what_is_wrong_with_the_settings(home: Path, monkeypatch: py
     assert "did you mean PODIUM_FEED?" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("line", ["run --ticks 1", "serve --port 18599"])
+def test_a_folder_that_cannot_be_written_is_named(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path / "file"))
+    assert main(line.split()) == 64
+    assert f"the data folder {tmp_path / 'file'} cannot be written" in capsys.readouterr().err
+
+
 def test_serve_refuses_an_address_that_others_can_reach(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--address", "0.0.0.0"]) == 64
     assert "no login yet" in capsys.readouterr().err

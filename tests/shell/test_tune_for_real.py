@@ -41,10 +41,10 @@ def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[d
 
 
 def steady(metric: str, value: float) -> tuple[Reading, ...]:
-    """A minute of a reading that does not move, up to a second ago."""
+    """Ten minutes of a reading that does not move, up to a second ago."""
     source, _, name = metric.partition(".")
     end = WallClock().now() - SECOND
-    return tuple(Reading(end - back * SECOND // 10, source, name, value, "bytes") for back in range(600, 0, -1))
+    return tuple(Reading(end - back * SECOND // 10, source, name, value, "bytes") for back in range(6_000, 0, -1))
 
 
 @pytest.mark.parametrize("name", sorted(set(actions()) - {"delete_temp"}))

@@ -19,12 +19,15 @@ from engine.store.writer import Writer
 from tests.store import made
 
 
-def save_until_killed(url: str, keep: Keep) -> None:
+def save_until_killed(url: str, keep: Keep, ready: int) -> None:
     writer = Writer(url, keep=keep)
     last = writer.last_tick()
     market = made.Market(made.names(10), session=1, first_tick=0 if last is None else last + 1)
     if keep.bytes is not None:
         writer.prune(made.WALL, keep)
+    writer.save(market.tick())
+    os.write(ready, b".")
+    os.write(ready, b".")
     while True:
         writer.save(market.tick())
 
@@ -37,12 +40,17 @@ def main(url: str, kills: int, seed: int, keep: Keep) -> None:
             writer.save(tick)
         writer.close()
     for _ in range(kills):
+        hears, tells = os.pipe()
         child = os.fork()
         if child == 0:
-            save_until_killed(url, keep)
-        time.sleep(float(random.uniform(0.005, 0.080)))
+            save_until_killed(url, keep, tells)
+        if keep.bytes is None:  # while pruning, the moments before the first tick count too
+            os.read(hears, 1)
+        time.sleep(float(random.uniform(0.005, 0.080) if keep.bytes is not None else random.uniform(0.0, 0.080)))
         os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
+        os.close(hears)
+        os.close(tells)
         if not os.WIFSIGNALED(status):
             sys.exit(f"the writer ended by itself with {status}")
 

@@ -40,7 +40,7 @@ def test_after_25_kills_every_tick_is_whole_and_the_numbering_has_no_gap(tmp_pat
     with database.connect(url, read_only=True).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
         ticks = ticks_of(connection, "ticks")
-        assert len(ticks) > 50, "the writer was always killed before it had saved anything"
+        assert len(ticks) >= 25, "a writer was killed before it had saved anything"
         assert ticks == list(range(len(ticks)))
         assert ticks_of(connection, "slices") == ticks
         assert ticks_of(connection, "decisions") == [tick for tick in ticks for _ in range(SYMBOLS)]

@@ -50,7 +50,8 @@ def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: i
         )
         drawn.axis(name, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
         axis = f"y{row + 1}" if row else "y"
-        drawn.add("scatter", x=[since // units.MS], y=[None], mode="markers", hoverinfo="skip", yaxis=axis)  # an axis even where nothing was read
+        span = [since // units.MS, until // units.MS]  # points without a value: an axis where nothing was read, and a reach that zooming may override
+        drawn.add("scatter", x=span, y=[None, None], mode="lines", hoverinfo="skip", yaxis=axis)
         for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
             if len(lines):
                 _line(drawn, _gaps(lines), series, theme.category(place), axis, by, suffix)
@@ -58,7 +59,6 @@ def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: i
     drawn.axis(
         "xaxis",
         type="date",
-        range=[since // units.MS, until // units.MS],
         nticks=6,
         anchor=f"y{rows}" if rows > 1 else "y",
         hoverformat="%m-%d %H:%M:%S UTC",

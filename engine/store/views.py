@@ -6,12 +6,13 @@ import hashlib
 
 from sqlalchemy import Connection
 
+# CROSS JOIN keeps SQLite to the order written, decisions first: the newest few then cost the same however many there are.
 # The outcome is the log return of the price over the decision's horizon, where the bar was there at both ends.
 _DECISIONS = """
 SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded, d.regime,
        CASE WHEN d.fresh = 1 THEN (f.log_price - d.log_price) * 10000.0 END AS outcome_bps, t.ms AS tick_ms
 FROM decisions d
-JOIN ticks t ON t.tick = d.tick
+CROSS JOIN ticks t ON t.tick = d.tick
 LEFT JOIN decisions f ON f.tick = d.tick + d.horizon AND f.symbol = d.symbol AND f.session = d.session AND f.fresh = 1
 """
 
@@ -20,8 +21,8 @@ SELECT d.tick, d.at, d.symbol, v.key + 1 AS rung,
        coalesce(json_extract(d.gates, '$.names[' || v.key || ']'), json_extract(s.gates, '$[' || v.key || '].name')) AS gate, v.value AS value,
        json_extract(d.gates, '$.limit[' || v.key || ']') AS threshold, json_extract(d.gates, '$.passed[' || v.key || ']') AS passed
 FROM decisions d
-JOIN sessions s ON s.id = d.session
-JOIN json_each(d.gates, '$.value') v
+CROSS JOIN sessions s ON s.id = d.session
+CROSS JOIN json_each(d.gates, '$.value') v
 """
 
 _VOTES = """
@@ -31,10 +32,10 @@ SELECT d.tick, d.symbol, json_extract(s.horizons, '$[' || h.key || ']') AS horiz
        h.value AS mean, json_extract(d.votes, '$.trust[' || m.key || '][' || h.key || ']') AS trust,
        json_extract(t.weights, '$[' || m.key || '][' || h.key || ']') AS weight
 FROM decisions d
-JOIN ticks t ON t.tick = d.tick
-JOIN sessions s ON s.id = d.session
-JOIN json_each(d.votes, '$.mean') m
-JOIN json_each(m.value) h
+CROSS JOIN ticks t ON t.tick = d.tick
+CROSS JOIN sessions s ON s.id = d.session
+CROSS JOIN json_each(d.votes, '$.mean') m
+CROSS JOIN json_each(m.value) h
 """
 
 _SPANS = """
@@ -53,8 +54,8 @@ _EQUITY = "SELECT tick, at, equity, naive, drawdown FROM ticks"
 _REGIMES = """
 SELECT d.tick, d.at, d.symbol, json_extract(s.regimes, '$[' || r.key || ']') AS regime, r.value AS probability
 FROM decisions d
-JOIN sessions s ON s.id = d.session
-JOIN json_each(d.regimes) r
+CROSS JOIN sessions s ON s.id = d.session
+CROSS JOIN json_each(d.regimes) r
 """
 
 _SKILL = "SELECT scope, model, horizon, regime, r2, low, high, n, n_effective FROM skill"

@@ -80,5 +80,5 @@ class Board:
         with self._lock:
             now = self._clock.now()
             for component in self._states:
-                self._states[component] = ("down", "the engine was stopped")
-                self._pen.set_component(component, "down", "the engine was stopped", now)
+                self._states[component] = ("down", None)
+                self._pen.set_component(component, "down", None, now)

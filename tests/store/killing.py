@@ -27,7 +27,6 @@ def save_until_killed(url: str, keep: Keep, ready: int) -> None:
         writer.prune(made.WALL, keep)
     writer.save(market.tick())
     os.write(ready, b".")
-    os.write(ready, b".")
     while True:
         writer.save(market.tick())
 

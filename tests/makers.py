@@ -141,7 +141,7 @@ def play(one: Engine, ticks: int | None = None) -> list[Tick]:
 
 @cache
 def lesson() -> Lesson:
-    """760 bars of 8 symbols, trained at ticks 400, 550 and 700; moments kept every 10 ticks from 640 on."""
+    """760 bars of 8 symbols, trained at ticks 400, 550 and 700; moments kept at 0, 200, 430 and every 10 ticks from 640 on."""
     feed, keeper = simulated(), Drawer()
     one = engine(feed, keeper=keeper)
     digests, moments, outcomes, features = [], {}, {}, []
@@ -151,7 +151,7 @@ def lesson() -> Lesson:
         if tick is None:
             break
         digests.append(tick.decisions_digest)
-        if tick.inputs.tick % 10 == 0 and (tick.inputs.tick >= 640 or tick.inputs.tick in {0, 200}):
+        if tick.inputs.tick % 10 == 0 and (tick.inputs.tick >= 640 or tick.inputs.tick in {0, 200, 430}):
             moments[tick.inputs.tick] = Moment(tick.inputs, before, one.catalog)
             outcomes[tick.inputs.tick] = tick.outcome
         if tick.inputs.tick >= 320:

@@ -62,6 +62,8 @@ def test_changing_every_bar_after_a_tick_changes_nothing_up_to_it() -> None:
     ticks = play(engine(Played(taught.feed.info, scrambled(taught.bars, after))), after + 4)
     told = [tick.decisions_digest for tick in ticks]
     assert told[: after + 1] == list(taught.decisions[: after + 1])
+    for tick in (0, 200, after):
+        assert digests(ticks[tick].outcome) == digests(taught.outcomes[tick])
     assert told[after + 1 :] != list(taught.decisions[after + 1 : after + 4])
     assert list(ticks[after].serving) == [artifact.data_digest for artifact in taught.artifacts[:4]]
 

@@ -54,23 +54,6 @@ def test_it_looks_at_nothing_but_the_view_and_gives_the_same_twice(family: Famil
     assert at.inputs.view.digest() == before
 
 
-@EVERY
-def test_what_comes_after_its_bar_is_not_in_it(family: Family) -> None:
-    """Built at a tick from a window that ends there, whatever the bars that follow are: a later window must not have been needed."""
-    taught = lesson()
-    early, late = moment(660), moment(740)
-    offset = 80
-    bars = Bars(*(part[:, :-offset] for part in sliced(late.inputs.bars, slice(None))))
-    flow = late.inputs.flow
-    short = look(bars, early.inputs.books, early.inputs.flow, early.inputs.at, early.inputs.interval, 60.0)
-    assert flow.ofi.shape[1] == 48
-    whole = early.inputs.bars
-    tail = Bars(*(np.ascontiguousarray(part[:, -bars.close.shape[1] :]) for part in sliced(whole, slice(None))))
-    same = look(tail, early.inputs.books, early.inputs.flow, early.inputs.at, early.inputs.interval, 60.0)
-    np.testing.assert_array_equal(family.build(short), family.build(same))
-    assert taught.bars[660].at == early.inputs.at
-
-
 @ALONE
 def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Family) -> None:
     inputs = moment().inputs

@@ -16,10 +16,6 @@ SHORTEST = 3  # letters of a reason
 
 def submit(name: str, args: dict[str, str], reason: str) -> None:
     """Puts a command in the inbox and says so, or says why not."""
-    viewing = st.session_state.get("viewing")
-    if viewing:
-        st.session_state["answer"] = (f"Not sent: {viewing}", theme.WARNING, "Viewing only.")
-        return
     try:
         number = Inbox(reads.url()).submit(name, args, BY, reason.strip(), reads.now())
     except (StoreFailed, ValueError) as error:

@@ -26,13 +26,12 @@ PAGES = (  # file, title, address, icon
 _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 
-def run(store_url: str, *, viewing: str | None = None) -> None:
-    """Draws the app: called by the script at every run. `viewing` says why this server may not command an engine, None where it may."""
+def run(store_url: str) -> None:
+    """Draws the app: called by the script at every run."""
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
     st.html(f"<style>{theme.css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
     reads.use(store_url)
-    st.session_state["viewing"] = viewing
     chosen = st.navigation(
         [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES]
     )
@@ -56,7 +55,7 @@ def head(title: str) -> None:
     st.session_state.pop("unreadable_since", None)
     now = reads.now()
     told = wellness.health(status, now)
-    shown = wellness.banners(status, told, now, viewing=st.session_state.get("viewing"))
+    shown = wellness.banners(status, told, now)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
     state = tables.chip(wellness.word(told))
     widgets.show(

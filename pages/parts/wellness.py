@@ -50,7 +50,7 @@ def pace(status: Status) -> float:
     return 0.0 if status.session is None else float(status.session.settings.get("pace_seconds") or 0.0)
 
 
-def banners(status: Status, told: Health, now: int, *, viewing: str | None) -> list[Banner]:
+def banners(status: Status, told: Health, now: int) -> list[Banner]:
     """Only what matters now, the gravest first."""
     shown: list[Banner] = []
     if not told.alive:
@@ -66,8 +66,6 @@ def banners(status: Status, told: Health, now: int, *, viewing: str | None) -> l
     if status.last is not None and status.last.flattening:
         shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
     shown += _stale(status, told, now) + _warming(status)
-    if viewing:
-        shown.append(Banner("Viewing only.", viewing, theme.NEUTRAL))
     if status.session is not None and status.session.simulated:
         shown.append(Banner("Simulated market.", _simulated(status), theme.UP))
     return shown

@@ -129,12 +129,3 @@ def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path)
         next(button for button in app.button if button.label == "Flatten").click().run()
         assert "Close every position" in [button.label for button in app.button]
         assert "flatten" not in text(app)
-
-
-def test_a_viewer_sends_nothing(full_store: str, tmp_path: Path) -> None:
-    with store("full", full_store, tmp_path) as url:
-        app = run("07_control.py", url)
-        app.session_state["viewing"] = "another engine holds this store"
-        app.text_input(key="reason").set_value("before lunch").run()
-        next(button for button in app.button if button.label == "Pause").click().run()
-    assert "Not sent: another engine holds this store" in text(app)

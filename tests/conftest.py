@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+DATA = os.environ.get("PODIUM_TEST_DATA")
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
     del os.environ[_name]
 os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-tests-")  # nothing is written where the person's own store is
@@ -20,10 +21,10 @@ atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 @pytest.fixture(scope="session")
 def recordings() -> Path:
     """The folder of recorded real markets; tests that need it skip, in one line, only where it is absent."""
-    for folder in (os.environ.get("RECORDINGS"), ROOT.parent / "shared" / "data"):
+    for folder in (DATA, ROOT.parent / "shared" / "data"):
         if folder and Path(folder).is_dir():
             return Path(folder)
-    pytest.skip("the recordings are absent: give their folder in RECORDINGS")
+    pytest.skip("the recordings are absent: give their folder in PODIUM_TEST_DATA")
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ def settle(
     """
     gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
     passed = np.stack([gate.passed | (gate.name in waived) for gate in gates])
-    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[: ladder.TRADABLE].all(axis=0))
+    asked = [rung for rung in range(ladder.TRADABLE) if not (inputs.knobs.flatten and rung == ladder.HEALTHY)]  # a person's flatten outranks a fault
+    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))
     target = _target(sizes, inputs, whole, tradable)
     moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
     action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))

@@ -103,7 +103,7 @@ def main() -> None:
             saving(symbols, ticks, Path(folder))
     backtest("simulated, 20 symbols, 3,000 bars, without training", Simulated(symbol_count=20, bars=3_000), trains=False)
     backtest("simulated, 20 symbols, 3,000 bars, all rows", Simulated(symbol_count=20, bars=3_000))
-    recording = Path(os.environ.get("RECORDINGS", Path(__file__).parents[3] / "shared" / "data")) / "binance_spot_5m_2022_2023"
+    recording = Path(os.environ.get("PODIUM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "binance_spot_5m_2022_2023"
     if recording.is_dir():
         backtest("of 3,000 bars of 20 Binance symbols, all rows", Excerpt(Recorded(recording), bars=3_000))
         backtest("of 3,000 bars of 20 Binance symbols, 5,000 rows", Excerpt(Recorded(recording), bars=3_000), train_rows=5_000)

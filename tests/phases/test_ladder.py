@@ -140,6 +140,13 @@ def test_flattening_closes_exactly_what_is_held() -> None:
     assert (settled.target == 0).all()
 
 
+def test_flattening_outranks_a_fault_that_lasts_but_not_a_missing_price() -> None:
+    one = replace(situation(2).holding(0.1, -0.07).knobs(flatten=True), degraded=(Phase.MARKET,))
+    assert (one.settled().target == 0).all()
+    settled = SHUT["fresh data"](one).settled()
+    assert settled.delta[0] == 0.0
+
+
 def test_what_may_not_open_may_not_turn_a_position_round() -> None:
     one = SHUT["agreement"](situation().holding(-0.1))
     assert one.settled().target[0] == 0.0

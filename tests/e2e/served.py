@@ -1,0 +1,105 @@
+"""A server under test, started as a person would start it, and what its store says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from engine.shell.clock import WallClock
+
+ROOT = Path(__file__).parent.parent.parent
+SLOW = 60.0  # s that anything may take on a busy machine
+
+
+class Served:
+    """The dashboard with the engine inside, on a port of its own."""
+
+    def __init__(self, home: Path, *, name: str = "server", **settings: str) -> None:
+        self.home = home
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home.with_name(f"{home.name}-{name}.out")
+        plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
+        told = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), **settings}
+        with self.log.open("w", encoding="utf-8") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "engine", "serve"], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=plain | told
+            )
+
+    def health(self) -> tuple[int, str]:
+        """The code and the JSON text of /healthz; 0 where nothing answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def answers(self, code: int) -> str:
+        """Waits until /healthz answers with the code; gives its text."""
+        told: list[str] = []
+
+        def come() -> bool:
+            status, text = self.health()
+            told.append(text)
+            return status == code
+
+        self.wait(come, f"/healthz to answer {code}")
+        return told[-1]
+
+    def ask(self, sql: str) -> list[Any]:
+        """Rows of the store."""
+        with closing(sqlite3.connect(f"file:{self.home}/podium.db?mode=ro", uri=True, timeout=10)) as store:
+            return store.execute(sql).fetchall()
+
+    def tick(self) -> int:
+        """The newest tick in the store, -1 before the first."""
+        return int(self.ask("SELECT coalesce(max(tick), -1) FROM ticks")[0][0])
+
+    def wait(self, come: Callable[[], bool], what: str, seconds: float = SLOW) -> None:
+        """Looks again and again until it has come."""
+        pause, clock = Event(), WallClock()
+        begun = clock.tick()
+        while not come():
+            assert self.process.poll() is None, f"the server has ended: {self.log.read_text(encoding='utf-8')[-2000:]}"
+            assert clock.tick() - begun < seconds, f"waited {seconds:g} s for {what}; /healthz says {self.health()}"
+            pause.wait(0.1)
+
+    def stop(self) -> float:
+        """Ends it as a terminal or a service would; gives the seconds it took."""
+        clock = WallClock()
+        begun = clock.tick()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(40)
+        return clock.tick() - begun
+
+    def end(self) -> None:
+        """Leaves nothing behind, whatever the test came to."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(20)
+
+    def tracebacks(self) -> list[str]:
+        """What nobody should ever find in the logs."""
+        logs = [self.log, *(self.home / "logs").glob("*.log")]
+        return [text[at : at + 2000] for text in (log.read_text(encoding="utf-8") for log in logs) if (at := text.find("Traceback")) >= 0]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,196 @@
+"""Operating an engine from a real browser: every command with its reason and result, one engine a store, and an engine that is gone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from engine.shell.clock import WallClock
+from engine.store.inbox import Inbox
+from tests.e2e.served import Served
+from tests.e2e.visitor import MS, Visitor
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Visitor]
+SETTINGS = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1"}
+LAST = 'SELECT name, args, "by", reason, status, result FROM commands ORDER BY id DESC LIMIT 1'
+HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(1)"> \'); DROP TABLE commands;-- \U0001f680 &lt;b&gt; **bold** $x^2$ :red[r]'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    server = Served(tmp_path_factory.mktemp("operating") / "home", **SETTINGS)
+    try:
+        server.answers(200)
+        server.wait(lambda: server.tick() > 130, "the warm-up to be over")
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def viewer(server: Served) -> Iterator[Served]:
+    """A second server on the same store: it may look and command, and waits for its turn."""
+    viewer = Served(server.home, name="viewer", **SETTINGS)
+    try:
+        viewer.answers(200)
+        yield viewer
+    finally:
+        viewer.end()
+
+
+def on_control(visit: Visit, server: Served, reason: str) -> Visitor:
+    visitor = visit(server.url)
+    visitor.go("/control")
+    visitor.page.get_by_label("Reason").fill(reason)
+    return visitor
+
+
+def listed(visitor: Visitor, *texts: str) -> None:
+    """The newest command of the list tells all of these."""
+    newest = visitor.page.locator('table[aria-label="Commands given"] tbody tr').first
+    for text in texts:
+        expect(newest).to_contain_text(text, timeout=MS)
+
+
+def test_a_pause_holds_everything_until_it_is_resumed(server: Served, visit: Visit) -> None:
+    visitor = on_control(visit, server, "going out for lunch")
+    visitor.press("Pause")
+    listed(visitor, "pause", "dashboard", "going out for lunch", "done", "paused: nothing is opened or closed until resume")
+    expect(visitor.banner("Paused.")).to_be_visible(timeout=MS)
+    paused = server.tick()
+    server.wait(lambda: server.tick() >= paused + 2, "two ticks more")
+    held = f"SELECT DISTINCT action, json_extract(gates, '$.passed[1]') FROM decisions WHERE tick > {paused}"
+    assert server.ask("SELECT json_extract(gates, '$[1].name') FROM sessions") == [("not paused",)]
+    assert server.ask(held) == [("hold", 0)]
+    visitor.to("Decisions")
+    gates = visitor.page.locator("tr[data-link]").first.locator("td").nth(2)
+    expect(gates).to_have_text("not paused", timeout=MS)
+    visitor.to("Control")
+    expect(visitor.banner("Paused.")).to_be_visible(timeout=MS)
+    visitor.page.get_by_label("Reason").fill("back again")
+    visitor.press("Resume")
+    listed(visitor, "resume", "dashboard", "back again", "done")
+    expect(visitor.banner("Paused.")).to_have_count(0, timeout=MS)
+
+
+def test_no_command_is_sent_without_a_reason(server: Served, visit: Visit) -> None:
+    before = server.ask("SELECT count(*) FROM commands")
+    visitor = on_control(visit, server, "  x ")
+    visitor.press("Pause")
+    expect(visitor.banner("Not sent.")).to_contain_text("reason", timeout=MS)
+    assert server.ask("SELECT count(*) FROM commands") == before
+
+
+def test_a_retraining_and_the_signal_are_asked_for_from_the_page(server: Served, visit: Visit) -> None:
+    visitor = on_control(visit, server, "see what it learns")
+    visitor.press("Retrain")
+    listed(visitor, "retrain", "dashboard", "see what it learns", "done", "bars later")
+    visitor.press("No signal")
+    listed(visitor, "set", "signal 0", "see what it learns", "done")
+    expect(visitor.banner("Simulated market.")).to_contain_text("nothing in them can be predicted", timeout=MS)
+    visitor.page.get_by_role("spinbutton").fill("0.2")
+    visitor.press("Set signal")
+    listed(visitor, "set", "signal 0.2", "done")
+    expect(visitor.banner("Simulated market.")).to_contain_text("20.0 %", timeout=MS)
+
+
+def test_a_hostile_reason_is_text_and_nothing_else(server: Served, visit: Visit) -> None:
+    visitor = on_control(visit, server, HOSTILE)
+    visitor.press("Retrain")
+    listed(visitor, "retrain", HOSTILE, "done")
+    assert server.ask(LAST)[0][3] == HOSTILE
+    assert visitor.page.locator("img[src=x]").count() == 0
+    Inbox(f"sqlite:///{server.home}/podium.db").submit("retrain", {}, "somebody else", "x" * 10_000, WallClock().now())
+    listed(visitor, "somebody else", "x" * 10_000, "done")
+    assert visitor.overflow() <= 4
+    assert visitor.boxes() == []
+    visitor.page.set_viewport_size({"width": 390, "height": 844})
+    visitor.page.wait_for_function("() => document.querySelector('[data-testid=\"stMain\"]').clientWidth < 400")
+    assert visitor.overflow() <= 4
+
+
+def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
+    visitor.go("/optimizer")
+    visitor.choose("Action", "collect garbage")
+    visitor.page.get_by_label("Reason").fill("how much does it hold")
+    visitor.press("Dry run")
+    expect(visitor.banner("Done.")).to_contain_text("collect garbage", timeout=MS)
+    assert json.loads(server.ask(LAST)[0][5])["status"] == "dry run"
+    assert server.ask("SELECT count(*) FROM trials") == [(0,)]
+    visitor.press("Run")
+    expect(visitor.banner("Running.").locator(".pd-progress")).to_be_visible(timeout=MS)
+    visitor.sees("s left", ".pd-notice:has(.pd-progress)")
+    server.wait(lambda: server.ask(LAST)[0][4] == "done", "the run to be over")
+    name, args, by, reason, status, result = server.ask(LAST)[0]
+    assert (name, json.loads(args), by, reason, status) == ("optimize", {"action": "collect_garbage"}, "dashboard", "how much does it hold", "done")
+    told = json.loads(result)
+    assert told["unit"] == "bytes"
+    assert told["amount"] is not None
+    assert told["verdict"] in {"helped", "no measurable effect", "harmed", "not enough data"}
+    expect(visitor.banner("Done.")).to_contain_text(told["detail"], timeout=MS)
+    row = visitor.page.locator('table[aria-label="Runs and what they did"] tbody tr')
+    expect(row).to_have_count(1, timeout=MS)
+    for text in ("collect garbage", "dashboard", "how much does it hold", told["verdict"], told["detail"]):
+        expect(row).to_contain_text(text)
+
+
+def test_a_second_server_shows_the_one_engine_and_may_command_it(server: Served, viewer: Served, visit: Visit) -> None:
+    (holder, pid), before = server.ask("SELECT holder, pid FROM lease")[0], server.ask("SELECT count(*) FROM sessions")
+    assert pid == server.process.pid
+    visitor = on_control(visit, viewer, "said at the other server")
+    visitor.press("Retrain")
+    listed(visitor, "retrain", "said at the other server", "done")
+    tick = visitor.tick()
+    visitor.page.wait_for_function("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=tick)
+    assert server.ask("SELECT holder, pid FROM lease") == [(holder, pid)]
+    assert server.ask("SELECT count(*) FROM sessions") == before
+    assert server.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
+
+
+def test_when_the_engine_dies_the_other_server_takes_up_its_work(server: Served, viewer: Served, visit: Visit) -> None:
+    visitor = visit(viewer.url)
+    visitor.go("/")
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(20)
+    died = viewer.tick()
+    viewer.wait(lambda: viewer.tick() > died + 1, "the other server's engine to go on")
+    assert viewer.ask("SELECT pid FROM lease") == [(viewer.process.pid,)]
+    visitor.page.wait_for_function("tick => Number(document.querySelector('.pd-head b').innerText.replace(',', '')) > tick", arg=died)
+    viewer.answers(200)
+    assert viewer.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
+    assert viewer.ask("SELECT count(*) FROM sessions") == [(1,)]
+    assert viewer.stop() < 20
+    assert viewer.tracebacks() == []
+
+
+def test_an_engine_that_is_gone_is_told_on_every_page_and_by_the_health(viewer: Served, visit: Visit, tmp_path: Path) -> None:
+    if viewer.process.poll() is None:
+        viewer.stop()
+    (tmp_path / "nothing").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    for file in viewer.home.glob("podium.db*"):
+        shutil.copy(file, home)
+    idle = Served(home, PODIUM_FEED="recorded", PODIUM_FEED_PATH=str(tmp_path / "nothing"))  # an engine that cannot start
+    try:
+        down = json.loads(idle.answers(503))
+        assert down["state"] == "down"
+        assert down["last_tick"] == idle.tick()
+        visitor = visit(idle.url)
+        for path in ("/", "/decisions", "/decision", "/portfolio", "/resources", "/optimizer", "/control"):
+            visitor.go(path)
+            expect(visitor.banner("Engine down.")).to_contain_text("What is shown is what it left", ignore_case=True, timeout=MS)
+            expect(visitor.page.locator(".pd-chip").first).to_have_text("down")
+            expect(visitor.page.locator("table, .podium-chart .main-svg, .pd-words").first).to_be_visible(timeout=MS)
+            assert visitor.boxes() == [], path
+    finally:
+        idle.end()
+    assert idle.tracebacks() == []

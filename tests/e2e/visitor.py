@@ -1,0 +1,118 @@
+"""A person at a browser window: where they go, what they read, and whatever went wrong behind their back."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+from playwright.sync_api import BrowserContext, Dialog, Locator, expect
+
+from tests.e2e.served import SLOW
+
+MS = SLOW * 1000
+TITLES = {
+    "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/portfolio": "Portfolio", "/resources": "Resources",
+    "/optimizer": "Optimizer", "/control": "Control",
+}  # fmt: skip
+COUNT_FIGURES = """
+([label, wanted]) => {
+  const node = document.querySelector(`.podium-chart[aria-label^="${label}"]`);
+  if (!node) throw new Error("the chart is gone");
+  (window.seenFigures ??= new Set()).add(node.podiumFigure);
+  return window.seenFigures.size > wanted;
+}
+"""
+KEEP = "node => { node.keptMark = Math.random(); return node.keptMark; }"
+WIDER = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth; }"
+
+
+class Visitor:
+    """One window. `complaints` are errors on the console or a page, failed requests, requests to elsewhere, dialogs and exception boxes."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context = context
+        self.url = url
+        self.complaints: list[str] = []
+        context.set_default_timeout(MS)
+        self.page = context.new_page()
+        self.page.on("console", lambda said: self._complain("console", said.text) if said.type == "error" else None)
+        self.page.on("pageerror", lambda error: self._complain("page error", str(error)))
+        self.page.on("response", lambda answer: self._complain(str(answer.status), answer.url) if answer.status >= 400 else None)
+        self.page.on("request", lambda asked: self._complain("left the machine", asked.url) if _is_elsewhere(asked.url) else None)
+        self.page.on("dialog", self._dismiss)
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self._complain("dialog", dialog.message)
+        dialog.dismiss()
+
+    def _complain(self, kind: str, what: str) -> None:
+        self.complaints.append(f"{kind}: {what[:300]} on {self.page.url}")
+
+    def go(self, path: str) -> None:
+        """Opens an address and waits until the page it names is there."""
+        self.page.goto(self.url + path)
+        self.is_on(TITLES["/" + path.split("?", maxsplit=1)[0].strip("/")])
+
+    def is_on(self, title: str) -> None:
+        expect(self.page.locator("h1")).to_have_text(title, timeout=MS)
+
+    def to(self, title: str) -> None:
+        """Goes to another page by the menu."""
+        self.page.locator('[data-testid="stSidebarNav"]').get_by_role("link", name=title, exact=True).click()
+        self.is_on(title)
+
+    def tick(self) -> int:
+        """The tick in the page's head."""
+        return int(self.page.locator(".pd-head b").first.inner_text().replace(",", ""))
+
+    def sees(self, text: str, where: str = '[data-testid="stMain"]') -> None:
+        expect(self.page.locator(where).first).to_contain_text(text, timeout=MS)
+
+    def banner(self, word: str) -> Locator:
+        """The banner that opens with a word."""
+        return self.page.locator(".pd-notice", has=self.page.locator("b", has_text=word))
+
+    def chart(self, label: str) -> Locator:
+        """The live chart whose label begins so, once it is drawn."""
+        chart = self.page.locator(f'.podium-chart[aria-label^="{label}"]')
+        expect(chart.locator(".main-svg").first).to_be_visible(timeout=MS)
+        return chart
+
+    def await_figures(self, label: str, updates: int) -> None:
+        """Waits until the chart has been given so many more figures."""
+        self.page.evaluate("() => { window.seenFigures = new Set(); }")
+        self.page.wait_for_function(COUNT_FIGURES, arg=[label, updates], polling=100)
+
+    def query(self) -> dict[str, str]:
+        """What the address asks for."""
+        return {name: values[0] for name, values in parse_qs(urlparse(self.page.url).query).items()}
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_role("combobox", name=label).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def press(self, name: str) -> None:
+        """A button of the page, whatever icon stands before its name."""
+        self.page.locator('[data-testid="stMain"], [role="dialog"]').get_by_role("button").filter(
+            has=self.page.get_by_text(name, exact=True)
+        ).last.click()
+
+    def boxes(self) -> list[str]:
+        """The texts of exception boxes: there must be none, whatever was asked."""
+        return [box.inner_text() for box in self.page.locator('[data-testid="stException"]').all()]
+
+    def overflow(self) -> int:
+        """Pixels that the page is wider than the window."""
+        return int(self.page.evaluate(WIDER))
+
+    def keep(self, what: Locator) -> float:
+        """Marks a node, to see later that it is still the same one."""
+        return float(what.evaluate(KEEP))
+
+    def is_kept(self, what: Locator, mark: float) -> bool:
+        kept: Any = what.evaluate("node => node.keptMark")
+        return bool(kept == mark)
+
+
+def _is_elsewhere(url: str) -> bool:
+    return urlparse(url).hostname not in {"127.0.0.1", None}

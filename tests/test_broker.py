@@ -210,3 +210,11 @@ def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
     made = broker.orders(outcome.decisions, outcome.liquidity)
     assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
     assert all(order.units == outcome.decisions.delta[order.symbol] for order in made)
+
+
+def test_an_order_that_the_book_holds_is_filled_to_the_last_bit() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(2_000):
+        sizes = random.uniform(1.0, 50.0, 5)
+        units = float(random.uniform(0.1, 0.99) * sizes.sum())
+        assert broker.walk(100.0 + 0.01 * np.arange(5), sizes, units, 1.0, 99.99).units == units

@@ -217,4 +217,4 @@ def test_an_order_that_the_book_holds_is_filled_to_the_last_bit() -> None:
     for _ in range(2_000):
         sizes = random.uniform(1.0, 50.0, 5)
         units = float(random.uniform(0.1, 0.99) * sizes.sum())
-        assert broker.walk(100.0 + 0.01 * np.arange(5), sizes, units, 1.0, 99.99).units == units
+        assert broker.walk(np.linspace(100.0, 100.04, 5), sizes, units, 1.0, 99.99).units == units

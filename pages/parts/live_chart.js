@@ -74,13 +74,20 @@ async function draw(node) {
   }
 }
 
+// To the decision "tick SYMBOL", as the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then.
+function open(id) {
+  const place = id.indexOf(" ");
+  window.history.pushState({}, "", `/decision?tick=${id.slice(0, place)}&symbol=${encodeURIComponent(id.slice(place + 1))}`);
+  window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+}
+
 export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
+  const { data, parentElement } = component;
   const node = parentElement.querySelector(".podium-chart");
   node.style.height = `${data.height}px`;
   node.setAttribute("aria-label", data.label);
   node.classList.toggle("podium-clickable", data.clickable);
-  node.podiumSend = data.clickable ? (id) => setTriggerValue("clicked", id) : null;
+  node.podiumSend = data.clickable ? open : null;
   if (node.podiumFigure === data.figure) return undefined;
   node.podiumFigure = data.figure;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };

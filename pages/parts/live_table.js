@@ -20,7 +20,7 @@ function update(node, markup) {
 }
 
 export default function (component) {
-  const { data, parentElement, setTriggerValue } = component;
+  const { data, parentElement } = component;
   const node = parentElement.querySelector(".podium-rows");
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   if (node.podiumMarkup !== data.html) {
@@ -32,7 +32,9 @@ export default function (component) {
     if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (!event.target.closest("a") && String(window.getSelection())) return;
     event.preventDefault();
-    setTriggerValue("opened", row.dataset.id);
+    // as the browser's own back and forward do it: a trigger of a live part that then changes the page leaves it blank now and then
+    window.history.pushState({}, "", row.querySelector("a").href);
+    window.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
   };
   return undefined;
 }

@@ -167,6 +167,7 @@ def test_when_the_engine_dies_the_other_server_takes_up_its_work(server: Served,
     viewer.answers(200)
     assert viewer.ask("SELECT count(*) - max(tick) - 1 FROM ticks") == [(0,)]
     assert viewer.ask("SELECT count(*) FROM sessions") == [(1,)]
+    visitor.page.close()
     assert viewer.stop() < 20
     assert viewer.tracebacks() == []
 

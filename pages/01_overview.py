@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
-from pages.parts import charts_overview, frame, glance, live, reads, rowsets, units, widgets
+from pages.parts import charts_overview, glance, live, reads, rowsets, units, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -34,9 +34,7 @@ def overview() -> None:
 def why(session: Session) -> None:
     shares, capped = reads.gate_shares()
     widgets.heading("Why not trading?", "the gate that bound, last 24 h" + (f", of the last {int(shares['n'].sum()):,} decisions" if capped else ""))
-    opened = live.rows(rowsets.gates(shares, session), key="gates")
-    if opened is not None:
-        frame.go("02_decisions.py", gate=opened)
+    live.rows(rowsets.gates(shares, session), key="gates")
 
 
 def machine() -> None:
@@ -52,7 +50,7 @@ def machine() -> None:
 def strip(session: Session) -> None:
     widgets.heading("Gate strip", f"last {STRIP} ticks; bright blue bought, bright orange sold, quiet colours name the gate that bound")
     figure = charts_overview.gate_strip(reads.strip(STRIP), session)
-    frame.open_decision(live.chart(figure, key="strip", label="The gate that bound for each symbol over the last ticks", clickable=True))
+    live.chart(figure, key="strip", label="The gate that bound for each symbol over the last ticks", clickable=True)
 
 
 def money(session: Session) -> None:
@@ -66,7 +64,7 @@ def money(session: Session) -> None:
 def latest() -> None:
     told, _ = reads.latest(Wanted(), limit=LATEST)
     widgets.heading("Latest decisions", f"market time in UTC; the newest was for {units.moment(int(told['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
-    frame.open_decision(live.rows(rowsets.decisions(told), key="latest"))
+    live.rows(rowsets.decisions(told), key="latest")
 
 
 overview()

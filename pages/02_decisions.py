@@ -7,7 +7,7 @@ import streamlit as st
 from engine.domain.decision import ACTIONS
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
-from pages.parts import choices, frame, live, reads, rowsets, widgets
+from pages.parts import choices, live, reads, rowsets, widgets
 
 ROWS = 100
 
@@ -39,8 +39,7 @@ def table(wanted: Wanted) -> None:
         widgets.note(
             f"The newest {len(told)} that fit, each opens its reasons. Edge and cost in bps of the horizon acted on, target in % of equity{more}."
         )
-        opened = live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
-        frame.open_decision(opened)
+        live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
 
 
 with widgets.reading(page=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import charts_machine, charts_overview, frame, glance, live, reads, rowsets, widgets
+from pages.parts import charts_machine, charts_overview, glance, live, reads, rowsets, widgets
 
 FILLS = 100
 
@@ -38,14 +38,13 @@ def holdings() -> None:
     if held.empty:
         widgets.nothing("nothing is held")
     else:
-        frame.open_decision(live.rows(rowsets.positions(held), key="positions"))
+        live.rows(rowsets.positions(held), key="positions")
     fills = reads.fills(limit=FILLS)
     widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
     if fills.empty:
         widgets.nothing("nothing has been bought or sold yet")
     else:
-        opened = live.rows(rowsets.fills(fills), key="fills", height=520)
-        frame.open_decision(None if opened is None else opened.split("|", 1)[1])
+        live.rows(rowsets.fills(fills), key="fills", height=520)
 
 
 portfolio()

@@ -35,7 +35,6 @@ def run(store_url: str) -> None:
     chosen = st.navigation(
         [st.Page(ROOT / "pages" / file, title=title, url_path=address, icon=icon, default=address is None) for file, title, address, icon in PAGES]
     )
-    follow()
     head(chosen.title)
     chosen.run()
 
@@ -80,28 +79,6 @@ def _facts(status: Status, now: int) -> list[str]:
     return facts
 
 
-def go(page: str, **query: str) -> None:
-    """Leads to a page, also from within a live part: the next run of the script goes there."""
-    st.session_state["going"] = (page, query)
-    st.rerun()
-
-
-def follow() -> None:
-    """Goes where a live part has sent us; called where a script may change pages."""
-    going = st.session_state.pop("going", None)
-    if going is not None:
-        page, query = going
-        lead(page, **query)
-
-
 def lead(page: str, **query: str) -> None:
     """Leads to a page from a page's own script."""
     st.switch_page(str(ROOT / "pages" / page), query_params=query)
-
-
-def open_decision(id_: str | None) -> None:
-    """Leads to the decision whose id ("tick SYMBOL", or "row|tick SYMBOL" where a table has several rows of one) was clicked; None is no click."""
-    if id_ is not None:
-        row, _, named = id_.partition("|")
-        tick, symbol = (named if row.isdecimal() else id_).split(" ", 1)
-        go("03_decision.py", tick=tick, symbol=symbol)

@@ -13,24 +13,17 @@ from pages.parts.figure import Figure
 HERE = Path(__file__).parent
 
 
-def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> str | None:
-    """Draws a figure; gives the customdata of the point just clicked, else None."""
-    told = _chart()(
+def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> None:
+    """Draws a figure; where it is clickable, a point whose customdata is "tick SYMBOL" leads to that decision."""
+    _chart()(
         key=key,
         data={"figure": figure.json(), "height": figure.height, "label": label, "clickable": clickable},
-        on_clicked_change=_nothing,
     )
-    return None if told.clicked is None else str(told.clicked)
 
 
-def rows(html: str, *, key: str, height: int | None = None) -> str | None:
-    """Draws a table made by `tables.html`; gives the id of the row just opened, else None."""
-    told = _rows()(key=key, data={"html": html, "height": height}, on_opened_change=_nothing)
-    return None if told.opened is None else str(told.opened)
-
-
-def _nothing() -> None:
-    """The result is read where the component is drawn."""
+def rows(html: str, *, key: str, height: int | None = None) -> None:
+    """Draws a table made by `tables.html`; its rows are links."""
+    _rows()(key=key, data={"html": html, "height": height})
 
 
 @cache

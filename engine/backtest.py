@@ -18,6 +18,7 @@ from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
 from engine.evidence import due, sharpe, skill
 from engine.settings import Settings
+from engine.shell import steady
 from engine.shell.clock import WallClock
 from engine.shell.engine import Engine
 from engine.shell.workers import Workers
@@ -83,6 +84,7 @@ def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | N
 def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor) -> Report:
     engine = Engine(settings, feed, clock, trainers=workers)
     tally = Tally()
+    steady.settle()
     total = len(feed) if isinstance(feed, Sized) else None
     begun = clock.tick()
     while (tick := engine.step()) is not None:

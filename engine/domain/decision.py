@@ -239,6 +239,19 @@ class Plan(Record):
     state: State
     instructions: tuple[Instruction, ...]
 
+    def digest(self) -> str:
+        """Of what evolution itself settles; the rest of the state is learning's, and in its digest."""
+        return Proposal(self.state.last_training, self.state.asked, self.instructions).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Record):
+    """What a plan adds to the state it was given."""
+
+    last_training: int
+    asked: int
+    instructions: tuple[Instruction, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Record):

@@ -13,6 +13,7 @@ from engine.domain.tick import Tick
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
+from engine.shell import steady
 from engine.shell.board import Board
 from engine.shell.jobs import Jobs
 from engine.shell.logs import LOG
@@ -61,6 +62,7 @@ class Desk:
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
             raise
+        steady.settle()
         for component in ("store", "trainer", "optimizer"):
             self.board.say(component, "ok")
 

@@ -18,6 +18,7 @@ from engine.domain.decision import Fill, Order, Outcome, Phase
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.model import Catalog
 from engine.domain.ports import Clock, Feed
+from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row, Tick
 from engine.evidence import skill
@@ -150,6 +151,7 @@ class Engine:
 
     def _record(self, bar: Slice, inputs: Inputs, outcome: Outcome, run: Run, fills: tuple[Fill, ...], ms: float) -> Tick:
         kept = self._keeper is not None
+        decided = outcome.decisions.digest()
         refresh = kept and inputs.tick % SKILL_EVERY == SKILL_EVERY - 1
         return Tick(
             session=self._session,
@@ -161,8 +163,8 @@ class Engine:
             fills=fills,
             spans=tuple(sorted(run.spans, key=lambda span: list(Phase).index(span.phase))) if kept else tuple(run.spans),
             ms=ms,
-            decisions_digest=outcome.decisions.digest(),
-            phase_digests=tuple(run.results[phase].digest() for phase in Phase) if kept else (),
+            decisions_digest=decided,
+            phase_digests=tuple(decided if result is outcome.decisions else result.digest() for result in _in_order(run)) if kept else (),
             serving=tuple(None if one is None else one.digest for one in self.catalog.serving),
             warm=outcome.state.decided <= self.settings.warm_up,
             checkpoint=kept and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
@@ -202,6 +204,10 @@ class Engine:
                 self._events.append(Event("model_adopted", artifact.model, artifact.data_digest))
             self.trained.extend(replace(artifact, data=b"") for artifact in artifacts)
             self.catalog = replace(self.catalog, serving=tuple(training.load(artifact) for artifact in artifacts))
+
+
+def _in_order(run: Run) -> tuple[Record, ...]:
+    return tuple(run.results[phase] for phase in Phase)
 
 
 def switches_key(session: int) -> str:

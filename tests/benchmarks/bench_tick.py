@@ -18,7 +18,7 @@ from engine.domain.record import Floats
 from engine.feeds.recorded import Recorded
 from engine.feeds.simulated import Simulated
 from engine.settings import Settings
-from engine.shell import fingerprint
+from engine.shell import fingerprint, steady
 from engine.shell.clock import WallClock
 from engine.shell.engine import Engine
 from engine.shell.excerpt import Excerpt
@@ -43,6 +43,7 @@ def saving(symbols: int, ticks: int, folder: Path) -> None:
     engine = Engine(settings, feed, clock, trainers=_inline(), keeper=writer, session=session)
     for _ in range(FIRST + knobs.adopt_after):
         engine.step()
+    steady.settle()  # as the server does
     spent, busy, rows = [], [], []
     for _ in range(ticks):
         begun, worked = perf_counter(), process_time()

@@ -60,7 +60,7 @@ class Tally:
         self.actions += np.bincount(decisions.action, minlength=len(ACTIONS))
         for gate, count in enumerate(np.bincount(decisions.binding + 1, minlength=1)[1:]):
             if count:
-                self.binding[decisions.gates[gate].name] += int(count)
+                self.binding[decisions.gates.names[gate]] += int(count)
         for fill in tick.fills:
             if fill.units:
                 money = abs(fill.units) * fill.price

@@ -11,6 +11,7 @@ from typing import Generic, ParamSpec, TypeVar
 import numpy as np
 
 from engine.domain.decision import LIMITS, REGIMES, Phase, Span
+from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.record import Record, fields_of
@@ -127,6 +128,7 @@ def axes(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
         "F": len(catalog.columns),
         "R": len(REGIMES),
         "L": len(LIMITS) + 1,
+        "G": len(RUNGS),
     }
 
 

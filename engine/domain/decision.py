@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.domain.gates import Ladder
 from engine.domain.record import Bools, Floats, Ints, Record
 
 if TYPE_CHECKING:
@@ -154,20 +155,6 @@ class Sizes(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Gate(Record):
-    """One rung of the ladder, for every symbol."""
-
-    SHAPES: ClassVar[dict[str, str]] = {"value": "S?", "limit": "S", "passed": "S"}
-
-    name: str
-    sense: str  # ">=", ">" or "<=": passed is `value sense limit`
-    unit: str
-    value: Floats  # (S,)
-    limit: Floats  # (S,)
-    passed: Bools  # (S,)
-
-
-@dataclass(frozen=True, slots=True)
 class Decisions(Record):
     """Phase 8: what is done, and every gate."""
 
@@ -180,7 +167,7 @@ class Decisions(Record):
     delta: Floats  # (S,) base units to trade, 0 when holding
     confidence: Floats  # (S,) probability of the direction of the horizon acted on
     execution: Ints  # (S,) index into EXECUTIONS
-    gates: tuple[Gate, ...]  # the ladder, in order
+    gates: Ladder
     binding: Ints  # (S,) index of the first gate that failed, -1 where none did
     flip_bps: Floats  # (S,) smallest change of the expected move that would change the action, were every other gate passed; NaN where none would
     votes: Floats  # (M, S) each model's forecast at the horizon acted on, in horizon volatilities

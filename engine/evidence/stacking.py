@@ -15,13 +15,21 @@ def weigh(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floa
     The prior says "as many rows as `prior_rows` in which a forecast was worth nothing", so weights start at 0 and must be earned; they never
     exceed what the evidence supports, and a forecast twice too bold is halved. Coordinate descent; a model that never spoke keeps weight 0.
     """
-    diagonal = np.einsum("hmm->hm", gram)
-    stiff = diagonal * (1.0 + prior_rows / np.maximum(rows, 1.0)[:, None])
-    live = diagonal > 1e-12
-    safe = np.where(live, stiff, 1.0)
-    weights = np.zeros_like(moment)
+    stiffer = 1.0 + prior_rows / np.maximum(rows, 1.0)
+    columns = [_descend(*one) for one in zip(gram.tolist(), moment.tolist(), stiffer.tolist(), strict=True)]
+    return np.array(columns).reshape(moment.shape).T.copy()
+
+
+def _descend(gram: list[list[float]], moment: list[float], stiffer: float) -> list[float]:
+    """The weights of one horizon, in plain numbers: with a handful of models, arrays cost more than they save."""
+    weights = [0.0] * len(moment)
+    live = [model for model, row in enumerate(gram) if row[model] > 1e-12]
     for _ in range(SWEEPS):
-        for model in range(moment.shape[1]):
-            others = np.einsum("hk,hk->h", gram[:, model, :], weights) - diagonal[:, model] * weights[:, model]
-            weights[:, model] = np.where(live[:, model], np.maximum(0.0, (moment[:, model] - others) / safe[:, model]), 0.0)
-    return np.ascontiguousarray(weights.T)
+        before = weights.copy()
+        for model in live:
+            row = gram[model]
+            others = sum(one * weight for one, weight in zip(row, weights, strict=True)) - row[model] * weights[model]
+            weights[model] = max(0.0, (moment[model] - others) / (row[model] * stiffer))
+        if weights == before:
+            break
+    return weights

@@ -25,16 +25,15 @@ def build(view: View) -> Floats:
     late, late_market = scaled[:, -96:], market[-96:]
     beta = (late @ late_market) / (late_market @ late_market + 1e-12)
     residual = sums - beta[:, None] * (market @ means(length, SPANS)) * np.sqrt(SPANS)
-    ranks = [_ranks(sums[:, column], known) for column in range(len(SPANS))]
     spread = np.full(len(known), sums[known, 1].std())
     shared = np.repeat(mean[None, :2], len(known), axis=0)
-    rest = np.stack((*ranks, residual[:, 1], residual[:, 2], spread, beta), axis=1)
-    return np.concatenate((rest, shared), axis=1)
+    return np.concatenate((_ranks(sums, known), residual[:, 1:], spread[:, None], beta[:, None], shared), axis=1)
 
 
 def _ranks(values: Floats, known: np.ndarray) -> Floats:
-    order = np.argsort(np.argsort(np.where(known, values, np.inf), kind="stable"), kind="stable")
-    return np.where(known, order / max(1, int(known.sum()) - 1) - 0.5, np.nan)
+    """(S, k) places -0.5..0.5 within each column; NaN for those that stand aside."""
+    order = np.where(known[:, None], values, np.inf).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
+    return np.where(known[:, None], order / max(1, int(known.sum()) - 1) - 0.5, np.nan)
 
 
 FAMILY = Family(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Gate, Liquidity, Opinions, Phase, Sizes
+from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Liquidity, Opinions, Phase, Sizes
+from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
 from engine.phases import ladder
@@ -21,7 +22,7 @@ def settle(
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
     gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
-    passed = np.stack([gate.passed | (gate.name in waived) for gate in gates])
+    passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
     asked = [rung for rung in range(ladder.TRADABLE) if not (inputs.knobs.flatten and rung == ladder.HEALTHY)]  # a person's flatten outranks a fault
     whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))
     target = _target(sizes, inputs, whole, tradable)
@@ -50,9 +51,9 @@ def hold(
     """Assumes nothing can be decided: holds every symbol, all gates shut."""
     del liquidity, degraded, waived
     count = len(inputs.symbols)
-    shut = np.zeros(count, dtype=bool)
+    shape = (len(ladder.NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
-    gates = tuple(Gate(name, sense, unit, np.full(count, np.nan), zero, shut) for name, sense, unit in ladder.RUNGS)
+    gates = Ladder(ladder.NAMES, ladder.SENSES, ladder.UNITS, np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, dtype=bool))
     return Decisions(
         codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), opinions.mean[:, sizes.horizon, :] * np.nan
     )

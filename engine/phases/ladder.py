@@ -8,37 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.control import Knobs
-from engine.domain.decision import Gate, Liquidity, Opinions, Phase, Sizes
+from engine.domain.decision import Liquidity, Opinions, Phase, Sizes
+from engine.domain.gates import RUNGS, Ladder
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
 from engine.phases import risk
 
-RUNGS = (
-    ("fresh data", "<=", "bars"),
-    ("not paused", "<=", ""),
-    ("sound phases", "<=", "phases"),
-    ("sane book", "<=", ""),
-    ("not flattened", "<=", ""),
-    ("history", ">=", "bars"),
-    ("spread", "<=", "bps"),
-    ("models heard", ">=", "models"),
-    ("proven skill", ">", "%"),
-    ("known territory", "<=", "%"),
-    ("agreement", ">=", "%"),
-    ("edge over cost", ">=", "bps"),
-    ("cooldown", ">=", "bars"),
-    ("daily loss", "<=", "%"),
-    ("drawdown", "<=", "%"),
-    ("worth trading", ">=", "%"),
-    ("room in limits", ">=", "%"),
-)
-NAMES = tuple(name for name, _, _ in RUNGS)
+NAMES, SENSES, UNITS = (tuple(rung[part] for rung in RUNGS) for part in range(3))
 Value = NDArray[Any] | float
+AT_MOST, MORE = (np.array([[sense == one] for sense in SENSES]) for one in ("<=", ">"))
 TRADABLE = 4  # the first four must pass for any trade at all, exits included
 HEALTHY = NAMES.index("sound phases")
 
 
-def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> tuple[Gate, ...]:
+def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> Ladder:
     """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass."""
     knobs, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
     since_loss = np.minimum(inputs.tick - account.losses, 10**6).astype(float)
@@ -65,7 +48,10 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
         (np.where(closing, np.maximum(alone, least), alone) * 100.0, least * 100.0),
         (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
     )
-    return tuple(_gate(rung, value, limit, count) for rung, (value, limit) in zip(RUNGS, measured, strict=True))
+    values, limits = np.empty((2, len(RUNGS), count))
+    for rung, (value, limit) in enumerate(measured):
+        values[rung], limits[rung] = value, limit
+    return Ladder(NAMES, SENSES, UNITS, values, limits, holds(values, limits))
 
 
 def smallest(sizes: Sizes, knobs: Knobs) -> Floats:
@@ -73,15 +59,6 @@ def smallest(sizes: Sizes, knobs: Knobs) -> Floats:
     return np.maximum(knobs.min_trade, knobs.rebalance * np.abs(sizes.held))
 
 
-def _gate(rung: tuple[str, str, str], value: Value, limit: Value, count: int) -> Gate:
-    name, sense, unit = rung
-    values = value if isinstance(value, np.ndarray) else np.full(count, value)
-    limits = limit if isinstance(limit, np.ndarray) else np.full(count, limit)
-    return Gate(name, sense, unit, values, limits, holds(sense, values, limits))
-
-
-def holds(sense: str, value: Floats, limit: Floats) -> Bools:
-    """`value sense limit`, False where the value is NaN."""
-    if sense == "<=":
-        return np.asarray(value <= limit)
-    return np.asarray(value >= limit) if sense == ">=" else np.asarray(value > limit)
+def holds(value: Floats, limit: Floats) -> Bools:
+    """(G, S) `value sense limit`, each row by its gate's sense; False where the value is NaN."""
+    return np.asarray(np.where(AT_MOST, value <= limit, np.where(MORE, value > limit, value >= limit)))

@@ -63,9 +63,14 @@ def _outlying(mean: Floats, trust: Floats) -> np.ndarray:
     heard = trust > 0
     enough = heard.sum(axis=0) >= 3
     votes = np.where(np.isfinite(mean), mean, 0.0)
-    centre = np.median(votes, axis=0)
-    spread = np.median(np.abs(votes - centre), axis=0)
-    return np.asarray(enough & (np.abs(votes - centre) > OUTLYING * np.maximum(spread, 1e-3)))
+    away = np.abs(votes - _median(votes))
+    return np.asarray(enough & (away > OUTLYING * np.maximum(_median(away), 1e-3)))
+
+
+def _median(votes: Floats) -> Floats:
+    """Of finite numbers, along the first axis: numpy's own spends most of its time on blanks and shapes."""
+    ordered, count = np.sort(votes, axis=0), len(votes)
+    return np.asarray((ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0)
 
 
 def _agreement(mean: Floats, trust: Floats) -> Floats:

@@ -9,7 +9,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, REGIMES, Fill, Gate, Outcome
+from engine.domain.decision import ACTIONS, EXECUTIONS, REGIMES, Fill, Outcome
+from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.tick import Tick
@@ -46,7 +47,7 @@ def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
     inputs, outcome = tick.inputs, tick.outcome
     decided, sizes, liquidity, account = outcome.decisions, outcome.sizes, outcome.liquidity, inputs.account
     count = len(inputs.symbols)
-    names = [gate.name for gate in decided.gates]
+    names = decided.gates.names
     horizons = inputs.knobs.horizons
     with np.errstate(divide="ignore", invalid="ignore"):
         log_price = np.log(liquidity.mid)
@@ -59,7 +60,7 @@ def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
         _reals(liquidity.mid), _reals(log_price), _reals(outcome.mood.sigma * 1e4), _reals(liquidity.spread_bps), _reals(liquidity.fee_bps),
         _reals(liquidity.impact_bps), [EXECUTIONS[code] for code in decided.execution.tolist()], _reals(decided.flip_bps), _reals(decided.delta),
         _reals(account.positions), _reals(account.entry), _reals(account.mark), inputs.fresh.astype(np.int64).tolist(),
-        _forecasts(outcome), _gates(decided.gates, count, ladder), _votes(outcome), _lists(sizes.steps.T), _lists(outcome.mood.probabilities),
+        _forecasts(outcome), _gates(decided.gates, ladder), _votes(outcome), _lists(sizes.steps.T), _lists(outcome.mood.probabilities),
         _micro(outcome),
     ]  # fmt: skip
     return list(zip(*columns, strict=True))
@@ -121,14 +122,9 @@ def _forecasts(outcome: Outcome) -> list[str]:
     ]
 
 
-def _gates(gates: tuple[Gate, ...], count: int, ladder: tuple[str, ...]) -> list[str]:
-    if not gates:
-        return ['{"value":[],"limit":[],"passed":[]}'] * count
-    values = _lists(np.stack([gate.value for gate in gates], axis=1))
-    limits = _lists(np.stack([gate.limit for gate in gates], axis=1))
-    passed = _lists(np.stack([gate.passed for gate in gates], axis=1).astype(np.int64))
-    names = tuple(gate.name for gate in gates)
-    end = "}" if names == ladder else f',"names":{as_json(names)}}}'
+def _gates(gates: Ladder, ladder: tuple[str, ...]) -> list[str]:
+    values, limits, passed = _lists(gates.value.T), _lists(gates.limit.T), _lists(gates.passed.T.astype(np.int64))
+    end = "}" if gates.names == ladder else f',"names":{as_json(gates.names)}}}'
     return [f'{{"value":{value},"limit":{limit},"passed":{yes}{end}' for value, limit, yes in zip(values, limits, passed, strict=True)]
 
 

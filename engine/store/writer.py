@@ -169,7 +169,7 @@ class Writer:
             return self._ladder[1]
         with self._store.write() as connection:
             known = one(connection, "SELECT gates FROM sessions WHERE id = ?", (tick.session,))
-            if known is None and tick.outcome.decisions.gates and not tick.outcome.degraded:
+            if known is None and len(tick.outcome.decisions.gates) and not tick.outcome.degraded:
                 known = _tell_session(connection, tick)
         names = tuple(gate["name"] for gate in orjson.loads(known)) if known is not None else ()
         if known is not None:

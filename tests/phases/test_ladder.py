@@ -41,6 +41,10 @@ def binding(one: Situation) -> str | None:
     return None if index < 0 else ladder.NAMES[index]
 
 
+def fulfils(sense: str, value: float, limit: float) -> bool:
+    return {"<=": value <= limit, ">=": value >= limit, ">": value > limit}[sense]
+
+
 def test_with_every_gate_open_it_buys() -> None:
     settled = situation().settled()
     assert settled.action[0] == BUY
@@ -59,7 +63,7 @@ def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
     assert settled.delta[0] == 0.0
     gate = settled.gates[ladder.NAMES.index(name)]
     assert not gate.passed[0]
-    assert not bool(ladder.holds(gate.sense, gate.value, gate.limit)[0])
+    assert not fulfils(gate.sense, float(gate.value[0]), float(gate.limit[0]))
     others = [other.name for other in settled.gates if not other.passed[0] and other.name not in {name, *FOLLOWS.get(name, ())}]
     assert others == []
 
@@ -82,7 +86,8 @@ def test_a_gate_that_is_waived_binds_no_more(name: str) -> None:
 
 @pytest.mark.parametrize("sense", ["<=", ">=", ">"])
 def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
-    assert not ladder.holds(sense, np.array([np.nan]), np.array([0.0]))[0]
+    rows = ladder.holds(np.full((17, 1), np.nan), np.zeros((17, 1)))
+    assert not rows[ladder.SENSES.index(sense)].any()
 
 
 @pytest.mark.parametrize(
@@ -106,10 +111,10 @@ def test_the_whole_ladder_stands_for_every_symbol_at_every_tick() -> None:
     for tick, outcome in lesson().outcomes.items():
         gates = outcome.decisions.gates
         assert [gate.name for gate in gates] == list(ladder.NAMES), tick
-        failed = np.stack([~gate.passed for gate in gates])
+        failed = ~gates.passed
         for gate in gates:
             assert gate.value.shape == gate.limit.shape == gate.passed.shape == (8,)
-            assert (gate.passed == ladder.holds(gate.sense, gate.value, gate.limit)).all()
+            assert gate.passed.tolist() == [fulfils(gate.sense, *pair) for pair in zip(gate.value.tolist(), gate.limit.tolist(), strict=True)]
         held = outcome.decisions.action == 0
         expected = np.where(held & failed.any(axis=0), failed.argmax(axis=0), -1)
         assert (outcome.decisions.binding == expected).all()

@@ -15,7 +15,6 @@ from engine.domain.decision import (
     Decisions,
     Fill,
     Forecast,
-    Gate,
     Instruction,
     Liquidity,
     Matrix,
@@ -27,12 +26,13 @@ from engine.domain.decision import (
     Sizes,
     Span,
 )
+from engine.domain.gates import RUNGS, Ladder
 from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice, View
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import SkillRow, Tick
-from engine.phases.ladder import RUNGS
+from engine.phases.ladder import AT_MOST, NAMES, SENSES, UNITS
 from engine.phases.learning import blank
 from engine.shell.engine import row_of
 
@@ -211,14 +211,11 @@ class Market:
     def _decisions(self, sizes: Sizes, liquidity: Liquidity) -> Decisions:
         """Every tenth rung or so is failed; where all have passed, the target is traded."""
         count, random = len(self.symbols), self.random
-        gates = []
-        for name, sense, unit in RUNGS:
-            value, limit = random.uniform(1.0, 2.0, count), np.full(count, 1.5)
-            wanted = random.random(count) > 0.08
-            above = np.where(wanted, value + 1.0, value - 1.0)
-            value = above if sense in {">=", ">"} else 3.0 - above
-            gates.append(Gate(name, sense, unit, value, limit, value <= limit if sense == "<=" else value > limit))
-        passed = np.stack([gate.passed for gate in gates])
+        value, limit = random.uniform(1.0, 2.0, (len(RUNGS), count)), np.full((len(RUNGS), count), 1.5)
+        above = np.where(random.random(value.shape) > 0.08, value + 1.0, value - 1.0)
+        value = np.where(AT_MOST, 3.0 - above, above)
+        gates = Ladder(NAMES, SENSES, UNITS, value, limit, np.where(AT_MOST, value <= limit, value > limit))
+        passed = gates.passed
         opened = passed.all(axis=0)
         moved = np.where(opened, sizes.target - sizes.held, 0.0)
         action = np.where(moved > 0, 1, np.where(moved < 0, 2, 0))
@@ -226,9 +223,7 @@ class Market:
         delta = moved * self.account.equity / self.price
         target = np.where(action == 0, sizes.held, sizes.target)
         votes = random.normal(scale=0.1, size=(len(MODELS), count))
-        return Decisions(
-            action, target, delta, sizes.confidence, np.where(action == 0, 0, 2), tuple(gates), binding, sizes.cost_bps - sizes.edge_bps, votes
-        )
+        return Decisions(action, target, delta, sizes.confidence, np.where(action == 0, 0, 2), gates, binding, sizes.cost_bps - sizes.edge_bps, votes)
 
 
 def skill(number: int) -> tuple[SkillRow, ...]:

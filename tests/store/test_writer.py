@@ -15,6 +15,7 @@ import pytest
 
 from engine.domain.control import Event, Knobs
 from engine.domain.decision import Phase
+from engine.domain.gates import Ladder
 from engine.shell.lease import Lease
 from engine.store import schema
 from engine.store.errors import LeaseLost, StoreFailed
@@ -100,7 +101,8 @@ def test_a_figure_that_is_missing_is_null_and_never_a_number(url: str, writer: W
     tick = next(market.ticks(1))
     gone = np.array([np.nan, np.inf, -np.inf, 1.0])
     liquidity = replace(tick.outcome.liquidity, mid=gone, depth=gone)
-    gates = (replace(tick.outcome.decisions.gates[0], value=gone), *tick.outcome.decisions.gates[1:])
+    gates = tick.outcome.decisions.gates
+    gates = replace(gates, value=np.concatenate((gone[None], gates.value[1:])))
     outcome = replace(tick.outcome, liquidity=liquidity, decisions=replace(tick.outcome.decisions, gates=gates))
     writer.save(replace(tick, outcome=outcome))
     rows = ask(url, "SELECT price, log_price, json_extract(micro, '$.depth'), json_extract(gates, '$.value[0]') FROM decisions ORDER BY rowid")
@@ -243,13 +245,15 @@ def test_a_session_knows_its_ladder_from_its_first_sound_tick(url: str, writer: 
     market = made.Market()
     made.begin(writer, market)
     lost = market.tick(degraded=(Phase.DECISION,))
-    other = tuple(replace(gate, name=f"other {gate.name}") for gate in lost.outcome.decisions.gates[:2])
+    gates = lost.outcome.decisions.gates
+    names = tuple(f"other {name}" for name in gates.names[:2])
+    other = Ladder(names, gates.senses[:2], gates.units[:2], gates.value[:2], gates.limit[:2], gates.passed[:2])
     writer.save(
         replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding=np.zeros(4, dtype=np.int64))))
     )
     writer.save(market.tick())
-    names = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]
-    assert names == ["other fresh data", "other not paused"]
+    told = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]
+    assert told == ["other fresh data", "other not paused"]
     assert [row[0] for row in ask(url, "SELECT gate FROM v_gates WHERE tick = 1 AND symbol = 'BTC' ORDER BY rung")][:2] == [
         "fresh data",
         "not paused",

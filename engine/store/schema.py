@@ -116,6 +116,17 @@ SKILL = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
+# A fault of the data: since is the first bar close it was seen at, until the first without it, NULL while it lasts.
+INCIDENTS = Table(
+    "incidents", METADATA,
+    _key("id", Tick), _session(), _text("kind"), _text("symbol"), _whole("since"), _whole("until", null=True), _text("detail"),
+    Index("uq_incidents_session_kind_symbol_since", "session", "kind", "symbol", "since", unique=True),
+)  # fmt: skip
+
+OUTLOOK = Table("outlook", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
+
+REGRET = Table("regret", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+
 READINGS_RAW = Table(
     "readings_raw", METADATA,
     _key("at", BigInteger()), _key("source", Text), _key("name", Text), _real("value"), _text("unit"),

@@ -103,6 +103,12 @@ GROUP BY a.action, a.kind, a.cures, a.mode, a.licence
 
 _ALERTS = "SELECT id, at, rule, severity, state, message, acked_by FROM alerts"
 
+_INCIDENTS = "SELECT id, kind, symbol, since, until, detail FROM incidents"
+
+_OUTLOOK = "SELECT measure, r2, low, high, n, n_effective FROM outlook"
+
+_REGRET = "SELECT gate, n, mean_bps, low, high, n_effective FROM regret"
+
 _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
 
 VIEWS: dict[str, dict[str, str]] = {  # by dialect
@@ -110,10 +116,11 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
+        "v_incidents": _INCIDENTS, "v_outlook": _OUTLOOK, "v_regret": _REGRET,
     },
 }  # fmt: skip
 
-LATER = ("v_incidents", "v_triggers")  # names the contract keeps for a later stage
+LATER = ("v_triggers",)  # names the contract keeps for a later stage
 
 
 def names() -> tuple[str, ...]:

@@ -35,6 +35,9 @@ CONTRACT = {
     "v_actions": "action, kind, cures, mode, licence, trials, helped, no_effect, harmed",
     "v_alerts": "id, at, rule, severity, state, message, acked_by",
     "v_commands": "id, at, name, args, by, reason, status, result",
+    "v_incidents": "id, kind, symbol, since, until, detail",
+    "v_outlook": "measure, r2, low, high, n, n_effective",
+    "v_regret": "gate, n, mean_bps, low, high, n_effective",
 }
 
 

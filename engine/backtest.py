@@ -12,11 +12,12 @@ from dataclasses import asdict
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, Phase
+from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import due, sharpe, skill
+from engine.evidence import intervals, regret, sharpe, skill
+from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
 from engine.shell.clock import WallClock
@@ -26,7 +27,9 @@ from engine.shell.workers import Workers
 TELL_EVERY = 50  # ticks
 DAY = 86_400 * 10**9  # ns
 WORKERS = 2
+CURVE_POINTS = 800
 Report = dict[str, object]
+Point = tuple[int, float, float]  # ns UTC, equity, buying all symbols in equal parts and holding
 
 
 class Tally:
@@ -44,6 +47,8 @@ class Tally:
         self.traded = self.costs = 0.0  # money
         self.trades = 0
         self.equity: dict[int, float] = {}  # by day, the last
+        self.curve: list[Point] = []  # at most so many, evenly spaced from the first tick on
+        self.stride = 1  # ticks between two of them
         self.trough = 0.0
         self.chain = hashlib.blake2b(digest_size=16)
 
@@ -68,8 +73,17 @@ class Tally:
                 self.costs += money * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4
                 self.trades += 1
         self.equity[tick.inputs.at // DAY] = account.equity
+        self._draw((tick.inputs.at, account.equity, account.naive))
         self.trough = max(self.trough, 1.0 - account.equity / account.peak)
         self.chain.update(tick.decisions_digest.encode())
+
+    def _draw(self, point: Point) -> None:
+        if (self.ticks - 1) % self.stride:
+            return
+        self.curve.append(point)
+        if len(self.curve) >= CURVE_POINTS:
+            del self.curve[1::2]
+            self.stride *= 2
 
 
 def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | None], None], clock: Clock | None = None) -> Report:
@@ -116,7 +130,8 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "volatility": {"r2": None, "qlike": None},
         "micro": {"ofi_r2_10s": None, "cost_error_bps": None},
         "portfolio": _portfolio(settings, engine, tally),
-        "regret": {name: {"n": None, "mean_bps": None, "low": None, "high": None} for name in tally.binding},
+        "equity": [[at, *(value if np.isfinite(value) else None for value in values)] for at, *values in tally.curve],
+        "regret": _regret(engine, tally),
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
         "peak_rss_mb": _peak(),
     }
@@ -147,16 +162,38 @@ def _figure(row: SkillRow) -> Report:
 
 def _calibration(engine: Engine) -> Report:
     """The first horizon's Brier score, coverage and reliability curve; null before anything has come due."""
-    told = engine.state.calibration
-    rows = float(told.rows[0])
-    if rows <= 0:
-        return {"brier": None, "brier_naive": None, "coverage": {f"{level:g}": None for level in due.LEVELS}, "reliability": []}
+    told, reach = engine.state.direction, engine.state.intervals
+    moved, rows = float(told.rows[0]), float(reach.rows[0].sum())
+    covered = reach.covered[0].sum(axis=0)
     curve = [[float(s / n), float(o / n), int(n)] for s, o, n in zip(told.stated[0], told.observed[0], told.counted[0], strict=True) if n > 0]
     return {
-        "brier": float(told.brier[0]) / rows,
-        "brier_naive": float(told.brier_naive[0]) / rows,
-        "coverage": {f"{level:g}": float(share) / rows for level, share in zip(due.LEVELS, told.covered[0], strict=True)},
+        "brier": float(told.brier[0]) / moved if moved else None,
+        "brier_naive": 0.25 if moved else None,
+        "n": int(moved),
+        "coverage": {f"{level:g}": float(share) / rows if rows else None for level, share in zip(intervals.LEVELS, covered, strict=True)},
+        "coverage_by_regime": [
+            [horizon, regime, int(reach.rows[h, r]), *(reach.covered[h, r] / reach.rows[h, r]).tolist()]
+            for h, horizon in enumerate(engine.knobs.horizons)
+            for r, regime in enumerate(REGIMES)
+            if reach.rows[h, r] > 0
+        ],
+        "winkler_bps": _winkler(reach.winkler, reach.rows),
+        "winkler_constant_bps": _winkler(reach.winkler_constant, reach.rows),
         "reliability": curve,
+    }
+
+
+def _regret(engine: Engine, tally: Tally) -> Report:
+    """What each gate that bound cost (above 0) or saved, in bps a declined trade."""
+    rows = regret.table(engine.state.regret, NAMES)
+    return {row.gate: {"n": row.n, "mean_bps": row.mean_bps, "low": row.low, "high": row.high} for row in rows if row.gate in tally.binding}
+
+
+def _winkler(sums: Floats, rows: Floats) -> Report:
+    """Mean Winkler score by horizon index and level, in bps; null before anything has come due."""
+    count = rows.sum(axis=1)
+    return {
+        f"{level:g}": [float(s / n * 1e4) if n else None for s, n in zip(sums[:, k], count, strict=True)] for k, level in enumerate(intervals.LEVELS)
     }
 
 

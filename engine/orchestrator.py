@@ -22,7 +22,7 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: Run) -> Outcome:
     forecast = run(Phase.ENSEMBLE, ensemble.blend, ensemble.expect_nothing, opinions, mood, inputs, state)
     sizes = run(Phase.RISK, risk.size, risk.keep_positions, forecast, mood, liquidity, inputs, state)
     decisions = run(Phase.DECISION, decision.settle, decision.hold, sizes, liquidity, opinions, inputs, run.degraded)
-    learned = run(Phase.LEARNING, learning.learn, learning.learn_nothing, opinions, forecast, mood, inputs, state)
+    learned = run(Phase.LEARNING, learning.learn, learning.learn_nothing, opinions, forecast, mood, liquidity, sizes, decisions, inputs, state)
     plan = run(Phase.EVOLUTION, evolution.propose, evolution.propose_nothing, learned, inputs)
     decisions = decision.stand_by(decisions, sizes, liquidity, opinions, inputs, run.degraded)
     orders = broker.orders(decisions, liquidity)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from engine.domain.record import Floats, Ints, Record
 
 
@@ -13,7 +16,7 @@ class Pending(Record):
     """Forecasts that have not come due, newest first; L = the longest horizon."""
 
     mean: Floats  # (L, M + 1, H, S) models then the ensemble, NaN where none
-    width: Floats  # (L, H, 2) half-widths of the 80 % and 90 % intervals
+    width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
     probability: Floats  # (L, H, S)
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
@@ -38,18 +41,75 @@ class Skill(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration(Record):
-    """Sums behind coverage, Brier score and the reliability curve, by horizon."""
+class Intervals(Record):
+    """Widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.intervals)."""
 
-    quantile: Floats  # (H, 2) running half-widths of the 80 % and 90 % intervals
-    covered: Floats  # (H, 2)
+    width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
+    covered: Floats  # (H, R, 2)
+    rows: Floats  # (H, R)
+    zeros: Floats  # (H, R) rows whose target was exactly 0
+    constant: Floats  # (H, 2, S) log return, half-widths of the intervals of constant width to compare with
+    winkler: Floats  # (H, 2) summed over rows, log return
+    winkler_constant: Floats  # (H, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Direction(Record):
+    """The probability of the next move's direction, and the sums behind its Brier score and reliability curve, among the rows that moved."""
+
+    slope: Floats  # (H,) of the log odds in the forecast
+    information: Floats  # (H,) behind the slope
     rows: Floats  # (H,)
-    brier: Floats  # (H,)
+    brier: Floats  # (H,) summed; that of always saying 1/2 is a quarter a row
     stated: Floats  # (H, 10) sum of stated probabilities by tenth
     observed: Floats  # (H, 10)
     counted: Floats  # (H, 10)
-    slope: Floats  # (H, 2) moments of the direction's logit: sum f * (up - 1/2), sum f^2 / 4
-    brier_naive: Floats  # (H,) of always saying 1/2
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(Record):
+    """Holds that have not come due, newest first; L = the longest horizon."""
+
+    gate: Ints  # (L, S) the gate that bound, -1 where none did
+    side: Floats  # (L, S) -1, 0 or 1: the direction of the forecast
+    cost_bps: Floats  # (L, S) of the round trip
+    horizon: Ints  # (L,) index of the horizon acted on
+
+
+@dataclass(frozen=True, slots=True)
+class Regret(Record):
+    """Sums by gate over the trades it declined, in blocks (see evidence.regret)."""
+
+    declined: Declined
+    rows: Floats  # (G,)
+    money: Floats  # (G,) bps
+    blocks: Floats  # (G,)
+    money_squared: Floats  # (G,) by block
+    money_rows: Floats  # (G,)
+    rows_squared: Floats  # (G,)
+    open_money: Floats  # (G,) of the running block
+    open_rows: Floats  # (G,)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Record):
+    """What a model that learns at every tick looked at in this one."""
+
+    model: int  # index on the model axis
+    version: str
+    fade: float  # what a tick leaves of the sums
+    columns: NDArray[np.float32]  # (S, K) standardised; single precision, as pending columns are most of what a memory holds
+
+
+@dataclass(frozen=True, slots=True)
+class Memory(Record):
+    """What a model has learned since it was trained: sums over what came due (see evidence.online), K columns."""
+
+    model: int
+    version: str
+    gram: Floats  # (K, K) discounted
+    moment: Floats  # (K, H)
+    seen: NDArray[np.float32]  # (L, S, K) columns of the forecasts that have not come due, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +128,12 @@ class State(Record):
     weights: Floats  # (M, H) the ensemble's weights in force
     skill: Skill  # of all time
     recent: Skill  # discounted; sizes positions. Only the ensemble and "all regimes": (1, H, 1)
-    calibration: Calibration
+    intervals: Intervals
+    direction: Direction
+    regret: Regret
     weight_rows: Floats  # (H,) discounted rows behind gram and moment
     conditions: Floats  # (M, C, C + 1) discounted moments of each model's relative loss on market conditions, for selection
     context: Floats  # (L, C) market conditions of the pending forecasts, newest first
     last_training: int  # tick at which training was last asked for, -1 never
     asked: int  # trainings asked for
+    memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves

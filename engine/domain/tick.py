@@ -28,6 +28,18 @@ class SkillRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class RegretRow(Record):
+    """What a gate cost (above 0) or saved (below 0), in bps a declined trade; None where there is not enough data."""
+
+    gate: str
+    n: int
+    mean_bps: float | None
+    low: float | None  # 95 % interval, valid under continuous watching
+    high: float | None
+    n_effective: float  # blocks of the longest horizon
+
+
+@dataclass(frozen=True, slots=True)
 class Row(Record):
     """What a tick adds to the rows that models are trained on."""
 
@@ -56,6 +68,7 @@ class Tick(Record):
     warm: bool  # decided over history while warming up
     checkpoint: bool  # the state after this tick is to be kept
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
+    regret: tuple[RegretRow, ...]  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,9 @@ from typing import cast
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.state import Calibration, Pending
+from engine.domain.state import Pending
 
 CLIP = 5.0  # the target is clipped at this many volatilities
-LEVELS = np.array([0.8, 0.9])  # of the two intervals
-NORMAL = (1.2815515655446004, 1.6448536269514722)  # half-widths of a standard normal's, to start from
 Sums = tuple[Floats, Floats, Floats, Floats]
 
 
@@ -23,7 +21,8 @@ class Scored(Record):
     mean: Floats  # (M + 1, H, S)
     target: Floats  # (H, S)
     known: Bools  # (M + 1, H, S) forecast and target both there
-    width: Floats  # (H, 2)
+    width: Floats  # (H, R, 2)
+    scale: Floats  # (H, S) log return of one unit of the target, 0 where it is not known
     probability: Floats  # (H, S)
     regime: Ints  # (H, S)
 
@@ -45,6 +44,7 @@ def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
         target=np.where(np.isfinite(came), came, 0.0),
         known=known,
         width=pending.width[rows, index],
+        scale=np.nan_to_num(pending.sigma[rows] * np.sqrt(horizons)[:, None], nan=0.0),
         probability=pending.probability[rows, index],
         regime=pending.regime[rows],
     )
@@ -76,43 +76,3 @@ def losses(scored: Scored, context: Floats, horizons: tuple[int, ...]) -> Floats
     then = context[[horizon - 1 for horizon in horizons]]
     square = np.einsum("mh,hc,hd->mcd", there * 1.0, then, then)
     return np.concatenate((square, np.einsum("mh,hc->mc", loss, then)[:, :, None]), axis=2)
-
-
-def uncalibrated(horizons: int) -> Calibration:
-    """Sums before anything is scored; intervals start as wide as a standard normal's."""
-    zero, pair, tenths = np.zeros(horizons), np.zeros((horizons, 2)), np.zeros((horizons, 10))
-    return Calibration(np.repeat(np.array([NORMAL]), horizons, axis=0), pair, zero, zero, tenths, tenths, tenths, pair, zero)
-
-
-def calibrate(before: Calibration, scored: Scored, step: float) -> Calibration:
-    """Widens an interval that missed too often and narrows one that missed too seldom (Gibbs and Candes 2021), all symbols of a tick at once."""
-    known = scored.known[-1]
-    rows = known.sum(axis=1) * 1.0
-    some = np.maximum(rows, 1.0)
-    inside = (np.abs(scored.target - scored.mean[-1])[:, :, None] <= scored.width[:, None, :]) & known[:, :, None]
-    covered = inside.sum(axis=1) * 1.0
-    missed = np.where(rows[:, None] > 0, LEVELS - covered / some[:, None], 0.0)
-    up: Floats = np.where(scored.target > 0, 1.0, 0.0)
-    error = np.where(known, scored.probability - up, 0.0)
-    moved = known & (scored.target != 0)
-    forecast = np.where(moved, scored.mean[-1], 0.0)
-    stated, observed, counted = _tenths(scored, known, up)
-    return Calibration(
-        quantile=before.quantile * np.exp(step * missed),
-        covered=before.covered + covered,
-        rows=before.rows + rows,
-        brier=before.brier + (error * error).sum(axis=1),
-        stated=before.stated + stated,
-        observed=before.observed + observed,
-        counted=before.counted + counted,
-        slope=before.slope + np.stack(((forecast * (up - 0.5)).sum(axis=1), (forecast * forecast).sum(axis=1) / 4.0), axis=1),
-        brier_naive=before.brier_naive + 0.25 * rows,
-    )
-
-
-def _tenths(scored: Scored, known: Bools, up: Floats) -> tuple[Floats, Floats, Floats]:
-    """(H, 10) sums of stated probability, of what came, and counts, by tenth of the stated probability."""
-    stated = np.where(known, scored.probability, 0.0)
-    tenth = np.minimum((stated * 10).astype(np.int64), 9)
-    member = ((tenth[:, :, None] == np.arange(10)) & known[:, :, None]) * 1.0
-    return np.einsum("hs,hst->ht", stated, member), np.einsum("hs,hst->ht", up, member), member.sum(axis=1)

@@ -8,31 +8,23 @@ from engine.domain.decision import Forecast, Mood, Opinions
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import State
+from engine.evidence import direction, intervals
 
 
 def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
     """The weighted sum of trusted votes. Weights come from learning (evidence.stacking) and sum to less than 1 until they have earned more."""
     votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
-    width = state.calibration.quantile[:, 1:2]
-    slope = direction_slope(state)
-    probability = 1.0 / (1.0 + np.exp(-np.clip(slope[:, None] * mean, -20.0, 20.0)))
-    return Forecast(mean, mean - width, mean + width, probability, state.weights, _scale(mood, inputs))
+    width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
+    return Forecast(mean, mean - width, mean + width, direction.probability(state.direction, mean), state.weights, _scale(mood, inputs))
 
 
 def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
     """Assumes nothing can be said: a forecast of 0 with the usual interval, even odds."""
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.knobs.horizons), count))
-    width = np.repeat(state.calibration.quantile[:, 1:2], count, axis=1)
+    width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
     return Forecast(zero, -width, width, zero + 0.5, np.zeros((len(opinions.models), len(zero))), _scale(mood, inputs))
-
-
-def direction_slope(state: State) -> Floats:
-    """(H,) slope of the direction's log odds in the forecast: one Newton step from even odds, shrunk by a prior of 100 rows at slope 1.6."""
-    score, information = state.calibration.slope[:, 0], state.calibration.slope[:, 1]
-    prior = 100.0 * 0.25 * 0.01
-    return np.asarray(np.clip((score + 1.6 * prior) / (information + prior), 0.0, 10.0))
 
 
 def _scale(mood: Mood, inputs: Inputs) -> Floats:

@@ -6,20 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.decision import REGIMES, Forecast, Mood, Opinions
+from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Sizes
+from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import due, skill, stacking
+from engine.evidence import direction, due, intervals, online, regret, skill, stacking
 from engine.phases.selection import conditions
 
 REWEIGH_EVERY = 8  # ticks
 
 
-def learn(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> State:
+def learn(
+    opinions: Opinions, forecast: Forecast, mood: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+) -> State:
     """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
     knobs = inputs.knobs
-    scored = due.score(state.pending, knobs.horizons, _price(inputs))
+    price = _price(inputs)
+    scored = due.score(state.pending, knobs.horizons, price)
     closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
     memory = 0.5 ** (1.0 / knobs.skill_halflife)
     cells = due.by_regime(scored, len(REGIMES))
@@ -33,24 +37,36 @@ def learn(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, st
         decided=state.decided + 1,
         models=state.models,
         regime=mood.probabilities,
-        pending=_remember(state.pending, opinions, forecast, mood, inputs, state),
+        pending=_remember(state.pending, opinions, forecast, mood, price, state),
         gram=gram,
         moment=moment,
         weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
         skill=skill.add(state.skill, cells, closes),
         recent=skill.add(state.recent, whole, closes, memory=memory),
-        calibration=due.calibrate(state.calibration, scored, knobs.interval_step),
+        intervals=intervals.score(state.intervals, scored, knobs.interval_step),
+        direction=direction.score(state.direction, scored),
+        regret=regret.score(
+            state.regret,
+            regret.remember(state.regret.declined, decisions, sizes, liquidity),
+            price,
+            state.pending.price,
+            knobs.horizons,
+            closes=(inputs.tick + 1) % max(knobs.horizons) == 0,
+        ),
         weight_rows=rows,
         conditions=state.conditions * fade + due.losses(scored, state.context, knobs.horizons),
         context=np.concatenate((conditions(mood)[None], state.context[:-1])),
         last_training=state.last_training,
         asked=state.asked,
+        memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
     )
 
 
-def learn_nothing(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> State:
+def learn_nothing(
+    opinions: Opinions, forecast: Forecast, mood: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+) -> State:
     """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
-    del opinions, forecast, mood
+    del opinions, forecast, mood, liquidity, sizes, decisions
     pending = state.pending
 
     def moved(part: Floats) -> Floats:
@@ -59,7 +75,10 @@ def learn_nothing(opinions: Opinions, forecast: Forecast, mood: Mood, inputs: In
     regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
     context = np.concatenate((state.context[:1], state.context[:-1]))
     unknown = Pending(moved(pending.mean), moved(pending.width), moved(pending.probability), moved(pending.sigma), moved(pending.price), regime)
-    return replace(state, tick=inputs.tick, decided=state.decided + 1, pending=unknown, context=context)
+    unmet = replace(state.regret, declined=regret.skip(state.regret.declined))
+    return replace(
+        state, tick=inputs.tick, decided=state.decided + 1, pending=unknown, context=context, regret=unmet, memories=online.pass_by(state.memories)
+    )
 
 
 def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
@@ -68,7 +87,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
     count = len(horizons)
     pending = Pending(
         mean=np.full((length, many + 1, count, symbols), np.nan),
-        width=np.full((length, count, 2), np.nan),
+        width=np.full((length, count, len(REGIMES), 2), np.nan),
         probability=np.full((length, count, symbols), np.nan),
         sigma=np.full((length, symbols), np.nan),
         price=np.full((length, symbols), np.nan),
@@ -85,12 +104,15 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         weights=np.zeros((many, count)),
         skill=skill.empty(many + 1, count, cells),
         recent=skill.empty(1, count, 1),
-        calibration=due.uncalibrated(count),
+        intervals=intervals.empty(count, len(REGIMES), symbols),
+        direction=direction.empty(count),
+        regret=regret.empty(len(RUNGS), length, symbols),
         weight_rows=np.zeros(count),
         conditions=np.zeros((many, 4, 5)),
         context=np.zeros((length, 4)),
         last_training=-1,
         asked=0,
+        memories=(),
     )
 
 
@@ -108,7 +130,7 @@ def reference(inputs: Inputs) -> Floats:
     return np.where((bid > 0) & (ask > bid), (bid + ask) / 2.0, close)
 
 
-def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mood, inputs: Inputs, state: State) -> Pending:
+def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mood, price: Floats, state: State) -> Pending:
     heard = np.where((opinions.trust > 0).any(axis=0), forecast.mean, np.nan)
     votes = np.concatenate((opinions.mean, heard[None]))[None]
 
@@ -117,9 +139,9 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
 
     return Pending(
         mean=shift(votes, pending.mean),
-        width=shift(state.calibration.quantile[None], pending.width),
+        width=shift(intervals.in_force(state.intervals)[None], pending.width),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(mood.sigma[None], pending.sigma),
-        price=shift(_price(inputs)[None], pending.price),
+        price=shift(price[None], pending.price),
         regime=np.concatenate((mood.regime[None], pending.regime[:-1])),
     )

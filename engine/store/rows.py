@@ -84,6 +84,11 @@ def of_skill(tick: Tick) -> list[Row]:
     return [(row.scope, row.model, row.horizon, row.regime, row.r2, row.low, row.high, row.n, row.n_effective) for row in tick.skill]
 
 
+def of_regret(tick: Tick) -> list[Row]:
+    """The rows of `regret`."""
+    return [(row.gate, row.n, row.mean_bps, row.low, row.high, row.n_effective) for row in tick.regret]
+
+
 def _shares(inputs: Inputs) -> Floats:
     """Positions as shares of equity, 0 where flat."""
     account = inputs.account

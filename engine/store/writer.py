@@ -18,10 +18,10 @@ from engine.store.retention import Dropped, Keep
 from engine.store.rows import as_json
 from engine.store.store import Store, insert, one
 
-_TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _SESSION, _RUN = (
+_TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _REGRET, _SESSION, _RUN = (
     insert(table)
     for table in (
-        schema.TICKS, schema.DECISIONS, schema.FILLS, schema.SLICES, schema.CHECKPOINTS, schema.SKILL, schema.SESSIONS, schema.RUNS,
+        schema.TICKS, schema.DECISIONS, schema.FILLS, schema.SLICES, schema.CHECKPOINTS, schema.SKILL, schema.REGRET, schema.SESSIONS, schema.RUNS,
     )
 )  # fmt: skip
 _KNOBS = insert(schema.KNOBS, verb="INSERT OR IGNORE")
@@ -84,6 +84,7 @@ class Writer:
         number = tick.inputs.tick
         # everything is made before the transaction begins: other writers wait only for the inserts
         row, fills, skill = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), rows.of_skill(tick)
+        regret = rows.of_regret(tick)
         decisions = rows.of_decisions(tick, self._names_of_gates(tick))
         piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice), codec.pack(tick.row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
@@ -101,6 +102,9 @@ class Writer:
             if skill:
                 connection.exec_driver_sql("DELETE FROM skill")
                 connection.exec_driver_sql(_SKILL, skill)
+            if regret:
+                connection.exec_driver_sql("DELETE FROM regret")
+                connection.exec_driver_sql(_REGRET, regret)
         if tick.checkpoint and self._keep is not None:
             self._size = retention.prune_ahead(self._store, tick.wall, self._keep, self._size)
 

@@ -1,4 +1,4 @@
-"""What came due: targets, sums by regime, and an interval that keeps its coverage when volatility changes."""
+"""What came due: targets, and sums by regime."""
 
 from __future__ import annotations
 
@@ -9,66 +9,9 @@ import pytest
 
 from engine.domain.state import Pending
 from engine.evidence import due
-from engine.evidence.due import Scored
 from engine.phases import learning
 
 HORIZONS = (1, 3, 12)
-
-
-def scored(target: np.ndarray, mean: np.ndarray, width: np.ndarray, probability: float = 0.5) -> Scored:
-    """One horizon, one model beside the ensemble, S symbols."""
-    count = len(target)
-    means = np.stack((mean, mean))[:, None, :]
-    return Scored(
-        means, target[None], np.isfinite(means), width, np.full((1, count), probability), np.zeros((1, count), dtype=np.int64)
-    )  # fmt: skip
-
-
-def coverage(scales: tuple[float, ...], symbols: int, step: float) -> list[np.ndarray]:
-    """By stretch of 4,000 bars, the shares that fell into the two intervals: returns of a bar in the EWMA volatility known before it."""
-    draw = np.random.default_rng([9, symbols])
-    told, stretches = due.uncalibrated(1), []
-    fade, variance = 0.5 ** (1.0 / 60.0), np.ones(symbols)
-    for scale in scales:
-        before = told
-        for _ in range(4_000):
-            moved = draw.standard_t(4, symbols) * scale
-            y = np.clip(moved / np.sqrt(variance), -due.CLIP, due.CLIP)
-            told = due.calibrate(told, scored(y, np.zeros(symbols), told.quantile), step)
-            variance = variance * fade + (1.0 - fade) * moved * moved
-        stretches.append((told.covered - before.covered)[0] / (told.rows - before.rows)[0])
-    return stretches
-
-
-@pytest.mark.parametrize("symbols", [1, 8])
-def test_coverage_is_kept_when_volatility_changes(symbols: int) -> None:
-    for share in coverage((1.0, 2.5, 0.4, 1.2), symbols, 0.01):
-        np.testing.assert_allclose(share, due.LEVELS, atol=0.015)
-
-
-def test_an_interval_that_does_not_adapt_would_fail_the_same_market() -> None:
-    assert max(np.abs(share - due.LEVELS).max() for share in coverage((1.0, 2.5, 0.4, 1.2), 8, 0.0)) > 0.02
-
-
-@pytest.mark.parametrize("scale", [2.5, 0.4])
-def test_an_interval_of_the_wrong_width_finds_its_width(scale: float) -> None:
-    """Without any volatility to scale by, in as many ticks as 1 % of a miss at a time takes."""
-    draw = np.random.default_rng(5)
-    told = before = due.uncalibrated(1)
-    for tick in range(7_000):
-        before = told if tick == 3_000 else before
-        told = due.calibrate(told, scored(draw.standard_t(4, 4) * scale, np.zeros(4), told.quantile), 0.01)
-    share = (told.covered - before.covered)[0] / (told.rows - before.rows)[0]
-    np.testing.assert_allclose(share, due.LEVELS, atol=0.015)
-
-
-def test_calibration_counts_what_was_said_and_what_came() -> None:
-    told = due.calibrate(due.uncalibrated(1), scored(np.array([1.0, -1.0, 2.0]), np.zeros(3), np.full((1, 2), 1.5), 0.75), 0.01)
-    assert told.rows[0] == 3
-    assert told.brier[0] == pytest.approx(0.25**2 * 2 + 0.75**2)
-    assert told.brier_naive[0] == pytest.approx(0.75)
-    assert (told.counted[0, 7], told.stated[0, 7], told.observed[0, 7]) == (3.0, 2.25, 2.0)
-    assert told.covered[0].tolist() == [2.0, 2.0]
 
 
 def test_a_target_is_a_return_in_known_volatilities_and_clipped() -> None:

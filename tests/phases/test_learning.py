@@ -72,7 +72,9 @@ def test_weights_are_renewed_every_eight_ticks() -> None:
 def test_when_learning_fails_what_is_pending_moves_on_and_nothing_is_scored() -> None:
     at = moment()
     outcome = decided(at)
-    state = learning.learn_nothing(outcome.opinions, outcome.forecast, outcome.mood, at.inputs, at.state)
+    state = learning.learn_nothing(
+        outcome.opinions, outcome.forecast, outcome.mood, outcome.liquidity, outcome.sizes, outcome.decisions, at.inputs, at.state
+    )
     np.testing.assert_array_equal(state.pending.mean[1:], at.state.pending.mean[:-1])
     assert np.isnan(state.pending.price[0]).all()
     assert state.skill.digest() == at.state.skill.digest()

@@ -103,8 +103,8 @@ def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
     outcome = decided(at)
     expected = np.einsum("mhs,mhs,mh->hs", outcome.opinions.mean, outcome.opinions.trust, at.state.weights)
     np.testing.assert_allclose(outcome.forecast.mean, expected, rtol=1e-9, atol=1e-12)
-    width = at.state.calibration.quantile[:, 1:2]
-    np.testing.assert_allclose(outcome.forecast.high - outcome.forecast.mean, np.broadcast_to(width, expected.shape))
+    width = np.stack([at.state.intervals.width[:, regime, 1] for regime in outcome.mood.regime], axis=1)
+    np.testing.assert_allclose(outcome.forecast.high - outcome.forecast.mean, width)
     scale = at.inputs.view.sigma * np.sqrt(np.array([[1.0], [3.0], [12.0]]))
     np.testing.assert_allclose(outcome.forecast.scale, scale)
 
@@ -115,13 +115,3 @@ def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
     nothing = ensemble.expect_nothing(outcome.opinions, outcome.mood, moment().inputs, moment().state)
     assert (nothing.probability == 0.5).all()
     assert (nothing.mean == 0).all()
-
-
-@pytest.mark.parametrize("strength", [0.0, 0.5, 1.5])
-def test_the_slope_of_the_direction_is_learned(strength: float) -> None:
-    draw = np.random.default_rng(3)
-    f = draw.normal(0, 0.3, 50_000)
-    up = draw.random(50_000) < 1 / (1 + np.exp(-strength * f))
-    told = replace(moment().state.calibration, slope=np.tile([(f * (up - 0.5)).sum(), (f * f).sum() / 4], (3, 1)))
-    slope = ensemble.direction_slope(replace(moment().state, calibration=told))
-    np.testing.assert_allclose(slope, strength, atol=0.15)

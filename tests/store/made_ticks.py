@@ -31,7 +31,7 @@ from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice, View
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.domain.tick import SkillRow, Tick
+from engine.domain.tick import RegretRow, SkillRow, Tick
 from engine.phases.ladder import AT_MOST, NAMES, SENSES, UNITS
 from engine.phases.learning import blank
 from engine.shell.engine import row_of
@@ -95,6 +95,7 @@ class Market:
             spans=spans, ms=float(self.random.gamma(4.0, 0.5)), decisions_digest=outcome.decisions.digest(),
             phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, warm=number < 20,
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),
+            regret=regret(number) if number % 20 == 19 else (),
         )  # fmt: skip
 
     def _bar(self, at: int) -> Slice:
@@ -177,8 +178,9 @@ class Market:
         heard = np.full(count, len(MODELS) - 1.0)
         versions = ("ridge-0", "lightgbm-0", "prototypes-0", "")
         return Opinions(
-            MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable"
-        )
+            MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable",
+            self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
+        )  # fmt: skip
 
     def _forecast(self) -> Forecast:
         shape = (len(HORIZONS), len(self.symbols))
@@ -224,6 +226,12 @@ class Market:
         target = np.where(action == 0, sizes.held, sizes.target)
         votes = random.normal(scale=0.1, size=(len(MODELS), count))
         return Decisions(action, target, delta, sizes.confidence, np.where(action == 0, 0, 2), gates, binding, sizes.cost_bps - sizes.edge_bps, votes)
+
+
+def regret(number: int) -> tuple[RegretRow, ...]:
+    """The first gate has cost, the second saved, the rest have too little to tell."""
+    first = (RegretRow(NAMES[0], number, 1.5, 0.5, 2.5, number / 12), RegretRow(NAMES[1], 2 * number, -9.0, -11.0, -7.0, number / 6))
+    return (*first, *(RegretRow(name, 3, None, None, None, 1.0) for name in NAMES[2:]))
 
 
 def skill(number: int) -> tuple[SkillRow, ...]:

@@ -1,0 +1,67 @@
+"""The probability of the next move's direction is calibrated, and its slope is the one a logistic regression finds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from engine.domain.record import Bools, Floats
+from engine.domain.state import Direction
+from engine.evidence import direction
+from engine.evidence.due import Scored
+
+
+def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools | None = None) -> Scored:
+    count = len(target)
+    means = np.stack((forecast, forecast))[:, None, :]
+    there = np.ones(count, dtype=bool) if known is None else known
+    return Scored(
+        means, target[None], np.stack((there, there))[:, None, :], np.ones((1, 4, 2)), np.ones((1, count)), probability[None],
+        np.zeros((1, count), dtype=np.int64),
+    )  # fmt: skip
+
+
+def watched(strength: float, rows: int, *, flat: float = 0.0, spread: float = 0.3) -> tuple[Direction, Floats, Bools]:
+    """What is known after `rows` rows, 20 a tick, of a true slope; with the forecasts and directions of all that moved."""
+    draw = np.random.default_rng(3)
+    told, forecasts, ups = direction.empty(1), [], []
+    for _ in range(rows // 20):
+        f = draw.normal(0, spread, 20)
+        up = draw.random(20) < 1 / (1 + np.exp(-strength * f))
+        still = draw.random(20) < flat
+        target = np.where(still, 0.0, np.where(up, 1.0, -1.0))
+        told = direction.score(told, scored(f, target, direction.probability(told, f[None])[0]))
+        forecasts.append(f[~still])
+        ups.append(up[~still])
+    return told, np.concatenate(forecasts), np.concatenate(ups)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.6, 3.0])
+def test_the_slope_is_what_logistic_regression_finds(strength: float) -> None:
+    told, f, up = watched(strength, 60_000)
+    oracle = LogisticRegression(C=1e9, fit_intercept=False).fit(f[:, None], up)
+    assert told.slope[0] == pytest.approx(max(0.0, float(oracle.coef_[0, 0])), abs=0.08)
+
+
+def test_bars_that_do_not_move_say_nothing_of_direction() -> None:
+    told, _, _ = watched(1.0, 40_000, flat=0.6)
+    assert told.rows[0] == pytest.approx(16_000, rel=0.05)
+    assert told.slope[0] == pytest.approx(1.0, abs=0.2)
+
+
+def test_what_is_stated_comes_as_often_as_stated() -> None:
+    told, _, _ = watched(3.0, 100_000, flat=0.3)
+    for stated, observed, count in zip(told.stated[0], told.observed[0], told.counted[0], strict=True):
+        if count > 500:
+            assert stated / count == pytest.approx(observed / count, abs=4 * 0.5 / np.sqrt(count) + 0.005)
+    assert told.brier[0] / told.rows[0] < 0.25
+
+
+def test_it_counts_what_was_said_and_what_came() -> None:
+    target, stated = np.array([1.0, -1.0, 2.0, 0.0, 5.0]), np.full(5, 0.75)
+    told = direction.score(direction.empty(1), scored(np.zeros(5), target, stated, np.array([True, True, True, True, False])))
+    assert told.rows[0] == 3
+    assert told.brier[0] == pytest.approx(0.25**2 * 2 + 0.75**2)
+    assert (told.counted[0, 7], told.stated[0, 7], told.observed[0, 7]) == (3.0, 2.25, 2.0)
+    assert told.slope[0] == direction.FIRST_SLOPE

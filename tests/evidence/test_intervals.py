@@ -1,0 +1,128 @@
+"""Intervals keep their coverage when volatility changes, in every regime, with atoms at 0, and are not wider than they need be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.domain.record import Floats, Ints
+from engine.domain.state import Intervals
+from engine.evidence import due, intervals
+from engine.evidence.due import Scored
+
+REGIMES = 4
+
+
+def scored(target: Floats, told: Intervals, regime: Ints | None = None, scale: Floats | None = None) -> Scored:
+    """One horizon, one model beside the ensemble, S symbols, forecasts of 0 at the widths in force."""
+    count = len(target)
+    means = np.zeros((2, 1, count))
+    where = np.zeros(count, dtype=np.int64) if regime is None else regime
+    return Scored(
+        mean=means,
+        target=target[None],
+        known=np.isfinite(means),
+        width=intervals.in_force(told),
+        scale=(np.ones(count) if scale is None else scale)[None],
+        probability=np.full((1, count), 0.5),
+        regime=where[None],
+    )
+
+
+def share(after: Intervals, before: Intervals, regime: int = 0) -> Floats:
+    """(2,) covered of what was scored between the two."""
+    return np.asarray((after.covered - before.covered)[0, regime] / (after.rows - before.rows)[0, regime])
+
+
+def coverage(scales: tuple[float, ...], symbols: int, step: float) -> list[Floats]:
+    """By stretch of 4,000 bars, the shares that fell into the two intervals: returns of a bar in the EWMA volatility known before it."""
+    draw = np.random.default_rng([9, symbols])
+    told, stretches = intervals.empty(1, REGIMES, symbols), []
+    fade, variance = 0.5 ** (1.0 / 60.0), np.ones(symbols)
+    for scale in scales:
+        before = told
+        for _ in range(4_000):
+            moved = draw.standard_t(4, symbols) * scale
+            y = np.clip(moved / np.sqrt(variance), -due.CLIP, due.CLIP)
+            told = intervals.score(told, scored(y, told), step)
+            variance = variance * fade + (1.0 - fade) * moved * moved
+        stretches.append(share(told, before))
+    return stretches
+
+
+@pytest.mark.parametrize("symbols", [1, 8])
+def test_coverage_is_kept_when_volatility_changes(symbols: int) -> None:
+    for told in coverage((1.0, 2.5, 0.4, 1.2), symbols, 0.01):
+        np.testing.assert_allclose(told, intervals.LEVELS, atol=0.015)
+
+
+def test_an_interval_that_does_not_adapt_would_fail_the_same_market() -> None:
+    assert max(np.abs(told - intervals.LEVELS).max() for told in coverage((1.0, 2.5, 0.4, 1.2), 8, 0.0)) > 0.02
+
+
+@pytest.mark.parametrize("scale", [2.5, 0.4])
+def test_an_interval_of_the_wrong_width_finds_its_width(scale: float) -> None:
+    """Without any volatility to scale by, in as many ticks as 1 % of a miss at a time takes."""
+    draw = np.random.default_rng(5)
+    told = before = intervals.empty(1, REGIMES, 4)
+    for tick in range(7_000):
+        before = told if tick == 3_000 else before
+        told = intervals.score(told, scored(draw.standard_t(4, 4) * scale, told), 0.01)
+    np.testing.assert_allclose(share(told, before), intervals.LEVELS, atol=0.015)
+
+
+def test_every_regime_has_a_width_of_its_own_and_keeps_its_coverage() -> None:
+    draw = np.random.default_rng(6)
+    told = before = intervals.empty(1, REGIMES, 10)
+    scales = np.array([0.5, 1.0, 1.5, 3.0])
+    for tick in range(6_000):
+        before = told if tick == 2_000 else before
+        regime = draw.integers(0, 3, 10)  # the last regime never comes
+        told = intervals.score(told, scored(draw.normal(size=10) * scales[regime], told, regime), 0.01)
+    for regime in range(3):
+        np.testing.assert_allclose(share(told, before, regime), intervals.LEVELS, atol=0.015)
+        np.testing.assert_allclose(told.width[0, regime], np.array(intervals.NORMAL) * scales[regime], rtol=0.15)
+    assert told.rows[0, 3] == 0
+    np.testing.assert_array_equal(told.width[0, 3], intervals.NORMAL)
+
+
+@pytest.mark.parametrize("zeros", [0.3, 0.7, 0.85, 0.95])
+def test_coverage_is_kept_where_most_targets_are_exactly_zero(zeros: float) -> None:
+    draw = np.random.default_rng(7)
+    told = before = intervals.empty(1, REGIMES, 5)
+    for tick in range(8_000):
+        before = told if tick == 3_000 else before
+        moved = np.where(draw.random(5) < zeros, 0.0, draw.normal(size=5))
+        told = intervals.score(told, scored(moved, told), 0.01)
+    np.testing.assert_allclose(share(told, before), intervals.LEVELS, atol=0.015)
+
+
+def test_what_is_not_known_is_not_scored() -> None:
+    told = intervals.empty(1, REGIMES, 3)
+    one = scored(np.array([1.0, 0.0, 9.0]), told)
+    hidden = Scored(one.mean, one.target, one.known & np.array([True, True, False]), one.width, one.scale, one.probability, one.regime)
+    after = intervals.score(told, hidden, 0.01)
+    assert after.rows.sum() == 2
+    assert after.covered[0, 0].tolist() == [2.0, 2.0]
+    assert after.zeros[0, 0] == 1
+    np.testing.assert_array_equal(after.constant[:, :, 2], told.constant[:, :, 2])
+
+
+def test_the_winkler_score_is_width_and_penalty_for_a_miss() -> None:
+    told = intervals.empty(1, REGIMES, 2)
+    width = np.array(intervals.NORMAL)
+    after = intervals.score(told, scored(np.array([0.5, 3.0]), told, scale=np.array([0.01, 0.02])), 0.01)
+    expected = 2 * width * 0.03 + 2 / (1 - intervals.LEVELS) * (3.0 - width) * 0.02
+    np.testing.assert_allclose(after.winkler[0], expected)
+    constant = 4 * intervals.CONSTANT_START + 2 / (1 - intervals.LEVELS) * (0.065 - 2 * intervals.CONSTANT_START)
+    np.testing.assert_allclose(after.winkler_constant[0], constant)
+
+
+def test_intervals_that_follow_volatility_beat_those_of_constant_width() -> None:
+    draw = np.random.default_rng(8)
+    told = intervals.empty(1, REGIMES, 6)
+    volatility = np.full(6, 1e-3)
+    for _ in range(6_000):
+        volatility = np.clip(volatility * np.exp(0.05 * draw.normal(size=6)), 2e-4, 5e-3)
+        told = intervals.score(told, scored(draw.normal(size=6), told, scale=volatility), 0.01)
+    assert (told.winkler < 0.99 * told.winkler_constant).all()

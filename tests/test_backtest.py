@@ -54,7 +54,7 @@ def test_the_report_is_the_contracts_and_is_json() -> None:
     told = json.loads(json.dumps(report(), allow_nan=False))
     assert set(told) == CONTRACT
     assert set(told["phase_ms"]) == {phase.value for phase in Phase}
-    assert set(told["skill"]) == {"ensemble", "fourier", "lightgbm", "prototypes", "ridge"}
+    assert set(told["skill"]) == {"ensemble", "fourier", "lightgbm", "neural", "online", "prototypes", "ridge"}
     assert next(iter(told["skill"])) == "ensemble"
     for figure in told["skill"].values():
         assert {"r2", "low", "high", "n", "n_effective", "by_horizon"} == set(figure)

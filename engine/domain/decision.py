@@ -7,10 +7,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.domain.gates import Ladder
+from engine.domain.outlook import Outlook
 from engine.domain.record import Bools, Floats, Ints, Record
 
 if TYPE_CHECKING:
-    from engine.domain.state import State
+    from engine.domain.state import Seen, State
 
 
 class Phase(Enum):
@@ -65,6 +66,23 @@ class Matrix(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class BookAndFlow(Record):
+    """What the book and the flow tell beyond the cost of trading; NaN wherever there is no sane book, or not enough flow."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"imbalance_best": "S?", "pressure_levels": "S?", "vpin": "S?", "kyle": "S?", "fillable": "S?"}
+
+    imbalance_best: Floats  # (S,) -1..1 of the sizes at the best prices
+    pressure_levels: Floats  # (S,) order-flow imbalance of the bar over its depth, mean over the levels
+    vpin: Floats  # (S,) 0..1: |bought - sold| over traded, in 12 parts of equal volume of the last 48 bars
+    kyle: Floats  # (S,) bps that a bar moves with 1e6 money bought net by aggressors, over the last 48 bars
+    fillable: Floats  # (S,) share of the largest order allowed that the thinner side of the book holds, 0..1
+    quoted_bps: Floats  # (2, 2, S) from the mid, fee apart, by outlook.NOTIONALS and side: walking the book now; NaN where it does not hold it
+    cost_bps: Floats  # (2, 2, S) the same as foreseen for the fill
+    next_levels: Floats  # (3, S) foreseen for the next bar: spread in bps, depth at the best prices in money, impact in bps
+    outlook: Outlook  # with this tick learned, for the state
+
+
+@dataclass(frozen=True, slots=True)
 class Liquidity(Record):
     """Phase 3: what trading costs now and which way the book and the flow lean."""
 
@@ -77,14 +95,15 @@ class Liquidity(Record):
     spread_bps: Floats  # (S,) full spread
     depth: Floats  # (S,) money within the book's levels, both sides
     imbalance: Floats  # (S,) -1..1 over the levels
-    micro_price: Floats  # (S,) size-weighted mid (Stoikov's first order)
+    micro_price: Floats  # (S,) the mid moved by the imbalance, by as much as moves have shown (Stoikov 2018)
     pressure: Floats  # (S,) order-flow imbalance of the bar over its depth, or signed volume over volume
     amihud: Floats  # (S,)
     fee_bps: Floats  # (S,) one way
-    impact_bps: Floats  # (S,) one way, for an order of the largest size allowed
+    impact_bps: Floats  # (S,) one way, for an order of the largest size allowed: walking the book, else by the square-root law
     cost_bps: Floats  # (S,) one way in all: half the spread + fee + impact
     crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
     spread_source: str  # "book", "flow", "range estimate" or "setting"
+    finer: BookAndFlow
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +121,9 @@ class Chosen(Record):
 class Opinions(Record):
     """Phase 5: what each model says, and how far it is trusted. Means are in horizon volatilities (see the target)."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"mean": "MHS?", "trust": "MHS", "agreement": "HS", "outside": "S", "heard": "S"}
+    SHAPES: ClassVar[dict[str, str]] = {
+        "mean": "MHS?", "trust": "MHS", "agreement": "HS", "outside": "S", "heard": "S", "confidence": "MHS", "disagreement": "HS",
+    }  # fmt: skip
 
     models: tuple[str, ...]
     versions: tuple[str, ...]
@@ -112,6 +133,9 @@ class Opinions(Record):
     outside: Floats  # (S,) share of features outside the range they were trained on
     heard: Floats  # (S,) models heard
     verdict: str  # reliable, warning or unreliable
+    confidence: Floats  # (M, H, S) probability of the vote's direction, by the model's own record: 1/2 until it has one, or where it is not heard
+    disagreement: Floats  # (H, S) trust-weighted deviation of the votes round their mean, in horizon volatilities; 0 with fewer than two
+    seen: tuple[Seen, ...]  # what models that learn at every tick looked at
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.domain.market import View
 from engine.domain.record import Floats, Ints, Record
+from engine.domain.state import Memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +27,27 @@ class Training(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Online:
+    """How a model goes on learning at every tick. What it has learned is in the state, so a decision stays a pure function."""
+
+    see: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, no blanks
+    forecast: Callable[[Any, NDArray[np.float32], Memory | None, int], Floats]  # fitted, (S, K), learned since, ticks since trained -> (H, S)
+    fade: float  # what a tick leaves of the sums
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
-    """A kind of model. `fit` and `load` are deterministic; the bytes are the model's text form or npz parameters, never a pickle."""
+    """A kind of model. `fit` and `load` are deterministic; the bytes are the model's text form or npz parameters, never a pickle.
+
+    `load` raises ValueError, in one line, for bytes that are not its own.
+    """
 
     name: str
     kind: str  # in words, for the page
     fit: Callable[[Training, int], bytes]  # training, seed
     load: Callable[[bytes], Any]
     predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
+    online: Online | None = None  # where it goes on learning between trainings
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +71,7 @@ class Serving:
     low: Floats  # (F,) 0.5 % quantile of each feature it was trained on
     high: Floats  # (F,) 99.5 %
     trained_to: int  # tick
+    reliance: Floats  # (F,) share of its forecasts that goes when a column is blank, summing to 1; 0 where it relies on none
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zipfile
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.model import Training
-from engine.domain.record import Floats, Record
+from engine.domain.record import Floats, Ints, Record
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # multiples of the number of rows
 HELD_OUT = 0.25  # the last quarter chooses the penalty
 SAMPLE = 20_000  # rows that quantiles are taken from
+STANDARD = ("low", "high", "mean", "deviation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,24 @@ class Standard(Record):
 
     def apply(self, x: NDArray[Any]) -> Floats:
         """(N, F) standardised."""
-        return np.nan_to_num((np.clip(x.astype(np.float64, copy=False), self.low, self.high) - self.mean) / self.deviation, nan=0.0)
+        z = np.clip(x.astype(np.float64, copy=False), self.low, self.high)
+        z -= self.mean
+        z /= self.deviation
+        z[np.isnan(z)] = 0.0
+        return z
+
+    def only(self, columns: Ints) -> Standard:
+        """That of some of the columns."""
+        return Standard(self.low[columns], self.high[columns], self.mean[columns], self.deviation[columns])
+
+    def parts(self) -> dict[str, Floats]:
+        """By name, as a model's bytes hold it."""
+        return {name: getattr(self, name) for name in STANDARD}
+
+
+def standard_of(parts: dict[str, Floats]) -> Standard:
+    """The standardisation back from a model's parts."""
+    return Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
 
 
 def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
@@ -55,17 +74,27 @@ def standard(x: NDArray[Any]) -> Standard:
 def ridge(z: Floats, training: Training) -> Floats:
     """(K + 1, H) coefficients and intercept on the (N, K) columns `z`.
 
-    The penalty is the one with the least squared error on the last quarter, from which the rows whose targets reach into it are purged (as many
-    bars as the horizon); the coefficients are then fitted on everything.
+    The penalties are those of `penalties`; the coefficients are then fitted on everything.
+    """
+    chosen, columns = penalties(z, training), []
+    for index in range(len(training.horizons)):
+        y = training.y[:, index]
+        columns.append(_fit(z, y, np.isfinite(y), chosen[index]))
+    return np.stack(columns, axis=1)
+
+
+def penalties(z: Floats, training: Training) -> list[float]:
+    """For each horizon the penalty, in multiples of the rows, with the least squared error on the last quarter.
+
+    The rows whose targets reach into that quarter are purged: as many bars as the horizon.
     """
     split = int(np.quantile(training.tick, 1.0 - HELD_OUT)) if len(z) else 0
-    columns = []
+    chosen = []
     for index, horizon in enumerate(training.horizons):
         y = training.y[:, index]
         known = np.isfinite(y)
-        early, late = known & (training.tick <= split - horizon), known & (training.tick > split)
-        columns.append(_fit(z, y, known, _penalty(z, y, early, late)))
-    return np.stack(columns, axis=1)
+        chosen.append(_penalty(z, y, known & (training.tick <= split - horizon), known & (training.tick > split)))
+    return chosen
 
 
 def _penalty(z: Floats, y: Floats, early: np.ndarray, late: np.ndarray) -> float:
@@ -100,7 +129,14 @@ def to_bytes(**arrays: Floats) -> bytes:
     return out.getvalue()
 
 
-def from_bytes(data: bytes) -> dict[str, Floats]:
-    """Arrays by name; raises ValueError for anything that is not npz of plain arrays."""
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: np.ascontiguousarray(archive[name]) for name in archive.files}
+def from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
+    """Arrays by name; raises ValueError, in one line, for anything that is not npz of plain arrays with these among them."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            parts = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
+    except (ValueError, OSError, EOFError, KeyError, AttributeError, NotImplementedError, zipfile.BadZipFile) as error:
+        raise ValueError(f"these {len(data)} bytes are no arrays: {' '.join(str(error).split())}") from error
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise ValueError(f"these {len(data)} bytes lack {', '.join(missing)}")
+    return parts

@@ -32,15 +32,13 @@ def fit(training: Training, seed: int) -> bytes:
     frequencies = draw.standard_normal((columns, FREQUENCIES)) / (LENGTH_SCALE * np.sqrt(columns))
     phases = draw.uniform(0.0, 2.0 * np.pi, FREQUENCIES)
     slopes = linear.ridge(_waves(standard.apply(training.x), frequencies, phases), training)
-    parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}
-    return linear.to_bytes(frequencies=frequencies, phases=phases, slopes=slopes, **parts)
+    return linear.to_bytes(frequencies=frequencies, phases=phases, slopes=slopes, **standard.parts())
 
 
 def load(data: bytes) -> Fitted:
-    """The model back from its bytes."""
-    parts = linear.from_bytes(data)
-    standard = linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
-    return Fitted(standard, parts["frequencies"], parts["phases"], parts["slopes"])
+    """The model back from its bytes; raises ValueError for others."""
+    parts = linear.from_bytes(data, *linear.STANDARD, "frequencies", "phases", "slopes")
+    return Fitted(linear.standard_of(parts), parts["frequencies"], parts["phases"], parts["slopes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:

@@ -43,8 +43,11 @@ def fit(training: Training, seed: int) -> bytes:
 
 
 def load(data: bytes) -> Fitted:
-    """The boosters back from their text form."""
-    return Fitted(tuple(None if text is None else lightgbm.Booster(model_str=text) for text in json.loads(data)))
+    """The boosters back from their text form; raises ValueError for other bytes."""
+    try:
+        return Fitted(tuple(None if text is None else lightgbm.Booster(model_str=text) for text in json.loads(data)))
+    except (lightgbm.basic.LightGBMError, TypeError, ValueError) as error:
+        raise ValueError(f"these {len(data)} bytes are no boosters: {' '.join(str(error).split())}") from error
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:

@@ -38,15 +38,15 @@ def fit(training: Training, seed: int) -> bytes:
     found = KMeans(min(SITUATIONS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
     centres = np.asarray(found.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than situations
-    parts = {"low": standard.low, "high": standard.high, "mean": standard.mean, "deviation": standard.deviation}
-    return linear.to_bytes(axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(places, centres, width, training), **parts)
+    return linear.to_bytes(
+        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(places, centres, width, training), **standard.parts()
+    )
 
 
 def load(data: bytes) -> Fitted:
-    """The model back from its bytes."""
-    parts = linear.from_bytes(data)
-    standard = linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
-    return Fitted(standard, parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
+    """The model back from its bytes; raises ValueError for others."""
+    parts = linear.from_bytes(data, *linear.STANDARD, "axes", "centres", "width", "outcomes")
+    return Fitted(linear.standard_of(parts), parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:

@@ -24,13 +24,13 @@ def fit(training: Training, seed: int) -> bytes:
     del seed
     standard = linear.standard(training.x)
     slopes = linear.ridge(standard.apply(training.x), training)
-    return linear.to_bytes(low=standard.low, high=standard.high, mean=standard.mean, deviation=standard.deviation, slopes=slopes)
+    return linear.to_bytes(slopes=slopes, **standard.parts())
 
 
 def load(data: bytes) -> Fitted:
-    """The model back from its bytes."""
-    parts = linear.from_bytes(data)
-    return Fitted(linear.Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"]), parts["slopes"])
+    """The model back from its bytes; raises ValueError for others."""
+    parts = linear.from_bytes(data, *linear.STANDARD, "slopes")
+    return Fitted(linear.standard_of(parts), parts["slopes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:

@@ -12,10 +12,12 @@ from engine.domain.model import Catalog
 def build(inputs: Inputs, catalog: Catalog) -> Matrix:
     """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for, a volatility and every column it must.
 
+    A symbol whose newest bar is not fresh is not usable: its columns are stale.
+
     Raises ValueError naming a family that gave the wrong shape, or is blank for every symbol where it may not be.
     """
     count = len(inputs.symbols)
-    usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma)
+    usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma) & inputs.fresh & (inputs.view.age == 0)
     expected, parts = bool(usable.any()), []
     for family in catalog.families:
         part = family.build(inputs.view)

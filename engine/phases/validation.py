@@ -6,32 +6,66 @@ import numpy as np
 
 from engine.domain.decision import Chosen, Matrix, Opinions
 from engine.domain.model import Catalog, Serving
-from engine.domain.record import Floats
-from engine.domain.state import State
+from engine.domain.record import Bools, Floats
+from engine.domain.state import Seen, State
+from engine.evidence import online
 
 WARN_OUTSIDE, STOP_OUTSIDE = 0.10, 0.35  # share of features outside their trained range
 OUTLYING = 6.0  # median absolute deviations beyond which a vote is doubted
+HOLLOW = 0.25  # of what a model relies on: it is not heard where more of that is blank
+PRIOR_ROWS = 4_000.0  # of a forecast worth nothing, that a model's record starts from
+ODDS = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
 
 
 def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
-    """Every serving model's forecast; trust falls with features outside their trained range and with outlying votes, to 0 where it is not heard."""
+    """Every serving model's forecast; trust falls with features outside their trained range and with outlying votes, to 0 where it is not heard.
+
+    Not heard are models that were not chosen, and for one symbol those whose columns are blank or stale for it.
+    """
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
+    seen: list[Seen] = []
     for index, served in enumerate(catalog.serving):
         if served is not None:
-            mean[index] = _ask(served, matrix, horizons)
+            mean[index] = _ask(index, served, matrix, state, seen)
     outside = _outside(matrix, catalog)
-    trust = np.broadcast_to((chosen.heard[:, None] & matrix.usable)[:, None, :], mean.shape) * (1.0 - np.clip(outside / STOP_OUTSIDE, 0.0, 1.0) * 0.5)
-    trust = np.where(np.isfinite(mean), trust * np.where(_outlying(mean, trust), 0.5, 1.0), 0.0)
+    heard = chosen.heard[:, None] & matrix.usable & ~_hollow(matrix, catalog)
+    trust = heard[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
+    spoken = np.isfinite(mean)
+    votes = np.where(spoken, mean, 0.0)
+    trust = np.where(spoken, trust * np.where(_outlying(votes, trust), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
-    versions = tuple("" if served is None else served.version for served in catalog.serving)
     trusted = trust * factor
-    return Opinions(catalog.names, versions, mean, trusted, _agreement(mean, trust), outside, (trusted[:, 0] > 0).sum(axis=0) * 1.0, verdict)
+    agreement, disagreement = _accord(votes, trust)
+    return Opinions(
+        models=catalog.names,
+        versions=tuple(["" if served is None else served.version for served in catalog.serving]),
+        mean=mean,
+        trust=trusted,
+        agreement=agreement,
+        outside=outside,
+        heard=(trusted[:, 0] > 0).sum(axis=0) * 1.0,
+        verdict=verdict,
+        confidence=_confidence(votes, state),
+        disagreement=disagreement,
+        seen=tuple(seen),
+    )
 
 
-def _ask(served: Serving, matrix: Matrix, horizons: int) -> Floats:
-    """(H, S) what a model says, blank for symbols that are not usable; raises ValueError when that is no forecast."""
-    said = np.asarray(served.model.predict(served.fitted, matrix.values))
+def _ask(index: int, served: Serving, matrix: Matrix, state: State, seen: list[Seen]) -> Floats:
+    """(H, S) what a model says, blank for symbols that are not usable; raises ValueError when that is no forecast.
+
+    What a model that learns at every tick looked at is added to `seen`.
+    """
+    going_on = served.model.online
+    if going_on is None:
+        said = np.asarray(served.model.predict(served.fitted, matrix.values))
+    else:
+        looked = going_on.see(served.fitted, matrix.values)
+        elapsed = state.tick - served.trained_to
+        said = going_on.forecast(served.fitted, looked, online.of(state.memories, served.version), elapsed)
+        seen.append(Seen(index, served.version, going_on.fade, looked))
+    horizons = state.weights.shape[1]
     if said.shape != (horizons, len(matrix.usable)):
         raise ValueError(f"{served.version} gave shape {said.shape}, expected {(horizons, len(matrix.usable))}")
     if not np.isfinite(said[:, matrix.usable]).all():
@@ -44,8 +78,17 @@ def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -
     count = len(matrix.usable)
     shape = (len(chosen.models), state.weights.shape[1], count)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
-    nothing = np.zeros(count)
-    return Opinions(chosen.models, versions, np.full(shape, np.nan), np.zeros(shape), np.zeros(shape[1:]), np.ones(count), nothing, "unreliable")
+    nothing, calm = np.zeros(count), np.zeros(shape[1:])
+    return Opinions(
+        chosen.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, ()
+    )
+
+
+def _hollow(matrix: Matrix, catalog: Catalog) -> Bools:
+    """(M, S) where more than a quarter of what a model relies on is blank."""
+    none = np.zeros(len(matrix.columns))
+    reliance = np.array([none if served is None else served.reliance for served in catalog.serving])
+    return np.asarray(reliance @ np.isnan(matrix.values).T > HOLLOW)
 
 
 def _outside(matrix: Matrix, catalog: Catalog) -> Floats:
@@ -58,11 +101,10 @@ def _outside(matrix: Matrix, catalog: Catalog) -> Floats:
     return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
 
 
-def _outlying(mean: Floats, trust: Floats) -> np.ndarray:
+def _outlying(votes: Floats, trust: Floats) -> Bools:
     """(M, H, S) votes far from the median of those heard, in median absolute deviations; needs three votes to tell."""
     heard = trust > 0
     enough = heard.sum(axis=0) >= 3
-    votes = np.where(np.isfinite(mean), mean, 0.0)
     away = np.abs(votes - _median(votes))
     return np.asarray(enough & (away > OUTLYING * np.maximum(_median(away), 1e-3)))
 
@@ -73,12 +115,23 @@ def _median(votes: Floats) -> Floats:
     return np.asarray((ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0)
 
 
-def _agreement(mean: Floats, trust: Floats) -> Floats:
-    """(H, S) trust-weighted share of votes on the side of the majority."""
+def _accord(votes: Floats, trust: Floats) -> tuple[Floats, Floats]:
+    """(H, S) trust-weighted share of votes on the side of the majority, and (H, S) trust-weighted deviation of the votes; 0 where none is heard."""
     total = trust.sum(axis=0)
-    up = (trust * (np.where(np.isfinite(mean), mean, 0.0) > 0)).sum(axis=0)
-    share = np.where(total > 0, up / np.where(total > 0, total, 1.0), 0.0)
-    return np.where(total > 0, np.maximum(share, 1.0 - share), 0.0)
+    share = trust / np.where(total > 0, total, 1.0)
+    up = (share * (votes > 0)).sum(axis=0)
+    away = votes - (share * votes).sum(axis=0)
+    return np.where(total > 0, np.maximum(up, 1.0 - up), 0.0), np.sqrt((share * away * away).sum(axis=0))
+
+
+def _confidence(votes: Floats, state: State) -> Floats:
+    """(M, H, S) chance that a vote has the direction right: the vote, scaled by what votes of its model and horizon have been worth.
+
+    Each model by itself, as the ensemble's weights are learned: the slope of what came on what was said, shrunk towards 0.
+    """
+    power = np.diagonal(state.gram, axis1=1, axis2=2) * (1.0 + PRIOR_ROWS / np.maximum(state.weight_rows, 1.0))[:, None]
+    worth = np.maximum(state.moment, 0.0) / np.maximum(power, 1e-12)
+    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * worth.T[:, :, None], 10.0))))
 
 
 def _verdict(outside: Floats, matrix: Matrix) -> tuple[str, float]:

@@ -12,8 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from engine.discover import discover
 from engine.domain.model import Model, Serving, Training
+from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.evidence import linear
+
+PROBED = 64  # rows that a model's reliance on each column is measured on
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,14 @@ def submit(executor: Executor, training: Training, named: tuple[str, ...], seed:
 
 
 def fit(name: str, training: Training, seed: int, serves_from: int) -> Artifact:
-    """Fits one model; runs in the worker. The bytes hold the range of each feature beside the model's own."""
+    """Fits one model; runs in the worker. The bytes hold the range of each feature, and how far the model relies on it, beside the model's own."""
     (model,) = models((name,))
     begun = time.perf_counter()
     with threadpool_limits(1):  # sums differ in bits with the number of threads
         low, high = linear.bounds(training.x)
-        data = linear.to_bytes(low=low, high=high, model=np.frombuffer(model.fit(training, seed), dtype=np.uint8))
+        own = model.fit(training, seed)
+        relied = reliance(model, own, training)
+        data = linear.to_bytes(low=low, high=high, reliance=relied, model=np.frombuffer(own, dtype=np.uint8))
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     seconds = time.perf_counter() - begun
     first = int(training.tick[0]) if len(training.tick) else training.until
@@ -71,6 +76,18 @@ def load(artifact: Artifact) -> Serving:
     if hashlib.blake2b(artifact.data, digest_size=16).hexdigest() != artifact.data_digest:
         raise ValueError(f"the stored model {artifact.version} is corrupt: its digest is not {artifact.data_digest}; retrain")
     (model,) = models((artifact.model,))
-    parts = linear.from_bytes(artifact.data)
+    parts = linear.from_bytes(artifact.data, "low", "high", "reliance", "model")
     fitted = model.load(parts["model"].tobytes())
-    return Serving(model, artifact.version, artifact.data_digest, fitted, parts["low"], parts["high"], artifact.trained_to)
+    return Serving(model, artifact.version, artifact.data_digest, fitted, parts["low"], parts["high"], artifact.trained_to, parts["reliance"])
+
+
+def reliance(model: Model, data: bytes, training: Training) -> Floats:
+    """(F,) share of a model's forecasts that goes with each column, summing to 1: how far they move, on a sample, when it alone is blank."""
+    sample = training.x[:: max(1, len(training.x) // PROBED)][-PROBED:].astype(np.float64)
+    rows, columns = sample.shape
+    blanks = np.repeat(sample[None], columns + 1, axis=0)  # the last with none blank
+    blanks[np.arange(columns), :, np.arange(columns)] = np.nan
+    said = np.asarray(model.predict(model.load(data), blanks.reshape(-1, columns))).reshape(-1, columns + 1, rows)
+    moved: Floats = np.abs(said[:, :-1] - said[:, -1:]).sum(axis=(0, 2))
+    total = float(moved.sum())
+    return moved / total if total > 0 else moved

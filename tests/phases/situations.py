@@ -111,7 +111,8 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     models = ("one", "two", "three", "four")
     shape = (len(models), len(HORIZONS), symbols)
     opinions = Opinions(
-        models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable"
+        models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
+        np.zeros(shape[1:]), (),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])

@@ -89,6 +89,11 @@ def of_regret(tick: Tick) -> list[Row]:
     return [(row.gate, row.n, row.mean_bps, row.low, row.high, row.n_effective) for row in tick.regret]
 
 
+def of_outlook(tick: Tick) -> list[Row]:
+    """The rows of `outlook`."""
+    return [(row.measure, row.r2, row.low, row.high, row.n, row.n_effective) for row in tick.outlook]
+
+
 def _shares(inputs: Inputs) -> Floats:
     """Positions as shares of equity, 0 where flat."""
     account = inputs.account
@@ -136,13 +141,24 @@ def _gates(gates: Ladder, ladder: tuple[str, ...]) -> list[str]:
 def _votes(outcome: Outcome) -> list[str]:
     told = outcome.opinions
     means, trusts = _lists(told.mean.transpose(2, 0, 1)), _lists(told.trust.transpose(2, 0, 1))
-    return [f'{{"mean":{mean},"trust":{trust}}}' for mean, trust in zip(means, trusts, strict=True)]
+    sure, apart = _lists(told.confidence.round(4).transpose(2, 0, 1)), _lists(told.disagreement.T)
+    return [
+        f'{{"mean":{mean},"trust":{trust},"confidence":{chance},"disagreement":{spread}}}'
+        for mean, trust, chance, spread in zip(means, trusts, sure, apart, strict=True)
+    ]
 
 
 def _micro(outcome: Outcome) -> list[str]:
-    told = outcome.liquidity
-    parts = [as_json(part.astype(np.float32))[1:-1].split(",") for part in (told.imbalance, told.micro_price, told.depth, told.pressure, told.amihud)]
-    return [
-        f'{{"imbalance":{imbalance},"micro_price":{price},"depth":{depth},"pressure":{pressure},"amihud":{amihud}}}'
-        for imbalance, price, depth, pressure, amihud in zip(*parts, strict=True)
-    ]
+    told, finer = outcome.liquidity, outcome.liquidity.finer
+    spread, depth, impact = finer.next_levels
+    parts = {"imbalance": told.imbalance, "micro_price": told.micro_price, "depth": told.depth, "pressure": told.pressure, "amihud": told.amihud}
+    more = {
+        "imbalance_best": finer.imbalance_best, "pressure_levels": finer.pressure_levels, "vpin": finer.vpin, "kyle": finer.kyle,
+        "fillable": finer.fillable, "next_spread_bps": spread, "next_depth": depth, "next_impact_bps": impact,
+        "buy_10k_bps": finer.cost_bps[0, 0], "sell_10k_bps": finer.cost_bps[0, 1],
+        "buy_100k_bps": finer.cost_bps[1, 0], "sell_100k_bps": finer.cost_bps[1, 1],
+    }  # fmt: skip
+    parts.update({name: part for name, part in more.items() if np.isfinite(part).any()})  # a feed without books says nothing of them
+    form = "{{" + ",".join(f'"{name}":{{}}' for name in parts) + "}}"
+    columns = [as_json(part.astype(np.float32))[1:-1].split(",") for part in parts.values()]
+    return [form.format(*row) for row in zip(*columns, strict=True)]

@@ -16,7 +16,7 @@ from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import intervals, regret, sharpe, skill
+from engine.evidence import intervals, regret, sharpe, skill, volatility
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -127,7 +127,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "binding_gates": dict(tally.binding.most_common()),
         "skill": _skill(engine),
         "calibration": _calibration(engine),
-        "volatility": {"r2": None, "qlike": None},
+        "volatility": _volatility(engine),
         "micro": {"ofi_r2_10s": None, "cost_error_bps": None},
         "portfolio": _portfolio(settings, engine, tally),
         "equity": [[at, *(value if np.isfinite(value) else None for value in values)] for at, *values in tally.curve],
@@ -181,6 +181,13 @@ def _calibration(engine: Engine) -> Report:
         "winkler_constant_bps": _winkler(reach.winkler_constant, reach.rows),
         "reliability": curve,
     }
+
+
+def _volatility(engine: Engine) -> Report:
+    """How well realised volatility over the longest horizon was foreseen, and the share of HAR's squared error saved; null while unknown."""
+    told = volatility.figures(engine.state.volatility)
+    names = ("r2", "low", "high", "saved", "saved_low", "saved_high", "qlike", "n")
+    return dict.fromkeys(names) if told is None else {name: getattr(told, name) for name in names}
 
 
 def _regret(engine: Engine, tally: Tally) -> Report:

@@ -14,7 +14,8 @@ import numpy as np
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
-from engine.domain.state import Skill, State
+from engine.domain.skill import Skill
+from engine.domain.state import State
 from engine.domain.tick import SkillRow
 from engine.evidence.due import Sums
 

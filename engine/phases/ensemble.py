@@ -8,7 +8,7 @@ from engine.domain.decision import Forecast, Mood, Opinions
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.evidence import direction, intervals
+from engine.evidence import direction, intervals, volatility
 
 
 def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
@@ -16,7 +16,9 @@ def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forec
     votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
     width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
-    return Forecast(mean, mean - width, mean + width, direction.probability(state.direction, mean), state.weights, _scale(mood, inputs))
+    likely = direction.probability(state.direction, mean)
+    foreseen = volatility.see(state.volatility, inputs.view)
+    return Forecast(mean, mean - width, mean + width, likely, state.weights, _scale(mood, inputs), foreseen)
 
 
 def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
@@ -24,7 +26,8 @@ def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State)
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.knobs.horizons), count))
     width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
-    return Forecast(zero, -width, width, zero + 0.5, np.zeros((len(opinions.models), len(zero))), _scale(mood, inputs))
+    weights = np.zeros((len(opinions.models), len(zero)))
+    return Forecast(zero, -width, width, zero + 0.5, weights, _scale(mood, inputs), volatility.blank(state.volatility))
 
 
 def _scale(mood: Mood, inputs: Inputs) -> Floats:

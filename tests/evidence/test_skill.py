@@ -11,7 +11,7 @@ import pytest
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.record import Bools, Floats
-from engine.domain.state import Skill
+from engine.domain.skill import Skill
 from engine.evidence import skill
 from engine.phases import learning
 

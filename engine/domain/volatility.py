@@ -1,0 +1,42 @@
+"""What is known and foreseen of volatility: small sums over the market's past, carried from tick to tick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.record import Floats, Record
+from engine.domain.skill import Skill
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen(Record):
+    """Volatility as it looks at this tick, and the forecast made of it; V averages, K columns."""
+
+    averages: Floats  # (S, V) exponential means of |log return|, of the log range and of the squared log return
+    weight: Floats  # (S, V) of the bars behind each, up to 1
+    columns: Floats  # (S, K) what the forecast is made of, NaN where not known
+    har: Floats  # (S, 4) the columns of the heterogeneous autoregression it is compared with
+    said: Floats  # (S, 3) log variance of a bar as forecast, as the other forecasts it, and its slow level
+    foreseen: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
+
+
+@dataclass(frozen=True, slots=True)
+class Volatility(Record):
+    """The regression's sums, what waits to come due (newest first, L = the longest horizon) and the scores."""
+
+    averages: Floats  # (S, V)
+    weight: Floats  # (S, V)
+    profile: Floats  # (B, 2) by time of day: sum and count of log realised variance less its level
+    gram: Floats  # (K, K) discounted
+    moment: Floats  # (K,)
+    slopes: Floats  # (K,) in force
+    har_gram: Floats  # (4, 4)
+    har_moment: Floats  # (4,)
+    har_slopes: Floats  # (4,)
+    columns: Floats  # (L, S, K)
+    har: Floats  # (L, S, 4)
+    said: Floats  # (L, S, 3)
+    mean: Floats  # (S, 2) sum and count of log realised variance
+    skill: Skill  # (2, 1, 1): against each symbol's own mean so far, against the heterogeneous autoregression
+    error: Floats  # (2,) sum of squared errors and rows
+    qlike: Floats  # (2,) sum and rows

@@ -1,0 +1,99 @@
+"""The volatility forecast: out of sample, better than a symbol's own mean and than HAR, nothing of the future in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.market import View
+from engine.domain.record import Floats
+from engine.domain.volatility import Volatility
+from engine.evidence import volatility
+from tests.makers import no_books, no_flow
+
+LENGTH, SYMBOLS, MINUTE = 12, 6, 60 * 10**9
+
+
+def paths(bars: int, seed: int, *, steady: bool = False) -> tuple[Floats, Floats]:
+    """(S, bars) log returns and ranges of a market whose volatility clusters, or does not."""
+    draw = np.random.default_rng(seed)
+    moves = draw.normal(0.0, 0.0 if steady else 0.12, (SYMBOLS, bars)) + draw.normal(0.0, 0.0 if steady else 0.08, bars)
+    log = np.zeros((SYMBOLS, bars))
+    for bar in range(1, bars):
+        log[:, bar] = 0.98 * log[:, bar - 1] + moves[:, bar]
+    sigma = 1e-3 * np.exp(log)
+    steps = draw.normal(size=(SYMBOLS, bars, 8)) * (sigma / np.sqrt(8))[:, :, None]
+    walked = np.concatenate((np.zeros((SYMBOLS, bars, 1)), steps.cumsum(axis=2)), axis=2)
+    return walked[:, :, -1], walked.max(axis=2) - walked.min(axis=2)
+
+
+def views(returns: Floats, ranges: Floats) -> list[View]:
+    """The window at every bar from the 300th on."""
+    close = returns.cumsum(axis=1)
+    zero, whole, sigma = np.zeros(SYMBOLS, dtype=np.int64), np.full(SYMBOLS, 300), np.full(SYMBOLS, 1e-3)
+    told = []
+    for end in range(300, returns.shape[1] + 1):
+        part = slice(end - 300, end)
+        now, opened, wide, moved = close[:, part], (close - returns)[:, part], ranges[:, part], returns[:, part]
+        told.append(View(end * MINUTE, MINUTE, now, now + wide, now, opened, moved, wide, whole, zero, sigma, no_books(SYMBOLS), no_flow(SYMBOLS)))
+    return told
+
+
+def watched(told: list[View]) -> Volatility:
+    state = volatility.empty(SYMBOLS, LENGTH)
+    for tick, view in enumerate(told):
+        seen = volatility.see(state, view)
+        state = volatility.learn(state, seen, view, np.ones(SYMBOLS, dtype=bool), closes=tick % 12 == 11, fade=0.9999, again=tick % 8 == 0)
+    return state
+
+
+def test_clustered_volatility_is_foreseen_better_than_by_its_mean_and_by_har() -> None:
+    told = volatility.figures(watched(views(*paths(6_000, 3))))
+    assert told is not None
+    assert told.low > 0.3
+    assert told.saved_low > 0.0
+    assert told.n > 20_000
+    assert 0.0 < told.qlike < 1.0
+
+
+def test_where_there_is_nothing_to_foresee_nothing_is_claimed() -> None:
+    told = volatility.figures(watched(views(*paths(4_000, 4, steady=True))))
+    assert told is not None
+    assert told.low < 0.0
+    assert told.r2 < 0.02
+
+
+def test_nothing_is_said_before_two_thousand_rows_have_come_due() -> None:
+    told = views(*paths(700, 5))
+    assert volatility.figures(watched(told)) is None
+    seen = volatility.see(watched(told[:200]), told[200])
+    assert np.isnan(seen.foreseen).all()
+
+
+def test_what_is_foreseen_is_a_deviation_over_the_longest_horizon() -> None:
+    told = views(*paths(3_000, 4, steady=True))
+    seen = volatility.see(watched(told[:-1]), told[-1])
+    np.testing.assert_allclose(seen.foreseen, 1e-3 * np.sqrt(LENGTH), rtol=0.15)
+
+
+def test_the_future_changes_nothing_that_was_said() -> None:
+    returns, ranges = paths(1_200, 6)
+    later = returns.copy()
+    later[:, 1_000:] *= 3.0
+    mine, theirs = (views(one, ranges)[:700] for one in (returns, later))
+    assert watched(mine).digest() == watched(theirs).digest()
+
+
+def test_a_bar_that_is_missing_leaves_the_averages_and_is_not_scored() -> None:
+    told = views(*paths(900, 7))
+    state = watched(told[:-1])
+    gone = replace(told[-1], age=np.array([0, 0, 1, 0, 0, 0]))
+    seen = volatility.see(state, gone)
+    np.testing.assert_array_equal(seen.averages[2], state.averages[2])
+    assert (seen.averages[1] != state.averages[1]).all()
+    known = np.arange(SYMBOLS) != 2
+    after = volatility.learn(state, seen, gone, known, closes=False, fade=1.0, again=False)
+    assert (after.mean[:, 1] - state.mean[:, 1]).tolist() == known.astype(float).tolist()
+    assert after.gram[-1, -1] - state.gram[-1, -1] == pytest.approx(5.0)

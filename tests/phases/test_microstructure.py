@@ -2,74 +2,219 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from engine.domain.market import Books
+from engine import broker
+from engine.domain.decision import Liquidity
+from engine.domain.market import Books, Flow
+from engine.domain.outlook import NOTIONALS
+from engine.evidence import outlook
 from engine.phases import microstructure
-from tests.makers import changed, moment, no_books
+from tests.makers import Moment, changed, moment, no_books, no_flow
+
+UNSOUND = [
+    {"bid": 100.2}, {"bid": 100.1}, {"bid": -1.0}, {"bid_size": -1.0}, {"ask_size": -2.0}, {"bid": np.nan}, {"ask": np.nan}, {"ask": np.inf},
+    {"bid_size": 0.0}, {"ask_size": 0.0}, {"bid_size": np.nan}, {"ask_size": np.inf}, {"bid": 0.0}, {"bid_size": 0.0, "ask_size": 0.0},
+]  # fmt: skip
 
 
-def book(**parts: float) -> Books:
+def book(*, step: float = 0.1, **parts: float) -> Books:
     """Two levels for each of 8 symbols."""
     told = {"bid": 99.9, "ask": 100.1, "bid_size": 30.0, "ask_size": 10.0, **parts}
     ones = np.ones((8, 2))
-    steps = np.array([0.0, 0.1])
+    steps = np.array([0.0, step])
     return Books(told["bid"] * ones - steps, told["bid_size"] * ones, told["ask"] * ones + steps, told["ask_size"] * ones)
 
 
-def test_a_book_gives_spread_mid_micro_price_depth_and_imbalance() -> None:
-    told = microstructure.read(changed(moment(), books=book()).inputs)
+def read(at: Moment) -> Liquidity:
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return microstructure.read(at.inputs, at.state)
+
+
+def with_books(books: Books) -> Moment:
+    """A moment with these books whose learning begins here."""
+    at = moment()
+    return changed(replace(at, state=replace(at.state, outlook=outlook.empty())), books=books)
+
+
+def spending(at: Moment, money: float) -> Moment:
+    """The moment with `money` as the largest order allowed."""
+    account, knobs = at.inputs.account, at.inputs.knobs
+    return changed(at, account=replace(account, equity=money / knobs.max_position))
+
+
+def flowing(signed: np.ndarray, *, ofi: np.ndarray | None = None, depth: float = 2.0) -> Flow:
+    """48 bars of the same signed volume a symbol, or as given, and one of order-flow imbalance."""
+    bars = np.broadcast_to(signed, (8, 48)).copy()
+    levels = np.zeros((8, 48, 3)) if ofi is None else np.broadcast_to(ofi, (8, 48, 3)).copy()
+    ones = np.ones((8, 48))
+    return Flow(levels, bars, ones, ones * 100.0, ones * 0.2, ones * depth)
+
+
+def test_a_book_gives_spread_mid_depth_and_imbalance() -> None:
+    told = read(with_books(book()))
     np.testing.assert_allclose(told.mid, 100.0)
     np.testing.assert_allclose(told.spread_bps, 20.0)
-    np.testing.assert_allclose(told.micro_price, (99.9 * 10 + 100.1 * 30) / 40)
     bids, asks = 30 * (99.9 + 99.8), 10 * (100.1 + 100.2)
     np.testing.assert_allclose(told.depth, bids + asks)
     np.testing.assert_allclose(told.imbalance, (bids - asks) / (bids + asks))
+    np.testing.assert_allclose(told.finer.imbalance_best, 0.5)
     assert told.spread_source == "book"
     assert not told.crossed.any()
 
 
+def test_the_micro_price_is_the_mid_until_moves_have_shown_more() -> None:
+    at = with_books(book())
+    np.testing.assert_allclose(read(at).micro_price, 100.0)
+    rows = np.array([[150.0], [1.0], [0.6]]) * np.ones((3, 8))
+    taught = replace(at, state=replace(at.state, outlook=replace(outlook.empty(8), lean_moments=rows)))
+    weighted = (99.9 * 10 + 100.1 * 30) / 40
+    np.testing.assert_allclose(read(taught).micro_price, 100.0 + 0.6 * 150 / 200 * (weighted - 100.0))
+
+
 def test_the_cost_is_half_the_spread_the_fee_and_the_impact() -> None:
-    at = moment()
-    told = microstructure.read(at.inputs)
+    told = read(moment())
     np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
+
+
+def test_without_books_impact_follows_the_square_root_law() -> None:
+    at = changed(moment(), books=no_books(8))
+    told = read(at)
     money = at.inputs.bars.volume[:, -48:].mean(axis=1) * told.mid
     order = at.inputs.knobs.max_position * at.inputs.account.equity
     share = np.minimum(order / money, 1.0)
     np.testing.assert_allclose(told.impact_bps, at.inputs.knobs.impact * at.inputs.view.sigma * 1e4 * np.sqrt(share), rtol=1e-9)
+    np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
 
 
-def test_pressure_is_order_flow_over_depth() -> None:
+def test_with_a_book_impact_is_what_walking_it_costs_beyond_half_the_spread() -> None:
+    told = read(spending(with_books(book()), 1_500.0))  # 15 units: 10 at 100.1 and 5 at 100.2 to buy, all at 99.9 to sell
+    paid = (10 * 100.1 + 5 * 100.2) / 15
+    np.testing.assert_allclose(told.impact_bps, ((paid / 100.0 - 1.0) * 1e4 + 10.0) / 2 - 10.0)
+    np.testing.assert_allclose(told.finer.fillable, 1.0)
+
+
+def test_an_order_larger_than_the_book_is_told_by_the_share_it_holds() -> None:
+    told = read(spending(with_books(book()), 8_012.0))
+    np.testing.assert_allclose(told.finer.fillable, 10 * (100.1 + 100.2) / 8_012.0)
+    assert np.isfinite(told.cost_bps).all()
+
+
+@pytest.mark.parametrize("notional", [0, 1])
+def test_a_quote_is_what_the_broker_would_fill_at(notional: int) -> None:
+    rng = np.random.default_rng(4)
+    steps = np.cumsum(rng.uniform(0.01, 0.1, (2, 8, 12)), axis=2)
+    books = Books(100 - steps[0], rng.uniform(5, 300, (8, 12)), 100 + steps[1], rng.uniform(5, 300, (8, 12)))
+    told = read(with_books(books))
+    for symbol in range(8):
+        mid = float(told.mid[symbol])
+        units = NOTIONALS[notional] / mid
+        for side, (prices, sizes) in enumerate(((books.ask_price, books.ask_size), (books.bid_price, books.bid_size))):
+            met = broker.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
+            whole = abs(met.units) >= units * (1 - 1e-12)
+            expected = met.spread_bps + met.impact_bps if whole else np.nan
+            np.testing.assert_allclose(told.finer.quoted_bps[notional, side, symbol], expected, atol=1e-9)
+
+
+def test_what_the_book_does_not_hold_has_no_quote() -> None:
+    told = read(with_books(book(bid_size=60.0, ask_size=10.0)))
+    np.testing.assert_array_equal(np.isnan(told.finer.quoted_bps[:, :, 0]), [[True, False], [True, True]])
+    np.testing.assert_array_equal(np.isnan(told.finer.cost_bps), np.isnan(told.finer.quoted_bps))
+
+
+def test_pressure_is_order_flow_over_depth_of_the_best_level_and_of_all() -> None:
+    at = changed(moment(), flow=flowing(np.zeros(48), ofi=np.array([1.0, 4.0, np.nan])))
+    told = read(at)
+    np.testing.assert_allclose(told.pressure, 0.5)
+    np.testing.assert_allclose(told.finer.pressure_levels, 1.25)
+
+
+def test_flow_of_one_side_only_is_wholly_toxic_and_balanced_flow_is_not() -> None:
     at = moment()
-    expected = at.inputs.flow.ofi[:, -1, 0] / at.inputs.flow.depth[:, -1]
-    np.testing.assert_allclose(microstructure.read(at.inputs).pressure, expected)
+    volume = np.full((8, 300), 10.0)
+    view = replace(at.inputs.view, volume=volume)
+    bought = read(changed(at, view=view, flow=flowing(np.full(48, 10.0)))).finer.vpin
+    balanced = read(changed(at, view=view, flow=flowing(np.tile([10.0, -10.0, -10.0, 10.0], 12)))).finer.vpin
+    some = read(changed(at, view=view, flow=flowing(np.full(48, 2.5)))).finer.vpin
+    np.testing.assert_allclose(bought, 1.0)
+    np.testing.assert_allclose(balanced, 0.0, atol=1e-9)
+    np.testing.assert_allclose(some, 0.25)
 
 
-@pytest.mark.parametrize("parts", [{"bid": 100.2}, {"bid": 100.1}, {"bid": -1.0}, {"bid_size": -1.0}, {"ask_size": -2.0}])
-def test_a_book_that_is_crossed_or_malformed_is_told(parts: dict[str, float]) -> None:
-    told = microstructure.read(changed(moment(), books=book(**parts)).inputs)
+def test_volume_is_cut_into_equal_parts_and_not_time() -> None:
+    at = moment()
+    traded, signed = np.zeros((8, 300)), np.zeros(48)
+    traded[:, -48:] = 1.0
+    traded[:, -1] = 47.0  # half of the volume in the last bar, all of it bought
+    signed[-1] = 47.0
+    signed[:47:2], signed[1:47:2] = 1.0, -1.0
+    told = read(changed(at, view=replace(at.inputs.view, volume=traded), flow=flowing(signed))).finer.vpin
+    assert (np.abs(told - 0.5) < 0.05).all()
+
+
+def test_the_slope_of_returns_on_signed_money_is_found() -> None:
+    at = moment()
+    signed = np.random.default_rng(1).normal(0, 50, (8, 48))
+    close = np.exp(at.inputs.view.log_close[:, -1:])
+    returns = np.zeros((8, 300))
+    returns[:, -48:] = 3e-4 * signed * close / 1e6  # 3 bps a million
+    told = read(changed(at, view=replace(at.inputs.view, returns=returns), flow=flowing(signed), books=no_books(8)))
+    np.testing.assert_allclose(told.finer.kyle, 3.0)
+
+
+@pytest.mark.parametrize("parts", UNSOUND)
+def test_a_book_that_is_crossed_one_sided_or_malformed_gives_no_figure(parts: dict[str, float]) -> None:
+    at = moment()
+    told = read(with_books(book(**parts)))
     assert told.crossed.all()
-    np.testing.assert_allclose(told.mid, moment().inputs.bars.close[:, -1])
-
-
-@pytest.mark.parametrize("parts", [{"bid": np.nan}, {"ask": np.nan}, {"ask": np.inf}])
-def test_a_book_that_is_not_there_gives_the_settings_spread(parts: dict[str, float]) -> None:
-    at = moment()
-    with np.errstate(invalid="ignore"):
-        told = microstructure.read(changed(at, books=book(**parts)).inputs)
+    np.testing.assert_allclose(told.mid, at.inputs.bars.close[:, -1])
     np.testing.assert_allclose(told.spread_bps, at.inputs.knobs.spread_bps)
+    for figure in (told.micro_price, told.depth, told.imbalance, told.finer.imbalance_best, told.finer.fillable, told.finer.quoted_bps):
+        assert np.isnan(figure).all()
+    assert np.isfinite(told.cost_bps).all()
+
+
+def test_levels_out_of_order_are_malformed() -> None:
+    told = read(with_books(book(step=-0.05)))
+    assert told.crossed.all()
+
+
+def test_a_hole_in_the_book_is_passed_over() -> None:
+    whole = book(bid_size=400.0, ask_size=400.0)
+    price, size = whole.ask_price.copy(), whole.ask_size.copy()
+    price[:, 1], size[:, 1] = np.nan, np.nan
+    told = read(with_books(replace(whole, ask_price=price, ask_size=size)))
+    assert not told.crossed.any()
+    np.testing.assert_allclose(told.depth, 400 * (99.9 + 99.8 + 100.1))
+
+
+def test_a_book_that_is_not_there_is_not_crossed_and_costs_the_settings_spread() -> None:
+    told = read(with_books(book(bid=np.nan, ask=np.nan, bid_size=np.nan, ask_size=np.nan)))
+    assert not told.crossed.any()
+    np.testing.assert_allclose(told.spread_bps, moment().inputs.knobs.spread_bps)
     assert np.isnan(told.micro_price).all()
 
 
 def test_without_books_the_settings_spread_is_named_as_such() -> None:
-    told = microstructure.read(changed(moment(), books=no_books(8)).inputs)
+    told = read(changed(moment(), books=no_books(8), flow=no_flow(8)))
     assert told.spread_source == "setting"
-    assert np.isnan(told.depth).all()
+    for figure in (told.depth, told.finer.vpin, told.finer.kyle, told.finer.pressure_levels, told.finer.cost_bps):
+        assert np.isnan(figure).all()
 
 
-def test_when_it_fails_the_market_is_assumed_expensive() -> None:
+def test_each_symbol_pays_its_own_fee_where_one_is_told() -> None:
     at = moment()
-    told, read = microstructure.assume_wide(at.inputs), microstructure.read(at.inputs)
-    assert (told.cost_bps > read.cost_bps).all()
+    fees = tuple(float(fee) for fee in range(8))
+    told = read(changed(at, knobs=replace(at.inputs.knobs, fees_bps=fees)))
+    np.testing.assert_array_equal(told.fee_bps, fees)
+
+
+def test_when_it_fails_the_market_is_assumed_expensive_and_nothing_is_learned() -> None:
+    at = moment()
+    told = microstructure.assume_wide(at.inputs, at.state)
+    assert (told.cost_bps > read(at).cost_bps).all()
     np.testing.assert_allclose(told.spread_bps, at.inputs.knobs.spread_bps * 10)
+    assert told.finer.outlook is at.state.outlook

@@ -1,0 +1,69 @@
+"""What a window of order flow says of its bars: pressure over levels, toxicity, and how far a trade moves the price."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.market import Flow
+from engine.domain.record import Floats
+
+WINDOW = 48  # bars
+BUCKETS = 12  # of equal volume in the window
+FEWEST = 12  # bars with signed volume before a slope is given
+
+
+def pressure(flow: Flow, volume: Floats) -> tuple[Floats, Floats]:
+    """(S,) order-flow imbalance of the last bar over its mean depth (Cont, Kukanov and Stoikov 2014), else signed volume over volume, else NaN;
+    and (S,) the mean of the imbalances of all levels, each over the same depth.
+    """
+    if not flow.signed_volume.shape[1]:
+        return np.full(len(volume), np.nan), np.full(len(volume), np.nan)
+    by_volume = flow.signed_volume[:, -1] / volume[:, -1]
+    best = levels = np.full(len(volume), np.nan)
+    if flow.ofi.shape[2]:
+        scaled = flow.ofi[:, -1] / flow.depth[:, -1:]
+        best = scaled[:, 0]
+        known = np.isfinite(scaled)
+        levels = np.where(known, scaled, 0.0).sum(axis=1) / known.sum(axis=1)
+    best = np.where(np.isfinite(best), best, by_volume)
+    return np.where(np.isfinite(best), best, np.nan), np.where(np.isfinite(levels), levels, np.nan)
+
+
+def vpin(flow: Flow, volume: Floats) -> Floats:
+    """(S,) volume-synchronised probability of informed trading (Easley, Lopez de Prado and O'Hara 2012) over the last 48 bars.
+
+    The window's volume is cut into 12 parts of equal volume, a bar that lies across a cut being shared out evenly; |bought - sold| of the parts
+    is summed over the volume traded. NaN where nothing was traded, or sides are not told.
+    """
+    if not flow.signed_volume.shape[1]:
+        return np.full(len(volume), np.nan)
+    signed = flow.signed_volume[:, -WINDOW:]
+    traded = volume[:, -signed.shape[1] :]
+    known = np.isfinite(signed) & (traded > 0)
+    symbols, bars = signed.shape
+    sums, reach = np.zeros((2, symbols, bars + 1))
+    np.cumsum(np.where(known, signed, 0.0), axis=1, out=sums[:, 1:])
+    np.cumsum(np.where(known, traded, 0.0), axis=1, out=reach[:, 1:])
+    total = reach[:, -1:]
+    row = 2.0 * np.arange(symbols)[:, None]  # one scale for all symbols, each in a stretch of its own
+    cuts = np.linspace(0.0, 1.0, BUCKETS + 1)
+    at = np.interp((row + cuts).ravel(), (row + reach / np.where(total > 0, total, 1.0)).ravel(), sums.ravel()).reshape(symbols, -1)
+    at[:, -1] = sums[:, -1]
+    one_sided = np.abs(at[:, 1:] - at[:, :-1]).sum(axis=1) / total[:, 0]
+    return np.where((total[:, 0] > 0) & sums.any(axis=1), np.minimum(one_sided, 1.0), np.nan)
+
+
+def kyle(flow: Flow, returns: Floats, price: Floats) -> Floats:
+    """(S,) slope of a bar's return on the money bought net by aggressors (Kyle 1985), bps per 1e6 money; NaN with fewer than 12 bars."""
+    if not flow.signed_volume.shape[1]:
+        return np.full(len(returns), np.nan)
+    signed = flow.signed_volume[:, -WINDOW:]
+    known = np.isfinite(signed)
+    count = known.sum(axis=1)
+    x = np.where(known, signed, 0.0)
+    y = returns[:, -signed.shape[1] :] * known
+    some = np.maximum(count, 1)
+    x_sum, y_sum = x.sum(axis=1), y.sum(axis=1)
+    spread = np.einsum("st,st->s", x, x) - x_sum * x_sum / some
+    shared = np.einsum("st,st->s", x, y) - x_sum * y_sum / some
+    return np.where((count >= FEWEST) & (spread > 0), shared / (spread * price) * 1e10, np.nan)

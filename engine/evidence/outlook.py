@@ -1,0 +1,184 @@
+"""Forecasts of spread, depth, impact, micro-price and cost over the next bar, learned and scored tick by tick, always before what came is known.
+
+A level is foreseen by its exponential mean and the regression of the next level on how far this one is from it, learned online and starting at
+"the same as now". The micro-price is the mid plus a share of the size-weighted mid's offset (Stoikov 2018, its adjustment taken as linear in
+the imbalance), the share learned from the moves of the mid up to the fill and starting at 0. The cost of an order is foreseen by one of three: the
+cost on the last book (cut where it strays absurdly far), its usual cost, or half way between, whichever had the least 90 % quantile of errors.
+Every score is against "the same as now" (for the micro-price: the mid stays).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from engine.domain.outlook import MEASURES, Measured, Outlook, OutlookRow
+from engine.domain.record import Floats
+from engine.evidence import skill
+
+BLOCK = 12  # ticks that count as one sample in an interval
+LEVEL_STEP = 1.0 - 0.5 ** (1 / 20)  # exponential means of levels and costs: a half-life of 20 ticks
+STRAY_STEP = 1.0 - 0.5 ** (1 / 60)
+BIAS_STEP = 1.0 - 0.5 ** (1 / 300)
+REACH_STEP = 1.0 - 0.5 ** (1 / 100)
+MEMORY = 0.5 ** (1 / 2000)
+PRIOR = 20.0  # rows of "the same as now" a level's regression starts from
+LEAN_PRIOR = 50.0  # rows of "the mid stays" the micro-price starts from
+SETTLED = 20.0  # costs met before anything but the last book is offered
+ABSURD = 16.0  # usual deviations beyond which a cost is cut: a book that has all but run dry fills up again
+BETTER = 0.95  # another candidate must have this much of the last book's error at most
+PULL = np.array([0.0, 0.5, 1.0]).reshape(3, 1, 1, 1)  # how far each candidate goes from the last book's cost to the usual one
+PREFERENCE = np.array([1.0, 1.0 / BETTER, 1.0 / BETTER]).reshape(3, 1, 1, 1)
+QUANTILE = 0.9
+
+
+def nothing_measured(symbols: int) -> Measured:
+    """A tick without books."""
+    blank = np.full(symbols, np.nan)
+    cost = np.full((2, 2, symbols), np.nan)
+    return Measured(np.full((3, symbols), np.nan), cost, cost, blank, blank, blank)
+
+
+def empty(symbols: int = 0) -> Outlook:
+    """Before anything is seen; it grows to the number of symbols with the first book."""
+    cost, three = np.zeros((2, 2, symbols)), np.zeros((3, 2, 2, symbols))
+    nan = np.full((2, 2, symbols), np.nan)
+    return Outlook(
+        -1, nothing_measured(symbols), np.full((3, symbols), np.nan), np.zeros((3, 3, symbols)), np.zeros((3, symbols)), nan, nan, cost, three, three,
+        cost, np.zeros((7, len(MEASURES))),
+    )  # fmt: skip
+
+
+def learn(before: Outlook, now: Measured, tick: int) -> Outlook:
+    """Scores the pending forecasts against what came, if they were made a tick ago, learns from it, and has `now` pending."""
+    symbols = now.mid.shape[0]
+    if before.mean.shape[1] != symbols:
+        before = replace(empty(symbols), score=before.score)
+    if before.tick == tick - 1 >= 0:
+        before = _score(before, now, tick)
+    mean = np.where(np.isnan(before.mean), now.levels, before.mean + LEVEL_STEP * (now.levels - before.mean))
+    return replace(before, tick=tick, pending=now, mean=np.where(np.isnan(mean), before.mean, mean))
+
+
+def levels(told: Outlook) -> Floats:
+    """(3, S) the next bar's log spread, log depth and impact; NaN where this bar's is not known."""
+    rows, squares, products = told.moments
+    slope = (_ratio(products, squares, 1.0) * rows + PRIOR) / (rows + PRIOR)
+    return np.asarray(told.mean + slope * (told.pending.levels - told.mean))
+
+
+def share(told: Outlook) -> Floats:
+    """(S,) of the size-weighted mid's offset that the mid makes up for, 0..1."""
+    rows, squares, products = told.lean_moments
+    return np.clip(_ratio(products, squares, 0.0) * rows / (rows + LEAN_PRIOR), 0.0, 1.0)
+
+
+def costs(told: Outlook) -> Floats:
+    """(2, 2, S) bps from the mid at the fill, by notional and side; NaN where the last book does not hold the order."""
+    chosen, _ = _quoted(told)
+    return chosen
+
+
+def table(told: Outlook) -> tuple[OutlookRow, ...]:
+    """Every measure's R2 against "the same as now" with its 95 % interval; None with fewer than 30 blocks scored."""
+    count, gain, gain_squared, power, blocks, variance, _ = told.score
+    reach = skill.radius(variance, blocks, skill.SHOWN_ALPHA)
+    rows = []
+    for index, measure in enumerate(MEASURES):
+        n, width = int(count[index]), float(reach[index])
+        if blocks[index] < skill.FEWEST or power[index] <= 0 or not math.isfinite(width):
+            rows.append(OutlookRow(measure, None, None, None, n, None))
+            continue
+        r2, half = float(gain[index] / power[index]), width / float(power[index])
+        rows.append(OutlookRow(measure, r2, r2 - half, r2 + half, n, min(float(n), n * float(gain_squared[index] / variance[index]))))
+    return tuple(rows)
+
+
+def _score(before: Outlook, now: Measured, tick: int) -> Outlook:
+    then = before.pending
+    move = (now.met_mid / then.mid - 1.0) * 1e4
+    told, candidates = _quoted(before)
+    parts = (
+        _gain(now.levels, levels(before), then.levels),
+        _gain(move[None], (share(before) * then.lean)[None], np.zeros(1)),
+        _gain(now.met, told, then.quoted),
+    )
+    apart = then.levels - before.mean
+    came = now.levels - before.mean
+    known = np.isfinite(apart) & np.isfinite(came)
+    far, next_far = np.where(known, apart, 0.0), np.where(known, came, 0.0)
+    leant = np.isfinite(move) & np.isfinite(then.lean)
+    lean, moved = np.where(leant, then.lean, 0.0), np.where(leant, move, 0.0)
+    return replace(
+        _learn_costs(before, now.met, candidates),
+        moments=before.moments * MEMORY + np.array((known * 1.0, far * far, far * next_far)),
+        lean_moments=before.lean_moments * MEMORY + np.array((leant * 1.0, lean * lean, lean * moved)),
+        score=_added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0),
+    )
+
+
+def _ratio(part: Floats, whole: Floats, otherwise: float) -> Floats:
+    known = whole > 0
+    return np.where(known, part, otherwise) / np.where(known, whole, 1.0)
+
+
+def _added(before: Floats, sums: Floats, closes: bool) -> Floats:
+    """The score with this tick's rows, gain, squared gain and power; a block ends with it where it `closes`."""
+    after = before.copy()
+    after[:4] += sums
+    after[6] += sums[1]
+    if closes:
+        after[4] += 1.0
+        after[5] += after[6] * after[6]
+        after[6] = 0.0
+    return after
+
+
+def _gain(came: Floats, forecast: Floats, naive: Floats) -> Floats:
+    """(4, K) by the first axis of `came`: rows, squared error of the naive forecast less that of the forecast, its square, the naive one's."""
+    plain, error = came - naive, came - forecast
+    known = np.isfinite(plain) & np.isfinite(error)
+    power = np.where(known, plain * plain, 0.0)
+    gain = power - np.where(known, error * error, 0.0)
+    return np.array((known * 1.0, gain, gain * gain, power)).reshape(4, len(came), -1).sum(axis=2)
+
+
+def _quoted(told: Outlook) -> tuple[Floats, Floats]:
+    """(2, 2, S) the forecast chosen, and (3, 2, 2, S) the candidates without their bias taken out."""
+    quoted = told.pending.quoted
+    settled = told.seen >= SETTLED
+    usual = np.where(settled, told.usual, quoted)
+    capped = np.where(settled, np.minimum(quoted, usual + ABSURD * told.strayed), quoted)
+    candidates = capped + PULL * (usual - capped)
+    chosen = (told.reach * PREFERENCE).argmin(axis=0)
+    offered = candidates + told.bias
+    picked = np.take_along_axis(offered, chosen[None], axis=0)[0]
+    return np.where(settled, np.maximum(picked, 0.0), quoted), candidates
+
+
+def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> Outlook:
+    error = met - candidates
+    known = np.isfinite(error[0])
+    seen = before.seen + known
+    young = 1.0 / np.maximum(seen, 1.0)
+    off = np.abs(error - before.bias)
+    mean_off = off.sum(axis=0) / len(off)
+    scale = before.scale + np.maximum(REACH_STEP, young) * (mean_off - before.scale)
+    reach = np.maximum(before.reach + 4.0 * REACH_STEP * scale * np.where(off > before.reach, QUANTILE, QUANTILE - 1.0), 0.0)
+    bias = before.bias + np.maximum(BIAS_STEP, young) * (error - before.bias)
+    bias[0] = 0.0
+    first = np.isnan(before.usual)
+    usual = np.where(first, met, before.usual + LEVEL_STEP * (met - before.usual))
+    away = np.where(first, np.abs(error[0]), np.abs(met - before.usual))
+    strayed = np.where(np.isnan(before.strayed), away, before.strayed + STRAY_STEP * (away - before.strayed))
+    return replace(
+        before,
+        usual=np.where(known, usual, before.usual),
+        strayed=np.where(known, strayed, before.strayed),
+        seen=seen,
+        bias=np.where(known, bias, before.bias),
+        reach=np.where(known, reach, before.reach),
+        scale=np.where(known, scale, before.scale),
+    )

@@ -1,0 +1,144 @@
+"""What a recorded unit of size is, what a symbol costs to trade and when it trades: recording.toml beside the recording."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+
+from engine.domain.record import Bools, Floats, Ints, Record
+from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows
+
+FILE = "recording.toml"
+KEYS = ("multiplier", "inverse", "tick", "fee_bps", "session")
+HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9  # ns
+_SESSION = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)(?: +([A-Za-z_/+\-0-9]+))?")
+_COIN_MARGINED = re.compile(r"([A-Z0-9]+)USD_(PERP|\d{6})")  # Binance's names of contracts on a coin that are settled in that coin
+
+
+@dataclass(frozen=True, slots=True)
+class Session(Record):
+    """The hours of a day in which a symbol trades; over midnight where it ends before it begins."""
+
+    text: str
+    begins: int  # ns after midnight
+    ends: int
+    zone: str
+
+    def covers(self, at: Ints) -> Bools:
+        """Which of the times, ns UTC, fall into it."""
+        hours, back = np.unique(at // HOUR, return_inverse=True)
+        zone = ZoneInfo(self.zone)
+        offsets = [datetime.fromtimestamp(hour * 3_600, UTC).astimezone(zone).utcoffset() for hour in hours.tolist()]
+        shift = np.array([0 if offset is None else round(offset.total_seconds()) * 10**9 for offset in offsets], dtype=np.int64)
+        local = (at + shift[back]) % DAY
+        if self.begins <= self.ends:
+            return np.asarray((local >= self.begins) & (local < self.ends))
+        return np.asarray((local >= self.begins) | (local < self.ends))
+
+
+@dataclass(frozen=True, slots=True)
+class Contract(Record):
+    """What a symbol is. One recorded unit of size is `multiplier` base units, or `multiplier` money where the contract is inverse."""
+
+    multiplier: float = 1.0
+    inverse: bool = False
+    tick: float = 0.0  # price, 0 where unknown
+    fee_bps: float | None = None  # taker, one way; None for the settings' own
+    session: Session | None = None  # None for round the clock
+    told: bool = False  # by recording.toml
+
+    def units(self, size: Floats, price: Floats) -> Floats:
+        """Sizes as base units."""
+        if not self.inverse:
+            return size if self.multiplier == 1.0 else size * self.multiplier
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(price > 0, size * self.multiplier / price, np.where(size == 0, 0.0, np.nan))
+
+
+def contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
+    """What recording.toml says of each symbol; its top level holds for all that do not say otherwise. Raises BadRecording in one line."""
+    file = path / FILE
+    if not file.is_file():
+        return dict.fromkeys(symbols, Contract())
+    try:
+        told = tomllib.loads(file.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
+    by_symbol = told.pop("symbols", {})
+    if not isinstance(by_symbol, dict) or not all(isinstance(part, dict) for part in by_symbol.values()):
+        raise BadRecording(f"{file}: symbols is to be one table a symbol: write [symbols.NAME]")
+    common = _contract(file, "", told, Contract())
+    return {symbol: _contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
+
+
+def by_name(symbol: str, sizes: Floats) -> Contract:
+    """Binance's coin-margined contracts by their name, where every recorded size is whole: 100 USD each for BTC, 10 USD for all others."""
+    found = _COIN_MARGINED.fullmatch(symbol)
+    known = sizes[np.isfinite(sizes)]
+    if not found or not len(known) or (known % 1.0).any():
+        return Contract()
+    return Contract(multiplier=100.0 if found[1] == "BTC" else 10.0, inverse=True)
+
+
+def bars_in_units(rows: BarRows, contract: Contract) -> BarRows:
+    """Volumes as base units, at the close where the contract is inverse."""
+    values = rows.values.copy()
+    values[4] = contract.units(rows.values[4], rows.values[3])
+    return replace(rows, values=values)
+
+
+def trades_in_units(rows: TradeRows, contract: Contract) -> TradeRows:
+    """Sizes as base units."""
+    return replace(rows, size=contract.units(rows.size, rows.price))
+
+
+def books_in_units(rows: BookRows, contract: Contract) -> BookRows:
+    """Sizes as base units, each at its own level's price."""
+    return replace(rows, bid_size=contract.units(rows.bid_size, rows.bid_price), ask_size=contract.units(rows.ask_size, rows.ask_price))
+
+
+def _contract(file: Path, where: str, told: dict[str, object], common: Contract) -> Contract:
+    for key in told:
+        if key not in KEYS:
+            near = difflib.get_close_matches(key, KEYS, 1)
+            remedy = f"it is {near[0]}" if near else f"there are {', '.join(KEYS)}"
+            raise BadRecording(f"{file}: {where}there is no {key!r}: {remedy}")
+    numbers: dict[str, float] = {}
+    for key in ("multiplier", "tick", "fee_bps"):
+        if key in told:
+            numbers[key] = _number(file, where + key, told[key], least=0.0, above=key == "multiplier")
+    inverse = told.get("inverse", common.inverse)
+    if not isinstance(inverse, bool):
+        raise BadRecording(f"{file}: {where}inverse is {inverse!r}: make it true or false")
+    return Contract(
+        numbers.get("multiplier", common.multiplier), inverse, numbers.get("tick", common.tick), numbers.get("fee_bps", common.fee_bps),
+        _session(file, where, told["session"]) if "session" in told else common.session, told=True,
+    )  # fmt: skip
+
+
+def _number(file: Path, what: str, value: object, *, least: float, above: bool) -> float:
+    good = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
+    if not good or float(str(value)) < least or (above and float(str(value)) == least):
+        raise BadRecording(f"{file}: {what} is {value!r}: make it a number {'above' if above else 'of at least'} {least:g}")
+    return float(str(value))
+
+
+def _session(file: Path, where: str, value: object) -> Session:
+    found = _SESSION.fullmatch(str(value).strip())
+    hours = [int(part) for part in found.groups()[:4]] if found else [99]
+    if found is None or hours[0] > 23 or hours[2] > 24 or max(hours[1], hours[3]) > 59:
+        raise BadRecording(f"{file}: {where}session is {value!r}: write it as '09:30-16:00 America/New_York', or without a zone for UTC")
+    zone = found[5] or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadRecording(f"{file}: {where}session has the zone {zone!r}, which is not known here: write it as America/New_York") from None
+    begins, ends = (hours[0] * 60 + hours[1]) * 60 * 10**9, (hours[2] * 60 + hours[3]) * 60 * 10**9
+    return Session(str(value).strip(), begins, ends, zone)

@@ -25,10 +25,17 @@ IMPURE = frozenset({
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
 })  # fmt: skip
 PURITY_EXCEPTIONS = {("engine.domain.tuning", "pathlib")}
-READING = tuple(f"engine.store.{name}" for name in ("reader", "page_queries", "status_query", "decision_query", "machine_queries"))
+READING = tuple(
+    f"engine.store.{name}"
+    for name in (
+        "reader", "page_queries", "status_query", "decision_query", "machine_queries", "market_query", "component_queries", "event_query",
+        "model_queries",
+    )
+)  # fmt: skip
 PARTS_MAY_USE = (
     *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
-    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.shell.load_settings", "engine.shell.clock",
+    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
+    "engine.shell.clock",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})

@@ -30,13 +30,17 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train-rows", type=whole(0), metavar="N", help="rows in one training at most, 0 for all")
     parser.add_argument("--no-training", action="store_true", help="no model is trained, so none is heard: the cost of everything else")
     parser.add_argument("--json", action="store_true", help="one JSON object")
+    parser.add_argument("--under", type=whole(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 
 
 def _run(told: argparse.Namespace) -> int:
     from engine.backtest import run_backtest
+    from engine.shell import backtests
     from engine.shell.excerpt import Excerpt
     from engine.shell.host import open_feed
 
+    if told.under is not None:
+        backtests.give_way(told.under)
     settings = _settings(told)
     bars = told.bars or (20_000 if settings.feed == "simulated" else None)
     whole = open_feed(settings)
@@ -46,7 +50,7 @@ def _run(told: argparse.Namespace) -> int:
         raise WrongUse(
             f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
         )
-    report = run_backtest(settings, feed, tell=progress(sys.stderr.isatty()))
+    report = run_backtest(settings, feed, tell=progress(sys.stderr.isatty()) if told.under is None else backtests.tell)
     print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
     return 0
 

@@ -10,12 +10,16 @@ from threading import Event
 
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
+from engine.shell import backtest_wish
 from engine.shell.clock import WallClock
 from engine.store.inbox import Asked, Inbox
 
 LOOK_SECONDS = 0.1
-NEEDED = {"set": "signal", "optimize": "action"}
-KNOWN = {"set": {"signal"}, "optimize": {"action", "dry_run"}}
+NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id"}
+KNOWN = {
+    "set": {"signal"}, "optimize": {"action", "dry_run"}, "backtest": set(backtest_wish.KEYS), "cancel_backtest": {"id"}, "delete_backtest": {"id"},
+}  # fmt: skip
+EXAMPLES = {"set": "signal=X", "optimize": "action=NAME, such as action=collect_garbage"}
 ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
 
 
@@ -71,7 +75,7 @@ def arguments(name: str, words: list[str]) -> dict[str, str]:
             raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
         told[key] = value
     if NEEDED.get(name, name) not in {name, *told}:
-        raise WrongUse("set needs signal=X" if name == "set" else "optimize needs action=NAME, such as action=collect_garbage")
+        raise WrongUse(f"{name} needs {EXAMPLES.get(name, 'id=..., as its page shows it')}")
     return told
 
 

@@ -20,12 +20,14 @@ class Event(Record):
     detail: str
 
 
-COMMANDS = ("pause", "resume", "flatten", "retrain", "set", "optimize")
+COMMANDS = ("pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest")
 
 
 @dataclass(frozen=True, slots=True)
 class Command(Record):
-    """A wish from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME."""
+    """A wish from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME.
+
+    `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=..."""
 
     id: int
     name: str  # of COMMANDS
@@ -43,6 +45,7 @@ class Knobs(Record):
     horizons: tuple[int, ...] = (1, 3, 12)  # bars
     # costs of the paper broker
     fee_bps: float = 10.0  # taker, one way
+    fees_bps: tuple[float, ...] = ()  # the same by symbol; () where `fee_bps` is that of all
     spread_bps: float = 2.0  # full spread assumed where there is no book and none can be estimated
     impact: float = 0.1  # bar volatilities of impact for an order as large as the bar's volume, times the root of its share
     latency_ms: float = 250.0

@@ -13,7 +13,7 @@ from engine.domain.tick import Tick
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
-from engine.shell import steady
+from engine.shell import backtests, steady
 from engine.shell.board import Board
 from engine.shell.jobs import Jobs
 from engine.shell.logs import LOG
@@ -22,6 +22,7 @@ from engine.shell.resume import resume
 from engine.shell.tune import ActionError, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
+from engine.store import shelf
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 from engine.store.history import History
@@ -49,6 +50,7 @@ class Desk:
         self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
         self._inbox = Inbox(url, holder)
         self._past = Past(url)
+        self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._finish)
         self.board = Board(self._writer, clock)
         self.workers = Workers()
         self._beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
@@ -58,6 +60,7 @@ class Desk:
             known = actions()
             self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
             self.board.beat()
+            self._writer.remember("backtests", str(shelf.folder_in(Path(settings.home))))
             self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=self._beside)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
@@ -129,6 +132,9 @@ class Desk:
                 return
             if command.name == "optimize":
                 jobs.once("optimizer", "optimize", partial(self.optimize, command), self.board)
+            elif command.name in backtests.NAMES:
+                if self._backtests.obey(command):
+                    jobs.once("optimizer", "backtests", self._backtests.work, self.board)
             else:
                 self._obey(command)
 
@@ -177,6 +183,7 @@ class Desk:
     def leave(self) -> None:
         """Lets the runs in hand end soon; starts nothing more."""
         self._stop.set()
+        self._backtests.leave()
 
     def close(self) -> None:
         """Ends the worker and closes the store; what cannot be written any more (the lease is another's) is left."""

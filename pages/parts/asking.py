@@ -11,7 +11,7 @@ from engine.store.status_query import Status
 from pages.parts import oprows, reads, theme, units, wellness, widgets
 
 BY = "dashboard"
-SHORTEST = 3  # letters of a reason
+SHORTEST, LONGEST = 3, 200  # letters of a reason
 
 
 def submit(name: str, args: dict[str, str], reason: str) -> None:
@@ -36,7 +36,7 @@ def optimize(actions: pd.DataFrame) -> None:
     with st.form("optimize", border=True, enter_to_submit=False):
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         chosen = left.selectbox("Action", list(about), format_func=lambda name: str(name).replace("_", " "), key="action_to_run")
-        reason = right.text_input("Reason", key="reason_to_run", placeholder="why now", max_chars=200)
+        reason = right.text_input(f"Reason, at most {LONGEST} letters", key="reason_to_run", placeholder="why now", max_chars=LONGEST)
         with st.container(horizontal=True, vertical_alignment="center"):
             run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
             dry = st.form_submit_button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing")
@@ -64,7 +64,7 @@ def running(commands: pd.DataFrame) -> str | None:
 
 def controls(status: Status) -> None:
     """Every command there is, each with a reason."""
-    reason = st.text_input("Reason", key="reason", placeholder="why, for whoever reads this later", max_chars=200)
+    reason = st.text_input(f"Reason, at most {LONGEST} letters", key="reason", placeholder="why, for whoever reads this later", max_chars=LONGEST)
     with st.container(horizontal=True, key="commands"):
         if st.button("Pause", icon=":material/pause:", help="Every decision holds; nothing is opened or closed"):
             reasoned("pause", {}, reason)
@@ -79,6 +79,15 @@ def controls(status: Status) -> None:
                 reasoned("flatten", {}, reason)
     if status.session is not None and status.session.simulated:
         signal(status, reason)
+    answer()
+
+
+def retrain() -> None:
+    """Trains every model now, for a reason."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):
+        reason = st.text_input(f"Reason, at most {LONGEST} letters", key="reason_to_retrain", placeholder="why now", max_chars=LONGEST, width=420)
+        if st.button("Retrain", icon=":material/model_training:", help="Trains every model now, in another process; they serve some bars later"):
+            reasoned("retrain", {}, reason)
     answer()
 
 

@@ -11,8 +11,9 @@ from tests.e2e.served import SLOW
 
 MS = SLOW * 1000
 TITLES = {
-    "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/portfolio": "Portfolio", "/resources": "Resources",
-    "/optimizer": "Optimizer", "/control": "Control",
+    "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/portfolio": "Portfolio",
+    "/components": "Components", "/models": "Models", "/backtests": "Backtests",
+    "/resources": "Resources", "/optimizer": "Optimizer", "/control": "Control",
 }  # fmt: skip
 COUNT_FIGURES = """
 ([label, wanted]) => {

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from pages.parts import frame
 from tests.pages.stores import STATES, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +30,7 @@ def text(app: AppTest) -> str:
 
 
 def test_there_are_pages() -> None:
-    assert len(PAGES) == 7
+    assert sorted(file for file, *_ in frame.PAGES) == PAGES
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -1,0 +1,131 @@
+"""Backtests that are kept: a JSON file each, a bounded number of them, each written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+MOST = 60  # files; the oldest go
+LARGEST = 8_000_000  # bytes of one file
+_NAME = re.compile(r"\d{8}-\d{6}-\d{1,18}", re.ASCII)
+_WORDS = ("name", "by", "reason")
+
+
+class NotKept(ValueError):
+    """There is no such backtest, or its file cannot be read: one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A backtest with who asked for it and why; the report is the JSON object of the contract."""
+
+    name: str  # of the file: when it was asked for, and the number of its command
+    by: str
+    reason: str
+    at: int  # ns UTC, asked for
+    finished: int  # ns UTC
+    asked: dict[str, str]  # the command's arguments
+    report: dict[str, Any]
+
+
+def folder_in(home: Path) -> Path:
+    """Where Podium's folder keeps them."""
+    return home / "backtests"
+
+
+def put(folder: Path, kept: Kept) -> None:
+    """Keeps a backtest and drops the oldest beyond the number that is kept; raises OSError."""
+    draft = _file(folder, kept.name).with_suffix(".draft")
+    try:
+        with draft.open("wb") as file:
+            file.write(orjson.dumps(asdict(kept)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(_file(folder, kept.name))
+    finally:
+        draft.unlink(missing_ok=True)
+    for name in names(folder)[MOST:]:
+        _file(folder, name).unlink(missing_ok=True)
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """The backtests that are kept, newest first; () where the folder is not there yet."""
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted((file.stem for file in folder.glob("*.json") if _NAME.fullmatch(file.stem)), key=_order, reverse=True))
+
+
+def read(folder: Path, name: str) -> Kept:
+    """One of them; raises NotKept."""
+    file = _file(folder, name)
+    try:
+        if file.stat().st_size > LARGEST:
+            raise NotKept(f"{file} is larger than any backtest: delete it")
+        told = orjson.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise NotKept(f"no backtest {name} is kept in {folder}") from None
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise NotKept(f"{file} cannot be read ({' '.join(str(error).split())[:120]}): delete it") from None
+    if not _is_whole(told):
+        raise NotKept(f"{file} is no backtest: delete it")
+    return Kept(
+        name,
+        told["by"],
+        told["reason"],
+        int(told["at"]),
+        int(told["finished"]),
+        {str(key): str(one) for key, one in told["asked"].items()},
+        told["report"],
+    )
+
+
+def read_all(folder: Path) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
+    """All of them, newest first; and a line for each that cannot be read."""
+    found: list[Kept] = []
+    trouble: list[str] = []
+    for name in names(folder):
+        try:
+            found.append(read(folder, name))
+        except NotKept as error:
+            trouble.append(str(error))
+    return tuple(found), tuple(trouble)
+
+
+def drop(folder: Path, name: str) -> None:
+    """Deletes one of them; raises NotKept where there is none."""
+    try:
+        _file(folder, name).unlink()
+    except FileNotFoundError:
+        raise NotKept(f"no backtest {name} is kept in {folder}") from None
+
+
+def version(folder: Path) -> int:
+    """Changes with what is kept; 0 where nothing is."""
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _file(folder: Path, name: str) -> Path:
+    """Its file, always directly in the folder; raises NotKept for what is no name."""
+    if not _NAME.fullmatch(name):
+        raise NotKept(f"{name[:60]!r} is no backtest's name: it is a date, a time and a number, such as 20260131-120000-7")
+    return folder / f"{name}.json"
+
+
+def _order(name: str) -> tuple[str, int]:
+    return name[:15], int(name[16:])
+
+
+def _is_whole(told: object) -> bool:
+    if not isinstance(told, dict):
+        return False
+    texts = all(isinstance(told.get(key), str) for key in _WORDS)
+    times = all(isinstance(told.get(key), int) for key in ("at", "finished"))
+    return texts and times and isinstance(told.get("asked"), dict) and isinstance(told.get("report"), dict)

@@ -1,0 +1,112 @@
+"""Backtests: run one, watch it, open it, lay several side by side, put them away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from engine.store.shelf import Kept
+from pages.parts import backtest_rows, backtesting, charts_backtests, live, model_reads, reads, units, widgets
+
+MOST = 4  # laid side by side
+
+
+@st.fragment(run_every=2)
+def progress() -> None:
+    with widgets.reading():
+        backtesting.running(reads.commands(limit=30, name="backtest"), reads.now())
+
+
+@st.fragment(run_every=3)
+def results() -> None:
+    """What is kept, and what was chosen of it, side by side."""
+    with widgets.reading():
+        found, trouble = model_reads.backtests(model_reads.shelf_of(reads.status()))
+        for line in trouble:
+            widgets.nothing(line)
+        if not found:
+            widgets.nothing("no backtest is kept yet: run one above, and its report stays here")
+            return
+        chosen = choose(found)
+        if chosen:
+            compare(chosen)
+        widgets.heading("Kept", f"{len(found)} of at most 60, newest first; the oldest go by themselves")
+        live.rows(backtest_rows.listed(found, [one.name for one in chosen]), key="kept", height=420)
+
+
+def choose(found: Sequence[Kept]) -> list[Kept]:
+    """Those that are opened, by name in the address; the newest where none is named."""
+    known = {one.name: one for one in found}
+    asked = [name for name in st.query_params.get("runs", "").split(",") if name in known][:MOST]
+    held = [name for name in st.session_state.get("runs_opened", asked or [found[0].name]) if name in known]
+    if "runs_opened" not in st.session_state or held != st.session_state["runs_opened"]:
+        st.session_state["runs_opened"] = held
+    with st.container(horizontal=True, vertical_alignment="bottom", key="opening"):
+        names = st.multiselect(
+            "Open", list(known), key="runs_opened", max_selections=MOST, format_func=lambda name: backtesting.label(known[name]),
+            placeholder="one, or several to compare", width="stretch",
+        )  # fmt: skip
+        backtesting.remove([known[name] for name in names])
+    if ",".join(names) != st.query_params.get("runs", ""):
+        st.query_params["runs"] = ",".join(names)
+    return [known[name] for name in names]
+
+
+def compare(chosen: list[Kept]) -> None:
+    several = len(chosen) > 1
+    if several:
+        widgets.note("  ".join(f"{backtest_rows.name(place, chosen)}: {backtesting.label(one)}." for place, one in enumerate(chosen)))
+    widgets.heading(
+        "Equity", "gain after every cost; dotted: all symbols bought in equal parts and held; 0 %: the naive forecast, which never trades"
+    )
+    live.chart(charts_backtests.equity(chosen), key="run_equity", label="Equity of the runs against buying and holding")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        skill(chosen)
+        calibration(chosen)
+    with right:
+        gates(chosen)
+    widgets.heading("Side by side" if several else "In figures", "every interval is one of 95 %")
+    widgets.table(backtest_rows.columns(chosen), backtest_rows.compared(chosen), label="The figures of the runs", cards=False)
+
+
+def skill(chosen: list[Kept]) -> None:
+    horizons = backtest_rows.horizons(chosen)
+    widgets.heading("Skill", "R² against the naive forecast, out of sample, with its 95 % interval")
+    if not horizons:
+        widgets.nothing(f"{units.NOT_ENOUGH}: no forecast came due")
+        return
+    names = {units.count(horizon, "bar"): horizon for horizon in horizons}
+    told = st.segmented_control("Horizon", list(names), default=next(iter(names)), key="run_horizon", required=True, label_visibility="collapsed")
+    live.chart(
+        charts_backtests.skill(chosen, names.get(str(told), horizons[0])), key="run_skill", label="Skill of the ensemble and the models by run"
+    )
+
+
+def calibration(chosen: list[Kept]) -> None:
+    widgets.heading("Stated, and what came", "first horizon; intervals by the effective number of rows")
+    live.chart(charts_backtests.reliability(chosen), key="run_reliability", label="Stated probability against how often it came, by run")
+
+
+def gates(chosen: list[Kept]) -> None:
+    widgets.heading("Binding gates", "share of all decisions that each gate bound")
+    live.chart(charts_backtests.gates(chosen), key="run_gates", label="Share of decisions each gate bound, by run")
+    widgets.heading("Which gate costs, which gate saves", "a declined trade, marked to market after costs; above 0 the gate cost money")
+    drawn = charts_backtests.regret(chosen)
+    if drawn is None:
+        widgets.nothing(units.NOT_ENOUGH)
+    else:
+        live.chart(drawn, key="run_regret", label="What each gate cost or saved, by run")
+
+
+widgets.heading("Run one", "the same decisions as live, as fast as they go, in a process of its own; one at a time, the others wait")
+with widgets.reading(page=True):
+    status = reads.status()
+    if status.session is None:
+        widgets.waiting("the engine to set up its session", "it is the engine that runs backtests")
+        widgets.again(reads.version())
+        st.stop()
+    backtesting.form()
+    progress()
+    results()

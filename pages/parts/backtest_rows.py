@@ -1,0 +1,180 @@
+"""What backtests came to, as tables: a row a run in the list, a column a run where they are compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from engine.store.shelf import Kept
+from pages.parts import backtesting, theme, units
+from pages.parts.estimates import known
+from pages.parts.tables import Cell, Column, Line, html
+
+LETTERS = "ABCDEF"
+LIST = (
+    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Asked for", whole=True), Column("Why", whole=True),
+    Column("Decisions", right=True),
+    Column("Net", right=True), Column("Buy, hold", right=True), Column("Skill (R²)", right=True, whole=True), Column("Trades", right=True),
+    Column("Took", right=True),
+)  # fmt: skip
+
+
+def listed(found: Sequence[Kept], opened: Sequence[str]) -> str:
+    lines = []
+    for one in found:
+        told = one.report
+        cells = (
+            units.moment(one.at, "%m-%d %H:%M"), backtesting.market(one), backtesting.settings(one), Cell(one.reason, small=f"by {one.by}"),
+            units.number(number(told, "decisions")), units.percent(number(told, "portfolio", "net_return"), 2, signed=True),
+            units.percent(number(told, "portfolio", "naive_return"), 2, signed=True), skill(told, "ensemble"),
+            units.number(number(told, "portfolio", "trades")), units.age(number(told, "wall_seconds")),
+        )  # fmt: skip
+        lines.append(Line(one.name, cells, marked=one.name in opened))
+    return html(LIST, lines, label="Backtests that are kept")
+
+
+def columns(chosen: Sequence[Kept]) -> tuple[Column, ...]:
+    return (Column("", nowrap=True), *(Column(name(place, chosen), right=True, wrap=True) for place in range(len(chosen))))
+
+
+def name(place: int, chosen: Sequence[Kept]) -> str:
+    """A short name for a run on this page; none is needed where there is one run."""
+    return LETTERS[place] if len(chosen) > 1 else "this run"
+
+
+def compared(chosen: Sequence[Kept]) -> list[Line]:
+    """A row a figure; the first rows say what each run was."""
+    return [Line(label, (label, *(told(one) for one in chosen)), marked=label in _MARKED) for label, told in _FIGURES]
+
+
+def skill(report: dict[str, Any], model: str, horizon: int | None = None) -> Cell:
+    """R2 with its interval and n, or that there is not enough data."""
+    told = figure_of(report, model, horizon)
+    r2 = told.get("r2")
+    n = f"n={int(told['n']):,}" if units.known(told.get("n")) else "n=0"
+    if not units.known(r2):
+        return Cell(units.NOT_ENOUGH, small=n)
+    low, high = (None if value is None else value * 100 for value in (number(told, "low"), number(told, "high")))
+    return Cell(units.percent(r2, 2, signed=True), small=f"{units.interval(low, high, 2, '%')}, {n}")
+
+
+def figure_of(report: dict[str, Any], model: str, horizon: int | None = None) -> dict[str, Any]:
+    told = mapping(mapping(report.get("skill")).get(model))
+    return told if horizon is None else mapping(mapping(told.get("by_horizon")).get(str(horizon)))
+
+
+def number(report: dict[str, Any], *path: str) -> float | None:
+    """A figure of the report by its path; None where it was not measured."""
+    told: Any = report
+    for part in path:
+        told = mapping(told).get(part)
+    return known(told)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def curve(one: Kept) -> list[tuple[int, float | None, float | None]]:
+    """Equity and that of buying and holding through the run: ns UTC, and the two; [] where the report has none."""
+    told = one.report.get("equity")
+    points = [point for point in told if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(told, list) else []
+    return [(int(at), known(equity), known(naive)) for at, equity, naive in points]
+
+
+def horizons(chosen: Sequence[Kept]) -> list[int]:
+    """Every horizon that one of them scored, in bars."""
+    return sorted(
+        {
+            int(key)
+            for one in chosen
+            for told in mapping(one.report.get("skill")).values()
+            for key in mapping(mapping(told).get("by_horizon"))
+            if key.isdigit()
+        }
+    )
+
+
+def models(chosen: Sequence[Kept]) -> list[str]:
+    """The ensemble, then every model that one of them heard."""
+    return list(dict.fromkeys(model for one in chosen for model in mapping(one.report.get("skill"))))
+
+
+def gates(chosen: Sequence[Kept]) -> Iterator[tuple[str, list[float | None]]]:
+    """Every gate that bound, with the share of decisions it bound in each run; the largest first."""
+    found = []
+    for gate in dict.fromkeys(gate for one in chosen for gate in mapping(one.report.get("binding_gates"))):
+        counts = [(number(one.report, "binding_gates", gate) or 0.0, number(one.report, "decisions")) for one in chosen]
+        found.append((gate, [count / whole if whole else None for count, whole in counts]))
+    return iter(sorted(found, key=lambda told: -max(share or 0.0 for share in told[1])))
+
+
+def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[Kept], str]:
+    return lambda one: units.percent(number(one.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
+
+
+def _plain(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[Kept], str]:
+    return lambda one: units.number(number(one.report, *path), digits, unit, missing=missing)
+
+
+def _span(one: Kept) -> str:
+    points = curve(one)
+    ends = [at for at, _, _ in points[:1] + points[-1:]]
+    return " to ".join(units.moment(at, "%Y-%m-%d %H:%M") for at in ends) + " UTC" if ends else units.MISSING
+
+
+def _symbols(one: Kept) -> Cell:
+    told = [str(symbol) for symbol in one.report.get("symbols") or []]
+    return Cell(units.count(len(told), "symbol"), small=", ".join(told[:4]) + (" ..." if len(told) > 4 else ""))
+
+
+def _actions(one: Kept) -> str:
+    return ", ".join(f"{units.number(number(one.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
+
+
+def _brier(one: Kept) -> Cell:
+    n = number(one.report, "calibration", "n")
+    naive = units.number(number(one.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
+    return Cell(
+        units.number(number(one.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
+        small=f"always 50 %: {naive}" + ("" if n is None else f", n={int(n):,}"),
+    )
+
+
+def _took(one: Kept) -> Cell:
+    return Cell(units.age(number(one.report, "wall_seconds")), small=f"{units.number(number(one.report, 'decisions_per_second'))} decisions/s")
+
+
+_MARKED = {"Net return", "Skill (R²), ensemble, first horizon"}
+_FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
+    ("Market", backtesting.market),
+    ("Asked for", backtesting.settings),
+    ("Symbols", _symbols),
+    ("Market time", _span),
+    ("Net return", _percent("portfolio", "net_return")),
+    ("Gross return", _percent("portfolio", "gross_return")),
+    ("Buy all in equal parts, hold", _percent("portfolio", "naive_return")),
+    ("Naive forecast: never trades", lambda _: units.percent(0.0, 2)),
+    ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
+    ("Sharpe ratio, a year", _plain("portfolio", "sharpe", digits=2)),
+    ("Probability that it is above 0", _percent("portfolio", "psr", digits=1, signed=False)),
+    ("Trades", _plain("portfolio", "trades")),
+    ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
+    ("Cost of a trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
+    ("Decisions", _plain("decisions")),
+    ("Decided", _actions),
+    ("Skill (R²), ensemble, first horizon", lambda one: skill(one.report, "ensemble")),
+    ("Brier score", _brier),
+    ("80 % interval held", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
+    ("90 % interval held", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
+    ("Honest decisions", _percent("honest_rate", signed=False)),
+    ("Models fitted", _plain("training", "fits")),
+    ("Tick, 99 %", lambda one: units.ms(number(one.report, "tick_ms", "p99"))),
+    ("Took", _took),
+    ("Digest", lambda one: str(one.report.get("digest", units.MISSING))[:16]),
+    ("Asked by", lambda one: Cell(one.by, small=one.reason)),
+)
+
+
+def colour(place: int) -> str:
+    return theme.category(place)

@@ -1,0 +1,135 @@
+"""Estimates side by side: a dot, its interval and its n, a row a thing, a colour a series; and lines named at their ends."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from pages.parts import theme, units
+from pages.parts.figure import NO_FILL, Figure, figure
+
+Number = float | None
+Series = tuple[str, str]  # its name and its colour
+TOLD = "%{hovertext}<extra></extra>"
+ROW, LANE = 13, 9  # pixels of a row by itself, and of each series in it
+FAR = 4.0  # intervals that reach this many times further than most are cut at the edge
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One figure with its interval; None where there is not enough data."""
+
+    row: str
+    series: str
+    value: Number
+    low: Number
+    high: Number
+    n: int
+    colour: str | None = None  # instead of its series'
+    more: str = ""  # words in the hover
+
+
+def known(value: object) -> Number:
+    """A figure of a frame or a report; None for what is missing."""
+    return float(value) if isinstance(value, int | float) and units.known(float(value)) else None
+
+
+def percent(value: object) -> Number:
+    """A share as a figure in percent."""
+    told = known(value)
+    return None if told is None else told * 100
+
+
+def each(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a frame by name of the column."""
+    return frame.itertuples(index=False)
+
+
+def chart(
+    told: Sequence[Estimate], rows: Sequence[str], series: Sequence[Series], *, unit: str = "%", digits: int = 2, marks: Sequence[float] = (0.0,)
+) -> Figure:
+    """Dots with intervals; `marks` are values to compare with, drawn as lines. A row without any estimate says so."""
+    drawn = figure(height=58 + len(rows) * (ROW + LANE * len(series)), top=24 if len(series) > 1 else 8, bottom=30)
+    low, high = _reach(told, marks)
+    for value in marks:
+        drawn.layout["shapes"].append(
+            {"type": "line", "x0": value, "x1": value, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}}
+        )
+    for lane, (name, colour) in enumerate(series):
+        shift = (lane - (len(series) - 1) / 2) * LANE / (ROW + LANE * len(series))
+        there = [one for one in told if one.series == name and one.value is not None]
+        _dots(drawn, there, [rows.index(one.row) + shift for one in there], colour, unit=unit, digits=digits)
+    for place, row in enumerate(rows):
+        if not any(one.value is not None for one in told if one.row == row):
+            most = max((one.n for one in told if one.row == row), default=0)
+            drawn.note(f"{units.NOT_ENOUGH}, n={most:,}", x=0.5, xref="paper", y=place, font={"size": 11, "color": theme.MUTED})
+    if len(series) > 1:
+        legend(drawn, series)
+    drawn.axis("yaxis", tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5], fixedrange=True, showgrid=True,
+               tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)  # fmt: skip
+    drawn.axis("xaxis", ticksuffix=f" {unit}", range=[low, high], nticks=7)
+    return drawn
+
+
+def legend(drawn: Figure, series: Sequence[Series]) -> None:
+    """The names of the series above the chart, each after its colour."""
+    words = "   ".join(f'<span style="color:{colour}">●</span> {name}' if colour != theme.TEXT else f"● {name}" for name, colour in series)
+    drawn.note(words, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
+
+
+def name_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float = 0.075) -> None:
+    """Names lines at their right ends, pushed apart where they would meet; `least` is the share of the height a name needs."""
+    values = [value for trace in drawn.data for value in trace["y"] if value is not None]
+    ends = sorted((trace["y"][-1], trace["name"], trace["line"]["color"]) for trace in drawn.data if trace["y"] and trace["y"][-1] is not None)
+    if not ends:
+        return
+    low, high = min(values), max(values)
+    gap = ((high - low) or 1.0) * least
+    places: list[float] = []
+    for value, _, _ in ends:
+        places.append(max(value, places[-1] + gap) if places else value)
+    over = max(0.0, places[-1] - max(high, low + gap * (len(ends) - 1)))
+    for place, (value, name, colour) in zip(places, ends, strict=True):
+        text = f'<span style="color:{colour}">●</span> {name} {units.number(value, digits, unit)}'
+        drawn.note(text, x=1, xref="paper", y=place - over, xanchor="left", xshift=6, align="left")
+
+
+def _dots(drawn: Figure, there: Sequence[Estimate], places: Sequence[float], colour: str, *, unit: str, digits: int) -> None:
+    colours = [one.colour or colour for one in there]
+    for one, place, own in zip(there, places, colours, strict=True):
+        if one.low is not None and one.high is not None:
+            drawn.add("scatter", x=[one.low, one.high], y=[place, place], mode="lines", line={"color": own, "width": 2}, hoverinfo="skip")
+    known = [one.low is not None and one.high is not None for one in there]
+    marker = {
+        "size": 8,
+        "color": [own if sure else NO_FILL for own, sure in zip(colours, known, strict=True)],
+        "line": {"color": colours, "width": 1.5},
+    }
+    hover = [_hover(one, unit, digits) for one in there]
+    drawn.add("scatter", x=[one.value for one in there], y=list(places), mode="markers", marker=marker, hovertext=hover, hovertemplate=TOLD)
+
+
+def _hover(one: Estimate, unit: str, digits: int) -> str:
+    more = f"<br>{one.more}" if one.more else ""
+    band = units.interval(one.low, one.high, digits, unit)
+    return f"<b>{one.row}</b> {one.series}<br>{units.number(one.value, digits, unit, signed=True)}<br>95 %: {band}<br>n={one.n:,}{more}"
+
+
+def _reach(told: Sequence[Estimate], marks: Sequence[float]) -> tuple[float, float]:
+    """The span to show: every dot, and intervals up to a few times what most of them reach."""
+    dots = [one.value for one in told if one.value is not None]
+    wide = [
+        max(abs(one.low - one.value), abs(one.high - one.value))
+        for one in told
+        if one.value is not None and one.low is not None and one.high is not None
+    ]
+    most = FAR * statistics.median(wide) if wide else 0.0
+    ends = [end for one in told if one.value is not None for end in (one.low, one.high) if end is not None and abs(end - one.value) <= most]
+    values = [*marks, *dots, *ends]
+    low, high = min(values, default=-1.0), max(values, default=1.0)
+    room = 0.06 * ((high - low) or 1.0)
+    return low - room, high + room

@@ -1,0 +1,199 @@
+"""The tables and tiles of Models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from engine.store.model_queries import Checked, Reliability
+from engine.store.status_query import Session, Status
+from pages.parts import charts_models, theme, units
+from pages.parts.estimates import each, known, percent
+from pages.parts.tables import Cell, Column, Line, html
+from pages.parts.widgets import Tile
+
+WHEN = "%m-%d %H:%M"
+SKILL = (
+    Column("Model", nowrap=True), Column("Horizon", right=True), Column("Regime"), Column("R²", right=True), Column("95 % interval", right=True),
+    Column("n", right=True), Column("Effective n", right=True),
+)  # fmt: skip
+VERSIONS = (
+    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Learned from bars", right=True, whole=True),
+    Column("Rows", right=True),
+    Column("Trained in", right=True), Column("Serves from", right=True), Column("Skill now (R²)", right=True, whole=True),
+    Column("Digest", nowrap=True),
+)  # fmt: skip
+REGRET = (
+    Column("Gate", nowrap=True), Column("Verdict"), Column("A declined trade, bps", right=True), Column("95 % interval", right=True),
+    Column("n", right=True), Column("Effective n", right=True),
+)  # fmt: skip
+VOTES = (
+    Column("Symbol", nowrap=True), Column("Regime"), Column("Ensemble", right=True), Column("Highest", right=True, whole=True),
+    Column("Lowest", right=True, whole=True), Column("Spread of votes", right=True), Column("Same side", right=True), Column("Heard", right=True),
+)  # fmt: skip
+CHECKS = (Column("Check", nowrap=True), Column("Figure", right=True), Column("95 % interval", right=True, whole=True), Column("n", right=True))
+
+
+def tiles(status: Status, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, checked: Checked | None, horizon: int) -> list[Tile]:
+    session = status.session
+    if session is None:
+        return []
+    serving = versions[versions["role"] == "champion"]
+    now = [one for one in spread(votes, horizon) if one.side is not None]
+    agreed = f"{sum(one.side == 1.0 for one in now)} of {len(now)} symbols" if now else units.NOT_ENOUGH
+    told = next((one for one in checked.horizons if one.horizon == horizon), None) if checked is not None else None
+    return [
+        Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
+        _skill(skill, horizon),
+        Tile("All on one side", agreed, f"of the models heard now, {units.count(horizon, 'bar')} ahead"),
+        _brier(told),
+        _covered(told, 0.8),
+        _covered(told, 0.9),
+    ]
+
+
+class Spread:
+    """How far the models are apart on one symbol now."""
+
+    __slots__ = ("ensemble", "heard", "high", "low", "regime", "side", "symbol", "wide")
+
+    def __init__(self, symbol: str, part: pd.DataFrame) -> None:
+        whole, told = part[part["model"] == charts_models.ENSEMBLE], part[(part["model"] != charts_models.ENSEMBLE) & part["bps"].notna()]
+        self.symbol, self.regime = symbol, str(part["regime"].iloc[0])
+        self.ensemble = None if whole.empty else known(whole["bps"].iloc[0])
+        self.heard = len(told)
+        ordered = told.sort_values("bps")
+        self.low = None if told.empty else (str(ordered["model"].iloc[0]), float(ordered["bps"].iloc[0]))
+        self.high = None if told.empty else (str(ordered["model"].iloc[-1]), float(ordered["bps"].iloc[-1]))
+        self.wide = float(told["bps"].std(ddof=0)) if len(told) > 1 else None
+        up = int((told["bps"] > 0).sum())
+        self.side = max(up, len(told) - up) / len(told) if len(told) > 1 else None  # share of the larger side
+
+
+def spread(votes: pd.DataFrame, horizon: int) -> list[Spread]:
+    part = votes[votes["horizon"] == horizon]
+    return [Spread(str(symbol), group) for symbol, group in part.groupby("symbol", sort=False)]
+
+
+def now(votes: pd.DataFrame, horizon: int) -> list[Line]:
+    """A row a symbol, those first on which the models are furthest apart."""
+    lines = []
+    for one in sorted(spread(votes, horizon), key=lambda one: -(one.wide or 0.0)):
+        cells = (
+            one.symbol, one.regime, units.bps(one.ensemble, signed=True), _extreme(one.high), _extreme(one.low), units.bps(one.wide),
+            units.percent(one.side, 0, missing=units.NOT_ENOUGH), f"{one.heard}",
+        )  # fmt: skip
+        lines.append(Line(one.symbol, cells))
+    return lines
+
+
+def skill(frame: pd.DataFrame) -> list[Line]:
+    lines = []
+    for one in each(frame):
+        band = units.interval(percent(one.low), percent(one.high), 2, "%")
+        cells = (
+            one.model, units.count(int(one.horizon), "bar"), one.regime, units.percent(known(one.r2), 2, signed=True, missing=units.NOT_ENOUGH),
+            "" if band == units.NOT_ENOUGH else band, f"{int(one.n):,}", units.number(known(one.n_effective)),
+        )  # fmt: skip
+        lines.append(Line(f"{one.model} {one.horizon} {one.regime}", cells, marked=one.regime == "all" and one.model == charts_models.ENSEMBLE))
+    return lines
+
+
+def versions(frame: pd.DataFrame, told: pd.DataFrame, session: Session, tick: int, now: int) -> list[Line]:
+    """Every version that is kept, with what its model's forecasts came to; that figure belongs to the model, so only what serves has it."""
+    first = session.horizons[0]
+    whole = told[(told["regime"] == "all") & (told["horizon"] == first)].set_index("model") if len(told) else told
+    lines = []
+    for one in each(frame):
+        serves = one.role == "champion" and one.model in getattr(whole, "index", ())
+        cells = (
+            Cell(one.version, charts_models.colour(one.model, session.models)), Cell(one.role, theme.state(one.role)),
+            f"{units.age((now - one.trained_at) / units.SECOND)}", f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
+            units.ms(one.seconds * 1e3) if units.known(one.seconds) else units.MISSING, _serves(one, tick),
+            _figure(whole.loc[one.model]) if serves else "", one.digest[:12],
+        )  # fmt: skip
+        lines.append(Line(str(one.id), cells))
+    return lines
+
+
+def drawn(lines: list[Line]) -> str:
+    return html(VERSIONS, lines, label="Versions of the models")
+
+
+def regret(frame: pd.DataFrame) -> list[Line]:
+    lines = []
+    for one in each(frame):
+        word, colour = charts_models.verdict(one.low, one.high)
+        band = units.interval(known(one.low), known(one.high), 1, "bps")
+        cells = (
+            one.gate, Cell(word, colour), units.number(known(one.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
+            f"{int(one.n):,}", units.number(known(one.n_effective)),
+        )  # fmt: skip
+        lines.append(Line(one.gate, cells))
+    return lines
+
+
+def checks(told: Reliability) -> list[Line]:
+    """Brier score, coverage and sharpness, each with what it rests on."""
+    lines = [
+        Line("brier", ("Brier score", units.number(told.brier, 4, missing=units.NOT_ENOUGH), _naive(told), f"{told.n:,}")),
+    ]
+    for level, regime, one in told.coverage:
+        band = units.interval(percent(one.low), percent(one.high), 1, "%")
+        where = "" if regime == "all" else f", {regime}"
+        share = units.percent(one.share, missing=units.NOT_ENOUGH)
+        lines.append(Line(f"{level} {regime}", (f"{level:.0%} interval held{where}", share, band, f"{one.n:,}"), marked=regime == "all"))
+    for level, gain in told.winkler_gain:
+        figure = units.percent(gain, signed=True, missing=units.NOT_ENOUGH)
+        lines.append(Line(f"winkler {level}", (f"{level:.0%} interval, Winkler score", figure, "better than intervals of constant width", "")))
+    return lines
+
+
+def _newest(serving: pd.DataFrame) -> str:
+    newest = serving.sort_values("serves_from").iloc[-1]
+    return f"newest {newest['version']}, serving from tick {int(newest['serves_from']):,}"
+
+
+def _skill(frame: pd.DataFrame, horizon: int) -> Tile:
+    label = f"Ensemble skill (R², {units.count(horizon, 'bar')})"
+    told = frame[(frame["scope"] == "ensemble") & (frame["regime"] == "all") & (frame["horizon"] == horizon)] if len(frame) else frame
+    if told.empty:
+        return Tile(label, units.NOT_MEASURED, "no forecast has come due")
+    one = told.iloc[0]
+    band = units.interval(percent(one["low"]), percent(one["high"]), 2, "%")
+    return Tile(label, units.percent(known(one["r2"]), 2, signed=True, missing=units.NOT_ENOUGH), f"95 %: {band}, n={int(one['n']):,}")
+
+
+def _brier(told: Reliability | None) -> Tile:
+    if told is None or told.brier is None:
+        return Tile("Brier score", units.NOT_ENOUGH, "needs a checkpoint with forecasts that came due")
+    return Tile("Brier score", units.number(told.brier, 4), f"{_naive(told)}, n={told.n:,}")
+
+
+def _naive(told: Reliability) -> str:
+    return f"always saying 50 %: {units.number(told.brier_naive, 4)}" if told.brier_naive is not None else ""
+
+
+def _covered(told: Reliability | None, level: float) -> Tile:
+    label = f"{level:.0%} interval held"
+    one = next((share for at, regime, share in told.coverage if at == level and regime == "all"), None) if told is not None else None
+    if one is None or one.share is None:
+        return Tile(label, units.NOT_ENOUGH, "of what came due")
+    return Tile(label, units.percent(one.share), f"95 %: {units.interval(percent(one.low), percent(one.high), 1, '%')}, n={one.n:,}")
+
+
+def _serves(one: Any, tick: int) -> str:
+    left = int(one.serves_from) - tick
+    return f"tick {int(one.serves_from):,}" + (f", in {units.count(left, 'bar')}" if one.role == "challenger" else "")
+
+
+def _figure(one: pd.Series) -> Cell:
+    if known(one["r2"]) is None:
+        return Cell(units.NOT_ENOUGH, small=f"n={int(one['n']):,}")
+    band = units.interval(percent(one["low"]), percent(one["high"]), 2, "%")
+    return Cell(units.percent(known(one["r2"]), 2, signed=True), small=f"{band}, n={int(one['n']):,}")
+
+
+def _extreme(one: tuple[str, float] | None) -> Cell:
+    return Cell(units.MISSING) if one is None else Cell(units.bps(one[1], signed=True), small=one[0])

@@ -52,9 +52,10 @@ def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, t
         if met.units == 0.0:
             fills.append(Fill(order.symbol, 0.0, order.units, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0))
             continue
-        account, realised = _book(account, order.symbol, met, knobs.fee_bps, tick)
+        fee_bps = knobs.fees_bps[order.symbol] if knobs.fees_bps else knobs.fee_bps
+        account, realised = _book(account, order.symbol, met, fee_bps, tick)
         left = order.units - met.units
-        fills.append(Fill(order.symbol, met.units, left, met.price, met.mid, knobs.fee_bps, met.spread_bps, met.impact_bps, realised))
+        fills.append(Fill(order.symbol, met.units, left, met.price, met.mid, fee_bps, met.spread_bps, met.impact_bps, realised))
     return account, tuple(fills)
 
 

@@ -15,7 +15,7 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: Run) -> Outcome:
     """One decision for every symbol. The same inputs, state and catalog give the same outcome, bit for bit, on the same platform."""
     analysing = run.start(Phase.MARKET, market.analyse, market.assume_stress, inputs, state)
     building = run.start(Phase.FEATURES, features.build, features.leave_blank, inputs, catalog)
-    reading = run.start(Phase.MICROSTRUCTURE, microstructure.read, microstructure.assume_wide, inputs)
+    reading = run.start(Phase.MICROSTRUCTURE, microstructure.read, microstructure.assume_wide, inputs, state)
     mood, matrix, liquidity = analysing.result(), building.result(), reading.result()
     chosen = run(Phase.SELECTION, selection.choose, selection.choose_all, mood, state, catalog)
     opinions = run(Phase.VALIDATION, validation.cross_check, validation.trust_none, chosen, matrix, state, catalog)

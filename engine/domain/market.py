@@ -91,6 +91,7 @@ class Inputs(Record):
     knobs: Knobs
     events: tuple[Event, ...]
     view: View  # a pure function of bars, books and flow (engine.window.look)
+    met: Books | None = None  # the first book at or after the previous decision + latency, where orders of the bar before were filled
 
 
 @dataclass(frozen=True, slots=True)

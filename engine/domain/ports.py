@@ -23,6 +23,8 @@ class FeedInfo:
     fee_bps: float  # the venue's default taker fee
     spread_bps: float  # assumed where there is no book
     tick_size: tuple[float, ...]  # by symbol; 0 where unknown
+    fees_bps: tuple[float, ...] = ()  # by symbol, the taker fee of each; () where `fee_bps` is that of all
+    sessions: tuple[str, ...] = ()  # by symbol, as "09:30-16:00 America/New_York"; "" round the clock, () where none is told
 
 
 class Feed(Protocol):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.market import Inputs, Slice
+from engine.domain.outlook import OutlookRow
 from engine.domain.record import Floats, Record
 
 
@@ -69,6 +70,7 @@ class Tick(Record):
     checkpoint: bool  # the state after this tick is to be kept
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
     regret: tuple[RegretRow, ...]  # likewise
+    outlook: tuple[OutlookRow, ...] = ()  # likewise
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
+from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
 from engine.feeds._order_flow import FLOW, books_at, books_from, imbalance, standing, traded
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
@@ -19,12 +20,13 @@ _STRAY = 0.01  # share of bars off the clock that is taken for faulty rows and n
 
 @dataclass(frozen=True, slots=True)
 class Tape(Record):
-    """All that is recorded of one symbol."""
+    """All that is recorded of one symbol, sizes in base units."""
 
     symbol: str
     bars: BarRows | None
     trades: TradeRows | None
     books: BookRows | None
+    contract: Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,23 @@ class Grid(Record):
     counts: tuple[Counts, ...]
 
 
-def read_tape(folder: Path) -> Tape:
-    """A symbol's files, whichever there are."""
-    bars, trades, books = (file_of(folder, kind) for kind in ("bars", "trades", "books"))
-    return Tape(folder.name, read_bars(bars) if bars else None, read_trades(trades) if trades else None, read_books(books) if books else None)
+def read_tape(folder: Path, told: Contract) -> Tape:
+    """A symbol's files, whichever there are, with contracts made base units."""
+    files = {kind: file_of(folder, kind) for kind in ("bars", "trades", "books")}
+    bars = read_bars(files["bars"]) if files["bars"] else None
+    trades = read_trades(files["trades"]) if files["trades"] else None
+    books = read_books(files["books"]) if files["books"] else None
+    contract = told if told.told else by_name(folder.name, _sizes(bars, trades, books))
+    if contract.inverse or contract.multiplier != 1.0:
+        bars = bars and bars_in_units(bars, contract)
+        trades = trades and trades_in_units(trades, contract)
+        books = books and books_in_units(books, contract)
+    return Tape(folder.name, bars, trades, books, contract)
+
+
+def _sizes(bars: BarRows | None, trades: TradeRows | None, books: BookRows | None) -> Floats:
+    parts = [bars.values[4] if bars else None, trades.size if trades else None, *((books.bid_size.ravel(), books.ask_size.ravel()) if books else ())]
+    return np.concatenate([part for part in parts if part is not None])
 
 
 def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, until: int | None, latency: int) -> Grid:
@@ -69,7 +84,7 @@ def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None,
             f"a latency of {latency / 1e6:g} ms does not fit into bars of {interval / 1e6:g} ms: lower the latency or lengthen the interval"
         )
     tapes = tuple(_on_beat(tape, base, offset) for tape in tapes)
-    grids = [_bars_of(tape, interval, offset) for tape in tapes]
+    grids = [_in_session(tape, _bars_of(tape, interval, offset), interval, offset) for tape in tapes]
     numbers = np.unique(np.concatenate([grid.number for grid in grids]))
     opens = offset + numbers * interval
     if since is not None:
@@ -107,9 +122,7 @@ def _on_beat(tape: Tape, base: int, offset: int) -> Tape:
         )
     if not strays:
         return tape
-    return Tape(
-        tape.symbol, BarRows(rows.opened[on], rows.values[:, on], rows.spacing, rows.duplicates, rows.faulty + strays), tape.trades, tape.books
-    )
+    return replace(tape, bars=BarRows(rows.opened[on], rows.values[:, on], rows.spacing, rows.duplicates, rows.faulty + strays))
 
 
 def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
@@ -123,6 +136,17 @@ def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
     if tape.books is None or not tape.books.sound.any():
         raise BadRecording(f"{tape.symbol} has neither a sound trade nor a sound book: leave the symbol out")
     return from_mids(tape.books, interval, offset, stale, volume=np.nan)
+
+
+def _in_session(tape: Tape, grid: GridBars, interval: int, offset: int) -> GridBars:
+    """The bars that open within the symbol's session."""
+    session = tape.contract.session
+    if session is None:
+        return grid
+    inside = session.covers(offset + grid.number * interval)
+    if not inside.any():
+        raise BadRecording(f"{tape.symbol} has no bar in its session of {session.text}: correct recording.toml")
+    return GridBars(grid.number[inside], grid.values[:, inside], grid.traded[inside])
 
 
 def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval: int, offset: int, latency: int) -> Grid:

@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
+from engine.feeds._contracts import contracts
 from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, symbol_folders
 
@@ -25,19 +26,24 @@ class Recorded:
     bars they are made of trades, and of mids where nothing was traded while a book stood: those have volume 0 and are fresh, for a
     standing book can be traded on; their volume is NaN where no trades are recorded at all. The book of a decision is the last at
     or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency,
-    within the bar. Sizes are taken as recorded: contracts stay contracts.
+    within the bar. Sizes are base units: contracts are made so by recording.toml (docs/recordings.md), Binance's coin-margined ones by their name.
     """
 
     def __init__(
         self, path: str | Path, *, symbols: tuple[str, ...] = (), interval: int | None = None, since: int | None = None,
         until: int | None = None, latency_ms: float = 250.0, fee_bps: float = 10.0, spread_bps: float = 2.0,
     ) -> None:  # fmt: skip
-        tapes = tuple(read_tape(folder) for folder in symbol_folders(Path(path), symbols))
+        folders = symbol_folders(Path(path), symbols)
+        told = contracts(Path(path), tuple(folder.name for folder in folders))
+        tapes = tuple(read_tape(folder, told[folder.name]) for folder in folders)
+        priced = any(tape.contract.fee_bps is not None for tape in tapes)
         self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
-            tick_size=(0.0,) * len(tapes),
+            tick_size=tuple(tape.contract.tick for tape in tapes),
+            fees_bps=tuple(fee_bps if tape.contract.fee_bps is None else tape.contract.fee_bps for tape in tapes) if priced else (),
+            sessions=tuple(tape.contract.session.text if tape.contract.session else "" for tape in tapes),
         )  # fmt: skip
 
     @property

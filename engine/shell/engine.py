@@ -21,7 +21,7 @@ from engine.domain.ports import Clock, Feed
 from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row, Tick
-from engine.evidence import regret, skill
+from engine.evidence import outlook, regret, skill
 from engine.orchestrator import decide
 from engine.phases import learning
 from engine.run import FallbackFailed, Run, axes
@@ -170,6 +170,7 @@ class Engine:
             checkpoint=kept and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
             skill=skill.table(outcome.state, self.knobs.horizons) if refresh else (),
             regret=regret.table(outcome.state.regret, outcome.decisions.gates.names) if refresh else (),
+            outlook=outlook.table(outcome.state.outlook) if refresh else (),
         )
 
     def _keep(self, tick: Tick) -> Tick:

@@ -56,7 +56,8 @@ class Window:
         flow = self._flow_window()
         with np.errstate(invalid="ignore", divide="ignore"):
             view = window.look(bars, bar.books, flow, bar.at, self._info.interval, knobs.volatility_halflife)
-        return Inputs(tick, bar.at, self._info.interval, self._info.symbols, bars, bar.books, flow, bar.fresh, account, knobs, events, view)
+        symbols, interval = self._info.symbols, self._info.interval
+        return Inputs(tick, bar.at, interval, symbols, bars, bar.books, flow, bar.fresh, account, knobs, events, view, bar.fill_books)
 
     def _flow_window(self) -> Flow:
         if not self._info.has_flow:

@@ -24,6 +24,15 @@ def filters(session: Session) -> Wanted:
     return Wanted(symbol, action, gate, degraded)
 
 
+def unheard(session: Session) -> None:
+    """Says which filters of the address there are none of: they filter nothing."""
+    gates = [name for name, _, _ in session.gates]
+    offered = {"symbol": session.symbols, "action": ACTIONS, "gate": [*gates, "none"]}
+    odd = [f"{name} {told}" for name, options in offered.items() if (told := choices.unknown(options, name=name)) is not None]
+    if odd:
+        widgets.nothing(f"the address asks for {' and '.join(odd)}, which there is not: shown are all")
+
+
 def table(wanted: Wanted) -> None:
     with widgets.reading():
         held = st.session_state.get("held_decisions")
@@ -49,4 +58,5 @@ with widgets.reading(page=True):
         widgets.again(reads.version())
         st.stop()
     chosen = filters(session)
+    unheard(session)
     st.fragment(table, run_every=2 if st.session_state.get("live", True) else None)(chosen)

@@ -15,6 +15,13 @@ from pages.parts.figure import Figure, figure
 
 ROWS = 24  # symbols in the strip at most
 CODES = 3  # bought, sold and held freely come before the gates
+LANE = 18  # px of a lane of events
+LANES = {  # kind of event: word, mark, colour
+    "acted": ("acted", "line-ns-open", theme.UP),
+    "retrained": ("retrained", "triangle-up", theme.GOOD),
+    "incident": ("incidents", "diamond", theme.HARM),
+    "optimized": ("optimized", "circle", theme.WARNING),
+}
 FREE = 2.5  # held although no gate failed
 
 
@@ -47,11 +54,11 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
     return strip
 
 
-def equity(frame: pd.DataFrame, capital: float | None) -> Figure:
-    """Gain since the start, after all costs, against buying all symbols in equal parts and holding."""
+def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
+    """Gain since the start, after all costs, against buying all symbols in equal parts and holding; below it what happened when."""
     start = capital or float(frame["equity"].iloc[0])
     at = [int(one) // units.MS for one in frame["at"]]
-    lines = figure(height=250, right=92)
+    lines = figure(height=250 if marks is None else 250 + LANE * len(LANES), right=92)
     for name, column, colour, width in (("buy, hold", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.known(value) else None for value in frame[column].tolist()]
         lines.add(
@@ -62,7 +69,25 @@ def equity(frame: pd.DataFrame, capital: float | None) -> Figure:
     lines.axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.GRID, nticks=6)
     lines.axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
     lines.layout["hovermode"] = "x unified"
+    if marks is not None:
+        _happened(lines, marks)
     return lines
+
+
+def _happened(lines: Figure, marks: pd.DataFrame) -> None:
+    """A lane a kind of event under the line, on the same time axis."""
+    share = LANE * len(LANES) / (250 + LANE * len(LANES) - 36)
+    lines.axis("yaxis", domain=[share + 0.05, 1])
+    lines.axis("yaxis2", domain=[0, share], range=[len(LANES) - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True, anchor="x")
+    lines.axis("xaxis", anchor="y2")
+    for place, (kind, (word, symbol, colour)) in enumerate(LANES.items()):
+        some = marks[marks["kind"] == kind]
+        lines.add(
+            "scatter", x=(some["at"] // units.MS).to_numpy(), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
+            marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5}}, hovertext=some["detail"].tolist(),
+            hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
+        )  # fmt: skip
+        lines.note(f"{word} {len(some):,}" if len(some) else f"{word}: none", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
 
 
 def _labels(lines: Figure) -> None:

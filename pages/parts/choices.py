@@ -18,6 +18,22 @@ def one_of(label: str, options: Sequence[str], *, name: str, width: int) -> str 
     return None if told in {None, ALL} else str(told)
 
 
+def just_one(label: str, options: Sequence[str], *, name: str, width: int) -> str:
+    """One of the options; the address says which, the first where it names none of them."""
+    asked = st.query_params.get(name)
+    key = f"choice_{name}"
+    told = st.selectbox(
+        label, options, index=options.index(asked) if asked in options else 0, key=key, width=width, on_change=_kept, args=(name, key)
+    )
+    return str(told)
+
+
+def unknown(options: Sequence[str], *, name: str) -> str | None:
+    """What the address asks for under this name, where that is not to be had."""
+    asked = st.query_params.get(name)
+    return asked[:40] if asked is not None and asked not in {ALL, *options} else None
+
+
 def switch(label: str, *, name: str) -> bool:
     """On where the address says so."""
     key = f"choice_{name}"

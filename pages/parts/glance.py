@@ -36,7 +36,7 @@ def engine(status: Status, positions: pd.DataFrame, skill: pd.DataFrame, times: 
         Tile(
             "Honest rate", units.percent(1 - broken / ticks, 2) if ticks else units.NOT_ENOUGH, f"{broken} of {ticks:,} ticks with a fallback, 30 d"
         ),
-        Tile("Acting on", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"all hold; {held} positions open"),
+        Tile("Trading now", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"nothing bought or sold now; {held} held"),
         Tile(
             "Equity",
             units.percent(_gain(last.equity, capital), 2, signed=True),

@@ -10,8 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from engine.shell.clock import WallClock
-from engine.store import decision_query, machine_queries, page_queries, status_query
+from engine.store import component_queries, decision_query, event_query, machine_queries, market_query, page_queries, status_query
+from engine.store.component_queries import Honesty, Latency, Life
 from engine.store.decision_query import DecisionTold
+from engine.store.market_query import MarketTold
 from engine.store.page_queries import Wanted
 from engine.store.reader import Reader
 from engine.store.status_query import Status
@@ -101,6 +103,45 @@ def fills(*, limit: int) -> pd.DataFrame:
     return _frame("fills", limit)
 
 
+def market(symbol: str) -> MarketTold | None:
+    told: MarketTold | None = _kept(url(), version(), "market", (symbol,))
+    return told
+
+
+def outlook() -> pd.DataFrame:
+    return _frame("outlook")
+
+
+def marks() -> pd.DataFrame:
+    return _frame("marks")
+
+
+def latency() -> Latency | None:
+    told: Latency | None = _kept(url(), version(), "latency", ())
+    return told
+
+
+def honest() -> Honesty:
+    told: Honesty = _kept(url(), version(), "honest", ())
+    return told
+
+
+def life() -> Life:
+    return component_queries.life(reader())
+
+
+def incidents(*, limit: int) -> pd.DataFrame:
+    return _frame("incidents", limit)
+
+
+def fallbacks(*, limit: int) -> pd.DataFrame:
+    return _frame("fallbacks", limit)
+
+
+def fallback_counts() -> pd.DataFrame:
+    return _frame("fallback_counts")
+
+
 def current() -> pd.DataFrame:
     """The newest sample of every reading of the machine."""
     return machine_queries.current(reader())
@@ -172,4 +213,12 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "fills": lambda reader, limit: page_queries.fills(reader, limit=limit),
     "lines": machine_queries.lines,
     "knobs": page_queries.knobs,
+    "market": market_query.market,
+    "outlook": market_query.outlook,
+    "marks": event_query.marks,
+    "latency": component_queries.latency,
+    "honest": lambda reader: component_queries.honest(reader, now()),
+    "incidents": lambda reader, limit: component_queries.incidents(reader, limit=limit),
+    "fallbacks": lambda reader, limit: component_queries.fallbacks(reader, limit=limit),
+    "fallback_counts": lambda reader: component_queries.fallback_counts(reader, now()),
 }

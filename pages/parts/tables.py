@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from pages.parts import theme
+from pages.parts import spark, theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """Text, with a colour mark before it, smaller words after it, or a bar for a share of 0..1."""
+    """Text, with a colour mark before it, smaller words after it, a bar for a share of 0..1, or a small line of values."""
 
     text: str
     colour: str | None = None
     small: str = ""
     bar: float | None = None
+    trend: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ def _cell(cell: Cell | str, link: str | None) -> str:
         )
     if link:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
+    if told.trend:
+        text = f'<span class="pd-trend">{spark.line(told.trend)}</span>{text}'
     return text + (f" <small>{escape(told.small)}</small>" if told.small else "")
 
 

@@ -86,6 +86,7 @@ GATES = (
     "#939393",
     "#B9B2A3",
 )
+REGIMES = {"calm": "#56B4E9", "ranging": "#9AA3B0", "trending": "#009E73", "volatile": "#E69F00"}
 FREE = "#D0D5DB"  # held although no gate failed
 
 
@@ -97,6 +98,16 @@ def state(word: str) -> str:
 def gate(position: int) -> str:
     """The colour of the gate at this place of the ladder, wherever it is shown."""
     return GATES[position % len(GATES)]
+
+
+def regime(name: str, position: int) -> str:
+    """A regime's colour; by its place where it has none of its own."""
+    return REGIMES.get(name, category(position))
+
+
+def faint(colour: str, share: float = 0.16) -> str:
+    """A colour that lets the ground through."""
+    return f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},{share:g})"
 
 
 def category(position: int) -> str:

@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from engine.store.reader import StoreUnreadable
-from pages.parts import reads, tables, theme
+from pages.parts import reads, spark, tables, theme
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,25 +117,5 @@ def _tile(tile: Tile) -> str:
     small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
     return (
         f'<div class="pd-tile"><div class="l">{escape(tile.label)}</div><div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}'
-        f"{_spark(tile.trend)}</div>"
-    )
-
-
-def _spark(values: Sequence[float | None]) -> str:
-    """A line of the values in the tile's own scale; gaps stay gaps."""
-    there = [value for value in values if value is not None and value == value]  # noqa: PLR0124 NaN is not itself
-    if len(there) < 2:
-        return ""
-    low, span = min(there), (max(there) - min(there)) or 1.0
-    width = 100 / (len(values) - 1)
-    path, pen = [], "M"
-    for place, value in enumerate(values):
-        if value is None or value != value:  # noqa: PLR0124
-            pen = "M"
-            continue
-        path.append(f"{pen}{place * width:.1f} {23 - 20 * (value - low) / span:.1f}")
-        pen = "L"
-    return (
-        '<svg viewBox="0 0 100 26" preserveAspectRatio="none" aria-hidden="true">'
-        f'<path d="{" ".join(path)}" fill="none" stroke="{theme.UP}" stroke-width="1.4" vector-effect="non-scaling-stroke"></path></svg>'
+        f"{spark.line(tile.trend)}</div>"
     )

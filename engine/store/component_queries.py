@@ -1,0 +1,201 @@
+"""How the parts of the engine are, as the store has it: signs of life, time by phase, fallbacks, honesty and incidents."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from dataclasses import dataclass
+
+import orjson
+import pandas as pd
+
+from engine.evidence.quantiles import enclosing
+from engine.evidence.shares import wilson
+from engine.store.page_queries import DAY, honesty
+from engine.store.reader import Reader, told_all, told_first
+
+TICKS = 500  # that latencies are taken over
+POINTS = 25  # of a line through them
+COUNTED = 1_000  # degraded ticks counted at most
+LOOKED_AT = 2_000  # decisions looked at for stale bars at most
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseTime:
+    """How long one phase took over the last ticks, in ms; `name` is "whole tick" for all of them with what lies between."""
+
+    name: str
+    n: int
+    p50: float
+    p99: float
+    low: float | None  # 95 % interval of the p99, None while there is not enough data
+    high: float | None
+    longest: float
+    share: float  # of the whole ticks' time
+    fallbacks: int
+    trend: tuple[float, ...]  # p50 of each piece, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """Times of the last ticks."""
+
+    phases: tuple[PhaseTime, ...]  # the whole tick first
+    line: pd.DataFrame  # wall (ns, of the last tick of a piece), p50, longest, fallbacks: of whole ticks
+    piece: int  # ticks in a piece
+    events: tuple[tuple[str, int, int], ...]  # kind, how often, last tick
+
+
+@dataclass(frozen=True, slots=True)
+class Honesty:
+    """Ticks decided without a fallback, and decisions made on a bar that was there."""
+
+    ticks: int  # of the last 30 days, of those kept
+    broken: int
+    low: float | None  # 95 % interval of the honest share, None while there is not enough data
+    high: float | None
+    decisions: int  # the newest, at most 2,000
+    stale: int  # of them, those whose bar was missing or stale
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """When each part last showed that it lives: ns UTC, None for never."""
+
+    board: int | None
+    readings: int | None
+    commands_waiting: int
+    trained: tuple[int, str, float | None, int, int] | None  # when, version, seconds, rows, serves from which tick
+    models_waiting: int  # trained and not serving yet
+    checkpoint: int | None  # tick
+    first_tick: int | None  # kept
+    stale_now: tuple[str, ...]  # symbols without a bar at the newest tick
+
+
+def latency(reader: Reader, ticks: int = TICKS) -> Latency | None:
+    """Times by phase over the last ticks; None before the first."""
+    with reader.reading() as connection:
+        told = told_all(connection, "SELECT tick, wall, ms, spans, events FROM ticks ORDER BY tick DESC LIMIT :ticks", ticks=min(ticks, TICKS))[::-1]
+    if not told:
+        return None
+    spans = [{str(one[0]): one for one in orjson.loads(row[3])} for row in told]
+    whole = pd.Series([row[2] for row in told], dtype=float)
+    piece = max(1, len(told) // POINTS)
+    fallen = [sum(bool(one[3]) for one in tick.values()) for tick in spans]
+    phases = [_phase("whole tick", whole, float(whole.sum()), sum(count > 0 for count in fallen), piece)]
+    for name in dict.fromkeys(name for tick in reversed(spans) for name in tick):
+        ms = pd.Series([tick[name][2] if name in tick else None for tick in spans], dtype=float)
+        phases.append(_phase(name, ms, float(whole.sum()), sum(bool(tick[name][3]) for tick in spans if name in tick), piece))
+    return Latency(tuple(phases), _line([int(row[1]) for row in told], whole, fallen, piece), piece, _events(told))
+
+
+def fallbacks(reader: Reader, *, limit: int) -> pd.DataFrame:
+    """The newest phases that fell back, newest first: tick, at, wall, phase, error, symbol (any of the tick's, to open it by)."""
+    with reader.reading() as connection:
+        told = told_all(
+            connection,
+            "SELECT t.tick, t.at, t.wall, t.spans, (SELECT symbol FROM decisions d WHERE d.tick = t.tick ORDER BY symbol LIMIT 1) "
+            "FROM ticks t WHERE t.degraded <> '[]' ORDER BY t.tick DESC LIMIT :limit",
+            limit=limit,
+        )
+    found = [(tick, at, wall, one[0], one[4], symbol) for tick, at, wall, spans, symbol in told for one in orjson.loads(spans) if one[3]]
+    return pd.DataFrame(found, columns=["tick", "at", "wall", "phase", "error", "symbol"])
+
+
+def fallback_counts(reader: Reader, now: int) -> pd.DataFrame:
+    """How often each phase fell back in the last 30 days, of the newest 1,000 degraded ticks: phase, n, tick (the last)."""
+    return reader.frame(
+        """
+        SELECT j.value AS phase, count(*) AS n, max(t.tick) AS tick
+        FROM (SELECT tick, degraded FROM ticks WHERE degraded <> '[]'
+              AND tick >= coalesce((SELECT tick FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1), 9223372036854775807)
+              ORDER BY tick DESC LIMIT :counted) t
+        CROSS JOIN json_each(t.degraded) j GROUP BY j.value ORDER BY n DESC, phase""",
+        {"since": now - 30 * DAY, "counted": COUNTED},
+    )
+
+
+def honest(reader: Reader, now: int) -> Honesty:
+    """The honest-decision rate with its interval."""
+    ticks, broken = honesty(reader, now)
+    band = wilson(1 - broken / ticks, ticks) if ticks else None
+    with reader.reading() as connection:
+        told = told_first(
+            connection,
+            "SELECT count(*), coalesce(sum(fresh = 0), 0) FROM (SELECT fresh FROM decisions ORDER BY tick DESC LIMIT :most)",
+            most=LOOKED_AT,
+        )
+    counted, stale = told or (0, 0)
+    low, high = band or (None, None)
+    return Honesty(ticks, broken, low, high, int(counted), int(stale))
+
+
+def life(reader: Reader) -> Life:
+    """Signs of life of every part."""
+    with reader.reading() as connection:
+        beats = told_first(connection, "SELECT max(beat), (SELECT max(at) FROM readings_raw) FROM components") or (None, None)
+        waiting = told_first(connection, "SELECT count(*) FROM commands WHERE status = 'queued'") or (0,)
+        ends = told_first(connection, "SELECT (SELECT max(tick) FROM ticks), (SELECT min(tick) FROM ticks), (SELECT max(tick) FROM checkpoints)") or (
+            None,
+            None,
+            None,
+        )
+        trained = told_first(connection, "SELECT trained_at, version, seconds, rows, serves_from FROM artifacts ORDER BY id DESC LIMIT 1")
+        later = told_first(
+            connection, "SELECT count(*) FROM (SELECT serves_from FROM artifacts ORDER BY id DESC LIMIT 50) WHERE serves_from > :last", last=ends[0]
+        ) or (0,)
+        stale = told_all(connection, "SELECT symbol FROM decisions WHERE tick = :last AND fresh = 0 ORDER BY symbol", last=ends[0])
+    newest = None if trained is None else (int(trained[0]), str(trained[1]), trained[2], int(trained[3]), int(trained[4]))
+    return Life(
+        beats[0], beats[1], int(waiting[0]), newest,
+        int(later[0]), ends[2], ends[1], tuple(str(symbol) for (symbol,) in stale),
+    )  # fmt: skip
+
+
+def incidents(reader: Reader, *, limit: int) -> pd.DataFrame:
+    """Incidents in the data, those that last first, then the newest; among the newest 2,000."""
+    return reader.frame(
+        "SELECT id, kind, symbol, since, until, detail FROM (SELECT * FROM incidents ORDER BY id DESC LIMIT 2000) "
+        "ORDER BY until IS NULL DESC, id DESC LIMIT :limit",
+        {"limit": limit},
+    )
+
+
+def _phase(name: str, ms: pd.Series[float], whole: float, fallbacks: int, piece: int) -> PhaseTime:
+    known = ms.dropna().sort_values().to_numpy()
+    n = len(known)
+    at = enclosing(0.99, n)
+    low, high = (None, None) if at is None else (float(known[at[0]]), float(known[at[1]]))
+    pieces = ms.groupby(_pieces(len(ms), piece)).median()
+    return PhaseTime(
+        name, n, float(known[_rank(0.5, n)]), float(known[_rank(0.99, n)]), low, high, float(known[-1]),
+        float(known.sum()) / whole if whole else 0.0, fallbacks, tuple(pieces.dropna().tolist()),
+    )  # fmt: skip
+
+
+def _rank(share: float, n: int) -> int:
+    """The nearest rank, so that a quantile is a value that was measured."""
+    return max(0, math.ceil(share * n) - 1)
+
+
+def _pieces(count: int, piece: int) -> list[int]:
+    """The piece each tick belongs to, counted back from the newest, so that pieces are whole."""
+    return [-((count - 1 - place) // piece) for place in range(count)]
+
+
+def _line(walls: list[int], whole: pd.Series[float], fallen: list[int], piece: int) -> pd.DataFrame:
+    frame = pd.DataFrame({"wall": walls, "ms": whole, "fallen": fallen, "piece": _pieces(len(walls), piece)})
+    told = frame.groupby("piece", sort=True).agg(wall=("wall", "last"), p50=("ms", "median"), longest=("ms", "max"), fallbacks=("fallen", "sum"))
+    return told.reset_index(drop=True)
+
+
+def _events(told: list[tuple[object, ...]]) -> tuple[tuple[str, int, int], ...]:
+    """What happened to the last ticks from outside, by kind: commands, models adopted, trainings late or failed."""
+    count: Counter[str] = Counter()
+    last: dict[str, int] = {}
+    for tick, _, _, _, events in told:
+        for kind, *_ in json.loads(str(events)):
+            count[kind] += 1
+            last[kind] = int(str(tick))
+    return tuple((kind, n, last[kind]) for kind, n in count.most_common())

@@ -1,0 +1,86 @@
+"""Components: how every part of the engine is, how long it takes, what fell back, and what was wrong with the data."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.store.component_queries import Latency, Life
+from engine.store.status_query import Status
+from pages.parts import charts_components, live, reads, rows_components, rowsets, units, widgets
+
+NEWEST = 30  # fallbacks and incidents listed
+
+
+@st.fragment(run_every=3)
+def components() -> None:
+    with widgets.reading():
+        status, now = reads.status(), reads.now()
+        if not status.components and status.last is None:
+            widgets.waiting("the engine to report its parts")
+            return
+        told, alive = reads.latency(), reads.life()
+        widgets.tiles(rows_components.tiles(status, reads.honest(), told, alive, reads.incidents(limit=NEWEST), now))
+        widgets.heading("Parts", "as they last said of themselves")
+        widgets.table(rows_components.STATES, rows_components.states(status, now), label="Parts of the engine and their state")
+        if told is None:
+            widgets.waiting("the first tick", "times by phase and the rate of fallbacks fill as soon as the engine has decided once")
+        else:
+            times(told)
+        left, right = st.columns(2, gap="medium")
+        with left:
+            fallen()
+        with right:
+            incidents()
+        signs(status, told, alive, now)
+
+
+def times(told: Latency) -> None:
+    n = told.phases[0].n
+    left, right = st.columns([7, 5], gap="medium")
+    with left:
+        widgets.heading(
+            "Time by phase", f"over the last {units.count(n, 'tick')}; under each p99 its 95 % interval; phases may run beside each other"
+        )
+        widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
+    with right:
+        widgets.heading("Ticks through time", f"median and longest of each {units.count(told.piece, 'tick')}; amber where a phase fell back")
+        live.chart(charts_components.latency(told), key="latency", label="How long ticks took over time")
+
+
+def fallen() -> None:
+    counts, newest = reads.fallback_counts(), reads.fallbacks(limit=NEWEST)
+    widgets.heading("Fallbacks", "in the last 30 days, by phase and one by one; a row opens the decisions they degraded")
+    if newest.empty:
+        widgets.nothing("no phase has fallen back")
+        return
+    live.rows(rows_components.counts(counts), key="counts")
+    live.rows(rows_components.fallen(newest), key="fallen", height=300)
+
+
+def incidents() -> None:
+    told = reads.incidents(limit=NEWEST)
+    widgets.heading("Incidents in the data", "faults, not drift; market time in UTC")
+    if told.empty:
+        widgets.nothing("none has been found")
+    else:
+        widgets.table(rows_components.INCIDENTS, rows_components.incidents(told), label="Incidents, those that last first")
+
+
+def signs(status: Status, told: Latency | None, alive: Life, now: int) -> None:
+    """The feed, the store, training and the scheduler by what they leave behind."""
+    boxes = (
+        ("Feed", "", rows_components.feed(status, alive)),
+        ("Store", "", rows_components.store(status, alive, reads.current())),
+        ("Training", "in worker processes", rows_components.training(alive, told, now)),
+        ("Scheduler", "its jobs were last seen", rows_components.jobs(status, alive, now)),
+    )
+    for column, (name, more, lines) in zip(st.columns(4, gap="medium"), boxes, strict=True):
+        with column:
+            widgets.heading(name, more)
+            if lines:
+                widgets.table(rowsets.PAIR, lines, label=name, cards=False)
+            else:
+                widgets.waiting("the first tick")
+
+
+components()

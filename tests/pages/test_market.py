@@ -1,0 +1,150 @@
+"""Market: what was done and what came, beside the bars; what the feed does not have is said in a line; a link is obeyed or answered."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.store import market_query
+from engine.store.market_query import Book, Covered, MarketTold
+from engine.store.reader import Reader
+from pages.parts import charts_market, rows_market, theme, units
+from tests.pages.stores import store
+from tests.pages.test_pages import run, text
+
+
+@pytest.fixture(scope="module")
+def told(full_store: str) -> MarketTold:
+    reader = Reader(full_store)
+    gone = reader.frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick > 50 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
+    found = market_query.market(reader, str(gone))  # a symbol with a bar that is missing
+    assert found is not None
+    return found
+
+
+@contextmanager
+def page(full: str, folder: Path, change: str | None = None, **query: str) -> Iterator[AppTest]:
+    with store("full", full, folder) as url:
+        if change is not None:
+            with closing(sqlite3.connect(folder / "podium.db")) as made, made:
+                made.execute(change)
+        yield run("08_market.py", url, **query)
+
+
+def drawn(told: MarketTold, shown: int = 120) -> dict[str, Any]:
+    figure: dict[str, Any] = json.loads(charts_market.tape(told, shown).json())
+    return figure
+
+
+def titles(told: MarketTold) -> str:
+    return " ".join(note["text"] for note in drawn(told)["layout"]["annotations"])
+
+
+def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) -> None:
+    figure = drawn(told)
+    for name in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):
+        assert name in titles(told)
+    assert {trace.get("xaxis", "x") for trace in figure["data"]} == {"x"}
+    domains = [figure["layout"][f"yaxis{place}"]["domain"] for place in ("", *range(2, 7))]
+    assert all(lower[1] < upper[0] for upper, lower in pairwise(domains))
+
+
+def test_what_was_bought_and_sold_is_marked_and_leads_to_its_decision(told: MarketTold) -> None:
+    marks = [trace for trace in drawn(told)["data"] if str(trace.get("marker", {}).get("symbol")).startswith("triangle")]
+    bars = told.bars.tail(120)
+    acted = {f"{tick} {told.symbol}" for tick in bars[bars["action"].isin(["buy", "sell"])]["tick"]}
+    assert {one for trace in marks for one in trace["customdata"]} == acted
+    assert acted
+
+
+def test_a_fill_leads_to_the_decision_it_came_from(told: MarketTold) -> None:
+    fills = next(trace for trace in drawn(told)["data"] if isinstance(trace.get("marker", {}).get("symbol"), list))
+    ticks = told.fills[told.fills["tick"] >= told.bars["tick"].iloc[-120]]["tick"].tolist()
+    assert fills["customdata"] == [f"{tick - 1} {told.symbol}" for tick in ticks]
+
+
+def test_a_bar_that_is_missing_is_a_gap(told: MarketTold) -> None:
+    candles = next(trace for trace in drawn(told)["data"] if trace["type"] == "candlestick")
+    assert candles["close"].count(None) > 0
+    assert candles["close"].count(None) == int((~told.bars.tail(120)["fresh"].astype(bool)).sum())
+
+
+def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketTold) -> None:
+    bare = replace(told, book=None, has_flow=False, spread_source="range estimate")
+    assert "Depth" not in titles(bare)
+    assert "Signed volume" not in titles(bare)
+    assert "from range estimate" in titles(bare)
+    line = rows_market.without(bare)
+    assert line is not None
+    assert "no order book" in line
+    assert rows_market.without(told) is None
+
+
+def test_what_lay_outside_the_interval_stands_out(told: MarketTold) -> None:
+    points = json.loads(charts_market.expected(told, 1, 300).json())["data"][-1]
+    frame = told.forecasts[(told.forecasts["horizon"] == 1) & told.forecasts["came_bps"].notna()]
+    outside = ((frame["came_bps"] < frame["low_bps"]) | (frame["came_bps"] > frame["high_bps"])).sum()
+    assert points["marker"]["color"].count(theme.WARNING) == outside
+    assert len(points["y"]) == len(frame)
+
+
+@pytest.mark.parametrize(
+    ("covered", "words"),
+    [
+        (Covered(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has come due here"),
+        (Covered(3, 12, 11, 4.0, None, None), units.NOT_ENOUGH),
+        (Covered(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (85.0..93.0 %, n=200)"),
+        (Covered(3, 240, 216, 80.0, 0.81, 0.95), "n=240, 80 of them apart"),
+    ],
+)
+def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: Covered, words: str) -> None:
+    assert words in rows_market.coverage(covered)
+
+
+def test_the_ladder_has_asks_above_bids_and_money_that_adds_up() -> None:
+    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)))
+    ids = [part.split('"')[0] for part in html.split('data-id="')[1:]]
+    assert ids == ["ask 1", "ask 0", "mid", "bid 0", "bid 1"]
+    assert "407.00" in html  # 101 + 3 x 102
+    assert "spread 200.0" in html
+
+
+def test_the_address_chooses_symbol_bars_and_horizon(full_store: str, tmp_path: Path) -> None:
+    with page(full_store, tmp_path, symbol="SOL", over="3 bars") as app:
+        assert not app.exception
+        assert app.selectbox[0].value == "SOL"
+        assert "Expected and what came, 3 bars" in text(app)
+
+
+def test_a_symbol_that_is_not_followed_is_told(full_store: str, tmp_path: Path) -> None:
+    with page(full_store, tmp_path, symbol="<b>NOBODY") as app:
+        assert not app.exception
+        assert "the address asks for &lt;b&gt;NOBODY, which is not followed: shown is BTC" in text(app)
+
+
+def test_how_well_the_book_is_foreseen_is_told_with_its_n_or_not_at_all(full_store: str, tmp_path: Path) -> None:
+    with page(full_store, tmp_path / "a") as app:
+        assert "not measured yet" in text(app)
+    change = "INSERT INTO outlook VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
+    with page(full_store, tmp_path / "b", change) as app:
+        shown = text(app)
+    assert "24.0..38.0 %" in shown
+    assert "1,280" in shown
+    assert shown.count(units.NOT_ENOUGH) >= 1
+
+
+def test_decisions_say_which_filter_of_the_address_there_is_not(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("02_decisions.py", url, symbol="NOBODY", gate="no such gate")
+        fine = run("02_decisions.py", url, symbol="SOL", gate="none")
+    assert "symbol NOBODY and gate no such gate, which there is not: shown are all" in text(app)
+    assert "which there is not" not in text(fine)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.domain.record import Floats, Ints, Record
 
+Reals = NDArray[np.floating[Any]]  # in single or double precision
 TICKS_A_BAR = 10.0  # a bar's volatility is at least so many ticks
 FLOOR_SHARE = 0.25  # of the unconditional volatility: no bar's volatility is below
 TAIL = 5.0  # degrees of freedom of Student's t
@@ -107,7 +110,7 @@ def walk(market: Market, carry: Carry, stream: np.random.Generator, season: Floa
     activity = _remember(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE, unit=True)
     sigma = _volatility(market.volatility, regime, season, log_vol)
     shocks = stream.standard_t(TAIL, (bars, market.loadings.shape[1])) * np.sqrt((TAIL - 2.0) / TAIL)
-    innovation = sigma * _mix(market.loadings, shocks)
+    innovation = sigma * mix(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
     drive = _remember(carry.drive, innovation, market.persistence, unit=False)
     expected = gain[:, None] * np.vstack([carry.drive, drive[:-1]])
     returns = innovation + expected
@@ -142,14 +145,12 @@ def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Flo
     return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * wander), unconditional * FLOOR_SHARE), dtype=np.float64)
 
 
-def _mix(loadings: Floats, shocks: Floats) -> Floats:
-    """(n, S) without a matrix product, whose bits depend on the number of threads."""
-    shared = 1 + SECTORS
-    own = np.diagonal(loadings[:, shared:])
-    mixed = shocks[:, shared:] * own
-    for factor in range(shared):
-        mixed += shocks[:, factor, None] * loadings[:, factor]
-    return np.asarray(mixed, dtype=np.float64)
+def mix(loadings: Reals, shared: Reals, own: Reals) -> Reals:
+    """(n, S) of (n, 1 + SECTORS) and (n, S), without a matrix product, whose bits depend on the number of threads."""
+    mixed = own * np.diagonal(loadings[:, 1 + SECTORS :])
+    for factor in range(1 + SECTORS):
+        mixed += shared[:, factor, None] * loadings[:, factor]
+    return np.asarray(mixed)
 
 
 def _regimes(start: int, chances: Floats) -> Ints:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
-from engine.feeds._simulated_books import Chunk, dress
+from engine.feeds._simulated_agents import Steps
+from engine.feeds._simulated_bars import Chunk, Sides, dress
+from engine.feeds._simulated_draws import BLOCK, LOOK_BACK, draw
 from engine.feeds._simulated_prices import Carry, Path, found, names, season_of, signal_gain, tick_of, walk
 
 if TYPE_CHECKING:
@@ -38,7 +41,8 @@ class Simulated:
         self._levels, self._spread_bps, self._latency_ms = levels, spread_bps, latency_ms
         self._switches: list[tuple[int, float]] = []
         self._market, self._first = found(symbol_count, seed, volatility_bps * 1e-4, persistence)
-        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count))  # bars drawn at once; part of what a seed means
+        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars walked at once; part of what a seed means
+        self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars acted out at once
         self.switch_signal(signal, 0)
         chosen = [self._all[column] for column in self._columns]
         ticks = tick_of(self._first.close, self._market.volatility)[self._columns]
@@ -54,20 +58,18 @@ class Simulated:
     def slices(self, after: int | None) -> Iterator[Slice]:
         """Closed bars, oldest first; a signal switched meanwhile holds from the next bar that closes after it."""
         bar = 0 if after is None else max(0, (after - START) // self._interval)
-        number, carry = 0, self._first
+        number, carry, before = 0, self._first, self._prehistory()
+        while (number + 1) * self._chunk <= bar:
+            path, carry = self._walk(number, carry)
+            number, before = number + 1, _rows(path, -LOOK_BACK, None)
         while self._bars is None or bar < self._bars:
-            while (number + 1) * self._chunk <= bar:
-                carry = self._walk(number, carry)[1]
-                number += 1
-            known = len(self._switches)
             path, following = self._walk(number, carry)
-            chunk = self._dress(number, path)
-            end = (number + 1) * self._chunk if self._bars is None else min((number + 1) * self._chunk, self._bars)
-            while bar < end and known == len(self._switches):
-                yield self._slice(chunk, bar)
+            known = len(self._switches)
+            for closed in self._played(number, _joined(before, path), bar):
+                yield closed
                 bar += 1
             if known == len(self._switches):
-                number, carry = number + 1, following
+                number, carry, before = number + 1, following, _rows(path, -LOOK_BACK, None)
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Sets the one-bar R2 of the best forecast for bars that close after `at`. After a restart, switch again in the same order."""
@@ -82,8 +84,42 @@ class Simulated:
         for number in range(-(-bars // self._chunk)):
             path, carry = self._walk(number, carry)
             parts.append(path)
-        fields = {name: np.concatenate([getattr(part, name) for part in parts])[:bars] for name in Path.__slots__}
-        return Path(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in fields.items()})
+        whole = _rows(_joined(*parts), 0, bars)
+        return Path(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in _fields(whole)})
+
+    def acted(self, bars: int) -> Iterator[tuple[Path, Steps]]:
+        """Stretches of the first `bars` bars and what happened in each of their steps, of every symbol of the market; for tests and docs.
+
+        Steps have one bar more, before the first. The last stretch may reach beyond `bars`.
+        """
+        carry, before = self._first, self._prehistory()
+        for first in range(0, bars, self._chunk):
+            path, carry = self._walk(first // self._chunk, carry)
+            whole, before = _joined(before, path), _rows(path, -LOOK_BACK, None)
+            for offset in range(0, min(self._chunk, bars - first), self._span):
+                end = min(offset + self._span, self._chunk)
+                yield _rows(path, offset, end), self._act(_rows(whole, offset, end + LOOK_BACK), first + offset).steps
+
+    def _prehistory(self) -> Path:
+        """What agents remember at the first bar: eight bars as the first eight would be without a signal."""
+        path = _rows(self._walk(0, self._first)[0], 0, LOOK_BACK)
+        innovation = path.returns - path.expected
+        close = path.open[0] * np.exp(np.cumsum(innovation, axis=0))
+        return replace(path, returns=innovation, open=np.vstack([path.open[:1], close[:-1]]), close=close)
+
+    def _played(self, number: int, whole: Path, bar: int) -> Iterator[Slice]:
+        """The bars of a chunk from `bar` on, until its end or a switch of the signal; `whole` has eight bars more, before."""
+        known, start = len(self._switches), number * self._chunk
+        end = start + self._chunk if self._bars is None else min(start + self._chunk, self._bars)
+        while bar < end:
+            offset = (bar - start) // self._span * self._span
+            length = min(self._span, self._chunk - offset)
+            chunk = self._dress(_rows(whole, offset, offset + length + LOOK_BACK), start + offset)
+            for row in range(bar - start - offset, min(length, end - start - offset)):
+                yield self._slice(chunk, row, start + offset + row)
+                if known != len(self._switches):
+                    return
+            bar = start + offset + length
 
     def _walk(self, number: int, carry: Carry) -> tuple[Path, Carry]:
         opens = START + self._interval * np.arange(number * self._chunk, (number + 1) * self._chunk, dtype=np.int64)
@@ -95,14 +131,17 @@ class Simulated:
             gains[opens + self._interval > at] = signal_gain(signal, self._market.persistence)
         return gains
 
-    def _dress(self, number: int, path: Path) -> Chunk:
-        stream = np.random.default_rng([self._seed, 2, number])
-        fraction = min(1.0, self._latency_ms * 1e6 / self._interval)
-        chunk = dress(path, stream, self._levels, self._spread_bps, fraction)
+    def _dress(self, path: Path, first: int) -> Chunk:
+        chunk = self._act(path, first)
         return chunk if len(self._columns) == len(self._all) else _pick(chunk, self._columns)
 
-    def _slice(self, chunk: Chunk, bar: int) -> Slice:
-        row = bar % self._chunk
+    def _act(self, path: Path, first: int) -> Chunk:
+        """Bars from number `first` on; `path` has eight bars more, before."""
+        draws = draw(self._seed, first - LOOK_BACK, len(path.regime), len(self._all), self._levels)
+        fraction = min(1.0, self._latency_ms * 1e6 / self._interval)
+        return dress(path, draws, self._market, self._levels, self._spread_bps, fraction)
+
+    def _slice(self, chunk: Chunk, row: int, bar: int) -> Slice:
         bid, bid_size, ask, ask_size = chunk.books
         fill_bid, fill_bid_size, fill_ask, fill_ask_size = chunk.fill_books
         return Slice(
@@ -134,9 +173,25 @@ def _pick(chunk: Chunk, columns: list[int]) -> Chunk:
     def of(values: Floats) -> Floats:
         return np.ascontiguousarray(values[:, columns])
 
-    books = (of(chunk.books[0]), of(chunk.books[1]), of(chunk.books[2]), of(chunk.books[3]))
-    fills = (of(chunk.fill_books[0]), of(chunk.fill_books[1]), of(chunk.fill_books[2]), of(chunk.fill_books[3]))
-    return Chunk(of(chunk.open), of(chunk.high), of(chunk.low), of(chunk.close), of(chunk.volume), books, fills, of(chunk.ofi), of(chunk.flow))
+    def all_of(sides: Sides) -> Sides:
+        return of(sides[0]), of(sides[1]), of(sides[2]), of(sides[3])
+
+    return Chunk(
+        of(chunk.open), of(chunk.high), of(chunk.low), of(chunk.close), of(chunk.volume), all_of(chunk.books), all_of(chunk.fill_books),
+        of(chunk.ofi), of(chunk.flow), chunk.steps,
+    )  # fmt: skip
+
+
+def _fields(path: Path) -> list[tuple[str, Any]]:
+    return [(name, getattr(path, name)) for name in Path.__slots__]
+
+
+def _rows(path: Path, first: int, end: int | None) -> Path:
+    return Path(**{name: value[first:end] for name, value in _fields(path)})
+
+
+def _joined(*parts: Path) -> Path:
+    return Path(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Path.__slots__})
 
 
 def open_feed(settings: Settings) -> Simulated:

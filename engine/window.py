@@ -82,3 +82,24 @@ def averages(length: int, halflives: tuple[float, ...]) -> Floats:
     kernel = np.ascontiguousarray(np.stack([decay(length, halflife) for halflife in halflives], axis=1))
     kernel.flags.writeable = False
     return kernel
+
+
+@cache
+def seeded(length: int, span: int, alpha: float, start: int = 0) -> Floats:
+    """(T,) weights of exponential smoothing seeded as TA-Lib seeds it: with the plain mean of the first `span` values from `start` on.
+
+    Wilder's smoothing has an alpha of 1 / span, the usual moving average 2 / (span + 1). Raises ValueError where the window is too short.
+    """
+    after = length - start - span
+    if after < 0:
+        raise ValueError(f"a window of {length} bars has no {span} bars from {start} on to begin a smoothing with")
+    weights = np.zeros(length)
+    weights[start : start + span] = (1.0 - alpha) ** after / span
+    weights[start + span :] = alpha * (1.0 - alpha) ** np.arange(after - 1, -1, -1)
+    weights.flags.writeable = False
+    return weights
+
+
+def on_steps(weights: Floats) -> Floats:
+    """(T,) the weights that give, from the steps of a series, what `weights` give from the series; they must sum to 0, or the series begin at 0."""
+    return np.ascontiguousarray(np.cumsum(weights[::-1])[::-1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ class Catalog:
     families: tuple[Family, ...]
     names: tuple[str, ...]
     serving: tuple[Serving | None, ...]  # as names
+    columns: tuple[str, ...] = field(init=False)  # of all families, asked for at every tick
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return tuple(f"{family.name}.{column}" for family in self.families for column in family.columns)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "columns", tuple(f"{family.name}.{column}" for family in self.families for column in family.columns))

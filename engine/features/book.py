@@ -1,4 +1,4 @@
-"""The order book at the decision and the flow of orders in the bars before it; NaN where the feed has neither."""
+"""The order book at the decision; NaN where the feed has none."""
 
 from __future__ import annotations
 
@@ -8,59 +8,29 @@ from engine.domain.market import View
 from engine.domain.model import Family
 from engine.domain.record import Floats
 
-COLUMNS = (
-    "imbalance_best",
-    "imbalance_levels",
-    "micro_offset",
-    "spread_ratio_48",
-    "ofi_last",
-    "ofi_12",
-    "signed_last",
-    "signed_12",
-    "trades_ratio_48",
-)
+COLUMNS = ("imbalance_best", "imbalance_levels", "best_share", "micro_offset", "spread")
 
 
 def build(view: View) -> Floats:
-    """Imbalance of sizes, offset of the micro-price in volatilities, order-flow imbalance over depth, signed volume over volume."""
-    values = np.full((len(view.sigma), len(COLUMNS)), np.nan)
-    if view.books.bid_price.shape[1]:
-        values[:, :3] = _book(view)
-    if view.flow.signed_volume.shape[1]:
-        values[:, 3:] = _flow(view)
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _book(view: View) -> Floats:
+    """Imbalance of sizes (-1..1) at the best price and over all levels, log of the share that is at the best; offset of the micro-price from the
+    mid and log of the spread, in volatilities. A level without a size holds nothing.
+    """
     books = view.books
-    bid, ask = books.bid_size, books.ask_size
-    best = (bid[:, 0] - ask[:, 0]) / (bid[:, 0] + ask[:, 0])
-    levels = (bid.sum(axis=1) - ask.sum(axis=1)) / (bid.sum(axis=1) + ask.sum(axis=1))
-    micro = (books.bid_price[:, 0] * ask[:, 0] + books.ask_price[:, 0] * bid[:, 0]) / (bid[:, 0] + ask[:, 0])
-    offset = (micro / ((books.bid_price[:, 0] + books.ask_price[:, 0]) / 2.0) - 1.0) / view.sigma
-    return np.stack((best, levels, offset), axis=1)
-
-
-def _flow(view: View) -> Floats:
-    flow = view.flow
-    late = slice(-48, None)
-    spread = flow.spread[:, -1] / _mean(flow.spread[:, late])
-    depth = _mean(flow.depth[:, late])
-    ofi = flow.ofi[:, -12:, 0] / depth[:, None] if flow.ofi.shape[2] else np.full((len(depth), 12), np.nan)
-    signed = flow.signed_volume[:, -12:]
-    volume = np.where(view.volume[:, -12:] > 0, view.volume[:, -12:], np.nan)
-    trades = flow.trades[:, -1] / _mean(flow.trades[:, late])
-    pressed = _total(signed) / _total(volume)
-    return np.stack((spread, ofi[:, -1], _total(ofi), signed[:, -1] / volume[:, -1], pressed, np.log(trades + 0.05)), axis=1)
-
-
-def _mean(values: Floats) -> Floats:
-    known = np.isfinite(values)
-    return np.asarray(np.where(known, values, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
-
-
-def _total(values: Floats) -> Floats:
-    return np.asarray(np.where(np.isfinite(values), values, 0.0).sum(axis=1))
+    count, depth = books.bid_price.shape
+    values = np.full((count, len(COLUMNS)), np.nan)
+    if not depth:
+        return values
+    sizes = np.nan_to_num(np.stack((books.bid_size, books.ask_size)), nan=0.0)
+    best, total = sizes[:, :, 0], sizes.sum(axis=2)
+    both, all_levels = best[0] + best[1], total[0] + total[1]
+    values[:, 0] = (best[0] - best[1]) / both
+    values[:, 1] = (total[0] - total[1]) / all_levels
+    values[:, 2] = np.log(both / all_levels + 1e-3)
+    bid, ask = books.bid_price[:, 0], books.ask_price[:, 0]
+    spread = (ask - bid) / (0.5 * (ask + bid) * view.sigma)
+    values[:, 3] = 0.5 * values[:, 0] * spread  # the micro-price is bid x ask size + ask x bid size over both sizes (Stoikov 2018)
+    values[:, 4] = np.log(np.maximum(spread, 0.0) + 1e-3)
+    return np.where(np.isfinite(values), values, np.nan)
 
 
 FAMILY = Family("book", COLUMNS, build, may_be_blank=True)

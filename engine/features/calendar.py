@@ -18,8 +18,9 @@ def build(view: View) -> Floats:
     """Sine and cosine of the time of day and of the week at the decision; the same for every symbol."""
     day = 2.0 * math.pi * (view.at % DAY) / DAY
     week = 2.0 * math.pi * ((view.at - MONDAY) % (7 * DAY)) / (7 * DAY)
-    angles = np.array([math.sin(day), math.cos(day), math.sin(week), math.cos(week)])
-    return np.repeat(angles[None, :], len(view.sigma), axis=0)
+    values = np.empty((len(view.sigma), 4))
+    values[:] = (math.sin(day), math.cos(day), math.sin(week), math.cos(week))
+    return values
 
 
 FAMILY = Family("calendar", ("day_sine", "day_cosine", "week_sine", "week_cosine"), build)

@@ -2,42 +2,79 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from engine.domain.market import View
 from engine.domain.model import Family
-from engine.domain.record import Floats
+from engine.domain.record import Bools, Floats, Ints
 from engine.window import means
 
 SPANS = (1, 12, 48)  # bars
+LATE = 96  # bars
+TINY = 1e-12
+COLUMNS = (
+    *(f"rank_{span}" for span in SPANS),
+    "rank_realised_24",
+    "residual_12",
+    "residual_48",
+    "dispersion_12",
+    "beta_96",
+    "own_share_96",
+    "market_1",
+    "market_12",
+)
 
 
 def build(view: View) -> Floats:
-    """Ranks of returns (-0.5..0.5), the universe's mean and dispersion, beta and its residual. Symbols without a price stand aside."""
-    length = view.returns.shape[1]
-    scaled = view.returns / view.sigma[:, None]
+    """Ranks of returns and of realised variance (-0.5..0.5), what the universe does not explain, its dispersion, beta, the share of a symbol's
+    variance that is its own, and the universe's mean return. Returns are in volatilities; symbols without one stand aside.
+    """
     known = np.isfinite(view.sigma)
-    sums = (scaled @ means(length, SPANS)) * np.sqrt(SPANS)
-    if not known.any():
-        return np.full((len(known), 9), np.nan)
-    market = scaled[known].mean(axis=0)
-    mean = sums[known].mean(axis=0)
-    late, late_market = scaled[:, -96:], market[-96:]
-    beta = (late @ late_market) / (late_market @ late_market + 1e-12)
-    residual = sums - beta[:, None] * (market @ means(length, SPANS)) * np.sqrt(SPANS)
-    spread = np.full(len(known), sums[known, 1].std())
-    shared = np.repeat(mean[None, :2], len(known), axis=0)
-    return np.concatenate((_ranks(sums, known), residual[:, 1:], spread[:, None], beta[:, None], shared), axis=1)
+    count = int(np.count_nonzero(known))
+    values = np.full((len(known), len(COLUMNS)), np.nan)
+    if not count:
+        return values
+    scale = 1.0 / view.sigma if count == len(known) else np.where(known, 1.0 / view.sigma, 0.0)
+    share = known / count
+    placed = np.empty((len(SPANS) + 1, len(known)))
+    sums = (view.returns @ _sums(view.returns.shape[1])) * scale[:, None]
+    market = (share * scale) @ view.returns
+    placed[:-1] = sums.T
+    late, late_market = view.returns[:, -LATE:], market[-LATE:]
+    placed[-1] = np.vecdot(late[:, -24:], late[:, -24:]) * scale * scale
+    power = float(late_market @ late_market) + TINY
+    beta = (late @ late_market) * scale / power
+    mean = share @ sums
+    away = sums[:, 1] - mean[1]
+    values[:, :4] = _ranks(placed, known, count).T
+    values[:, 4:6] = sums[:, 1:] - beta[:, None] * mean[1:]
+    values[:, 6] = np.sqrt(share @ (away * away))
+    values[:, 7] = beta
+    values[:, 8] = 1.0 - beta * beta * power / (np.vecdot(late, late) * scale * scale + TINY)
+    values[:, 9:] = mean[:2]
+    if count < len(known):
+        values[~known] = np.nan
+    return values
 
 
-def _ranks(values: Floats, known: np.ndarray) -> Floats:
-    """(S, k) places -0.5..0.5 within each column; NaN for those that stand aside."""
-    order = np.where(known[:, None], values, np.inf).argsort(axis=0, kind="stable").argsort(axis=0, kind="stable")
-    return np.where(known[:, None], order / max(1, int(known.sum()) - 1) - 0.5, np.nan)
+@cache
+def _sums(length: int) -> Floats:
+    """(T, k): sums over the last bars, scaled to unit variance of white noise."""
+    return np.ascontiguousarray(means(length, SPANS) * np.sqrt(SPANS))
 
 
-FAMILY = Family(
-    "cross_section",
-    ("rank_1", "rank_12", "rank_48", "residual_12", "residual_48", "dispersion_12", "beta_96", "market_1", "market_12"),
-    build,
-)
+def _ranks(values: Floats, known: Bools, count: int) -> Floats:
+    """(k, S) places -0.5..0.5 within each row; equals share the mean of theirs, so that the order of symbols says nothing."""
+    rising, falling = values, -values
+    if count < len(known):
+        rising, falling = np.where(known, rising, np.inf), np.where(known, falling, np.inf)
+    return np.asarray((_order(rising) - _order(falling)) / (2.0 * max(1, count - 1)))
+
+
+def _order(values: Floats) -> Ints:
+    return np.asarray(values.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable"))
+
+
+FAMILY = Family("cross_section", COLUMNS, build)

@@ -1,6 +1,8 @@
-"""Returns over several spans, in volatilities of their span, and exponentially weighted ones."""
+"""Returns over several spans, in volatilities of their span, exponentially weighted ones, and how they hang together."""
 
 from __future__ import annotations
+
+from functools import cache
 
 import numpy as np
 
@@ -9,26 +11,37 @@ from engine.domain.model import Family
 from engine.domain.record import Floats
 from engine.window import averages, means
 
-SPANS = (3, 6, 12, 24, 48, 144)  # bars
+SPANS = (1, 3, 6, 12, 24, 48, 144)  # bars
 HALFLIVES = (4.0, 8.0, 20.0)  # bars
+LATE = 96  # bars
+TINY = 1e-12
 
 
 def build(view: View) -> Floats:
-    """Sum of log returns over n bars / (sigma sqrt(n)); exponential means / sigma, scaled to unit variance of white noise."""
-    length = view.returns.shape[1]
-    scaled = view.returns / view.sigma[:, None]
-    sums = (scaled @ means(length, SPANS)) * np.sqrt(SPANS)
-    smooth = scaled @ averages(length, HALFLIVES) * _white(length)
-    return np.concatenate((scaled[:, -1:], scaled[:, -2:-1], sums, smooth), axis=1)
+    """Sums of log returns over n bars / (sigma sqrt(n)); exponential means / sigma, scaled to unit variance of white noise; autocorrelation."""
+    scale = 1.0 / view.sigma
+    values = np.empty((len(scale), len(COLUMNS)))
+    np.multiply(view.returns @ _kernel(view.returns.shape[1]), scale[:, None], out=values[:, :-1])
+    late = view.returns[:, -LATE:] * scale[:, None]
+    values[:, -1] = np.vecdot(late[:, 1:], late[:, :-1]) / (np.vecdot(late, late) + TINY)
+    return values
 
 
-def _white(length: int) -> Floats:
-    kernel = averages(length, HALFLIVES)
-    return np.asarray(1.0 / np.sqrt((kernel * kernel).sum(axis=0)))
+@cache
+def _kernel(length: int) -> Floats:
+    """(T, k): a column a feature, the return before the last in the second."""
+    smooth = averages(length, HALFLIVES)
+    before = np.zeros((length, 1))
+    before[-2] = 1.0
+    sums = means(length, SPANS) * np.sqrt(SPANS)
+    return np.concatenate((sums[:, :1], before, sums[:, 1:], smooth / np.sqrt((smooth * smooth).sum(axis=0))), axis=1)
 
 
-FAMILY = Family(
-    "returns",
-    ("last", "before_last", *(f"sum_{span}" for span in SPANS), *(f"mean_{int(halflife)}" for halflife in HALFLIVES)),
-    build,
+COLUMNS = (
+    "last",
+    "before_last",
+    *(f"sum_{span}" for span in SPANS[1:]),
+    *(f"mean_{int(halflife)}" for halflife in HALFLIVES),
+    "autocorrelation_96",
 )
+FAMILY = Family("returns", COLUMNS, build)

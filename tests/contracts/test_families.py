@@ -7,13 +7,17 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from engine.discover import discover
-from engine.domain.market import Bars, Books, Flow
+from engine.domain.market import Bars, Books, Flow, Inputs, Slice
 from engine.domain.model import Family
 from engine.domain.record import Floats
+from engine.phases import features
+from engine.shell.rolling import Window
 from engine.window import look
-from tests.makers import Moment, lesson, moment, no_books, no_flow
+from tests.makers import KNOBS, START, Moment, lesson, moment, no_books, no_flow, walk_bars
 
 FAMILIES: tuple[Family, ...] = discover("engine.features", "FAMILY")
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
@@ -31,9 +35,22 @@ def sliced(record: Bars | Books | Flow, symbols: slice) -> list[Floats]:
 
 def test_there_are_enough_columns_in_enough_families_and_names_are_unique() -> None:
     columns = lesson().moments[740].catalog.columns
-    assert len(columns) == len(set(columns)) >= 30
-    assert len(FAMILIES) >= 5
-    assert len({family.name for family in FAMILIES}) == len(FAMILIES)
+    names = {family.name for family in FAMILIES}
+    assert len(columns) == len(set(columns)) >= 66
+    assert names >= {"returns", "volatility", "volume", "technical", "cross_section", "calendar", "book"}
+    assert len(names) == len(FAMILIES)
+    assert sum(len(family.columns) for family in FAMILIES if family.name not in {"book", "flow"}) >= 60  # those that need bars only
+
+
+@EVERY
+def test_it_can_be_taken_out_and_the_others_say_the_same(family: Family) -> None:
+    at = moment()
+    kept = tuple(one for one in FAMILIES if one is not family)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        whole, less = (features.build(at.inputs, replace(at.catalog, families=families)) for families in (FAMILIES, kept))
+    places = [whole.columns.index(column) for column in less.columns]
+    assert len(less.columns) == len(whole.columns) - len(family.columns)
+    assert less.values.tobytes() == np.ascontiguousarray(whole.values[:, places]).tobytes()
 
 
 @EVERY
@@ -54,6 +71,45 @@ def test_it_looks_at_nothing_but_the_view_and_gives_the_same_twice(family: Famil
     assert at.inputs.view.digest() == before
 
 
+@EVERY
+def test_what_comes_later_changes_nothing(family: Family) -> None:
+    """Two markets that are the same until bar 700: every row until then is the same in bits, also when it is asked for later; the next is not."""
+    feed = lesson().feed
+    first, second = Window(feed.info), Window(feed.info)
+    account = moment().inputs.account
+    kept: list[tuple[Inputs, Floats]] = []
+    for tick, bar in enumerate(lesson().bars[:706]):
+        changed = bar if tick <= 700 else _shaken(bar, tick)
+        first.append(bar)
+        second.append(changed)
+        if tick >= 694:
+            one, other = (window.inputs(tick, account, KNOBS, ()) for window in (first, second))
+            rows = built(family, Moment(one, moment().state, moment().catalog)), built(family, Moment(other, moment().state, moment().catalog))
+            assert (rows[0].tobytes() == rows[1].tobytes()) == (tick <= 700 or family.name == "calendar"), tick
+            kept.append((other, rows[1]))
+    for inputs, row in kept:
+        assert built(family, Moment(inputs, moment().state, moment().catalog)).tobytes() == row.tobytes()
+
+
+def _shaken(bar: Slice, tick: int) -> Slice:
+    """The bar with other prices, sizes and flow."""
+    by = 1.0 + 0.01 * (tick - 699) * np.arange(1, 1 + len(bar.close)) * (-1.0) ** np.arange(len(bar.close))
+    prices = {name: getattr(bar, name) * by for name in ("open", "high", "low", "close")}
+    books = replace(bar.books, bid_size=bar.books.bid_size * by[:, None], ask_price=bar.books.ask_price * (1.0 + 1e-4 * by[:, None]))
+    return replace(bar, **prices, volume=bar.volume * by, books=books, flow=bar.flow * by[:, None] ** 2, ofi=bar.ofi * by[:, None] ** 3)
+
+
+@EVERY
+def test_the_order_of_symbols_says_nothing(family: Family) -> None:
+    inputs = moment().inputs
+    order = np.array([3, 1, 7, 0, 2, 6, 5, 4])
+    turned = look(
+        Bars(*(part[order] for part in sliced(inputs.bars, slice(None)))), Books(*(part[order] for part in sliced(inputs.books, slice(None)))),
+        Flow(*(part[order] for part in sliced(inputs.flow, slice(None)))), inputs.at, inputs.interval, 60.0,
+    )  # fmt: skip
+    np.testing.assert_allclose(family.build(turned), built(family, moment())[order], rtol=1e-9, atol=1e-10)
+
+
 @ALONE
 def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Family) -> None:
     inputs = moment().inputs
@@ -65,6 +121,25 @@ def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Family
         )
         alone.append(family.build(view)[0])
     np.testing.assert_allclose(np.stack(alone), built(family, moment()), rtol=1e-9, atol=1e-12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), missing=st.floats(0.0, 0.6), broken=st.sampled_from([np.nan, np.inf, 0.0, -1.0]), length=st.integers(120, 300))
+def test_symbols_with_enough_history_have_every_column_they_must(seed: int, missing: float, broken: float, length: int) -> None:
+    """Whatever bars are missing or broken, as long as some come in at the end."""
+    draw = np.random.default_rng(seed)
+    bars = walk_bars(5, 300, seed, volatility=10.0 ** draw.uniform(-5, -1))
+    gone = (draw.random((5, 300)) < missing) | (np.arange(300) < 300 - length)
+    gone[:, -1] = False
+    bars = Bars(*(np.where(gone, broken, part) for part in sliced(bars, slice(None))))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        view = look(bars, no_books(5), no_flow(5), START, 10**9, 60.0)
+        usable = (view.known >= 40) & np.isfinite(view.sigma)
+        for family in FAMILIES:
+            values = family.build(view)
+            assert not np.isinf(values).any(), family.name
+            if not family.may_be_blank or family.name == "volume":
+                assert np.isfinite(values[usable]).all(), family.name
 
 
 @EVERY

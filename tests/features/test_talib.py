@@ -1,0 +1,162 @@
+"""Indicators against TA-Lib, to 1e-9, over the same windows: walks, coarse prices with quiet bars, and markets with bars missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import talib
+
+from engine.domain.market import Bars, View
+from engine.domain.record import Floats
+from engine.features import technical, volume
+from engine.window import look
+from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
+
+SYMBOLS = 12
+MARKETS = ("a walk", "a quiet walk", "a trend", "coarse prices", "bars missing", "known for half the window", "coarse prices, bars missing")
+
+
+def coarse(bars: Bars) -> Bars:
+    """Prices on a grid of 0.05 % of the price, so that many are equal; every fifth bar trades nothing and repeats the last close."""
+    opened, high, low, close = (np.round(part * 20.0) / 20.0 for part in (bars.open, bars.high, bars.low, bars.close))
+    traded = np.random.default_rng(3).random(close.shape) > 0.2
+    traded[:, 0] = True
+    last = np.take_along_axis(close, np.maximum.accumulate(np.where(traded, np.arange(close.shape[1]), 0), axis=1), axis=1)
+    opened, high, low = (np.where(traded, part, last) for part in (opened, high, low))
+    return Bars(opened, high, low, last, np.where(traded, bars.volume, 0.0))
+
+
+def gappy(bars: Bars) -> Bars:
+    """A tenth of the bars is missing here and there, and in each symbol 40 in a row, somewhere."""
+    draw = np.random.default_rng(5)
+    gone = draw.random(bars.close.shape) < 0.1
+    for row, begun in enumerate(draw.integers(0, 255, len(gone))):
+        gone[row, begun : begun + 40] = True
+    return without(bars, gone)
+
+
+def without(bars: Bars, gone: np.ndarray) -> Bars:
+    return Bars(*(np.where(gone, np.nan, getattr(bars, name)) for name in ("open", "high", "low", "close", "volume")))
+
+
+@cache
+def window(market: str) -> View:
+    bars = walk_bars(SYMBOLS, 300, 11 + MARKETS.index(market), volatility=2e-4 if market == "a quiet walk" else 2e-3)
+    if market == "a trend":
+        drift = np.exp(1e-3 * np.arange(300.0))
+        bars = replace(bars, **{name: getattr(bars, name) * drift for name in ("open", "high", "low", "close")})
+    if "coarse" in market:
+        bars = coarse(bars)
+    if "missing" in market:
+        bars = gappy(bars)
+    if "half" in market:
+        bars = without(bars, np.arange(300) < 150)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return look(bars, no_books(SYMBOLS), no_flow(SYMBOLS), START, MINUTE, 60.0)
+
+
+@pytest.fixture(params=MARKETS)
+def view(request: pytest.FixtureRequest) -> View:
+    return window(str(request.param))
+
+
+def column(view: View, name: str) -> Floats:
+    family = technical if name in technical.COLUMNS else volume
+    return np.asarray(family.build(view)[:, family.COLUMNS.index(name)])
+
+
+def told(view: View, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:
+    """(S,) what TA-Lib says of the last bar when it is given the window's last bars: h, l, c, o as logs, v as it is."""
+    inputs = {"h": view.log_high, "l": view.log_low, "c": view.log_close, "o": view.log_open, "v": view.volume}
+    function = getattr(talib, name)
+    said = []
+    for symbol in range(len(view.sigma)):
+        found = function(*(np.ascontiguousarray(inputs[part][symbol, -late:]) for part in parts), **options)
+        said.append((found[output] if isinstance(found, tuple | list) else found)[-1])
+    return np.array(said)
+
+
+def agrees(ours: Floats, theirs: Floats) -> None:
+    assert np.isfinite(theirs).all()
+    assert np.ptp(theirs) > 0
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+def test_relative_strength(view: View) -> None:
+    agrees(column(view, "rsi_14"), told(view, "RSI", "c", timeperiod=14) / 100 - 0.5)
+
+
+def test_moving_averages_converging_and_what_they_are_above_their_signal(view: View) -> None:
+    options = {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}
+    scale = view.sigma * np.sqrt(14.0)
+    agrees(column(view, "macd_12_26"), told(view, "MACD", "c", **options) / scale)
+    agrees(column(view, "macd_signal_9"), told(view, "MACD", "c", output=2, **options) / scale)
+
+
+def centred(view: View) -> View:
+    """Prices as logs of the ratio to the last close: TA-Lib's variance is a difference of squares, which keeps too few digits of large numbers."""
+    return replace(view, log_close=view.log_close - view.log_close[:, -1:])
+
+
+def test_bands_of_bollinger(view: View) -> None:
+    upper, middle = (told(centred(view), "BBANDS", "c", output=output, timeperiod=20, nbdevup=1.0, nbdevdn=1.0) for output in (0, 1))
+    agrees(column(view, "bollinger_20"), -middle / (upper - middle))
+    agrees(column(view, "width_20"), np.log((upper - middle) / view.sigma + 0.05))
+
+
+@pytest.mark.parametrize(("name", "span"), [("stochastic_14", 14), ("place_96", 96)])
+def test_place_in_the_range(view: View, name: str, span: int) -> None:
+    agrees(column(view, name), told(view, "STOCHF", "hlc", fastk_period=span, fastd_period=1) / 100 - 0.5)
+    agrees(column(view, name), told(view, "WILLR", "hlc", timeperiod=span) / 100 + 0.5)
+
+
+def test_slow_stochastic(view: View) -> None:
+    agrees(column(view, "slow_stochastic_14"), told(view, "STOCH", "hlc", fastk_period=14, slowk_period=3, slowd_period=1) / 100 - 0.5)
+
+
+def test_aroon(view: View) -> None:
+    agrees(column(view, "aroon_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
+
+
+def test_commodity_channel(view: View) -> None:
+    agrees(column(view, "cci_14"), told(view, "CCI", "hlc", timeperiod=14) * 0.015)
+
+
+def test_directional_movement(view: View) -> None:
+    plus, minus = (told(view, name, "hlc", 100, timeperiod=14) for name in ("PLUS_DI", "MINUS_DI"))
+    agrees(column(view, "directional_14"), (plus - minus) / 100)
+    agrees(column(view, "adx_14"), told(view, "ADX", "hlc", 100, timeperiod=14) / 100)
+
+
+def test_true_range(view: View) -> None:
+    agrees(column(view, "atr_14"), np.log(told(view, "ATR", "hlc", 100, timeperiod=14) / view.sigma + 0.05))
+
+
+def test_ultimate_oscillator(view: View) -> None:
+    agrees(column(view, "ultimate_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
+
+
+def test_balance_of_power(view: View) -> None:
+    agrees(column(view, "balance_last"), told(view, "BOP", "ohlc"))
+
+
+def test_chaikins_oscillator(view: View) -> None:
+    mean = view.volume[:, -48:].mean(axis=1)
+    agrees(column(view, "chaikin_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
+
+
+def test_money_flow(view: View) -> None:
+    """TA-Lib is given the typical price, rounded, for all three: it compares it with the one before, and equal ones must be equal."""
+    last = view.log_close[:, -1:]
+    typical = np.round(sum(np.exp(part - last) for part in (view.log_high, view.log_low, view.log_close)) / 3.0, 12)
+    priced = replace(view, log_high=typical, log_low=typical, log_close=typical)
+    agrees(column(view, "money_flow_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
+
+
+@pytest.mark.parametrize("span", [6, 24, 96])
+def test_the_lean_of_volume_is_the_change_of_balance_volume(view: View, span: int) -> None:
+    change = told(view, "OBV", "cv", span + 1) - view.volume[:, -span - 1]
+    agrees(column(view, f"lean_{span}"), change / view.volume[:, -span:].sum(axis=1))

@@ -32,7 +32,7 @@ class Outlook(Record):
     mean: Floats  # (3, S) exponential means of the levels
     moments: Floats  # (3, 3, S) discounted rows, sum d^2 and sum d (next - mean), d being level - mean
     lean_moments: Floats  # (3, S) discounted rows, sum of lean^2 and of lean x move of the mid
-    usual: Floats  # (2, 2, S) exponential mean of the cost met
+    usual: Floats  # (2, 2, S) exponential mean of the cost met, 0 before the first
     strayed: Floats  # (2, 2, S) exponential mean of |cost met - usual|
     seen: Floats  # (2, 2, S) costs met
     bias: Floats  # (3, 2, 2, S) running mean of (met - candidate) by candidate; the first is never corrected

@@ -9,7 +9,6 @@ Every score is against "the same as now" (for the micro-price: the mid stays).
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +30,7 @@ ABSURD = 16.0  # usual deviations beyond which a cost is cut: a book that has al
 BETTER = 0.95  # another candidate must have this much of the last book's error at most
 PULL = np.array([0.0, 0.5, 1.0]).reshape(3, 1, 1, 1)  # how far each candidate goes from the last book's cost to the usual one
 PREFERENCE = np.array([1.0, 1.0 / BETTER, 1.0 / BETTER]).reshape(3, 1, 1, 1)
+CORRECTED = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1)  # the last book's cost is quoted as it is
 QUANTILE = 0.9
 
 
@@ -44,10 +44,9 @@ def nothing_measured(symbols: int) -> Measured:
 def empty(symbols: int = 0) -> Outlook:
     """Before anything is seen; it grows to the number of symbols with the first book."""
     cost, three = np.zeros((2, 2, symbols)), np.zeros((3, 2, 2, symbols))
-    nan = np.full((2, 2, symbols), np.nan)
     return Outlook(
-        -1, nothing_measured(symbols), np.full((3, symbols), np.nan), np.zeros((3, 3, symbols)), np.zeros((3, symbols)), nan, nan, cost, three, three,
-        cost, np.zeros((7, len(MEASURES))),
+        -1, nothing_measured(symbols), np.full((3, symbols), np.nan), np.zeros((3, 3, symbols)), np.zeros((3, symbols)), cost, cost, cost,
+        three, three, cost, np.zeros((7, len(MEASURES))),
     )  # fmt: skip
 
 
@@ -56,16 +55,29 @@ def learn(before: Outlook, now: Measured, tick: int) -> Outlook:
     symbols = now.mid.shape[0]
     if before.mean.shape[1] != symbols:
         before = replace(empty(symbols), score=before.score)
-    if before.tick == tick - 1 >= 0:
-        before = _score(before, now, tick)
-    mean = np.where(np.isnan(before.mean), now.levels, before.mean + LEVEL_STEP * (now.levels - before.mean))
-    return replace(before, tick=tick, pending=now, mean=np.where(np.isnan(mean), before.mean, mean))
+    first = np.isnan(before.mean)
+    mean = np.where(first, now.levels, before.mean + LEVEL_STEP * np.where(np.isnan(now.levels), 0.0, now.levels - before.mean))
+    if before.tick != tick - 1 or tick == 0:
+        return replace(before, tick=tick, pending=now, mean=mean)
+    then = before.pending
+    move = (now.met_mid / then.mid - 1.0) * 1e4
+    told, candidates = _quoted(before)
+    parts = (
+        _gain(now.levels, levels(before), then.levels),
+        _gain(move[None], (share(before) * then.lean)[None], np.zeros(1)),
+        _gain(now.met, told, then.quoted),
+    )
+    return Outlook(
+        tick, now, mean, before.moments * MEMORY + _moments(then.levels - before.mean, now.levels - before.mean),
+        before.lean_moments * MEMORY + _moments(then.lean, move), *_learn_costs(before, now.met, candidates),
+        _added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0),
+    )  # fmt: skip
 
 
 def levels(told: Outlook) -> Floats:
     """(3, S) the next bar's log spread, log depth and impact; NaN where this bar's is not known."""
     rows, squares, products = told.moments
-    slope = (_ratio(products, squares, 1.0) * rows + PRIOR) / (rows + PRIOR)
+    slope = (np.clip(_ratio(products, squares, 1.0), 0.0, 1.0) * rows + PRIOR) / (rows + PRIOR)
     return np.asarray(told.mean + slope * (told.pending.levels - told.mean))
 
 
@@ -87,36 +99,15 @@ def table(told: Outlook) -> tuple[OutlookRow, ...]:
     reach = skill.radius(variance, blocks, skill.SHOWN_ALPHA)
     rows = []
     for index, measure in enumerate(MEASURES):
-        n, width = int(count[index]), float(reach[index])
-        if blocks[index] < skill.FEWEST or power[index] <= 0 or not math.isfinite(width):
+        n = int(count[index])
+        if blocks[index] < skill.FEWEST or power[index] <= 0:
             rows.append(OutlookRow(measure, None, None, None, n, None))
-            continue
-        r2, half = float(gain[index] / power[index]), width / float(power[index])
-        rows.append(OutlookRow(measure, r2, r2 - half, r2 + half, n, min(float(n), n * float(gain_squared[index] / variance[index]))))
+        elif variance[index] <= 0:  # nothing but "the same as now" was ever said
+            rows.append(OutlookRow(measure, 0.0, 0.0, 0.0, n, None))
+        else:
+            r2, half = float(gain[index] / power[index]), float(reach[index] / power[index])
+            rows.append(OutlookRow(measure, r2, r2 - half, r2 + half, n, min(float(n), n * float(gain_squared[index] / variance[index]))))
     return tuple(rows)
-
-
-def _score(before: Outlook, now: Measured, tick: int) -> Outlook:
-    then = before.pending
-    move = (now.met_mid / then.mid - 1.0) * 1e4
-    told, candidates = _quoted(before)
-    parts = (
-        _gain(now.levels, levels(before), then.levels),
-        _gain(move[None], (share(before) * then.lean)[None], np.zeros(1)),
-        _gain(now.met, told, then.quoted),
-    )
-    apart = then.levels - before.mean
-    came = now.levels - before.mean
-    known = np.isfinite(apart) & np.isfinite(came)
-    far, next_far = np.where(known, apart, 0.0), np.where(known, came, 0.0)
-    leant = np.isfinite(move) & np.isfinite(then.lean)
-    lean, moved = np.where(leant, then.lean, 0.0), np.where(leant, move, 0.0)
-    return replace(
-        _learn_costs(before, now.met, candidates),
-        moments=before.moments * MEMORY + np.array((known * 1.0, far * far, far * next_far)),
-        lean_moments=before.lean_moments * MEMORY + np.array((leant * 1.0, lean * lean, lean * moved)),
-        score=_added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0),
-    )
 
 
 def _ratio(part: Floats, whole: Floats, otherwise: float) -> Floats:
@@ -145,6 +136,14 @@ def _gain(came: Floats, forecast: Floats, naive: Floats) -> Floats:
     return np.array((known * 1.0, gain, gain * gain, power)).reshape(4, len(came), -1).sum(axis=2)
 
 
+def _moments(x: Floats, y: Floats) -> Floats:
+    """(3, ...) rows, x^2 and x y, 0 where either is not known."""
+    known = np.isfinite(x + y)
+    if not known.all():
+        x, y = np.where(known, x, 0.0), np.where(known, y, 0.0)
+    return np.array((known * 1.0, x * x, x * y))
+
+
 def _quoted(told: Outlook) -> tuple[Floats, Floats]:
     """(2, 2, S) the forecast chosen, and (3, 2, 2, S) the candidates without their bias taken out."""
     quoted = told.pending.quoted
@@ -153,32 +152,23 @@ def _quoted(told: Outlook) -> tuple[Floats, Floats]:
     capped = np.where(settled, np.minimum(quoted, usual + ABSURD * told.strayed), quoted)
     candidates = capped + PULL * (usual - capped)
     chosen = (told.reach * PREFERENCE).argmin(axis=0)
-    offered = candidates + told.bias
-    picked = np.take_along_axis(offered, chosen[None], axis=0)[0]
+    picked = np.choose(chosen, candidates + told.bias)
     return np.where(settled, np.maximum(picked, 0.0), quoted), candidates
 
 
-def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> Outlook:
+def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+    """usual, strayed, seen, bias, reach and scale with what orders met; as they were where that is not known. Young means are plain means."""
     error = met - candidates
     known = np.isfinite(error[0])
+    if not known.all():
+        error, met = np.where(known, error, before.bias), np.where(known, met, before.usual)
     seen = before.seen + known
-    young = 1.0 / np.maximum(seen, 1.0)
+    young = known / np.maximum(seen, 1.0)
     off = np.abs(error - before.bias)
-    mean_off = off.sum(axis=0) / len(off)
-    scale = before.scale + np.maximum(REACH_STEP, young) * (mean_off - before.scale)
-    reach = np.maximum(before.reach + 4.0 * REACH_STEP * scale * np.where(off > before.reach, QUANTILE, QUANTILE - 1.0), 0.0)
-    bias = before.bias + np.maximum(BIAS_STEP, young) * (error - before.bias)
-    bias[0] = 0.0
-    first = np.isnan(before.usual)
-    usual = np.where(first, met, before.usual + LEVEL_STEP * (met - before.usual))
-    away = np.where(first, np.abs(error[0]), np.abs(met - before.usual))
-    strayed = np.where(np.isnan(before.strayed), away, before.strayed + STRAY_STEP * (away - before.strayed))
-    return replace(
-        before,
-        usual=np.where(known, usual, before.usual),
-        strayed=np.where(known, strayed, before.strayed),
-        seen=seen,
-        bias=np.where(known, bias, before.bias),
-        reach=np.where(known, reach, before.reach),
-        scale=np.where(known, scale, before.scale),
-    )
+    scale = before.scale + np.maximum(known * REACH_STEP, young) * (off.sum(axis=0) / len(off) - before.scale)
+    reach = np.maximum(before.reach + 4.0 * REACH_STEP * known * scale * ((off > before.reach) - (1.0 - QUANTILE)), 0.0)
+    bias = before.bias + np.maximum(BIAS_STEP, young) * (error - before.bias) * CORRECTED
+    usual = before.usual + np.maximum(LEVEL_STEP, young) * (met - before.usual)
+    away = np.abs(met - before.usual) * (before.seen > 0)
+    strayed = before.strayed + np.maximum(known * STRAY_STEP, young) * (away - before.strayed)
+    return usual, strayed, seen, bias, reach, scale

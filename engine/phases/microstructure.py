@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.domain.decision import BookAndFlow, Liquidity
-from engine.domain.market import Books, Inputs
+from engine.domain.market import Inputs
 from engine.domain.outlook import NOTIONALS, Measured
 from engine.domain.record import Bools, Floats
 from engine.domain.state import State
@@ -14,7 +16,7 @@ from engine.evidence.order_flow import kyle, pressure, vpin
 
 LATE = 48  # bars
 WIDE = 10.0  # multiples of the assumed spread when nothing is known
-_MONEY = np.array(NOTIONALS)
+_MONEY = np.array(NOTIONALS)[:, None]
 
 
 def read(inputs: Inputs, state: State) -> Liquidity:
@@ -35,21 +37,17 @@ def read(inputs: Inputs, state: State) -> Liquidity:
         finer = unbooked(state.outlook, *signs)
         cost = spread / 2.0 + fee + impact
         return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, impact, cost, none, "setting", finer)
-    whole = book_walk.sane(books)
-    bid, ask = books.bid_price[:, 0], books.ask_price[:, 0]
-    mid = np.where(whole, (bid + ask) / 2.0, close)
-    spread = np.where(whole, (ask - bid) / mid * 1e4, knobs.spread_bps)
+    walked = _walk(inputs)
+    whole, mid = walked.whole, np.where(walked.whole, walked.mid, close)
+    spread = np.where(whole, walked.spread, knobs.spread_bps)
     lawful, amihud = _impact(inputs, mid)
-    price, size = book_walk.held(books, whole)
-    order = knobs.max_position * max(inputs.account.equity, 0.0)
-    impact, fillable, quoted = _walk(price, size, np.where(whole, mid, np.nan), spread, lawful, order)
-    best = (size[1, :, 0] - size[0, :, 0]) / (size[1, :, 0] + size[0, :, 0])
-    told = outlook.learn(state.outlook, _measured(inputs, whole, mid, spread, quoted, best), inputs.tick)
-    micro = np.where(whole, mid * (1.0 + outlook.share(told) * best * spread / 2e4), np.nan)
-    depth, imbalance = _levels(price, size, whole)
-    finer = BookAndFlow(np.where(whole, best, np.nan), *signs, fillable, quoted, outlook.costs(told), _foreseen(told), told)
+    impact = np.where(walked.impact >= 0, np.where(walked.fillable < 1.0, np.maximum(walked.impact, lawful), walked.impact), lawful)
+    told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
+    micro = walked.mid * (1.0 + outlook.share(told) * told.pending.lean / 1e4)
+    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, outlook.costs(told), _foreseen(told), told)
     cost = spread / 2.0 + fee + impact
-    return Liquidity(mid, spread, depth, imbalance, micro, side, amihud, fee, impact, cost, _crossed(books, whole), "book", finer)
+    crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
+    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, impact, cost, crossed, "book", finer)
 
 
 def assume_wide(inputs: Inputs, state: State) -> Liquidity:
@@ -73,53 +71,59 @@ def unbooked(told: outlook.Outlook, levels: Floats, toxicity: Floats, slope: Flo
     return BookAndFlow(nothing, levels, toxicity, slope, nothing, costs, costs, np.full((3, count), np.nan), told)
 
 
-def _crossed(books: Books, whole: Bools) -> Bools:
-    """(S,) there is something of a book, and it is not sane."""
-    nothing = np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])
-    return np.asarray(~(whole | nothing))
+class Walked(NamedTuple):
+    """What the book of the decision, and the one that orders of the bar before met, come to; NaN without a sane book."""
+
+    whole: Bools  # (S,) the book of the decision is sane
+    mid: Floats  # (S,) price
+    spread: Floats  # (S,) bps
+    best: Floats  # (S,) imbalance of the sizes at the best prices, -1..1
+    depth: Floats  # (S,) money within the levels of both sides
+    imbalance: Floats  # (S,) of that money, -1..1
+    fillable: Floats  # (S,) share of the largest order that the thinner side holds
+    impact: Floats  # (S,) bps beyond half the spread for as much of the largest order as it holds, mean of buying and selling
+    quoted: Floats  # (2, 2, S) by outlook.NOTIONALS and side
+    met: Floats  # (2, 2, S)
+    met_mid: Floats  # (S,)
 
 
-def _levels(price: Floats, size: Floats, whole: Bools) -> tuple[Floats, Floats]:
-    """(S,) money within the book's levels on both sides, and its imbalance -1..1; NaN without a sane book."""
-    asks, bids = np.einsum("ksd,ksd->ks", price, size)
-    total = np.where(whole, asks + bids, np.nan)
-    return total, (bids - asks) / total
-
-
-def _walk(price: Floats, size: Floats, mid: Floats, spread: Floats, lawful: Floats, order: float) -> tuple[Floats, Floats, Floats]:
-    """(S,) impact of `order` money, mean of buying and selling; (S,) the share of it the book holds; (2, 2, S) costs of the notionals quoted."""
-    holds = np.einsum("ksd,ksd->ks", price, size).min(axis=0) * (1.0 - 1e-9)
-    largest = np.minimum(order, holds)
+def _walk(inputs: Inputs) -> Walked:
+    books, count = inputs.books, len(inputs.symbols)
+    met = inputs.met if inputs.met is not None and inputs.met.bid_price.shape == books.bid_price.shape else None
+    price, size = book_walk.laid_out(books, met) if met is not None else book_walk.laid_out(books)
+    whole = book_walk.sane(price, size)
+    ask, bid = price[0, :, 0], price[1, :, 0]
+    mid = np.where(whole, (bid + ask) / 2.0, np.nan)
+    price, size = book_walk.held(price, size, whole)
+    asks, bids = np.einsum("ksd,ksd->ks", price[:, :count], size[:, :count])
+    holds = np.minimum(asks, bids) * (1.0 - 1e-9)
+    order = inputs.knobs.max_position * max(inputs.account.equity, 1e-9)
     money = np.empty((3, len(mid)))
-    money[0], money[1], money[2] = _MONEY[0], _MONEY[1], largest
+    money[:2], money[2] = _MONEY, order
+    money[2, :count] = np.minimum(order, holds)
     walked = book_walk.costs(price, size, mid, money)
-    own = np.maximum(walked[2].sum(axis=0) / 2.0 - spread / 2.0, 0.0)
-    full = holds >= order
-    impact = np.where(np.isfinite(own), np.where(full, own, np.maximum(own, lawful)), lawful)
-    share = np.where(np.isfinite(mid), np.minimum(holds / order, 1.0) if order > 0 else 1.0, np.nan)
-    return impact, share, walked[:2]
+    now, spread = mid[:count], (ask - bid)[:count] / mid[:count] * 1e4
+    at_ask, at_bid = size[:, :count, 0]
+    total = np.where(whole[:count], asks + bids, np.nan)
+    later = (walked[:2, :, count:], mid[count:]) if met is not None else (walked[:2] * np.nan, now * np.nan)
+    return Walked(
+        whole[:count], now, spread, (at_bid - at_ask) / np.where(whole[:count], at_bid + at_ask, np.nan), total, (bids - asks) / total,
+        np.where(whole[:count], np.minimum(holds / order, 1.0), np.nan), np.maximum(walked[2, :, :count].sum(axis=0) / 2.0 - spread / 2.0, 0.0),
+        walked[:2, :, :count], *later,
+    )  # fmt: skip
 
 
-def _measured(inputs: Inputs, whole: Bools, mid: Floats, spread: Floats, quoted: Floats, best: Floats) -> Measured:
+def _measured(inputs: Inputs, walked: Walked) -> Measured:
     """What the outlook learns from: the bar's mean spread and depth, the walk of 10,000, and what orders of the bar before met."""
     flow = inputs.flow
-    nothing = np.full(len(mid), np.nan)
-    wide, deep = (flow.spread[:, -1], flow.depth[:, -1]) if flow.spread.shape[1] else (nothing, nothing)
-    small = quoted[0].sum(axis=0) / 2.0 - spread / 2.0
-    levels = np.array((np.log(wide / mid * 1e4), np.log(deep * mid), small))
-    levels[~np.isfinite(levels)] = np.nan
-    at = np.where(whole, mid, np.nan)
-    met, met_mid = _met(inputs.met, len(mid))
-    return Measured(levels, quoted, met, at, met_mid, np.where(whole, best * spread / 2.0, np.nan))
-
-
-def _met(books: Books | None, count: int) -> tuple[Floats, Floats]:
-    """(2, 2, S) costs of the notionals on the book that orders met, and (S,) its mid."""
-    if books is None or not books.bid_price.shape[1]:
-        return np.full((2, 2, count), np.nan), np.full(count, np.nan)
-    whole = book_walk.sane(books)
-    mid = np.where(whole, (books.bid_price[:, 0] + books.ask_price[:, 0]) / 2.0, np.nan)
-    return book_walk.costs(*book_walk.held(books, whole), mid, _MONEY), mid
+    levels = np.full((3, len(walked.mid)), np.nan)
+    if flow.spread.shape[1]:
+        levels[0] = np.log(flow.spread[:, -1] / walked.mid * 1e4)
+        levels[1] = np.log(flow.depth[:, -1] * walked.mid)
+    levels[2] = walked.quoted[0].sum(axis=0) / 2.0 - walked.spread / 2.0
+    if not np.isfinite(levels).all():
+        levels[~np.isfinite(levels)] = np.nan
+    return Measured(levels, walked.quoted, walked.met, walked.mid, walked.met_mid, walked.best * walked.spread / 2.0)
 
 
 def _foreseen(told: outlook.Outlook) -> Floats:

@@ -14,7 +14,7 @@ from engine.domain.record import Floats
 from engine.evidence import linear
 
 UNITS = 24
-PASSES = 6
+STEPS = 450  # of the descent, a batch each
 BATCH = 512
 DECAY = 5.0  # L2 penalty of a batch's loss
 ROWS = 40_000  # rows learned from, the latest evenly thinned
@@ -53,8 +53,10 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
 
 def _learn(z: Floats, y: Floats, seed: int) -> tuple[Floats, Floats, Floats]:
     """The output's own bias is left out, since the hidden layer's mean goes with it: a drift is the least reliable thing a sample shows."""
+    batch = min(BATCH, len(z))
+    passes = -(-STEPS * batch // len(z))
     network = MLPRegressor(
-        hidden_layer_sizes=(UNITS,), activation="tanh", alpha=DECAY, batch_size=min(BATCH, len(z)), max_iter=PASSES, tol=0.0, n_iter_no_change=PASSES + 1,
+        hidden_layer_sizes=(UNITS,), activation="tanh", alpha=DECAY, batch_size=batch, max_iter=passes, tol=0.0, n_iter_no_change=passes + 1,
         learning_rate_init=2e-3, random_state=seed,
     )  # fmt: skip
     with warnings.catch_warnings():

@@ -36,7 +36,7 @@ def fit(training: Training, seed: int) -> bytes:
     z = standard.apply(training.x)
     columns = _choose(z, training.y)
     z = np.ascontiguousarray(z[:, columns])
-    share = FADE ** (training.until - training.tick).astype(np.float64)
+    share = _shares(training)
     y = np.where(np.isfinite(training.y), training.y, 0.0)
     faded = z * (share * np.isfinite(training.y[:, 0]))[:, None]
     rows = float(share.sum())
@@ -71,6 +71,13 @@ def forecast(fitted: Fitted, columns: NDArray[np.float32], since: Memory | None,
         share = FADE**elapsed
         slopes = _solve(fitted.gram * share + since.gram, fitted.moment * share + since.moment, fitted.penalty)
     return np.ascontiguousarray(slopes @ columns.T)
+
+
+def _shares(training: Training) -> Floats:
+    """(N,) what each row still counts; where rows were thinned each counts for the ticks between, since the ticks to come are not thinned."""
+    ticks = np.unique(training.tick)
+    between = float(np.median(np.diff(ticks))) if len(ticks) > 1 else 1.0
+    return between * FADE ** (training.until - training.tick).astype(np.float64)
 
 
 def _solve(gram: Floats, moment: Floats, penalty: Floats) -> Floats:

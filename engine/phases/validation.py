@@ -46,7 +46,7 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
         outside=outside,
         heard=(trusted[:, 0] > 0).sum(axis=0) * 1.0,
         verdict=verdict,
-        confidence=_confidence(votes, state),
+        confidence=confidence(votes, state),
         disagreement=disagreement,
         seen=tuple(seen),
     )
@@ -124,7 +124,7 @@ def _accord(votes: Floats, trust: Floats) -> tuple[Floats, Floats]:
     return np.where(total > 0, np.maximum(up, 1.0 - up), 0.0), np.sqrt((share * away * away).sum(axis=0))
 
 
-def _confidence(votes: Floats, state: State) -> Floats:
+def confidence(votes: Floats, state: State) -> Floats:
     """(M, H, S) chance that a vote has the direction right: the vote, scaled by what votes of its model and horizon have been worth.
 
     Each model by itself, as the ensemble's weights are learned: the slope of what came on what was said, shrunk towards 0.

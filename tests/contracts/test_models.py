@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from engine.discover import discover
 from engine.domain.model import Model, Training
@@ -38,10 +39,11 @@ def rows(count: int = 1_500, columns: int = 12, seed: int = 3) -> Training:
     return Training(tuple(f"c{index}" for index in range(columns)), (1, 3, 12), x.astype(np.float32), y, tick, int(tick[-1]))
 
 
-def test_there_are_models_of_four_kinds_and_lightgbm_is_one() -> None:
-    assert len({model.kind for model in MODELS}) >= 4
+def test_there_are_models_of_six_kinds_lightgbm_is_one_and_one_learns_at_every_tick() -> None:
+    assert len({model.kind for model in MODELS}) >= 6
     assert len({model.name for model in MODELS}) == len(MODELS)
     assert "lightgbm" in {model.name for model in MODELS}
+    assert any(model.online is not None for model in MODELS)
 
 
 @EVERY
@@ -111,6 +113,54 @@ def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> Non
     with pytest.raises(ValueError, match="is corrupt") as told:
         training.load(replace(artifact, data=artifact.data[:-1]))
     assert "\n" not in str(told.value)
+
+
+@EVERY
+@pytest.mark.parametrize("spoiled", ["nothing", "words", "half", "another's", "an empty list"])
+def test_load_refuses_what_is_no_model_of_its_kind_in_one_line(model: Model, spoiled: str) -> None:
+    whole = model.fit(rows(300), 7)
+    other = next(one for one in MODELS if one.name != model.name and (one.name == "lightgbm") != (model.name == "lightgbm"))
+    data = {
+        "nothing": b"",
+        "words": b"no model",
+        "half": whole[: len(whole) // 2],
+        "another's": other.fit(rows(300), 7),
+        "an empty list": b'["tree"]',
+    }
+    with pytest.raises(ValueError, match=r"these .* bytes") as told:
+        model.load(data[spoiled])
+    assert "\n" not in str(told.value)
+
+
+@EVERY
+def test_features_without_bounds_are_survived(model: Model) -> None:
+    x = rows(300).x.copy()
+    x[::50, 3], x[1::50, 4] = np.inf, -np.inf
+    fitted = model.load(model.fit(replace(rows(300), x=x), 7))
+    wild = np.tile([np.inf, -np.inf, 1e300, -1e300, np.nan, 0.0], (6, 2))
+    assert np.isfinite(model.predict(fitted, wild)).all()
+
+
+@EVERY
+def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
+    digests = []
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads):
+            digests.append(training.fit(model.name, rows(1_500, 40), 7, 12).data_digest)
+    assert len(set(digests)) == 1
+
+
+@EVERY
+def test_what_a_model_relies_on_is_measured(model: Model) -> None:
+    draw = np.random.default_rng(5)
+    y = 0.8 * np.nan_to_num(rows(3_000).x[:, :1]) + draw.normal(size=(3_000, 3))
+    hollow = np.where(np.arange(12) == 4, np.nan, rows(3_000).x).astype(np.float32)
+    served = training.load(training.fit(model.name, replace(rows(3_000), x=hollow, y=y), 7, 12))
+    assert served.reliance.sum() == pytest.approx(1.0)
+    assert served.reliance.argmax() == 0
+    assert served.reliance[4] == 0.0
+    silent = training.load(training.fit(model.name, replace(rows(), y=np.full_like(rows().y, np.nan)), 7, 12))
+    assert np.isfinite(silent.reliance).all()
 
 
 def test_forecasts_of_two_models_are_not_one_forecast() -> None:

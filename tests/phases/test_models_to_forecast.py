@@ -10,7 +10,7 @@ import pytest
 from engine.domain.decision import Chosen, Matrix
 from engine.domain.state import State
 from engine.phases import ensemble, selection, validation
-from tests.makers import Moment, decided, moment
+from tests.makers import Moment, changed, decided, moment
 from tests.sabotage import model_that
 
 
@@ -98,6 +98,73 @@ def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
     told = validation.cross_check(chosen(at), blank, at.state, at.catalog)
     assert told.verdict == "unreliable"
     assert (told.trust == 0).all()
+
+
+def relying(at: Moment, index: int, column: int) -> Moment:
+    """The moment with one model that relies on one column alone, the others on none."""
+    none = np.zeros(len(at.catalog.columns))
+    alone = np.where(np.arange(len(none)) == column, 1.0, 0.0)
+    return replace(
+        at,
+        catalog=replace(
+            at.catalog, serving=tuple(s and replace(s, reliance=alone if m == index else none) for m, s in enumerate(at.catalog.serving))
+        ),
+    )
+
+
+def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
+    at = relying(moment(), 1, 3)
+    whole, everybody = decided(at).matrix, selection.choose_all(decided(at).mood, at.state, at.catalog)
+    values = whole.values.copy()
+    values[2, 3] = np.nan
+    told = validation.cross_check(everybody, replace(whole, values=values), at.state, at.catalog)
+    usual = validation.cross_check(everybody, whole, at.state, at.catalog)
+    assert (usual.trust[1] > 0).all()
+    assert (told.trust[1, :, 2] == 0).all()
+    assert (np.delete(told.trust[1], 2, axis=1) > 0).all()
+    assert (np.delete(told.trust, 1, axis=0) > 0).all()
+    assert told.heard.tolist() == [len(told.models) - (symbol == 2) for symbol in range(8)]
+
+
+def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
+    at = moment()
+    stale = decided(changed(at, fresh=np.arange(8) != 5)).opinions
+    assert (stale.trust[:, :, 5] == 0).all()
+    assert np.isnan(stale.mean[:, :, 5]).all()
+    assert (np.delete(stale.heard, 5) >= 1).all()
+    assert stale.heard[5] == 0
+
+
+def test_confidence_is_a_votes_chance_by_its_models_record() -> None:
+    at = moment()
+    told = decided(at).opinions
+    assert ((told.confidence >= 0.5) & (told.confidence < 1.0)).all()
+    nothing = replace(at, state=replace(at.state, moment=-np.abs(at.state.moment)))
+    assert (decided(nothing).opinions.confidence == 0.5).all()
+    bolder = replace(at, state=replace(at.state, moment=np.abs(at.state.moment) * 2.0 + 1.0))
+    assert (decided(bolder).opinions.confidence >= told.confidence).all()
+
+
+@pytest.mark.parametrize("worth", [0.5, 1.0])
+def test_confidence_comes_true(worth: float) -> None:
+    """Votes that are worth as much as they have been: the share that has the direction right is the mean of what was stated."""
+    at, draw = moment(), np.random.default_rng(4)
+    many = len(at.catalog.names)
+    votes = draw.normal(0, 0.4, (many, 3, 20_000))
+    came = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
+    gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, came[0])
+    state = replace(at.state, gram=gram, moment=target, weight_rows=np.full(3, 1e9))
+    told = validation.confidence(votes, state)[0]
+    right = np.sign(votes[0]) == np.sign(came[0])
+    assert told.mean() == pytest.approx(right.mean(), abs=0.01)
+    assert told[told > 0.65].mean() == pytest.approx(right[told > 0.65].mean(), abs=0.02)
+
+
+def test_disagreement_is_the_trust_weighted_deviation_of_the_votes() -> None:
+    told = decided(moment()).opinions
+    share = told.trust / told.trust.sum(axis=0)
+    centre = (share * told.mean).sum(axis=0)
+    np.testing.assert_allclose(told.disagreement, np.sqrt((share * (told.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
 
 
 def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:

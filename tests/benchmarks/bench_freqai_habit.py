@@ -1,0 +1,208 @@
+"""FreqAI's habit beside ours on the same bars: one LightGBM, the newest always serves, nothing is shrunk, no gate, it trades on what it says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+
+from engine import broker
+from engine.domain.control import Knobs
+from engine.domain.decision import Order
+from engine.domain.market import Account
+from engine.domain.ports import Feed
+from engine.domain.record import Bools, Floats
+from engine.domain.tick import Tick
+from engine.evidence import due
+from engine.feeds.recorded import Recorded
+from engine.settings import Settings
+from engine.shell import steady
+from engine.shell.clock import WallClock
+from engine.shell.engine import Engine
+from engine.shell.workers import Workers
+
+ROWS = 40_000  # in one training at most, ours and theirs
+DAY = 86_400 * 10**9
+CAPITAL = 100_000.0
+DEFAULTS = {"objective": "regression", "num_threads": 1, "verbosity": -1, "seed": 7}  # LightGBM's own otherwise
+PERIODS = (
+    ("binance_spot_5m_2022_2023", "2022-10-01T00:00", "2022-11-06T00:00"),
+    ("us_equity_1m_2025_2026", "2025-10-01T00:00", "2025-11-12T00:00"),
+)
+
+
+@dataclass
+class Trader:
+    """Equal parts of equity on what is forecast: its sign, or only where it promises more than the round trip; out when it turns."""
+
+    about: str
+    threshold: bool
+    account: Account
+    orders: tuple[Order, ...] = ()
+    trades: int = 0
+    paid: float = 0.0
+
+    def meet(self, tick: Tick, knobs: Knobs) -> None:
+        """Fills what was ordered, by the same broker as ours."""
+        account, fills = broker.fill(self.account, self.orders, tick.slice, knobs, tick.inputs.tick)
+        self.account = broker.mark(account, tick.slice, CAPITAL)
+        for fill in fills:
+            if fill.units:
+                self.trades += 1
+                self.paid += abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4
+
+    def order(self, tick: Tick, move: Floats) -> None:
+        """Orders from expected moves (S,), log return, NaN where nothing is forecast."""
+        liquidity, held = tick.outcome.liquidity, self.account.positions
+        side = np.sign(np.nan_to_num(move))
+        stay = np.sign(held) == side
+        enter = np.abs(move) > 2.0 * liquidity.cost_bps / 1e4 if self.threshold else np.abs(move) > 0
+        share = self.account.equity / len(held) / liquidity.mid
+        wanted = np.where(enter & ~stay, side * share, np.where(stay, held, 0.0))
+        there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
+        change = np.where(there, wanted - held, 0.0)
+        self.orders = tuple(
+            Order(int(index), float(change[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
+            for index in np.flatnonzero(change)
+        )
+
+
+@dataclass
+class Habit:
+    """A LightGBM with its own defaults, fitted again each day on the rows that ours are fitted on, serving at once, for one horizon."""
+
+    column: int
+    horizon: int
+    traders: tuple[Trader, ...]
+    booster: lightgbm.Booster | None = None
+    said: list[Floats] = field(default_factory=list)
+
+    def decide(self, tick: Tick) -> None:
+        matrix, forecast = tick.outcome.matrix, tick.outcome.forecast
+        told = np.full(len(matrix.usable), np.nan)
+        if self.booster is not None:
+            told = np.where(matrix.usable, np.asarray(self.booster.predict(matrix.values, num_threads=1)), np.nan)
+        self.said.append(told)
+        for trader in self.traders:
+            trader.order(tick, told * forecast.scale[self.column])
+
+    def train(self, engine: Engine, until: int) -> None:
+        rows = engine.rows.training(until, engine.knobs.horizons, ROWS)
+        y = rows.y[:, self.column]
+        known = np.isfinite(y)
+        self.booster = lightgbm.train(DEFAULTS, lightgbm.Dataset(rows.x[known], label=y[known]), num_boost_round=100)
+
+
+def run(folder: Path, since: str, until: str) -> list[str]:
+    """The lines of the table for one recording."""
+    feed = Recorded(folder, since=_ns(since), until=_ns(until))
+    workers = Workers(2)
+    try:
+        return _lines(feed, workers)
+    finally:
+        workers.close()
+
+
+def _lines(feed: Feed, workers: Workers) -> list[str]:
+    settings = Settings(home="", database_url="", train_rows=ROWS, capital=CAPITAL)
+    engine = Engine(settings, feed, WallClock(), trainers=workers)
+    symbols, knobs = len(feed.info.symbols), engine.knobs
+    steady.settle()
+
+    def trader(about: str, *, threshold: bool) -> Trader:
+        return Trader(about, threshold, broker.open_account(CAPITAL, symbols))
+
+    habits = [
+        Habit(column, horizon, (trader("on its sign", threshold=False), trader("beyond costs", threshold=True)))
+        for column, horizon in ((0, knobs.horizons[0]), (2, knobs.horizons[2]))
+    ]
+    seen = Seen()
+    ours, paid = 0, 0.0
+    while (tick := engine.step()) is not None:
+        seen.add(tick)
+        for fill in tick.fills:
+            ours += bool(fill.units)
+            paid += abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4 if fill.units else 0.0
+        for habit in habits:
+            for one in habit.traders:
+                one.meet(tick, knobs)
+            habit.decide(tick)
+            if any(told.kind == "retrain" for told in tick.outcome.instructions):
+                habit.train(engine, tick.inputs.tick)
+    net = engine.account.equity / CAPITAL - 1.0
+    lines = []
+    for habit in habits:
+        figures = seen.r2(np.stack(habit.said), habit.column, habit.horizon)
+        lines += [
+            _line(f"habit, {habit.horizon} bars", figures, one.about, one.account.equity / CAPITAL - 1.0, one.paid, one.trades)
+            for one in habit.traders
+        ]
+        same = seen.r2(np.stack(seen.ours)[:, habit.column], habit.column, habit.horizon)
+        lines.append(_line(f"ours,  {habit.horizon} bars", same, "by its gates", net, paid, ours))
+    buy = engine.account.naive / CAPITAL - 1.0
+    return [*lines, f"buy and hold: {buy:+.2%} over {len(seen.at):,} bars of {symbols} symbols"]
+
+
+@dataclass
+class Seen:
+    """What came, to score forecasts against on the same rows."""
+
+    at: list[int] = field(default_factory=list)
+    price: list[Floats] = field(default_factory=list)
+    sigma: list[Floats] = field(default_factory=list)
+    ours: list[Floats] = field(default_factory=list)
+
+    def add(self, tick: Tick) -> None:
+        served = any(tick.serving)
+        self.at.append(tick.inputs.at)
+        self.price.append(tick.row.price)
+        self.sigma.append(tick.row.sigma)
+        mean = tick.outcome.forecast.mean
+        self.ours.append(mean if served else np.full_like(mean, np.nan))
+
+    def r2(self, said: Floats, column: int, horizon: int) -> tuple[float, float, float]:
+        """R2 in % with its interval by day blocks, over the rows that ours and theirs both forecast."""
+        price, sigma = np.stack(self.price), np.stack(self.sigma)
+        came = np.full_like(price, np.nan)
+        came[:-horizon] = due.target(price[horizon:], price[:-horizon], sigma[:-horizon], horizon)
+        both = np.isfinite(came) & np.isfinite(said) & np.isfinite(np.stack(self.ours)[:, column])
+        y, f = np.where(both, came, 0.0), np.where(both, said, 0.0)
+        days = np.unique(np.array(self.at) // DAY, return_inverse=True)[1]
+        gain = np.bincount(days, (f * (2.0 * y - f)).sum(axis=1))
+        power = np.bincount(days, (y * y).sum(axis=1))
+        r2 = gain.sum() / power.sum()
+        reach = 1.96 * np.sqrt(((gain - r2 * power) ** 2).sum()) / power.sum()
+        return float(r2) * 100, float(r2 - reach) * 100, float(r2 + reach) * 100
+
+
+def _line(who: str, r2: tuple[float, float, float], how: str, net: float, paid: float, trades: int) -> str:
+    told = f"{who:<15} R2 {r2[0]:+8.3f} % ({r2[1]:+.3f}..{r2[2]:+.3f})  {how:<12}"
+    return f"{told}  net {net:+8.2%}, costs {paid / CAPITAL:7.2%} of capital, {trades:,} trades"
+
+
+def _ns(text: str) -> int:
+    return int(np.datetime64(text, "ns").astype(np.int64))
+
+
+def found() -> Iterator[tuple[Path, str, str]]:
+    """The recordings that are there, each with the time it is run over."""
+    root = Path(os.environ.get("PODIUM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
+    return ((root / name, since, until) for name, since, until in PERIODS if (root / name).is_dir())
+
+
+def main() -> None:
+    print(
+        f"each trained daily on at most {ROWS:,} rows of the same {Settings(home='', database_url='').train_days:.0f} days; the same broker and costs"
+    )
+    for folder, since, until in found():
+        print(f"{folder.name}, {since[:10]} to {until[:10]}")
+        for line in run(folder, since, until):
+            print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The model that learns at every tick: it goes on from its training, follows what changes, and a replay finds it where it was."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.model import Training
+from engine.domain.record import Floats
+from engine.domain.state import Memory, Seen
+from engine.evidence import online as sums
+from engine.models import online
+from tests.makers import engine, moment, play, resumed, simulated
+from tests.makers import lesson as taught_lesson
+
+HORIZONS = (1, 3, 12)
+SYMBOLS, WIDTH, UNTIL = 8, 20, 1_999
+
+
+def features(tick: int) -> Floats:
+    return np.random.default_rng([tick, 3]).normal(size=(SYMBOLS, WIDTH))
+
+
+def target(tick: int, slope: float) -> Floats:
+    """(H, S) what comes of the features of a tick."""
+    return slope * features(tick)[:, 2] + np.random.default_rng([tick, 4]).normal(size=(len(HORIZONS), SYMBOLS))
+
+
+def training(slope: float = 0.4) -> Training:
+    x = np.concatenate([features(tick) for tick in range(UNTIL + 1)]).astype(np.float32)
+    y = np.concatenate([target(tick, slope).T for tick in range(UNTIL + 1)])
+    tick = np.repeat(np.arange(UNTIL + 1), SYMBOLS)
+    return Training(tuple(f"c{index}" for index in range(WIDTH)), HORIZONS, x, y, tick, UNTIL)
+
+
+def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[Memory, ...]:
+    memories: tuple[Memory, ...] = ()
+    for tick in range(UNTIL + 1, UNTIL + 1 + ticks):
+        came = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
+        known = np.array([[tick - horizon > UNTIL] * SYMBOLS for horizon in HORIZONS])
+        seen = Seen(0, "a", online.FADE, online.see(fitted, features(tick)))
+        memories = sums.learn(memories, (seen,), known[None], came, HORIZONS)
+    return memories
+
+
+def worth(fitted: online.Fitted, memories: tuple[Memory, ...], ticks: int) -> float:
+    """The slope of what is forecast on the feature that matters."""
+    x = np.concatenate([features(tick) for tick in range(9_000, 9_200)])
+    said = online.forecast(fitted, online.see(fitted, x), sums.of(memories, "a"), ticks)[0]
+    return float(np.polyfit(x[:, 2], said, 1)[0])
+
+
+def test_going_on_is_the_fit_that_a_training_on_all_rows_would_have_been() -> None:
+    """But for the columns and bounds it was trained with, and the ticks that had not come due when the training ended."""
+    fitted = online.load(online.fit(training(), 7))
+    memories = going_on(fitted, 600, 0.4)
+    assert abs(worth(fitted, memories, 600) - 0.4) < 0.05
+    assert abs(worth(fitted, (), 0) - 0.4) < 0.05
+
+
+def test_it_follows_a_relation_that_turns_round_and_its_training_alone_does_not() -> None:
+    fitted = online.load(online.fit(training(), 7))
+    turned = going_on(fitted, int(2 * online.HALFLIFE), -0.4)
+    assert worth(fitted, turned, int(2 * online.HALFLIFE)) < -0.1
+    assert worth(fitted, (), 0) > 0.3
+
+
+def test_what_it_looks_at_are_columns_that_say_something() -> None:
+    fitted = online.load(online.fit(training(), 7))
+    assert 2 in fitted.columns
+    assert len(fitted.columns) == min(online.COLUMNS, WIDTH)
+    assert np.abs(fitted.slopes[0]).argmax() == fitted.columns.tolist().index(2)
+
+
+def test_before_anything_came_due_it_says_what_its_training_says() -> None:
+    fitted = online.load(online.fit(training(), 7))
+    x = features(5)
+    np.testing.assert_array_equal(online.forecast(fitted, online.see(fitted, x), None, 0), online.predict(fitted, x))
+
+
+def test_its_memory_is_in_the_state_and_an_engine_that_goes_on_from_it_decides_the_same() -> None:
+    at = moment()
+    (memory,) = at.state.memories
+    assert memory.version == f"online-{at.catalog.serving[at.catalog.names.index('online')].trained_to}"  # type: ignore[union-attr]
+    assert (memory.moment != 0).any()
+    taught = taught_lesson()
+    ticks = play(resumed(740, taught.bars[740:]), 10)
+    assert [tick.decisions_digest for tick in ticks] == list(taught.decisions[740:750])
+
+
+def test_without_models_that_serve_there_is_no_memory() -> None:
+    assert play(engine(simulated(30), trains=False))[-1].outcome.state.memories == ()

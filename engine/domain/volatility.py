@@ -14,9 +14,7 @@ class Foreseen(Record):
 
     averages: Floats  # (S, V) exponential means of |log return|, of the log range and of the squared log return
     weight: Floats  # (S, V) of the bars behind each, up to 1
-    columns: Floats  # (S, K) what the forecast is made of, NaN where not known
-    har: Floats  # (S, 4) the columns of the heterogeneous autoregression it is compared with
-    said: Floats  # (S, 3) log variance of a bar as forecast, as the other forecasts it, and its slow level
+    row: Floats  # (S, K + 7) what waits to come due, NaN where not known: see Volatility.waiting
     foreseen: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
 
 
@@ -27,15 +25,10 @@ class Volatility(Record):
     averages: Floats  # (S, V)
     weight: Floats  # (S, V)
     profile: Floats  # (B, 2) by time of day: sum and count of log realised variance less its level
-    gram: Floats  # (K, K) discounted
-    moment: Floats  # (K,)
+    moments: Floats  # (K + 5, K + 5) discounted products of the columns, of HAR's four and of the target
     slopes: Floats  # (K,) in force
-    har_gram: Floats  # (4, 4)
-    har_moment: Floats  # (4,)
     har_slopes: Floats  # (4,)
-    columns: Floats  # (L, S, K)
-    har: Floats  # (L, S, 4)
-    said: Floats  # (L, S, 3)
+    waiting: Floats  # (L, S, K + 7) columns, HAR's four, and log variance as forecast, as HAR forecasts it, and its slow level
     mean: Floats  # (S, 2) sum and count of log realised variance
     skill: Skill  # (2, 1, 1): against each symbol's own mean so far, against the heterogeneous autoregression
     error: Floats  # (2,) sum of squared errors and rows

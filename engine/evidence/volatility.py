@@ -19,15 +19,18 @@ from engine.domain.volatility import Foreseen, Volatility
 from engine.evidence import skill
 
 MOVES, RANGES, SLOW = (2.0, 8.0, 72.0, 700.0), (1.0, 4.0, 24.0, 144.0, 700.0), 700.0  # half-lives in bars
-FADE = 0.5 ** (1.0 / np.array((*MOVES, *RANGES, SLOW)))
+PACE = 1.0 - 0.5 ** (1.0 / np.array((*MOVES, *RANGES, SLOW)))
 KIND = np.array([0] * len(MOVES) + [1] * len(RANGES) + [2])  # |return|, range, squared return
 LEVEL = len(MOVES) - 1  # the column that the others are measured against
-OTHERS = tuple(column for column in range(len(KIND) - 1) if column != LEVEL)
+OTHERS = np.array([column for column in range(len(KIND) - 1) if column != LEVEL])
+TWICE = np.where(KIND == 2, 1.0, 2.0)  # log of a move to log of its square
+MANY = len(OTHERS)
 SHARED = slice(len(MOVES) - 1, len(MOVES) + 3)  # of the others, those whose mean over the market counts
-COLUMNS = len(OTHERS) + 4 + 3  # the market's, the level among symbols, the time of day, a constant
+COLUMNS = MANY + 7  # the market's four, the level among symbols, the time of day, a constant
+SAID = COLUMNS + 4  # where the forecasts stand in a row, after HAR's columns
 PER_DAY = 96  # times of day that are told apart
 DAY = 86_400 * 10**9  # ns
-SPANS = (288,)  # bars of the day's component
+DAILY = 288  # bars of the day's component
 SHY = 50.0  # rows of "as usual" behind every time of day
 STIFF = 10.0  # rows behind slopes of 0
 FEWEST = 2_000.0  # rows before anything is said
@@ -37,107 +40,103 @@ FAINT = 1e-8  # a mean move below this is none
 def empty(symbols: int, length: int) -> Volatility:
     """Nothing seen; `length` is the longest horizon in bars."""
     averages, pair = np.zeros((symbols, len(KIND))), np.zeros(2)
-    columns, har, said = (np.full((length, symbols, width), np.nan) for width in (COLUMNS, 4, 3))
     return Volatility(
-        averages, averages, np.zeros((PER_DAY, 2)), np.zeros((COLUMNS, COLUMNS)), np.zeros(COLUMNS), np.zeros(COLUMNS),
-        np.zeros((4, 4)), np.zeros(4), np.zeros(4), columns, har, said, np.zeros((symbols, 2)), skill.empty(2, 1, 1), pair, pair,
+        averages, averages, np.zeros((PER_DAY, 2)), np.zeros((SAID + 1, SAID + 1)), np.zeros(COLUMNS), np.zeros(4),
+        np.full((length, symbols, SAID + 3), np.nan), np.zeros((symbols, 2)), skill.empty(2, 1, 1), pair, pair,
     )  # fmt: skip
 
 
 def see(before: Volatility, view: View) -> Foreseen:
     """This bar's columns and the forecast made of them; NaN while fewer than 2,000 rows have come due."""
-    move, reach = np.abs(view.returns[:, -1]), view.log_high[:, -1] - view.log_low[:, -1]
+    returns, length = view.returns, len(before.waiting)
+    move, reach = np.abs(returns[:, -1]), view.log_high[:, -1] - view.log_low[:, -1]
     fresh = ((view.age == 0) & (view.known > 1))[:, None]
     now = np.array((move, reach, move * move))[KIND].T
-    averages = np.where(fresh, before.averages * FADE + now * (1.0 - FADE), before.averages)
-    weight = np.where(fresh, before.weight * FADE + (1.0 - FADE), before.weight)
-    logs = np.log(np.maximum(averages / weight, FAINT))
-    level = 2.0 * logs[:, LEVEL]
-    columns = _columns(2.0 * logs[:, OTHERS] - level[:, None], level, _usual(before.profile, view.at))
-    har = _har(view, len(before.said), logs[:, -1], level)
-    said = np.stack((columns @ before.slopes + level, har @ before.har_slopes + level, level), axis=1)
+    averages = np.where(fresh, before.averages + (now - before.averages) * PACE, before.averages)
+    weight = np.where(fresh, before.weight + (1.0 - before.weight) * PACE, before.weight)
+    logs = np.log(np.maximum(averages / weight, FAINT)) * TWICE
+    level = logs[:, LEVEL : LEVEL + 1]
+    row = np.empty((len(move), SAID + 3))
+    relative = logs[:, OTHERS] - level
+    row[:, :MANY] = relative
+    row[:, MANY:COLUMNS] = _shared(relative, level)
+    row[:, COLUMNS - 2] = _usual(before.profile, view.at)
+    late = returns[:, -DAILY:]
+    power = late * late
+    parts = np.array((power[:, -length:].sum(axis=1) / length, power.sum(axis=1) / DAILY))
+    row[:, COLUMNS : COLUMNS + 2] = np.log(np.maximum(parts, FAINT * FAINT)).T - level
+    row[:, COLUMNS + 2] = logs[:, -1] - level[:, 0]
+    row[:, COLUMNS + 3] = 1.0
+    row[:, SAID] = row[:, :COLUMNS] @ before.slopes + level[:, 0]
+    row[:, SAID + 1] = row[:, COLUMNS:SAID] @ before.har_slopes + level[:, 0]
+    row[:, SAID + 2] = level[:, 0]
     if before.error[1] < FEWEST:
-        return Foreseen(averages, weight, columns, har, said, np.full(len(level), np.nan))
-    variance = np.exp(said[:, 0] + 0.5 * before.error[0] / before.error[1]) * len(before.said)
-    return Foreseen(averages, weight, columns, har, said, np.sqrt(variance))
+        return Foreseen(averages, weight, row, np.full(len(move), np.nan))
+    return Foreseen(averages, weight, row, np.sqrt(np.exp(row[:, SAID] + 0.5 * before.error[0] / before.error[1]) * length))
 
 
 def blank(before: Volatility) -> Foreseen:
     """What is seen when nothing can be: the averages as they were, no columns, no forecast."""
-    symbols, nothing = len(before.averages), before.columns[0] * np.nan
-    return Foreseen(before.averages, before.weight, nothing, nothing[:, :4], nothing[:, :3], np.full(symbols, np.nan))
+    return Foreseen(before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan))
 
 
 def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, closes: bool, fade: float, again: bool) -> Volatility:
     """Scores and learns from the forecast that comes due with this bar; `known` (S,) where every bar since was there, `again` renews the slopes."""
-    length = len(before.said)
+    length = len(before.waiting)
     late = view.returns[:, -length:]
     power = (late * late).sum(axis=1) / length
-    there = known & (power > FAINT * FAINT) & np.isfinite(before.columns[-1]).all(axis=1) & np.isfinite(before.har[-1]).all(axis=1)
+    there = known & (power > FAINT * FAINT) & np.isfinite(before.waiting[-1].sum(axis=1))
     came = np.where(there, np.log(np.maximum(power, FAINT * FAINT)), 0.0)
-    columns, har, said = (np.where(there[:, None], ring[-1], 0.0) for ring in (before.columns, before.har, before.said))
-    target = came - said[:, 2]
-    rows = float(there.sum())
-    gram, moment = before.gram * fade + columns.T @ columns, before.moment * fade + columns.T @ target
-    har_gram, har_moment = before.har_gram * fade + har.T @ har, before.har_moment * fade + har.T @ target
-    scores, error, qlike = _score(before, came, said, np.exp(came), there, closes=closes)
+    due = np.where(there[:, None], before.waiting[-1], 0.0)
+    rows, target = float(np.count_nonzero(there)), came - due[:, SAID + 2]
+    products = np.concatenate((due[:, :SAID], target[:, None]), axis=1)
+    moments = before.moments * fade + products.T @ products
+    scores, error, qlike = _score(before, came, due[:, SAID:], there, closes=closes)
     return Volatility(
         averages=seen.averages,
         weight=seen.weight,
         profile=_profile(before.profile, view.at - length * view.interval, float(target.sum()), rows),
-        gram=gram,
-        moment=moment,
-        slopes=_slopes(gram, moment) if again else before.slopes,
-        har_gram=har_gram,
-        har_moment=har_moment,
-        har_slopes=_slopes(har_gram, har_moment) if again else before.har_slopes,
-        columns=np.concatenate((seen.columns[None], before.columns[:-1])),
-        har=np.concatenate((seen.har[None], before.har[:-1])),
-        said=np.concatenate((seen.said[None], before.said[:-1])),
-        mean=before.mean + np.stack((came, there), axis=1),
+        moments=moments,
+        slopes=_slopes(moments, slice(0, COLUMNS)) if again else before.slopes,
+        har_slopes=_slopes(moments, slice(COLUMNS, SAID)) if again else before.har_slopes,
+        waiting=np.concatenate((seen.row[None], before.waiting[:-1])),
+        mean=before.mean + np.array((came, there)).T,
         skill=scores,
         error=before.error + error,
         qlike=before.qlike + qlike,
     )
 
 
-def _columns(relative: Floats, level: Floats, usual: float) -> Floats:
+def _shared(relative: Floats, level: Floats) -> Floats:
+    """(S, 7) the market's means, the level among symbols, room for the time of day, and a constant."""
+    both = np.concatenate((relative[:, SHARED], level), axis=1)
     known = np.isfinite(level)
-    columns = np.empty((len(level), COLUMNS))
-    many = len(OTHERS)
-    columns[:, :many] = relative
-    columns[:, many : many + 4] = relative[known, SHARED].mean(axis=0) if known.any() else np.nan
-    columns[:, many + 4] = level - (level[known].mean() if known.any() else np.nan)
-    columns[:, many + 5] = usual
-    columns[:, many + 6] = 1.0
-    return columns
+    market = np.where(known, both, 0.0).sum(axis=0) / max(1, np.count_nonzero(known))
+    told = np.empty((len(level), 7))
+    told[:, :4] = market[:4]
+    told[:, 4] = level[:, 0] - market[4]
+    told[:, 5:] = 1.0
+    return told
 
 
-def _har(view: View, length: int, week: Floats, level: Floats) -> Floats:
-    """(S, 4) logs of realised variance over the horizon, the day and the week (an exponential mean), less the level; and 1."""
-    power = view.returns * view.returns
-    parts = [power[:, -span:].sum(axis=1) / span for span in (length, *SPANS)]
-    logs = np.log(np.maximum(np.array(parts), FAINT * FAINT))
-    return np.stack((logs[0] - level, logs[1] - level, week - level, np.ones(len(level))), axis=1)
-
-
-def _score(before: Volatility, came: Floats, said: Floats, power: Floats, there: Bools, *, closes: bool) -> tuple[Skill, Floats, Floats]:
+def _score(before: Volatility, came: Floats, said: Floats, there: Bools, *, closes: bool) -> tuple[Skill, Floats, Floats]:
     """The scores after this tick, and what it adds to the squared errors and to QLIKE (Patton 2011), each with its rows."""
-    if float(before.gram[-1, -1]) < FEWEST:  # the constant's sum is the number of rows
+    if float(before.moments[COLUMNS - 1, COLUMNS - 1]) < FEWEST:  # the constant's sum is the number of rows
         return before.skill, np.zeros(2), np.zeros(2)
     usual = before.mean[:, 0] / np.maximum(before.mean[:, 1], 1.0)
-    error, naive, other = (np.where(there, (came - one) ** 2, 0.0) for one in (said[:, 0], usual, said[:, 1]))
-    rows = float(there.sum())
-    gains, powers = np.stack((naive - error, other - error)), np.stack((naive, other))
-    gain, squared, powered = (part.sum(axis=1)[:, None, None] for part in (gains, gains * gains, powers))
-    told = skill.add(before.skill, (gain, squared, powered, np.full((2, 1, 1), rows)), np.array([float(closes)]))
-    mse = before.error[0] / before.error[1] if before.error[1] > 0 else 0.0
-    ratio = np.where(there, power / np.exp(said[:, 0] + 0.5 * mse), 1.0)
-    return told, np.array((error.sum(), rows)), np.array(((ratio - np.log(ratio) - 1.0).sum(), rows))
+    away = np.where(there, came - np.array((said[:, 0], usual, said[:, 1])), 0.0)
+    squares = away * away
+    gains, rows = squares[1:] - squares[0], float(np.count_nonzero(there))
+    sums = np.array((gains.sum(axis=1), (gains * gains).sum(axis=1), squares[1:].sum(axis=1), (rows, rows)))[:, :, None, None]
+    told = skill.add(before.skill, (sums[0], sums[1], sums[2], sums[3]), np.array([float(closes)]))
+    mse = float(before.error[0] / before.error[1]) if before.error[1] > 0 else 0.0
+    excess = np.where(there, away[0] - 0.5 * mse, 0.0)  # log of the ratio of what came to the forecast
+    return told, np.array((squares[0].sum(), rows)), np.array(((np.exp(excess) - excess - 1.0).sum(), rows))
 
 
-def _slopes(gram: Floats, moment: Floats) -> Floats:
-    return np.asarray(np.linalg.solve(gram + STIFF * np.eye(len(gram)), moment))
+def _slopes(moments: Floats, which: slice) -> Floats:
+    gram = moments[which, which]
+    return np.asarray(np.linalg.solve(gram + STIFF * np.eye(len(gram)), moments[which, -1]))
 
 
 def _time(at: int) -> int:

@@ -50,16 +50,16 @@ def watched(told: list[View]) -> Volatility:
 
 
 def test_clustered_volatility_is_foreseen_better_than_by_its_mean_and_by_har() -> None:
-    told = volatility.figures(watched(views(*paths(6_000, 3))))
+    told = volatility.figures(watched(views(*paths(3_500, 3))))
     assert told is not None
-    assert told.low > 0.3
+    assert told.low > 0.2
     assert told.saved_low > 0.0
-    assert told.n > 20_000
+    assert told.n > 10_000
     assert 0.0 < told.qlike < 1.0
 
 
 def test_where_there_is_nothing_to_foresee_nothing_is_claimed() -> None:
-    told = volatility.figures(watched(views(*paths(4_000, 4, steady=True))))
+    told = volatility.figures(watched(views(*paths(2_200, 4, steady=True))))
     assert told is not None
     assert told.low < 0.0
     assert told.r2 < 0.02
@@ -73,7 +73,7 @@ def test_nothing_is_said_before_two_thousand_rows_have_come_due() -> None:
 
 
 def test_what_is_foreseen_is_a_deviation_over_the_longest_horizon() -> None:
-    told = views(*paths(3_000, 4, steady=True))
+    told = views(*paths(1_500, 4, steady=True))
     seen = volatility.see(watched(told[:-1]), told[-1])
     np.testing.assert_allclose(seen.foreseen, 1e-3 * np.sqrt(LENGTH), rtol=0.15)
 
@@ -96,4 +96,5 @@ def test_a_bar_that_is_missing_leaves_the_averages_and_is_not_scored() -> None:
     known = np.arange(SYMBOLS) != 2
     after = volatility.learn(state, seen, gone, known, closes=False, fade=1.0, again=False)
     assert (after.mean[:, 1] - state.mean[:, 1]).tolist() == known.astype(float).tolist()
-    assert after.gram[-1, -1] - state.gram[-1, -1] == pytest.approx(5.0)
+    constant = volatility.COLUMNS - 1
+    assert (after.moments - state.moments)[constant, constant] == pytest.approx(5.0)

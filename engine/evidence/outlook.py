@@ -84,7 +84,7 @@ def levels(told: Outlook) -> Floats:
 def share(told: Outlook) -> Floats:
     """(S,) of the size-weighted mid's offset that the mid makes up for, 0..1."""
     rows, squares, products = told.lean_moments
-    return np.clip(_ratio(products, squares, 0.0) * rows / (rows + LEAN_PRIOR), 0.0, 1.0)
+    return np.asarray(np.clip(_ratio(products, squares, 0.0) * rows / (rows + LEAN_PRIOR), 0.0, 1.0))
 
 
 def costs(told: Outlook) -> Floats:
@@ -133,7 +133,7 @@ def _gain(came: Floats, forecast: Floats, naive: Floats) -> Floats:
     known = np.isfinite(plain) & np.isfinite(error)
     power = np.where(known, plain * plain, 0.0)
     gain = power - np.where(known, error * error, 0.0)
-    return np.array((known * 1.0, gain, gain * gain, power)).reshape(4, len(came), -1).sum(axis=2)
+    return np.asarray(np.array((known * 1.0, gain, gain * gain, power)).reshape(4, len(came), -1).sum(axis=2))
 
 
 def _moments(x: Floats, y: Floats) -> Floats:
@@ -157,7 +157,7 @@ def _quoted(told: Outlook) -> tuple[Floats, Floats]:
 
 
 def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """usual, strayed, seen, bias, reach and scale with what orders met; as they were where that is not known. Young means are plain means."""
+    """usual, strayed, seen, bias, reach and scale with what orders met; as they were where that is not known."""
     error = met - candidates
     known = np.isfinite(error[0])
     if not known.all():
@@ -168,7 +168,8 @@ def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> tuple[Floa
     scale = before.scale + np.maximum(known * REACH_STEP, young) * (off.sum(axis=0) / len(off) - before.scale)
     reach = np.maximum(before.reach + 4.0 * REACH_STEP * known * scale * ((off > before.reach) - (1.0 - QUANTILE)), 0.0)
     bias = before.bias + np.maximum(BIAS_STEP, young) * (error - before.bias) * CORRECTED
-    usual = before.usual + np.maximum(LEVEL_STEP, young) * (met - before.usual)
-    away = np.abs(met - before.usual) * (before.seen > 0)
-    strayed = before.strayed + np.maximum(known * STRAY_STEP, young) * (away - before.strayed)
+    first = before.seen == 0
+    apart = met - before.usual
+    usual = before.usual + np.maximum(LEVEL_STEP, first) * apart
+    strayed = before.strayed + known * np.maximum(STRAY_STEP, first) * (np.abs(np.where(first, error[0], apart)) - before.strayed)
     return usual, strayed, seen, bias, reach, scale

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.domain.decision import BookAndFlow, Liquidity
 from engine.domain.market import Inputs
-from engine.domain.outlook import NOTIONALS, Measured
+from engine.domain.outlook import NOTIONALS, Measured, Outlook
 from engine.domain.record import Bools, Floats
 from engine.domain.state import State
 from engine.evidence import book_walk, outlook
@@ -64,7 +64,7 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, impact, cost, sane, "assumed wide", finer)
 
 
-def unbooked(told: outlook.Outlook, levels: Floats, toxicity: Floats, slope: Floats) -> BookAndFlow:
+def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats) -> BookAndFlow:
     """What is told of symbols without books."""
     count = len(levels)
     nothing, costs = np.full(count, np.nan), np.full((2, 2, count), np.nan)
@@ -126,7 +126,7 @@ def _measured(inputs: Inputs, walked: Walked) -> Measured:
     return Measured(levels, walked.quoted, walked.met, walked.mid, walked.met_mid, walked.best * walked.spread / 2.0)
 
 
-def _foreseen(told: outlook.Outlook) -> Floats:
+def _foreseen(told: Outlook) -> Floats:
     """(3, S) the next bar's spread in bps, depth in money and impact in bps."""
     levels = outlook.levels(told)
     levels[:2] = np.exp(levels[:2])

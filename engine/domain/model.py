@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.market import View
-from engine.domain.record import Floats, Ints, Record
+from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.state import Memory
 
 
@@ -82,6 +82,9 @@ class Catalog:
     names: tuple[str, ...]
     serving: tuple[Serving | None, ...]  # as names
     columns: tuple[str, ...] = field(init=False)  # of all families, asked for at every tick
+    may_be_blank: Bools = field(init=False, compare=False, repr=False)  # (F,)
 
     def __post_init__(self) -> None:
+        blanks = np.repeat([family.may_be_blank for family in self.families], [len(family.columns) for family in self.families])
+        object.__setattr__(self, "may_be_blank", blanks.astype(bool))
         object.__setattr__(self, "columns", tuple(f"{family.name}.{column}" for family in self.families for column in family.columns))

@@ -64,7 +64,7 @@ def _imbalance(ofi: Floats, depth: Floats) -> Floats:
     known = np.isfinite(ofi)
     total = np.where(known, ofi, 0.0).sum(axis=1)
     told = np.stack((ofi[:, -1, 0], total[:, 0], total.sum(axis=1) / ofi.shape[2]), axis=1) / depth[:, None]
-    return np.where(known.reshape(len(known), -1).any(axis=1)[:, None], told, np.nan)
+    return np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), told, np.nan)
 
 
 FAMILY = Family("flow", COLUMNS, build, may_be_blank=True)

@@ -18,17 +18,19 @@ def build(inputs: Inputs, catalog: Catalog) -> Matrix:
     """
     count = len(inputs.symbols)
     usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma) & inputs.fresh & (inputs.view.age == 0)
-    expected, parts = bool(usable.any()), []
+    parts = []
     for family in catalog.families:
         part = family.build(inputs.view)
         if part.shape != (count, len(family.columns)):
             raise ValueError(f"{family.name} gave shape {part.shape}, expected {(count, len(family.columns))}")
-        if not family.may_be_blank:
-            usable = usable & np.isfinite(part).all(axis=1)
-        if expected and not usable.any():
-            raise ValueError(f"{family.name} has blank columns for every symbol")
         parts.append(part)
-    return Matrix(catalog.columns, np.concatenate(parts, axis=1), usable)
+    values = np.concatenate(parts, axis=1)
+    there = np.isfinite(values) | catalog.may_be_blank
+    complete = usable & there.all(axis=1)
+    if usable.any() and not complete.any():
+        blank = catalog.columns[int(there[usable].sum(axis=0).argmin())]
+        raise ValueError(f"{blank.split('.')[0]} has blank columns for every symbol")
+    return Matrix(catalog.columns, values, complete)
 
 
 def leave_blank(inputs: Inputs, catalog: Catalog) -> Matrix:

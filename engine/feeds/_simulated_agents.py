@@ -19,7 +19,9 @@ ORDER_MONEY = 7_500.0  # mean money of one
 ORDER_SPREAD = 2.0  # deviation of an order's size over its mean
 ECHO = 0.6  # orders that one order calls forth at once
 ECHOES = ((0, 0.30), (1, 0.22), (2, 0.16), (4, 0.14), (8, 0.10), (16, 0.08))  # after how many steps, and which share of them
-NEWS, HASTE = 0.9, 0.8  # spread of the log of how many orders come by themselves; how much faster than with orders the fair value then moves
+NEWS = 0.9  # spread of the log of how many orders come by themselves
+HASTE = (0.5, 0.35)  # how much faster than with orders the fair value then moves, and so much more for each deviation that the bar moves
+WANDER = 0.95  # of a bridge's deviation: with large moves made in few steps, variance then grows with time alone
 QUIET_CLOCK = 0.3  # of a bar's time that passes evenly; the rest passes with orders
 PLAN, PLAN_PERSISTENCE, WHIM = 0.4, 0.7, 0.8  # how far one side prevails: large orders worked over many steps, and chance within a step
 TREND = 0.08  # of noise traders' mean money, at most, by those who buy what rose over the last bars
@@ -149,11 +151,12 @@ def _count(mean: Singles, normal: Singles) -> Singles:
 def _fair_value(known: Stage, orders: Singles, draws: Draws, market: Market) -> tuple[Singles, Singles, Singles]:
     """The path from open to close: a Brownian bridge in a clock that runs with orders, correlated over symbols as the bars are."""
     shape = (len(known.move), STEPS, known.move.shape[1])
-    pace = ((orders + QUIET_CLOCK * ORDERS * _each(known.busy)) * np.exp(HASTE * draws.step("news"))).reshape(shape)
+    haste = _each(HASTE[0] + HASTE[1] * np.minimum(np.abs(known.move) / known.sigma, 4.0))
+    pace = ((orders + QUIET_CLOCK * ORDERS * _each(known.busy)) * np.exp(haste * draws.step("news"))).reshape(shape)
     clock = pace / pace.sum(axis=1, keepdims=True)
     shock = np.sqrt(clock) * mix(market.loadings.astype(np.float32), draws.factors.T, draws.step("own")).reshape(shape)
     shock -= clock * shock.sum(axis=1, keepdims=True)
-    change = known.move.astype(np.float32)[:, None] * clock + known.sigma.astype(np.float32)[:, None] * shock
+    change = known.move.astype(np.float32)[:, None] * clock + (WANDER * known.sigma).astype(np.float32)[:, None] * shock
     return clock.reshape(orders.shape), np.cumsum(change, axis=1).reshape(orders.shape), change.reshape(orders.shape)
 
 

@@ -7,8 +7,11 @@ from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
 from engine.domain.gates import Ladder
+from engine.domain.incidents import Watch
 from engine.domain.outlook import Outlook
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.domain.regimes import Hidden
+from engine.domain.volatility import Foreseen
 
 if TYPE_CHECKING:
     from engine.domain.state import Seen, State
@@ -52,6 +55,8 @@ class Mood(Record):
     breadth: float  # share of symbols above their mean of 48 bars
     sentiment: float  # mean over symbols of signed bar pressure, -1..1
     stress: float  # 0..1, share of symbols in the volatile regime, probability-weighted
+    hidden: Hidden  # the regime model, having learned from this bar
+    watch: Watch  # faults of the data: watch.open are those that last
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,7 @@ class Forecast(Record):
     probability: Floats  # (H, S) that the target is above 0
     weights: Floats  # (M, H)
     scale: Floats  # (H, S) log return of one unit: sigma * sqrt(horizon); 0 where unknown
+    volatility: Foreseen  # of the bars to come
 
 
 LIMITS = ("kelly fraction", "proven skill", "cost", "position", "volatility target", "gross exposure", "net exposure", "daily loss", "drawdown")

@@ -8,7 +8,12 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.domain.incidents import Watch
+from engine.domain.outlook import Outlook
 from engine.domain.record import Floats, Ints, Record
+from engine.domain.regimes import Hidden
+from engine.domain.skill import Skill
+from engine.domain.volatility import Volatility
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +26,6 @@ class Pending(Record):
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
     regime: Ints  # (L, S)
-
-
-@dataclass(frozen=True, slots=True)
-class Skill(Record):
-    """Sums a skill figure is made of, for (models + ensemble) x horizons x (regimes + all).
-
-    gain is y^2 - (y - f)^2, so R2 = sum gain / sum y^2; a block is `horizon` ticks, over all symbols, so that
-    overlapping targets and correlated symbols count once (see evidence.skill).
-    """
-
-    rows: Floats  # (M + 1, H, R + 1)
-    gain: Floats  # (M + 1, H, R + 1)
-    gain_squared: Floats  # (M + 1, H, R + 1) by row
-    power: Floats  # (M + 1, H, R + 1) sum of y^2
-    blocks: Floats  # (M + 1, H, R + 1)
-    block_squared: Floats  # (M + 1, H, R + 1) sum of squared block gains
-    open_gain: Floats  # (M + 1, H, R + 1) the running block
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +110,8 @@ class State(Record):
     decided: int  # ticks decided since the state was blank
     models: tuple[str, ...]
     regime: Floats  # (S, R) filtered probabilities
+    hidden: Hidden  # the regime model
+    watch: Watch  # what faults of the data are told by
     pending: Pending
     gram: Floats  # (H, M, M) discounted moments of the models' forecasts
     moment: Floats  # (H, M)
@@ -129,6 +119,7 @@ class State(Record):
     skill: Skill  # of all time
     recent: Skill  # discounted; sizes positions. Only the ensemble and "all regimes": (1, H, 1)
     intervals: Intervals
+    volatility: Volatility
     direction: Direction
     regret: Regret
     weight_rows: Floats  # (H,) discounted rows behind gram and moment
@@ -137,3 +128,4 @@ class State(Record):
     last_training: int  # tick at which training was last asked for, -1 never
     asked: int  # trainings asked for
     memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves
+    outlook: Outlook

@@ -11,7 +11,7 @@ from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import direction, due, intervals, online, regret, skill, stacking
+from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, skill, stacking, volatility
 from engine.phases.selection import conditions
 
 REWEIGH_EVERY = 8  # ticks
@@ -37,6 +37,8 @@ def learn(
         decided=state.decided + 1,
         models=state.models,
         regime=mood.probabilities,
+        hidden=mood.hidden,
+        watch=mood.watch,
         pending=_remember(state.pending, opinions, forecast, mood, price, state),
         gram=gram,
         moment=moment,
@@ -44,6 +46,15 @@ def learn(
         skill=skill.add(state.skill, cells, closes),
         recent=skill.add(state.recent, whole, closes, memory=memory),
         intervals=intervals.score(state.intervals, scored, knobs.interval_step),
+        volatility=volatility.learn(
+            state.volatility,
+            forecast.volatility,
+            inputs.view,
+            np.isfinite(price) & np.isfinite(state.pending.price).all(axis=0),
+            closes=(inputs.tick + 1) % max(knobs.horizons) == 0,
+            fade=fade,
+            again=again,
+        ),
         direction=direction.score(state.direction, scored),
         regret=regret.score(
             state.regret,
@@ -58,6 +69,7 @@ def learn(
         context=np.concatenate((conditions(mood)[None], state.context[:-1])),
         last_training=state.last_training,
         asked=state.asked,
+        outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
     )
 
@@ -97,7 +109,9 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         tick=-1,
         decided=0,
         models=models,
-        regime=np.full((symbols, len(REGIMES)), 1.0 / len(REGIMES)),
+        regime=regimes.uniform(symbols),
+        hidden=regimes.start(),
+        watch=incidents.blank(symbols),
         pending=pending,
         gram=np.zeros((count, many, many)),
         moment=np.zeros((count, many)),
@@ -105,6 +119,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         skill=skill.empty(many + 1, count, cells),
         recent=skill.empty(1, count, 1),
         intervals=intervals.empty(count, len(REGIMES), symbols),
+        volatility=volatility.empty(symbols, length),
         direction=direction.empty(count),
         regret=regret.empty(len(RUNGS), length, symbols),
         weight_rows=np.zeros(count),
@@ -112,6 +127,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         context=np.zeros((length, 4)),
         last_training=-1,
         asked=0,
+        outlook=outlook.empty(),
         memories=(),
     )
 

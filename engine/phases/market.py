@@ -2,58 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.domain.decision import REGIMES, Mood
-from engine.domain.market import Inputs, View
-from engine.domain.record import Floats
+from engine.domain.market import Bars, Inputs, View
+from engine.domain.record import Bools, Floats
 from engine.domain.state import State
-from engine.evidence import regimes
+from engine.evidence import incidents, regimes
+from engine.window import means
 
 LATE = 48  # bars that "now" spans
 
 
 def analyse(inputs: Inputs, state: State) -> Mood:
-    """Trend, volatility, liquidity, the regime with its probabilities, and the universe's correlation, breadth, sentiment and stress."""
+    """Trend, volatility, liquidity, the regime with its probabilities, the universe's figures (correlation to stress), and faults of the data."""
     view = inputs.view
     sigma = view.sigma
     known = np.isfinite(sigma)
+    whole = bool(known.all())
+    safe = sigma if whole else np.where(known, sigma, 1.0)
     late = view.returns[:, -LATE:]
-    safe = np.where(known, sigma, 1.0)
-    trend = np.where(known, late.sum(axis=1) / (safe * np.sqrt(LATE)), 0.0)
-    probabilities = regimes.filter_forward(state.regime, _surge(view, known), np.abs(trend))
-    correlation = _correlation(late[known])
-    money = np.maximum(view.volume[:, -LATE:] * np.exp(np.where(np.isfinite(view.log_close[:, -LATE:]), view.log_close[:, -LATE:], 0.0)), 1.0)
+    trend = late.sum(axis=1) / (safe * LATE**0.5)
+    surge = _surge(view)
+    if not whole:
+        trend, surge = np.where(known, trend, 0.0), np.where(known, surge, 0.0)
+    probabilities, hidden = regimes.filter_forward(state.regime, surge, np.abs(trend), known & inputs.fresh, state.hidden)
     return Mood(
         sigma=sigma,
         trend=trend,
-        range_volatility=np.where(known, _garman_klass(view), np.nan),
-        liquidity=(np.abs(late) / money).mean(axis=1) * 1e6,
+        range_volatility=_garman_klass(view) if whole else np.where(known, _garman_klass(view), np.nan),
+        liquidity=_illiquidity(view, late),
         regime=probabilities.argmax(axis=1),
         probabilities=probabilities,
-        correlation=correlation,
-        breadth=float((trend[known] > 0).mean()) if known.any() else 0.5,
-        sentiment=_sentiment(view, known),
-        stress=float(probabilities[:, REGIMES.index("volatile")].mean()),
+        correlation=_correlation(late if whole else late[known]),
+        breadth=int(np.count_nonzero(trend[known] > 0)) / int(np.count_nonzero(known)) if known.any() else 0.5,
+        sentiment=_sentiment(view, known, whole=whole),
+        stress=float(probabilities[:, REGIMES.index("volatile")].sum()) / len(probabilities),
+        hidden=hidden,
+        watch=incidents.step(state.watch, inputs.at, inputs.interval, inputs.symbols, inputs.fresh, newest(inputs.bars), inputs.events),
     )
 
 
 def assume_stress(inputs: Inputs, state: State) -> Mood:
-    """Assumes the worst: a volatile market of unknown direction; volatilities as the window has them."""
-    del state
+    """Assumes the worst: a volatile market of unknown direction; volatilities as the window has them. Of faults it learns nothing new."""
     count = len(inputs.symbols)
     zero, nothing = np.zeros(count), np.full(count, np.nan)
     probabilities = np.zeros((count, len(REGIMES)))
     volatile = REGIMES.index("volatile")
     probabilities[:, volatile] = 1.0
-    return Mood(inputs.view.sigma, zero, nothing, nothing, np.full(count, volatile), probabilities, 1.0, 0.5, 0.0, 1.0)
+    sigma, regime = inputs.view.sigma, np.full(count, volatile)
+    return Mood(sigma, zero, nothing, nothing, regime, probabilities, 1.0, 0.5, 0.0, 1.0, state.hidden, replace(state.watch, news=()))
 
 
-def _surge(view: View, known: np.ndarray) -> Floats:
+def newest(bars: Bars) -> Floats:
+    """(5, S) open, high, low, close and volume of the newest bar."""
+    return np.array([part[:, -1] for part in (bars.open, bars.high, bars.low, bars.close, bars.volume)])
+
+
+def _surge(view: View) -> Floats:
     """Log of the volatility of the last 24 bars over that of the whole window."""
-    power = view.returns * view.returns
-    whole = np.maximum(power.mean(axis=1), 1e-16)
-    return np.where(known, 0.5 * np.log(np.maximum(power[:, -24:].mean(axis=1), 1e-16) / whole), 0.0)
+    power = np.maximum((view.returns * view.returns) @ means(view.returns.shape[1], (24, view.returns.shape[1])), 1e-16)
+    return np.asarray(0.5 * np.log(power[:, 0] / power[:, 1]))
+
+
+def _illiquidity(view: View, late: Floats) -> Floats:
+    """Amihud (2002): |log return| per unit of money traded, 1e6 money, mean over the last 48 bars."""
+    money = view.volume[:, -LATE:] * np.exp(view.log_close[:, -LATE:])
+    np.fmax(money, 1.0, out=money)
+    return np.asarray((np.abs(late) / money).sum(axis=1) * (1e6 / LATE))
 
 
 def _garman_klass(view: View) -> Floats:
@@ -66,20 +84,28 @@ def _garman_klass(view: View) -> Floats:
 
 def _correlation(late: Floats) -> float:
     """Mean pairwise correlation, from the variance of the standardised mean: no pair is visited."""
-    spread = late.std(axis=1)
-    moving = spread > 0
-    count = int(moving.sum())
+    if len(late) < 2:
+        return 0.0
+    length = late.shape[1]
+    centred = late - (late.sum(axis=1) / length)[:, None]
+    power = np.einsum("st,st->s", centred, centred) / length
+    moving = power > 0
+    count = int(np.count_nonzero(moving))
     if count < 2:
         return 0.0
-    scaled = (late[moving] - late[moving].mean(axis=1)[:, None]) / spread[moving][:, None]
-    shared = float(scaled.mean(axis=0).var())
-    return float(np.clip((shared * count - 1.0) / (count - 1.0), -1.0, 1.0))
+    weights = 1.0 / np.sqrt(np.where(moving, power, np.inf))
+    shared = (weights @ centred) / count
+    return float(min(max((float(shared @ shared) / length * count - 1.0) / (count - 1.0), -1.0), 1.0))
 
 
-def _sentiment(view: View, known: np.ndarray) -> float:
+def _sentiment(view: View, known: Bools, *, whole: bool) -> float:
     """Mean over symbols of where the last 12 closes fell in their bars' ranges, -1..1."""
-    reach = view.log_high[known, -12:] - view.log_low[known, -12:]
-    body = view.log_close[known, -12:] - view.log_open[known, -12:]
+    reach = view.log_high[:, -12:] - view.log_low[:, -12:]
+    body = view.log_close[:, -12:] - view.log_open[:, -12:]
+    if not whole:
+        reach, body = reach[known], body[known]
     if not reach.size:
         return 0.0
-    return float(np.clip(np.where(reach > 0, body / np.where(reach > 0, reach, 1.0), 0.0).mean(), -1.0, 1.0))
+    moved = reach > 0
+    told = np.where(moved, body, 0.0) / np.where(moved, reach, 1.0)
+    return float(min(max(float(told.sum()) / told.size, -1.0), 1.0))

@@ -12,16 +12,17 @@ from engine.domain.decision import REGIMES
 from engine.domain.ports import FeedInfo
 from engine.domain.tick import Artifact, Tick
 from engine.domain.tuning import Action, Measured, Reading, Trial
-from engine.store import chronicle, codec, readings, retention, rows, schema
+from engine.store import chronicle, codec, incident_rows, readings, retention, rows, schema
 from engine.store.errors import StoreFailed
 from engine.store.retention import Dropped, Keep
 from engine.store.rows import as_json
 from engine.store.store import Store, insert, one
 
-_TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _REGRET, _SESSION, _RUN = (
+_TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _REGRET, _OUTLOOK, _SESSION, _RUN = (
     insert(table)
     for table in (
-        schema.TICKS, schema.DECISIONS, schema.FILLS, schema.SLICES, schema.CHECKPOINTS, schema.SKILL, schema.REGRET, schema.SESSIONS, schema.RUNS,
+        schema.TICKS, schema.DECISIONS, schema.FILLS, schema.SLICES, schema.CHECKPOINTS, schema.SKILL, schema.REGRET, schema.OUTLOOK,
+        schema.SESSIONS, schema.RUNS,
     )
 )  # fmt: skip
 _KNOBS = insert(schema.KNOBS, verb="INSERT OR IGNORE")
@@ -83,8 +84,8 @@ class Writer:
         knobs = self._pack_knobs(tick.inputs.knobs)
         number = tick.inputs.tick
         # everything is made before the transaction begins: other writers wait only for the inserts
-        row, fills, skill = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), rows.of_skill(tick)
-        regret = rows.of_regret(tick)
+        row, fills, faults = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), incident_rows.of_incidents(tick)
+        anew = (("skill", _SKILL, rows.of_skill(tick)), ("regret", _REGRET, rows.of_regret(tick)), ("outlook", _OUTLOOK, rows.of_outlook(tick)))
         decisions = rows.of_decisions(tick, self._names_of_gates(tick))
         piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice), codec.pack(tick.row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
@@ -99,12 +100,10 @@ class Writer:
                 connection.exec_driver_sql(_FILL, fills)
             if state is not None:
                 connection.exec_driver_sql(_CHECKPOINT, (number, tick.session, state))
-            if skill:
-                connection.exec_driver_sql("DELETE FROM skill")
-                connection.exec_driver_sql(_SKILL, skill)
-            if regret:
-                connection.exec_driver_sql("DELETE FROM regret")
-                connection.exec_driver_sql(_REGRET, regret)
+            if faults:
+                connection.exec_driver_sql(incident_rows.KEEP, faults)
+            for table, statement, told in anew:
+                _renew(connection, table, statement, told)
         if tick.checkpoint and self._keep is not None:
             self._size = retention.prune_ahead(self._store, tick.wall, self._keep, self._size)
 
@@ -179,6 +178,13 @@ class Writer:
         if known is not None:
             self._ladder = (tick.session, names)
         return names
+
+
+def _renew(connection: Connection, table: str, statement: str, told: list[rows.Row]) -> None:
+    """Puts a table's new rows in the place of its old ones, where there are new ones."""
+    if told:
+        connection.exec_driver_sql(f"DELETE FROM {table}")
+        connection.exec_driver_sql(statement, told)
 
 
 def _follows(connection: Connection, tick: Tick) -> bool:

@@ -1,6 +1,9 @@
-"""The regime filter: probabilities that sum to one, made of the past only."""
+"""The regime model: filtered from the past only, and fitted to what is seen until it knows what made it."""
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from hypothesis import given, settings
@@ -8,26 +11,66 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.domain.decision import REGIMES
-from engine.domain.record import Floats
+from engine.domain.record import Floats, Ints
+from engine.domain.regimes import Hidden
 from engine.evidence import regimes
 from tests.makers import lesson
 
+KNOWN = np.ones(1, dtype=bool)
+# a market other than the one the model starts from: stickier, its calm calmer, its storms stronger and its trends longer
+CHAIN = np.array([[0.98, 0.02, 0.0, 0.0], [0.01, 0.96, 0.02, 0.01], [0.0, 0.03, 0.96, 0.01], [0.0, 0.05, 0.0, 0.95]])
+MEANS = np.array([[-0.80, 0.60], [0.10, 0.90], [0.0, 2.80], [0.90, 1.40]])
+DEVIATIONS = np.array([[0.15, 0.35], [0.12, 0.45], [0.20, 0.50], [0.25, 0.70]])
+
 
 def filtered(surge: Floats, trend: Floats) -> Floats:
-    """(T, R) for one symbol."""
+    """(T, R) for one symbol, by the model as it starts."""
     held, told = regimes.uniform(1), []
     for one, other in zip(surge, trend, strict=True):
-        held = regimes.filter_forward(held, np.array([one]), np.array([other]))
+        held, _ = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, regimes.start())
         told.append(held[0])
     return np.stack(told)
+
+
+@cache
+def simulated(bars: int = 6_000, symbols: int = 8) -> tuple[Ints, Floats]:
+    """(T, S) regimes and (T, S, 2) what is seen of them, from the known chain."""
+    draw = np.random.default_rng(11)
+    regime = np.zeros((bars, symbols), dtype=np.int64)
+    steps = CHAIN.cumsum(axis=1)
+    for bar in range(1, bars):
+        regime[bar] = (draw.random(symbols)[:, None] > steps[regime[bar - 1]]).sum(axis=1).clip(max=3)
+    return regime, MEANS[regime] + DEVIATIONS[regime] * draw.normal(size=(bars, symbols, 2))
+
+
+def played(seen: Floats, *, learning: bool) -> tuple[Hidden, Floats, Floats]:
+    """The model at the end, (T, S, R) filtered probabilities and (T,) mean log density of each bar before it is seen."""
+    hidden, held, known = regimes.start(), regimes.uniform(seen.shape[1]), np.ones(seen.shape[1], dtype=bool)
+    told, foreseen = [], []
+    for bar in seen:
+        foreseen.append(density(held, bar, hidden))
+        held, learned = regimes.filter_forward(held, bar[:, 0], bar[:, 1], known, hidden)
+        hidden = learned if learning else hidden
+        told.append(held)
+    return hidden, np.stack(told), np.array(foreseen)
+
+
+def density(held: Floats, bar: Floats, hidden: Hidden) -> float:
+    means, deviations = regimes.parameters(hidden)
+    by_regime = np.exp(np.asarray(stats.norm.logpdf(bar[:, None, :], means, deviations)).sum(axis=2))
+    return float(np.log(((held @ hidden.transition) * by_regime).sum(axis=1)).mean())
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0, 1e6)), min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_probabilities_sum_to_one_whatever_is_seen(seen: list[tuple[float, float]]) -> None:
-    told = filtered(np.array([one for one, _ in seen]), np.array([other for _, other in seen]))
-    assert (told >= 0).all()
-    np.testing.assert_allclose(told.sum(axis=1), 1.0, atol=1e-12)
+    held, hidden = regimes.uniform(1), regimes.start()
+    for one, other in seen:
+        held, hidden = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, hidden)
+        assert (held >= 0).all()
+        np.testing.assert_allclose(held.sum(axis=1), 1.0, atol=1e-12)
+    np.testing.assert_allclose(hidden.pairs.sum(), 1.0)
+    np.testing.assert_allclose(hidden.transition.sum(axis=1), 1.0)
 
 
 def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
@@ -45,13 +88,12 @@ def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
 
 
 def test_what_comes_later_changes_nothing_before() -> None:
-    draw = np.random.default_rng(3)
-    surge, trend = draw.normal(0, 0.3, 60), np.abs(draw.normal(0, 1, 60))
-    other = surge.copy()
-    other[40:] += 1.0
-    first, second = filtered(surge, trend), filtered(other, trend)
-    assert (first[:40] == second[:40]).all()
-    assert (first[40:] != second[40:]).any()
+    _, seen = simulated()
+    other = seen[:400].copy()
+    other[300:] += 1.0
+    first, second = played(seen[:400], learning=True), played(other, learning=True)
+    assert (first[1][:300] == second[1][:300]).all()
+    assert (first[1][300:] != second[1][300:]).any()
 
 
 def test_each_regime_is_recognised_by_its_own_measures() -> None:
@@ -61,7 +103,64 @@ def test_each_regime_is_recognised_by_its_own_measures() -> None:
         assert REGIMES[int(told[-1].argmax())] == name
 
 
-def test_every_moment_of_a_run_has_probabilities() -> None:
-    for outcome in lesson().outcomes.values():
+def test_the_parameters_become_those_of_the_chain_that_made_the_data() -> None:
+    hidden, _, _ = played(simulated()[1], learning=True)
+    means, deviations = regimes.parameters(hidden)
+    np.testing.assert_allclose(means, MEANS, atol=0.04)
+    np.testing.assert_allclose(deviations, DEVIATIONS, atol=0.04)
+    np.testing.assert_allclose(hidden.transition.diagonal(), CHAIN.diagonal(), atol=0.012)
+    assert np.abs(regimes.parameters(regimes.start())[0] - MEANS).max() > 0.3
+
+
+def test_the_fitted_filter_foresees_better_than_the_one_it_started_from_and_names_more_regimes_rightly() -> None:
+    regime, seen = simulated()
+    half = len(seen) // 2
+    _, fitted, gained = played(seen, learning=True)
+    _, fixed, held = played(seen, learning=False)
+    difference = gained[half:] - held[half:]
+    blocks = difference.reshape(30, -1).mean(axis=1)
+    assert blocks.mean() - 2.0 * blocks.std(ddof=1) / np.sqrt(len(blocks)) > 0.5
+    right, before = ((told[half:].argmax(axis=2) == regime[half:]).mean() for told in (fitted, fixed))
+    assert right > before + 0.02
+    assert right > 0.95
+
+
+def test_names_keep_their_meaning_whatever_is_seen() -> None:
+    for surge, trend in ((0.9, 5.0), (-0.9, 0.1), (0.0, 0.0)):
+        hidden, _, _ = played(np.tile([surge, trend], (1_500, 3, 1)), learning=True)
+        means, deviations = regimes.parameters(hidden)
+        names = dict(zip(REGIMES, means, strict=True))
+        assert names["calm"][0] <= names["ranging"][0] <= names["volatile"][0]
+        assert names["trending"][1] > max(names["calm"][1], names["ranging"][1])
+        assert (deviations >= regimes.NARROWEST - 1e-12).all()
+
+
+def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -> None:
+    held = np.array([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
+    seen = np.array([True, False])
+    told, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.start())
+    np.testing.assert_allclose(told[1], held[1] @ regimes.start().transition)
+    _, alone = regimes.filter_forward(held[:1], np.array([0.5]), np.array([1.0]), seen[:1], regimes.start())
+    np.testing.assert_allclose(hidden.moments, alone.moments)
+    _, nobody = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), ~seen & False, regimes.start())
+    assert nobody is regimes.start()
+
+
+def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
+    hidden, held = regimes.start(), regimes.uniform(1)
+    changed = []
+    for _ in range(17):
+        held, after = regimes.filter_forward(held, np.array([0.4]), np.array([2.0]), KNOWN, hidden)
+        changed.append(bool((after.emission != hidden.emission).any()))
+        hidden = after
+    assert [index for index, told in enumerate(changed, 1) if told] == [8, 16]
+
+
+def test_every_moment_of_a_run_has_probabilities_and_the_model_learns_along() -> None:
+    for tick, outcome in lesson().outcomes.items():
         np.testing.assert_allclose(outcome.mood.probabilities.sum(axis=1), 1.0)
         assert (outcome.mood.regime == outcome.mood.probabilities.argmax(axis=1)).all()
+        assert outcome.state.hidden is outcome.mood.hidden
+        assert outcome.mood.hidden.bars <= tick + 1
+    assert lesson().outcomes[740].mood.hidden.bars > 600
+    assert replace(regimes.start()).digest() == regimes.start().digest()

@@ -13,9 +13,11 @@ from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
-from engine.domain.state import Skill, State
-from engine.evidence import skill
+from engine.domain.skill import Skill
+from engine.domain.state import State
+from engine.evidence import incidents, outlook, regimes, skill, volatility
 from engine.phases import decision, learning, risk
+from engine.phases.microstructure import unbooked
 from engine.window import look
 from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
 
@@ -102,11 +104,14 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     names = tuple(f"S{index}" for index in range(symbols))
     inputs = Inputs(TICK, START, MINUTE, names, bars, books, flow, np.ones(symbols, dtype=bool), account, KNOBS, (), view)
     probabilities = np.tile([1.0, 0.0, 0.0, 0.0], (symbols, 1))
-    mood = Mood(ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0)
+    mood = Mood(
+        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, regimes.start(),
+        incidents.blank(symbols),
+    )  # fmt: skip
     assert len(REGIMES) == 4
     liquidity = Liquidity(
         ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
-        np.zeros(symbols, dtype=bool), "setting",
+        np.zeros(symbols, dtype=bool), "setting", unbooked(outlook.empty(), nothing, nothing, nothing),
     )  # fmt: skip
     models = ("one", "two", "three", "four")
     shape = (len(models), len(HORIZONS), symbols)
@@ -116,7 +121,7 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])
-    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale)
     state = replace(learning.blank(symbols, models, HORIZONS), tick=TICK - 1, decided=TICK)
+    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, volatility.blank(state.volatility))
     made = Situation(forecast, mood, liquidity, opinions, inputs, state)
     return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)

@@ -10,6 +10,7 @@ import pytest
 from engine.domain.decision import REGIMES
 from engine.domain.market import Bars
 from engine.domain.record import Floats
+from engine.evidence import incidents
 from engine.phases import market
 from tests.makers import Moment, moment, seen, walk_bars
 
@@ -59,7 +60,7 @@ def shaped(kind: str) -> Bars:
 def test_a_shaped_market_is_recognised(kind: str) -> None:
     at = moment()
     one = seen(four(at), shaped(kind))
-    state = replace(one.state, regime=np.full((4, 4), 0.25))
+    state = replace(one.state, regime=np.full((4, 4), 0.25), watch=incidents.blank(4))
     for _ in range(30):
         state = replace(state, regime=market.analyse(one.inputs, state).probabilities)
     assert {REGIMES[index] for index in state.regime.argmax(axis=1)} == {kind}

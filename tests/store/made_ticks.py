@@ -32,8 +32,10 @@ from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import RegretRow, SkillRow, Tick
+from engine.evidence import incidents, outlook, regimes, volatility
 from engine.phases.ladder import AT_MOST, NAMES, SENSES, UNITS
 from engine.phases.learning import blank
+from engine.phases.microstructure import unbooked
 from engine.shell.engine import row_of
 
 SECOND = 10**9
@@ -155,8 +157,9 @@ class Market:
         chances = random.dirichlet(np.ones(len(REGIMES)), count)
         figures = [random.gamma(4.0, 2.5e-4, count) for _ in range(4)]
         return Mood(
-            figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1, float(chances[:, 3].mean())
-        )
+            figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1,
+            float(chances[:, 3].mean()), regimes.start(), incidents.blank(count),
+        )  # fmt: skip
 
     def _liquidity(self) -> Liquidity:
         count, random = len(self.symbols), self.random
@@ -166,7 +169,7 @@ class Market:
         crossed = np.zeros(count, dtype=bool)
         return Liquidity(
             self.price.copy(), wide, np.full(count, 5e4), lean, self.price * (1 + lean * 1e-5), lean / 2, np.full(count, 0.1), fee, impact,
-            wide / 2 + fee + impact, crossed, "book",
+            wide / 2 + fee + impact, crossed, "book", unbooked(outlook.empty(), lean, lean, lean),
         )  # fmt: skip
 
     def _opinions(self) -> Opinions:
@@ -186,7 +189,8 @@ class Market:
         shape = (len(HORIZONS), len(self.symbols))
         mean = self.random.normal(scale=0.1, size=shape)
         scale = 1e-3 * np.sqrt(np.array(HORIZONS))[:, None] * np.ones(shape)
-        return Forecast(mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, self.random.dirichlet(np.ones(len(HORIZONS)), len(MODELS)), scale)
+        weights = self.random.dirichlet(np.ones(len(HORIZONS)), len(MODELS))
+        return Forecast(mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, weights, scale, volatility.blank(self.state.volatility))
 
     def _sizes(self, account: Account) -> Sizes:
         count, random = len(self.symbols), self.random

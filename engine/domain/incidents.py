@@ -1,0 +1,71 @@
+"""Faults of the data: what they are called, and what is remembered to tell them from quiet markets, nights and news."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.record import Floats, Ints, Record
+
+KINDS = ("halt", "stale", "flat-filled", "gap", "clock skew", "volume-feed change")
+EVERYWHERE = "*"  # the symbol of an incident of the whole universe
+
+
+@dataclass(frozen=True, slots=True)
+class Incident(Record):
+    """One fault of the data, by kind, symbol and beginning."""
+
+    kind: str  # of KINDS
+    symbol: str  # or EVERYWHERE
+    since: int  # ns UTC, the open of the first bar that has it
+    until: int | None  # ns UTC, the open of the first bar without it; None while it lasts
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar(Record):
+    """When the market trades, learned from what was seen, by half-hour of the week."""
+
+    traded: Floats  # (336,) share of bars in which anything traded, the last week counting for half; NaN before the first
+    opened: bool  # the session that runs has begun and has not closed
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet(Record):
+    """Runs of bars that are absent, without volume, or exact repeats of the one before: 3 ways a symbol is quiet."""
+
+    bars: int  # seen in sessions
+    under_way: bool  # some run is not 0
+    run: Ints  # (3, S) bars so far
+    began: Ints  # (3, S) ns UTC, the open of the run's first bar
+    starts: Ints  # (3, S) runs begun
+    stays: Ints  # (3, S) bars that went on with a run
+    longest: Ints  # (3, S) of the runs that were no incident
+    shared: Ints  # (3,) bars so far in which the whole universe is quiet
+    shared_longest: Ints  # (3,)
+    last: Floats  # (5, S) the bar before
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeLevel(Record):
+    """What volume is normal for the range prices travel, so that a busy market is told from another way of counting."""
+
+    bars: int  # measured since the level was last begun anew
+    seen: int  # measured in all
+    level: Floats  # (S,) mean of log(volume / range), NaN before the first
+    reach: Floats  # (S,) mean range of a bar, log price
+    profile: Floats  # (48,) by half-hour of the day, the universe's median beside its level; NaN before the first
+    variance: float  # of the universe's median
+    beyond: int  # bars in a row far above (positive) or far below (negative)
+    since: int  # ns UTC, the open of the first of them
+
+
+@dataclass(frozen=True, slots=True)
+class Watch(Record):
+    """All that is carried from bar to bar to tell incidents."""
+
+    at: int  # ns UTC, the close of the last bar, 0 before the first
+    calendar: Calendar
+    quiet: Quiet
+    volume: VolumeLevel
+    open: tuple[Incident, ...]  # that last
+    news: tuple[Incident, ...]  # that began or ended with this bar

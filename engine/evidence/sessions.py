@@ -1,0 +1,82 @@
+"""When a market trades, learned bar by bar: nights, weekends, holidays and early closes are no faults."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from engine.domain.incidents import Calendar
+from engine.domain.record import Floats
+
+HALF_HOUR = 30 * 60 * 10**9  # ns
+DAY, WEEK = 48, 336  # half-hours
+SETTLED = 0.999  # a share this near to 1 is left as it is
+
+
+def blank() -> Calendar:
+    return Calendar(np.full(WEEK, np.nan), opened=False)
+
+
+def step(before: Calendar, last: int, at: int, interval: int, traded: float) -> Calendar:
+    """The calendar after the bar that closes `at` ns and in which this share of the universe traded; `last` is the close of the bar before.
+
+    A session is open from its first bar in which half of the universe trades until half of it does not in a half-hour that is known to be closed,
+    or stops, all at once, on the half-hour in a market that has nights (an early close). Until it has opened nothing is missing: a holiday is no gap.
+    """
+    opens = at - interval
+    place = opens // HALF_HOUR % WEEK
+    known = before.traded
+    skipped = _between(last, opens) if 0 < last < opens - HALF_HOUR else []
+    opened = before.opened and all(expected(known, each) for each in (*skipped, place))
+    if skipped:
+        known = _without_a_trade(known, skipped)
+    busy = traded >= 0.5
+    opened = opened or busy
+    if not busy and opens % HALF_HOUR == 0 and has_nights(known):
+        opened = False
+    share = float(known[place])
+    if busy and share > SETTLED:
+        return before if opened == before.opened and not skipped else Calendar(known, opened)
+    if math.isnan(share):
+        usual = usually(known, place)
+        share = float(busy) if usual is None else usual
+    known = known.copy()
+    known[place] = share + (1.0 - 0.5 ** min(1.0, interval / HALF_HOUR)) * (float(busy) - share)
+    return Calendar(known, opened)
+
+
+def expected(known: Floats, place: int) -> bool:
+    """Whether the market trades in this half-hour of the week, as far as is known; not where nothing is."""
+    share = float(known[place])
+    if not math.isnan(share):
+        return share > 0.5
+    usual = usually(known, place)
+    return usual is not None and usual > 0.5
+
+
+def usually(known: Floats, place: int) -> float | None:
+    """The mean share of this half-hour over the days of the week seen, None where none was."""
+    days = known[place % DAY :: DAY]
+    seen = days[np.isfinite(days)]
+    return float(seen.mean()) if len(seen) else None
+
+
+def has_nights(known: Floats) -> bool:
+    """Whether a tenth of the half-hours seen are closed."""
+    seen = np.isfinite(known)
+    return bool((known[seen] <= 0.5).sum() > 0.1 * seen.sum())
+
+
+def _between(last: int, opens: int) -> list[int]:
+    """The whole half-hours of the week between two moments, a week's at most."""
+    first, end = -(-last // HALF_HOUR), opens // HALF_HOUR
+    return [place % WEEK for place in range(first, min(end, first + WEEK))]
+
+
+def _without_a_trade(known: Floats, places: list[int]) -> Floats:
+    told = known.copy()
+    for place in places:
+        share = float(known[place])
+        told[place] = 0.5 * ((usually(known, place) or 0.0) if math.isnan(share) else share)
+    return told

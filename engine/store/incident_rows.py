@@ -1,0 +1,16 @@
+"""Faults of the data as rows of `incidents`: one when it begins, the same one again when it has ended."""
+
+from __future__ import annotations
+
+from engine.domain.tick import Tick
+from engine.store.rows import Row
+
+KEEP = """
+INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (session, kind, symbol, since) DO UPDATE SET until = excluded.until
+"""
+
+
+def of_incidents(tick: Tick) -> list[Row]:
+    """The rows of what began or ended with this tick."""
+    return [(tick.session, one.kind, one.symbol, one.since, one.until, one.detail) for one in tick.outcome.mood.watch.news]

@@ -22,6 +22,7 @@ from engine.settings import Settings
 from engine.shell import steady
 from engine.shell.clock import WallClock
 from engine.shell.engine import Engine
+from engine.shell.micro_tally import MicroTally
 from engine.shell.workers import Workers
 
 TELL_EVERY = 50  # ticks
@@ -35,7 +36,8 @@ Point = tuple[int, float, float]  # ns UTC, equity, buying all symbols in equal 
 class Tally:
     """What is counted tick by tick, in memory that grows by a few numbers a tick."""
 
-    def __init__(self) -> None:
+    def __init__(self, symbols: tuple[str, ...], interval: int) -> None:
+        self.micro = MicroTally(symbols, interval)
         self.ticks = 0
         self.decisions = 0
         self.degraded = 0
@@ -49,11 +51,13 @@ class Tally:
         self.equity: dict[int, float] = {}  # by day, the last
         self.curve: list[Point] = []  # at most so many, evenly spaced from the first tick on
         self.stride = 1  # ticks between two of them
+        self.newest: Point | None = None
         self.trough = 0.0
         self.chain = hashlib.blake2b(digest_size=16)
 
     def add(self, tick: Tick) -> None:
         """Counts one tick in."""
+        self.micro.add(tick)
         decisions, account = tick.outcome.decisions, tick.inputs.account
         self.ticks += 1
         self.decisions += len(decisions.action)
@@ -78,6 +82,7 @@ class Tally:
         self.chain.update(tick.decisions_digest.encode())
 
     def _draw(self, point: Point) -> None:
+        self.newest = point
         if (self.ticks - 1) % self.stride:
             return
         self.curve.append(point)
@@ -97,7 +102,7 @@ def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | N
 
 def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor) -> Report:
     engine = Engine(settings, feed, clock, trainers=workers)
-    tally = Tally()
+    tally = Tally(feed.info.symbols, feed.info.interval)
     steady.settle()
     total = len(feed) if isinstance(feed, Sized) else None
     begun = clock.tick()
@@ -128,9 +133,9 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "skill": _skill(engine),
         "calibration": _calibration(engine),
         "volatility": _volatility(engine),
-        "micro": {"ofi_r2_10s": None, "cost_error_bps": None},
+        "micro": tally.micro.told(),
         "portfolio": _portfolio(settings, engine, tally),
-        "equity": [[at, *(value if np.isfinite(value) else None for value in values)] for at, *values in tally.curve],
+        "equity": _equity(tally),
         "regret": _regret(engine, tally),
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
         "peak_rss_mb": _peak(),
@@ -194,6 +199,12 @@ def _regret(engine: Engine, tally: Tally) -> Report:
     """What each gate that bound cost (above 0) or saved, in bps a declined trade."""
     rows = regret.table(engine.state.regret, NAMES)
     return {row.gate: {"n": row.n, "mean_bps": row.mean_bps, "low": row.low, "high": row.high} for row in rows if row.gate in tally.binding}
+
+
+def _equity(tally: Tally) -> list[list[float | None]]:
+    """The curve, the newest point among it; null for what is not known."""
+    points = tally.curve if tally.newest is None or tally.newest in tally.curve[-1:] else [*tally.curve, tally.newest]
+    return [[at, *(value if np.isfinite(value) else None for value in values)] for at, *values in points]
 
 
 def _winkler(sums: Floats, rows: Floats) -> Report:

@@ -56,9 +56,7 @@ def strip(session: Session) -> None:
 def money(session: Session) -> None:
     told = reads.equity()
     if len(told) > 1:
-        widgets.heading(
-            "Equity", "gain since the start after every cost, against buying all symbols in equal parts and holding; below it what happened when"
-        )
+        widgets.heading("Equity", "gain since the start after costs, against buying all in equal parts and holding; below it, what happened")
         figure = charts_overview.equity(told, session.settings.get("capital"), reads.marks())
         live.chart(figure, key="equity", label="Equity of Podium and of buying and holding over time")
 

@@ -41,6 +41,7 @@ def market(symbol: str, shown: int, horizon: int) -> None:
                 charts_market.tape(told, shown), key=f"tape_{symbol}_{shown}", label=f"Bars of {symbol} with decisions, fills and incidents",
                 clickable=True,
             )  # fmt: skip
+            forecasts(told, horizon, shown)
         with right:
             book(told)
             lines = rows_market.now(told)
@@ -48,7 +49,6 @@ def market(symbol: str, shown: int, horizon: int) -> None:
                 widgets.heading("Cost and flow now", "foreseen for an order filled after the latency; fee apart")
                 widgets.table(rowsets.PAIR, lines, label="What trading costs now and which way the flow leans", cards=False)
             foreseen()
-        forecasts(told, horizon, shown)
 
 
 def book(told: MarketTold) -> None:

@@ -20,12 +20,13 @@ def components() -> None:
             return
         told, alive = reads.latency(), reads.life()
         widgets.tiles(rows_components.tiles(status, reads.honest(), told, alive, reads.incidents(limit=NEWEST), now))
-        widgets.heading("Parts", "as they last said of themselves")
-        widgets.table(rows_components.STATES, rows_components.states(status, now), label="Parts of the engine and their state")
-        if told is None:
-            widgets.waiting("the first tick", "times by phase and the rate of fallbacks fill as soon as the engine has decided once")
-        else:
-            times(told)
+        left, right = st.columns([7, 5], gap="medium")
+        with left:
+            widgets.heading("Parts", "as they last said of themselves")
+            widgets.table(rows_components.STATES, rows_components.states(status, now), label="Parts of the engine and their state", cards=False)
+        with right:
+            through_time(told)
+        times(told)
         left, right = st.columns(2, gap="medium")
         with left:
             fallen()
@@ -34,17 +35,21 @@ def components() -> None:
         signs(status, told, alive, now)
 
 
-def times(told: Latency) -> None:
-    n = told.phases[0].n
-    left, right = st.columns([7, 5], gap="medium")
-    with left:
-        widgets.heading(
-            "Time by phase", f"over the last {units.count(n, 'tick')}; under each p99 its 95 % interval; phases may run beside each other"
-        )
-        widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
-    with right:
-        widgets.heading("Ticks through time", f"median and longest of each {units.count(told.piece, 'tick')}; amber where a phase fell back")
+def through_time(told: Latency | None) -> None:
+    widgets.heading(
+        "Ticks through time", "" if told is None else f"median and longest of each {units.count(told.piece, 'tick')}; amber where one fell back"
+    )
+    if told is None:
+        widgets.waiting("the first tick")
+    else:
         live.chart(charts_components.latency(told), key="latency", label="How long ticks took over time")
+
+
+def times(told: Latency | None) -> None:
+    if told is not None:
+        n = units.count(told.phases[0].n, "tick")
+        widgets.heading("Time by phase", f"over the last {n}; phases may run beside each other, and a tick may wait for a training while warming up")
+        widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
 
 
 def fallen() -> None:

@@ -6,10 +6,14 @@ import json
 import math
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import orjson
 import pandas as pd
+from numpy.typing import NDArray
 
+from engine.domain.record import Floats
 from engine.evidence.quantiles import enclosing
 from engine.evidence.shares import wilson
 from engine.store.page_queries import DAY, honesty
@@ -32,7 +36,7 @@ class PhaseTime:
     low: float | None  # 95 % interval of the p99, None while there is not enough data
     high: float | None
     longest: float
-    share: float  # of the whole ticks' time
+    share: float  # of the time of all phases; 0 for the whole tick
     fallbacks: int
     trend: tuple[float, ...]  # p50 of each piece, oldest first
 
@@ -42,7 +46,7 @@ class Latency:
     """Times of the last ticks."""
 
     phases: tuple[PhaseTime, ...]  # the whole tick first
-    line: pd.DataFrame  # wall (ns, of the last tick of a piece), p50, longest, fallbacks: of whole ticks
+    line: pd.DataFrame  # tick and wall (ns) of the last of a piece, p50, longest, fallbacks: of whole ticks
     piece: int  # ticks in a piece
     events: tuple[tuple[str, int, int], ...]  # kind, how often, last tick
 
@@ -80,14 +84,21 @@ def latency(reader: Reader, ticks: int = TICKS) -> Latency | None:
     if not told:
         return None
     spans = [{str(one[0]): one for one in orjson.loads(row[3])} for row in told]
-    whole = pd.Series([row[2] for row in told], dtype=float)
+    whole = np.array([row[2] for row in told], dtype=float)
     piece = max(1, len(told) // POINTS)
-    fallen = [sum(bool(one[3]) for one in tick.values()) for tick in spans]
-    phases = [_phase("whole tick", whole, float(whole.sum()), sum(count > 0 for count in fallen), piece)]
+    fallen = np.array([sum(bool(one[3]) for one in tick.values()) for tick in spans])
+    phases = [_phase("whole tick", whole, 0.0, int((fallen > 0).sum()), piece)]
+    spent = sum(float(one[2]) for tick in spans for one in tick.values())
     for name in dict.fromkeys(name for tick in reversed(spans) for name in tick):
-        ms = pd.Series([tick[name][2] if name in tick else None for tick in spans], dtype=float)
-        phases.append(_phase(name, ms, float(whole.sum()), sum(bool(tick[name][3]) for tick in spans if name in tick), piece))
-    return Latency(tuple(phases), _line([int(row[1]) for row in told], whole, fallen, piece), piece, _events(told))
+        ms = np.array([tick[name][2] if name in tick else None for tick in spans], dtype=float)
+        phases.append(_phase(name, ms, spent, sum(bool(tick[name][3]) for tick in spans if name in tick), piece))
+    ends = np.array([row[:2] for row in told])
+    last = _pieces(ends, piece)[:, -1]
+    line = pd.DataFrame(
+        {"tick": last[:, 0], "wall": last[:, 1], "p50": np.median(_pieces(whole, piece), axis=1), "longest": _pieces(whole, piece).max(axis=1),
+         "fallbacks": _pieces(fallen, piece).sum(axis=1)}
+    )  # fmt: skip
+    return Latency(tuple(phases), line, piece, _events(told))
 
 
 def fallbacks(reader: Reader, *, limit: int) -> pd.DataFrame:
@@ -162,32 +173,20 @@ def incidents(reader: Reader, *, limit: int) -> pd.DataFrame:
     )
 
 
-def _phase(name: str, ms: pd.Series[float], whole: float, fallbacks: int, piece: int) -> PhaseTime:
-    known = ms.dropna().sort_values().to_numpy()
+def _phase(name: str, ms: Floats, spent: float, fallbacks: int, piece: int) -> PhaseTime:
+    """Quantiles are values that were measured (the nearest rank)."""
+    known = np.sort(ms[np.isfinite(ms)])
     n = len(known)
+    p50, p99 = (float(known[max(0, math.ceil(share * n) - 1)]) for share in (0.5, 0.99))
     at = enclosing(0.99, n)
     low, high = (None, None) if at is None else (float(known[at[0]]), float(known[at[1]]))
-    pieces = ms.groupby(_pieces(len(ms), piece)).median()
-    return PhaseTime(
-        name, n, float(known[_rank(0.5, n)]), float(known[_rank(0.99, n)]), low, high, float(known[-1]),
-        float(known.sum()) / whole if whole else 0.0, fallbacks, tuple(pieces.dropna().tolist()),
-    )  # fmt: skip
+    trend = np.median(_pieces(ms, piece), axis=1)
+    return PhaseTime(name, n, p50, p99, low, high, float(known[-1]), float(known.sum()) / spent if spent else 0.0, fallbacks, tuple(trend.tolist()))
 
 
-def _rank(share: float, n: int) -> int:
-    """The nearest rank, so that a quantile is a value that was measured."""
-    return max(0, math.ceil(share * n) - 1)
-
-
-def _pieces(count: int, piece: int) -> list[int]:
-    """The piece each tick belongs to, counted back from the newest, so that pieces are whole."""
-    return [-((count - 1 - place) // piece) for place in range(count)]
-
-
-def _line(walls: list[int], whole: pd.Series[float], fallen: list[int], piece: int) -> pd.DataFrame:
-    frame = pd.DataFrame({"wall": walls, "ms": whole, "fallen": fallen, "piece": _pieces(len(walls), piece)})
-    told = frame.groupby("piece", sort=True).agg(wall=("wall", "last"), p50=("ms", "median"), longest=("ms", "max"), fallbacks=("fallen", "sum"))
-    return told.reset_index(drop=True)
+def _pieces(values: NDArray[Any], piece: int) -> NDArray[Any]:
+    """(pieces, piece, ...) counted back from the newest; what is left over of the oldest is left out."""
+    return values[len(values) % piece :].reshape(-1, piece, *values.shape[1:])
 
 
 def _events(told: list[tuple[object, ...]]) -> tuple[tuple[str, int, int], ...]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 from sqlalchemy import Connection
 
@@ -171,21 +171,18 @@ def _flow(one: Slice, place: int) -> tuple[float, float, float, float] | None:
 
 
 def _frame(numbers: list[int], times: list[int], kept: list[Kept], decided: pd.DataFrame, session: Session) -> pd.DataFrame:
-    bars = pd.DataFrame([one.bar for one in kept], columns=["open", "high", "low", "close", "volume"])
-    bars.insert(0, "tick", numbers)
-    bars.insert(1, "at", times)
-    bars["fresh"] = [one.fresh for one in kept]
+    """Made in one go: each column set by itself would cost as much as all of them."""
     none = (float("nan"),) * 4
-    for name, column in zip(("signed_volume", "trades", "quoted", "ofi"), zip(*(one.flow or none for one in kept), strict=True), strict=True):
-        bars[name] = column
     depths = [_depth(one.book) for one in kept]
-    bars["bid_depth"], bars["ask_depth"] = [one[0] for one in depths], [one[1] for one in depths]
-    bars["quoted_bps"] = bars["quoted"] / bars["close"] * 1e4
-    frame = bars.merge(decided.drop(columns=["forecast", "regimes", "micro"]), on="tick", how="left")
-    chances = {int(tick): json.loads(told) if told else [] for tick, told in zip(decided["tick"], decided["regimes"], strict=True)}
-    for place, name in enumerate(session.regimes):
-        frame[f"regime {name}"] = [_at(chances.get(tick), place) for tick in numbers]
-    return frame
+    columns: dict[str, Any] = {"tick": numbers, "at": times, "fresh": [one.fresh for one in kept]}
+    columns |= dict(zip(("open", "high", "low", "close", "volume"), zip(*(one.bar for one in kept), strict=True), strict=True))
+    columns |= dict(zip(("signed_volume", "trades", "quoted", "ofi"), zip(*(one.flow or none for one in kept), strict=True), strict=True))
+    columns |= dict(zip(("bid_depth", "ask_depth"), zip(*depths, strict=True), strict=True))
+    columns["quoted_bps"] = np.array(columns["quoted"]) / np.array(columns["close"]) * 1e4
+    chances = {int(tick): orjson.loads(told) for tick, told in zip(decided["tick"].tolist(), decided["regimes"].tolist(), strict=True) if told}
+    columns |= {f"regime {name}": [_at(chances.get(tick), place) for tick in numbers] for place, name in enumerate(session.regimes)}
+    beside = decided.set_index("tick").drop(columns=["forecast", "regimes", "micro"]).reindex(numbers).reset_index(drop=True)
+    return pd.concat([pd.DataFrame(columns), beside], axis=1)
 
 
 def _depth(book: Book | None) -> tuple[float, float]:
@@ -197,7 +194,7 @@ def _depth(book: Book | None) -> tuple[float, float]:
 
 def _micro(decided: pd.DataFrame) -> dict[str, float | None]:
     text = decided["micro"].iloc[-1] if len(decided) else None
-    told: dict[str, float | None] = json.loads(text) if text else {}
+    told: dict[str, float | None] = orjson.loads(text) if text else {}
     return told
 
 
@@ -207,14 +204,16 @@ def _at(values: list[Any] | None, place: int) -> float:
 
 def _forecasts(decided: pd.DataFrame, times: dict[int, int], session: Session) -> pd.DataFrame:
     """What was expected at each tick over each horizon, and what the price then did, in bps; NaN where it is not known."""
-    price = {int(one.tick): float(one.log_price) for one in _each(decided) if one.seen and one.log_price == one.log_price}
+    ticks, prices, seen = (decided[name].tolist() for name in ("tick", "log_price", "seen"))
+    price = {tick: float(one) for tick, one, there in zip(ticks, prices, seen, strict=True) if there and one is not None}
+    nan = float("nan")
     found: list[tuple[float, ...]] = []
-    for tick, text in zip(decided["tick"].tolist(), decided["forecast"].tolist(), strict=True):
-        told: dict[str, list[Any]] = json.loads(text) if text else {}
+    for tick, text in zip(ticks, decided["forecast"].tolist(), strict=True):
+        told: dict[str, list[Any]] = orjson.loads(text) if text else {}
         for place, horizon in enumerate(session.horizons if told else ()):
             scale = _at(told["scale"], place) * 1e4
-            mean, low, high = (_at(told[part], place) * scale if scale else float("nan") for part in ("mean", "low", "high"))
-            came = (price[tick + horizon] - price[tick]) * 1e4 if tick in price and tick + horizon in price else float("nan")
+            mean, low, high = (_at(told[part], place) * scale if scale else nan for part in ("mean", "low", "high"))
+            came = (price.get(tick + horizon, nan) - price.get(tick, nan)) * 1e4
             found.append((horizon, tick, times.get(tick + horizon, times[tick] + horizon * session.interval), mean, low, high, came))
     return pd.DataFrame(found, columns=["horizon", "tick", "due", "mean_bps", "low_bps", "high_bps", "came_bps"])
 
@@ -222,15 +221,10 @@ def _forecasts(decided: pd.DataFrame, times: dict[int, int], session: Session) -
 def _coverage(forecasts: pd.DataFrame, session: Session) -> tuple[Covered, ...]:
     """Forecasts over several bars overlap, so only every horizon-th is counted as independent."""
     told = []
+    horizons, came, low, high = (forecasts[name].to_numpy(dtype=float) for name in ("horizon", "came_bps", "low_bps", "high_bps"))
     for horizon in session.horizons:
-        due = forecasts[(forecasts["horizon"] == horizon) & forecasts["came_bps"].notna() & forecasts["low_bps"].notna()]
-        inside = int(((due["came_bps"] >= due["low_bps"]) & (due["came_bps"] <= due["high_bps"])).sum())
-        independent = len(due) / horizon
-        band = wilson(inside / len(due), independent) if len(due) else None
-        low, high = band or (None, None)
-        told.append(Covered(horizon, len(due), inside, independent, low, high))
+        due = (horizons == horizon) & np.isfinite(came) & np.isfinite(low)
+        n, inside = int(due.sum()), int((due & (came >= low) & (came <= high)).sum())
+        least, most = (wilson(inside / n, n / horizon) if n else None) or (None, None)
+        told.append(Covered(horizon, n, inside, n / horizon, least, most))
     return tuple(told)
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)

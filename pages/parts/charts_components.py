@@ -1,34 +1,50 @@
-"""How long ticks took through time, and where a phase fell back."""
+"""How long ticks took through time, on a scale of equal ratios, and where a phase fell back."""
 
 from __future__ import annotations
+
+import math
+
+import pandas as pd
 
 from engine.store.component_queries import Latency
 from pages.parts import theme, units
 from pages.parts.figure import Figure, figure
 
+TICKS = [one * 10**power for power in range(-2, 5) for one in (1, 2, 5)]  # ms named on the axis
+LEAST = 0.01  # ms drawn
+
 
 def latency(told: Latency) -> Figure:
     """The middle and the longest tick of each piece of the last ticks; an amber mark where a phase fell back."""
     line = told.line
-    at = (line["wall"] // units.MS).to_numpy()
-    drawn = figure(height=230, right=78, bottom=30)
+    at = line["tick"].to_numpy()
+    when = [units.moment(int(wall), "%m-%d %H:%M:%S") for wall in line["wall"].tolist()]
+    drawn = figure(height=230, right=78, bottom=40)
     for name, column, colour, width in (("longest", "longest", theme.NEUTRAL, 1.3), ("p50", "p50", theme.UP, 2.0)):
         drawn.add(
             "scatter", x=at, y=line[column].to_numpy(), mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
-            hovertemplate=f"{name} %{{y:.2f}} ms<extra></extra>",
+            customdata=when, hovertemplate=f"{name} %{{y:.2f}} ms, %{{customdata}} UTC<extra></extra>",
         )  # fmt: skip
-        drawn.note(
-            f"<b>{name}</b><br>{units.ms(float(line[column].iloc[-1]))}", x=1, xref="paper", y=float(line[column].iloc[-1]), xanchor="left", xshift=6,
-            yshift=12 if column == "longest" else -10, align="left",
-        )  # fmt: skip
+    _names(drawn, line)
     fell = line[line["fallbacks"] > 0]
     if len(fell):
         drawn.add(
-            "scatter", x=(fell["wall"] // units.MS).to_numpy(), y=fell["longest"].to_numpy(), mode="markers",
+            "scatter", x=fell["tick"].to_numpy(), y=fell["longest"].to_numpy(), mode="markers",
             marker={"symbol": "diamond", "size": 9, "color": theme.WARNING}, hovertext=[f"{n} fallbacks" for n in fell["fallbacks"].tolist()],
             hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
-    drawn.axis("yaxis", ticksuffix=" ms", rangemode="tozero", nticks=5)
-    drawn.axis("xaxis", type="date", showgrid=False, nticks=6, hoverformat="%m-%d %H:%M:%S UTC")
+    low, high = (max(LEAST, float(one)) for one in (line["p50"].min(), line["longest"].max()))
+    named = [one for one in TICKS if high < 100 * low or math.log10(one) % 1 == 0]
+    drawn.axis("yaxis", type="log", range=[math.log10(low / 1.6), math.log10(high * 1.6)], tickvals=named, ticktext=[units.ms(one) for one in named])
+    drawn.axis("xaxis", showgrid=False, nticks=6, tickformat=",d", title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4})
     drawn.layout["hovermode"] = "x unified"
     return drawn
+
+
+def _names(drawn: Figure, line: pd.DataFrame) -> None:
+    """Names the lines at their right ends, pushed apart where they meet."""
+    p50, longest = (max(LEAST, float(line[name].iloc[-1])) for name in ("p50", "longest"))
+    close = longest < 2 * p50
+    for name, value, shift in (("longest", longest, 12), ("p50", p50, -12)):
+        text = f"<b>{name}</b><br>{units.ms(value)}"
+        drawn.note(text, x=1, xref="paper", y=math.log10(value), xanchor="left", xshift=6, yshift=shift if close else 0, align="left")

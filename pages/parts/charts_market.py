@@ -26,6 +26,7 @@ class Panel:
     height: int
     draw: Callable[[Figure, MarketTold, pd.DataFrame, str], None]
     zero: bool = False  # the axis begins at 0
+    narrow: str = ""  # its name on a phone
 
 
 def tape(told: MarketTold, shown: int) -> Figure:
@@ -46,12 +47,13 @@ def tape(told: MarketTold, shown: int) -> Figure:
             panel.title, xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"y{number} domain", y=1, yanchor="bottom", yshift=3, align="left"
         )
         above += AIR + panel.height
-    _incidents(drawn, told, bars)
+    _incidents(drawn, told, bars)  # after the names: those have the first places among the annotations
     drawn.axis(
         "xaxis", type="date", nticks=7, anchor=f"y{len(panels)}" if len(panels) > 1 else "y", hoverformat="%m-%d %H:%M:%S UTC",
         rangeslider={"visible": False},
     )  # fmt: skip
-    drawn.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3}}
+    short = {f"layout.annotations.{place}.text": panel.narrow for place, panel in enumerate(panels) if panel.narrow}
+    drawn.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3, **short}}
     return drawn
 
 
@@ -91,7 +93,10 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
     spread = f'<b>Spread</b>, bps{source}  <span style="color:{theme.UP}">■</span> at the decision {_newest(bars["spread_bps"], 1)}'
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
-    shown = [Panel(_first_title(told), 290, _candles), Panel(spread, 84, _spread, zero=True)]
+    shown = [
+        Panel(f"<b>{told.symbol}</b>, a hollow bar rose  {_marks_named('  ')}", 290, _candles, narrow=_marks_named(" ")),
+        Panel(spread, 84, _spread, zero=True),
+    ]
     if told.book is not None:
         text = (
             f'<b>Depth</b>, money within the levels  <span style="color:{theme.UP}">■</span> bid {_newest(bars["bid_depth"])}'
@@ -103,15 +108,14 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
     if told.has_flow and bars["ofi"].notna().any():
         shown.append(Panel(f"<b>Order-flow imbalance</b>, best level, base units  {_signed(bars['ofi'])}", 84, _bars_of("ofi")))
     names = [_regime(told, bars, place) for place in range(len(told.session.regimes))]
-    return [*shown, Panel(f"<b>Regime</b>, probability  {'  '.join(names)}", 92, _regimes)]
+    return [*shown, Panel(f"<b>Regime</b>, probability  {'  '.join(names)}", 92, _regimes, narrow=" ".join(names))]
 
 
-def _first_title(told: MarketTold) -> str:
+def _marks_named(between: str) -> str:
     marks = (
-        (theme.UP, "▲", "bought"), (theme.DOWN, "▼", "sold"), (theme.WARNING, "◆", "a phase fell back"), (theme.HARM, "▮", "incident"),
+        (theme.UP, "▲", "bought"), (theme.DOWN, "▼", "sold"), (theme.WARNING, "◆", "fell back"), (theme.HARM, "▮", "incident"),
     )  # fmt: skip
-    words = "  ".join(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks)
-    return f"<b>{told.symbol}</b>, a hollow bar rose  {words}  ○ filled"
+    return between.join([*(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks), "○ filled"])
 
 
 def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:
@@ -153,7 +157,7 @@ def _fills(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> No
     full = (some["size"] > 0).tolist()
     marker = {
         "symbol": ["circle-open" if yes else "x" for yes in full], "color": [theme.TEXT if yes else theme.HARM for yes in full],
-        "size": 9, "line": {"width": 2},
+        "size": 8, "line": {"width": 1.6},
     }  # fmt: skip
     drawn.add(
         "scatter", x=(some["at"] // units.MS).to_numpy(), y=some["price"].fillna(some["mid"]).to_numpy(), mode="markers", yaxis=axis, marker=marker,

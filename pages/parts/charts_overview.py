@@ -17,10 +17,10 @@ ROWS = 24  # symbols in the strip at most
 CODES = 3  # bought, sold and held freely come before the gates
 LANE = 18  # px of a lane of events
 LANES = {  # kind of event: word, mark, colour
-    "acted": ("acted", "line-ns-open", theme.UP),
-    "retrained": ("retrained", "triangle-up", theme.GOOD),
+    "acted": ("trades", "line-ns-open", theme.UP),
+    "retrained": ("retrainings", "triangle-up", theme.GOOD),
     "incident": ("incidents", "diamond", theme.HARM),
-    "optimized": ("optimized", "circle", theme.WARNING),
+    "optimized": ("optimizations", "circle", theme.WARNING),
 }
 FREE = 2.5  # held although no gate failed
 
@@ -58,7 +58,7 @@ def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | Non
     """Gain since the start, after all costs, against buying all symbols in equal parts and holding; below it what happened when."""
     start = capital or float(frame["equity"].iloc[0])
     at = [int(one) // units.MS for one in frame["at"]]
-    lines = figure(height=250 if marks is None else 250 + LANE * len(LANES), right=92)
+    lines = figure(height=250 if marks is None else 250 + LANE * len(LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("buy, hold", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.known(value) else None for value in frame[column].tolist()]
         lines.add(
@@ -82,12 +82,13 @@ def _happened(lines: Figure, marks: pd.DataFrame) -> None:
     lines.axis("xaxis", anchor="y2")
     for place, (kind, (word, symbol, colour)) in enumerate(LANES.items()):
         some = marks[marks["kind"] == kind]
+        marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
         lines.add(
             "scatter", x=(some["at"] // units.MS).to_numpy(), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
-            marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5}}, hovertext=some["detail"].tolist(),
+            marker=marker, hovertext=some["detail"].tolist(),
             hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
-        lines.note(f"{word} {len(some):,}" if len(some) else f"{word}: none", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
+        lines.note(word if len(some) else f"no {word}", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
 
 
 def _labels(lines: Figure) -> None:

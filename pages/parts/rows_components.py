@@ -22,10 +22,11 @@ DOES = {
     "probes": "read the machine",
     "optimizer": "keeps the machine healthy",
 }
-STATES = (Column("Part"), Column("State", whole=True), Column("For", right=True), Column("Does", whole=True), Column("Last error", whole=True))
+STATES = (Column("Part"), Column("State"), Column("For", right=True), Column("Last error"))
 TIMES = (
-    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("Longest", right=True),
-    Column("Share of the tick", whole=True), Column("Median through time", whole=True), Column("Fell back", right=True),
+    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("95 % interval of the p99", right=True, whole=True),
+    Column("Longest", right=True), Column("Fell back", right=True), Column("Share of the phases' time", whole=True),
+    Column("Median through time", whole=True),
 )  # fmt: skip
 _COUNTS = (Column("Phase"), Column("Times", right=True), Column("Last at tick", right=True))
 _FALLEN = (Column("Tick", right=True), Column("When", nowrap=True), Column("Phase"), Column("Error", whole=True))
@@ -57,7 +58,7 @@ def states(status: Status, now: int) -> list[Line]:
     for name, state, since, error in status.components:
         gone = not living and state != "down"
         shown = Cell("down", theme.state("down"), small=f"said {state} when it was last heard of") if gone else Cell(state, theme.state(state))
-        lines.append(Line(name, (name, shown, units.age((now - since) / units.SECOND), DOES.get(name, ""), error or "")))
+        lines.append(Line(name, (Cell(name, small=DOES.get(name, "")), shown, units.age((now - since) / units.SECOND), error or "none")))
     return lines
 
 
@@ -176,11 +177,12 @@ def _times(one: PhaseTime, *, whole: bool) -> Line:
     cells = (
         one.name,
         units.ms(one.p50),
-        Cell(units.ms(one.p99), small=band),
+        units.ms(one.p99),
+        band,
         units.ms(one.longest),
+        Cell(f"{one.fallbacks:,} of {one.n:,}", theme.WARNING if one.fallbacks else None),
         "" if whole else Cell(units.percent(one.share), theme.UP, bar=one.share),
         Cell("", trend=one.trend),
-        Cell(f"{one.fallbacks:,}", theme.WARNING if one.fallbacks else None, small=f"of {one.n:,}"),
     )
     return Line(one.name, cells, marked=whole)
 

@@ -79,6 +79,8 @@ NOW = (  # name, what it is called, its unit
     ("kyle", "Move for 1 M bought net (Kyle)", "bps"),
 )
 
+LEANS = frozenset({"imbalance", "pressure"})  # to either side
+
 
 def now(told: MarketTold) -> list[Line]:
     """What phase 3 makes of book and flow at the newest tick: what is foreseen, what trading costs, which way it leans."""
@@ -89,7 +91,9 @@ def now(told: MarketTold) -> list[Line]:
         value = told.micro[name]
         missing = "cannot fill" if name.endswith("k_bps") else units.NOT_ENOUGH
         shown = (
-            units.money(value, missing=missing) if unit == "money" else units.number(value, 1 if unit else 2, unit, signed=not unit, missing=missing)
+            units.money(value, missing=missing)
+            if unit == "money"
+            else units.number(value, 1 if unit else 2, unit, signed=name in LEANS, missing=missing)
         )
         lines.append(Line(name, (words, shown)))
     return lines
@@ -144,7 +148,7 @@ def _side(name: str, levels: list[tuple[float, float]], most: float, mid: float)
     for place, (price, size) in enumerate(levels):
         money += price * size
         cells = (
-            Cell(units.price(price), colour, small=name),
+            Cell(units.price(price), colour),
             units.size(size),
             Cell("", colour, bar=size / most),
             units.money(money),
@@ -156,7 +160,7 @@ def _side(name: str, levels: list[tuple[float, float]], most: float, mid: float)
 
 def _middle(ask: float, bid: float, mid: float) -> Line:
     spread = (ask - bid) / mid * 1e4
-    return Line("mid", (Cell(units.price(mid), small="mid"), "", "", "", f"spread {units.number(spread, 1)}"), marked=True)
+    return Line("mid", (units.price(mid), "mid", "", "spread, bps", units.number(spread, 1)), marked=True)
 
 
 def _depth(told: MarketTold, last: pd.Series) -> Tile:

@@ -69,9 +69,8 @@ def _cell(cell: Cell | str, link: str | None) -> str:
     if told.colour and told.bar is None:
         text = f'<span class="pd-chip"><span class="pd-dot" style="background:{told.colour}"></span>{text}</span>'
     if told.bar is not None:
-        text = (
-            f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>{text}'
-        )
+        bar = f'<span class="pd-bar"><i style="width:{min(1.0, max(0.0, told.bar)) * 100:.1f}%;background:{told.colour or theme.UP}"></i></span>'
+        text = f'<span class="pd-barred">{bar}{text}</span>' if text else bar
     if link:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
     if told.trend:

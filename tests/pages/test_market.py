@@ -115,7 +115,7 @@ def test_the_ladder_has_asks_above_bids_and_money_that_adds_up() -> None:
     ids = [part.split('"')[0] for part in html.split('data-id="')[1:]]
     assert ids == ["ask 1", "ask 0", "mid", "bid 0", "bid 1"]
     assert "407.00" in html  # 101 + 3 x 102
-    assert "spread 200.0" in html
+    assert ">200.0</td>" in html  # the spread, in the middle
 
 
 def test_the_address_chooses_symbol_bars_and_horizon(full_store: str, tmp_path: Path) -> None:

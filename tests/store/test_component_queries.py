@@ -43,7 +43,7 @@ def test_a_p99_of_few_ticks_has_no_interval(reader: Reader) -> None:
 def test_a_line_has_whole_pieces_up_to_the_newest(reader: Reader) -> None:
     told = component_queries.latency(reader)
     assert told is not None
-    assert len(told.line) == -(-TICKS // told.piece)
+    assert len(told.line) == TICKS // told.piece
     newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - told.piece}")["ms"].iloc[0]
     assert told.line["longest"].iloc[-1] == newest
     assert told.line["fallbacks"].sum() == 2

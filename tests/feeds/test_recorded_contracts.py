@@ -1,0 +1,140 @@
+"""recording.toml: what a recorded unit of size is, what each symbol costs to trade, and the hours it trades in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.feeds._contracts import Session
+from engine.feeds._recording_files import BadRecording
+from engine.feeds.recorded import Recorded
+from engine.settings import Settings, knobs_for
+from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, minutes, write
+
+HOUR = 60 * MINUTE
+
+
+def written(folder: Path, symbol: str = "A") -> None:
+    """A book and two trades at 200, in whole contracts."""
+    write(folder, symbol, "books", BOOK, [(START + at * SECOND, 199, 6, 201, 4) for at in (1, 50, 70)])
+    write(folder, symbol, "trades", TRADE, [(START + 5 * SECOND, 200, 10, "buy"), (START + 6 * SECOND, 200, 2, "sell")])
+
+
+def told(folder: Path, text: str) -> None:
+    (folder / "recording.toml").write_text(text)
+
+
+def test_inverse_contracts_are_worth_their_money_at_any_price(tmp_path: Path) -> None:
+    written(tmp_path)
+    told(tmp_path, "[symbols.A]\nmultiplier = 100\ninverse = true\n")
+    first = next(Recorded(tmp_path).slices(None))
+    np.testing.assert_allclose(first.books.bid_price * first.books.bid_size, 600.0)
+    np.testing.assert_allclose(first.books.ask_price * first.books.ask_size, 400.0)
+    np.testing.assert_allclose(first.volume * 200.0, 1_200.0)
+    np.testing.assert_allclose(first.flow[0, 0] * 200.0, 800.0)  # bought less sold
+    np.testing.assert_allclose(first.flow[0, 2], 200.0)  # the mean price is no matter of size
+    np.testing.assert_allclose(first.ofi, 0.0)  # a book that stays is no event
+
+
+def test_a_multiplier_turns_sizes_into_base_units(tmp_path: Path) -> None:
+    written(tmp_path)
+    told(tmp_path, "multiplier = 0.01\n")
+    first = next(Recorded(tmp_path).slices(None))
+    np.testing.assert_allclose(first.books.bid_size, 0.06)
+    np.testing.assert_allclose(first.volume, 0.12)
+
+
+def test_recorded_bars_in_contracts_are_valued_at_their_close(tmp_path: Path) -> None:
+    write(tmp_path, "A", "bars", BAR, [bar(0, 50.0, 5.0), bar(1, 40.0, 8.0)])
+    told(tmp_path, "[symbols.A]\nmultiplier = 10.0\ninverse = true\n")
+    np.testing.assert_allclose([found.volume[0] for found in Recorded(tmp_path).slices(None)], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("symbol", "worth"), [("BTCUSD_PERP", 600.0), ("ETHUSD_PERP", 60.0), ("ADAUSD_240927", 60.0), ("BTCUSDT", 6 * 199.0)])
+def test_without_a_file_only_binances_coin_margined_names_are_taken_for_contracts(tmp_path: Path, symbol: str, worth: float) -> None:
+    written(tmp_path, symbol)
+    first = next(Recorded(tmp_path).slices(None))
+    np.testing.assert_allclose(first.books.bid_price * first.books.bid_size, worth)
+
+
+def test_sizes_that_are_not_whole_are_no_contracts_and_a_file_has_the_last_word(tmp_path: Path) -> None:
+    written(tmp_path / "whole", "BTCUSD_PERP")
+    told(tmp_path / "whole", "")
+    np.testing.assert_array_equal(next(Recorded(tmp_path / "whole").slices(None)).books.bid_size, [[6.0]])
+    write(tmp_path / "coins", "BTCUSD_PERP", "books", BOOK, [(START, 199, 6.5, 201, 4)])
+    np.testing.assert_array_equal(next(Recorded(tmp_path / "coins").slices(None)).books.bid_size, [[6.5]])
+
+
+def test_ticks_and_fees_are_each_symbols_own(tmp_path: Path) -> None:
+    for symbol in ("A", "B", "C"):
+        written(tmp_path, symbol)
+    told(tmp_path, "fee_bps = 4.0\ntick = 0.5\n[symbols.B]\nfee_bps = 0\n[symbols.C]\ntick = 0.1\n")
+    info = Recorded(tmp_path).info
+    assert (info.tick_size, info.fees_bps) == ((0.5, 0.5, 0.1), (4.0, 0.0, 4.0))
+    assert knobs_for(Settings("", ""), info).fees_bps == (4.0, 0.0, 4.0)
+    assert knobs_for(replace(Settings("", ""), fee_bps=7.0), info).fees_bps == ()  # the person's own setting holds for all
+
+
+def test_a_recording_that_tells_no_fee_leaves_it_to_the_settings(tmp_path: Path) -> None:
+    written(tmp_path)
+    told(tmp_path, "tick = 0.5\n")
+    assert Recorded(tmp_path, fee_bps=3.0).info.fees_bps == ()
+
+
+def test_bars_outside_the_session_are_left_out(tmp_path: Path) -> None:
+    write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(0, 600, 30)])
+    told(tmp_path, 'session = "01:30-03:00"\n')
+    feed = Recorded(tmp_path)
+    assert minutes(feed.slices(None)) == [120.0, 150.0, 180.0]
+    assert feed.info.sessions == ("01:30-03:00",)
+
+
+def test_each_symbol_keeps_its_own_hours(tmp_path: Path) -> None:
+    for symbol in ("A", "B"):
+        write(tmp_path, symbol, "bars", BAR, [bar(i) for i in range(0, 300, 60)])
+    told(tmp_path, '[symbols.B]\nsession = "02:00-03:00"\n')
+    fresh = [found.fresh.tolist() for found in Recorded(tmp_path).slices(None)]
+    assert fresh == [[True, False], [True, False], [True, True], [True, False], [True, False]]
+
+
+def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() -> None:
+    york = Session("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
+    days = [np.datetime64(day, "ns").astype(np.int64) for day in ("2025-11-28", "2026-06-15")]
+    opens = np.array([days[0] + 14 * HOUR + 30 * MINUTE, days[1] + 13 * HOUR + 30 * MINUTE])
+    np.testing.assert_array_equal(
+        york.covers(np.concatenate((opens - 1, opens, opens + 6 * HOUR + 30 * MINUTE))), [False] * 2 + [True] * 2 + [False] * 2
+    )
+    night = Session("", 22 * HOUR, 2 * HOUR, "UTC")
+    np.testing.assert_array_equal(night.covers(days[0] + np.array([0, 1, 2, 12, 21, 22, 23]) * HOUR), [True, True, False, False, False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("multiplyer = 10", "there is no 'multiplyer': it is multiplier"),
+        ("colour = 10", "there is no 'colour': there are multiplier, inverse, tick, fee_bps, session"),
+        ("[symbols.A]\nfees = 10", "A: there is no 'fees'"),
+        ("multiplier = 0", "multiplier is 0: make it a number above 0"),
+        ("multiplier = -1", "multiplier is -1"),
+        ("multiplier = nan", "multiplier is nan"),
+        ('multiplier = "ten"', "multiplier is 'ten'"),
+        ("multiplier = true", "multiplier is True"),
+        ("[symbols.A]\ntick = -0.1", "A: tick is -0.1: make it a number of at least 0"),
+        ("inverse = 1", "inverse is 1: make it true or false"),
+        ("symbols = 3", "symbols is to be one table a symbol"),
+        ("multiplier = ", "recording.toml cannot be read"),
+        ('session = "9 to 5"', "session is '9 to 5': write it as"),
+        ('session = "25:00-26:00"', "session is '25:00-26:00'"),
+        ('session = "09:30-16:00 Mars/Olympus"', "the zone 'Mars/Olympus'"),
+        ('session = "05:00-06:00"', "A has no bar in its session of 05:00-06:00"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_in_one_line(tmp_path: Path, text: str, said: str) -> None:
+    written(tmp_path)
+    told(tmp_path, text)
+    with pytest.raises(BadRecording, match=said) as refused:
+        Recorded(tmp_path)
+    assert "\n" not in str(refused.value)

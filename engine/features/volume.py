@@ -37,7 +37,7 @@ COLUMNS = (
 def build(view: View) -> Floats:
     """Logs of volume against its own mean, of whether it comes with large moves, and of the move it takes against the usual (Amihud 2002); the
     share traded in rising bars; Chaikin's oscillator (3, 10) in mean volumes of 48 bars; the money flow index (14); how far the close is above the
-    mean price paid, in volatilities; bars without a trade. NaN without any volume.
+    mean price paid, in volatilities of 48 bars; bars without a trade. NaN without any volume.
 
     TA-Lib agrees to 1e-9: ADOSC when it is given log prices and the last 96 bars, MFI when it is given prices; OBV's change over n bars, over their
     volume, is lean_n.
@@ -61,7 +61,7 @@ def build(view: View) -> Floats:
     values[:, 8] = _chaikin(view) / mean_late
     values[:, 9] = _money_flow(view)
     close = view.log_close[:, -LATE:]
-    values[:, 10] = np.vecdot(late, close[:, -1:] - close) / (mean_late * LATE * view.sigma)
+    values[:, 10] = np.vecdot(late, close[:, -1:] - close) / (mean_late * (LATE**1.5) * view.sigma)
     values[:, 11] = 1.0 - (late > 0.0) @ EVEN
     return _settled(values, mean[:, 4])
 

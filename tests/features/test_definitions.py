@@ -108,7 +108,7 @@ def test_volume_that_comes_with_moves_and_moves_that_need_little_of_it() -> None
 def test_the_price_paid_is_weighted_with_volume() -> None:
     close, traded = LOGS["close"][:, -48:], BARS.volume[:, -48:]
     paid = (close * traded).sum(axis=1) / traded.sum(axis=1)
-    np.testing.assert_allclose(column(volume, "above_paid_48"), (close[:, -1] - paid) / view().sigma, rtol=1e-8)
+    np.testing.assert_allclose(column(volume, "above_paid_48"), (close[:, -1] - paid) / view().sigma / np.sqrt(48), rtol=1e-8)
 
 
 def test_bars_without_a_trade_are_counted() -> None:
@@ -153,8 +153,12 @@ def test_equals_share_a_rank_and_symbols_without_a_volatility_stand_aside() -> N
     moves = at.returns[:5, -12:].sum(axis=1) / at.sigma[:5]
     np.testing.assert_allclose(ranks[:5], (pd.Series(moves).rank().to_numpy() - 1) / 4 - 0.5)
     assert ranks[1] == ranks[3]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        without = look(
+            Bars(*(getattr(bars, name)[:5] for name in ("open", "high", "low", "close", "volume"))), no_books(5), no_flow(5), START, MINUTE, 60.0
+        )
     assert np.isnan(cross_section.build(at)[5]).all()
-    assert np.isfinite(cross_section.build(at)[:5]).all()
+    np.testing.assert_allclose(cross_section.build(at)[:5], cross_section.build(without), rtol=1e-9)
 
 
 def test_what_the_universe_does_not_explain() -> None:

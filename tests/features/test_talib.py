@@ -12,11 +12,20 @@ import talib
 from engine.domain.market import Bars, View
 from engine.domain.record import Floats
 from engine.features import technical, volume
-from engine.window import look
+from engine.window import look, on_steps, seeded
 from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
 
 SYMBOLS = 12
-MARKETS = ("a walk", "a quiet walk", "a trend", "coarse prices", "bars missing", "known for half the window", "coarse prices, bars missing")
+MARKETS = (
+    "a walk",
+    "a quiet walk",
+    "a trend",
+    "coarse prices",
+    "bars missing",
+    "known for half the window",
+    "coarse prices, bars missing",
+    "a short window",
+)
 
 
 def coarse(bars: Bars) -> Bars:
@@ -44,7 +53,8 @@ def without(bars: Bars, gone: np.ndarray) -> Bars:
 
 @cache
 def window(market: str) -> View:
-    bars = walk_bars(SYMBOLS, 300, 11 + MARKETS.index(market), volatility=2e-4 if market == "a quiet walk" else 2e-3)
+    length = 100 if "short" in market else 300  # so short that what a smoothing began with is still to be seen
+    bars = walk_bars(SYMBOLS, length, 11 + MARKETS.index(market), volatility=2e-4 if market == "a quiet walk" else 2e-3)
     if market == "a trend":
         drift = np.exp(1e-3 * np.arange(300.0))
         bars = replace(bars, **{name: getattr(bars, name) * drift for name in ("open", "high", "low", "close")})
@@ -83,6 +93,20 @@ def agrees(ours: Floats, theirs: Floats) -> None:
     assert np.isfinite(theirs).all()
     assert np.ptp(theirs) > 0
     np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("length", [26, 27, 60, 300])
+def test_smoothing_begins_as_it_does_in_talib(length: int) -> None:
+    prices = np.random.default_rng(length).normal(size=length)
+    assert talib.EMA(prices, 26)[-1] == pytest.approx(seeded(length, 26, 2 / 27) @ prices, rel=1e-9)
+    assert seeded(length, 14, 1 / 14, 5).sum() == pytest.approx(1.0)
+    steps = np.diff(prices, prepend=0.0)
+    assert on_steps(seeded(length, 26, 2 / 27)) @ steps == pytest.approx(seeded(length, 26, 2 / 27) @ prices, rel=1e-9)
+
+
+def test_a_window_too_short_to_begin_a_smoothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="a window of 20 bars has no 14 bars from 7 on"):
+        seeded(20, 14, 1 / 14, 7)
 
 
 def test_relative_strength(view: View) -> None:

@@ -101,7 +101,7 @@ def walk(prices: Floats, sizes: Floats, units: float, side: float, mid: float) -
     before = np.concatenate((np.zeros(1), np.cumsum(sizes)[:-1])) if len(sizes) else sizes
     taken = np.clip(units - before, 0.0, sizes)
     filled = min(units, float(sizes.sum()))  # what the book holds is filled to the last bit: a sum of parts would leave dust of a position
-    if filled <= 0.0:
+    if not filled > 0.0:
         return Met(0.0, np.nan, mid, 0.0, 0.0)
     price = float(taken @ prices) / filled
     half = side * (float(prices[0]) / mid - 1.0) * 1e4

@@ -22,6 +22,7 @@ class Pending(Record):
 
     mean: Floats  # (L, M + 1, H, S) models then the ensemble, NaN where none
     width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
+    reach: Floats  # (L, S) what the widths were multiplied by: the volatility foreseen over the last one known
     probability: Floats  # (L, H, S)
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh

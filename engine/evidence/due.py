@@ -23,6 +23,7 @@ class Scored(Record):
     known: Bools  # (M + 1, H, S) forecast and target both there
     width: Floats  # (H, R, 2)
     scale: Floats  # (H, S) log return of one unit of the target, 0 where it is not known
+    reach: Floats  # (H, S) what the widths were multiplied by
     probability: Floats  # (H, S)
     regime: Ints  # (H, S)
 
@@ -45,6 +46,7 @@ def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
         known=known,
         width=pending.width[rows, index],
         scale=np.nan_to_num(pending.sigma[rows] * np.sqrt(horizons)[:, None], nan=0.0),
+        reach=pending.reach[rows],
         probability=pending.probability[rows, index],
         regime=pending.regime[rows],
     )

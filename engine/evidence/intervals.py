@@ -1,8 +1,8 @@
 """Intervals that keep their coverage in every regime: adaptive conformal inference (Gibbs and Candes 2021), a level per regime known at the decision.
 
-An interval is forecast +- width x volatility. Where more than half the targets of a cell are exactly 0, a hit is counted by the randomised
-probability integral transform, in expectation: the atom fills the share z of the distribution, and a central interval of level c < z covers a
-target of 0 with probability c / z.
+An interval is forecast +- width x reach x volatility, the reach being what the forecast of volatility makes of the last volatility known. Where
+more than half the targets of a cell are exactly 0, a hit is counted by the randomised probability integral transform, in expectation: the atom
+fills the share z of the distribution, and a central interval of level c < z covers a target of 0 with probability c / z.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def in_force(intervals: Intervals) -> Floats:
     return np.where(_atoms(intervals)[:, :, None] > LEVELS, 0.0, intervals.width)
 
 
-def at_decision(intervals: Intervals, regime: Ints) -> Floats:
-    """(H, S, 2) half-widths of each symbol in the regime it is in; `regime` (S,)."""
-    return np.asarray(in_force(intervals)[:, regime])
+def at_decision(intervals: Intervals, regime: Ints, reach: Floats) -> Floats:
+    """(H, S, 2) half-widths of each symbol in the regime it is in; `regime` and `reach` (S,)."""
+    return np.asarray(in_force(intervals)[:, regime] * reach[:, None])
 
 
 def score(before: Intervals, scored: Scored, step: float) -> Intervals:
     """Widens what missed too often and narrows what missed too seldom, every regime by itself and all symbols of a tick at once."""
     known, error = scored.known[-1], np.abs(scored.target - scored.mean[-1])
     member = ((scored.regime[:, :, None] == np.arange(before.rows.shape[1])) & known[:, :, None]) * 1.0  # (H, S, R)
-    width = (member[:, :, :, None] * scored.width[:, None]).sum(axis=2)  # (H, S, 2)
+    width = (member @ scored.width) * scored.reach[:, :, None]  # (H, S, 2)
     zero = (scored.target == 0.0) & known
     atoms = _atoms(before)
     inside = np.where(zero[:, :, None] & (atoms > ATOM).any(), _hits(error, width, zero, member, atoms), error[:, :, None] <= width)

@@ -15,9 +15,10 @@ def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forec
     """The weighted sum of trusted votes. Weights come from learning (evidence.stacking) and sum to less than 1 until they have earned more."""
     votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
-    width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
-    likely = direction.probability(state.direction, mean)
     foreseen = volatility.see(state.volatility, inputs.view)
+    reach = volatility.reach(foreseen, mood.sigma, len(state.pending.price))
+    width = intervals.at_decision(state.intervals, mood.regime, reach)[:, :, 1]
+    likely = direction.probability(state.direction, mean)
     return Forecast(mean, mean - width, mean + width, likely, state.weights, _scale(mood, inputs), foreseen)
 
 
@@ -25,7 +26,7 @@ def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State)
     """Assumes nothing can be said: a forecast of 0 with the usual interval, even odds."""
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.knobs.horizons), count))
-    width = intervals.at_decision(state.intervals, mood.regime)[:, :, 1]
+    width = intervals.at_decision(state.intervals, mood.regime, np.ones(count))[:, :, 1]
     weights = np.zeros((len(opinions.models), len(zero)))
     return Forecast(zero, -width, width, zero + 0.5, weights, _scale(mood, inputs), volatility.blank(state.volatility))
 

@@ -86,7 +86,15 @@ def learn_nothing(
 
     regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
     context = np.concatenate((state.context[:1], state.context[:-1]))
-    unknown = Pending(moved(pending.mean), moved(pending.width), moved(pending.probability), moved(pending.sigma), moved(pending.price), regime)
+    unknown = Pending(
+        moved(pending.mean),
+        moved(pending.width),
+        moved(pending.reach),
+        moved(pending.probability),
+        moved(pending.sigma),
+        moved(pending.price),
+        regime,
+    )
     unmet = replace(state.regret, declined=regret.skip(state.regret.declined))
     return replace(
         state, tick=inputs.tick, decided=state.decided + 1, pending=unknown, context=context, regret=unmet, memories=online.pass_by(state.memories)
@@ -100,6 +108,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
     pending = Pending(
         mean=np.full((length, many + 1, count, symbols), np.nan),
         width=np.full((length, count, len(REGIMES), 2), np.nan),
+        reach=np.ones((length, symbols)),
         probability=np.full((length, count, symbols), np.nan),
         sigma=np.full((length, symbols), np.nan),
         price=np.full((length, symbols), np.nan),
@@ -156,6 +165,7 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
     return Pending(
         mean=shift(votes, pending.mean),
         width=shift(intervals.in_force(state.intervals)[None], pending.width),
+        reach=shift(volatility.reach(forecast.volatility, mood.sigma, len(pending.price))[None], pending.reach),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(mood.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),

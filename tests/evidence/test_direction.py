@@ -17,7 +17,7 @@ def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools |
     means = np.stack((forecast, forecast))[:, None, :]
     there = np.ones(count, dtype=bool) if known is None else known
     return Scored(
-        means, target[None], np.stack((there, there))[:, None, :], np.ones((1, 4, 2)), np.ones((1, count)), probability[None],
+        means, target[None], np.stack((there, there))[:, None, :], np.ones((1, 4, 2)), np.ones((1, count)), np.ones((1, count)), probability[None],
         np.zeros((1, count), dtype=np.int64),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ def scored(target: Floats, told: Intervals, regime: Ints | None = None, scale: F
         known=np.isfinite(means),
         width=intervals.in_force(told),
         scale=(np.ones(count) if scale is None else scale)[None],
+        reach=np.ones((1, count)),
         probability=np.full((1, count), 0.5),
         regime=where[None],
     )
@@ -100,7 +101,7 @@ def test_coverage_is_kept_where_most_targets_are_exactly_zero(zeros: float) -> N
 def test_what_is_not_known_is_not_scored() -> None:
     told = intervals.empty(1, REGIMES, 3)
     one = scored(np.array([1.0, 0.0, 9.0]), told)
-    hidden = Scored(one.mean, one.target, one.known & np.array([True, True, False]), one.width, one.scale, one.probability, one.regime)
+    hidden = Scored(one.mean, one.target, one.known & np.array([True, True, False]), one.width, one.scale, one.reach, one.probability, one.regime)
     after = intervals.score(told, hidden, 0.01)
     assert after.rows.sum() == 2
     assert after.covered[0, 0].tolist() == [2.0, 2.0]

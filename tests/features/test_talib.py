@@ -75,7 +75,8 @@ def view(request: pytest.FixtureRequest) -> View:
 
 def column(view: View, name: str) -> Floats:
     family = technical if name in technical.COLUMNS else volume
-    return np.asarray(family.build(view)[:, family.COLUMNS.index(name)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(family.build(view)[:, family.COLUMNS.index(name)])
 
 
 def told(view: View, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:

@@ -19,21 +19,21 @@ ORDER_MONEY = 7_500.0  # mean money of one
 ORDER_SPREAD = 2.0  # deviation of an order's size over its mean
 ECHO = 0.6  # orders that one order calls forth at once
 ECHOES = ((0, 0.30), (1, 0.22), (2, 0.16), (4, 0.14), (8, 0.10), (16, 0.08))  # after how many steps, and which share of them
-NEWS = 0.9  # spread of the log of how many orders come by themselves
+NEWS, NEWS_PERSISTENCE = 0.9, 0.4  # spread of the log of how many orders come by themselves, and what of it lasts to the next step
 HASTE = (0.5, 0.35)  # how much faster than with orders the fair value then moves, and so much more for each deviation that the bar moves
 WANDER = 0.95  # of a bridge's deviation: with large moves made in few steps, variance then grows with time alone
 QUIET_CLOCK = 0.3  # of a bar's time that passes evenly; the rest passes with orders
-PLAN, PLAN_PERSISTENCE, WHIM = 0.4, 0.7, 0.8  # how far one side prevails: large orders worked over many steps, and chance within a step
+PLAN, PLAN_PERSISTENCE, WHIM = 0.4, 0.7, 1.1  # how far one side prevails: large orders worked over many steps, and chance within a step
 TREND = 0.08  # of noise traders' mean money, at most, by those who buy what rose over the last bars
 TREND_BARS = 4
 LEVEL_SHARE = 0.1  # distance of two levels over the volatility of a bar
 LEVEL_MONEY = 40_000.0  # mean money at the best level
-INFORMED, INFORMED_SPREAD = 0.6, 0.4  # share of stale quotes that informed traders take; makers withdraw the others in time
+INFORMED, INFORMED_SPREAD = 0.75, 0.4  # share of stale quotes that informed traders take; makers withdraw the others in time
 THIN = 0.35  # depth falls with this power of volatility
 QUEUE_SPREAD, QUEUE_PERSISTENCE = 0.9, 0.5  # of the log of what waits at the best price, from step to step
 TAKEN, REFILL = 0.5, 0.75  # share of a trade that makers do not put back at once; of that, what is still missing a step later
 LEAN = 0.25  # how strongly what was taken shows in the two best sizes
-FLICKERS, FLICKER_SPREAD = 6.0, 1.3  # moves of the best prices there and back in a step, and the spread of the sizes that come and go over their mean
+FLICKERS, FLICKER_SPREAD = 3.5, 1.3  # moves of the best prices there and back in a step, and the spread of the sizes that come and go over their mean
 WITHDRAWN = 0.4  # of what came and stayed, the share taken back a step later
 SPREAD_FACTOR = (0.9, 1.0, 1.4)  # calm, normal, volatile: what the spread is multiplied by
 SPREAD_NOISE, SPREAD_PERSISTENCE = 0.35, 0.9
@@ -91,8 +91,9 @@ def stage(path: Path, market: Market, spread_bps: float) -> Stage:
 def act(known: Stage, draws: Draws, market: Market) -> Steps:
     """All steps of n + 8 bars, of which the first 8 are only there to be remembered; gives the last n + 1 bars."""
     busy, depth = _each(known.busy), _each(known.depth)
-    orders = _arrivals(ORDERS * busy, draws)
-    clock, rise, change = _fair_value(known, orders, draws, market)
+    news = _remember(draws.step("news"), NEWS_PERSISTENCE, 16, unit=True)
+    orders = _arrivals(ORDERS * busy, news, draws)
+    clock, rise, change = _fair_value(known, orders, news, draws, market)
     noise, leaning = _noise_traders(orders, draws)
     trend = (TREND * ORDERS * ORDER_MONEY) * busy * np.tanh(_each(known.trend))
     gone = _remember(leaning + trend, REFILL, 32) * TAKEN
@@ -127,13 +128,12 @@ def waiting(depth: Reals, state: Reals, lean: Reals) -> Reals:
     return np.asarray(depth * np.exp(QUEUE_SPREAD * state + lean - QUEUE_SPREAD**2 / 2.0))
 
 
-def _arrivals(rate: Singles, draws: Draws) -> Singles:
+def _arrivals(rate: Singles, news: Singles, draws: Draws) -> Singles:
     """Counts of noise traders' orders, clustered as in Hawkes (1971): orders of the first generation come by themselves, each calls forth others.
 
     Counts are Poisson given the generation before, by the Cornish-Fisher form of a normal draw. The mean is `rate`.
     """
-    news = np.exp(NEWS * draws.step("news") - NEWS**2 / 2.0)
-    new = _count(rate * news * (1.0 / _DESCENDANTS), draws.step("orders_0"))
+    new = _count(rate * np.exp(NEWS * news - NEWS**2 / 2.0) * (1.0 / _DESCENDANTS), draws.step("orders_0"))
     orders = new
     for generation in range(1, GENERATIONS):
         expected = new * (ECHO * ECHOES[0][1])
@@ -148,11 +148,11 @@ def _count(mean: Singles, normal: Singles) -> Singles:
     return np.maximum(np.rint(mean + np.sqrt(mean) * normal + (normal * normal - 1.0) * (1.0 / 6.0)), 0.0)
 
 
-def _fair_value(known: Stage, orders: Singles, draws: Draws, market: Market) -> tuple[Singles, Singles, Singles]:
+def _fair_value(known: Stage, orders: Singles, news: Singles, draws: Draws, market: Market) -> tuple[Singles, Singles, Singles]:
     """The path from open to close: a Brownian bridge in a clock that runs with orders, correlated over symbols as the bars are."""
     shape = (len(known.move), STEPS, known.move.shape[1])
     haste = _each(HASTE[0] + HASTE[1] * np.minimum(np.abs(known.move) / known.sigma, 4.0))
-    pace = ((orders + QUIET_CLOCK * ORDERS * _each(known.busy)) * np.exp(haste * draws.step("news"))).reshape(shape)
+    pace = ((orders + QUIET_CLOCK * ORDERS * _each(known.busy)) * np.exp(haste * news)).reshape(shape)
     clock = pace / pace.sum(axis=1, keepdims=True)
     shock = np.sqrt(clock) * mix(market.loadings.astype(np.float32), draws.factors.T, draws.step("own")).reshape(shape)
     shock -= clock * shock.sum(axis=1, keepdims=True)

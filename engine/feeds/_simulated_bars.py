@@ -142,7 +142,8 @@ def _at_fill(path: Path, known: Stage, steps: Steps, draws: Draws, extremes: tup
     sizes = _later(draws.sizes[0][:, LOOK_BACK - 1 : -1], draws.sizes[1][:, LOOK_BACK:], QUEUE_PERSISTENCE**passed)
     gone = draws.gaps[2][:, LOOK_BACK:] < passed * FORGET
     gaps = np.where(gone, draws.gaps[1][:, LOOK_BACK:], draws.gaps[0][:, LOOK_BACK - 1 : -1])
-    return Moment(mid, half_ticks(known.half_spread[rows], wide), np.stack(best) / mid, depth / mid, sizes, gaps)
+    usual = known.half_spread[rows] * path.tick[rows] / tick
+    return Moment(mid, half_ticks(usual, wide), np.stack(best) / mid, depth / mid, sizes, gaps)
 
 
 def _later(state: Singles, news: Singles, kept: float) -> Singles:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 
 import lightgbm
@@ -13,6 +13,7 @@ from engine.domain.market import Slice
 from engine.domain.record import Floats
 
 Singles = NDArray[np.float32]
+Learner = Callable[[Singles, Floats, Singles], Floats]  # known columns (n, F), their targets (n,), columns asked (m, F) -> forecasts (m,)
 BATCH = 2000  # bars stacked at once
 LAGS = 8
 FIELDS = ("open", "high", "low", "close", "volume")

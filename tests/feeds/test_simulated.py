@@ -154,6 +154,34 @@ def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
     assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
 
 
+@pytest.mark.parametrize("latency_ms", [0.0, 250.0, 4_999.0, 5_000.0, 31_000.0, 60_000.0, 1e9])
+def test_an_order_meets_a_book_inside_the_bar_whatever_the_latency(latency_ms: float) -> None:
+    slices = list(Simulated(bars=300, latency_ms=latency_ms).slices(None))
+    mids = np.stack([0.5 * (s.fill_books.bid_price[:, 0] + s.fill_books.ask_price[:, 0]) for s in slices])
+    low, high, opening, close = stacked(slices, "low", "high", "open", "close")
+    assert np.all((mids >= low - 1e-9) & (mids <= high + 1e-9))
+    passed = min(1.0, latency_ms / 60_000.0)
+    left = np.log(mids / close).std() * 1e4
+    assert abs(np.log(mids / opening).std() * 1e4 - 20.0 * np.sqrt(passed)) < 4.0
+    assert abs(left - 20.0 * np.sqrt(1.0 - passed)) < 4.0
+
+
+def test_at_no_latency_the_book_of_the_decision_is_met() -> None:
+    slices = list(Simulated(bars=300, latency_ms=0.0).slices(None))
+    for before, now in pairwise(slices):
+        for name in ("bid_size", "ask_size", "bid_price", "ask_price"):
+            np.testing.assert_allclose(getattr(now.fill_books, name)[:, 0], getattr(before.books, name)[:, 0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("count", [3, 60])
+def test_agents_remember_across_the_stretches_in_which_they_are_computed(count: int) -> None:
+    stretches = [steps for _, steps in Simulated(symbol_count=count, signal=0.05).acted(2000)]
+    assert len(stretches) > 7
+    for before, after in pairwise(stretches):
+        for name in ("bid", "ask", "lean", "wide", "half_spread", "signed", "volume", "trades", "clock"):
+            np.testing.assert_array_equal(getattr(before, name)[-1], getattr(after, name)[0], err_msg=name)
+
+
 @pytest.mark.parametrize("after", [0, 1, 700, 1439, 1440, 1441, 2998])
 def test_reading_resumes_anywhere_with_the_same_bits(after: int) -> None:
     whole = [found.digest() for found in Simulated(bars=3000).slices(None)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
@@ -11,11 +9,10 @@ from engine.domain.record import Floats
 from engine.feeds._simulated_oracle import best_forecast, ceiling, share
 from engine.feeds._simulated_prices import signal_gain
 from engine.feeds.simulated import Simulated
-from tests.feeds.public_columns import Singles, ahead, columns, gather, mids, ridge, trees
+from tests.feeds.public_columns import Learner, Singles, ahead, columns, gather, mids, ridge, trees
 
 BARS = 7500  # by 8 symbols: 60,000 rows
 WARM = 240  # bars until every column is full
-Learner = Callable[[Singles, Floats, Singles], Floats]
 Found = tuple[Singles, Floats]
 
 

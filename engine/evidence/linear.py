@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.model import Training
-from engine.domain.record import Floats, Ints, Record
+from engine.domain.record import Bools, Floats, Ints, Record
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # multiples of the number of rows
 HELD_OUT = 0.25  # the last quarter chooses the penalty
 SAMPLE = 20_000  # rows that quantiles are taken from
+SHARED = 0.9  # of a horizon's rows that all must know to share one sum
 STANDARD = ("low", "high", "mean", "deviation")
 
 
@@ -61,10 +62,10 @@ def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
 
 
 def standard(x: NDArray[Any]) -> Standard:
-    """The standardisation of (N, F) rows."""
+    """The standardisation of (N, F) rows, from the sample that their bounds are taken from."""
     low, high = bounds(x)
     low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
-    clipped = np.clip(x.astype(np.float64), low, high)
+    clipped = np.clip(x[:: max(1, len(x) // SAMPLE)].astype(np.float64), low, high)
     there = np.isfinite(clipped)
     count = np.maximum(there.sum(axis=0), 1)
     mean = np.where(there, clipped, 0.0).sum(axis=0) / count
@@ -73,15 +74,21 @@ def standard(x: NDArray[Any]) -> Standard:
 
 
 def ridge(z: Floats, training: Training) -> Floats:
-    """(K + 1, H) coefficients and intercept on the (N, K) columns `z`.
+    """(K + 1, H) coefficients and intercept on the (N, K) columns `z`, fitted on everything with the penalty that `penalties` finds.
 
-    The penalties are those of `penalties`; the coefficients are then fitted on everything.
+    The intercept is shrunk to a tenth of the mean: a drift is the least reliable thing a sample shows.
     """
-    chosen, columns = penalties(z, training), []
-    for index in range(len(training.horizons)):
-        y = training.y[:, index]
-        columns.append(_fit(z, y, np.isfinite(y), chosen[index]))
-    return np.stack(columns, axis=1)
+    columns = np.zeros((z.shape[1] + 1, len(training.horizons)))
+    for share in _shares(training):
+        early, late, rest = _parts(z, training, share)
+        whole = early.plus(late).plus(rest)
+        centre = whole.centre()
+        moment = whole.moment - whole.total[:, None] * centre
+        for place, index in enumerate(share.columns):
+            penalty = _penalty(early, late, place) * max(whole.rows, 1)
+            columns[:-1, index] = np.linalg.solve(whole.gram + penalty * np.eye(len(moment)), moment[:, place])
+            columns[-1, index] = centre[place]
+    return columns
 
 
 def penalties(z: Floats, training: Training) -> list[float]:
@@ -89,38 +96,74 @@ def penalties(z: Floats, training: Training) -> list[float]:
 
     The rows whose targets reach into that quarter are purged: as many bars as the horizon.
     """
+    found = {}
+    for share in _shares(training):
+        early, late, _ = _parts(z, training, share)
+        found.update({index: _penalty(early, late, place) for place, index in enumerate(share.columns)})
+    return [found[index] for index in range(len(training.horizons))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Horizons that share their rows: products of rows are most of the work, and serve all of them."""
+
+    columns: tuple[int, ...]  # of the targets
+    known: Bools  # (N,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums over some rows, K columns and the targets of a share."""
+
+    gram: Floats  # (K, K)
+    moment: Floats  # (K, H)
+    total: Floats  # (K,)
+    targets: Floats  # (H,)
+    rows: int
+
+    def plus(self, other: _Sums) -> _Sums:
+        parts = (self.gram + other.gram, self.moment + other.moment, self.total + other.total, self.targets + other.targets)
+        return _Sums(*parts, self.rows + other.rows)
+
+    def centre(self) -> Floats:
+        """(H,) a tenth of the mean target."""
+        return self.targets / max(self.rows, 1) * 0.1
+
+
+def _shares(training: Training) -> list[_Share]:
+    """All horizons together where nearly the same rows know them, else each by itself."""
+    known = np.isfinite(training.y)
+    all_known = known.all(axis=1)
+    if all_known.sum() >= SHARED * known.sum(axis=0).max(initial=0):
+        return [_Share(tuple(range(known.shape[1])), all_known)]
+    return [_Share((index,), known[:, index]) for index in range(known.shape[1])]
+
+
+def _parts(z: Floats, training: Training, share: _Share) -> tuple[_Sums, _Sums, _Sums]:
+    """Sums over the early rows, over the last quarter, and over those between, whose targets reach into it."""
+    longest = max(training.horizons[index] for index in share.columns)
     split = int(np.quantile(training.tick, 1.0 - HELD_OUT)) if len(z) else 0
-    chosen = []
-    for index, horizon in enumerate(training.horizons):
-        y = training.y[:, index]
-        known = np.isfinite(y)
-        chosen.append(_penalty(z, y, known & (training.tick <= split - horizon), known & (training.tick > split)))
-    return chosen
+    early, late = training.tick <= split - longest, training.tick > split
+    y = training.y[:, list(share.columns)]
+    early_sums, late_sums, rest = (_sum(z, y, share.known & part) for part in (early, late, ~early & ~late))
+    return early_sums, late_sums, rest
 
 
-def _penalty(z: Floats, y: Floats, early: np.ndarray, late: np.ndarray) -> float:
-    if early.sum() < z.shape[1] or late.sum() < z.shape[1]:
+def _sum(z: Floats, y: Floats, rows: Bools) -> _Sums:
+    some, came = z[rows], y[rows]
+    return _Sums(some.T @ some, some.T @ came, some.sum(axis=0), came.sum(axis=0), len(some))
+
+
+def _penalty(early: _Sums, late: _Sums, place: int) -> float:
+    """The penalty, fitted on the early rows, whose squared error on the late ones is least."""
+    if min(early.rows, late.rows) < len(early.gram):
         return PENALTIES[-1]
-    gram, moment, centre = _moments(z[early], y[early])
-    rows, test, truth = int(early.sum()), z[late], y[late] - centre
-    values, vectors = np.linalg.eigh(gram)
-    turned, shown = vectors.T @ moment, test @ vectors
-    errors = [float(((truth - shown @ (turned / (values + penalty * rows))) ** 2).sum()) for penalty in PENALTIES]
-    return PENALTIES[int(np.argmin(errors))]
-
-
-def _fit(z: Floats, y: Floats, known: np.ndarray, penalty: float) -> Floats:
-    if not known.any():
-        return np.zeros(z.shape[1] + 1)
-    gram, moment, centre = _moments(z[known], y[known])
-    slopes = np.linalg.solve(gram + penalty * int(known.sum()) * np.eye(len(gram)), moment)
-    return np.concatenate((slopes, [centre]))
-
-
-def _moments(z: Floats, y: Floats) -> tuple[Floats, Floats, float]:
-    """The intercept is shrunk to a tenth of the mean: a drift is the least reliable thing a sample shows."""
-    centre = float(y.mean()) * 0.1
-    return z.T @ z, z.T @ (y - centre), centre
+    centre = float(early.centre()[place])
+    values, vectors = np.linalg.eigh(early.gram)
+    turned = vectors.T @ (early.moment[:, place] - early.total * centre)
+    gram, moment = vectors.T @ late.gram @ vectors, vectors.T @ (late.moment[:, place] - late.total * centre)
+    slopes = [turned / (values + penalty * early.rows) for penalty in PENALTIES]
+    return PENALTIES[int(np.argmin([one @ gram @ one - 2.0 * one @ moment for one in slopes]))]
 
 
 def to_bytes(**arrays: Floats) -> bytes:

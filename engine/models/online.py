@@ -13,7 +13,7 @@ from engine.domain.state import Memory
 from engine.evidence import linear
 
 COLUMNS = 16
-HALFLIFE = 1_500.0  # ticks, after which what came counts half
+HALFLIFE = 3_000.0  # ticks, after which what came counts half
 FADE = 0.5 ** (1.0 / HALFLIFE)
 
 
@@ -36,11 +36,11 @@ def fit(training: Training, seed: int) -> bytes:
     z = standard.apply(training.x)
     columns = _choose(z, training.y)
     z = np.ascontiguousarray(z[:, columns])
-    share = _shares(training)
+    between = _between(training)
+    share = between * FADE ** (training.until - training.tick).astype(np.float64)
     y = np.where(np.isfinite(training.y), training.y, 0.0)
     faded = z * (share * np.isfinite(training.y[:, 0]))[:, None]
-    rows = float(share.sum())
-    penalty = np.array(linear.penalties(z, training)) * rows
+    penalty = np.array(linear.penalties(z, training)) * len(z) * between  # of all rows: those faded are fewer, so it shrinks more
     moment = (z * share[:, None]).T @ y
     return linear.to_bytes(columns=columns.astype(np.int64), gram=faded.T @ z, moment=moment, penalty=penalty, **standard.only(columns).parts())
 
@@ -73,11 +73,10 @@ def forecast(fitted: Fitted, columns: NDArray[np.float32], since: Memory | None,
     return np.ascontiguousarray(slopes @ columns.T)
 
 
-def _shares(training: Training) -> Floats:
-    """(N,) what each row still counts; where rows were thinned each counts for the ticks between, since the ticks to come are not thinned."""
+def _between(training: Training) -> float:
+    """Ticks that a row stands for: more than one where rows were thinned, as the ticks to come will not be."""
     ticks = np.unique(training.tick)
-    between = float(np.median(np.diff(ticks))) if len(ticks) > 1 else 1.0
-    return between * FADE ** (training.until - training.tick).astype(np.float64)
+    return float(np.median(np.diff(ticks))) if len(ticks) > 1 else 1.0
 
 
 def _solve(gram: Floats, moment: Floats, penalty: Floats) -> Floats:

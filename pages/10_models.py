@@ -35,10 +35,8 @@ def models(horizon: int) -> None:
             else:
                 live.chart(charts_models.skill(skill, session.models, session.regimes, horizon), key="skill", label="Skill of every model by regime")
         with right:
-            widgets.heading("Weights", "share of each model in the ensemble through the session")
-            live.chart(
-                charts_models.weights(model_reads.weights(), session.models, horizon), key="weights", label="Weights of the models over time"
-            )
+            widgets.heading("Weights", "what the ensemble multiplies each forecast with; they need not add up to 1")
+            live.chart(charts_models.weights(model_reads.weights(), session.models, horizon), key="weights", label="Weights of the models over time")
             widgets.heading("Who agrees with whom", "how often two models pointed the same way, over the newest votes of both")
             pairs = model_reads.pairs(session.horizons.index(horizon))
             live.chart(charts_models.agreement(pairs, session.models), key="agreement", label="How often two models point the same way")
@@ -53,12 +51,12 @@ def said(session: Session, horizon: int) -> None:
     if votes.empty:
         widgets.nothing("no vote at the newest tick")
         return
-    left, right = st.columns([7, 5], gap="medium")
+    left, right = st.columns([6, 5], gap="medium")
     with left:
         live.chart(charts_models.votes(votes, session.models, horizon), key="votes", label="What every model expects of every symbol")
     with right:
         widgets.note(
-            "Furthest apart first. Spread: the standard deviation of the votes. Same side: the share of the models heard on the larger side."
+            "Furthest apart first: the deviation of the votes round their mean, by trust. Same side: of those heard, the share on the larger side."
         )
         widgets.table(modelrows.VOTES, modelrows.now(votes, horizon), label="How far the models are apart on each symbol")
 
@@ -75,8 +73,10 @@ def relied(checked: Checked | None, horizon: int) -> None:
         return
     left, right = st.columns(2, gap="medium")
     with left:
+        widgets.note(f"The direction. On the dotted line is right; tenths of fewer than {charts_models.FEWEST} rows are in the table only.")
         live.chart(charts_models.reliability(told), key="reliability", label="Stated probability against how often it came")
     with right:
+        widgets.note("The intervals. An 80 % interval is to hold 80 % of what comes, in every regime.")
         live.chart(charts_models.coverage(told), key="coverage", label="How often the intervals held what came, by regime")
     with st.expander("The checks as a table"):
         widgets.table(modelrows.CHECKS, modelrows.checks(told), label="Brier score, coverage and sharpness")

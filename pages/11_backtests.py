@@ -64,11 +64,19 @@ def compare(chosen: list[Kept]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         skill(chosen)
-        calibration(chosen)
+        regret(chosen)
     with right:
         gates(chosen)
+        calibration(chosen)
     widgets.heading("Side by side" if several else "In figures", "every interval is one of 95 %")
-    widgets.table(backtest_rows.columns(chosen), backtest_rows.compared(chosen), label="The figures of the runs", cards=False)
+    lines, columns = backtest_rows.compared(chosen), backtest_rows.columns(chosen)
+    if several:
+        widgets.table(columns, lines, label="The figures of the runs", cards=False)
+        return
+    half = -(-len(lines) // 2)
+    for place, part in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
+        with place:
+            widgets.table(columns, part, label="The figures of the run", cards=False)
 
 
 def skill(chosen: list[Kept]) -> None:
@@ -92,6 +100,9 @@ def calibration(chosen: list[Kept]) -> None:
 def gates(chosen: list[Kept]) -> None:
     widgets.heading("Binding gates", "share of all decisions that each gate bound")
     live.chart(charts_backtests.gates(chosen), key="run_gates", label="Share of decisions each gate bound, by run")
+
+
+def regret(chosen: list[Kept]) -> None:
     widgets.heading("Which gate costs, which gate saves", "a declined trade, marked to market after costs; above 0 the gate cost money")
     drawn = charts_backtests.regret(chosen)
     if drawn is None:

@@ -71,7 +71,7 @@ class Checked:
 
 
 def votes(reader: Reader) -> pd.DataFrame:
-    """Every vote at the newest tick: symbol, model, horizon, bps, trust, confidence, weight; and the ensemble's rows, under its name.
+    """Every vote at the newest tick: symbol, model, horizon, bps, trust, confidence, weight; and the ensemble's rows with the models' disagreement.
 
     bps is NaN where a model was not heard. Symbols beyond 24 are left out.
     """
@@ -79,17 +79,13 @@ def votes(reader: Reader) -> pd.DataFrame:
         names = _names(connection)
         told = told_all(
             connection,
-            "SELECT d.symbol, d.votes, d.forecast, t.weights, d.regime FROM decisions d JOIN ticks t ON t.tick = d.tick "
+            "SELECT d.symbol, d.votes, d.forecast, t.weights FROM decisions d JOIN ticks t ON t.tick = d.tick "
             "WHERE d.tick = (SELECT max(tick) FROM ticks) ORDER BY d.symbol LIMIT :limit",
             limit=SYMBOLS,
         )
-    parts = [
-        part
-        for symbol, said, forecast, weights, regime in told
-        for part in _of_symbol(symbol, regime, _loads(said), _loads(forecast), _loads(weights), names)
-    ]
-    return pd.DataFrame(parts, columns=["symbol", "regime", "model", "horizon", "bps", "trust", "confidence", "weight"]).astype(
-        {"bps": float, "trust": float, "confidence": float, "weight": float}
+    parts = [part for symbol, said, forecast, weights in told for part in _of_symbol(symbol, _loads(said), _loads(forecast), _loads(weights), names)]
+    return pd.DataFrame(parts, columns=["symbol", "model", "horizon", "bps", "trust", "confidence", "weight", "disagreement"]).astype(
+        {"bps": float, "trust": float, "confidence": float, "weight": float, "disagreement": float}
     )
 
 
@@ -170,7 +166,7 @@ def versions(reader: Reader, *, limit: int) -> pd.DataFrame:
 
 def regret(reader: Reader) -> pd.DataFrame:
     """What each gate cost (above 0) or saved (below 0): gate, n, mean_bps, low, high, n_effective."""
-    return reader.frame("SELECT gate, n, mean_bps, low, high, n_effective FROM v_regret ORDER BY n DESC, gate")
+    return reader.frame("SELECT gate, n, mean_bps, low, high, n_effective FROM v_regret ORDER BY mean_bps IS NULL, n DESC, gate")
 
 
 def newest_checkpoint(reader: Reader) -> int | None:
@@ -230,24 +226,23 @@ def _names(connection: Connection) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return ((), ()) if told is None else (tuple(_loads(told[0])), tuple(_loads(told[1])))
 
 
-def _of_symbol(
-    symbol: str, regime: str, said: Any, forecast: Any, weights: Any, names: tuple[tuple[str, ...], tuple[int, ...]]
-) -> list[tuple[object, ...]]:
+def _of_symbol(symbol: str, said: Any, forecast: Any, weights: Any, names: tuple[tuple[str, ...], tuple[int, ...]]) -> list[tuple[object, ...]]:
     """The votes on one symbol; what a session of other models left behind is passed over."""
     models, horizons = names
     if not said or not forecast or len(said["mean"]) != len(models):
         return []
-    confidence, scale = said.get("confidence"), forecast["scale"]
+    confidence, apart, scale = said.get("confidence"), said.get("disagreement"), forecast["scale"]
     found: list[tuple[object, ...]] = [
-        (symbol, regime, model, horizon, _bps(_at(said["mean"][m], h), _at(scale, h)), _at(said["trust"][m], h),
-         _at(confidence[m], h) if confidence else None, _at(weights[m], h))
+        (symbol, model, horizon, _bps(_at(said["mean"][m], h), _at(scale, h)), _at(said["trust"][m], h),
+         _at(confidence[m], h) if confidence else None, _at(weights[m], h), None)
         for m, model in enumerate(models)
         for h, horizon in enumerate(horizons)
     ]  # fmt: skip
     return found + [
-        (symbol, regime, "ensemble", horizon, _bps(_at(forecast["mean"], h), _at(scale, h)), None, _at(forecast["probability"], h), None)
+        (symbol, "ensemble", horizon, _bps(_at(forecast["mean"], h), _at(scale, h)), None, _at(forecast["probability"], h), None,
+         _bps(_at(apart, h), _at(scale, h)))
         for h, horizon in enumerate(horizons)
-    ]
+    ]  # fmt: skip
 
 
 def _bps(mean: float, scale: float) -> float:

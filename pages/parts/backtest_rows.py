@@ -39,7 +39,7 @@ def columns(chosen: Sequence[Kept]) -> tuple[Column, ...]:
 
 def name(place: int, chosen: Sequence[Kept]) -> str:
     """A short name for a run on this page; none is needed where there is one run."""
-    return LETTERS[place] if len(chosen) > 1 else "this run"
+    return LETTERS[place] if len(chosen) > 1 else ""
 
 
 def compared(chosen: Sequence[Kept]) -> list[Line]:

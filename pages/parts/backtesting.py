@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,11 +23,11 @@ def form() -> None:
     simulated = st.segmented_control("Market", ["simulated", "recording"], default="simulated", key="market", bind="query-params", required=True)
     with st.form("backtest", border=True, enter_to_submit=False):
         args = _simulated() if simulated != "recording" else _recording()
-        left, right = st.columns([1, 3], vertical_alignment="bottom")
-        training = left.toggle("Train models", value=True, key="training", help="Walk-forward, as live; off measures the cost of everything else")
-        reason = right.text_input(
+        left, right = st.columns([5, 2], vertical_alignment="bottom")
+        reason = left.text_input(
             f"Reason, at most {asking.LONGEST} letters", key="reason_to_backtest", placeholder="what it is to show", max_chars=asking.LONGEST
         )
+        training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live; off measures the cost of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
         told = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
@@ -53,22 +54,23 @@ def running(commands: pd.DataFrame, now: int) -> None:
 
 
 def remove(chosen: list[Kept]) -> None:
-    """Asks before anything is deleted."""
-    if chosen and st.button("Delete", icon=":material/delete:", key="delete", help="Deletes what is opened; asks first"):
-        _confirm(chosen)
+    """Asks before anything is deleted; in place, since a dialog would not outlive the next refresh."""
+    names = [one.name for one in chosen]
+    if names and st.session_state.get("to_delete") == names:
+        if st.button("Delete for good", type="primary", key="delete_for_good"):
+            for name in names:
+                asking.submit("delete_backtest", {"id": name}, "by hand")
+            st.session_state.pop("to_delete")
+            st.rerun(scope="app")
+        if st.button("Keep", key="keep"):
+            st.session_state.pop("to_delete")
+            st.rerun(scope="app")
+    elif names:
+        st.button("Delete", icon=":material/delete:", key="delete", help="Deletes what is open; asks first", on_click=_ask, args=(names,))
 
 
-@st.dialog("Delete for good?")
-def _confirm(chosen: list[Kept]) -> None:
-    for one in chosen:
-        st.text(label(one))
-    with st.container(horizontal=True):
-        if st.button("Delete for good", type="primary"):
-            for one in chosen:
-                asking.submit("delete_backtest", {"id": one.name}, "by hand")
-            st.rerun()
-        if st.button("Keep"):
-            st.rerun()
+def _ask(names: list[str]) -> None:
+    st.session_state["to_delete"] = names
 
 
 def label(one: Kept) -> str:
@@ -78,19 +80,36 @@ def label(one: Kept) -> str:
 
 
 def market(one: Kept) -> str:
-    place = one.asked.get("market", "simulated")
+    return place_of(one.asked)
+
+
+def place_of(told: Mapping[str, str]) -> str:
+    """The market in a word or two."""
+    place = told.get("market", "simulated")
     return "simulated market" if place == "simulated" else place.rstrip("/").rpartition("/")[2]
 
 
 def settings(one: Kept) -> str:
-    """What was asked for, in words; what was left to the settings is not repeated."""
-    told = one.asked
-    words = [
-        f"{name.replace('_', ' ')} {told[name]}"
-        for name in ("signal", "bars", "symbol_count", "symbols", "from", "to", "interval", "seed")
-        if name in told
-    ]
-    return ", ".join([*words, *(["no training"] if told.get("training") == "none" else [])]) or "as the settings say"
+    return words(one.asked)
+
+
+def words(told: Mapping[str, str]) -> str:
+    """What a backtest was asked for beside its market; what was left to the settings is not repeated."""
+    parts = [form(told[name]) for name, form in _WORDS.items() if told.get(name)]
+    return ", ".join(part for part in parts if part) or "as the settings say"
+
+
+_WORDS: dict[str, Callable[[str], str]] = {
+    "signal": lambda text: f"signal {text}",
+    "bars": lambda text: f"{int(text):,} bars" if text.isdecimal() else f"bars {text}",
+    "symbol_count": lambda text: f"{text} symbols",
+    "symbols": lambda text: text.replace(",", " "),
+    "from": lambda text: f"from {text}",
+    "to": lambda text: f"to {text}",
+    "interval": lambda text: f"bars of {text}",
+    "seed": lambda text: f"seed {text}",
+    "training": lambda text: "no training" if text == "none" else "",
+}
 
 
 def _simulated() -> dict[str, str]:
@@ -134,7 +153,7 @@ def _progress(one: Mapping[Any, Any]) -> str:
     share = float(done) if isinstance(done, int | float) and units.known(done) else 0.0
     note = one["note"] if isinstance(one["note"], str) else "waits for the engine"
     word = "Running." if share > 0 else "Waiting." if one["status"] == QUEUED or str(note).startswith("waits") else "Starting."
-    text = f"{oprows.arguments(one['args'])}: {note}"
+    text = f"{_asked(one)}: {note}"
     return f'<div class="pd">{widgets.notice(text, word=word, colour=theme.UP, progress=share)}</div>'
 
 
@@ -142,5 +161,10 @@ def _ended(one: Mapping[Any, Any]) -> str:
     finished = one["finished_at"]
     when = datetime.fromtimestamp(float(finished) / units.SECOND, UTC).strftime("%H:%M:%S") if isinstance(finished, int | float) else ""
     done = one["status"] == "done"
-    text = f"{oprows.arguments(one['args'])}, {when} UTC: {oprows.result(one['result'])}"
+    text = f"{_asked(one)}, {when} UTC: {oprows.result(one['result'])}"
     return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.state(str(one["status"])))
+
+
+def _asked(one: Mapping[Any, Any]) -> str:
+    told = json.loads(one["args"])
+    return f"{place_of(told)}, {words(told)}"

@@ -19,7 +19,7 @@ def equity(chosen: Sequence[Kept]) -> Figure:
     """Gain since the start after all costs; dotted is buying all symbols in equal parts and holding, 0 % the naive forecast, which never trades."""
     curves = [backtest_rows.curve(one) for one in chosen]
     together = len({points[0][0] for points in curves if points}) <= 1
-    lines = figure(height=330, right=148)
+    lines = figure(height=330, right=100)
     held: set[tuple[float | None, ...]] = set()
     for place, points in enumerate(curves):
         if not points:
@@ -34,7 +34,8 @@ def equity(chosen: Sequence[Kept]) -> Figure:
                 lines, at, naive, "buy, hold" if len(chosen) == 1 else f"{run}: buy, hold", theme.NEUTRAL if len(chosen) == 1 else colour, dash="dot"
             )
         _line(lines, at, [value for _, value, _ in points], "Podium" if len(chosen) == 1 else run, colour, dash="solid")
-    estimates.name_ends(lines, least=0.08)
+    estimates.name_ends(lines, least=0.115, lines=True)
+    lines.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 4}}
     lines.axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
     if together:
         lines.axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
@@ -80,7 +81,7 @@ def gates(chosen: Sequence[Kept]) -> Figure:
 def reliability(chosen: Sequence[Kept]) -> Figure:
     """How often a rise came, against how likely it was said to be, over the first horizon; on the line is right."""
     drawn = figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
-    bins = [_bins(one) for one in chosen]
+    bins = [[(stated, share) for stated, share in _bins(one) if share.n >= charts_models.FEWEST] for one in chosen]
     values = [value * 100 for told in bins for stated, share in told for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")

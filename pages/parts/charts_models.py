@@ -12,6 +12,7 @@ from pages.parts.estimates import TOLD, Estimate, Series, each, known, percent
 from pages.parts.figure import NO_FILL, Figure, figure, names_down
 
 ENSEMBLE = "ensemble"
+FEWEST = 30  # rows of a tenth before it is drawn
 AGREES = [[0.0, "rgba(213,94,0,0.72)"], [0.5, "rgba(107,114,128,0.10)"], [1.0, "rgba(0,114,178,0.72)"]]
 
 
@@ -34,7 +35,7 @@ def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
     """What each model expects of each symbol, larger with weight and fainter with less trust; the ensemble as a diamond."""
     told = frame[(frame["horizon"] == horizon) & frame["bps"].notna()]
     symbols = list(dict.fromkeys(frame["symbol"]))
-    drawn = figure(height=64 + 26 * len(symbols), top=26, bottom=30)
+    drawn = figure(height=64 + 40 * len(symbols), top=26, bottom=30)
     for model in (*models, ENSEMBLE):
         part = told[told["model"] == model]
         own, whole = colour(model, models), model == ENSEMBLE
@@ -53,17 +54,17 @@ def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
 
 
 def weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
-    """The weight of every model through the session."""
-    lines = figure(height=290, right=132)
+    """What the ensemble multiplied the forecast of every model with, through the session."""
+    lines = figure(height=290, right=118)
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
-        shown = [weight * 100 if units.known(weight) else None for weight in part["weight"].tolist()]
+        shown = [known(weight) for weight in part["weight"].tolist()]
         lines.add(
             "scatter", x=part["tick"].tolist(), y=shown, mode="lines", name=model, line={"color": colour(model, models), "width": 1.8},
-            connectgaps=False, hovertemplate=f"{model} %{{y:.1f}} %<extra></extra>",
+            connectgaps=False, hovertemplate=f"{model} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
-    estimates.name_ends(lines, digits=0)
-    lines.axis("yaxis", ticksuffix=" %", rangemode="tozero", nticks=6)
+    estimates.name_ends(lines, digits=2, unit="")
+    lines.axis("yaxis", rangemode="tozero", nticks=6)
     lines.axis(
         "xaxis",
         tickformat=",d",
@@ -102,7 +103,7 @@ def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
 def reliability(told: Reliability) -> Figure:
     """How often it came, against how likely it was said to be; on the line is right."""
     drawn = figure(height=300, bottom=44)
-    points = [(one.stated, one.observed) for one in told.bins]
+    points = [(one.stated, one.observed) for one in told.bins if one.observed.n >= FEWEST]
     values = [value * 100 for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
@@ -144,19 +145,20 @@ def square(drawn: Figure, low: float, high: float) -> None:
 def coverage(told: Reliability) -> Figure:
     """How often the 80 and 90 % intervals held what came, by regime."""
     shown = [
-        Estimate(_regime(regime), f"{level:.0%} interval", percent(one.share), percent(one.low), percent(one.high), one.n)
+        Estimate(_regime(regime), f"{units.percent(level, 0)} interval", percent(one.share), percent(one.low), percent(one.high), one.n)
         for level, regime, one in told.coverage
     ]
     rows = sorted({one.row for one in shown}, key=lambda name: (name != "all regimes", name))
     levels = sorted({level for level, _, _ in told.coverage})
-    series = [(f"{level:.0%} interval", theme.category(place * 3)) for place, level in enumerate(levels)]
-    return estimates.chart(shown, rows, series, digits=1, marks=[level * 100 for level in levels])
+    series = [(f"{units.percent(level, 0)} interval", theme.category(place * 3)) for place, level in enumerate(levels)]
+    return estimates.chart(shown, rows, series, digits=1, marks=[level * 100 for level in levels], height=300)
 
 
 def regret(frame: pd.DataFrame) -> Figure:
     """What each gate cost or saved a declined trade; harm to the right, good to the left, grey where it cannot be told."""
     told = [
-        Estimate(one.gate, "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1]) for one in each(frame)
+        Estimate(one.gate, "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1])
+        for one in each(frame[frame["n"] > 0])
     ]
     return estimates.chart(told, [one.row for one in told], [("", theme.NEUTRAL)], unit="bps", digits=1)
 

@@ -15,7 +15,7 @@ from pages.parts.figure import NO_FILL, Figure, figure
 Number = float | None
 Series = tuple[str, str]  # its name and its colour
 TOLD = "%{hovertext}<extra></extra>"
-ROW, LANE = 13, 9  # pixels of a row by itself, and of each series in it
+ROW, LANE = 20, 11  # pixels of a row by itself, and of each series in it
 FAR = 4.0  # intervals that reach this many times further than most are cut at the edge
 
 
@@ -50,10 +50,17 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
 
 
 def chart(
-    told: Sequence[Estimate], rows: Sequence[str], series: Sequence[Series], *, unit: str = "%", digits: int = 2, marks: Sequence[float] = (0.0,)
+    told: Sequence[Estimate],
+    rows: Sequence[str],
+    series: Sequence[Series],
+    *,
+    unit: str = "%",
+    digits: int = 2,
+    marks: Sequence[float] = (0.0,),
+    height: int | None = None,
 ) -> Figure:
     """Dots with intervals; `marks` are values to compare with, drawn as lines. A row without any estimate says so."""
-    drawn = figure(height=58 + len(rows) * (ROW + LANE * len(series)), top=24 if len(series) > 1 else 8, bottom=30)
+    drawn = figure(height=height or 58 + len(rows) * (ROW + LANE * len(series)), top=24 if len(series) > 1 else 8, bottom=30)
     low, high = _reach(told, marks)
     for value in marks:
         drawn.layout["shapes"].append(
@@ -81,8 +88,9 @@ def legend(drawn: Figure, series: Sequence[Series]) -> None:
     drawn.note(words, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
 
 
-def name_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float = 0.075) -> None:
-    """Names lines at their right ends, pushed apart where they would meet; `least` is the share of the height a name needs."""
+def name_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float = 0.075, lines: bool = False) -> None:
+    """Names lines at their right ends, pushed apart where they would meet; `least` is the share of the height a name needs; `lines` puts
+    the figure below the name."""
     values = [value for trace in drawn.data for value in trace["y"] if value is not None]
     ends = sorted((trace["y"][-1], trace["name"], trace["line"]["color"]) for trace in drawn.data if trace["y"] and trace["y"][-1] is not None)
     if not ends:
@@ -94,7 +102,7 @@ def name_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float =
         places.append(max(value, places[-1] + gap) if places else value)
     over = max(0.0, places[-1] - max(high, low + gap * (len(ends) - 1)))
     for place, (value, name, colour) in zip(places, ends, strict=True):
-        text = f'<span style="color:{colour}">●</span> {name} {units.number(value, digits, unit)}'
+        text = f'<span style="color:{colour}">●</span> {name}{"<br>" if lines else " "}{units.number(value, digits, unit)}'
         drawn.note(text, x=1, xref="paper", y=place - over, xanchor="left", xshift=6, align="left")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.store.model_queries import Checked, Reliability
+from engine.store.model_queries import Checked, Reliability, Share
 from engine.store.status_query import Session, Status
 from pages.parts import charts_models, theme, units
 from pages.parts.estimates import each, known, percent
@@ -29,8 +29,9 @@ REGRET = (
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VOTES = (
-    Column("Symbol", nowrap=True), Column("Regime"), Column("Ensemble", right=True), Column("Highest", right=True, whole=True),
-    Column("Lowest", right=True, whole=True), Column("Spread of votes", right=True), Column("Same side", right=True), Column("Heard", right=True),
+    Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, whole=True),
+    Column("Lowest", right=True, whole=True),
+    Column("Apart, bps", right=True), Column("Same side", right=True),
 )  # fmt: skip
 CHECKS = (Column("Check", nowrap=True), Column("Figure", right=True), Column("95 % interval", right=True, whole=True), Column("n", right=True))
 
@@ -56,17 +57,16 @@ def tiles(status: Status, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd
 class Spread:
     """How far the models are apart on one symbol now."""
 
-    __slots__ = ("ensemble", "heard", "high", "low", "regime", "side", "symbol", "wide")
+    __slots__ = ("apart", "ensemble", "heard", "high", "low", "side", "symbol")
 
     def __init__(self, symbol: str, part: pd.DataFrame) -> None:
         whole, told = part[part["model"] == charts_models.ENSEMBLE], part[(part["model"] != charts_models.ENSEMBLE) & part["bps"].notna()]
-        self.symbol, self.regime = symbol, str(part["regime"].iloc[0])
-        self.ensemble = None if whole.empty else known(whole["bps"].iloc[0])
+        self.symbol = symbol
+        self.ensemble, self.apart = (None, None) if whole.empty else (known(whole["bps"].iloc[0]), known(whole["disagreement"].iloc[0]))
         self.heard = len(told)
         ordered = told.sort_values("bps")
         self.low = None if told.empty else (str(ordered["model"].iloc[0]), float(ordered["bps"].iloc[0]))
         self.high = None if told.empty else (str(ordered["model"].iloc[-1]), float(ordered["bps"].iloc[-1]))
-        self.wide = float(told["bps"].std(ddof=0)) if len(told) > 1 else None
         up = int((told["bps"] > 0).sum())
         self.side = max(up, len(told) - up) / len(told) if len(told) > 1 else None  # share of the larger side
 
@@ -79,10 +79,10 @@ def spread(votes: pd.DataFrame, horizon: int) -> list[Spread]:
 def now(votes: pd.DataFrame, horizon: int) -> list[Line]:
     """A row a symbol, those first on which the models are furthest apart."""
     lines = []
-    for one in sorted(spread(votes, horizon), key=lambda one: -(one.wide or 0.0)):
+    for one in sorted(spread(votes, horizon), key=lambda one: -(one.apart or 0.0)):
         cells = (
-            one.symbol, one.regime, units.bps(one.ensemble, signed=True), _extreme(one.high), _extreme(one.low), units.bps(one.wide),
-            units.percent(one.side, 0, missing=units.NOT_ENOUGH), f"{one.heard}",
+            one.symbol, units.number(one.ensemble, 1, signed=True), _extreme(one.high), _extreme(one.low), units.number(one.apart, 1),
+            Cell(units.percent(one.side, 0, missing=units.NOT_ENOUGH), small=f"of {one.heard}"),
         )  # fmt: skip
         lines.append(Line(one.symbol, cells))
     return lines
@@ -139,15 +139,27 @@ def checks(told: Reliability) -> list[Line]:
     lines = [
         Line("brier", ("Brier score", units.number(told.brier, 4, missing=units.NOT_ENOUGH), _naive(told), f"{told.n:,}")),
     ]
+    for part in told.bins:
+        one = part.observed
+        share = units.percent(one.share) if one.n >= charts_models.FEWEST else units.NOT_ENOUGH
+        lines.append(Line(f"bin {part.stated}", (f"said {units.percent(part.stated)}, rose", share, _band(one), f"{one.n:,}")))
     for level, regime, one in told.coverage:
-        band = units.interval(percent(one.low), percent(one.high), 1, "%")
         where = "" if regime == "all" else f", {regime}"
         share = units.percent(one.share, missing=units.NOT_ENOUGH)
-        lines.append(Line(f"{level} {regime}", (f"{level:.0%} interval held{where}", share, band, f"{one.n:,}"), marked=regime == "all"))
+        lines.append(
+            Line(f"{level} {regime}", (f"{units.percent(level, 0)} interval held{where}", share, _band(one), f"{one.n:,}"), marked=regime == "all")
+        )
     for level, gain in told.winkler_gain:
         figure = units.percent(gain, signed=True, missing=units.NOT_ENOUGH)
-        lines.append(Line(f"winkler {level}", (f"{level:.0%} interval, Winkler score", figure, "better than intervals of constant width", "")))
+        lines.append(
+            Line(f"winkler {level}", (f"{units.percent(level, 0)} interval, Winkler score", figure, "better than intervals of constant width", ""))
+        )
     return lines
+
+
+def _band(one: Share) -> str:
+    band = units.interval(percent(one.low), percent(one.high), 1, "%")
+    return "" if band == units.NOT_ENOUGH and one.share is None else band
 
 
 def _newest(serving: pd.DataFrame) -> str:
@@ -176,7 +188,7 @@ def _naive(told: Reliability) -> str:
 
 
 def _covered(told: Reliability | None, level: float) -> Tile:
-    label = f"{level:.0%} interval held"
+    label = f"{units.percent(level, 0)} interval held"
     one = next((share for at, regime, share in told.coverage if at == level and regime == "all"), None) if told is not None else None
     if one is None or one.share is None:
         return Tile(label, units.NOT_ENOUGH, "of what came due")
@@ -196,4 +208,4 @@ def _figure(one: pd.Series) -> Cell:
 
 
 def _extreme(one: tuple[str, float] | None) -> Cell:
-    return Cell(units.MISSING) if one is None else Cell(units.bps(one[1], signed=True), small=one[0])
+    return Cell(units.MISSING) if one is None else Cell(units.number(one[1], 1, signed=True), small=one[0])

@@ -1,0 +1,241 @@
+"""Models and Backtests: charts from frames and reports alone, commands with their reason, and damaged or hostile files shown as what they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from engine.backtest import run_backtest
+from engine.feeds.simulated import Simulated
+from engine.store import shelf
+from engine.store.inbox import Inbox
+from engine.store.reader import Reader
+from engine.store.shelf import Kept
+from pages.parts import backtest_rows, backtesting, charts_backtests, charts_models, estimates, theme, units
+from pages.parts.estimates import Estimate
+from tests.makers import KNOBS, StoppedClock, settings
+from tests.pages.stores import store
+from tests.pages.test_pages import run, text
+
+MODELS = ("ridge", "lightgbm")
+
+
+@cache
+def report() -> dict[str, Any]:
+    """A small real one."""
+    feed = Simulated(symbol_count=2, seed=3, bars=260)
+    told = run_backtest(settings(knobs=replace(KNOBS, first_training=10_000)), feed, tell=lambda done, whole: None, clock=StoppedClock(1e-4))
+    return json.loads(json.dumps(told))  # type: ignore[no-any-return]
+
+
+def kept(number: int = 1, **changes: Any) -> Kept:
+    asked = {"market": "simulated", "signal": "0.05", "bars": "260", "symbol_count": "2", "seed": "3", "training": "none"}
+    return replace(Kept(f"20260101-00000{number}-{number}", "ada", "to see", 1_767_225_600 * 10**9, 2, asked, report()), **changes)
+
+
+@contextmanager
+def shelved(full: str, folder: Path, *found: Kept) -> Iterator[str]:
+    """A full store with backtests beside it."""
+    with store("full", full, folder) as url:
+        for one in found:
+            (folder / "backtests").mkdir(exist_ok=True)
+            shelf.put(folder / "backtests", one)
+        yield url
+
+
+def commands(url: str, name: str) -> pd.DataFrame:
+    return Reader(url).frame("SELECT name, args, reason, status FROM commands WHERE name = :name", {"name": name})
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(one for one in app.button if one.label == label)
+
+
+def test_an_estimate_has_its_interval_and_one_without_is_hollow() -> None:
+    told = [Estimate("a", "all", 1.0, 0.5, 1.5, 900), Estimate("b", "all", 2.0, None, None, 12), Estimate("c", "all", None, None, None, 7)]
+    drawn = estimates.chart(told, ["a", "b", "c"], [("all", theme.UP)])
+    lines = [trace for trace in drawn.data if trace["mode"] == "lines"]
+    dots = drawn.data[-1]
+    assert [line["x"] for line in lines] == [[0.5, 1.5]]
+    assert dots["x"] == [1.0, 2.0]
+    assert [colour == theme.UP for colour in dots["marker"]["color"]] == [True, False]
+    assert [note["text"] for note in drawn.layout["annotations"]] == ["not enough data, n=7"]
+    assert "n=12" in dots["hovertext"][1]
+    assert units.NOT_ENOUGH in dots["hovertext"][1]
+
+
+def test_one_wide_interval_does_not_press_the_others_together() -> None:
+    told = [Estimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [Estimate("8", "all", 1.0, -900.0, 900.0, 30)]
+    drawn = estimates.chart(told, [str(row) for row in range(9)], [("all", theme.UP)])
+    low, high = drawn.layout["xaxis"]["range"]
+    assert -1.0 < low < high < 3.0
+
+
+def test_names_at_the_ends_of_lines_do_not_lie_on_one_another() -> None:
+    frame = pd.DataFrame({"tick": [1, 2] * 2, "model": ["ridge"] * 2 + ["lightgbm"] * 2, "horizon": 1, "weight": [0.0, 0.5, 1.0, 0.501]})
+    drawn = charts_models.weights(frame, MODELS, 1)
+    places = sorted(note["y"] for note in drawn.layout["annotations"])
+    assert places[1] - places[0] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"), [(0.1, 2.0, "costs"), (-2.0, -0.1, "saves"), (-1.0, 1.0, "neither"), (None, None, units.NOT_ENOUGH)]
+)
+def test_a_gate_costs_or_saves_only_where_its_interval_says_so(low: float | None, high: float | None, word: str) -> None:
+    assert charts_models.verdict(low, high)[0] == word
+
+
+def test_a_pair_never_heard_together_has_an_empty_cell() -> None:
+    frame = pd.DataFrame({"one": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
+    cell = json.loads(charts_models.agreement(frame, MODELS).json())["data"][0]
+    assert cell["z"] == [[None, None], [None, None]]
+    assert "never heard together" in cell["hovertext"][0][1]
+
+
+def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() -> None:
+    lines = json.loads(charts_backtests.equity([kept()]).json())["data"]
+    assert [line["name"] for line in lines] == ["buy, hold", "Podium"]
+    assert all(line["y"][0] == 0.0 for line in lines)
+    told = report()["portfolio"]
+    assert [line["y"][-1] for line in lines] == pytest.approx([told["naive_return"] * 100, told["net_return"] * 100], abs=1e-6)
+
+
+def test_runs_over_one_market_share_the_line_of_buying_and_holding() -> None:
+    lines = charts_backtests.equity([kept(1), kept(2)]).data
+    assert [line["name"] for line in lines] == ["A: buy, hold", "A", "B"]
+
+
+def test_runs_over_other_times_are_laid_on_days_since_the_start() -> None:
+    later = report() | {"equity": [[at + 86_400 * 10**9 * 900, *values] for at, *values in report()["equity"]]}
+    drawn = charts_backtests.equity([kept(1), kept(2, report=later)])
+    assert "type" not in drawn.layout["xaxis"]
+    assert {line["x"][0] for line in drawn.data} == {0.0}
+
+
+def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
+    shares = dict(backtest_rows.gates([kept()]))
+    assert shares
+    for gate, (share,) in shares.items():
+        assert share == pytest.approx(report()["binding_gates"][gate] / report()["decisions"])
+
+
+HOLLOW: list[dict[str, Any]] = [
+    {}, {"skill": None, "portfolio": None, "equity": None}, {"skill": {"ensemble": []}, "equity": [[1], None, "x"], "calibration": 3},
+    {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "regret": {"edge": None}},
+    {"calibration": {"reliability": [[0.5, 0.5, 0], [None, 1, 2], "x"]}, "skill": {"ensemble": {"n": None, "by_horizon": {"one": {}}}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("hollow", HOLLOW, ids=range(len(HOLLOW)))
+def test_a_report_that_lacks_its_figures_is_shown_without_them(hollow: dict[str, Any], full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path, kept(1), kept(2, report=hollow)) as url:
+        app = run("11_backtests.py", url, runs="20260101-000002-2,20260101-000001-1")
+    assert not app.exception
+    assert units.NOT_ENOUGH in text(app)
+    assert "nan" not in text(app).lower()
+
+
+def test_the_newest_backtest_is_open_and_the_address_opens_others(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path, kept(1), kept(2)) as url:
+        assert run("11_backtests.py", url).multiselect[0].value == ["20260101-000002-2"]
+        asked = run("11_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
+    assert asked.multiselect[0].value == ["20260101-000001-1", "20260101-000002-2"]
+    assert "Side by side" in text(asked)
+
+
+def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path, kept(1)) as url:
+        (tmp_path / "backtests" / "20260101-000009-9.json").write_bytes(b"\x00{")
+        shown = text(run("11_backtests.py", url))
+    assert "20260101-000009-9.json cannot be read" in shown
+    assert "In figures" in shown
+
+
+def test_hostile_words_of_a_backtest_are_text(full_store: str, tmp_path: Path) -> None:
+    bad = "<script>alert(1)</script>"
+    with shelved(full_store, tmp_path, kept(1, by=bad, reason=bad, asked={"market": f"/x/{bad}", "symbols": bad})) as url:
+        shown = text(run("11_backtests.py", url))
+    assert "<script>" not in shown
+
+
+def test_a_backtest_is_asked_for_with_what_was_chosen(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path) as url:
+        app = run("11_backtests.py", url)
+        app.number_input(key="run_bars").set_value(700)
+        app.toggle(key="training").set_value(False)
+        app.text_input(key="reason_to_backtest").set_value("how it holds")
+        button(app, "Run").click().run()
+        asked = commands(url, "backtest").iloc[0]
+        shown = text(app)
+    assert json.loads(asked["args"]) == {
+        "market": "simulated", "signal": "0.05", "bars": "700", "symbol_count": "8", "seed": "7", "training": "none",
+    }  # fmt: skip
+    assert asked["reason"] == "how it holds"
+    assert "Sent." in shown
+    assert "simulated market, signal 0.05, 700 bars, 8 symbols, seed 7, no training" in shown
+
+
+def test_a_recording_needs_its_folder(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path) as url:
+        app = run("11_backtests.py", url, market="recording")
+        button(app, "Run").click().run()
+        assert "Not sent." in text(app)
+        app.text_input(key="run_path").set_value(" /data/recording ")
+        app.text_input(key="run_names").set_value("BTC, ETH")
+        button(app, "Run").click().run()
+        asked = json.loads(commands(url, "backtest").iloc[0]["args"])
+    assert asked == {"market": "/data/recording", "symbols": "BTC,ETH", "seed": "7", "training": "yes"}
+
+
+def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path) as url:
+        inbox = Inbox(url, "made")
+        number = inbox.submit("backtest", {"market": "simulated", "bars": "5000"}, "ada", "to see", 1)
+        inbox.take(number, 2)
+        inbox.report(number, 0.4, "2,000 of 5,000 bars, about 12 s left")
+        inbox.close()
+        app = run("11_backtests.py", url)
+        assert "2,000 of 5,000 bars" in text(app)
+        assert 'style="width:40.0%"' in text(app)
+        button(app, "Cancel").click().run()
+        assert json.loads(commands(url, "cancel_backtest").iloc[0]["args"]) == {"id": str(number)}
+
+
+def test_deleting_asks_first(full_store: str, tmp_path: Path) -> None:
+    with shelved(full_store, tmp_path, kept(1)) as url:
+        app = run("11_backtests.py", url)
+        button(app, "Delete").click().run()
+        assert commands(url, "delete_backtest").empty
+        button(app, "Delete for good").click().run()
+        assert json.loads(commands(url, "delete_backtest").iloc[0]["args"]) == {"id": "20260101-000001-1"}
+
+
+def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("10_models.py", url)
+        button(app, "Retrain").click().run()
+        assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
+        app.text_input(key="reason_to_retrain").set_value("the market has changed").run()
+        button(app, "Retrain").click().run()
+        assert commands(url, "retrain")["reason"].tolist() == ["the market has changed"]
+
+
+def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        shown = text(run("10_models.py", url, horizon="12 bars"))
+    assert "Ensemble skill (R², 12 bars)" in shown
+    assert units.NOT_ENOUGH in shown
+
+
+def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
+    assert backtesting.words({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
+    assert backtesting.words({"market": "simulated"}) == "as the settings say"

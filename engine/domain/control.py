@@ -12,7 +12,8 @@ class Event(Record):
     """Something that happened to the engine before a tick and that a replay must repeat.
 
     kinds: model_adopted (subject: model, detail: digest), training_late, deadline_missed (subject: phase), phase_failed (subject: phase),
-    command (subject: name, detail: arguments), resumed, gap (detail: bars).
+    command (subject: name, detail: arguments), resumed, gap (detail: bars),
+    clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again).
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Knobs(Record):
     interval_step: float = 0.01  # learning rate of the adaptive interval (Gibbs and Candes 2021)
     skill_alpha: float = 0.05  # one-sided error of the skill bound, shared by the horizons
     skill_halflife: float = 20_000.0  # ticks, memory of the skill that sizes positions
+    lapse_halflife: float = 700.0  # ticks, memory of what skill was worth lately: size never relies on more than that
     # gates
     min_history: int = 120  # bars a symbol must have in the window
     max_spread_bps: float = 50.0

@@ -118,7 +118,7 @@ class State(Record):
     moment: Floats  # (H, M)
     weights: Floats  # (M, H) the ensemble's weights in force
     skill: Skill  # of all time
-    recent: Skill  # discounted; sizes positions. Only the ensemble and "all regimes": (1, H, 1)
+    recent: Skill  # discounted; sizes positions. Only the ensemble and "all regimes", over a long and a short memory: (2, H, 1)
     intervals: Intervals
     volatility: Volatility
     direction: Direction

@@ -29,7 +29,7 @@ def empty(scopes: int, horizons: int, cells: int) -> Skill:
     return Skill(*(np.zeros((scopes, horizons, cells)) for _ in range(7)))
 
 
-def add(skill: Skill, sums: Sums, closes: Floats, *, memory: float = 1.0) -> Skill:
+def add(skill: Skill, sums: Sums, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
     """One tick's gain, squared gain, power and rows, each (scopes, H, cells), on top of those before, which `memory` discounts.
 
     `closes` (H,) is 1 where a block ends with this tick, else 0.
@@ -57,13 +57,18 @@ def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
 
 
 def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
-    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 30 blocks."""
+    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 30 blocks.
+
+    The bound is never above the R2 of late (the second scope, of a short memory), so that a signal that dies is noticed in hours, not in weeks.
+    """
     power, gain = recent.power[0, :, 0], recent.gain[0, :, 0]
     blocks, variance = recent.blocks[0, :, 0], recent.block_squared[0, :, 0]
     enough = (blocks >= FEWEST) & (power > 0) & (variance > 0)
     whole = np.where(power > 0, power, 1.0)
     reach = radius(variance, blocks, 2.0 * knobs.skill_alpha / len(blocks))
-    return np.where(enough, (gain - np.where(enough, reach, 0.0)) / whole, np.nan), np.where(enough, gain / whole, np.nan)
+    low = np.where(enough, (gain - np.where(enough, reach, 0.0)) / whole, np.nan)
+    lately = np.where(recent.power[1, :, 0] > 0, recent.gain[1, :, 0] / np.maximum(recent.power[1, :, 0], 1e-12), np.inf)
+    return np.minimum(low, lately), np.where(enough, gain / whole, np.nan)
 
 
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:

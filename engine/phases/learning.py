@@ -25,7 +25,7 @@ def learn(
     price = _price(inputs)
     scored = due.score(state.pending, knobs.horizons, price)
     closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
-    memory = 0.5 ** (1.0 / knobs.skill_halflife)
+    memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
     whole = (cells[0][-1:, :, -1:], cells[1][-1:, :, -1:], cells[2][-1:, :, -1:], cells[3][-1:, :, -1:])
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
@@ -126,7 +126,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         moment=np.zeros((count, many)),
         weights=np.zeros((many, count)),
         skill=skill.empty(many + 1, count, cells),
-        recent=skill.empty(1, count, 1),
+        recent=skill.empty(2, count, 1),
         intervals=intervals.empty(count, len(REGIMES), symbols),
         volatility=volatility.empty(symbols, length),
         direction=direction.empty(count),

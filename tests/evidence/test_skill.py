@@ -70,7 +70,7 @@ def test_a_true_skill_is_found() -> None:
 
 def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
     draw = np.random.default_rng(1)
-    held = skill.empty(1, 3, 1)
+    held = skill.empty(2, 3, 1)
     gains = draw.normal(0.3, 1.0, (500, 3))
     power = draw.gamma(2.0, 2.0, (500, 3))
     for tick in range(500):
@@ -96,13 +96,25 @@ def test_with_fewer_than_thirty_blocks_nothing_is_said() -> None:
     assert {row.r2 for row in skill.table(state, KNOBS.horizons)} == {None}
 
 
-def filled(*, blocks: float, scopes: int = 1, cells: int = 1, gain: float = 5.0) -> Skill:
+def filled(*, blocks: float, scopes: int = 2, cells: int = 1, gain: float = 5.0) -> Skill:
     empty = skill.empty(scopes, 3, cells)
 
     def of(value: float) -> Floats:
         return np.full_like(empty.rows, value)
 
     return Skill(of(blocks * 8), of(gain), of(60.0), of(400.0), of(blocks), of(90.0), of(0.0))
+
+
+def test_skill_that_has_lapsed_of_late_is_none_whatever_was_proven() -> None:
+    held = filled(blocks=3_000.0, gain=100.0)
+    low, estimate = skill.bound(held, KNOBS)
+    assert (low > 0).all()
+    worse = np.concatenate((held.gain[:1], -np.ones_like(held.gain[1:])))
+    lapsed, same = skill.bound(replace(held, gain=worse), KNOBS)
+    np.testing.assert_allclose(lapsed, -1.0 / 400.0)
+    np.testing.assert_array_equal(same, estimate)
+    better = np.concatenate((held.gain[:1], 10.0 * held.gain[1:]))
+    np.testing.assert_array_equal(skill.bound(replace(held, gain=better), KNOBS)[0], low)
 
 
 def test_the_radius_is_robbins_normal_mixture() -> None:

@@ -81,7 +81,7 @@ class Situation:
 @cache
 def sums(low: float, estimate: float) -> Skill:
     """Sums of 300 blocks and 10,000 units of power whose skill bound is `low`, found by bisection over the variance."""
-    empty = skill.empty(1, len(HORIZONS), 1)
+    empty = skill.empty(2, len(HORIZONS), 1)
     power, blocks = np.full_like(empty.power, 10_000.0), np.full_like(empty.blocks, 300.0)
     small, large = 1e-9, 1e12
     for _ in range(200):

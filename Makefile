@@ -12,7 +12,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
-	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures"
+	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
 
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
@@ -36,8 +36,8 @@ fix: .venv/dev.stamp
 bench: .venv/dev.stamp static/plotly.min.js
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-proof:
-	@echo "make proof: the long statistical proofs are not there yet"
+proof: .venv/dev.stamp
+	$(BIN)/python -m pytest -q -s -o python_files='proof_*.py' tests/proof $(ARGS)
 
 soak:
 	@echo "make soak: the long runs are not there yet"

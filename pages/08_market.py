@@ -32,16 +32,12 @@ def market(symbol: str, shown: int, horizon: int) -> None:
         lacking = rows_market.without(told)
         if lacking is not None:
             widgets.note(lacking)
+        if told.book is None and not told.has_flow:
+            drawn(told, shown, horizon)
+            return
         left, right = st.columns([8, 4], gap="medium")
         with left:
-            widgets.heading(
-                "Market", f"{units.bars(told.session.interval)} bars, drawn at their close, UTC; a click opens the decision, drag to zoom"
-            )
-            live.chart(
-                charts_market.tape(told, shown), key=f"tape_{symbol}_{shown}", label=f"Bars of {symbol} with decisions, fills and incidents",
-                clickable=True,
-            )  # fmt: skip
-            forecasts(told, horizon, shown)
+            drawn(told, shown, horizon)
         with right:
             book(told)
             lines = rows_market.now(told)
@@ -49,6 +45,14 @@ def market(symbol: str, shown: int, horizon: int) -> None:
                 widgets.heading("Cost and flow now", "foreseen for an order filled after the latency; fee apart")
                 widgets.table(rowsets.PAIR, lines, label="What trading costs now and which way the flow leans", cards=False)
             foreseen()
+
+
+def drawn(told: MarketTold, shown: int, horizon: int) -> None:
+    """The bars with all that goes on beside them, and what was expected of them."""
+    widgets.heading("Market", f"{units.bars(told.session.interval)} bars, drawn at their close, UTC; a click opens the decision, drag to zoom")
+    label = f"Bars of {told.symbol} with decisions, fills and incidents"
+    live.chart(charts_market.tape(told, shown), key=f"tape_{told.symbol}_{shown}", label=label, clickable=True)
+    forecasts(told, horizon, shown)
 
 
 def book(told: MarketTold) -> None:
@@ -64,8 +68,8 @@ def book(told: MarketTold) -> None:
 def foreseen() -> None:
     frame = reads.outlook()
     widgets.heading("How well it is foreseen", 'the next bar, all symbols, out of sample, against "the same as now"')
-    if frame.empty:
-        widgets.nothing(f"spread, depth and impact ahead: {units.NOT_MEASURED}")
+    if not rows_market.is_scored(frame):
+        widgets.nothing(f"spread, depth and cost ahead: {units.NOT_MEASURED}")
     else:
         widgets.table(rows_market.OUTLOOK, rows_market.outlook(frame), label="Forecasts of the book against what came", cards=False)
 

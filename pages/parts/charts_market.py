@@ -219,7 +219,7 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
         begin, end = max(int(one.since), first) // units.MS, max(until, first + told.session.interval // 2) // units.MS
         drawn.layout["shapes"].append(
             {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + told.session.interval // units.MS), "yref": "paper", "y0": 0, "y1": 1,
-             "fillcolor": theme.faint(theme.HARM), "line": {"width": 0}, "layer": "below"}
+             "fillcolor": theme.faint(theme.HARM, 0.11), "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
         words = f"{one.kind.replace('_', ' ')}{'' if units.known(one.until) else ', lasting'}"
         drawn.note(

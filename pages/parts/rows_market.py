@@ -14,6 +14,7 @@ from pages.parts.widgets import Tile
 
 LEVELS = 10  # of a side shown
 OUTLOOK = (Column(""), Column("R²", right=True), Column("95 % interval", right=True), Column("n", right=True))
+SOURCES = {"setting": "the one set", "range estimate": "estimated from the ranges of bars", "flow": "the mean over the bar, from the flow"}
 MEASURES = {"micro_price": "micro-price", "cost_10k": "cost of 10k", "cost_100k": "cost of 100k"}
 _LADDER = (
     Column("Price", right=True),
@@ -46,12 +47,11 @@ def tiles(told: MarketTold, shown: int) -> list[Tile]:
 
 def without(told: MarketTold) -> str | None:
     """What this feed does not have, in a line; None where it has all."""
+    spread = f"the spread is {SOURCES.get(told.spread_source, told.spread_source)}"
     if told.book is None and not told.has_flow:
-        return (
-            f"This feed has bars only, no order book and no order flow: the spread is from {told.spread_source}, and there is no ladder and no depth."
-        )
+        return f"This feed has bars only, no order book and no order flow: {spread}."
     if told.book is None:
-        return f"This feed has no order book: the spread is from {told.spread_source}, and there is no ladder and no depth."
+        return f"This feed has no order book: {spread}."
     return None if told.has_flow else "This feed has no order flow: there is no signed volume and no imbalance."
 
 
@@ -86,9 +86,9 @@ def now(told: MarketTold) -> list[Line]:
     """What phase 3 makes of book and flow at the newest tick: what is foreseen, what trading costs, which way it leans."""
     lines = []
     for name, words, unit in NOW:
-        if name not in told.micro or (told.book is None and unit):
-            continue
-        value = told.micro[name]
+        value = told.micro.get(name)
+        if name not in told.micro or (value is None and (told.book is None or not unit)):
+            continue  # only a book that does not hold the order is told as missing
         missing = "cannot fill" if name.endswith("k_bps") else units.NOT_ENOUGH
         shown = (
             units.money(value, missing=missing)
@@ -122,6 +122,10 @@ def coverage(told: Covered) -> str:
         return f"{share}; share: {units.NOT_ENOUGH}"
     apart = "" if told.horizon == 1 else f", {told.n_effective:,.0f} of them apart"
     return f"{share}, {units.percent(told.inside / told.n)} ({told.low * 100:.1f}..{told.high * 100:.1f} %, n={told.n:,}{apart})"
+
+
+def is_scored(frame: pd.DataFrame) -> bool:
+    return bool(len(frame) and (frame["n"] > 0).any())
 
 
 def outlook(frame: pd.DataFrame) -> list[Line]:

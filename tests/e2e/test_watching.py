@@ -31,6 +31,17 @@ CELL = """
   return { tick, x: box.left + xaxis._offset + xaxis.d2p(tick), y: box.top + yaxis._offset + yaxis.d2p(symbol) };
 }
 """
+BAR = """
+node => {
+  const { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect(), bars = node.data.find((one) => one.type === "candlestick");
+  const [from, to] = xaxis.range.map((one) => xaxis.r2l(one)), all = [...bars.x.keys()];
+  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null), i = there[Math.floor(there.length / 2)];
+  const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
+  return {
+    tick: Number(bars.customdata[i].split(" ")[0]), x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y),
+  };
+}
+"""
 ROWS = 'tr[data-id]:has(a[href^="/decision?"])'
 NEWER = "([rows, tick]) => Number(document.querySelector(rows).dataset.id.split(' ')[0]) >= tick"
 SCROLL = "document.querySelector('[data-testid=\"stMain\"]').scrollTop"
@@ -133,6 +144,48 @@ def test_resources_show_the_machine_and_keep_the_zoom(server: Served, visit: Vis
     visitor.page.get_by_text("1 h", exact=True).click()
     expect(visitor.page.locator(f'.podium-chart[aria-label="{MACHINE} 1 h"]')).to_be_visible(timeout=MS)
     assert visitor.query()["range"] == "1 h"
+    assert visitor.boxes() == []
+
+
+def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
+    visitor.go("/market?symbol=NOSUCH")
+    visitor.sees("the address asks for NOSUCH, which is not followed")
+    visitor.choose("Symbol", "DELTA")
+    chart = visitor.chart("Bars of DELTA")
+    assert visitor.query()["symbol"] == "DELTA"
+    titles = str(chart.text_content())
+    for panel in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):
+        assert panel in titles
+    expect(visitor.page.locator('table[aria-label^="Order book"] tr')).to_have_count(1 + 5 + 1 + 5, timeout=MS)
+    visitor.sees("inside the 90 % interval")
+    mark = visitor.keep(chart)
+    drag(visitor, chart, 0.3, 0.8)
+    zoomed = chart.evaluate(TIMES)
+    visitor.await_figures("Bars of DELTA", 2)
+    assert chart.evaluate(TIMES) == zoomed
+    assert visitor.is_kept(chart, mark)
+    bar = chart.evaluate(BAR)
+    visitor.page.mouse.click(bar["x"], bar["y"])
+    visitor.is_on("Decision")
+    visitor.page.wait_for_url("**/decision?*")
+    query = visitor.query()
+    assert query["symbol"] == "DELTA"
+    assert abs(int(query["tick"]) - bar["tick"]) <= 1  # a fill that lies on the bar leads to the decision before it
+    assert visitor.boxes() == []
+
+
+def test_components_tell_the_time_of_every_phase_and_that_all_is_well(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
+    visitor.go("/components")
+    phases = visitor.page.locator('table[aria-label="Time of every phase"] tbody tr')
+    expect(phases).to_have_count(11, timeout=MS)
+    parts = visitor.page.locator('table[aria-label^="Parts of the engine"] tbody tr')
+    expect(parts).to_have_count(server.ask("SELECT count(*) FROM components")[0][0], timeout=MS)
+    expect(parts.filter(has_text="feed")).to_contain_text("ok", timeout=MS)
+    visitor.chart("How long ticks took")
+    for text in ("Honest decisions", "Data's age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
+        visitor.sees(text)
     assert visitor.boxes() == []
 
 

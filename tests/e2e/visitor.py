@@ -11,8 +11,8 @@ from tests.e2e.served import SLOW
 
 MS = SLOW * 1000
 TITLES = {
-    "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/portfolio": "Portfolio",
-    "/components": "Components", "/models": "Models", "/backtests": "Backtests",
+    "/": "Overview", "/decisions": "Decisions", "/decision": "Decision", "/market": "Market", "/models": "Models",
+    "/portfolio": "Portfolio", "/backtests": "Backtests", "/components": "Components",
     "/resources": "Resources", "/optimizer": "Optimizer", "/control": "Control",
 }  # fmt: skip
 COUNT_FIGURES = """

@@ -55,7 +55,7 @@ class VolumeLevel(Record):
     reach: Floats  # (S,) mean range of a bar, log price
     profile: Floats  # (48,) by half-hour of the day, the universe's median beside its level; NaN before the first
     variance: float  # of the universe's median
-    beyond: int  # bars in a row far above (positive) or far below (negative)
+    beyond: float  # bars in a row far above (positive) or far below (negative), the farthest counting for more
     since: int  # ns UTC, the open of the first of them
 
 

@@ -123,7 +123,7 @@ def _counted_anew(since: int, moved: Floats) -> Told:
     way = "up" if float(np.median(known)) > 0 else "down"
     detail = (
         f"volume is {way} {float(np.median(times)):.1f} times ({float(times.min()):.1f} to {float(times.max()):.1f}) beside the range that prices"
-        f" travel, in {len(known)} of {len(moved)} symbols, three bars in a row"
+        f" travel, in {len(known)} of {len(moved)} symbols together"
     )
     return (Incident(VOLUME, EVERYWHERE, since, None, detail),)
 
@@ -144,7 +144,7 @@ def _clock(before: Watch, opens: int, interval: int, events: Sequence[Event]) ->
     for event in events:
         if event.kind != "clock_skew":
             continue
-        lasting = tuple(one for one in before.open if (one.kind, one.symbol) == (CLOCK, event.subject))
+        lasting = tuple(one for one in (*before.open, *begun) if (one.kind, one.symbol) == (CLOCK, event.subject) and one.until is None)
         if float(event.detail) and not lasting:
             begun += (Incident(CLOCK, event.subject, opens, None, f"the clock of what is recorded differs from the venue's by {event.detail} s"),)
         elif not float(event.detail):

@@ -72,11 +72,13 @@ def lone_symbols(quiet: Quiet) -> Bools:
     run = quiet.run
     if quiet.bars < LEARNT or int(run.max()) < LONE_BARS:
         return np.zeros(run.shape, dtype=np.bool_)
-    _, stay = _habits(quiet, slice(None))
-    return (run >= LONE_BARS) & (run > LONE_TIMES * quiet.longest) & (run * stay < UNLIKELY) & (2 * run < quiet.bars)
+    start, stay = _habits(quiet, slice(None))
+    return (run >= LONE_BARS) & (run > LONE_TIMES * quiet.longest) & (start + (run - 1) * stay < UNLIKELY) & (2 * run < quiet.bars)
 
 
 def _habits(quiet: Quiet, way: int | slice) -> tuple[Floats, Floats]:
-    """Log probabilities that a quiet run begins and that it goes on, with half a count of each where nothing was seen."""
-    starts, stays = quiet.starts[way], quiet.stays[way]
+    """Log probabilities that a quiet run begins and that it goes on, this run left out, with half a count of each where nothing was seen."""
+    run = quiet.run[way]
+    starts = np.maximum(quiet.starts[way] - (run > 0), 0)
+    stays = np.maximum(quiet.stays[way] - np.maximum(run - 1, 0), 0)
     return np.log((starts + 0.5) / (quiet.bars + 1.0)), np.log((stays + 0.5) / (starts + stays + 1.0))

@@ -14,19 +14,20 @@ from engine.evidence.sessions import DAY, HALF_HOUR
 MEMORY = 1_440  # bars
 ENOUGH = 1_000  # bars measured before anything is called a change
 LEARNT = 60  # bars after which a new level is the normal one
-IN_A_ROW = 3  # bars
+IN_A_ROW = 3.0  # bars
 LEAST = float(np.log(5.0))  # of the universe's median, up or down
+PLAIN, WORTH = float(np.log(10.0)), 1.5  # a bar so far off counts for one and a half: two of them will do
 NOISES = 5.0  # deviations of the universe's median
 FLOOR = 0.25  # share of the mean range that is added to a range: a bar without one says little
 
 
 def blank(symbols: int) -> VolumeLevel:
     nothing = np.full(symbols, np.nan)
-    return VolumeLevel(0, 0, nothing, nothing, np.full(DAY, np.nan), 1.0, 0, 0)
+    return VolumeLevel(0, 0, nothing, nothing, np.full(DAY, np.nan), 1.0, 0.0, 0)
 
 
 def step(before: VolumeLevel, opens: int, interval: int, traded: Bools, bar: Floats) -> tuple[VolumeLevel, Floats | None]:
-    """The level after a bar (5, S), and, where its last three bars show a change of the universe's volume, by how much, log, (S,).
+    """The level after a bar (5, S), and, where its last bars show a change of the universe's volume, by how much, log, (S,).
 
     A bar counts where at least half of the universe traded.
     """
@@ -51,23 +52,22 @@ def step(before: VolumeLevel, opens: int, interval: int, traded: Bools, bar: Flo
     variance = before.variance + max(1.0 / seen, 1.0 / MEMORY) * (min(far * far, 9.0 * before.variance + 0.01) - before.variance)
     beyond, since = _in_a_row(before, opens, far)
     profile = before.profile
-    if abs(beyond) not in range(1, IN_A_ROW + 1):
+    if not 0.0 < abs(beyond) < 2.0 * IN_A_ROW:
         profile = profile.copy()
         profile[place] = habit + min(0.2, 1.0 - 0.5 ** (interval / HALF_HOUR)) * (middle - habit)
     after = VolumeLevel(before.bars + 1, seen, level + gain * beside, usual + gain * (reach - usual), profile, variance, beyond, since)
-    if abs(beyond) < IN_A_ROW or not _together(told - before.level - habit, far):
+    moved = told - before.level - habit
+    if abs(beyond) < IN_A_ROW or not _together(moved, far):
         return after, None
-    return replace(after, bars=1, level=np.where(missing, after.level, told - habit), beyond=0), np.where(
-        missing, np.nan, told - before.level - habit
-    )
+    return replace(after, bars=1, level=np.where(missing, after.level, told - habit), beyond=0.0), moved
 
 
-def _in_a_row(before: VolumeLevel, opens: int, far: float) -> tuple[int, int]:
-    """Bars in a row beyond the limit, with their sign, and when they began."""
+def _in_a_row(before: VolumeLevel, opens: int, far: float) -> tuple[float, int]:
+    """Bars in a row beyond the limit, counted, with their sign, and when they began."""
     if before.seen < ENOUGH or before.bars < LEARNT or abs(far) < max(LEAST, NOISES * before.variance**0.5):
-        return 0, opens
-    sign = 1 if far > 0 else -1
-    return (before.beyond + sign, before.since) if before.beyond * sign > 0 else (sign, opens)
+        return 0.0, opens
+    counted = math.copysign(WORTH if abs(far) > PLAIN else 1.0, far)
+    return (before.beyond + counted, before.since) if before.beyond * counted > 0 else (counted, opens)
 
 
 def _together(moved: Floats, far: float) -> bool:

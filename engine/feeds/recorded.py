@@ -10,6 +10,8 @@ import numpy as np
 
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.record import Floats
+from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts
 from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, symbol_folders
@@ -38,6 +40,7 @@ class Recorded:
         tapes = tuple(read_tape(folder, told[folder.name]) for folder in folders)
         priced = any(tape.contract.fee_bps is not None for tape in tapes)
         self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
+        self._lags = lags(folders, self._grid.at, self._grid.interval)
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
@@ -57,6 +60,10 @@ class Recorded:
 
     def __len__(self) -> int:
         return len(self._grid.at)
+
+    def clock_lags(self, at: int) -> Floats | None:
+        """(S,) seconds from the venue's clock to the recorder's over the bar that closes `at`; NaN where untold, None where it never is."""
+        return None if self._lags is None else np.asarray(self._lags[int(np.searchsorted(self._grid.at, at))])
 
     def slices(self, after: int | None) -> Iterator[Slice]:
         """Closed bars, oldest first, to the recording's end."""

@@ -26,7 +26,7 @@ from engine.orchestrator import decide
 from engine.phases import learning
 from engine.run import FallbackFailed, Run, axes
 from engine.settings import Settings, knobs_for
-from engine.shell import obey, training
+from engine.shell import clocks, obey, training
 from engine.shell.rolling import Rows, Window
 
 CHECKPOINT_EVERY = 100  # ticks
@@ -72,6 +72,7 @@ class Engine:
         self.state: State = learning.blank(symbols, self._named, self.knobs.horizons)
         self.account: Account = broker.open_account(settings.capital, symbols)
         self.window = Window(feed.info)
+        self._clock_lags = clocks.of(feed)
         self.rows = Rows(symbols, self.catalog.columns, training_bars(settings, feed))
         self.jobs: list[training.Job] = []
         self.trained: list[Artifact] = []
@@ -130,6 +131,9 @@ class Engine:
         self.window.append(bar)
         self.after = bar.at
         self._adopt()
+        lags = self._clock_lags(bar.at) if self._clock_lags is not None else None
+        if lags is not None:
+            self._events += clocks.events(lags, self.feed.info.symbols, self.state.watch.open)
         inputs = self.window.inputs(self.tick, account, self.knobs, tuple(self._events))
         run = Run(axes(inputs, self.catalog), self.clock.tick, self._pool, self.knobs.phase_deadline_ms)
         state = obey.forget_lost(self.state, inputs.events)

@@ -1,0 +1,51 @@
+"""How far the recorder's clock is from the venue's, bar by bar, where a recording says when each row was received (ts_recv)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from engine.domain.record import Floats, Ints
+from engine.feeds._recording_files import file_of
+
+COLUMNS = ["ts", "ts_recv"]
+
+
+def lags(folders: tuple[Path, ...], closes: Ints, interval: int) -> Floats | None:
+    """(K, S) seconds from a row's time at the venue to its time of receipt, the median over each bar; NaN where nothing tells.
+
+    None where nothing ever tells. Books are asked, or trades where there are none; of both only parquet files with timestamps in both columns.
+    """
+    columns = [_of(folder, closes, interval) for folder in folders]
+    return np.stack(columns, axis=1) if any(np.isfinite(column).any() for column in columns) else None
+
+
+def _of(folder: Path, closes: Ints, interval: int) -> Floats:
+    told = np.full(len(closes), np.nan)
+    file = file_of(folder, "books") or file_of(folder, "trades")
+    times = _times(file) if file is not None and file.suffix == ".parquet" else None
+    if times is None:
+        return told
+    sent, late = times[0], (times[1] - times[0]) / 1e9
+    row = np.searchsorted(closes, sent, side="right")
+    inside = row < len(closes)
+    inside[inside] = sent[inside] >= closes[row[inside]] - interval
+    row, late = row[inside], late[inside]
+    order = np.lexsort((late, row))
+    row, late = row[order], late[order]
+    bars, starts, counts = np.unique(row, return_index=True, return_counts=True)
+    told[bars] = 0.5 * (late[starts + (counts - 1) // 2] + late[starts + counts // 2])
+    return told
+
+
+def _times(file: Path) -> tuple[Ints, Ints] | None:
+    schema = pyarrow.parquet.read_schema(file)
+    if any(name not in schema.names or not pa.types.is_timestamp(schema.field(name).type) for name in COLUMNS):
+        return None
+    table = pyarrow.parquet.read_table(file, columns=COLUMNS).drop_null()
+    sent, received = (np.asarray(pc.cast(pc.cast(table[name], pa.timestamp("ns")), pa.int64()).to_numpy(), dtype=np.int64) for name in COLUMNS)
+    return sent, received

@@ -1,0 +1,44 @@
+"""Turns what a feed says of its clocks into events, which a decision sees and a replay repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from engine.domain.control import Event
+from engine.domain.incidents import EVERYWHERE, Incident
+from engine.domain.ports import Feed
+from engine.domain.record import Floats
+
+EARLY, LATE = 0.1, 5.0  # s: nothing is received before it is sent, and what comes so late is no matter of distance
+NEARLY_ALL = 0.89  # share of the symbols that make it the universe's
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A feed that knows when what it hands over was received."""
+
+    def clock_lags(self, at: int) -> Floats | None:
+        """(S,) seconds from the venue's clock to the receiver's over the bar that closes `at` ns; NaN where untold, None where it never is."""
+        ...
+
+
+def of(feed: Feed) -> Callable[[int], Floats | None] | None:
+    """How to ask a feed for its clocks, None where it has none to tell of."""
+    return feed.clock_lags if isinstance(feed, Clocked) else None
+
+
+def events(lags: Floats, symbols: tuple[str, ...], lasting: tuple[Incident, ...]) -> list[Event]:
+    """A clock_skew with its seconds for each clock that has gone wrong, and one with 0 for each that is right again."""
+    known = np.isfinite(lags)
+    wrong = known & ((lags < -EARLY) | (lags > LATE))
+    right = known & (lags > -0.5 * EARLY) & (lags < 0.5 * LATE)
+    open_now = {one.symbol for one in lasting if one.kind == "clock skew"}
+    if EVERYWHERE in open_now:
+        return [Event("clock_skew", EVERYWHERE, "0")] if known.any() and 2 * int(right.sum()) > int(known.sum()) else []
+    if known.any() and int(wrong.sum()) > NEARLY_ALL * int(known.sum()):
+        return [Event("clock_skew", EVERYWHERE, f"{float(np.median(lags[wrong])):.2f}")]
+    begins = [Event("clock_skew", symbols[index], f"{float(lags[index]):.2f}") for index in np.flatnonzero(wrong) if symbols[index] not in open_now]
+    return begins + [Event("clock_skew", symbols[index], "0") for index in np.flatnonzero(right) if symbols[index] in open_now]

@@ -1,0 +1,281 @@
+"""Faults of the data: each is told by name, soon and once; quiet symbols, nights, busy markets and other prices are none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from engine.domain.control import Event
+from engine.domain.incidents import Incident, Watch
+from engine.domain.record import Bools, Floats
+from engine.evidence import incidents, sessions, volume_level
+from tests.makers import DAY, MINUTE, START
+
+HOUR = 60 * MINUTE
+MONDAY = START  # 2024-01-01 is a Monday
+
+
+@dataclass
+class Market:
+    """Bars of S symbols one after another, from which pieces can be taken away."""
+
+    symbols: int = 5
+    interval: int = MINUTE
+    at: int = MONDAY
+    seed: int = 5
+    watch: Watch = field(init=False)
+    told: list[Incident] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.draw = np.random.default_rng(self.seed)
+        self.names = tuple(f"S{index}" for index in range(self.symbols))
+        self.watch = incidents.blank(self.symbols)
+        self.price = np.full(self.symbols, 100.0)
+
+    def bar(self, *, volume: float = 1.0, range_: float = 1.0) -> Floats:
+        moves = np.abs(self.draw.normal(0, 1e-3, (2, self.symbols))) * range_ + 1e-4
+        opened = self.price
+        self.price = opened * np.exp(self.draw.normal(0, 5e-4 * range_, self.symbols))
+        high, low = np.maximum(opened, self.price) * np.exp(moves[0]), np.minimum(opened, self.price) * np.exp(-moves[1])
+        spread = np.log(high / low)
+        return np.stack((opened, high, low, self.price, volume * 1e6 * spread * self.draw.gamma(20.0, 0.05, self.symbols)))
+
+    def step(self, bar: Floats, fresh: Bools | None = None, events: tuple[Event, ...] = ()) -> tuple[Incident, ...]:
+        self.at += self.interval
+        traded = np.asarray(np.isfinite(bar[3]) & (bar[4] > 0)) if fresh is None else fresh
+        self.watch = incidents.step(self.watch, self.at, self.interval, self.names, traded, bar, events)
+        self.told += self.watch.news
+        return self.watch.news
+
+    def run(self, bars: int, **more: float) -> tuple[Incident, ...]:
+        """That many whole bars; what they tell."""
+        return tuple(one for _ in range(bars) for one in self.step(self.bar(**more)))
+
+    def absent(self, bars: int, which: slice = slice(None)) -> tuple[Incident, ...]:
+        told: tuple[Incident, ...] = ()
+        for _ in range(bars):
+            bar = self.bar()
+            bar[:, which] = np.nan
+            told += self.step(bar)
+        return told
+
+    def empty(self, bars: int, which: slice = slice(None)) -> tuple[Incident, ...]:
+        told: tuple[Incident, ...] = ()
+        for _ in range(bars):
+            bar = self.bar()
+            bar[:4, which], bar[4, which] = self.price[which], 0.0
+            told += self.step(bar)
+        return told
+
+
+def after(days: int = 2, *, symbols: int = 5) -> Market:
+    """A market that has been watched for some days."""
+    market = Market(symbols)
+    assert market.run(days * DAY // market.interval) == ()
+    return market
+
+
+def named(told: tuple[Incident, ...]) -> list[tuple[str, str, bool]]:
+    """Kind, symbol and whether it lasts."""
+    return [(one.kind, one.symbol, one.until is None) for one in told]
+
+
+def test_bars_without_volume_everywhere_are_a_halt_until_half_the_market_trades_again() -> None:
+    market = after()
+    began = market.at
+    told = market.empty(6)
+    assert named(told) == [("halt", "*", True)]
+    assert told[0].since == began
+    assert market.watch.open == told
+    market.empty(1, slice(1, None))
+    ended = market.run(1)
+    assert [(one.kind, one.since, one.until) for one in ended] == [("halt", began, began + 7 * MINUTE)]
+    assert market.watch.open == ()
+
+
+def test_a_halt_is_told_within_three_bars_of_its_first() -> None:
+    market = after()
+    assert named(market.empty(3)) == [("halt", "*", True)]
+
+
+def test_absent_bars_everywhere_are_a_gap() -> None:
+    market = after()
+    began = market.at
+    assert named(market.absent(3)) == [("gap", "*", True)]
+    assert market.run(1) == (Incident("gap", "*", began, began + 3 * MINUTE, market.told[0].detail),)
+    assert "all 5 symbols have no bar: 2 bars in a row" in market.told[0].detail
+
+
+def test_a_feed_that_says_nothing_is_a_gap_when_it_speaks_again() -> None:
+    market = after()
+    began = market.at
+    market.at += 20 * MINUTE
+    told = market.run(1)
+    assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("gap", "*", began, began + 20 * MINUTE)]
+    assert "20 bars" in told[0].detail
+    assert market.watch.open == ()
+
+
+def test_bars_that_repeat_the_one_before_are_stale_and_their_end_is_told() -> None:
+    market = after()
+    bar = market.bar()
+    told = tuple(one for _ in range(5) for one in market.step(bar))
+    assert named(told) == [("stale", "*", True)]
+    assert named(market.run(1)) == [("stale", "*", False)]
+
+
+def test_one_symbol_alone_is_told_only_after_far_longer_than_it_was_ever_quiet() -> None:
+    market = after()
+    market.empty(5, slice(0, 1))
+    assert market.run(10) == ()
+    assert market.empty(15, slice(0, 1)) == ()
+    assert named(market.empty(1, slice(0, 1))) == [("flat-filled", "S0", True)]
+    assert named(market.run(1)) == [("flat-filled", "S0", False)]
+    assert named(market.absent(40, slice(1, 2))) == [("gap", "S1", True)]
+
+
+def test_a_fault_of_one_symbol_teaches_the_others_nothing() -> None:
+    market = after()
+    before = market.watch.quiet
+    market.absent(60, slice(0, 1))
+    assert (market.watch.quiet.longest[:, 1:] == before.longest[:, 1:]).all()
+    market.run(1)
+    assert market.watch.quiet.longest[0, 0] == 20  # a third of what was a fault
+
+
+def test_thin_symbols_that_miss_most_of_their_bars_are_no_fault() -> None:
+    market = Market(symbols=4)
+    for _ in range(3 * 1_440):
+        bar = market.bar()
+        gone = market.draw.random(4) > np.array([0.98, 0.7, 0.5, 0.4])
+        bar[:, gone] = np.nan
+        market.step(bar)
+    assert market.told == []
+    assert named(market.absent(4)) == [("gap", "*", True)]
+
+
+def test_a_symbol_that_has_not_begun_is_no_gap_and_does_not_hide_one() -> None:
+    market = Market()
+    market.absent(2 * 1_440, slice(4, 5))
+    assert market.told == []
+    assert named(market.absent(3)) == [("gap", "*", True)]
+
+
+def nights(market: Market, days: int, *, opens: int = 9, closes: int = 17, shift: int = 0) -> None:
+    """Days of a market open from one hour to another and not at the weekend; thirteen empty bars, then silence, as the feeds do it."""
+    first = (market.at - MONDAY) // DAY + 1 if market.at > MONDAY else 0
+    for day in range(first, first + days):
+        if day % 7 >= 5:
+            continue
+        market.at = MONDAY + day * DAY + (opens + shift) * HOUR
+        market.run((closes - opens) * 60)
+        market.absent(13)
+
+
+def test_nights_weekends_holidays_and_another_hour_of_opening_are_no_gaps() -> None:
+    market = Market(symbols=3)
+    nights(market, 9)
+    market.at = MONDAY + 10 * DAY + 17 * HOUR  # a holiday: nothing at all that day
+    nights(market, 5)
+    nights(market, 7, shift=1)
+    nights(market, 4, shift=0)
+    assert market.told == []
+
+
+def test_an_early_close_on_the_half_hour_is_no_gap_and_one_at_another_minute_is() -> None:
+    market = Market(symbols=3)
+    nights(market, 9)
+    market.at = MONDAY + 9 * DAY + 9 * HOUR
+    market.run(4 * 60)
+    assert market.absent(13) == ()
+    market.at = MONDAY + 10 * DAY + 9 * HOUR
+    market.run(4 * 60 + 7)
+    assert named(market.absent(13)) == [("gap", "*", True)]
+    market.at = MONDAY + 11 * DAY + 9 * HOUR
+    assert named(market.run(1)) == [("gap", "*", False)]
+
+
+def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
+    market = Market(symbols=3)
+    market.at = MONDAY + 9 * HOUR
+    market.run(8 * 60)
+    assert market.absent(13) == ()
+    known = market.watch.calendar.traded
+    assert sessions.expected(known, 10 * 2)
+    assert not sessions.expected(known, 17 * 2)
+    assert not sessions.expected(known, 20 * 2)
+
+
+@pytest.mark.parametrize(("times", "way"), [(20.0, "up"), (1 / 20, "down")])
+def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_the_usual(times: float, way: str) -> None:
+    market = after()
+    began = market.at
+    told = market.run(3, volume=times)
+    assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("volume-feed change", "*", began, None)]
+    assert f"volume is {way}" in told[0].detail
+    assert "5 of 5 symbols" in told[0].detail
+    assert named(market.run(volume_level.LEARNT, volume=times)) == [("volume-feed change", "*", False)]
+    assert market.run(300, volume=times) == ()
+    assert named(market.run(3, volume=1.0)) == [("volume-feed change", "*", True)]
+
+
+def test_a_storm_with_ranges_and_volume_twenty_times_the_usual_is_no_fault() -> None:
+    market = after()
+    assert market.run(200, range_=20.0) == ()
+
+
+def test_a_price_that_jumps_and_a_drift_are_no_faults() -> None:
+    market = after()
+    market.price = market.price * 0.7
+    assert market.run(5) == ()
+    for _ in range(300):
+        market.price = market.price * 1.001
+        assert market.run(1) == ()
+
+
+def test_volume_that_grows_slowly_is_no_fault() -> None:
+    market = after()
+    told = [one for step in range(3_000) for one in market.run(1, volume=20.0 ** (step / 3_000))]
+    assert told == []
+
+
+def test_bars_off_the_clock_and_clocks_that_differ_are_clock_skew() -> None:
+    market = after(1)
+    market.at += 7 * 10**9
+    told = market.run(1)
+    assert [(one.kind, one.since == one.until) for one in told] == [("clock skew", True)]
+    assert "7 s off the clock of 60 s" in told[0].detail
+    told = market.step(market.bar(), events=(Event("clock_skew", "*", "-1.27"), Event("clock_skew", "*", "-1.27")))
+    assert named(told) == [("clock skew", "*", True)]
+    assert "-1.27 s" in told[0].detail
+    assert market.run(5) == ()
+    assert named(market.step(market.bar(), events=(Event("clock_skew", "*", "0"),))) == [("clock skew", "*", False)]
+    assert market.watch.open == ()
+
+
+def test_what_comes_later_changes_nothing_before() -> None:
+    whole, other = Market(), Market()
+    digests = []
+    for index in range(800):
+        bar = whole.bar()
+        whole.step(bar)
+        digests.append(whole.watch.digest())
+        changed = bar if index < 500 else bar * 1.5
+        other.step(changed)
+        assert (other.watch.digest() == digests[-1]) == (index < 500)
+
+
+def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
+    first, second = after(1, symbols=20), after(1, symbols=20)
+    assert first.watch.digest() == second.watch.digest()
+    watch = first.watch
+    arrays = [watch.calendar.traded, *(getattr(watch.quiet, name) for name in ("run", "began", "starts", "stays", "longest", "last"))]
+    arrays += [watch.volume.level, watch.volume.reach, watch.volume.profile]
+    assert sum(part.nbytes for part in arrays) < 10_000
+
+
+def test_one_symbol_by_itself_can_halt() -> None:
+    market = after(symbols=1)
+    assert named(market.empty(10)) == [("halt", "*", True)]

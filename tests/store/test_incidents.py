@@ -1,0 +1,79 @@
+"""Faults of the data in the store: a row when one begins, its end in the same row, never two."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.domain.incidents import Incident
+from engine.domain.tick import Tick
+from engine.store.writer import Writer
+from tests.store import made
+
+SINCE = 1_700_000_000 * 10**9
+HALT = Incident("halt", "*", SINCE, None, "all 4 symbols have bars without volume: 2 bars in a row when told, never more than 0 before")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return made.empty(tmp_path)
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[Writer]:
+    writer = Writer(url, busy_ms=50)
+    yield writer
+    writer.close()
+
+
+def rows(url: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    told = connection.execute("SELECT kind, symbol, since, until, detail FROM v_incidents ORDER BY id").fetchall()
+    connection.close()
+    return told
+
+
+def telling(tick: Tick, *news: Incident) -> Tick:
+    mood = tick.outcome.mood
+    return replace(tick, outcome=replace(tick.outcome, mood=replace(mood, watch=replace(mood.watch, news=news))))
+
+
+def test_an_incident_is_one_row_from_its_beginning_to_its_end(url: str, writer: Writer) -> None:
+    market = made.Market()
+    made.begin(writer, market)
+    first, second, third = market.ticks(3)
+    gap = replace(HALT, kind="gap", symbol="ONE")
+    writer.save(telling(first, HALT, gap))
+    assert rows(url) == [("halt", "*", SINCE, None, HALT.detail), ("gap", "ONE", SINCE, None, HALT.detail)]
+    writer.save(second)
+    writer.save(telling(third, replace(HALT, until=SINCE + 60)))
+    assert rows(url) == [("halt", "*", SINCE, SINCE + 60, HALT.detail), ("gap", "ONE", SINCE, None, HALT.detail)]
+
+
+def test_the_same_incident_told_again_is_no_second_row(url: str, writer: Writer) -> None:
+    market = made.Market()
+    made.begin(writer, market)
+    for tick in market.ticks(4):
+        writer.save(telling(tick, HALT))
+    assert len(rows(url)) == 1
+
+
+def test_one_kind_may_come_again_later(url: str, writer: Writer) -> None:
+    market = made.Market()
+    made.begin(writer, market)
+    first, second = market.ticks(2)
+    writer.save(telling(first, replace(HALT, until=SINCE + 60)))
+    writer.save(telling(second, replace(HALT, since=SINCE + 600)))
+    assert [row[2:4] for row in rows(url)] == [(SINCE, SINCE + 60), (SINCE + 600, None)]
+
+
+def test_a_tick_without_news_writes_none(url: str, writer: Writer) -> None:
+    market = made.Market()
+    made.begin(writer, market)
+    for tick in market.ticks(3):
+        writer.save(tick)
+    assert rows(url) == []

@@ -71,7 +71,7 @@ def compare(chosen: list[Kept]) -> None:
     widgets.heading("Side by side" if several else "In figures", "every interval is one of 95 %")
     lines, columns = backtest_rows.compared(chosen), backtest_rows.columns(chosen)
     if several:
-        widgets.table(columns, lines, label="The figures of the runs", cards=False)
+        widgets.table(columns, lines, label="The figures of the runs")
         return
     half = -(-len(lines) // 2)
     for place, part in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):

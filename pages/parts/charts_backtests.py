@@ -62,7 +62,7 @@ def gates(chosen: Sequence[Kept]) -> Figure:
     told = list(backtest_rows.gates(chosen))
     names = [gate for gate, _ in told]
     drawn = figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
-    for place in range(len(chosen)):
+    for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in told]
         run, own = backtest_rows.name(place, chosen), backtest_rows.colour(place)
         hover = [f"<b>{gate}</b> {run}<br>bound {units.number(share, 1, '%')} of the decisions" for gate, share in zip(names, shares, strict=True)]

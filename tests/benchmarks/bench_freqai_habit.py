@@ -17,16 +17,15 @@ from engine.domain.market import Account
 from engine.domain.ports import Feed
 from engine.domain.record import Bools, Floats
 from engine.domain.tick import Tick
-from engine.evidence import due
 from engine.feeds.recorded import Recorded
 from engine.settings import Settings
 from engine.shell import steady
 from engine.shell.clock import WallClock
 from engine.shell.engine import Engine
 from engine.shell.workers import Workers
+from tests.benchmarks.scoring import Came, Figure
 
 ROWS = 40_000  # in one training at most, ours and theirs
-DAY = 86_400 * 10**9
 CAPITAL = 100_000.0
 DEFAULTS = {"objective": "regression", "num_threads": 1, "verbosity": -1, "seed": 7}  # LightGBM's own otherwise
 PERIODS = (
@@ -120,10 +119,11 @@ def _lines(feed: Feed, workers: Workers) -> list[str]:
         Habit(column, horizon, (trader("on its sign", threshold=False), trader("beyond costs", threshold=True)))
         for column, horizon in ((0, knobs.horizons[0]), (2, knobs.horizons[2]))
     ]
-    seen = Seen()
+    came, said = Came(), list[Floats]()
     ours, paid = 0, 0.0
     while (tick := engine.step()) is not None:
-        seen.add(tick)
+        came.add(tick)
+        said.append(tick.outcome.forecast.mean if any(tick.serving) else np.full_like(tick.outcome.forecast.mean, np.nan))
         for fill in tick.fills:
             ours += bool(fill.units)
             paid += abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4 if fill.units else 0.0
@@ -136,51 +136,19 @@ def _lines(feed: Feed, workers: Workers) -> list[str]:
     net = engine.account.equity / CAPITAL - 1.0
     lines = []
     for habit in habits:
-        figures = seen.r2(np.stack(habit.said), habit.column, habit.horizon)
+        theirs, same = np.stack(habit.said), np.stack(said)[:, habit.column]
+        figure = came.r2(theirs, habit.horizon, same)
         lines += [
-            _line(f"habit, {habit.horizon} bars", figures, one.about, one.account.equity / CAPITAL - 1.0, one.paid, one.trades)
+            _line(f"habit, {habit.horizon} bars", figure, one.about, one.account.equity / CAPITAL - 1.0, one.paid, one.trades)
             for one in habit.traders
         ]
-        same = seen.r2(np.stack(seen.ours)[:, habit.column], habit.column, habit.horizon)
-        lines.append(_line(f"ours,  {habit.horizon} bars", same, "by its gates", net, paid, ours))
+        lines.append(_line(f"ours,  {habit.horizon} bars", came.r2(same, habit.horizon, theirs), "by its gates", net, paid, ours))
     buy = engine.account.naive / CAPITAL - 1.0
-    return [*lines, f"buy and hold: {buy:+.2%} over {len(seen.at):,} bars of {symbols} symbols"]
+    return [*lines, f"buy and hold: {buy:+.2%} over {len(came.at):,} bars of {symbols} symbols"]
 
 
-@dataclass
-class Seen:
-    """What came, to score forecasts against on the same rows."""
-
-    at: list[int] = field(default_factory=list)
-    price: list[Floats] = field(default_factory=list)
-    sigma: list[Floats] = field(default_factory=list)
-    ours: list[Floats] = field(default_factory=list)
-
-    def add(self, tick: Tick) -> None:
-        served = any(tick.serving)
-        self.at.append(tick.inputs.at)
-        self.price.append(tick.row.price)
-        self.sigma.append(tick.row.sigma)
-        mean = tick.outcome.forecast.mean
-        self.ours.append(mean if served else np.full_like(mean, np.nan))
-
-    def r2(self, said: Floats, column: int, horizon: int) -> tuple[float, float, float]:
-        """R2 in % with its interval by day blocks, over the rows that ours and theirs both forecast."""
-        price, sigma = np.stack(self.price), np.stack(self.sigma)
-        came = np.full_like(price, np.nan)
-        came[:-horizon] = due.target(price[horizon:], price[:-horizon], sigma[:-horizon], horizon)
-        both = np.isfinite(came) & np.isfinite(said) & np.isfinite(np.stack(self.ours)[:, column])
-        y, f = np.where(both, came, 0.0), np.where(both, said, 0.0)
-        days = np.unique(np.array(self.at) // DAY, return_inverse=True)[1]
-        gain = np.bincount(days, (f * (2.0 * y - f)).sum(axis=1))
-        power = np.bincount(days, (y * y).sum(axis=1))
-        r2 = gain.sum() / power.sum()
-        reach = 1.96 * np.sqrt(((gain - r2 * power) ** 2).sum()) / power.sum()
-        return float(r2) * 100, float(r2 - reach) * 100, float(r2 + reach) * 100
-
-
-def _line(who: str, r2: tuple[float, float, float], how: str, net: float, paid: float, trades: int) -> str:
-    told = f"{who:<15} R2 {r2[0]:+8.3f} % ({r2[1]:+.3f}..{r2[2]:+.3f})  {how:<12}"
+def _line(who: str, r2: Figure, how: str, net: float, paid: float, trades: int) -> str:
+    told = f"{who:<15} R2 {r2!s:<28} {how:<12}"
     return f"{told}  net {net:+8.2%}, costs {paid / CAPITAL:7.2%} of capital, {trades:,} trades"
 
 

@@ -33,9 +33,9 @@ def sane(price: Floats, size: Floats) -> Bools:
 
 def held(price: Floats, size: Floats, whole: Bools) -> tuple[Floats, Floats]:
     """The same prices and sizes, 0 where a level is missing or the book is not sane."""
-    there = (size > 0) & (size < np.inf) & (price > 0) & (price < np.inf) & whole[:, None]
-    if there.all():
+    if whole.all() and size.min() > 0 and price.min() > 0 and size.max() < np.inf and price.max() < np.inf:
         return price, size
+    there = (size > 0) & (size < np.inf) & (price > 0) & (price < np.inf) & whole[:, None]
     return np.where(there, price, 0.0), np.where(there, size, 0.0)
 
 

@@ -32,25 +32,23 @@ def pressure(flow: Flow, volume: Floats) -> tuple[Floats, Floats]:
 def vpin(flow: Flow, volume: Floats) -> Floats:
     """(S,) volume-synchronised probability of informed trading (Easley, Lopez de Prado and O'Hara 2012) over the last 48 bars.
 
-    The window's volume is cut into 12 parts of equal volume, a bar that lies across a cut being shared out evenly; |bought - sold| of the parts
-    is summed over the volume traded. NaN where nothing was traded, or sides are not told.
+    The window's volume is cut into 12 equal parts, a bar belonging to the part in which its middle lies; |bought - sold| of the parts is summed over
+    the volume traded. NaN where nothing was traded, or sides are not told.
     """
     if not flow.signed_volume.shape[1]:
         return np.full(len(volume), np.nan)
     signed = flow.signed_volume[:, -WINDOW:]
     traded = volume[:, -signed.shape[1] :]
-    known = np.isfinite(signed) & (traded > 0)
-    symbols, bars = signed.shape
-    sums, reach = np.zeros((2, symbols, bars + 1))
-    np.cumsum(np.where(known, signed, 0.0), axis=1, out=sums[:, 1:])
-    np.cumsum(np.where(known, traded, 0.0), axis=1, out=reach[:, 1:])
-    total = reach[:, -1:]
-    row = 2.0 * np.arange(symbols)[:, None]  # one scale for all symbols, each in a stretch of its own
-    cuts = np.linspace(0.0, 1.0, BUCKETS + 1)
-    at = np.interp((row + cuts).ravel(), (row + reach / np.where(total > 0, total, 1.0)).ravel(), sums.ravel()).reshape(symbols, -1)
-    at[:, -1] = sums[:, -1]
-    one_sided = np.abs(at[:, 1:] - at[:, :-1]).sum(axis=1) / total[:, 0]
-    return np.where((total[:, 0] > 0) & sums.any(axis=1), np.minimum(one_sided, 1.0), np.nan)
+    known = np.isfinite(signed + traded)
+    traded = np.where(known, traded, 0.0)
+    reach = traded.cumsum(axis=1)
+    total = reach[:, -1]
+    some = np.where(total > 0, total, 1.0)
+    part = np.minimum((reach - 0.5 * traded) * (BUCKETS / some)[:, None], BUCKETS - 0.5).astype(np.int64)
+    net = np.where(known, signed, 0.0)
+    sums = np.bincount((part + (BUCKETS * np.arange(len(total)))[:, None]).ravel(), net.ravel(), BUCKETS * len(total))
+    one_sided = np.abs(sums).reshape(-1, BUCKETS).sum(axis=1)
+    return np.where((total > 0) & net.any(axis=1), np.minimum(one_sided / some, 1.0), np.nan)
 
 
 def kyle(flow: Flow, returns: Floats, price: Floats) -> Floats:

@@ -32,7 +32,7 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
         spread = np.full(count, knobs.spread_bps)
-        impact, amihud = _impact(inputs, close)
+        impact, amihud = _lawful(inputs, close), _amihud(inputs, close)
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
         finer = unbooked(state.outlook, *signs)
         cost = spread / 2.0 + fee + impact
@@ -40,8 +40,10 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     walked = _walk(inputs)
     whole, mid = walked.whole, np.where(walked.whole, walked.mid, close)
     spread = np.where(whole, walked.spread, knobs.spread_bps)
-    lawful, amihud = _impact(inputs, mid)
-    impact = np.where(walked.impact >= 0, np.where(walked.fillable < 1.0, np.maximum(walked.impact, lawful), walked.impact), lawful)
+    impact, amihud = walked.impact, _amihud(inputs, mid)
+    full = walked.fillable >= 1.0
+    if not full.all():
+        impact = np.where(full, impact, np.fmax(impact, _lawful(inputs, mid)))
     told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
     micro = walked.mid * (1.0 + outlook.share(told) * told.pending.lean / 1e4)
     finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, outlook.costs(told), _foreseen(told), told)
@@ -134,12 +136,22 @@ def _foreseen(told: Outlook) -> Floats:
     return levels
 
 
-def _impact(inputs: Inputs, mid: Floats) -> tuple[Floats, Floats]:
-    """Square-root impact of the largest order in bps, coefficient x bar volatility x root of its share of a bar's money; and Amihud's measure."""
+def _money(inputs: Inputs, mid: Floats) -> Floats:
+    """(S,) traded in a bar, mean of the last 48."""
+    return np.asarray(inputs.view.volume[:, -LATE:].sum(axis=1) / LATE * np.where(mid > 0, mid, 0.0))
+
+
+def _lawful(inputs: Inputs, mid: Floats) -> Floats:
+    """(S,) square-root impact of the largest order in bps: coefficient x bar volatility x root of its share of a bar's money."""
     view, knobs = inputs.view, inputs.knobs
-    money = view.volume[:, -LATE:].mean(axis=1) * np.where(np.isfinite(mid), mid, 0.0)
+    money = _money(inputs, mid)
     order = knobs.max_position * max(inputs.account.equity, 0.0)
     share = np.where(money > 0, order / np.where(money > 0, money, 1.0), 1.0)
     sigma = np.where(np.isfinite(view.sigma), view.sigma, 0.0)
-    amihud = np.where(money > 0, np.abs(view.returns[:, -LATE:]).mean(axis=1) / np.where(money > 0, money, 1.0) * 1e6, np.nan)
-    return knobs.impact * sigma * 1e4 * np.sqrt(np.minimum(share, 1.0)), amihud
+    return np.asarray(knobs.impact * sigma * 1e4 * np.sqrt(np.minimum(share, 1.0)))
+
+
+def _amihud(inputs: Inputs, mid: Floats) -> Floats:
+    """(S,) |log return| of a bar over the money traded in it, means of the last 48, per 1e6 money."""
+    money = _money(inputs, mid)
+    return np.asarray(np.abs(inputs.view.returns[:, -LATE:]).sum(axis=1) / LATE / np.where(money > 0, money, np.nan) * 1e6)

@@ -155,6 +155,17 @@ def test_volume_is_cut_into_equal_parts_and_not_time() -> None:
     assert (np.abs(told - 0.5) < 0.05).all()
 
 
+def test_quiet_bars_at_the_end_and_unknown_sides_do_no_harm_to_toxicity() -> None:
+    at = moment()
+    volume, signed = np.full((8, 300), 10.0), np.full(48, 5.0)
+    volume[:, -7:], signed[-7:] = 0.0, 0.0
+    signed[3:9] = np.nan
+    told = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(signed))).finer.vpin
+    np.testing.assert_allclose(told, 0.5)
+    untold = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(np.zeros(48)))).finer.vpin
+    assert np.isnan(untold).all()
+
+
 def test_the_slope_of_returns_on_signed_money_is_found() -> None:
     at = moment()
     signed = np.random.default_rng(1).normal(0, 50, (8, 48))

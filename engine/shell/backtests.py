@@ -29,6 +29,7 @@ NAMES = ("backtest", "cancel_backtest", "delete_backtest")
 WAITING = 10  # that may wait behind the one in hand
 LOWER = 10  # nice: everything else goes first
 REPORT_SECONDS = 1.0
+DAY = 86_400_000_000_000  # ns
 GRACE_SECONDS = 5.0  # to end by itself
 ROOT = Path(__file__).resolve().parents[2]
 MARKET = frozenset({f"PODIUM_{name}" for name in ("FEED", "FEED_PATH", "SYMBOLS", "INTERVAL", "SEED", "SIM_SIGNAL", "SIM_SYMBOLS")})
@@ -52,6 +53,7 @@ class Backtests:
         self._child: subprocess.Popen[bytes] | None = None
         self._ended: str | None = None  # why the one in hand is to end
         self._stopping = False
+        shelf.sweep(self._folder, clock.now() - DAY)
 
     def obey(self, command: Command) -> bool:
         """Queues, cancels or deletes; True where there is something for `work` to do. What cannot be done ends the command with its reason."""

@@ -15,16 +15,17 @@ from sqlalchemy import Connection
 
 from engine.domain.decision import REGIMES
 from engine.domain.state import State
-from engine.evidence.shares import wilson
+from engine.evidence.shares import FEWEST, wilson
 from engine.store import codec
 from engine.store.reader import Reader, StoreUnreadable, rows, told_all, told_first
 from engine.store.status_query import session_ends
 
 LEVELS = (0.8, 0.9)  # of the two intervals
-POINTS = 240  # of a line of weights
+POINTS = 200  # of a line of weights
 SYMBOLS = 24  # whose votes are shown
-COMPARED = 1_500  # votes of each model that are laid side by side
+COMPARED = 800  # votes of each model that are laid side by side
 VERSIONS = 96  # newest that are looked at
+SURE = 1.959963984540054  # deviations of a normal that hold 95 %
 Number = float | None
 
 
@@ -53,6 +54,8 @@ class Reliability:
     horizon: int  # bars
     n: int  # rows that moved
     brier: Number
+    brier_low: Number
+    brier_high: Number
     brier_naive: Number  # of always saying 1/2
     bins: tuple[Bin, ...]
     coverage: tuple[tuple[float, str, Share], ...]  # level, regime or "all"
@@ -90,7 +93,7 @@ def votes(reader: Reader) -> pd.DataFrame:
 
 
 def weights(reader: Reader) -> pd.DataFrame:
-    """Weights through the running session at up to 240 evenly spaced ticks, the newest among them: tick, at, model, horizon, weight."""
+    """Weights through the running session at up to 200 evenly spaced ticks, the newest among them: tick, at, model, horizon, weight."""
     with reader.reading() as connection:
         models, horizons = _names(connection)
         ends = session_ends(connection)
@@ -208,7 +211,21 @@ def _reliability(state: State, place: int, horizon: int, deflation: Number) -> R
     )
     ours, constant = reach.winkler[place], reach.winkler_constant[place]
     gains = tuple((level, float(1.0 - ours[column] / constant[column]) if constant[column] > 0 else None) for column, level in enumerate(LEVELS))
-    return Reliability(horizon, int(n), float(told.brier[place]) / n if n else None, 0.25 if n else None, bins, coverage, gains, deflation)
+    brier = float(told.brier[place]) / n if n else None
+    low, high = _brier_band(bins, brier, n, deflation)
+    return Reliability(horizon, int(n), brier, low, high, 0.25 if n else None, bins, coverage, gains, deflation)
+
+
+def _brier_band(bins: tuple[Bin, ...], brier: Number, n: float, deflation: Number) -> tuple[Number, Number]:
+    """95 % interval of the Brier score; its variance by the tenths, each row taken to have stated the mean of its tenth."""
+    effective = n * min(1.0, deflation or 0.0)
+    if brier is None or effective < FEWEST:
+        return None, None
+    square = sum(
+        one.observed.n * ((one.observed.share or 0.0) * (1.0 - one.stated) ** 4 + (1.0 - (one.observed.share or 0.0)) * one.stated**4) for one in bins
+    )
+    reach = SURE * math.sqrt(max(0.0, square / n - brier * brier) / effective)
+    return max(0.0, brier - reach), min(1.0, brier + reach)
 
 
 def share_of(count: float, n: float, deflation: Number) -> Share:

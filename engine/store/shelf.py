@@ -104,6 +104,14 @@ def drop(folder: Path, name: str) -> None:
         raise NotKept(f"no backtest {name} is kept in {folder}") from None
 
 
+def sweep(folder: Path, before: int) -> None:
+    """Drops what a killed engine left half-written before that time (ns UTC)."""
+    if folder.is_dir():
+        for file in (*folder.glob("*.draft"), *folder.glob(".*.out")):
+            if file.stat().st_mtime_ns < before:
+                file.unlink(missing_ok=True)
+
+
 def version(folder: Path) -> int:
     """Changes with what is kept; 0 where nothing is."""
     try:

@@ -15,6 +15,8 @@ from engine.store.shelf import Kept
 from engine.store.status_query import Status
 from pages.parts import reads
 
+SELDOM = 5  # ticks
+
 
 def votes() -> pd.DataFrame:
     told: pd.DataFrame = _kept(reads.url(), reads.version(), "votes", ())
@@ -22,13 +24,13 @@ def votes() -> pd.DataFrame:
 
 
 def weights() -> pd.DataFrame:
-    told: pd.DataFrame = _kept(reads.url(), reads.version(), "weights", ())
+    told: pd.DataFrame = _kept(reads.url(), _now_and_then(), "weights", ())
     return told
 
 
 def pairs(place: int) -> pd.DataFrame:
     """Who points the same way as whom, at the horizon at this place."""
-    told: pd.DataFrame = _kept(reads.url(), reads.version(), "pairs", (place,))
+    told: pd.DataFrame = _kept(reads.url(), _now_and_then(), "pairs", (place,))
     return told
 
 
@@ -59,6 +61,12 @@ def backtests(folder: Path) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
     """Every backtest that is kept, newest first; and a line for each file that cannot be read."""
     told: tuple[tuple[Kept, ...], tuple[str, ...]] = _shelf(str(folder), shelf.version(folder))
     return told
+
+
+def _now_and_then() -> str:
+    """A key for what moves little from tick to tick."""
+    last = reads.status().last
+    return "" if last is None else f"every {SELDOM}: {last.tick // SELDOM}"
 
 
 @st.cache_data(max_entries=2, show_spinner=False)

@@ -137,7 +137,11 @@ def regret(frame: pd.DataFrame) -> list[Line]:
 def checks(told: Reliability) -> list[Line]:
     """Brier score, coverage and sharpness, each with what it rests on."""
     lines = [
-        Line("brier", ("Brier score", units.number(told.brier, 4, missing=units.NOT_ENOUGH), _naive(told), f"{told.n:,}")),
+        Line(
+            "brier",
+            ("Brier score", units.number(told.brier, 4, missing=units.NOT_ENOUGH), units.interval(told.brier_low, told.brier_high, 4), f"{told.n:,}"),
+        ),
+        Line("naive", ("Brier score of always saying 50 %", units.number(told.brier_naive, 4, missing=units.NOT_ENOUGH), "", f"{told.n:,}")),
     ]
     for part in told.bins:
         one = part.observed
@@ -180,11 +184,11 @@ def _skill(frame: pd.DataFrame, horizon: int) -> Tile:
 def _brier(told: Reliability | None) -> Tile:
     if told is None or told.brier is None:
         return Tile("Brier score", units.NOT_ENOUGH, "needs a checkpoint with forecasts that came due")
-    return Tile("Brier score", units.number(told.brier, 4), f"{_naive(told)}, n={told.n:,}")
-
-
-def _naive(told: Reliability) -> str:
-    return f"always saying 50 %: {units.number(told.brier_naive, 4)}" if told.brier_naive is not None else ""
+    return Tile(
+        "Brier score",
+        units.number(told.brier, 4),
+        f"95 %: {units.interval(told.brier_low, told.brier_high, 4)}, n={told.n:,}; always 50 %: {units.number(told.brier_naive, 4)}",
+    )
 
 
 def _covered(told: Reliability | None, level: float) -> Tile:

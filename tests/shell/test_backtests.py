@@ -244,6 +244,18 @@ def test_a_damaged_file_is_named_and_the_others_are_read(tmp_path: Path, content
     assert "20260101-000000-2" in trouble[0]
 
 
+def test_what_a_killed_engine_left_is_swept_away_a_day_later(tmp_path: Path) -> None:
+    folder = shelf.folder_in(tmp_path)
+    folder.mkdir()
+    shelf.put(folder, kept("20260101-000000-1"))
+    for name in (".20260101-000000-2.out", "20260101-000000-3.draft", ".20260101-000000-4.out"):
+        (folder / name).touch()
+        os.utime(folder / name, (1, 1) if "-4" not in name else None)
+    os.utime(folder / "20260101-000000-1.json", (1, 1))
+    Desk(tmp_path).close()
+    assert sorted(file.name for file in folder.iterdir()) == [".20260101-000000-4.out", "20260101-000000-1.json"]
+
+
 def test_a_name_that_is_none_reads_nothing(tmp_path: Path) -> None:
     with pytest.raises(NotKept, match="no backtest's name"):
         shelf.read(tmp_path, "../../etc/passwd")

@@ -123,6 +123,9 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
     first, second, _ = told.horizons
     assert (first.horizon, first.n, first.brier_naive) == (1, 200, 0.25)
     assert first.brier == pytest.approx(0.24)
+    spread = 0.6 * 0.45**4 + 0.4 * 0.55**4 - 0.24**2
+    assert first.brier_high is not None
+    assert first.brier_high - 0.24 == pytest.approx(1.96 * (spread / (200 * 99 / 396)) ** 0.5, rel=1e-3)
     (tenth,) = first.bins
     assert tenth.observed.n == 200
     assert [tenth.stated, tenth.observed.share] == pytest.approx([0.55, 0.6])

@@ -75,7 +75,10 @@ def foreseen() -> None:
 
 
 def forecasts(told: MarketTold, horizon: int, shown: int) -> None:
-    covered = next(one for one in told.covered if one.horizon == horizon)
+    covered = next((one for one in told.covered if one.horizon == horizon), None)
+    if covered is None:  # a new session with other horizons has begun and not decided yet
+        widgets.waiting("the first forecast over this horizon")
+        return
     widgets.heading(f"Expected and what came, {units.count(horizon, 'bar')}", rows_market.coverage(covered))
     frame = told.forecasts[told.forecasts["horizon"] == horizon]
     if frame["mean_bps"].notna().any():

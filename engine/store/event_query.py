@@ -18,6 +18,7 @@ _ACTED = """
 _RETRAINED = """
     SELECT serves_from, count(*) FROM (SELECT serves_from FROM artifacts ORDER BY id DESC LIMIT 400)
     WHERE serves_from BETWEEN :first AND :last GROUP BY serves_from ORDER BY serves_from"""
+_RUNS = "SELECT at, action, verdict FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 2000) WHERE placebo = 0 ORDER BY at DESC LIMIT 200"
 
 
 def marks(reader: Reader) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def marks(reader: Reader) -> pd.DataFrame:
         found = [("acted", int(tick), "bought or sold") for tick, *_ in told_all(connection, _ACTED, spans=spans) if tick is not None]
         found += [("retrained", int(tick), f"{n} models begin to serve") for tick, n in told_all(connection, _RETRAINED, **ends)]
         faults = told_all(connection, "SELECT since, kind, symbol FROM incidents ORDER BY id DESC LIMIT 200")
-        runs = told_all(connection, "SELECT at, action, verdict FROM trials WHERE placebo = 0 ORDER BY id DESC LIMIT 200")
+        runs = told_all(connection, _RUNS)
     ticks, times, walls = (line[name].to_numpy() for name in ("tick", "at", "wall"))
     told = [(kind, int(times[min(int(np.searchsorted(ticks, tick)), len(ticks) - 1)]), detail) for kind, tick, detail in found]
     told += [("incident", int(since), f"{kind.replace('_', ' ')} {symbol}") for since, kind, symbol in faults if times[0] <= since <= times[-1]]

@@ -126,7 +126,8 @@ def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
         decreasing={"line": {"color": theme.DOWN}, "fillcolor": theme.DOWN}, whiskerwidth=0, hoverinfo="text",
         customdata=[f"{tick} {told.symbol}" for tick in bars["tick"].tolist()], hovertext=[_bar(one) for one in _each(bars)],
     )  # fmt: skip
-    reach = float(bars["high"].max() - bars["low"].min()) or 1.0
+    span = float(bars["high"].max() - bars["low"].min())
+    reach = span if span > 0 else 1.0  # also where no bar is there
     for action, symbol, colour, column, off in (
         ("buy", "triangle-up", theme.UP, "low", -0.035),
         ("sell", "triangle-down", theme.DOWN, "high", 0.035),

@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -76,6 +77,29 @@ def test_a_bar_that_is_missing_is_a_gap(told: MarketTold) -> None:
     candles = next(trace for trace in drawn(told)["data"] if trace["type"] == "candlestick")
     assert candles["close"].count(None) > 0
     assert candles["close"].count(None) == int((~told.bars.tail(120)["fresh"].astype(bool)).sum())
+
+
+def test_a_symbol_without_any_bar_yet_is_drawn_empty_and_no_error(told: MarketTold) -> None:
+    bars = told.bars.copy()
+    bars[["open", "high", "low", "close", "volume", "price", "quoted_bps"]] = float("nan")
+    candles = next(trace for trace in drawn(replace(told, bars=bars))["data"] if trace["type"] == "candlestick")
+    assert set(candles["close"]) == {None}
+    assert rows_market.tiles(replace(told, bars=bars), 60)[0].value == units.MISSING
+
+
+def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketTold) -> None:
+    at = told.bars["at"].tolist()
+    found = pd.DataFrame(
+        {"id": [2, 1], "kind": ["halt", "volume-feed change"], "symbol": ["*", told.symbol], "since": [at[-40], at[-20]], "until": [at[-30], None],
+         "detail": ["8 of 8", "x12"]}
+    )  # fmt: skip
+    layout = drawn(replace(told, incidents=found))["layout"]
+    assert [(shade["x0"], shade["x1"]) for shade in layout["shapes"]] == [(at[-40] // 10**6, at[-30] // 10**6), (at[-20] // 10**6, at[-1] // 10**6)]
+    words = [note["text"] for note in layout["annotations"]]
+    assert any("halt" in text and "lasting" not in text for text in words)
+    assert any("volume-feed change, lasting" in text for text in words)
+    old = replace(told, incidents=found.assign(since=at[0], until=at[1]))
+    assert drawn(old, 60)["layout"]["shapes"] == []
 
 
 def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketTold) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -133,6 +134,27 @@ def test_marks_lie_on_the_line_of_equity(full: str) -> None:
     assert marks[marks["kind"] == "acted"]["at"].tolist() == acted
     assert set(marks["kind"]) >= {"acted", "retrained"}
     assert set(marks["at"]) <= times
+
+
+def test_reading_the_market_costs_the_same_however_long_the_history(full: str, tmp_path: Path) -> None:
+    short = filled(tmp_path, ticks=60)
+
+    def steps(url: str, ticks: int) -> int:
+        counted = 0
+
+        def count() -> None:
+            nonlocal counted
+            counted += 1
+
+        picked = json.dumps(list(range(ticks - 40, ticks)))
+        given = {"limit": 40, "session": 1, "picked": picked, "symbol": "ETH", "first": ticks - 40, "last": ticks}
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store:
+            store.set_progress_handler(count, 1)
+            for sql in (market_query._TICKS, market_query._SLICES, market_query._DECISIONS):
+                store.execute(sql, given).fetchall()
+        return counted
+
+    assert steps(full, TICKS) == pytest.approx(steps(short, 60), rel=0.02)
 
 
 def test_a_symbol_of_the_store_is_any_of_the_sessions(full: str) -> None:

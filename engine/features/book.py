@@ -20,7 +20,8 @@ def build(view: View) -> Floats:
     values = np.full((count, len(COLUMNS)), np.nan)
     if not depth:
         return values
-    sizes = np.nan_to_num(np.stack((books.bid_size, books.ask_size)), nan=0.0)
+    sizes = np.stack((books.bid_size, books.ask_size))
+    sizes = np.where(np.isfinite(sizes), sizes, 0.0)
     best, total = sizes[:, :, 0], sizes.sum(axis=2)
     both, all_levels = best[0] + best[1], total[0] + total[1]
     values[:, 0] = (best[0] - best[1]) / both

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.domain.market import View
 from engine.domain.model import Family
-from engine.domain.record import Bools, Floats
+from engine.domain.record import Floats
 
 LATE = 48  # bars
 SHORT = 12  # bars
@@ -35,36 +35,42 @@ def build(view: View) -> Floats:
     values = np.full((count, len(COLUMNS)), np.nan)
     if not length:
         return values
-    parts = np.stack((flow.signed_volume, flow.trades, flow.spread, flow.depth, view.volume[:, -length:]))[:, :, -LATE:]
-    known = np.isfinite(parts)
-    last = parts[:, :, -1].copy()
-    parts[~known] = 0.0
-    parts[4] *= known[0]  # volume counts where its side is known
+    parts = np.empty((5, count, min(length, LATE)))
+    for row, part in enumerate((flow.signed_volume, flow.trades, flow.spread, flow.depth, view.volume)):
+        parts[row] = part[:, -parts.shape[2] :]
+    last, known = parts[:, :, -1].copy(), np.isfinite(parts)
+    complete = bool(known.all())
+    if not complete:
+        parts = np.where(known, parts, 0.0)
+        parts[4] *= known[0]  # volume counts where its side is known
     sums = parts.sum(axis=2)
-    mean = sums / np.maximum(known.sum(axis=2), 1)
+    mean = sums / (parts.shape[2] if complete else np.maximum(known.sum(axis=2), 1))
     if flow.ofi.shape[2]:
         values[:, :3] = _imbalance(flow.ofi[:, -SHORT:], mean[3])
-    short = parts[(0, 4), :, -SHORT:].sum(axis=2)
-    values[:, 3] = _share(last[0], last[4], known[0, :, -1:])
-    values[:, 4] = _share(short[0], short[1], known[0, :, -SHORT:])
-    values[:, 5] = _share(np.abs(parts[0]).sum(axis=1), sums[4], known[0])
+    values[:, 3:6] = _shares(last, parts, sums)
+    if not complete:
+        values[:, 3:6][~np.stack([known[0, :, -span:].any(axis=1) for span in (1, SHORT, LATE)], axis=1)] = np.nan
     ratios = np.stack((last[1] / mean[1], last[4] * sums[1] / (last[1] * sums[4]), last[2] / mean[2], last[3] / mean[3]), axis=1)
     np.log(ratios + 0.05, out=values[:, 6:10])
     values[:, 10] = (view.log_close[:, -1] - np.log(flow.vwap[:, -1])) / view.sigma
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _share(signed: Floats, volume: Floats, known: Bools) -> Floats:
-    """Of volume; 0 where nothing was traded, NaN where the side is unknown in all bars."""
-    return np.where(known.any(axis=1), np.where(volume > 0, signed / volume, 0.0), np.nan)
+def _shares(last: Floats, parts: Floats, sums: Floats) -> Floats:
+    """(S, 3) signed volume over volume, of the last bar and of 12, and its size over 48; 0 where nothing was traded."""
+    short = parts[::4, :, -SHORT:].sum(axis=2)  # of the first part and the last
+    over = np.stack((last[0], short[0], np.abs(parts[0]).sum(axis=1)), axis=1)
+    under = np.stack((last[4], short[1], sums[4]), axis=1)
+    return np.where(under > 0, over / under, 0.0)
 
 
 def _imbalance(ofi: Floats, depth: Floats) -> Floats:
     """(S, 3) of the last bar, of all bars, and of all bars as the mean over levels; from (S, n, D)."""
     known = np.isfinite(ofi)
-    total = np.where(known, ofi, 0.0).sum(axis=1)
+    complete = bool(known.all())
+    total = (ofi if complete else np.where(known, ofi, 0.0)).sum(axis=1)
     told = np.stack((ofi[:, -1, 0], total[:, 0], total.sum(axis=1) / ofi.shape[2]), axis=1) / depth[:, None]
-    return np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), told, np.nan)
+    return told if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), told, np.nan)
 
 
 FAMILY = Family("flow", COLUMNS, build, may_be_blank=True)

@@ -31,11 +31,13 @@ def step(before: VolumeLevel, opens: int, interval: int, traded: Bools, bar: Flo
 
     A bar counts where at least half of the universe traded.
     """
-    measured = traded & (bar[4] > 0.0)
+    reach = np.log(bar[1] / bar[2])
+    measured = traded & (bar[4] > 0.0) & (reach >= 0.0) & np.isfinite(bar[4] + reach)
     if 2 * np.count_nonzero(measured) < len(measured):
         return before, None
+    if not measured.all():
+        reach = np.where(measured, reach, np.nan)
     gain = max(1.0 / (before.bars + 1.0), 1.0 / MEMORY)
-    reach = np.log(bar[1] / bar[2])
     usual = np.where(np.isnan(before.reach), reach, before.reach)
     told = np.log(np.where(measured, bar[4], np.nan) / (reach + FLOOR * usual + 1e-9))
     level = np.where(np.isnan(before.level), told, before.level)
@@ -45,9 +47,8 @@ def step(before: VolumeLevel, opens: int, interval: int, traded: Bools, bar: Flo
     habit = float(before.profile[place])
     habit = 0.0 if math.isnan(habit) else habit
     far = middle - habit
-    missing = np.isnan(beside)
-    if missing.any():
-        beside, reach = np.where(missing, 0.0, beside), np.where(missing, usual, reach)
+    if not measured.all():
+        beside, reach = np.where(measured, beside, 0.0), np.where(measured, reach, usual)
     seen = before.seen + 1
     variance = before.variance + max(1.0 / seen, 1.0 / MEMORY) * (min(far * far, 9.0 * before.variance + 0.01) - before.variance)
     beyond, since = _in_a_row(before, opens, far)
@@ -59,7 +60,7 @@ def step(before: VolumeLevel, opens: int, interval: int, traded: Bools, bar: Flo
     moved = told - before.level - habit
     if abs(beyond) < IN_A_ROW or not _together(moved, far):
         return after, None
-    return replace(after, bars=1, level=np.where(missing, after.level, told - habit), beyond=0.0), moved
+    return replace(after, bars=1, level=np.where(measured, told - habit, after.level), beyond=0.0), moved
 
 
 def _in_a_row(before: VolumeLevel, opens: int, far: float) -> tuple[float, int]:

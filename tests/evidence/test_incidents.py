@@ -279,3 +279,18 @@ def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
 def test_one_symbol_by_itself_can_halt() -> None:
     market = after(symbols=1)
     assert named(market.empty(10)) == [("halt", "*", True)]
+
+
+@pytest.mark.parametrize("row", range(5))
+@pytest.mark.parametrize("value", [np.inf, np.nan, -1.0, 0.0])
+def test_figures_that_cannot_be_leave_nothing_behind(row: int, value: float) -> None:
+    market = after(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for _ in range(5):
+            bar = market.bar()
+            bar[row, :2] = value
+            market.step(bar, np.ones(5, dtype=bool))
+    assert market.run(100) == ()
+    for part in (market.watch.volume.level, market.watch.volume.reach, market.watch.volume.profile[:10]):
+        assert np.isfinite(part).all()
+    assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]

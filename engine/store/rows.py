@@ -158,7 +158,18 @@ def _micro(outcome: Outcome) -> list[str]:
         "buy_10k_bps": finer.cost_bps[0, 0], "sell_10k_bps": finer.cost_bps[0, 1],
         "buy_100k_bps": finer.cost_bps[1, 0], "sell_100k_bps": finer.cost_bps[1, 1],
     }  # fmt: skip
-    parts.update({name: part for name, part in more.items() if np.isfinite(part).any()})  # a feed without books says nothing of them
+    booked = told.spread_source == "book"  # a feed without books says nothing of them
+    brief = dict(zip(more, _brief(np.array(list(more.values()))), strict=True))
+    parts = {name: part.astype(np.float32) for name, part in parts.items()}
+    parts.update({name: part for name, part in brief.items() if booked or np.isfinite(part).any()})
     form = "{{" + ",".join(f'"{name}":{{}}' for name in parts) + "}}"
-    columns = [as_json(part.astype(np.float32))[1:-1].split(",") for part in parts.values()]
+    columns = [as_json(part)[1:-1].split(",") for part in parts.values()]
     return [form.format(*row) for row in zip(*columns, strict=True)]
+
+
+def _brief(values: Floats) -> Floats:
+    """To five significant digits, which is what eyes read and half the text."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = 10.0 ** (4.0 - np.floor(np.log10(np.abs(values))))
+        short = np.round(values * scale) / scale
+    return np.where(np.isfinite(short), short, values)

@@ -42,7 +42,7 @@ class Mood(Record):
     """Phase 1: what the market is like."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "sigma": "S?", "trend": "S", "range_volatility": "S?", "liquidity": "S?", "regime": "S", "probabilities": "SR",
+        "sigma": "S?", "trend": "S", "range_volatility": "S?", "liquidity": "S?", "regime": "S", "probabilities": "SR", "change": "S",
     }  # fmt: skip
 
     sigma: Floats  # (S,) EWMA volatility of one bar's log return, NaN while unknown
@@ -55,6 +55,7 @@ class Mood(Record):
     breadth: float  # share of symbols above their mean of 48 bars
     sentiment: float  # mean over symbols of signed bar pressure, -1..1
     stress: float  # 0..1, share of symbols in the volatile regime, probability-weighted
+    change: Floats  # (S,) probability that the regime has changed with this bar
     hidden: Hidden  # the regime model, having learned from this bar
     watch: Watch  # faults of the data: watch.open are those that last
 

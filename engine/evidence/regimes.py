@@ -77,6 +77,12 @@ def filter_forward(before: Floats, surge: Floats, trend: Floats, seen: Bools, hi
     return after, _learn(hidden, pairs, moments)
 
 
+def changed(before: Floats, after: Floats, hidden: Hidden) -> Floats:
+    """(S,) probability that the regime of this bar is another than that of the bar before, as known now; `hidden` is the model the filter used."""
+    stayed = before * hidden.transition.diagonal() / (before @ hidden.transition)
+    return np.asarray(1.0 - (after * stayed).sum(axis=1))
+
+
 def _learn(hidden: Hidden, pairs: Floats, moments: Floats) -> Hidden:
     step = max((hidden.bars + PRIOR_BARS) ** -DECAY, 1.0 / MEMORY_BARS)
     pairs = hidden.pairs + step * (pairs - hidden.pairs)

@@ -40,6 +40,7 @@ def analyse(inputs: Inputs, state: State) -> Mood:
         breadth=int(np.count_nonzero(trend[known] > 0)) / int(np.count_nonzero(known)) if known.any() else 0.5,
         sentiment=_sentiment(view, known, whole=whole),
         stress=float(probabilities[:, REGIMES.index("volatile")].sum()) / len(probabilities),
+        change=regimes.changed(state.regime, probabilities, state.hidden),
         hidden=hidden,
         watch=incidents.step(state.watch, inputs.at, inputs.interval, inputs.symbols, inputs.fresh, newest(inputs.bars), inputs.events),
     )
@@ -53,7 +54,7 @@ def assume_stress(inputs: Inputs, state: State) -> Mood:
     volatile = REGIMES.index("volatile")
     probabilities[:, volatile] = 1.0
     sigma, regime = inputs.view.sigma, np.full(count, volatile)
-    return Mood(sigma, zero, nothing, nothing, regime, probabilities, 1.0, 0.5, 0.0, 1.0, state.hidden, replace(state.watch, news=()))
+    return Mood(sigma, zero, nothing, nothing, regime, probabilities, 1.0, 0.5, 0.0, 1.0, zero, state.hidden, replace(state.watch, news=()))
 
 
 def newest(bars: Bars) -> Floats:

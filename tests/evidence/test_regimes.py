@@ -146,6 +146,24 @@ def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -
     assert nobody is regimes.start()
 
 
+def test_a_change_of_regime_is_told_with_its_probability() -> None:
+    model = regimes.start()
+    held = np.array([[0.4, 0.3, 0.2, 0.1]])
+    surge, trend = 0.45, 1.1
+    told, _ = regimes.filter_forward(held, np.array([surge]), np.array([trend]), KNOWN, model)
+    likely = [stats.norm.pdf(surge, *regimes.SURGE[k]) * stats.norm.pdf(trend, *regimes.TREND[k]) for k in range(4)]
+    pairs = held[0][:, None] * model.transition * np.array(likely)
+    np.testing.assert_allclose(regimes.changed(held, told, model), 1.0 - np.trace(pairs) / pairs.sum(), rtol=1e-9)
+    regime, seen = simulated()
+    before, held, alarms = regimes.uniform(8), regimes.uniform(8), []
+    for bar in seen[:2_000]:
+        before, (held, _) = held, regimes.filter_forward(held, bar[:, 0], bar[:, 1], np.ones(8, dtype=bool), model)
+        alarms.append(regimes.changed(before, held, model))
+    moved = regime[1:2_000] != regime[:1_999]
+    chance = np.stack(alarms)[1:]
+    assert chance[moved].mean() > 10 * chance[~moved].mean()
+
+
 def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
     hidden, held = regimes.start(), regimes.uniform(1)
     changed = []

@@ -105,7 +105,7 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     inputs = Inputs(TICK, START, MINUTE, names, bars, books, flow, np.ones(symbols, dtype=bool), account, KNOBS, (), view)
     probabilities = np.tile([1.0, 0.0, 0.0, 0.0], (symbols, 1))
     mood = Mood(
-        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, regimes.start(),
+        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, zeros, regimes.start(),
         incidents.blank(symbols),
     )  # fmt: skip
     assert len(REGIMES) == 4

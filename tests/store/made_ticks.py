@@ -158,7 +158,7 @@ class Market:
         figures = [random.gamma(4.0, 2.5e-4, count) for _ in range(4)]
         return Mood(
             figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1,
-            float(chances[:, 3].mean()), regimes.start(), incidents.blank(count),
+            float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.start(), incidents.blank(count),
         )  # fmt: skip
 
     def _liquidity(self) -> Liquidity:

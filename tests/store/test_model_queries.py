@@ -98,6 +98,16 @@ def test_what_serves_is_the_champion_and_what_waits_the_challenger(own: tuple[Re
     assert roles == {"ridge-500": "challenger", "ridge-100": "champion", "ridge-0": "retired"}
 
 
+def test_of_two_versions_with_the_same_bytes_the_newer_serves(own: tuple[Reader, sqlite3.Connection], tmp_path: Path) -> None:
+    reader, _ = own
+    writer = Writer(f"sqlite:///{tmp_path / 'podium.db'}")
+    writer.save_artifact(replace(artifact("ridge", 100, serves_from=105), version="ridge-105"), 1, WALL)
+    writer.close()
+    told = model_queries.versions(reader, limit=5)
+    assert told["role"].tolist() == ["champion", "retired", "retired"]
+    assert told["version"].iloc[0] == "ridge-105"
+
+
 def test_only_so_many_versions_of_a_model_are_told(own: tuple[Reader, sqlite3.Connection], tmp_path: Path) -> None:
     reader, _ = own
     assert model_queries.versions(reader, limit=1)["version"].tolist() == ["ridge-100"]

@@ -9,6 +9,11 @@ KEEP = """
 INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT (session, kind, symbol, since) DO UPDATE SET until = excluded.until
 """
+# what an ended session left open is known to its last tick and no further
+LEAVE = """
+UPDATE incidents SET until = COALESCE((SELECT max(at) FROM ticks WHERE ticks.session = incidents.session), since),
+detail = detail || '; it lasted when its session ended' WHERE until IS NULL AND session < ?
+"""
 
 
 def of_incidents(tick: Tick) -> list[Row]:

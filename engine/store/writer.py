@@ -68,6 +68,7 @@ class Writer:
                     int(info.simulated),
                 )  # fmt: skip
                 connection.exec_driver_sql(_SESSION, row)
+                connection.exec_driver_sql(incident_rows.LEAVE, (session,))
             last = one(connection, "SELECT max(tick) FROM ticks")
             connection.exec_driver_sql(_RUN, (None, session, now, 0 if last is None else int(last) + 1, settings_json, platform))
         self._ladder = None

@@ -71,6 +71,17 @@ def test_one_kind_may_come_again_later(url: str, writer: Writer) -> None:
     assert [row[2:4] for row in rows(url)] == [(SINCE, SINCE + 60), (SINCE + 600, None)]
 
 
+def test_what_lasts_when_a_new_session_begins_ends_with_the_last_tick_of_its_own(url: str, writer: Writer) -> None:
+    market = made.Market()
+    made.begin(writer, market)
+    for tick in market.ticks(2):
+        writer.save(telling(tick, HALT))
+    made.begin(writer, market)
+    assert rows(url)[0][3] is None  # the same session goes on
+    writer.begin_session("another market", made.info(), ("one",), (1,), "{}", {}, 0)
+    assert rows(url) == [("halt", "*", SINCE, tick.inputs.at, HALT.detail + "; it lasted when its session ended")]
+
+
 def test_a_tick_without_news_writes_none(url: str, writer: Writer) -> None:
     market = made.Market()
     made.begin(writer, market)

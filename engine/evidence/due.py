@@ -69,9 +69,13 @@ def moments(scored: Scored) -> tuple[Floats, Floats, Floats]:
     return votes @ votes.transpose(0, 2, 1), (votes * scored.target[:, None, :]).sum(axis=2), heard.sum(axis=1) * 1.0
 
 
-def losses(scored: Scored, context: Floats, horizons: tuple[int, ...]) -> Floats:
-    """(M, C, C + 1) moments of each model's relative loss on the conditions in which it was forecast, summed over horizons."""
-    gain = np.where(scored.known[:-1], scored.mean[:-1] * (2.0 * scored.target - scored.mean[:-1]), 0.0).sum(axis=2)
+def losses(scored: Scored, worth: Floats, context: Floats, horizons: tuple[int, ...]) -> Floats:
+    """(M, C, C + 1) moments of each model's relative loss on the conditions in which it was forecast, summed over horizons.
+
+    A forecast counts as it would be used by itself, scaled by what it has been worth (M, H): else the bold look worse than they are.
+    """
+    votes = scored.mean[:-1] * worth[:, :, None]
+    gain = np.where(scored.known[:-1], votes * (2.0 * scored.target - votes), 0.0).sum(axis=2)
     power = np.where(scored.known[:-1], scored.target * scored.target, 0.0).sum(axis=2)
     there = power > 0
     loss = np.where(there, -gain / np.where(there, power, 1.0), 0.0)

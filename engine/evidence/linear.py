@@ -133,7 +133,7 @@ class _Sums:
 def _shares(training: Training) -> list[_Share]:
     """All horizons together where nearly the same rows know them, else each by itself."""
     known = np.isfinite(training.y)
-    all_known = known.all(axis=1)
+    all_known = np.asarray(known.all(axis=1))
     if all_known.sum() >= SHARED * known.sum(axis=0).max(initial=0):
         return [_Share(tuple(range(known.shape[1])), all_known)]
     return [_Share((index,), known[:, index]) for index in range(known.shape[1])]

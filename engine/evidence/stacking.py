@@ -20,6 +20,13 @@ def weigh(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floa
     return np.array(columns).reshape(moment.shape).T.copy()
 
 
+def worth(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floats:
+    """(M, H) what a model's forecast has been worth by itself: the slope of what came on it, not negative, with the same prior."""
+    stiffer = 1.0 + prior_rows / np.maximum(rows, 1.0)
+    power = np.diagonal(gram, axis1=1, axis2=2) * stiffer[:, None]
+    return np.asarray(np.where(power > 1e-12, np.maximum(moment, 0.0) / np.maximum(power, 1e-12), 0.0).T)
+
+
 def _descend(gram: list[list[float]], moment: list[float], stiffer: float) -> list[float]:
     """The weights of one horizon, in plain numbers: with a handful of models, arrays cost more than they save."""
     weights = [0.0] * len(moment)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Sizes
 from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
@@ -65,7 +66,7 @@ def learn(
             closes=(inputs.tick + 1) % max(knobs.horizons) == 0,
         ),
         weight_rows=rows,
-        conditions=state.conditions * fade + due.losses(scored, state.context, knobs.horizons),
+        conditions=state.conditions * fade + due.losses(scored, _worth(state, knobs), state.context, knobs.horizons),
         context=np.concatenate((conditions(mood)[None], state.context[:-1])),
         last_training=state.last_training,
         asked=state.asked,
@@ -139,6 +140,11 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         outlook=outlook.empty(),
         memories=(),
     )
+
+
+def _worth(state: State, knobs: Knobs) -> Floats:
+    """(M, H) what each model's forecasts had been worth before this tick."""
+    return stacking.worth(state.gram, state.moment, state.weight_rows, knobs.prior_rows)
 
 
 def _price(inputs: Inputs) -> Floats:

@@ -10,7 +10,6 @@ from engine.domain.record import Floats
 from engine.domain.state import State
 
 PRIOR = 500.0  # ticks of "as good as no forecast" each model starts from
-WORSE = 1.01  # a model is heard until its predicted loss exceeds that of no forecast by 1 %
 
 
 def conditions(mood: Mood) -> Floats:
@@ -21,7 +20,8 @@ def conditions(mood: Mood) -> Floats:
 def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     """Hears each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best one always.
 
-    The loss is sum (y - f)^2 / sum y^2 over symbols and horizons of a tick, less 1, so that 0 is "no forecast" and the prior shrinks towards it.
+    The loss is sum (y - w f)^2 / sum y^2 over symbols and horizons of a tick, less 1, with w what the model's forecasts have been worth
+    (see evidence.due), so that 0 is "no forecast" and the prior shrinks towards it. Decision 11 tells what this was compared with.
     """
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
     moments, target = state.conditions[:, :, :-1], state.conditions[:, :, -1]
@@ -30,7 +30,7 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     expected = 1.0 + slopes @ now
     if not np.isfinite(expected).all():
         raise ValueError(f"the predicted losses are not finite: {expected}")
-    heard = serving & (expected <= WORSE)
+    heard = serving & (expected <= 1.0)
     if serving.any() and not heard.any():
         heard[np.argmin(np.where(serving, expected, np.inf))] = True
     return Chosen(catalog.names, heard, np.where(serving, expected, np.nan))

@@ -8,7 +8,7 @@ from engine.domain.decision import Chosen, Matrix, Opinions
 from engine.domain.model import Catalog, Serving
 from engine.domain.record import Bools, Floats
 from engine.domain.state import Seen, State
-from engine.evidence import online
+from engine.evidence import online, stacking
 
 WARN_OUTSIDE, STOP_OUTSIDE = 0.10, 0.35  # share of features outside their trained range
 OUTLYING = 6.0  # median absolute deviations beyond which a vote is doubted
@@ -129,9 +129,8 @@ def confidence(votes: Floats, state: State) -> Floats:
 
     Each model by itself, as the ensemble's weights are learned: the slope of what came on what was said, shrunk towards 0.
     """
-    power = np.diagonal(state.gram, axis1=1, axis2=2) * (1.0 + PRIOR_ROWS / np.maximum(state.weight_rows, 1.0))[:, None]
-    worth = np.maximum(state.moment, 0.0) / np.maximum(power, 1e-12)
-    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * worth.T[:, :, None], 10.0))))
+    worth = stacking.worth(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
+    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * worth[:, :, None], 10.0))))
 
 
 def _verdict(outside: Floats, matrix: Matrix) -> tuple[str, float]:

@@ -22,7 +22,7 @@ from engine.shell.engine import Engine
 from engine.shell.workers import Workers
 from tests.benchmarks.scoring import Came
 
-ROWS = 40_000  # in one training at most
+ROWS = 20_000  # in one training at most
 SHARE = 0.001  # of the weight of every model that goes to all, a tick (fixed share: Herbster and Warmuth 1998)
 FADE = 0.5 ** (1.0 / 20_000.0)  # as the ensemble's weights
 QUARTER = ("2022-10-01T00:00", "2023-01-01T00:00")

@@ -12,7 +12,7 @@ import numpy as np
 
 from engine.domain.record import Floats, Record
 from engine.feeds._simulated_draws import GENERATIONS, LOOK_BACK, STEPS, Draws, Singles
-from engine.feeds._simulated_prices import REGIME_SHARE, Market, Path, Reals, mix
+from engine.feeds._simulated_prices import ACTIVITY_SPREAD, REGIME_SHARE, Market, Path, Reals, mix
 
 ORDERS = 14.0  # of noise traders, a step, on average
 ORDER_MONEY = 7_500.0  # mean money of one
@@ -22,6 +22,7 @@ ECHOES = ((0, 0.30), (1, 0.22), (2, 0.16), (4, 0.14), (8, 0.10), (16, 0.08))  # 
 NEWS, NEWS_PERSISTENCE = 0.9, 0.4  # spread of the log of how many orders come by themselves, and what of it lasts to the next step
 HASTE = (0.5, 0.35)  # how much faster than with orders the fair value then moves, and so much more for each deviation that the bar moves
 WANDER = 0.95  # of a bridge's deviation: with large moves made in few steps, variance then grows with time alone
+STIR = (0.6, 0.5)  # orders in a bar that does not move over the usual number, and so many more for each deviation that it moves
 QUIET_CLOCK = 0.3  # of a bar's time that passes evenly; the rest passes with orders
 PLAN, PLAN_PERSISTENCE, WHIM = 0.4, 0.7, 1.1  # how far one side prevails: large orders worked over many steps, and chance within a step
 TREND = 0.08  # of noise traders' mean money, at most, by those who buy what rose over the last bars
@@ -80,9 +81,11 @@ def stage(path: Path, market: Market, spread_bps: float) -> Stage:
     shock = np.concatenate([np.zeros((1, path.sigma.shape[1])), np.cumsum(path.returns / path.sigma, axis=0)])[:-1]
     trend = shock.copy()
     trend[TREND_BARS:] -= shock[:-TREND_BARS]
+    size = np.minimum(np.abs(path.returns) / path.sigma, 5.0)
     factor = np.array(SPREAD_FACTOR)[path.regime] / _SPREAD_MEAN
+    busy = np.exp(ACTIVITY_SPREAD * path.activity - ACTIVITY_SPREAD**2 / 2.0) * relative**0.7 * (STIR[0] + STIR[1] * size)
     return Stage(
-        np.log(path.close / path.open), path.sigma, np.exp(0.45 * path.activity - 0.1) * relative**0.7,
+        np.log(path.close / path.open), path.sigma, busy,
         LEVEL_MONEY * np.exp(0.3 * path.activity) * relative**-THIN, 0.5e-4 * spread_bps * path.open * factor[:, None] / path.tick,
         trend / np.sqrt(TREND_BARS),
     )  # fmt: skip

@@ -96,6 +96,7 @@ def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
     share = flow[:, :, 0] / volume
     assert np.corrcoef(share.ravel(), returns.ravel())[0, 1] > 0.4  # but flow does tell of its own bar
     assert np.corrcoef((ofi[:, :, 0] / flow[:, :, 4]).ravel(), returns.ravel())[0, 1] > 0.4
+    assert np.corrcoef((volume * close).ravel(), np.abs(returns).ravel())[0, 1] > 0.3
 
 
 def test_it_looks_like_a_market() -> None:

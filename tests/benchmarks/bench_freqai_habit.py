@@ -25,12 +25,12 @@ from engine.shell.engine import Engine
 from engine.shell.workers import Workers
 from tests.benchmarks.scoring import Came, Figure
 
-ROWS = 40_000  # in one training at most, ours and theirs
+ROWS = 20_000  # in one training at most, ours and theirs
 CAPITAL = 100_000.0
 DEFAULTS = {"objective": "regression", "num_threads": 1, "verbosity": -1, "seed": 7}  # LightGBM's own otherwise
 PERIODS = (
-    ("binance_spot_5m_2022_2023", "2022-10-01T00:00", "2022-11-06T00:00"),
-    ("us_equity_1m_2025_2026", "2025-10-01T00:00", "2025-11-12T00:00"),
+    ("binance_spot_5m_2022_2023", "2022-10-01T00:00", "2022-10-29T00:00"),
+    ("us_equity_1m_2025_2026", "2025-10-01T00:00", "2025-10-25T00:00"),
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.decision import Chosen, Matrix
 from engine.domain.state import State
-from engine.evidence import volatility
+from engine.evidence import due, volatility
 from engine.phases import ensemble, selection, validation
 from tests.makers import Moment, changed, decided, moment
 from tests.sabotage import model_that
@@ -188,3 +188,16 @@ def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
     nothing = ensemble.expect_nothing(outcome.opinions, outcome.mood, moment().inputs, moment().state)
     assert (nothing.probability == 0.5).all()
     assert (nothing.mean == 0).all()
+
+
+def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
+    """Its votes are ten times too large: bare they lose, as they are used they win."""
+    draw, many = np.random.default_rng(7), 4_000
+    signal = draw.normal(0, 0.1, (1, 1, many))
+    came = signal[0] + draw.normal(size=(1, many))
+    at = moment()
+    scored = due.score(at.state.pending, at.inputs.knobs.horizons, at.inputs.view.log_close[:, -1])
+    scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=came, known=np.ones((2, 1, many), dtype=bool))
+    bare, used = (due.losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
+    assert bare > 0.2
+    assert used < 0.0

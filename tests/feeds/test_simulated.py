@@ -138,6 +138,15 @@ def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
         assert all((book.bid_size > 0).all() and (book.ask_size > 0).all() for book in books)
 
 
+def test_levels_are_a_third_of_a_spread_apart_and_hold_more_the_deeper_they_are() -> None:
+    books = [found.books for found in Simulated(bars=2000).slices(None)]
+    price, size = np.stack([book.ask_price for book in books]), np.stack([book.ask_size for book in books])
+    spread = 2.0 * (price[:, :, 0] - np.stack([book.bid_price + book.ask_price for book in books])[:, :, 0] / 2.0)
+    apart = np.diff(price, axis=2).mean(axis=(0, 2)) / spread.mean(axis=0)
+    assert np.all((apart > 0.2) & (apart < 0.4))
+    assert np.all(np.diff(size.mean(axis=0), axis=1) > 0.0)
+
+
 def test_a_fill_never_meets_the_book_that_was_decided_on() -> None:
     slices = list(Simulated(bars=500).slices(None))
     moved = [np.any(now.fill_books.ask_price[:, 0] != before.books.ask_price[:, 0]) for before, now in pairwise(slices)]
@@ -207,6 +216,14 @@ def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_res
     again.switch_signal(0.0, played[999].at)
     again.switch_signal(0.05, played[2099].at)
     assert [found.digest() for found in again.slices(played[1500].at)] == digests[1501:]
+
+
+@pytest.mark.parametrize("count", [17, 500])
+def test_reading_resumes_for_any_number_of_symbols(count: int) -> None:
+    whole = [found.digest() for found in Simulated(symbol_count=count, bars=150).slices(None)]
+    rest = [found.digest() for found in Simulated(symbol_count=count, bars=150).slices(START + 61 * MINUTE)]
+    assert len(whole) == 150
+    assert rest == whole[61:]
 
 
 def test_seeds_differ_and_the_same_seed_does_not() -> None:

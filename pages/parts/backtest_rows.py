@@ -34,7 +34,7 @@ def listed(found: Sequence[Kept], opened: Sequence[str]) -> str:
 
 
 def columns(chosen: Sequence[Kept]) -> tuple[Column, ...]:
-    return (Column("", nowrap=True), *(Column(name(place, chosen), right=True, wrap=True) for place in range(len(chosen))))
+    return (Column("", nowrap=True, whole=True), *(Column(name(place, chosen), right=True, wrap=True) for place in range(len(chosen))))
 
 
 def name(place: int, chosen: Sequence[Kept]) -> str:

@@ -75,7 +75,7 @@ def chart(
             most = max((one.n for one in told if one.row == row), default=0)
             drawn.note(f"{units.NOT_ENOUGH}, n={most:,}", x=0.5, xref="paper", y=place, font={"size": 11, "color": theme.MUTED})
     if len(series) > 1:
-        legend(drawn, series)
+        legend(drawn, [(_told(name, [one for one in told if one.series == name]), colour) for name, colour in series])
     drawn.axis("yaxis", tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5], fixedrange=True, showgrid=True,
                tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)  # fmt: skip
     drawn.axis("xaxis", ticksuffix=f" {unit}", range=[low, high], nticks=7)
@@ -104,6 +104,11 @@ def name_ends(drawn: Figure, *, digits: int = 2, unit: str = "%", least: float =
     for place, (value, name, colour) in zip(places, ends, strict=True):
         text = f'<span style="color:{colour}">●</span> {name}{"<br>" if lines else " "}{units.number(value, digits, unit)}'
         drawn.note(text, x=1, xref="paper", y=place - over, xanchor="left", xshift=6, align="left")
+
+
+def _told(name: str, part: Sequence[Estimate]) -> str:
+    """A series' name, and that nothing could be estimated of it where that is so."""
+    return name if any(one.value is not None for one in part) else f"{name}: {units.NOT_ENOUGH}"
 
 
 def _dots(drawn: Figure, there: Sequence[Estimate], places: Sequence[float], colour: str, *, unit: str, digits: int) -> None:

@@ -73,6 +73,15 @@ def test_an_estimate_has_its_interval_and_one_without_is_hollow() -> None:
     assert units.NOT_ENOUGH in dots["hovertext"][1]
 
 
+def test_a_series_without_any_estimate_is_said_to_have_none() -> None:
+    drawn = estimates.chart(
+        [Estimate("a", "A", 1.0, 0.5, 1.5, 900), Estimate("a", "B", None, None, None, 3)], ["a"], [("A", theme.UP), ("B", theme.DOWN)]
+    )
+    legend = drawn.layout["annotations"][-1]["text"]
+    assert "B: not enough data" in legend
+    assert "A: not enough data" not in legend
+
+
 def test_one_wide_interval_does_not_press_the_others_together() -> None:
     told = [Estimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [Estimate("8", "all", 1.0, -900.0, 900.0, 30)]
     drawn = estimates.chart(told, [str(row) for row in range(9)], [("all", theme.UP)])

@@ -28,7 +28,7 @@ def marks(reader: Reader) -> pd.DataFrame:
     """
     line = equity(reader)
     if line.empty:
-        return pd.DataFrame(columns=["kind", "at", "detail"])
+        return pd.DataFrame(columns=["kind", "at", "detail"]).astype({"at": "int64"})
     ends = {"first": int(line["tick"].iloc[0]), "last": int(line["tick"].iloc[-1])}
     points = line["tick"].tolist()
     spans = json.dumps([[before, tick] for before, tick in zip([points[0] - 1, *points[:-1]], points, strict=True)])
@@ -39,9 +39,13 @@ def marks(reader: Reader) -> pd.DataFrame:
         runs = told_all(connection, _RUNS)
     ticks, times, walls = (line[name].to_numpy() for name in ("tick", "at", "wall"))
     told = [(kind, int(times[min(int(np.searchsorted(ticks, tick)), len(ticks) - 1)]), detail) for kind, tick, detail in found]
-    told += [("incident", int(since), f"{kind.replace('_', ' ')} {symbol}") for since, kind, symbol in faults if times[0] <= since <= times[-1]]
+    told += [
+        ("incident", int(since), f"{kind.replace('_', ' ')} {'everywhere' if symbol == '*' else symbol}")
+        for since, kind, symbol in faults
+        if times[0] <= since <= times[-1]
+    ]
     for wall, action, verdict in runs:
         place = int(np.searchsorted(walls, wall))
         if 0 < place < len(walls):
             told.append(("optimized", int(times[place]), f"{action.replace('_', ' ')}: {verdict}"))
-    return pd.DataFrame(told, columns=["kind", "at", "detail"]).sort_values("at", kind="stable").reset_index(drop=True)
+    return pd.DataFrame(told, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)

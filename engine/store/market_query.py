@@ -30,6 +30,7 @@ _DECISIONS = """
     SELECT d.tick, d.action, d.target, d.position, d.binding_gate, d.degraded, d.regime, d.horizon, d.price, d.log_price, d.spread_bps, d.edge_bps,
            d.cost_bps, d.confidence, d.execution, d.fresh AS seen, d.forecast, d.regimes, d.micro
     FROM json_each(:picked) p CROSS JOIN decisions d ON d.tick = p.value AND d.symbol = :symbol ORDER BY d.tick"""
+_REALS = ("target", "position", "price", "log_price", "spread_bps", "edge_bps", "cost_bps", "confidence", "degraded")  # None is NaN
 _FILLS = """
     SELECT tick, at, side, size, unfilled, price, mid, cost_bps FROM fills WHERE symbol = :symbol AND tick >= :first AND tick <= :last
     ORDER BY tick DESC LIMIT :limit"""
@@ -103,7 +104,7 @@ def market(reader: Reader, symbol: str | None, ticks: int = TICKS) -> MarketTold
         numbers, times = [int(one[0]) for one in told], [int(one[1]) for one in told]
         decided = rows(connection, _DECISIONS, {"picked": json.dumps(numbers), "symbol": symbol})
         ends: dict[str, int | float | str | None] = {"symbol": symbol, "first": numbers[0], "last": numbers[-1]}
-        fills = rows(connection, _FILLS, ends | {"limit": limit})
+        fills = rows(connection, _FILLS, ends | {"limit": limit}).astype({"price": float, "mid": float, "cost_bps": float})
         incidents = rows(connection, _INCIDENTS, ends | {"first": times[0], "last": times[-1]})
     forecasts = _forecasts(decided, dict(zip(numbers, times, strict=True)), session)
     last = kept[-1]
@@ -182,7 +183,7 @@ def _frame(numbers: list[int], times: list[int], kept: list[Kept], decided: pd.D
     chances = {int(tick): orjson.loads(told) for tick, told in zip(decided["tick"].tolist(), decided["regimes"].tolist(), strict=True) if told}
     columns |= {f"regime {name}": [_at(chances.get(tick), place) for tick in numbers] for place, name in enumerate(session.regimes)}
     beside = decided.set_index("tick").drop(columns=["forecast", "regimes", "micro"]).reindex(numbers).reset_index(drop=True)
-    return pd.concat([pd.DataFrame(columns), beside], axis=1)
+    return pd.concat([pd.DataFrame(columns), beside.astype(dict.fromkeys(_REALS, float))], axis=1)
 
 
 def _depth(book: Book | None) -> tuple[float, float]:
@@ -215,7 +216,8 @@ def _forecasts(decided: pd.DataFrame, times: dict[int, int], session: Session) -
             mean, low, high = (_at(told[part], place) * scale if scale else nan for part in ("mean", "low", "high"))
             came = (price.get(tick + horizon, nan) - price.get(tick, nan)) * 1e4
             found.append((horizon, tick, times.get(tick + horizon, times[tick] + horizon * session.interval), mean, low, high, came))
-    return pd.DataFrame(found, columns=["horizon", "tick", "due", "mean_bps", "low_bps", "high_bps", "came_bps"])
+    frame = pd.DataFrame(found, columns=["horizon", "tick", "due", "mean_bps", "low_bps", "high_bps", "came_bps"])
+    return frame.astype({"horizon": "int64", "tick": "int64", "due": "int64"} | dict.fromkeys(frame.columns[3:], float))
 
 
 def _coverage(forecasts: pd.DataFrame, session: Session) -> tuple[Covered, ...]:

@@ -186,7 +186,7 @@ def test_an_engine_that_is_gone_is_told_on_every_page_and_by_the_health(viewer: 
         assert down["state"] == "down"
         assert down["last_tick"] == idle.tick()
         visitor = visit(idle.url)
-        for path in ("/", "/decisions", "/decision", "/portfolio", "/resources", "/optimizer", "/control"):
+        for path in ("/", "/decisions", "/decision", "/market", "/portfolio", "/components", "/resources", "/optimizer", "/control"):
             visitor.go(path)
             expect(visitor.banner("Engine down.")).to_contain_text("What is shown is what it left", ignore_case=True, timeout=MS)
             expect(visitor.page.locator(".pd-chip").first).to_have_text("down")

@@ -65,6 +65,17 @@ def test_equity_keeps_its_gaps() -> None:
     assert drawn["data"][0]["y"][-1] == pytest.approx(-2.0)
 
 
+def test_what_happened_stands_in_lanes_below_the_equity_also_where_nothing_did() -> None:
+    frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "naive": [100.0, 99.0]})
+    nothing = pd.DataFrame({"kind": [], "at": [], "detail": []}).astype({"at": "int64"})
+    quiet = json.loads(charts_overview.equity(frame, 100.0, nothing).json())
+    assert [note["text"] for note in quiet["layout"]["annotations"][2:]] == ["no trades", "no retrainings", "no incidents", "no optimizations"]
+    marks = pd.DataFrame({"kind": ["incident"], "at": [60 * SECOND], "detail": ["halt *"]})
+    drawn = json.loads(charts_overview.equity(frame, 100.0, marks).json())
+    assert [trace["x"] for trace in drawn["data"] if trace["name"] == "incidents"] == [[60_000]]
+    assert "incidents" in [note["text"] for note in drawn["layout"]["annotations"]]
+
+
 @pytest.mark.parametrize(
     ("rung", "side"),
     [

@@ -21,6 +21,7 @@ from engine.store.reader import Reader
 from pages.parts import charts_market, rows_market, theme, units
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
+from tests.store.made import SYMBOLS
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +86,22 @@ def test_a_symbol_without_any_bar_yet_is_drawn_empty_and_no_error(told: MarketTo
     candles = next(trace for trace in drawn(replace(told, bars=bars))["data"] if trace["type"] == "candlestick")
     assert set(candles["close"]) == {None}
     assert rows_market.tiles(replace(told, bars=bars), 60)[0].value == units.MISSING
+
+
+def test_a_store_that_knows_nothing_but_bars_is_drawn(full_store: str, tmp_path: Path) -> None:
+    nothing = ", ".join(f"{name} = NULL" for name in ("price", "log_price", "spread_bps", "edge_bps", "cost_bps", "confidence", "target", "position"))
+    change = f"UPDATE decisions SET {nothing}, forecast = '', regimes = '[]', micro = '{{}}', regime = '', action = 'hold'"
+    with page(full_store, tmp_path, change) as app:
+        assert not app.exception
+        shown = text(app)
+    assert "no forecast yet: models are heard once they are trained" in shown
+    assert "nan" not in shown.lower()
+    with store("full", full_store, tmp_path / "b") as url:
+        with closing(sqlite3.connect(tmp_path / "b" / "podium.db")) as made, made:
+            made.execute(change)
+        found = market_query.market(Reader(url), SYMBOLS[0])
+    assert found is not None
+    assert drawn(found)["data"]
 
 
 def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketTold) -> None:

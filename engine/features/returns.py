@@ -14,7 +14,7 @@ from engine.window import averages, means
 SPANS = (1, 3, 6, 12, 24, 48, 144)  # bars
 HALFLIVES = (4.0, 8.0, 20.0)  # bars
 LATE = 96  # bars
-TINY = 1e-12
+TINY = 1e-20
 
 
 def build(view: View) -> Floats:
@@ -22,7 +22,7 @@ def build(view: View) -> Floats:
     scale = 1.0 / view.sigma
     values = np.empty((len(scale), len(COLUMNS)))
     np.multiply(view.returns @ _kernel(view.returns.shape[1]), scale[:, None], out=values[:, :-1])
-    late = view.returns[:, -LATE:] * scale[:, None]
+    late = view.returns[:, -LATE:]
     values[:, -1] = np.vecdot(late[:, 1:], late[:, :-1]) / (np.vecdot(late, late) + TINY)
     return values
 

@@ -12,7 +12,7 @@ from engine.domain.record import Floats
 from engine.window import means, on_steps, seeded
 
 LONG = 288  # bars that volume is compared with
-SPANS = (6, 24, 96, 48, LONG)  # bars
+SPANS = (1, 48, 6, 24, 96, LONG)  # bars
 LEAN = 96  # bars
 LATE = 48  # bars
 EVEN = np.full(LATE, 1.0 / LATE)
@@ -20,8 +20,8 @@ FLOW_SPAN = 14  # bars of the money flow index
 EQUAL = 1e-10  # of a price: what rounding makes of equal ones
 COLUMNS = (
     "surge",
-    "mean_6",
     "mean_48",
+    "mean_6",
     "follows_size_48",
     "illiquidity_48",
     "lean_6",
@@ -45,25 +45,24 @@ def build(view: View) -> Floats:
     volume = view.volume
     length = volume.shape[1]
     mean = volume @ means(length, SPANS)
-    late, mean_late = volume[:, -LATE:], mean[:, 3]
+    late, mean_late = volume[:, -LATE:], mean[:, 1]
     size = np.abs(view.returns)
     moved = size @ means(length, (LATE, LONG))
     values = np.empty((len(volume), len(COLUMNS)))
     share = np.empty((len(volume), 5))
-    share[:, 0], share[:, 1], share[:, 2] = volume[:, -1], mean[:, 0], mean_late
-    share[:, :3] /= mean[:, 4:]
+    np.divide(mean[:, :3], mean[:, 5:], out=share[:, :3])
     share[:, 3] = np.vecdot(size[:, -LATE:], late) / (moved[:, 0] * mean_late * LATE)
-    share[:, 4] = moved[:, 0] * mean[:, 4] / (moved[:, 1] * mean_late)
+    share[:, 4] = moved[:, 0] * mean[:, 5] / (moved[:, 1] * mean_late)
     np.log(share + 0.05, out=values[:, :5])
     side = np.sign(view.returns[:, -LEAN:])
     side *= volume[:, -LEAN:]
-    values[:, 5:8] = side @ means(side.shape[1], SPANS[:3]) / mean[:, :3]
+    np.divide(side @ means(side.shape[1], SPANS[2:5]), mean[:, 2:5], out=values[:, 5:8])
     values[:, 8] = _chaikin(view) / mean_late
     values[:, 9] = _money_flow(view)
     close = view.log_close[:, -LATE:]
     values[:, 10] = np.vecdot(late, close[:, -1:] - close) / (mean_late * (LATE**1.5) * view.sigma)
     values[:, 11] = 1.0 - (late > 0.0) @ EVEN
-    return _settled(values, mean[:, 4])
+    return _settled(values, mean[:, 5])
 
 
 def _settled(values: Floats, base: Floats) -> Floats:
@@ -99,8 +98,8 @@ def _money_flow(view: View) -> Floats:
     prices -= view.log_close[:, -1:]
     typical = np.add.reduce(np.exp(prices, out=prices))
     moves = typical[:, 1:] - typical[:, :-1]
-    moves[np.abs(moves) < EQUAL] = 0.0
-    side = np.sign(moves, out=moves)
+    moves *= 1.0 / EQUAL
+    side = np.sign(np.trunc(moves, out=moves), out=moves)
     money = side * typical[:, 1:]
     money *= view.volume[:, -FLOW_SPAN:]
     return np.asarray(0.5 * money.sum(axis=1) / np.vecdot(side, money))

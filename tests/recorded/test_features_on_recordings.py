@@ -19,7 +19,6 @@ CHECKS = (
     test_talib.test_relative_strength,
     test_talib.test_moving_averages_converging_and_what_they_are_above_their_signal,
     test_talib.test_bands_of_bollinger,
-    test_talib.test_slow_stochastic,
     test_talib.test_aroon,
     test_talib.test_commodity_channel,
     test_talib.test_directional_movement,

@@ -17,6 +17,7 @@ from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
 from engine.evidence import intervals, regret, sharpe, skill, volatility
+from engine.feeds.recorded import Recorded
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -133,7 +134,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "skill": _skill(engine),
         "calibration": _calibration(engine),
         "volatility": _volatility(engine),
-        "micro": tally.micro.told(),
+        "micro": tally.micro.told(engine.feed.explained if isinstance(engine.feed, Recorded) else None),
         "portfolio": _portfolio(settings, engine, tally),
         "equity": _equity(tally),
         "regret": _regret(engine, tally),

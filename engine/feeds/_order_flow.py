@@ -9,6 +9,8 @@ from engine.feeds._recording_files import BookRows, TradeRows
 
 FLOW = ("signed_volume", "trades", "vwap", "spread", "depth")  # the columns of Slice.flow
 SECOND = 1e9  # ns
+CELL, WINDOW = 10 * 10**9, 1_800 * 10**9  # ns
+FEWEST_CELLS = 20  # in a window
 
 
 def imbalance(rows: BookRows, row_of: Ints, bars: int, stale: int) -> Floats:
@@ -70,6 +72,34 @@ def books_from(rows: BookRows, times: Ints, until: Ints) -> Floats:
     there = position < len(at)
     found = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
     return _taken(rows, found, there & (rows.at[found] < until))
+
+
+def explained(rows: BookRows, since: int | None, until: int | None, stale: int) -> float | None:
+    """R2 of the mid's change on the best level's imbalance by cells of 10 s, mean over windows of half an hour; None where none has 20 cells."""
+    at, bid, bid_size, ask, ask_size = _sound(rows)
+    first, last = np.searchsorted(at, (at[0] if since is None else since, at[-1] + 1 if until is None else until)) if len(at) else (0, 0)
+    if last - first < FEWEST_CELLS:
+        return None
+    part = slice(int(first), int(last))
+    sound = np.ones(int(last - first), dtype=np.bool_)
+    best = BookRows(at[part], bid[part, :1], bid_size[part, :1], ask[part, :1], ask_size[part, :1], sound)
+    number = best.at // CELL
+    cells = np.arange(number[0], number[-1] + 1)
+    flow = imbalance(best, number - number[0], len(cells), stale)[:, 0]
+    standing_book = books_at(best, (cells + 1) * CELL - 1, stale)[:, :, 0]
+    mid = 0.5 * (standing_book[0] + standing_book[2])
+    window = cells[1:] // (WINDOW // CELL)
+    found = [_fit(flow[1:][window == one], np.diff(mid)[window == one]) for one in np.unique(window)]
+    known = [r2 for r2 in found if r2 is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _fit(flow: Floats, move: Floats) -> float | None:
+    there = np.isfinite(flow) & np.isfinite(move)
+    flow, move = flow[there], move[there]
+    if len(flow) < FEWEST_CELLS or flow.std() == 0 or move.std() == 0:
+        return None
+    return float(np.corrcoef(flow, move)[0, 1] ** 2)
 
 
 def _taken(rows: BookRows, found: Ints, there: np.ndarray) -> Floats:

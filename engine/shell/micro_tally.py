@@ -10,7 +10,8 @@ from engine.domain.tick import Tick
 
 SECOND = 10**9  # ns
 CELL, WINDOW = 10 * SECOND, 1_800 * SECOND
-FEWEST = 30  # cells in a window, or costs met, before there is a figure
+FEWEST = 30  # costs met before there is a figure
+FEWEST_CELLS = 20  # in a window
 EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: what a quantile is told to
 BLOCK = 256  # ticks between two counts
 
@@ -20,7 +21,7 @@ class FlowFit:
 
     def __init__(self, symbols: int, interval: int, cell: int) -> None:
         self._interval, self._cell = interval, cell
-        self._window = max(WINDOW, 2 * FEWEST * cell)
+        self._window = max(WINDOW, FEWEST * cell)
         self._at: int | None = None
         self._flow: Floats = np.zeros(symbols)  # of the running cell
         self._start: Floats = np.full(symbols, np.nan)  # the mid it began with
@@ -55,7 +56,7 @@ class FlowFit:
         rows, x, y, xx, xy, yy = self._sums
         some = np.maximum(rows, 1.0)
         x_spread, y_spread = xx - x * x / some, yy - y * y / some
-        good = (rows >= FEWEST) & (x_spread > 0) & (y_spread > 0)
+        good = (rows >= FEWEST_CELLS) & (x_spread > 0) & (y_spread > 0)
         self._r2 += np.where(good, (xy - x * y / some) ** 2 / np.where(good, x_spread * y_spread, 1.0), 0.0)
         self._windows += good
         self._sums = np.zeros_like(self._sums)
@@ -137,12 +138,15 @@ class MicroTally:
             then = last.outcome.liquidity.finer
             self._costs.add(then.cost_bps, then.quoted_bps, told.pending.met, then.outlook.pending.mid)
 
-    def told(self) -> dict[str, object]:
-        """`ofi_r2_10s` where bars are no longer than 10 s; `cost_error_bps` is the 90 % quantile for 10,000; null without books."""
+    def told(self, explained: tuple[float | None, ...] | None = None) -> dict[str, object]:
+        """`cost_error_bps` is the 90 % quantile for 10,000; null without books.
+
+        `ofi_r2_10s` is of what the engine saw where bars are no longer than 10 s, else what the feed says it `explained` of the events in its bars.
+        """
         if not self._booked:
             return {"ofi_r2_10s": None, "cost_error_bps": None}
         costs = self._costs.told()
-        by_ten: list[float | None] = self._by_ten.told() if self._by_ten is not None else [None for _ in self._symbols]
+        by_ten = self._by_ten.told() if self._by_ten is not None else list(explained or (None,) * len(self._symbols))
         by_bar = self._by_bar.told()
         return {
             "ofi_r2_10s": _mean(by_ten),

@@ -120,6 +120,23 @@ def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latenc
         Recorded(tmp_path, latency_ms=60_000.0)
 
 
+def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:
+    draw = np.random.default_rng(5)
+    rows, bid = [], 1000
+    for second in range(3_600):
+        size = int(draw.integers(1, 9))
+        if second < 1_800:
+            bid += 1 if size > 4 else -1  # a better bid adds its size to the flow, a worse one takes the size before it out
+        rows.append(book(second, float(bid), bid + 2.0, size, 5))
+    write(tmp_path, "A", "books", BOOK, rows)
+    write(tmp_path, "B", "bars", BAR, [bar(i) for i in range(60)])
+    moving, still = Recorded(tmp_path, until=START + 1_800 * SECOND).explained, Recorded(tmp_path, since=START + 1_800 * SECOND).explained
+    assert moving[0] is not None
+    assert moving[0] > 0.5
+    assert still == (None, None)  # nothing moved, and B has no book
+    assert Recorded(tmp_path, interval=5 * MINUTE).explained == (moving[0], None)
+
+
 def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     times = np.sort(rng.uniform(0, 1200, 400))

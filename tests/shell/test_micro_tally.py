@@ -72,7 +72,7 @@ def test_a_symbol_without_a_book_has_no_figure_and_spoils_no_other() -> None:
 
 
 def test_too_few_cells_are_not_enough_data() -> None:
-    flow, mid = made(290, 0.5)
+    flow, mid = made(200, 0.5)
     assert told(flow, mid) == [None, None]
 
 

@@ -198,7 +198,7 @@ def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_wer
     database.prepare(url)
     feed = simulated(END, symbols=4)
     bars = list(feed.slices(None))
-    bars[150] = replace(bars[150], books=replace(bars[150].books, bid_size=bars[150].books.bid_size * np.inf))
+    bars[150] = replace(bars[150], books=replace(bars[150].books, bid_size=np.full_like(bars[150].books.bid_size, 1e307)))
     engine, writer, history = opened(url, Played(feed.info, bars))
     degraded = play(engine, 160)[150]
     assert [phase.value for phase in degraded.outcome.degraded] == ["microstructure"]

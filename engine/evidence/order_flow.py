@@ -39,7 +39,7 @@ def vpin(flow: Flow, volume: Floats) -> Floats:
         return np.full(len(volume), np.nan)
     signed = flow.signed_volume[:, -WINDOW:]
     traded = volume[:, -signed.shape[1] :]
-    known = np.isfinite(signed + traded)
+    known = np.isfinite(signed) & (traded >= 0) & (traded < np.inf)
     traded = np.where(known, traded, 0.0)
     reach = traded.cumsum(axis=1)
     total = reach[:, -1]

@@ -11,10 +11,14 @@ from engine import broker
 from engine.domain.decision import Liquidity
 from engine.domain.market import Books, Flow
 from engine.domain.outlook import NOTIONALS
+from engine.domain.record import Floats
 from engine.evidence import outlook
 from engine.phases import microstructure
-from tests.makers import Moment, changed, moment, no_books, no_flow
+from engine.run import check
+from tests.makers import Moment, changed, moment, no_books, no_flow, runner
 
+BOOK = ("bid_price", "bid_size", "ask_price", "ask_size")
+FLOW = ("ofi", "signed_volume", "trades", "vwap", "spread", "depth")
 UNSOUND = [
     {"bid": 100.2}, {"bid": 100.1}, {"bid": -1.0}, {"bid_size": -1.0}, {"ask_size": -2.0}, {"bid": np.nan}, {"ask": np.nan}, {"ask": np.inf},
     {"bid_size": 0.0}, {"ask_size": 0.0}, {"bid_size": np.nan}, {"ask_size": np.inf}, {"bid": 0.0}, {"bid_size": 0.0, "ask_size": 0.0},
@@ -214,6 +218,37 @@ def test_without_books_the_settings_spread_is_named_as_such() -> None:
     assert told.spread_source == "setting"
     for figure in (told.depth, told.finer.vpin, told.finer.kyle, told.finer.pressure_levels, told.finer.cost_bps):
         assert np.isnan(figure).all()
+
+
+POISON = (np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-12, 1e12)
+
+
+def spoiled(values: Floats, draw: np.random.Generator) -> Floats:
+    """Some of the values made what no venue should send."""
+    out = values.copy()
+    for _ in range(int(draw.integers(0, 6))):
+        out[tuple(int(draw.integers(0, size)) for size in out.shape)] = draw.choice(POISON)
+    return out
+
+
+def test_nothing_a_venue_may_send_makes_the_phase_fail_or_give_what_is_no_number() -> None:
+    draw = np.random.default_rng(8)
+    at, lengths = moment(), runner(moment()).axes
+    state = at.state
+    for turn in range(400):
+        inputs = at.inputs
+        books, met = (Books(*(spoiled(getattr(inputs.books, name), draw) for name in BOOK)) for _ in range(2))
+        flow = Flow(*(spoiled(getattr(inputs.flow, name), draw) for name in FLOW))
+        view = replace(inputs.view, volume=spoiled(inputs.view.volume, draw))
+        with np.errstate(all="ignore"):
+            told = microstructure.read(replace(inputs, tick=inputs.tick + turn, books=books, met=met, flow=flow, view=view), state)
+        check(told, lengths)
+        state = replace(state, outlook=told.finer.outlook)
+        for figure in (told.finer.cost_bps, told.finer.quoted_bps, told.finer.next_levels, outlook.share(state.outlook), state.outlook.score):
+            assert not np.isinf(figure).any()
+        assert (told.cost_bps >= told.fee_bps).all()
+    assert np.isfinite(state.outlook.score).all()
+    assert np.isfinite(state.outlook.bias).all()
 
 
 def test_each_symbol_pays_its_own_fee_where_one_is_told() -> None:

@@ -106,12 +106,11 @@ def test_a_cost_that_stays_is_quoted_as_it_is() -> None:
 
 
 def test_a_book_that_has_all_but_run_dry_is_not_taken_at_its_word() -> None:
-    levels, costs = noise(300)
-    costs = np.minimum(costs, 7.0)
-    dry = costs.copy()
-    dry[-1] = 400.0
-    _, _, quoted = play(levels, dry)
-    assert (quoted[-1] < 40.0).all()
+    levels, costs = walk(300)
+    told, _, quoted = play(levels, costs)
+    assert (quoted[-1] == costs[-1]).mean() > 0.8  # of what wanders, mostly the last book's cost is quoted
+    dry = outlook.learn(told, measured(levels[-1], np.full_like(costs[-1], 40_000.0), costs[-1]), 300)
+    assert (outlook.costs(dry) < 520.0).all()
 
 
 def test_what_cannot_be_filled_has_no_forecast_and_is_not_scored() -> None:

@@ -220,7 +220,7 @@ def test_without_books_the_settings_spread_is_named_as_such() -> None:
         assert np.isnan(figure).all()
 
 
-POISON = (np.nan, np.inf, -np.inf, 0.0, -1.0, 1e-12, 1e12)
+POISON = (np.nan, np.inf, -np.inf, 0.0, -1.0, -1e12, 1e-12, 1e12)
 
 
 def spoiled(values: Floats, draw: np.random.Generator) -> Floats:

@@ -25,7 +25,7 @@ from tests.benchmarks.scoring import Came
 ROWS = 20_000  # in one training at most
 SHARE = 0.001  # of the weight of every model that goes to all, a tick (fixed share: Herbster and Warmuth 1998)
 FADE = 0.5 ** (1.0 / 20_000.0)  # as the ensemble's weights
-QUARTER = ("2022-10-01T00:00", "2023-01-01T00:00")
+PERIOD = ("2022-10-01T00:00", "2022-11-16T00:00")
 
 
 @dataclass
@@ -110,7 +110,7 @@ def main() -> None:
     print("R2 with day-block intervals at 1, 3 and 12 bars")
     folder = Path(os.environ.get("PODIUM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "binance_spot_5m_2022_2023"
     if folder.is_dir():
-        since, until = (int(np.datetime64(text, "ns").astype(np.int64)) for text in QUARTER)
+        since, until = (int(np.datetime64(text, "ns").astype(np.int64)) for text in PERIOD)
         run("binance_spot_5m", Recorded(folder, since=since, until=until))
     run("simulated, default signal", Simulated(symbol_count=8, bars=6_000))
 

@@ -104,7 +104,7 @@ def test_the_ticks_above_lie_on_both_sides_of_adoptions_and_of_the_restart(made:
     serving = [history.tick(tick).serving for tick in range(END)]
     changes = [tick for tick in range(1, END) if serving[tick] != serving[tick - 1]]
     assert changes == [TRAINED + 11, 421, 462]
-    assert serving[TRAINED + 10] == (None,) * 4
+    assert set(serving[TRAINED + 10]) == {None}
     assert [event.kind for event in history.tick(SPLIT).events] in ([], ["resumed"])
     assert [event.subject for event in history.tick(300).events] == ["pause"]
 
@@ -198,10 +198,12 @@ def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_wer
     database.prepare(url)
     feed = simulated(END, symbols=4)
     bars = list(feed.slices(None))
-    bars[150] = replace(bars[150], books=replace(bars[150].books, bid_size=np.full_like(bars[150].books.bid_size, 1e307)))
+    books = bars[150].books  # prices past what numbers can add
+    beyond = replace(books, bid_price=np.full_like(books.bid_price, 1e308), ask_price=np.full_like(books.ask_price, 1.5e308))
+    bars[150] = replace(bars[150], books=beyond)
     engine, writer, history = opened(url, Played(feed.info, bars))
     degraded = play(engine, 160)[150]
-    assert [phase.value for phase in degraded.outcome.degraded] == ["microstructure"]
+    assert [phase.value for phase in degraded.outcome.degraded] == ["features", "microstructure", "learning"]
     engine.clock = StoppedClock(60.0)
     (late,) = play(engine, 1)
     assert len(late.outcome.degraded) == 10

@@ -29,8 +29,9 @@ _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
     "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
+    "v_incidents": "id", "v_outlook": "measure", "v_regret": "gate",
 }  # fmt: skip
-_TIMELESS = frozenset({"v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
+_TIMELESS = frozenset({"v_outlook", "v_regret", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
 _EVERY_TICK = frozenset({"v_decisions", "v_gates", "v_votes", "v_spans", "v_regimes", "v_equity"})
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
@@ -77,7 +78,7 @@ class Reader:
         conditions: list[str] = []
         params: dict[str, Value] = {}
         if symbol is not None:
-            if name not in _ALL_SYMBOLS:
+            if name not in _ALL_SYMBOLS | {"v_incidents"}:
                 raise ValueError(f"{name} has no symbols: leave --symbol away")
             conditions.append("symbol = :symbol")
             params["symbol"] = symbol
@@ -101,7 +102,7 @@ class Reader:
             first = self.frame("SELECT min(tick) AS tick FROM ticks WHERE at >= :since", {"since": since})["tick"].iloc[0]
             by_tick = f"tick >= {int(first)}" if pd.notna(first) else "1 = 0"
             return [by_tick] if name in _TIMELESS else [by_tick, "at >= :since"]
-        column = {"v_models": "trained_at", "v_components": "since"}.get(name, "at")
+        column = {"v_models": "trained_at", "v_components": "since", "v_incidents": "since"}.get(name, "at")
         if name in _TIMELESS and column == "at":
             raise ValueError(f"{name} has no time: leave --since away")
         return [f"{column} >= :since"]

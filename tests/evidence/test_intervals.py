@@ -78,8 +78,8 @@ def test_every_regime_has_a_width_of_its_own_and_keeps_its_coverage() -> None:
     scales = np.array([0.5, 1.0, 1.5, 3.0])
     for tick in range(6_000):
         before = told if tick == 2_000 else before
-        regime = draw.integers(0, 3, 10)  # the last regime never comes
-        told = intervals.score(told, scored(draw.normal(size=10) * scales[regime], told, regime), 0.01)
+        of = draw.integers(0, 3, 10)  # the last regime never comes
+        told = intervals.score(told, scored(draw.normal(size=10) * scales[of], told, of), 0.01)
     for regime in range(3):
         np.testing.assert_allclose(share(told, before, regime), intervals.LEVELS, atol=0.015)
         np.testing.assert_allclose(told.width[0, regime], np.array(intervals.NORMAL) * scales[regime], rtol=0.15)

@@ -90,7 +90,7 @@ def run(about: str, feed: Feed) -> None:
             came.add(tick)
             chosen = selection.choose(tick.outcome.mood, before, engine.catalog)
             kept += int(chosen.heard.sum())
-            rules.add(tick, before, chosen.heard * 1.0, came)
+            rules.add(tick, before, chosen.heard.astype(np.float64), came)
     finally:
         workers.close()
     print(f"{about}: {len(came.at):,} bars of {len(feed.info.symbols)} symbols, {kept / len(came.at):.2f} of {rules.models} models heard")

@@ -165,7 +165,11 @@ def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(serv
     visitor.await_figures("Bars of DELTA", 2)
     assert chart.evaluate(TIMES) == zoomed
     assert visitor.is_kept(chart, mark)
+    chart.evaluate("node => node.scrollIntoView({ block: 'start' })")  # it is taller than the window
     bar = chart.evaluate(BAR)
+    assert 0 < bar["y"] < 900
+    visitor.page.mouse.move(bar["x"], bar["y"])
+    expect(chart.locator(".hoverlayer text").first).to_be_attached(timeout=MS)
     visitor.page.mouse.click(bar["x"], bar["y"])
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")

@@ -27,7 +27,9 @@ from engine.domain.decision import (
     Span,
 )
 from engine.domain.gates import RUNGS, Ladder
+from engine.domain.incidents import EVERYWHERE, Incident
 from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice, View
+from engine.domain.outlook import OutlookRow
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
@@ -98,6 +100,7 @@ class Market:
             phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, warm=number < 20,
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),
             regret=regret(number) if number % 20 == 19 else (),
+            outlook=outlooks(number) if number % 20 == 19 else (),
         )  # fmt: skip
 
     def _bar(self, at: int) -> Slice:
@@ -158,7 +161,8 @@ class Market:
         figures = [random.gamma(4.0, 2.5e-4, count) for _ in range(4)]
         return Mood(
             figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1,
-            float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.start(), incidents.blank(count),
+            float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.start(),
+            replace(incidents.blank(count), news=news(self.number, START + self.number * MINUTE)),
         )  # fmt: skip
 
     def _liquidity(self) -> Liquidity:
@@ -230,6 +234,18 @@ class Market:
         target = np.where(action == 0, sizes.held, sizes.target)
         votes = random.normal(scale=0.1, size=(len(MODELS), count))
         return Decisions(action, target, delta, sizes.confidence, np.where(action == 0, 0, 2), gates, binding, sizes.cost_bps - sizes.edge_bps, votes)
+
+
+def outlooks(number: int) -> tuple[OutlookRow, ...]:
+    """One measure is known, one is not."""
+    return OutlookRow("spread", 0.3, 0.2, 0.4, number, number / 3), OutlookRow("depth", None, None, None, 3, None)
+
+
+def news(number: int, at: int) -> tuple[Incident, ...]:
+    """A gap that begins with the sixth tick and ends with the ninth."""
+    if number not in {5, 8}:
+        return ()
+    return (Incident("gap", EVERYWHERE, at - (number - 5) * MINUTE, at if number == 8 else None, "3 bars are missing"),)
 
 
 def regret(number: int) -> tuple[RegretRow, ...]:

@@ -124,7 +124,7 @@ def test_incidents_are_those_of_the_symbol_and_of_all(full: str, tmp_path: Path)
         change(path, "INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (1, ?, ?, ?, ?, 'made')", kind, symbol, since, until)
     told = market_query.market(reader, "ETH")
     assert told is not None
-    assert told.incidents["kind"].tolist() == ["stale", "halt"]
+    assert told.incidents["kind"].tolist() == ["stale", "halt", "gap"]  # the last is the whole market's, of the store as made
 
 
 def test_marks_lie_on_the_line_of_equity(full: str) -> None:

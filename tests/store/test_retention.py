@@ -74,7 +74,7 @@ def test_the_newest_block_stays_whatever_its_age(tmp_path: Path) -> None:
     assert ask(tmp_path, "SELECT count(*) FROM ticks") == [(49,)]
 
 
-@pytest.mark.parametrize("limit", [4_000_000, 8_000_000])
+@pytest.mark.parametrize("limit", [5_000_000, 8_000_000])
 def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> None:
     writer = full(tmp_path, 600)
     assert size(tmp_path) > limit
@@ -88,7 +88,7 @@ def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> No
 
 
 def test_a_store_that_is_written_on_and_on_stays_near_its_limit(tmp_path: Path) -> None:
-    limit = 6_000_000
+    limit = 8_000_000
     writer = Writer(made.empty(tmp_path), keep=Keep(bytes=limit))
     market = made.Market(made.names(10))
     made.begin(writer, market)

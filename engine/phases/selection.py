@@ -9,6 +9,7 @@ from engine.domain.model import Catalog
 from engine.domain.record import Floats
 from engine.domain.state import State
 
+FEWEST = 2  # models always heard: where none is worth anything, want of skill is to bind, not want of models
 PRIOR = 500.0  # ticks of "as good as no forecast" each model starts from
 
 
@@ -18,7 +19,7 @@ def conditions(mood: Mood) -> Floats:
 
 
 def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
-    """Hears each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best one always.
+    """Hears each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best two always.
 
     The loss is sum (y - w f)^2 / sum y^2 over symbols and horizons of a tick, less 1, with w what the model's forecasts have been worth
     (see evidence.due), so that 0 is "no forecast" and the prior shrinks towards it. Decision 11 tells what this was compared with.
@@ -30,9 +31,9 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     expected = 1.0 + slopes @ now
     if not np.isfinite(expected).all():
         raise ValueError(f"the predicted losses are not finite: {expected}")
+    best = np.argsort(np.where(serving, expected, np.inf), kind="stable")[:FEWEST]
     heard = serving & (expected <= 1.0)
-    if serving.any() and not heard.any():
-        heard[np.argmin(np.where(serving, expected, np.inf))] = True
+    heard[best] = serving[best]
     return Chosen(catalog.names, heard, np.where(serving, expected, np.nan))
 
 

@@ -16,14 +16,14 @@ PAGES = (  # file, title, address, icon
     ("01_overview.py", "Overview", None, ":material/monitoring:"),
     ("02_decisions.py", "Decisions", "decisions", ":material/list_alt:"),
     ("03_decision.py", "Decision", "decision", ":material/account_tree:"),
-    ("08_market.py", "Market", "market", ":material/candlestick_chart:"),
-    ("10_models.py", "Models", "models", ":material/model_training:"),
-    ("04_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
-    ("11_backtests.py", "Backtests", "backtests", ":material/history:"),
-    ("09_components.py", "Components", "components", ":material/lan:"),
-    ("05_resources.py", "Resources", "resources", ":material/memory:"),
-    ("06_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
-    ("07_control.py", "Control", "control", ":material/toggle_on:"),
+    ("04_market.py", "Market", "market", ":material/candlestick_chart:"),
+    ("05_models.py", "Models", "models", ":material/model_training:"),
+    ("06_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
+    ("07_backtests.py", "Backtests", "backtests", ":material/history:"),
+    ("08_components.py", "Components", "components", ":material/lan:"),
+    ("09_resources.py", "Resources", "resources", ":material/memory:"),
+    ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
+    ("11_control.py", "Control", "control", ":material/toggle_on:"),
 )
 
 

@@ -29,7 +29,7 @@ def reader(full_store: str) -> Reader:
 def test_an_engine_that_is_gone_has_no_part_that_is_well(full_store: str, tmp_path: Path) -> None:
     with store("engine down", full_store, tmp_path) as url:
         told = read_status(Reader(url))
-        app = run("09_components.py", url)
+        app = run("08_components.py", url)
     lines = rows_components.states(told, WALL * 2)
     assert {line.cells[1].text for line in lines if not isinstance(line.cells[1], str)} == {"down"}
     assert "said ok when it was last heard of" in text(app)
@@ -37,7 +37,7 @@ def test_an_engine_that_is_gone_has_no_part_that_is_well(full_store: str, tmp_pa
 
 def test_parts_of_a_living_engine_are_as_they_say(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        shown = text(run("09_components.py", url))
+        shown = text(run("08_components.py", url))
     assert "when it was last heard of" not in shown
     assert "a training took longer than its share" in shown
     assert "degraded" in shown
@@ -63,7 +63,7 @@ def test_fallbacks_are_named_with_their_phase_and_lead_to_their_decisions(full_s
     assert 'href="/decision?tick=119&amp;symbol=BTC"' in html
     assert "ValueError: made to fail" in html
     with store("full", full_store, tmp_path) as url:
-        assert "Fallbacks" in text(run("09_components.py", url))
+        assert "Fallbacks" in text(run("08_components.py", url))
 
 
 def test_a_fallback_is_marked_where_it_fell_into_the_line_of_ticks(reader: Reader) -> None:
@@ -78,7 +78,7 @@ def test_an_incident_that_lasts_is_marked_and_counted(full_store: str, tmp_path:
     with store("full", full_store, tmp_path) as url:
         with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
             made.execute("INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (1, 'volume_feed', 'ETH', 5, NULL, 'x12')")
-        shown = text(run("09_components.py", url))
+        shown = text(run("08_components.py", url))
     assert "1 open" in shown
     assert "volume feed" in shown
     assert "lasting" in shown
@@ -86,7 +86,7 @@ def test_an_incident_that_lasts_is_marked_and_counted(full_store: str, tmp_path:
 
 def test_without_incidents_and_fallbacks_it_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
-        shown = text(run("09_components.py", url))
+        shown = text(run("08_components.py", url))
     assert "no phase has fallen back" in shown
     assert "none has been found" in shown
     assert units.NOT_ENOUGH in shown

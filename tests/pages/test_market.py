@@ -39,7 +39,7 @@ def page(full: str, folder: Path, change: str | None = None, **query: str) -> It
         if change is not None:
             with closing(sqlite3.connect(folder / "podium.db")) as made, made:
                 made.execute(change)
-        yield run("08_market.py", url, **query)
+        yield run("04_market.py", url, **query)
 
 
 def drawn(told: MarketTold, shown: int = 120) -> dict[str, Any]:

@@ -147,7 +147,7 @@ HOLLOW: list[dict[str, Any]] = [
 @pytest.mark.parametrize("hollow", HOLLOW, ids=range(len(HOLLOW)))
 def test_a_report_that_lacks_its_figures_is_shown_without_them(hollow: dict[str, Any], full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path, kept(1), kept(2, report=hollow)) as url:
-        app = run("11_backtests.py", url, runs="20260101-000002-2,20260101-000001-1")
+        app = run("07_backtests.py", url, runs="20260101-000002-2,20260101-000001-1")
     assert not app.exception
     assert units.NOT_ENOUGH in text(app)
     assert "nan" not in text(app).lower()
@@ -155,8 +155,8 @@ def test_a_report_that_lacks_its_figures_is_shown_without_them(hollow: dict[str,
 
 def test_the_newest_backtest_is_open_and_the_address_opens_others(full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path, kept(1), kept(2)) as url:
-        assert run("11_backtests.py", url).multiselect[0].value == ["20260101-000002-2"]
-        asked = run("11_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
+        assert run("07_backtests.py", url).multiselect[0].value == ["20260101-000002-2"]
+        asked = run("07_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
     assert asked.multiselect[0].value == ["20260101-000001-1", "20260101-000002-2"]
     assert "Side by side" in text(asked)
 
@@ -164,7 +164,7 @@ def test_the_newest_backtest_is_open_and_the_address_opens_others(full_store: st
 def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path, kept(1)) as url:
         (tmp_path / "backtests" / "20260101-000009-9.json").write_bytes(b"\x00{")
-        shown = text(run("11_backtests.py", url))
+        shown = text(run("07_backtests.py", url))
     assert "20260101-000009-9.json cannot be read" in shown
     assert "In figures" in shown
 
@@ -172,13 +172,13 @@ def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, 
 def test_hostile_words_of_a_backtest_are_text(full_store: str, tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
     with shelved(full_store, tmp_path, kept(1, by=bad, reason=bad, asked={"market": f"/x/{bad}", "symbols": bad})) as url:
-        shown = text(run("11_backtests.py", url))
+        shown = text(run("07_backtests.py", url))
     assert "<script>" not in shown
 
 
 def test_a_backtest_is_asked_for_with_what_was_chosen(full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path) as url:
-        app = run("11_backtests.py", url)
+        app = run("07_backtests.py", url)
         app.number_input(key="run_bars").set_value(700)
         app.toggle(key="training").set_value(False)
         app.text_input(key="reason_to_backtest").set_value("how it holds")
@@ -195,7 +195,7 @@ def test_a_backtest_is_asked_for_with_what_was_chosen(full_store: str, tmp_path:
 
 def test_a_recording_needs_its_folder(full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path) as url:
-        app = run("11_backtests.py", url, market="recording")
+        app = run("07_backtests.py", url, market="recording")
         button(app, "Run").click().run()
         assert "Not sent." in text(app)
         app.text_input(key="run_path").set_value(" /data/recording ")
@@ -212,7 +212,7 @@ def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: st
         inbox.take(number, 2)
         inbox.report(number, 0.4, "2,000 of 5,000 bars, about 12 s left")
         inbox.close()
-        app = run("11_backtests.py", url)
+        app = run("07_backtests.py", url)
         assert "2,000 of 5,000 bars" in text(app)
         assert 'style="width:40.0%"' in text(app)
         button(app, "Cancel").click().run()
@@ -221,7 +221,7 @@ def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: st
 
 def test_deleting_asks_first(full_store: str, tmp_path: Path) -> None:
     with shelved(full_store, tmp_path, kept(1)) as url:
-        app = run("11_backtests.py", url)
+        app = run("07_backtests.py", url)
         button(app, "Delete").click().run()
         assert commands(url, "delete_backtest").empty
         button(app, "Delete for good").click().run()
@@ -230,7 +230,7 @@ def test_deleting_asks_first(full_store: str, tmp_path: Path) -> None:
 
 def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        app = run("10_models.py", url)
+        app = run("05_models.py", url)
         button(app, "Retrain").click().run()
         assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
         app.text_input(key="reason_to_retrain").set_value("the market has changed").run()
@@ -240,7 +240,7 @@ def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Pa
 
 def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        shown = text(run("10_models.py", url, horizon="12 bars"))
+        shown = text(run("05_models.py", url, horizon="12 bars"))
     assert "Ensemble skill (R², 12 bars)" in shown
     assert units.NOT_ENOUGH in shown
 

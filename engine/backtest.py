@@ -46,7 +46,7 @@ class Tally:
         self.ms = array("f")
         self.phases = {phase: array("f") for phase in Phase}
         self.actions = np.zeros(len(ACTIONS), dtype=np.int64)
-        self.binding: Counter[str] = Counter()
+        self.bound = np.zeros(len(NAMES) + 1, dtype=np.int64)  # none, then by gate
         self.traded = self.costs = 0.0  # money
         self.trades = 0
         self.equity: dict[int, float] = {}  # by day, the last
@@ -55,6 +55,11 @@ class Tally:
         self.newest: Point | None = None
         self.trough = 0.0
         self.chain = hashlib.blake2b(digest_size=16)
+
+    @property
+    def binding(self) -> Counter[str]:
+        """Decisions by the gate that bound."""
+        return Counter({name: int(count) for name, count in zip(NAMES, self.bound[1:], strict=True) if count})
 
     def add(self, tick: Tick) -> None:
         """Counts one tick in."""
@@ -68,9 +73,7 @@ class Tally:
         for span in tick.spans:
             self.phases[span.phase].append(span.ms)
         self.actions += np.bincount(decisions.action, minlength=len(ACTIONS))
-        for gate, count in enumerate(np.bincount(decisions.binding + 1, minlength=1)[1:]):
-            if count:
-                self.binding[decisions.gates.names[gate]] += int(count)
+        self.bound += np.bincount(decisions.binding + 1, minlength=len(NAMES) + 1)
         for fill in tick.fills:
             if fill.units:
                 money = abs(fill.units) * fill.price

@@ -132,6 +132,10 @@ def axes(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
     }
 
 
+# Annotations of fields that hold nothing to check: arrays without axes in SHAPES, words and whole numbers.
+PLAIN = frozenset({"str", "int", "bool", "Floats", "Ints", "Bools", "NDArray[np.float32]", "tuple[str, ...]", "tuple[int, ...]", "tuple[Phase, ...]"})
+
+
 def check(value: Record, lengths: Mapping[str, int]) -> None:
     """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them."""
     for name, letters, blanks in _plan(type(value)):
@@ -148,12 +152,14 @@ def check(value: Record, lengths: Mapping[str, int]) -> None:
 
 
 def _plan(kind: type) -> Plan:
-    """Of every field: its name, its axes where it is an array with any, and whether it may hold NaN."""
+    """Of every field there is something to check of: its name, its axes where it is an array with any, and whether it may hold NaN."""
     found = _PLANS.get(kind)
     if found is not None:
         return found
     shapes: dict[str, str] = kind.SHAPES  # type: ignore[attr-defined]
-    plan = tuple((name, shapes[name].rstrip("?") if name in shapes else None, shapes.get(name, "").endswith("?")) for name in fields_of(kind))
+    told = {name: str(annotation) for one in reversed(kind.__mro__) for name, annotation in getattr(one, "__annotations__", {}).items()}
+    names = [name for name in fields_of(kind) if name in shapes or told[name] not in PLAIN]
+    plan = tuple((name, shapes[name].rstrip("?") if name in shapes else None, shapes.get(name, "").endswith("?")) for name in names)
     _PLANS[kind] = plan
     return plan
 

@@ -31,7 +31,7 @@ class Record:
                 if not value.flags.c_contiguous:
                     value = np.ascontiguousarray(value)
                     object.__setattr__(self, name, value)
-                value.flags.writeable = False
+                value.setflags(write=False)
 
     def digest(self) -> str:
         """32 hexadecimal digits over every field, in order; equal exactly when every bit is equal."""

@@ -8,7 +8,7 @@ squared ones (Forsberg and Ghysels 2007). Beside it stands the heterogeneous aut
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -33,7 +33,8 @@ DAY = 86_400 * 10**9  # ns
 DAILY = 288  # bars of the day's component
 SHY = 50.0  # rows of "as usual" behind every time of day
 STIFF = 10.0  # rows behind slopes of 0
-FEWEST = 2_000.0  # rows before anything is said
+EVERY, RENEWED = 3, 24  # ticks from one scoring, and from one renewal of the slopes, to the next
+FEWEST = 1_000.0  # rows before anything is said
 FAINT = 1e-8  # a mean move below this is none
 
 
@@ -47,7 +48,7 @@ def empty(symbols: int, length: int) -> Volatility:
 
 
 def see(before: Volatility, view: View) -> Foreseen:
-    """This bar's columns and the forecast made of them; NaN while fewer than 2,000 rows have come due."""
+    """This bar's columns and the forecast made of them; NaN while fewer than 1,000 rows have come due."""
     returns, length = view.returns, len(before.waiting)
     move, reach = np.abs(returns[:, -1]), view.log_high[:, -1] - view.log_low[:, -1]
     fresh = ((view.age == 0) & (view.known > 1))[:, None]
@@ -86,8 +87,15 @@ def blank(before: Volatility) -> Foreseen:
     return Foreseen(before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan))
 
 
-def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, closes: bool, fade: float, again: bool) -> Volatility:
-    """Scores and learns from the forecast that comes due with this bar; `known` (S,) where every bar since was there, `again` renews the slopes."""
+def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick: int, fade: float) -> Volatility:
+    """Scores and learns from the forecast that comes due with this bar; `known` (S,) where every bar since was there.
+
+    Every third tick is scored: targets overlap, so the two between would say the same again. A block ends with the longest horizon.
+    """
+    waiting = np.concatenate((seen.row[None], before.waiting[:-1]))
+    if (tick + 1) % EVERY:
+        return replace(before, averages=seen.averages, weight=seen.weight, waiting=waiting)
+    again, closes = (tick + 1) % RENEWED == 0, (tick + 1) % len(before.waiting) < EVERY
     length = len(before.waiting)
     late = view.returns[:, -length:]
     power = (late * late).sum(axis=1) / length
@@ -105,7 +113,7 @@ def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, close
         moments=moments,
         slopes=_slopes(moments, slice(0, COLUMNS)) if again else before.slopes,
         har_slopes=_slopes(moments, slice(COLUMNS, SAID)) if again else before.har_slopes,
-        waiting=np.concatenate((seen.row[None], before.waiting[:-1])),
+        waiting=waiting,
         mean=before.mean + np.array((came, there)).T,
         skill=scores,
         error=before.error + error,

@@ -52,9 +52,8 @@ def learn(
             forecast.volatility,
             inputs.view,
             np.isfinite(price) & np.isfinite(state.pending.price).all(axis=0),
-            closes=(inputs.tick + 1) % max(knobs.horizons) == 0,
+            tick=inputs.tick,
             fade=fade,
-            again=again,
         ),
         direction=direction.score(state.direction, scored),
         regret=regret.score(

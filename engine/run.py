@@ -61,7 +61,7 @@ class Run:
     @property
     def degraded(self) -> tuple[Phase, ...]:
         """The phases whose fallback stands in, in order."""
-        return tuple(phase for phase in Phase if phase in self.failed)
+        return tuple(phase for phase in Phase if phase in self.failed) if self.failed else ()
 
     def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Started[R]:
         """Begins a phase, in the pool when there is one."""

@@ -16,6 +16,7 @@ class Foreseen(Record):
     weight: Floats  # (S, V) of the bars behind each, up to 1
     row: Floats  # (S, K + 7) what waits to come due, NaN where not known: see Volatility.waiting
     foreseen: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
+    reach: Floats  # (S,) the same over the last volatility known, a quarter to four; 1 where either is not known: intervals are as much wider
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,17 +35,18 @@ def target(later: Floats, earlier: Floats, sigma: Floats, horizon: int) -> Float
 
 def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
     """What each horizon's forecasts came to, `price` being the log price now, NaN where the bar is not fresh."""
-    rows = np.array([horizon - 1 for horizon in horizons])
-    index = np.arange(len(horizons))
-    came = np.stack([target(price, pending.price[horizon - 1], pending.sigma[horizon - 1], horizon) for horizon in horizons])
-    mean = np.stack([pending.mean[horizon - 1, :, column, :] for column, horizon in enumerate(horizons)], axis=1)
-    known = np.isfinite(mean) & np.isfinite(came)
+    rows, index = np.array(horizons) - 1, np.arange(len(horizons))
+    scale = pending.sigma[rows] * np.sqrt(horizons)[:, None]
+    came = np.clip((price - pending.price[rows]) / scale, -CLIP, CLIP)
+    there = np.isfinite(came)
+    mean = pending.mean[rows, :, index].transpose(1, 0, 2)
+    known = np.isfinite(mean) & there
     return Scored(
         mean=np.where(known, mean, 0.0),
-        target=np.where(np.isfinite(came), came, 0.0),
+        target=np.where(there, came, 0.0),
         known=known,
         width=pending.width[rows, index],
-        scale=np.nan_to_num(pending.sigma[rows] * np.sqrt(horizons)[:, None], nan=0.0),
+        scale=np.where(np.isfinite(scale), scale, 0.0),
         reach=pending.reach[rows],
         probability=pending.probability[rows, index],
         regime=pending.regime[rows],

@@ -72,19 +72,15 @@ def see(before: Volatility, view: View) -> Foreseen:
     row[:, SAID + 1] = row[:, COLUMNS:SAID] @ before.har_slopes + level[:, 0]
     row[:, SAID + 2] = level[:, 0]
     if before.error[1] < FEWEST:
-        return Foreseen(averages, weight, row, np.full(len(move), np.nan))
-    return Foreseen(averages, weight, row, np.sqrt(np.exp(row[:, SAID] + 0.5 * before.error[0] / before.error[1]) * length))
-
-
-def reach(foreseen: Foreseen, sigma: Floats, length: int) -> Floats:
-    """(S,) the volatility foreseen over the last one known, a quarter to four; 1 where either is not known. Intervals are as much wider."""
-    ratio = foreseen.foreseen / (sigma * math.sqrt(length))
-    return np.where(np.isfinite(ratio), np.clip(ratio, 0.25, 4.0), 1.0)
+        return Foreseen(averages, weight, row, np.full(len(move), np.nan), np.ones(len(move)))
+    foreseen = np.sqrt(np.exp(row[:, SAID] + 0.5 * before.error[0] / before.error[1]) * length)
+    ratio = foreseen / (view.sigma * math.sqrt(length))
+    return Foreseen(averages, weight, row, foreseen, np.where(np.isfinite(ratio), np.clip(ratio, 0.25, 4.0), 1.0))
 
 
 def blank(before: Volatility) -> Foreseen:
     """What is seen when nothing can be: the averages as they were, no columns, no forecast."""
-    return Foreseen(before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan))
+    return Foreseen(before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan), np.ones(len(before.averages)))
 
 
 def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick: int, fade: float) -> Volatility:

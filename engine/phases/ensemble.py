@@ -16,8 +16,7 @@ def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forec
     votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
     foreseen = volatility.see(state.volatility, inputs.view)
-    reach = volatility.reach(foreseen, mood.sigma, len(state.pending.price))
-    width = intervals.at_decision(state.intervals, mood.regime, reach)[:, :, 1]
+    width = intervals.at_decision(state.intervals, mood.regime, foreseen.reach)[:, :, 1]
     likely = direction.probability(state.direction, mean)
     return Forecast(mean, mean - width, mean + width, likely, state.weights, _scale(mood, inputs), foreseen)
 

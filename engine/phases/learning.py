@@ -170,7 +170,7 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
     return Pending(
         mean=shift(votes, pending.mean),
         width=shift(intervals.in_force(state.intervals)[None], pending.width),
-        reach=shift(volatility.reach(forecast.volatility, mood.sigma, len(pending.price))[None], pending.reach),
+        reach=shift(forecast.volatility.reach[None], pending.reach),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(mood.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),

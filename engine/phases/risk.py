@@ -64,7 +64,7 @@ def reliance(low: float, estimate: float) -> float:
 
 def acted_on(low: Floats, knobs: Knobs) -> int:
     """Index of the horizon with the largest proven move, root of (bound x bars); the longest where none is proven."""
-    moves = np.maximum(np.nan_to_num(low, nan=0.0), 0.0) * np.array(knobs.horizons, dtype=float)
+    moves = np.where(low > 0.0, low, 0.0) * np.array(knobs.horizons)
     return int(moves.argmax()) if moves.max() > 0 else len(knobs.horizons) - 1
 
 

@@ -200,10 +200,11 @@ def test_models_serve_from_k_bars_after_what_they_were_trained_on() -> None:
 
 
 def waiting(*, error: Exception | None = None, artifacts: tuple[Artifact, ...] = ()) -> tuple[Future[Artifact], ...]:
+    """A future that waits, or has failed, and behind it those of artifacts that are there."""
     future: Future[Artifact] = Future()
     if error is not None:
         future.set_exception(error)
-    return (future,) if not artifacts else tuple(_done(artifact) for artifact in artifacts)
+    return (future, *(_done(artifact) for artifact in artifacts))
 
 
 def _done(artifact: Artifact) -> Future[Artifact]:
@@ -219,15 +220,16 @@ def impatient(job: Job) -> Engine:
 
 
 def test_a_training_that_is_late_is_told_and_the_old_models_serve_on() -> None:
-    futures = waiting()
+    artifacts = lesson().artifacts[: len(training.models())]
+    futures = waiting(artifacts=artifacts[1:])
     one = impatient(Job(1, 3, futures))
     ticks = play(one, 6)
     told = [(tick.inputs.tick, event.kind) for tick in ticks for event in tick.inputs.events]
     assert told == [(3, "training_late")]
     assert all(digest is None for digest in ticks[-1].serving)
-    futures[0].set_result(lesson().artifacts[0])
+    futures[0].set_result(artifacts[0])
     (later,) = play(one, 1)
-    assert [event.kind for event in later.inputs.events] == ["model_adopted"]
+    assert [event.kind for event in later.inputs.events] == ["model_adopted"] * len(artifacts)
 
 
 def test_a_training_that_failed_is_told_and_changes_nothing() -> None:

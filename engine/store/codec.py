@@ -48,6 +48,10 @@ class _Body:
         return taken
 
 
+class OtherLayout(ValueError):
+    """Bytes that are whole, and of a record that is laid out otherwise."""
+
+
 Write = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> what stands in the head
 Read = Callable[[Any, _Body], Any]
 
@@ -78,8 +82,10 @@ def unpack(kind: type[R], data: bytes) -> R:
         head, body = _open(data)
         way = _of_record(kind)
         if not isinstance(head, list) or len(head) != 2 or head[0] != _short(way.mark):
-            raise ValueError("they are of another kind, or written by another version of Podium")
+            raise OtherLayout(f"these {len(data)} bytes are no {kind.__name__}: they are laid out otherwise")
         record: R = way.read(head[1], _Body(body))
+    except OtherLayout:
+        raise
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error, zlib.error) as error:
         raise ValueError(f"these {len(data)} bytes are no {kind.__name__}: {error}") from error
     return record

@@ -182,6 +182,8 @@ class History:
     def _undamaged(self) -> Iterator[None]:
         try:
             yield
+        except codec.OtherLayout as error:
+            raise Forgotten(f"this part of {self._path} was written by another version of Podium, which alone can read it: {error}") from error
         except ValueError as error:
             raise Forgotten(f"the store {self._path} is damaged: {error}") from error
 

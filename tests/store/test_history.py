@@ -121,6 +121,15 @@ def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
     assert History(url).tick(2).tick == 2
 
 
+def test_what_another_version_wrote_is_said_to_be_that_and_not_damage(tmp_path: Path) -> None:
+    url, ticks = saved(tmp_path, 5)
+    with sqlite3.connect(tmp_path / "podium.db") as connection:
+        connection.execute("UPDATE slices SET data = ? WHERE tick = 3", (codec.pack(ticks[3].inputs.knobs),))
+    connection.close()
+    with pytest.raises(Forgotten, match="written by another version of Podium"):
+        History(url).tick(3)
+
+
 def test_a_store_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(StoreFailed, match="cannot be opened: check the path"):
         History(f"sqlite:///{tmp_path / 'none.db'}").kept()

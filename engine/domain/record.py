@@ -55,12 +55,16 @@ def arrays_of(kind: type) -> tuple[str, ...]:
 
 
 _ARRAY_FIELDS: dict[type, tuple[str, ...]] = {}
+_SIMPLE = frozenset({int, float, str, bool, bytes, type(None)})
 
 
 def _feed(told: hashlib.blake2b, value: object) -> None:
-    if isinstance(value, np.ndarray):
+    kind = type(value)
+    if kind in _SIMPLE:
+        told.update(repr(value).encode())
+    elif isinstance(value, np.ndarray):
         told.update(_header(value.dtype.str, value.shape))
-        told.update(np.ascontiguousarray(value).data)
+        told.update(value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data)
     elif isinstance(value, Record):
         told.update(type(value).__name__.encode())
         for name in fields_of(type(value)):

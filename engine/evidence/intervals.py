@@ -19,7 +19,7 @@ FEWEST = 100  # rows before an atom is believed
 ATOM = 0.5  # share of zeros from which a cell has an atom
 NARROWEST = 0.02  # volatilities
 CONSTANT_START = 0.001  # log return, of the constant width before anything is known
-CONSTANT_STEP = 0.03  # learning rate of the constant width, the best of 0.01, 0.03 and 0.1 for it
+CONSTANT_STEP = 0.03  # learning rate of the constant width: between its best at one bar (0.1) and at twelve (0.01), see docs/decisions/0012
 
 
 def empty(horizons: int, regimes: int, symbols: int) -> Intervals:

@@ -14,10 +14,12 @@ from engine.domain.decision import LIMITS, REGIMES, Phase, Span
 from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
-from engine.domain.record import Record, fields_of
+from engine.domain.record import Floats, Record, fields_of
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
+LARGEST = float(np.finfo(np.float32).max)  # models learn, and the store keeps, in single precision
+SAFE = LARGEST * LARGEST  # of a sum of squares: below it no number is larger than that, and none is NaN
 Plan = tuple[tuple[str, str | None, bool], ...]
 _PLANS: dict[type, Plan] = {}
 
@@ -138,25 +140,25 @@ PLAIN = frozenset({"str", "int", "bool", "Floats", "Ints", "Bools", "NDArray[np.
 
 def check(value: Record, lengths: Mapping[str, int]) -> None:
     """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them."""
-    for name, letters, blanks in _plan(type(value)):
+    kind = type(value)
+    plan = _PLANS.get(kind)
+    for name, letters, blanks in _plan(kind) if plan is None else plan:
         part = getattr(value, name)
         if letters is not None:
             _check_array(value, name, part, tuple([lengths[letter] for letter in letters]), blanks)
         elif isinstance(part, Record):
             check(part, lengths)
         elif isinstance(part, tuple):
-            for item in (one for one in part if isinstance(one, Record)):
-                check(item, lengths)
+            for item in part:
+                if isinstance(item, Record):
+                    check(item, lengths)
         elif isinstance(part, float) and not math.isfinite(part):
-            raise Unsound(f"{type(value).__name__}.{name} is {part}")
+            raise Unsound(f"{kind.__name__}.{name} is {part}")
 
 
-def _plan(kind: type) -> Plan:
+def _plan(kind: type[Record]) -> Plan:
     """Of every field there is something to check of: its name, its axes where it is an array with any, and whether it may hold NaN."""
-    found = _PLANS.get(kind)
-    if found is not None:
-        return found
-    shapes: dict[str, str] = kind.SHAPES  # type: ignore[attr-defined]
+    shapes = kind.SHAPES
     told = {name: str(annotation) for one in reversed(kind.__mro__) for name, annotation in getattr(one, "__annotations__", {}).items()}
     names = [name for name in fields_of(kind) if name in shapes or told[name] not in PLAIN]
     plan = tuple((name, shapes[name].rstrip("?") if name in shapes else None, shapes.get(name, "").endswith("?")) for name in names)
@@ -165,13 +167,18 @@ def _plan(kind: type) -> Plan:
 
 
 def _check_array(record: Record, name: str, part: object, expected: tuple[int, ...], blanks: bool) -> None:
-    where = f"{type(record).__name__}.{name}"
     if not isinstance(part, np.ndarray):
-        raise Unsound(f"{where} is {type(part).__name__}, expected an array")
+        raise Unsound(f"{type(record).__name__}.{name} is {type(part).__name__}, expected an array")
     if part.shape != expected:
-        raise Unsound(f"{where} has shape {part.shape}, expected {expected}")
-    if part.dtype.kind != "f":
-        return
-    flat = part.reshape(-1)
-    if not math.isfinite(flat.dot(flat)) and (not blanks or bool(np.isinf(flat).any())):
-        raise Unsound(f"{where} holds {'inf' if np.isinf(flat).any() else 'NaN'}")
+        raise Unsound(f"{type(record).__name__}.{name} has shape {part.shape}, expected {expected}")
+    if part.dtype.kind == "f" and not np.vdot(part, part) < SAFE:
+        _check_numbers(f"{type(record).__name__}.{name}", part, blanks)
+
+
+def _check_numbers(where: str, part: Floats, blanks: bool) -> None:
+    large = np.abs(part) > LARGEST
+    if large.any():
+        value = part[large][0]
+        raise Unsound(f"{where} holds {'inf' if np.isinf(value) else f'{value:.3g}, which single precision cannot hold'}")
+    if not blanks and bool(np.isnan(part).any()):
+        raise Unsound(f"{where} holds NaN")

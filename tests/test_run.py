@@ -71,6 +71,8 @@ def test_a_sound_result_is_passed_on_and_timed() -> None:
         (lambda: part(sure=spoiled(np.nan)), "Part.sure holds NaN"),
         (lambda: part(sure=spoiled(np.inf)), "Part.sure holds inf"),
         (lambda: part(may=np.full((2, 3), -np.inf)), "Part.may holds inf"),
+        (lambda: part(may=np.full((2, 3), -1e39)), "Part.may holds -1e+39, which single precision cannot hold"),
+        (lambda: part(sure=spoiled(1e200)), "Part.sure holds 1e+200, which single precision cannot hold"),
         (lambda: part(may=np.zeros((3, 2))), "Part.may has shape (3, 2), expected (2, 3)"),
         (lambda: part(sure=np.zeros(2)), "Part.sure has shape (2,), expected (3,)"),
         (lambda: part(sure=[0.0, 0.0, 0.0]), "Part.sure is list, expected an array"),

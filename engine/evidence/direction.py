@@ -32,6 +32,8 @@ def probability(direction: Direction, mean: Floats) -> Floats:
 def score(before: Direction, scored: Scored) -> Direction:
     """Brier score, reliability by tenth, and the next slope, over the symbols that moved."""
     moved = scored.known[-1] & (scored.target != 0.0)
+    if not moved.any():
+        return before
     up = np.where(moved & (scored.target > 0.0), 1.0, 0.0)
     stated = np.where(moved, scored.probability, 0.0)
     error = up - stated

@@ -41,7 +41,10 @@ def at_decision(intervals: Intervals, regime: Ints, reach: Floats) -> Floats:
 
 def score(before: Intervals, scored: Scored, step: float) -> Intervals:
     """Widens what missed too often and narrows what missed too seldom, every regime by itself and all symbols of a tick at once."""
-    known, error = scored.known[-1], np.abs(scored.target - scored.mean[-1])
+    known = scored.known[-1]
+    if not known.any():
+        return before
+    error = np.abs(scored.target - scored.mean[-1])
     member = ((scored.regime[:, :, None] == np.arange(before.rows.shape[1])) & known[:, :, None]) * 1.0  # (H, S, R)
     width = (member @ scored.width) * scored.reach[:, :, None]  # (H, S, 2)
     zero = (scored.target == 0.0) & known

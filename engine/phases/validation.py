@@ -22,6 +22,8 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
 
     Not heard are models that were not chosen, and for one symbol those whose columns are blank or stale for it.
     """
+    if not any(catalog.serving):
+        return trust_none(chosen, matrix, state, catalog)
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
     seen: list[Seen] = []

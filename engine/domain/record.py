@@ -25,7 +25,8 @@ class Record:
     """Axes of the arrays by field, one letter an axis (S symbols, H horizons ...); a trailing ? allows NaN."""
 
     def __post_init__(self) -> None:
-        for name in arrays_of(type(self)):
+        kind = type(self)
+        for name in _ARRAY_FIELDS.get(kind) or arrays_of(kind):
             value = getattr(self, name)
             if type(value) is np.ndarray:
                 if not value.flags.c_contiguous:
@@ -62,23 +63,30 @@ def _tell(value: Any, told: list[bytes | memoryview]) -> None:
     """Adds the bytes of a value. They are hashed in one go: a call an array costs more than copying its bytes."""
     kind = type(value)
     if kind is np.ndarray:
-        told.append(_header(value.dtype, value.shape))
-        told.append(value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data)
+        told += _header(value.dtype, value.shape), value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data
     elif kind in _SIMPLE:
         told.append(repr(value).encode())
     elif isinstance(value, Record):
         told.append(kind.__name__.encode())
-        for name in fields_of(kind):
-            _tell(getattr(value, name), told)
+        for name in kind.__slots__:
+            part = getattr(value, name)
+            if type(part) is np.ndarray:  # contiguous, as this record saw to it
+                told += _header(part.dtype, part.shape), part.data
+            else:
+                _tell(part, told)
     elif kind is tuple:
-        if set(map(type, value)) == {str}:
-            told.append(_words(value))
-            return
-        told.append(b"(%d" % len(value))
-        for item in value:
-            _tell(item, told)
+        _tell_items(value, told)
     else:
         told.append(_plain(value))
+
+
+def _tell_items(value: tuple[Any, ...], told: list[bytes | memoryview]) -> None:
+    if set(map(type, value)) == {str}:
+        told.append(_words(value))
+        return
+    told.append(b"(%d" % len(value))
+    for item in value:
+        _tell(item, told)
 
 
 @lru_cache(256)

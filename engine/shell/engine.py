@@ -30,6 +30,7 @@ from engine.shell import clocks, obey, training
 from engine.shell.rolling import Rows, Window
 
 CHECKPOINT_EVERY = 100  # ticks
+ORDER = {phase: place for place, phase in enumerate(Phase)}
 SKILL_EVERY = 20  # ticks between refreshes of the table of skill
 
 
@@ -165,7 +166,7 @@ class Engine:
             inputs=inputs,
             outcome=outcome,
             fills=fills,
-            spans=tuple(sorted(run.spans, key=lambda span: list(Phase).index(span.phase))) if kept else tuple(run.spans),
+            spans=tuple(sorted(run.spans, key=lambda span: ORDER[span.phase])) if kept else tuple(run.spans),
             ms=ms,
             decisions_digest=decided,
             phase_digests=tuple(decided if result is outcome.decisions else result.digest() for result in _in_order(run)) if kept else (),

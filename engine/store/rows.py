@@ -42,6 +42,7 @@ def of_tick(tick: Tick, knobs_digest: str) -> Row:
     )  # fmt: skip
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
     """The rows of `decisions`, one a symbol; `ladder` names the session's gates."""
     inputs, outcome = tick.inputs, tick.outcome
@@ -49,15 +50,14 @@ def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
     count = len(inputs.symbols)
     names = decided.gates.names
     horizons = inputs.knobs.horizons
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_price = np.log(liquidity.mid)
     columns: list[Iterable[Any]] = [
         [inputs.tick] * count, inputs.symbols, [tick.session] * count, [inputs.at] * count,
         [ACTIONS[code] for code in decided.action.tolist()], _reals(decided.target), _reals(sizes.held), _reals(decided.confidence),
         _reals(sizes.edge_bps), _reals(sizes.cost_bps), [names[rung] if rung >= 0 else None for rung in decided.binding.tolist()],
         [len(outcome.degraded)] * count, [REGIMES[code] for code in outcome.mood.regime.tolist()],
         [horizons[sizes.horizon]] * count,
-        _reals(liquidity.mid), _reals(log_price), _reals(outcome.mood.sigma * 1e4), _reals(liquidity.spread_bps), _reals(liquidity.fee_bps),
+        _reals(liquidity.mid), _reals(np.log(liquidity.mid)),
+        _reals(outcome.mood.sigma * 1e4), _reals(liquidity.spread_bps), _reals(liquidity.fee_bps),
         _reals(liquidity.impact_bps), [EXECUTIONS[code] for code in decided.execution.tolist()], _reals(decided.flip_bps), _reals(decided.delta),
         _reals(account.positions), _reals(account.entry), _reals(account.mark), inputs.fresh.astype(np.int64).tolist(),
         _forecasts(outcome), _gates(decided.gates, ladder), _votes(outcome), _lists(sizes.steps.T), _lists(outcome.mood.probabilities),
@@ -115,8 +115,7 @@ def _lists(values: NDArray[Any]) -> list[str]:
     if values.size == 0:
         return ["[]"] * len(values)
     if values.dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            values = values.astype(np.float32) + np.float32(0.0)  # no minus zero
+        values = values.astype(np.float32) + np.float32(0.0)  # no minus zero
     depth = values.ndim - 1
     text = as_json(np.ascontiguousarray(values))
     opened, closed = "[" * depth, "]" * depth
@@ -169,7 +168,6 @@ def _micro(outcome: Outcome) -> list[str]:
 
 def _brief(values: Floats) -> Floats:
     """To five significant digits, which is what eyes read and half the text."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scale = 10.0 ** (4.0 - np.floor(np.log10(np.abs(values))))
-        short = np.round(values * scale) / scale
+    scale = 10.0 ** (4.0 - np.floor(np.log10(np.abs(values))))
+    short = np.round(values * scale) / scale
     return np.where(np.isfinite(short), short, values)

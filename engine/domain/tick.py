@@ -71,6 +71,7 @@ class Tick(Record):
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
     regret: tuple[RegretRow, ...]  # likewise
     outlook: tuple[OutlookRow, ...] = ()  # likewise
+    machine: str | None = None  # JSON: what the machine was like when the tick was decided, by reading; None where nothing was measured
 
 
 @dataclass(frozen=True, slots=True)

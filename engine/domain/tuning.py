@@ -87,3 +87,19 @@ class Trial(Record):
     by: str
     reason: str
     seconds: float  # the action took
+    also: str | None = None  # JSON: {metric: [before, after]} of what must not suffer
+    chance: float | None = None  # with which a trigger's answer was to run the action and not to do nothing; None by hand
+
+
+@dataclass(frozen=True, slots=True)
+class Firing(Record):
+    """A rule that fired, cleared, or lost sight of its metric."""
+
+    at: int  # ns UTC
+    rule: str
+    kind: str  # threshold, performance, error, schedule, by hand
+    metric: str  # "source.name"
+    value: float
+    threshold: float  # NaN where the rule has none
+    state: str  # fired, cleared, no data
+    answer: str | None = None  # what was done about it, or why nothing was

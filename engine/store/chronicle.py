@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection
 
-from engine.domain.tuning import Action, Trial
+from engine.domain.tuning import Action, Firing, Trial
 from engine.store import schema
 from engine.store.store import insert, one
 
 _TRIAL = insert(schema.TRIALS)
+_FIRING = insert(schema.TRIGGERS)
 _COMPONENT = """
 INSERT INTO components (component, state, since, last_error, beat) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (component) DO UPDATE SET
@@ -48,9 +49,16 @@ def save_trial(connection: Connection, trial: Trial) -> int:
     row = (
         None, trial.at, trial.action, trial.trigger, trial.mode, int(trial.placebo), trial.metric, trial.unit,
         _known(told.before), _known(told.after), _known(told.effect), told.low, told.high, told.windows, told.verdict, int(trial.undone),
-        _known(trial.amount), trial.amount_unit, trial.detail, trial.by, trial.reason, trial.seconds,
+        _known(trial.amount), trial.amount_unit, trial.detail, trial.by, trial.reason, trial.seconds, trial.also, trial.chance,
     )  # fmt: skip
     connection.exec_driver_sql(_TRIAL, row)
+    return int(one(connection, "SELECT last_insert_rowid()"))
+
+
+def save_firing(connection: Connection, told: Firing) -> int:
+    """Gives its number."""
+    row = (None, told.at, told.rule, told.kind, told.metric, _known(told.value), _known(told.threshold), told.state, told.answer)
+    connection.exec_driver_sql(_FIRING, row)
     return int(one(connection, "SELECT last_insert_rowid()"))
 
 

@@ -39,6 +39,7 @@ def of_tick(tick: Tick, knobs_digest: str) -> Row:
         outcome.opinions.verdict, as_json(outcome.forecast.weights), as_json({"low": sizes.skill, "estimate": sizes.skill_estimate}),
         outcome.liquidity.spread_source, knobs_digest, as_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
         as_json(tick.serving), as_json([[told.kind, told.subject, told.detail] for told in outcome.instructions]), codec.pack(account),
+        tick.machine,
     )  # fmt: skip
 
 

@@ -67,6 +67,7 @@ TICKS = Table(
     _text("serving"),  # [digest or null]
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
+    _text("machine", null=True),  # {reading: value} of the machine at the decision
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
@@ -133,11 +134,16 @@ READINGS_RAW = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
-READINGS_MINUTE = Table(
-    "readings_minute", METADATA,
-    _key("source", Text), _key("name", Text), _key("at", BigInteger()), _text("unit"), _real("low"), _real("mean"), _real("high"), _whole("n"),
-    sqlite_with_rowid=False,
-)  # fmt: skip
+
+def _rolled_up(name: str) -> Table:
+    return Table(
+        name, METADATA,
+        _key("source", Text), _key("name", Text), _key("at", BigInteger()), _text("unit"), _real("low"), _real("mean"), _real("high"), _whole("n"),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+
+
+READINGS_TEN, READINGS_MINUTE, READINGS_HOUR = (_rolled_up(name) for name in ("readings_ten", "readings_minute", "readings_hour"))
 
 COMPONENTS = Table("components", METADATA, _key("component", Text), _text("state"), _whole("since"), _text("last_error", null=True), _whole("beat"))
 
@@ -156,18 +162,61 @@ TRIALS = Table(
     _text("unit", null=True), _real("before"), _real("after"), _real("effect"), _real("low"), _real("high"), _whole("windows", null=True),
     _text("verdict"), _whole("undone"), _real("amount"), _text("amount_unit", null=True), _text("detail", null=True),
     _text("by", null=True), _text("reason", null=True), _real("seconds"),
+    _text("also", null=True),  # {metric: [before, after]} of what must not suffer: decision latency, honest rate
+    _real("chance"),  # with which the action was run and not left out as a placebo
     Index("ix_trials_at", "at"), Index("ix_trials_action_at", "action", "at"),
 )  # fmt: skip
 
-ACTIONS = Table("actions", METADATA, _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"))
+ACTIONS = Table(
+    "actions", METADATA,
+    _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"),
+    _text("why", null=True), _whole("licensed_at", null=True),  # of the licence
+)  # fmt: skip
+
+TRIGGERS = Table(
+    "triggers", METADATA,
+    _key("id", Tick), _whole("at"), _text("rule"), _text("kind"), _text("metric"), _real("value"), _real("threshold"),
+    _text("state"),  # fired, cleared, no data
+    _text("answer", null=True),  # what was done about it, or why nothing was
+    Index("ix_triggers_at", "at"),
+)  # fmt: skip
+
+# Rules that were changed from the page; those of podium.toml and the defaults are not kept here.
+RULES = Table("rules", METADATA, _key("name", Text), _text("data"), _whole("changed_at"), _text("by"), _text("reason"))
+
+# What all trials of an action on a metric, treated and placebo, say together.
+JUDGEMENTS = Table(
+    "judgements", METADATA,
+    _key("action", Text), _key("metric", Text), _whole("at"), _text("unit"), _whole("treated"), _whole("placebos"),
+    _real("effect"), _real("low"), _real("high"), _text("verdict"),
+    _real("latency"), _real("latency_low"), _real("latency_high"), _real("honest"), _real("honest_low"), _real("honest_high"),
+)  # fmt: skip
+
+RECOVERIES = Table(
+    "recoveries", METADATA,
+    _key("id", Tick), _whole("at"), _text("component"), _text("fault"), _text("how", null=True), _whole("tries"), _whole("recovered_at", null=True),
+    Index("ix_recoveries_at", "at"),
+)  # fmt: skip
 
 ALERTS = Table(
     "alerts", METADATA,
     _key("id", Tick), _whole("at"), _text("rule"), _text("severity"), _text("state"), _text("message"), _text("acked_by", null=True),
-    _whole("resolved_at", null=True),
+    _whole("resolved_at", null=True), _whole("acked_at", null=True), _real("value"), _whole("escalated_at", null=True),
     Index("ix_alerts_at", "at"),
     Index("uq_alerts_open_rule", "rule", unique=True, sqlite_where=text("state = 'open'"), postgresql_where=text("state = 'open'")),
 )  # fmt: skip
+
+SILENCES = Table("silences", METADATA, _key("id", Tick), _whole("at"), _whole("until"), _text("rule"), _text("by"), _text("reason"))
+
+DELIVERIES = Table(
+    "deliveries", METADATA,
+    _key("id", Tick), _whole("alert"), _whole("at"), _text("kind"), _text("target"), _text("message"),
+    _text("status"),  # waiting, sent, failed
+    _whole("tries"), _whole("next_at", null=True), _whole("sent_at", null=True), _text("error", null=True),
+    Index("ix_deliveries_status_next_at", "status", "next_at"),
+)  # fmt: skip
+
+DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))
 
 META = Table("meta", METADATA, _key("key", Text), _text("value"))
 

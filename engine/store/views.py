@@ -101,6 +101,8 @@ LEFT JOIN trials t ON t.action = a.action AND t.placebo = 0
 GROUP BY a.action, a.kind, a.cures, a.mode, a.licence
 """
 
+_TRIGGERS = "SELECT id, at, rule, kind, metric, value, threshold, state FROM triggers"
+
 _ALERTS = "SELECT id, at, rule, severity, state, message, acked_by FROM alerts"
 
 _INCIDENTS = "SELECT id, kind, symbol, since, until, detail FROM incidents"
@@ -116,11 +118,9 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
-        "v_incidents": _INCIDENTS, "v_outlook": _OUTLOOK, "v_regret": _REGRET,
+        "v_incidents": _INCIDENTS, "v_outlook": _OUTLOOK, "v_regret": _REGRET, "v_triggers": _TRIGGERS,
     },
 }  # fmt: skip
-
-LATER = ("v_triggers",)  # names the contract keeps for a later stage
 
 
 def names() -> tuple[str, ...]:

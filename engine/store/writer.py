@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import orjson
 from sqlalchemy import Connection
@@ -11,7 +12,7 @@ from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.ports import FeedInfo
 from engine.domain.tick import Artifact, Tick
-from engine.domain.tuning import Action, Measured, Reading, Trial
+from engine.domain.tuning import Action, Firing, Measured, Reading, Trial
 from engine.store import chronicle, codec, incident_rows, readings, retention, rows, schema
 from engine.store.errors import StoreFailed
 from engine.store.retention import Dropped, Keep
@@ -142,6 +143,15 @@ class Writer:
         """Closes the rule's open alert, if there is one."""
         with self._store.write() as connection:
             chronicle.resolve_alert(connection, rule, now)
+
+    def write(self) -> AbstractContextManager[Connection]:
+        """A transaction, whole or absent, for the statements of the other files of this folder."""
+        return self._store.write()
+
+    def save_firing(self, told: Firing) -> int:
+        """A rule that fired, cleared or lost sight of its metric; gives its number."""
+        with self._store.write() as connection:
+            return chronicle.save_firing(connection, told)
 
     def save_trial(self, trial: Trial) -> int:
         """One run of an action, by hand or not, or a placebo; gives its number."""

@@ -82,7 +82,6 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("replay 1 --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("replay 1 --store nonsense", "'nonsense' is not the address of a store"),
         ("export nonsense", "there is no view 'nonsense'"),
-        ("export triggers", "v_triggers is not there yet"),
         ("export regret --since 2h", "has no time"),
         ("export decisions --format xml", "invalid choice: 'xml'"),
         ("export decisions --format parquet", "give --out FILE"),

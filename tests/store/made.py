@@ -10,7 +10,7 @@ import orjson
 from engine.domain.control import Knobs
 from engine.domain.decision import Phase
 from engine.domain.tick import Artifact
-from engine.domain.tuning import Action, Effect, Measured, Reading, Room, Trial
+from engine.domain.tuning import Action, Effect, Firing, Measured, Reading, Room, Trial
 from engine.store import database
 from engine.store.inbox import Inbox
 from engine.store.writer import Writer
@@ -92,6 +92,7 @@ def filled(folder: Path, ticks: int = 240, symbols: tuple[str, ...] = SYMBOLS, *
     writer.sync_actions(
         [action(), action("delete_temp"), action("tune_database")], dict.fromkeys(("collect_garbage", "delete_temp", "tune_database"), "recommend")
     )
+    writer.save_firing(Firing(last - 5 * MINUTE, "disk is filling", "threshold", "host.disk_percent", 86.0, 85.0, "fired", "recommended delete_temp"))
     writer.save_trial(trial(last - 5 * MINUTE))
     writer.save_trial(trial(last - 2 * MINUTE, "helped", "tune_database"))
     writer.close()

@@ -31,6 +31,7 @@ CONTRACT = {
     "v_models": "model, version, role, trained_at, train_from, train_to, digest, r2, low, high, n",
     "v_readings": "at, source, name, value, unit",
     "v_components": "component, state, since, last_error",
+    "v_triggers": "id, at, rule, kind, metric, value, threshold, state",
     "v_trials": "id, at, action, trigger, mode, placebo, metric, before, after, effect, low, high, verdict, undone",
     "v_actions": "action, kind, cures, mode, licence, trials, helped, no_effect, harmed",
     "v_alerts": "id, at, rule, severity, state, message, acked_by",

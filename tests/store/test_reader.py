@@ -61,7 +61,6 @@ def test_since_leaves_out_what_was_before(reader: Reader) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "words"),
     [
-        ("v_triggers", {}, "not there yet"),
         ("v_nothing", {}, "there is no view"),
         ("v_skill", {"symbol": "BTC"}, "has no symbols"),
         ("v_skill", {"since": 1}, "has no time"),

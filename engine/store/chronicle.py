@@ -24,8 +24,9 @@ INSERT INTO alerts (at, rule, severity, state, message) VALUES (?, ?, ?, 'open',
 ON CONFLICT (rule) WHERE state = 'open' DO UPDATE SET severity = excluded.severity, message = excluded.message
 """
 _ACTION = """
-INSERT INTO actions (action, kind, cures, mode, licence, about) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (action) DO UPDATE SET kind = excluded.kind, cures = excluded.cures, mode = excluded.mode, about = excluded.about
+INSERT INTO actions (action, kind, cures, mode, licence, about, cost, better) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (action) DO UPDATE SET kind = excluded.kind, cures = excluded.cures, mode = excluded.mode, about = excluded.about,
+    cost = excluded.cost, better = excluded.better
 """
 
 
@@ -49,7 +50,7 @@ def save_trial(connection: Connection, trial: Trial) -> int:
     row = (
         None, trial.at, trial.action, trial.trigger, trial.mode, int(trial.placebo), trial.metric, trial.unit,
         _known(told.before), _known(told.after), _known(told.effect), told.low, told.high, told.windows, told.verdict, int(trial.undone),
-        _known(trial.amount), trial.amount_unit, trial.detail, trial.by, trial.reason, trial.seconds, trial.also, trial.chance,
+        _known(trial.amount), trial.amount_unit, trial.detail, trial.by, trial.reason, trial.seconds, trial.also, trial.chance, trial.compared,
     )  # fmt: skip
     connection.exec_driver_sql(_TRIAL, row)
     return int(one(connection, "SELECT last_insert_rowid()"))
@@ -69,7 +70,9 @@ def sync_actions(connection: Connection, actions: Sequence[Action], modes: Mappi
         if name not in kept:
             connection.exec_driver_sql("DELETE FROM actions WHERE action = ?", (name,))
     for action in actions:
-        connection.exec_driver_sql(_ACTION, (action.name, action.kind, action.cures, modes[action.name], licence, action.about))
+        connection.exec_driver_sql(
+            _ACTION, (action.name, action.kind, action.cures, modes[action.name], licence, action.about, action.cost, action.better)
+        )
 
 
 def _known(value: float) -> float | None:

@@ -164,6 +164,7 @@ TRIALS = Table(
     _text("by", null=True), _text("reason", null=True), _real("seconds"),
     _text("also", null=True),  # {metric: [before, after]} of what must not suffer: decision latency, honest rate
     _real("chance"),  # with which the action was run and not left out as a placebo
+    _text("compared", null=True),  # {before, after: s; starts: [ns]}: its windows, and when those it was compared with began
     Index("ix_trials_at", "at"), Index("ix_trials_action_at", "action", "at"),
 )  # fmt: skip
 
@@ -171,6 +172,7 @@ ACTIONS = Table(
     "actions", METADATA,
     _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"),
     _text("why", null=True), _whole("licensed_at", null=True),  # of the licence
+    _text("cost", null=True), _whole("better", null=True),  # -1 where a fall of what it cures is a cure, +1 where a rise is
 )  # fmt: skip
 
 TRIGGERS = Table(

@@ -61,6 +61,7 @@ def upgrade() -> None:
     for table, column in (
         ("ticks", sa.Column("machine", sa.Text)),
         ("trials", sa.Column("also", sa.Text)), ("trials", sa.Column("chance", sa.Float(53))),
+        ("trials", sa.Column("compared", sa.Text)), ("actions", sa.Column("cost", sa.Text)), ("actions", sa.Column("better", sa.BigInteger)),
         ("actions", sa.Column("why", sa.Text)), ("actions", sa.Column("licensed_at", sa.BigInteger)),
         ("alerts", sa.Column("acked_at", sa.BigInteger)), ("alerts", sa.Column("value", sa.Float(53))),
         ("alerts", sa.Column("escalated_at", sa.BigInteger)),

@@ -26,7 +26,14 @@ class Plan(Record):
 
 
 def differences(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], seconds: float, plan: Plan, chance: np.random.Generator) -> Floats:
-    """(W,) mean after less mean before, W <= plan.most, of windows in which nothing was done.
+    """(W,) mean after less mean before, W <= plan.most, of windows in which nothing was done: those of `drawn`."""
+    return drawn(at, values, busy, seconds, plan, chance)[1]
+
+
+def drawn(
+    at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], seconds: float, plan: Plan, chance: np.random.Generator
+) -> tuple[Ints, Floats]:
+    """(W,) ns at which each idle window begins, and (W,) its mean after less its mean before, W <= plan.most.
 
     at (N,) ns ascending, values (N,); busy: spans in ns, both ends included, that no window may touch; seconds: how long the run took, which is the
     pause between before and after in each window too. The windows lie side by side from a random beginning, so none overlaps another and each sample
@@ -34,18 +41,18 @@ def differences(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], sec
     """
     length = round((plan.before + seconds + plan.after) * SECOND)
     if len(at) == 0 or int(at[-1]) - int(at[0]) < length:
-        return np.empty(0)
+        return np.empty(0, dtype=np.int64), np.empty(0)
     first = int(at[0]) + int(chance.integers(min(length, int(at[-1]) - int(at[0]) - length + 1)))
     starts = np.arange(first, int(at[-1]) - length + 1, length, dtype=np.int64)
     starts = chance.permutation(starts[_is_idle(starts, starts + length, busy)])
-    found: list[float] = []
+    found: list[tuple[int, float]] = []
     for start in starts.tolist():
         difference = _difference(at, values, start, seconds, plan)
         if difference is not None:
-            found.append(difference)
+            found.append((start, difference))
         if len(found) == plan.most:
             break
-    return np.array(found)
+    return np.array([start for start, _ in found], dtype=np.int64), np.array([difference for _, difference in found])
 
 
 def _is_idle(starts: Ints, ends: Ints, busy: tuple[tuple[int, int], ...]) -> Bools:

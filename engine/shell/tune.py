@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints
 from engine.domain.tuning import Action, Effect, Measured, Reading, Room, Trial
 from engine.optimizer.judge import judge
-from engine.optimizer.windows import SECOND, Plan, differences
+from engine.optimizer.windows import SECOND, Plan, drawn
 from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
@@ -34,7 +35,7 @@ class Ledger(Protocol):
 
     def tune(self) -> Measured: ...
 
-    def save_trial(self, trial: Trial) -> object: ...
+    def save_trial(self, trial: Trial) -> int: ...
 
 
 class History(Protocol):
@@ -122,17 +123,18 @@ def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
     if not measured.done:
         return _told(run.action, measured, "declined")
     after = _after(run)
-    effect = judge(before, after, _idle(run, begun, seconds), run.action.better)
+    starts, idle = _idle(run, begun, seconds)
+    effect = judge(before, after, idle, run.action.better)
     trial = Trial(
         begun, run.action.name, "by hand", "manual", False, run.action.cures, unit, effect,
-        False, measured.amount, measured.unit, measured.detail, by, reason, seconds,
+        False, measured.amount, measured.unit, measured.detail, by, reason, seconds, compared=_compared(run.plan, starts),
     )  # fmt: skip
     try:
-        run.writer.save_trial(trial)
+        number = run.writer.save_trial(trial)
     except StoreFailed as error:
         raise ActionError(f"{run.action.name}: {measured.detail}; but the run could not be recorded: {error}") from error
     run.tell(1.0, effect.verdict)
-    return _told(run.action, measured, "done") | {"seconds": seconds, "metric_unit": unit} | _figures(effect)
+    return _told(run.action, measured, "done") | {"trial": number, "seconds": seconds, "metric_unit": unit} | _figures(effect)
 
 
 def _named(name: str, known: Mapping[str, Action]) -> Action:
@@ -189,16 +191,21 @@ def _after(run: Run) -> Floats:
     return np.array(samples)
 
 
-def _idle(run: Run, begun: int, seconds: float) -> Floats:
-    """(W,) differences in idle windows before the run, as far back as samples are kept; the run's own beginning is the seed."""
+def _idle(run: Run, begun: int, seconds: float) -> tuple[Ints, Floats]:
+    """(W,) beginnings and (W,) differences of idle windows before the run, as far back as samples are kept; the run's own beginning is the seed."""
     since, rest = begun - round(run.plan.lookback * SECOND), round((run.plan.after + run.plan.rest) * SECOND)
     try:
         at, values = run.past.readings(*run.metric, since)
         busy = tuple((start, start + round(took * SECOND) + rest) for start, took in run.past.runs(since - rest))
     except StoreFailed:
-        return np.empty(0)
+        return np.empty(0, dtype=np.int64), np.empty(0)
     earlier = at < begun - round(run.plan.before * SECOND)
-    return differences(at[earlier], values[earlier], busy, seconds, run.plan, np.random.default_rng([begun]))
+    return drawn(at[earlier], values[earlier], busy, seconds, run.plan, np.random.default_rng([begun]))
+
+
+def _compared(plan: Plan, starts: Ints) -> str:
+    """The run's windows and when those it was compared with began, as the store keeps it."""
+    return json.dumps({"before": plan.before, "after": plan.after, "starts": np.sort(starts).tolist()})
 
 
 def _told(action: Action, measured: Measured, status: str) -> dict[str, object]:

@@ -15,11 +15,12 @@ from engine.probes.work import Work
 from engine.settings import Settings
 from engine.shell import backtests, steady
 from engine.shell.board import Board
+from engine.shell.by_hand import ByHand
 from engine.shell.jobs import Jobs
 from engine.shell.logs import LOG
 from engine.shell.past import Past
 from engine.shell.resume import resume
-from engine.shell.tune import ActionError, actions, run_action
+from engine.shell.tune import ActionError, Tell, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
 from engine.store import shelf
@@ -51,6 +52,7 @@ class Desk:
         self._inbox = Inbox(url, holder)
         self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._finish)
+        self._by_hand = ByHand(self.optimize, self._inbox.report, self._finish)
         self.board = Board(self._writer, clock)
         self.workers = Workers()
         self._beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
@@ -125,13 +127,15 @@ class Desk:
             self.ended.set()
 
     def obey(self, jobs: Jobs) -> None:
-        """Gives every queued command to its doer: an optimization to a thread of its own, anything else to the engine, before its next tick."""
+        """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
+        self._by_hand.settle()
         while not self._stop.is_set():
             command = self._inbox.claim(self._clock.now())
             if command is None:
                 return
             if command.name == "optimize":
-                jobs.once("optimizer", "optimize", partial(self.optimize, command), self.board)
+                if self._by_hand.take(command):
+                    jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
             elif command.name in backtests.NAMES:
                 if self._backtests.obey(command):
                     jobs.once("optimizer", "backtests", self._backtests.work, self.board)
@@ -149,20 +153,19 @@ class Desk:
             finally:
                 self._finish(command, told)
 
-    def optimize(self, command: Command) -> None:
-        """Runs an action by hand and keeps what it measured as the command's result."""
+    def optimize(self, command: Command, tell: Tell) -> dict[str, object]:
+        """Runs an action by hand; what it measured."""
         args = dict(command.args)
-        told: dict[str, object] = {"error": "it failed: the log has the reason"}
+        dry = args.get("dry_run", "false").lower()
+        if dry not in {"true", "false"}:
+            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
         try:
-            told = run_action(
-                args.get("action", ""), dry_run=args.get("dry_run", "false") == "true", writer=self._writer, past=self._past, probes=self._probes,
-                home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=partial(self._inbox.report, command.id),
-                by=command.by, reason=command.reason,
+            return run_action(
+                args.get("action", ""), dry_run=dry == "true", writer=self._writer, past=self._past, probes=self._probes,
+                home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
             )  # fmt: skip
         except ActionError as error:
-            told = {"error": str(error)}
-        finally:
-            self._finish(command, told)
+            return {"error": str(error)}
 
     def _finish(self, command: Command, told: dict[str, object]) -> None:
         LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, told)
@@ -183,6 +186,7 @@ class Desk:
     def leave(self) -> None:
         """Lets the runs in hand end soon; starts nothing more."""
         self._stop.set()
+        self._by_hand.leave()
         self._backtests.leave()
 
     def close(self) -> None:

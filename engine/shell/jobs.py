@@ -37,7 +37,7 @@ class Jobs:
         self._idle = Condition()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(THREADS)},
+            executors={"default": ThreadPoolExecutor(THREADS), "by hand": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
@@ -51,9 +51,9 @@ class Jobs:
             lambda: self._run(component, name, work, watch), "interval", seconds=seconds, id=name, replace_existing=True, next_run_time=begin
         )
 
-    def once(self, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
-        """Runs `work` as soon as a thread is free."""
-        self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None)
+    def once(self, component: str, name: str, work: Callable[[], None], watch: Watch, *, worker: str = "default") -> None:
+        """Runs `work` as soon as a thread is free; the worker "by hand" has one of its own, for what takes long because a person asked for it."""
+        self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None, executor=worker)
 
     def drop(self, *names: str) -> None:
         """Ends jobs after the run in hand; names not scheduled are passed over."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from engine.domain.tuning import Action, Firing, Trial
-from engine.store import schema
+from engine.store import schema, totals
 from engine.store.store import insert, one
 
 _TRIAL = insert(schema.TRIALS)
@@ -53,14 +53,18 @@ def save_trial(connection: Connection, trial: Trial) -> int:
         _known(trial.amount), trial.amount_unit, trial.detail, trial.by, trial.reason, trial.seconds, trial.also, trial.chance, trial.compared,
     )  # fmt: skip
     connection.exec_driver_sql(_TRIAL, row)
-    return int(one(connection, "SELECT last_insert_rowid()"))
+    number = int(one(connection, "SELECT last_insert_rowid()"))
+    totals.add(connection, [("placebos" if trial.placebo else "trials", trial.action, told.verdict, 1)])
+    return number
 
 
 def save_firing(connection: Connection, told: Firing) -> int:
     """Gives its number."""
     row = (None, told.at, told.rule, told.kind, told.metric, _known(told.value), _known(told.threshold), told.state, told.answer)
     connection.exec_driver_sql(_FIRING, row)
-    return int(one(connection, "SELECT last_insert_rowid()"))
+    number = int(one(connection, "SELECT last_insert_rowid()"))
+    totals.add(connection, [("firings", told.rule, told.state, 1)])
+    return number
 
 
 def sync_actions(connection: Connection, actions: Sequence[Action], modes: Mapping[str, str], licence: str) -> None:

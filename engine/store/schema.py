@@ -135,10 +135,16 @@ READINGS_RAW = Table(
 )  # fmt: skip
 
 
+# What is read, by number: a rolled-up reading is then a third of the size.
+SERIES = Table(
+    "series", METADATA, _key("id", Tick), _text("source"), _text("name"), _text("unit"), Index("uq_series_source_name", "source", "name", unique=True)
+)
+
+
 def _rolled_up(name: str) -> Table:
     return Table(
         name, METADATA,
-        _key("source", Text), _key("name", Text), _key("at", BigInteger()), _text("unit"), _real("low"), _real("mean"), _real("high"), _whole("n"),
+        _key("series", BigInteger()), _key("at", BigInteger()), _real("low"), _real("mean"), _real("high"), _whole("n"),
         sqlite_with_rowid=False,
     )  # fmt: skip
 
@@ -219,6 +225,9 @@ DELIVERIES = Table(
 )  # fmt: skip
 
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))
+
+# Counts that only grow, however much of what they count has been dropped (store/totals.py).
+TOTALS = Table("totals", METADATA, _key("kind", Text), _key("one", Text), _key("two", Text), _real("value"), sqlite_with_rowid=False)
 
 META = Table("meta", METADATA, _key("key", Text), _text("value"))
 

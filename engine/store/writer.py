@@ -13,7 +13,7 @@ from engine.domain.decision import REGIMES
 from engine.domain.ports import FeedInfo
 from engine.domain.tick import Artifact, Tick
 from engine.domain.tuning import Action, Firing, Measured, Reading, Trial
-from engine.store import chronicle, codec, incident_rows, readings, retention, rows, schema
+from engine.store import chronicle, codec, incident_rows, readings, retention, rows, schema, totals
 from engine.store.errors import StoreFailed
 from engine.store.retention import Dropped, Keep
 from engine.store.rows import as_json
@@ -88,7 +88,7 @@ class Writer:
         # everything is made before the transaction begins: other writers wait only for the inserts
         row, fills, faults = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), incident_rows.of_incidents(tick)
         anew = (("skill", _SKILL, rows.of_skill(tick)), ("regret", _REGRET, rows.of_regret(tick)), ("outlook", _OUTLOOK, rows.of_outlook(tick)))
-        decisions = rows.of_decisions(tick, self._names_of_gates(tick))
+        decisions, counts = rows.of_decisions(tick, self._names_of_gates(tick)), totals.of_tick(tick)
         piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice), codec.pack(tick.row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None
         with self._store.write() as connection:
@@ -98,6 +98,7 @@ class Writer:
             connection.exec_driver_sql(_TICK, row)
             connection.exec_driver_sql(_SLICE, piece)
             connection.exec_driver_sql(_DECISION, decisions)
+            totals.add(connection, counts)
             if fills:
                 connection.exec_driver_sql(_FILL, fills)
             if state is not None:

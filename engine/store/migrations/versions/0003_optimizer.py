@@ -25,14 +25,7 @@ def _reals(*names: str) -> list[sa.Column[float]]:
 
 def upgrade() -> None:
     """Adds the tables, and columns to those of ticks, trials, actions and alerts."""
-    for table in ("readings_ten", "readings_hour"):
-        op.create_table(
-            table,
-            *(sa.Column(name, sa.Text, primary_key=True) for name in ("source", "name")),
-            sa.Column("at", sa.BigInteger, primary_key=True, autoincrement=False),
-            *_texts("unit"), *_reals("low", "mean", "high"), *_wholes("n"),
-            sqlite_with_rowid=False,
-        )  # fmt: skip
+    _readings()
     op.create_table(
         "triggers", sa.Column("id", Id, primary_key=True),
         *_wholes("at"), *_texts("rule", "kind", "metric"), *_reals("value", "threshold"), *_texts("state"), *_texts("answer", null=True),
@@ -67,3 +60,52 @@ def upgrade() -> None:
         ("alerts", sa.Column("escalated_at", sa.BigInteger)),
     ):  # fmt: skip
         op.add_column(table, column)
+    _count()
+
+
+def _count() -> None:
+    """Counts what is there: from now on every count grows with what it counts."""
+    op.create_table(
+        "totals", *(sa.Column(name, sa.Text, primary_key=True) for name in ("kind", "one", "two")), sa.Column("value", sa.Float(53)),
+        sqlite_with_rowid=False,
+    )  # fmt: skip
+    acted = "SELECT count(*) FROM decisions WHERE action <> 'hold'"
+    bounds = ["0.001", "0.0025", "0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "10"]
+    shorter = " ".join(f"WHEN ms <= {float(bound) * 1e3} THEN '{bound}'" for bound in bounds)
+    for told in (
+        "SELECT 'decisions', action, '', count(*) FROM decisions WHERE action <> 'hold' GROUP BY action",
+        f"SELECT 'decisions', 'hold', '', n FROM (SELECT (SELECT count(*) FROM decisions) - ({acted}) AS n) WHERE n > 0",
+        "SELECT 'bound', binding_gate, '', count(*) FROM decisions WHERE binding_gate IS NOT NULL GROUP BY binding_gate",
+        f"SELECT 'ticks', CASE {shorter} ELSE '+Inf' END, '', count(*) FROM ticks WHERE ms IS NOT NULL GROUP BY 2",
+        "SELECT 'ticks', 'sum', '', sum(ms) / 1000.0 FROM ticks HAVING sum(ms) IS NOT NULL",
+        "SELECT 'degraded', '', '', n FROM (SELECT count(*) AS n FROM ticks WHERE degraded <> '[]') WHERE n > 0",
+        "SELECT 'fallbacks', j.value, '', count(*) FROM ticks t, json_each(t.degraded) j WHERE t.degraded <> '[]' GROUP BY j.value",
+        "SELECT 'fills', side, '', count(*) FROM fills WHERE size > 0 GROUP BY side",
+        *(
+            f"SELECT 'costs', '{name}', '', sum(size * price * {name}_bps / 10000.0) FROM fills WHERE size > 0 AND {name}_bps > 0 HAVING count(*) > 0"
+            for name in ("fee", "spread", "impact")
+        ),
+        "SELECT CASE WHEN placebo = 1 THEN 'placebos' ELSE 'trials' END, action, verdict, count(*) FROM trials GROUP BY 1, 2, 3",
+    ):
+        op.execute(f"INSERT INTO totals (kind, one, two, value) {told}")
+
+
+def _readings() -> None:
+    """Rolled-up readings name their series by number; minutes that there are become minutes and hours."""
+    op.create_table("series", sa.Column("id", Id, primary_key=True), *_texts("source", "name", "unit"))
+    op.create_index("uq_series_source_name", "series", ["source", "name"], unique=True)
+    op.rename_table("readings_minute", "minutes_before")
+    for table in ("readings_ten", "readings_minute", "readings_hour"):
+        op.create_table(
+            table,
+            *(sa.Column(name, sa.BigInteger, primary_key=True, autoincrement=False) for name in ("series", "at")),
+            *_reals("low", "mean", "high"), *_wholes("n"),
+            sqlite_with_rowid=False,
+        )  # fmt: skip
+    op.execute("INSERT INTO series (source, name, unit) SELECT source, name, min(unit) FROM minutes_before GROUP BY source, name")
+    for table, width in (("readings_minute", 60 * 10**9), ("readings_hour", 3_600 * 10**9)):
+        op.execute(
+            f"INSERT INTO {table} SELECT s.id, m.at / {width} * {width}, min(m.low), sum(m.mean * m.n) / sum(m.n), max(m.high), sum(m.n) "
+            f"FROM series s JOIN minutes_before m ON m.source = s.source AND m.name = s.name GROUP BY s.id, m.at / {width}"
+        )
+    op.drop_table("minutes_before")

@@ -1,0 +1,65 @@
+"""Counts that only ever grow: kept beside the rows they count, in the same transaction, so that what retention drops stays counted."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+import numpy as np
+from sqlalchemy import Connection
+
+from engine.domain.decision import ACTIONS
+from engine.domain.tick import Tick
+
+BOUNDS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    10.0,
+)  # s, of the classes that ticks are counted in by how long they took
+LARGEST = "+Inf"
+LABELS = (*(f"{bound:g}" for bound in BOUNDS), LARGEST)
+
+_ADD = """
+INSERT INTO totals (kind, one, two, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (kind, one, two) DO UPDATE SET value = value + excluded.value
+"""
+Count = tuple[str, str, str, float]  # kind, what it is counted by (two of them, "" for none), how many more
+
+
+def add(connection: Connection, told: Sequence[Count]) -> None:
+    """Inside the caller's transaction."""
+    connection.exec_driver_sql(_ADD, list(told))
+
+
+def of_tick(tick: Tick) -> list[Count]:
+    """What a tick adds: decisions by action, gates that bound, phases that fell back, fills by side with their costs, and the time it took."""
+    decided, outcome = tick.outcome.decisions, tick.outcome
+    acted = np.bincount(decided.action, minlength=len(ACTIONS)).tolist()
+    bound = np.bincount(decided.binding[decided.binding >= 0], minlength=len(decided.gates)).tolist()
+    seconds = tick.ms / 1e3
+    told: list[Count] = [("decisions", action, "", n) for action, n in zip(ACTIONS, acted, strict=True) if n]
+    told += [("bound", gate, "", n) for gate, n in zip(decided.gates.names, bound, strict=True) if n]
+    told += [("ticks", LABELS[bisect_left(BOUNDS, seconds)], "", 1), ("ticks", "sum", "", seconds)]
+    if outcome.degraded:
+        told += [("degraded", "", "", 1), *(("fallbacks", phase.value, "", 1.0) for phase in outcome.degraded)]
+    return told + _of_fills(tick)
+
+
+def _of_fills(tick: Tick) -> list[Count]:
+    told: list[Count] = []
+    for fill in tick.fills:
+        money = abs(fill.units) * fill.price
+        if fill.units and np.isfinite(money):
+            told.append(("fills", "buy" if fill.units > 0 else "sell", "", 1))
+            costs = (("fee", fill.fee_bps), ("spread", fill.spread_bps), ("impact", fill.impact_bps))
+            told += [("costs", name, "", money * bps / 1e4) for name, bps in costs if np.isfinite(bps) and bps > 0]
+    return told

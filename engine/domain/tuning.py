@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from engine.domain.record import Record
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,148 @@ class Measured(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Threads(Record):
+    """What the engine works with besides the thread of the tick itself."""
+
+    phases: int  # threads that phases 1 to 3 run beside each other on, 0 for one after the other
+    training: int  # processes that models are trained in
+
+
+@dataclass(frozen=True, slots=True)
+class Pace(Record):
+    """Seconds between two runs of what the engine does again and again."""
+
+    probes: float  # readings of the machine
+    commands: float  # looks into the inbox
+    board: float  # signs of life of the components
+    ticks: float  # 0 where the market, or the machine, sets the pace
+
+
+@dataclass(frozen=True, slots=True)
+class Batches(Record):
+    """How much the store is given, and takes, at once."""
+
+    readings: int  # samples of the machine written in one transaction
+    log_pages: int  # pages of the write-ahead log after which it is folded into the store
+    cache_bytes: int  # of the store's pages kept in memory by the connection that writes
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCost(Record):
+    """What a fitted model takes and gives."""
+
+    name: str
+    ms: float  # one forecast for every symbol, measured now
+    weight: float  # its share in the ensemble, mean of the horizons
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cache(Record):
+    """Values kept so that they need not be made again."""
+
+    name: str
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Record):
+    """A large block of memory that the engine holds, and how much of it would do."""
+
+    name: str
+    rows: int  # that could go
+    held: int  # bytes
+    needed: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Spare(Record):
+    """What the store keeps that no kept tick was decided with."""
+
+    artifacts: int  # versions of models
+    knobs: int
+    bytes: int
+
+
+class Dial(Protocol[T]):
+    """A setting of the running engine that may be turned for a while. It goes back by itself, and at once by `back`."""
+
+    def now(self) -> T:
+        """As it is."""
+        ...
+
+    def usual(self) -> T:
+        """As it was set up."""
+        ...
+
+    def turn(self, wanted: T) -> None:
+        """Takes hold between two ticks; raises ValueError in one line for what cannot be."""
+        ...
+
+    def back(self) -> tuple[T, T] | None:
+        """Undoes the last turn: what was in force and what is now; None where nothing was turned."""
+        ...
+
+
+class Levers(Protocol):
+    """What an action may turn in the running engine. Safe from any thread; a decision is never changed while it is made."""
+
+    @property
+    def threads(self) -> Dial[Threads]: ...
+
+    @property
+    def serving(self) -> Dial[tuple[str, ...]]:
+        """Names of the models that serve. Kept with each tick, so that a replay repeats it."""
+        ...
+
+    @property
+    def pace(self) -> Dial[Pace]: ...
+
+    @property
+    def batches(self) -> Dial[Batches]: ...
+
+    def processors(self) -> float:
+        """That this process may use, a container's limit counted."""
+        ...
+
+    def costs(self) -> tuple[ModelCost, ...]:
+        """Of the models that are fitted, measured on a tick's own columns; () before the first are."""
+        ...
+
+    def commit_ms(self) -> float:
+        """What a transaction of the store takes just now, the median of a few."""
+        ...
+
+    def caches(self) -> tuple[Cache, ...]: ...
+
+    def clear(self) -> tuple[Cache, ...]:
+        """Empties them; what each held. They fill again as they are asked."""
+        ...
+
+    def blocks(self) -> tuple[Block, ...]: ...
+
+    def compact(self) -> tuple[Block, ...]:
+        """Gives back what is not needed of each, between two ticks; the blocks as they were. No value in use changes."""
+        ...
+
+    def spare(self, versions: int) -> Spare:
+        """The newest `versions` of each model are never spare."""
+        ...
+
+    def drop_spare(self, versions: int) -> Spare: ...
+
+    def failing(self) -> tuple[str, ...]:
+        """Names of the components that do not work just now."""
+        ...
+
+    def recover(self, component: str) -> Measured:
+        """Restarts, reconnects or resets one; what was done, or `done=False` with why nothing could be."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
-    """All an action may touch: its folder and the store's housekeeping, nothing else."""
+    """All an action may touch: its folder, the store's housekeeping and the engine's levers, nothing else."""
 
     home: Path  # PODIUM_HOME
     temp: Path  # home / "tmp"
@@ -40,6 +183,7 @@ class Room:
     tell: Callable[[float, str], None]  # progress 0..1 and a word
     dry_run: bool
     now: int  # ns UTC, what the age of a file is counted to
+    levers: Levers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +197,8 @@ class Action:
     cost: str  # none, low, high: what it takes from the engine while it runs
     about: str  # one sentence for the page
     do: Callable[[Room], Measured]
+    changes_decisions: bool = False  # what is decided may come out otherwise while it is in force
+    undo: Callable[[Room], Measured] | None = None  # takes the last run back; None where there is nothing to take back
 
 
 @dataclass(frozen=True, slots=True)

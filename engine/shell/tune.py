@@ -16,9 +16,10 @@ import numpy as np
 from engine.discover import discover
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints
-from engine.domain.tuning import Action, Effect, Measured, Reading, Room, Trial
+from engine.domain.tuning import Action, Effect, Levers, Measured, Reading, Room, Trial
 from engine.optimizer.judge import judge
 from engine.optimizer.windows import SECOND, Plan, drawn
+from engine.shell.levers import NoEngine
 from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
@@ -69,6 +70,7 @@ class Run:
     stop: Stop
     tell: Tell
     plan: Plan
+    levers: Levers
 
     @property
     def metric(self) -> tuple[str, str]:
@@ -95,6 +97,7 @@ def run_action(
     by: str = "",
     reason: str = "",
     plan: Plan | None = None,
+    levers: Levers | None = None,
     known: Mapping[str, Action] | None = None,
 ) -> dict[str, object]:
     """Runs an action and gives what it did, as JSON: its direct effect and, apart from it, the effect on the metric it should cure.
@@ -103,7 +106,7 @@ def run_action(
     in one line where the action is unknown, fails, or `stop` is set before its turn. A dry run, and a run that found nothing to do, are no trials.
     """
     action = _named(name, actions() if known is None else known)
-    run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan())
+    run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine())
     tell(0.0, "waiting for its turn")
     while not _TURN.acquire(timeout=0.2):
         if stop.is_set():
@@ -151,7 +154,7 @@ def _act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
     def tell(progress: float, word: str) -> None:
         run.tell(ACTING * progress, word)
 
-    room = Room(run.home, run.home / "tmp", run.writer.tune, tell, dry_run, run.clock.now())
+    room = Room(run.home, run.home / "tmp", run.writer.tune, tell, dry_run, run.clock.now(), run.levers)
     begun = run.clock.tick()
     try:
         measured = run.action.do(room)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.domain.tuning import Measured, Room
+from engine.domain.tuning import Levers, Measured, Room
+from engine.shell.levers import NoEngine
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
 
@@ -21,6 +22,7 @@ def room(
     tune_store: Callable[[], Measured] = nothing_tuned,
     told: list[tuple[float, str]] | None = None,
     now: int = NOW,
+    levers: Levers | None = None,
 ) -> Room:
     said = [] if told is None else told
-    return Room(home, home / "tmp", tune_store, lambda progress, word: said.append((progress, word)), dry_run, now)
+    return Room(home, home / "tmp", tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NoEngine())

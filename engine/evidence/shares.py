@@ -8,9 +8,9 @@ from statistics import NormalDist
 FEWEST = 30  # counts before an interval is given
 
 
-def wilson(share: float, n: float, confidence: float = 0.95) -> tuple[float, float] | None:
-    """Interval of a share out of n independent counts (Wilson 1927); None with fewer than 30. n may be an effective number."""
-    if not n >= FEWEST or not 0.0 <= share <= 1.0:
+def wilson(share: float, n: float, confidence: float = 0.95, *, fewest: float = FEWEST) -> tuple[float, float] | None:
+    """Interval of a share out of n independent counts (Wilson 1927); None with fewer than `fewest`. n may be an effective number."""
+    if not n >= fewest or not 0.0 <= share <= 1.0:
         return None
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     middle = (share + z * z / (2.0 * n)) / (1.0 + z * z / n)

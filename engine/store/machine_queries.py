@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
 from engine.store.reader import Reader, rows, told_first
 
 SECOND = 1_000_000_000  # ns
-RAW_KEPT = 7_200 * SECOND  # raw readings are kept for 2 h, minutes for 30 days
-POINTS = 240  # of a line at most
+POINTS = 360  # of a line at most
 Named = tuple[str, str]  # source, name
+
+
+@dataclass(frozen=True, slots=True)
+class Fineness:
+    """Which tier a span is read from: fine enough for its points, and few rows however long it is."""
+
+    longest: int  # s, spans up to this
+    width: int  # s, of its buckets
+    table: str
+    finer: str  # has what no bucket of this tier is closed over yet
+
+
+FINENESS = (
+    Fineness(1_200, 1, "readings_raw", ""),
+    Fineness(3 * 3_600, 10, "readings_ten", "readings_raw"),
+    Fineness(8 * 86_400, 60, "readings_minute", "readings_raw"),
+    Fineness(10**9, 3_600, "readings_hour", "readings_minute"),
+)
+_SERIES = "SELECT s.id, s.source, s.name, s.unit FROM json_each(:names) w JOIN series s ON s.source || '.' || s.name = w.value"
+_ROLLED = """
+    SELECT w.id, (t.at / :step) * :step AS step, t.low AS low, t.mean AS mean, t.high AS high, t.n AS n
+    FROM wanted w CROSS JOIN {table} t ON t.series = w.id AND t.at >= :{since} AND t.at <= :until"""
+_RAW = """
+    SELECT w.id, (r.at / :step) * :step AS step, r.value AS low, r.value AS mean, r.value AS high, 1 AS n
+    FROM readings_raw r CROSS JOIN wanted w ON w.source = r.source AND w.name = r.name WHERE r.at >= :{since} AND r.at <= :until"""
+_LINES = """
+    WITH wanted AS MATERIALIZED ({series}), found AS ({parts}),
+         steps AS (SELECT id, step, min(low) AS low, sum(mean * n) / sum(n) AS mean, max(high) AS high FROM found GROUP BY id, step)
+    SELECT w.source, w.name, w.unit, f.step AS at, f.low, f.mean, f.high
+    FROM wanted w JOIN steps f ON f.id = w.id ORDER BY w.source, w.name, f.step"""
 
 
 def current(reader: Reader) -> pd.DataFrame:
@@ -20,30 +50,35 @@ def current(reader: Reader) -> pd.DataFrame:
     return reader.frame("SELECT at, source, name, value, unit FROM readings_raw WHERE at = (SELECT max(at) FROM readings_raw) ORDER BY source, name")
 
 
-def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd.DataFrame:
-    """Readings over a span of wall time in at most 240 steps: source, name, unit, at (start of the step), low, mean, high.
+def fineness(seconds: int) -> Fineness:
+    """The tier a span is read from."""
+    return next(one for one in FINENESS if seconds <= one.longest)
 
-    Up to 20 minutes come from the raw samples, more from the means of minutes. A step without a reading has no row.
+
+def step_of(seconds: int) -> int:
+    """Seconds between the points of a line over a span."""
+    width = fineness(seconds).width
+    return max(width, -(-seconds // (POINTS * width)) * width)
+
+
+def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd.DataFrame:
+    """Readings over a span of wall time in at most 361 steps: source, name, unit, at (start of the step), low, mean, high.
+
+    A step without a reading has no row. What no bucket of the tier is closed over yet comes from a finer one.
     """
-    step = max((until - since) // POINTS, 1)
+    tier, step = fineness((until - since) // SECOND), step_of((until - since) // SECOND) * SECOND
+    names = json.dumps([f"{source}.{name}" for source, name in wanted])
+    params: dict[str, int | float | str | None] = {"names": names, "since": since, "until": until, "step": step}
     with reader.reading() as connection:
-        if until - since <= 1_200 * SECOND:
-            names = json.dumps([f"{source}.{name}" for source, name in wanted])
-            sql = """
-                SELECT r.source, r.name, min(r.unit) AS unit, (r.at / :step) * :step AS at,
-                       min(r.value) AS low, avg(r.value) AS mean, max(r.value) AS high
-                FROM readings_raw r WHERE r.at >= :since AND r.at <= :until AND r.source || '.' || r.name IN (SELECT value FROM json_each(:names))
-                GROUP BY r.source, r.name, r.at / :step ORDER BY 1, 2, 4"""
+        if not tier.finer:
+            parts = _RAW.format(since="since")
         else:
-            names = json.dumps([list(one) for one in wanted])
-            step = max(step, 60 * SECOND)
-            sql = """
-                SELECT m.source, m.name, min(m.unit) AS unit, (m.at / :step) * :step AS at, min(m.low) AS low, sum(m.mean * m.n) / sum(m.n) AS mean,
-                       max(m.high) AS high
-                FROM json_each(:names) w CROSS JOIN readings_minute m
-                    ON m.source = json_extract(w.value, '$[0]') AND m.name = json_extract(w.value, '$[1]') AND m.at >= :since AND m.at <= :until
-                GROUP BY m.source, m.name, m.at / :step ORDER BY 1, 2, 4"""
-        return rows(connection, sql, {"names": names, "since": since, "until": until, "step": step})
+            newest = told_first(connection, f"SELECT max((SELECT max(t.at) FROM {tier.table} t WHERE t.series = s.id)) FROM series s") or (None,)
+            open_since = since if newest[0] is None else max(since, int(newest[0]) + tier.width * SECOND)
+            params["open"] = open_since
+            rest = _RAW if tier.finer == "readings_raw" else _ROLLED
+            parts = f"{_ROLLED.format(table=tier.table, since='since')} UNION ALL {rest.format(table=tier.finer, since='open')}"
+        return rows(connection, _LINES.format(series=_SERIES, parts=parts), params)
 
 
 def actions(reader: Reader) -> pd.DataFrame:

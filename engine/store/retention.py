@@ -45,7 +45,6 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
     """Drops by age, then by size; what a crash interrupts the next call finishes."""
     before = size(store)
     done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
-    _forget_readings(store, now - readings.MINUTES_KEPT)
     if is_over(store, keep):
         _fold(store)  # maybe it is only the log
     if keep.bytes is not None and is_over(store, keep):
@@ -193,24 +192,16 @@ def drop_unused(store: Store, found: Unused) -> None:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE id = ?", (number,))
 
 
-def _forget_readings(store: Store, before: int) -> None:
-    with store.read() as connection:
-        known = readings.series(connection)
-    for source, name, oldest in known:
-        if oldest >= before:
-            continue
-        with store.write() as connection:
-            readings.drop_before(connection, source, name, before)
-
-
 def _shorten_readings(store: Store, limit: int) -> None:
-    """When decisions alone do not make the room: the older half of the minutes, again and again."""
+    """When decisions alone do not make the room: the older half of what is finer than hours, again and again."""
     while _live(store) > limit:
         with store.read() as connection:
-            first, last = connection.exec_driver_sql("SELECT min(at), max(at) FROM readings_minute").one()
-        if first is None or first == last:
+            known, found = readings.series(connection), readings.span(connection)
+        if found is None or found[0] == found[1]:
             return
-        _forget_readings(store, first + (last - first) // 2 + 1)
+        for number in known:
+            with store.write() as connection:
+                readings.drop_before(connection, number, found[0] + (found[1] - found[0]) // 2 + 1)
 
 
 def _live(store: Store) -> int:

@@ -79,12 +79,20 @@ LEFT JOIN skill k ON r.role = 'champion' AND k.scope = 'model' AND k.model = r.m
     AND k.horizon = json_extract(s.horizons, '$[0]')
 """
 
-# Raw values as long as they are kept, the means of minutes before that.
+# The finest tier that covers each time: what was read as long as it is kept, means of ever longer buckets before that.
 _READINGS = """
 SELECT at, source, name, value, unit FROM readings_raw
 UNION ALL
-SELECT at, source, name, mean AS value, unit FROM readings_minute
-WHERE at < coalesce((SELECT min(at) FROM readings_raw), 9223372036854775807)
+SELECT t.at, s.source, s.name, t.mean AS value, s.unit FROM series s CROSS JOIN readings_ten t ON t.series = s.id
+WHERE t.at < coalesce((SELECT min(at) / 60000000000 * 60000000000 FROM readings_raw), 9223372036854775807)
+UNION ALL
+SELECT t.at, s.source, s.name, t.mean AS value, s.unit FROM series s CROSS JOIN readings_minute t ON t.series = s.id
+WHERE t.at < coalesce((SELECT min(at) / 60000000000 * 60000000000 FROM readings_raw), 9223372036854775807)
+    AND NOT EXISTS (SELECT 1 FROM readings_ten f WHERE f.series = t.series AND f.at >= t.at AND f.at < t.at + 60000000000)
+UNION ALL
+SELECT t.at, s.source, s.name, t.mean AS value, s.unit FROM series s CROSS JOIN readings_hour t ON t.series = s.id
+WHERE t.at + 3600000000000 <= coalesce((SELECT min(at) FROM readings_raw), 9223372036854775807)
+    AND NOT EXISTS (SELECT 1 FROM readings_minute f WHERE f.series = t.series AND f.at >= t.at AND f.at < t.at + 3600000000000)
 """
 
 _COMPONENTS = "SELECT component, state, since, last_error FROM components"

@@ -40,6 +40,7 @@ class Writer:
         self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.log_pages(keep)}")
         self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
         self._ladder: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
+        self._tiers = readings.Tiers()
 
     def close(self) -> None:
         self._store.close()
@@ -126,9 +127,11 @@ class Writer:
             connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
     def save_readings(self, told: Sequence[Reading]) -> None:
-        """Readings as they are, kept for two hours, and rolled up by minute, kept for 30 days."""
+        """Readings as they are, and rolled up where they close a bucket (store/readings.py); the same again changes nothing."""
+        tiers, self._tiers = self._tiers, readings.Tiers()  # what a transaction that fails has taught is forgotten
         with self._store.write() as connection:
-            readings.save(connection, told)
+            tiers.save(connection, told)
+        self._tiers = tiers
 
     def set_component(self, name: str, state: str, error: str | None, now: int) -> None:
         """ok, degraded, down or starting; the last error stays until there is another."""

@@ -155,26 +155,6 @@ def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: 
     assert History(url).tick(121).knobs.fee_bps == 5.0
 
 
-def test_readings_are_raw_for_two_hours_and_by_the_minute_for_thirty_days(tmp_path: Path) -> None:
-    writer = Writer(made.empty(tmp_path))
-    hour = 3600 * SECOND
-    start = made.WALL - made.WALL % (60 * SECOND)
-    for step in range(4 * 60 * 4):  # four hours, every 15 s
-        writer.save_readings(made.readings(start + step * 15 * SECOND))
-    last = start + (4 * 60 * 4 - 1) * 15 * SECOND
-    assert ask(tmp_path, f"SELECT min(at) >= {last - 2 * hour}, count(*) FROM readings_raw") == [(1, 4 * (2 * 240 + 1))]
-    minutes = ask(tmp_path, "SELECT count(*), min(n), max(n) FROM readings_minute WHERE name = 'cpu_percent'")
-    assert minutes == [(240, 4, 4)]
-    first = [reading.value for step in range(4) for reading in made.readings(start + step * 15 * SECOND)[:1]]
-    row = ask(tmp_path, "SELECT low, mean, high FROM readings_minute WHERE name = 'cpu_percent' ORDER BY at LIMIT 1")[0]
-    assert row == pytest.approx((min(first), sum(first) / 4, max(first)))
-    seen = [int(str(told[0])) for told in ask(tmp_path, "SELECT at FROM v_readings WHERE name = 'cpu_percent' ORDER BY at")]
-    assert len(seen) == len(set(seen)), "no time is told twice"
-    assert seen[0] == start
-    writer.prune(start + 30 * DAY + 2 * hour, Keep())
-    assert ask(tmp_path, "SELECT count(*) FROM readings_minute WHERE name = 'cpu_percent'") == [(120,)]
-
-
 def test_tuning_says_what_it_freed_and_the_files_agree(tmp_path: Path) -> None:
     writer = full(tmp_path, 300)
     before = size(tmp_path)

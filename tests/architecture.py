@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
     (frozenset({"pages.parts"}),),
     (frozenset({"pages"}),),
-    (frozenset({"app", "engine.__main__", "engine.cli"}),),
+    (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )
 PURE_LAYERS = 4
 IMPURE = frozenset({
@@ -34,6 +34,7 @@ READING = tuple(
 )  # fmt: skip
 PARTS_MAY_USE = (
     *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
+    "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms",
     "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
     "engine.shell.clock",
 )  # fmt: skip

@@ -13,7 +13,8 @@ class Event(Record):
 
     kinds: model_adopted (subject: model, detail: digest), training_late, deadline_missed (subject: phase), phase_failed (subject: phase),
     command (subject: name, detail: arguments), resumed, gap (detail: bars),
-    clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again).
+    clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again),
+    models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again).
     """
 
     kind: str

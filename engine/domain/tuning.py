@@ -55,7 +55,7 @@ class Pace(Record):
 class Batches(Record):
     """How much the store is given, and takes, at once."""
 
-    readings: int  # samples of the machine written in one transaction
+    write_seconds: float  # between two transactions that write readings of the machine
     log_pages: int  # pages of the write-ahead log after which it is folded into the store
     cache_bytes: int  # of the store's pages kept in memory by the connection that writes
 
@@ -76,6 +76,7 @@ class Cache(Record):
 
     name: str
     entries: int
+    bytes: int | None  # None where they are not counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class Levers(Protocol):
     def threads(self) -> Dial[Threads]: ...
 
     @property
-    def serving(self) -> Dial[tuple[str, ...]]:
-        """Names of the models that serve. Kept with each tick, so that a replay repeats it."""
+    def resting(self) -> Dial[tuple[str, ...]]:
+        """Names of the models that are fitted and do not serve, in order. Who serves is kept with each tick, so a replay repeats it."""
         ...
 
     @property

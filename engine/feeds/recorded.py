@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.record import Floats
+from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts
 from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
@@ -18,6 +20,9 @@ from engine.feeds._recording_files import BadRecording, symbol_folders
 
 if TYPE_CHECKING:
     from engine.settings import Settings
+
+
+_BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "at": 0}  # the axis of bars of each array
 
 
 class Recorded:
@@ -41,6 +46,7 @@ class Recorded:
         priced = any(tape.contract.fee_bps is not None for tape in tapes)
         self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
         self._lags = lags(folders, self._grid.at, self._grid.interval)
+        self._length = len(self._grid.at)
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
@@ -64,7 +70,21 @@ class Recorded:
         return self._grid.explained
 
     def __len__(self) -> int:
-        return len(self._grid.at)
+        return self._length
+
+    def played(self, at: int) -> Block:
+        """The bars up to `at`, which nobody asks for again once they were decided on."""
+        grid = self._grid
+        rows, held = int(np.searchsorted(grid.at, at, side="right")), sum(getattr(grid, name).nbytes for name in _BY_BAR)
+        return Block("recording", rows, held, held * (len(grid.at) - rows) // max(1, len(grid.at)))
+
+    def forget(self, at: int) -> None:
+        """Lets go of the bars up to `at`. `slices` is to be asked anew."""
+        row = int(np.searchsorted(self._grid.at, at, side="right"))
+        self._lags = None if self._lags is None else self._lags[row:].copy()
+        for name, axis in _BY_BAR.items():  # one after the other: never is all of it held twice
+            part = getattr(self._grid, name)
+            self._grid = replace(self._grid, **{name: part[:, row:].copy() if axis else part[row:].copy()})
 
     def clock_lags(self, at: int) -> Floats | None:
         """(S,) seconds from the venue's clock to the recorder's over the bar that closes `at`; NaN where untold, None where it never is."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import orjson
@@ -16,11 +16,12 @@ from engine.discover import discover
 from engine.domain.control import Command, Event, Knobs
 from engine.domain.decision import Fill, Order, Outcome, Phase
 from engine.domain.market import Account, Inputs, Slice
-from engine.domain.model import Catalog
+from engine.domain.model import Catalog, Serving
 from engine.domain.ports import Clock, Feed
-from engine.domain.record import Record
+from engine.domain.record import Floats, Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row, Tick
+from engine.domain.tuning import Block
 from engine.evidence import outlook, regret, skill
 from engine.orchestrator import decide
 from engine.phases import learning
@@ -44,6 +45,15 @@ class Keeper(Protocol):
     def remember(self, key: str, value: str) -> None: ...
 
 
+@runtime_checkable
+class Forgetful(Protocol):
+    """A feed that holds what it has handed over, and can let go of it."""
+
+    def played(self, at: int) -> Block: ...
+
+    def forget(self, at: int) -> None: ...
+
+
 class Engine:
     """The only owner of the state between ticks. Not for two threads at once."""
 
@@ -65,9 +75,12 @@ class Engine:
         self.settings, self.feed, self.clock = settings, feed, clock
         self.patient = patient
         self.knobs: Knobs = knobs_for(settings, feed.info)
-        self._trainers, self._pool, self._keeper, self._session = trainers, pool, keeper, session
+        self._trainers, self.pool, self._keeper, self._session = trainers, pool, keeper, session
         self._named = tuple(model.name for model in training.models(settings.models))
         self.catalog = Catalog(discover("engine.features", "FAMILY"), self._named, (None,) * len(self._named))
+        self.fitted = self.catalog.serving  # also those that rest
+        self.resting: frozenset[str] = frozenset()
+        self.looked: Floats | None = None  # (S, F) the columns of the newest tick
         symbols = len(feed.info.symbols)
         self.tick = first_tick
         self.state: State = learning.blank(symbols, self._named, self.knobs.horizons)
@@ -83,6 +96,8 @@ class Engine:
         self._unsaved: Tick | None = None
         self._slices: Iterator[Slice] | None = None
         self.after: int | None = None  # ns UTC, the last bar taken
+        self.machine: Callable[[], str | None] = _unwatched  # what the machine is like now, as JSON; kept beside the tick, never decided with
+        self.save_ms: float | None = None  # the last tick took to keep
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -115,13 +130,38 @@ class Engine:
             self._keeper.remember(switches_key(self._session), orjson.dumps(self._switches).decode())
         return f"the simulated signal is {signal:g} from the next bar"
 
+    def rest(self, names: frozenset[str]) -> None:
+        """These models do not serve from the next tick on, all others do; they go on being trained. A replay sees who served a tick."""
+        if names != self.resting:
+            self.resting = names
+            self._events.append(Event("models_rest", ",".join(sorted(names)), ""))
+            self._put_in_service(self.fitted)
+
+    def _put_in_service(self, fitted: tuple[Serving | None, ...]) -> None:
+        self.fitted = fitted
+        serving = tuple(None if one is None or one.model.name in self.resting else one for one in fitted)
+        self.catalog = replace(self.catalog, serving=serving)
+
+    def large(self) -> tuple[Block, ...]:
+        """The blocks of memory that grow with the market and with time."""
+        played = (self.feed.played(self.after),) if isinstance(self.feed, Forgetful) and self.after is not None else ()
+        return (self.rows.block(), self.window.block(), *played)
+
+    def compact(self) -> None:
+        """Gives back of them what is not needed; what is decided is the same. Between two ticks."""
+        self.rows.compact()
+        self.window.compact()
+        if isinstance(self.feed, Forgetful) and self.after is not None:
+            self._slices = None  # opened anew after the last bar
+            self.feed.forget(self.after)
+
     def restore(self, state: State, account: Account, orders: tuple[Order, ...], knobs: Knobs, artifacts: tuple[Artifact | None, ...]) -> None:
         """Takes up where a stored tick ended; windows and rows are filled by the caller."""
         self.state, self.account, self._orders = state, account, orders
         self.knobs = replace(knobs_for(self.settings, self.feed.info), paused=knobs.paused, flatten=knobs.flatten)
         self.tick = state.tick + 1
         serving = tuple(None if artifact is None else training.load(artifact) for artifact in artifacts)
-        self.catalog = replace(self.catalog, serving=serving)
+        self._put_in_service(serving)
         if self._trainers is not None and any(one is None or one.trained_to < state.last_training for one in serving) and state.last_training >= 0:
             self._train(state.last_training)
 
@@ -136,7 +176,7 @@ class Engine:
         if lags is not None:
             self._events += clocks.events(lags, self.feed.info.symbols, self.state.watch.open)
         inputs = self.window.inputs(self.tick, account, self.knobs, tuple(self._events))
-        run = Run(axes(inputs, self.catalog), self.clock.tick, self._pool, self.knobs.phase_deadline_ms)
+        run = Run(axes(inputs, self.catalog), self.clock.tick, self.pool, self.knobs.phase_deadline_ms)
         state = obey.forget_lost(self.state, inputs.events)
         try:
             outcome = decide(inputs, state, self.catalog, run)
@@ -149,6 +189,7 @@ class Engine:
         self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
         self.tick += 1
         self.rows.append(tick.row)
+        self.looked = outcome.matrix.values
         for instruction in outcome.instructions:
             if instruction.kind == "retrain":
                 self._train(inputs.tick)
@@ -176,12 +217,15 @@ class Engine:
             skill=skill.table(outcome.state, self.knobs.horizons) if refresh else (),
             regret=regret.table(outcome.state.regret, outcome.decisions.gates.names) if refresh else (),
             outlook=outlook.table(outcome.state.outlook) if refresh else (),
+            machine=self.machine(),
         )
 
     def _keep(self, tick: Tick) -> Tick:
         self._unsaved = tick
         if self._keeper is not None:
+            begun = self.clock.tick()
             self._keeper.save(tick)
+            self.save_ms = (self.clock.tick() - begun) * 1e3
         self._unsaved = None
         return tick
 
@@ -210,7 +254,11 @@ class Engine:
                     self._keeper.save_artifact(artifact, self._session, self.clock.now())
                 self._events.append(Event("model_adopted", artifact.model, artifact.data_digest))
             self.trained.extend(replace(artifact, data=b"") for artifact in artifacts)
-            self.catalog = replace(self.catalog, serving=tuple(training.load(artifact) for artifact in artifacts))
+            self._put_in_service(tuple(training.load(artifact) for artifact in artifacts))
+
+
+def _unwatched() -> None:
+    """Nobody watches the machine, as in a backtest."""
 
 
 def _in_order(run: Run) -> tuple[Record, ...]:

@@ -55,6 +55,13 @@ class Jobs:
         """Runs `work` as soon as a thread is free; the worker "by hand" has one of its own, for what takes long because a person asked for it."""
         self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None, executor=worker)
 
+    def pace(self, name: str, seconds: float) -> None:
+        """Runs a job every so many seconds from now on; raises ValueError where there is none of that name."""
+        try:
+            self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
+        except JobLookupError:
+            raise ValueError(f"there is no job {name} to pace") from None
+
     def drop(self, *names: str) -> None:
         """Ends jobs after the run in hand; names not scheduled are passed over."""
         for name in names:

@@ -2,9 +2,215 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any, NoReturn, Protocol
 
+import numpy as np
+
+from engine.domain.model import Serving
+from engine.domain.ports import Clock
+from engine.domain.record import Floats
 from engine.domain.tuning import Batches, Block, Cache, Dial, Measured, ModelCost, Pace, Spare, Threads
+from engine.probes.container import Container
+from engine.shell.board import COMPONENTS, Board
+from engine.shell.dials import TurningDial
+from engine.shell.engine import Engine
+from engine.shell.jobs import Jobs
+from engine.shell.logs import LOG
+from engine.shell.turns import Turns
+from engine.shell.workers import Workers
+from engine.store import upkeep
+from engine.store.writer import Writer
+
+MOST_THREADS, MOST_PROCESSES = 64, 16
+SHORTEST, LONGEST = 1.0, 60.0  # s between two writes of readings
+FEWEST_MODELS = 2  # serve, whatever is asked for
+ASKED = 5  # forecasts that a model's cost is the median of
+BROKEN = frozenset({"degraded", "down"})
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A cache of this process that may be emptied."""
+
+    name: str
+    look: Callable[[], tuple[int, int | None]]  # entries, and bytes where they are counted
+    empty: Callable[[], None]
+
+
+class Batching(Protocol):
+    """What writes readings some seconds at a time."""
+
+    every: float  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The engine's parts that levers reach into."""
+
+    engine: Engine
+    turns: Turns
+    workers: Workers
+    writer: Writer
+    monitor: Batching
+    board: Board
+    clock: Clock
+    pace: Pace  # as set up
+    recover: Callable[[str], Measured] | None = None
+    caches: tuple[Kept, ...] = ()  # besides the engine's own
+
+
+class EngineLevers:
+    """The levers of the engine that runs here."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.jobs: Jobs | None = None  # once it runs
+        pool = parts.engine.pool
+        self._threads = Threads(pool._max_workers if isinstance(pool, ThreadPoolExecutor) else 0, parts.workers.count)
+        self._pace = parts.pace
+        now = parts.clock.now
+        self.threads = TurningDial(lambda: self._threads, self._set_threads, now)
+        self.resting = TurningDial(lambda: tuple(sorted(parts.engine.resting)), self._rest, now)
+        self.pace = TurningDial(lambda: self._pace, self._set_pace, now)
+        self.batches = TurningDial(self._read_batches, self._set_batches, now)
+
+    def ease(self) -> None:
+        """Lets what was turned long ago go back."""
+        for name in ("threads", "resting", "pace", "batches"):
+            gone = getattr(self, name).ease()
+            if gone is not None:
+                LOG.info("%s went back by itself: %s, now %s", name, *gone)
+
+    def processors(self) -> float:
+        allowed = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        clock = self._parts.clock
+        limits = [reading.value for reading in Container().read(clock.now(), clock.tick()) if reading.name == "cpu_limit"]
+        return min([allowed, *(limit for limit in limits if limit > 0)])
+
+    def _set_threads(self, wanted: Threads) -> None:
+        if not (0 <= wanted.phases <= MOST_THREADS and 1 <= wanted.training <= MOST_PROCESSES):
+            raise ValueError(f"{wanted.phases} threads and {wanted.training} processes are outside what the engine works with")
+        engine = self._parts.engine
+        if wanted.phases != self._threads.phases:
+            with self._parts.turns.command():
+                old, engine.pool = engine.pool, ThreadPoolExecutor(wanted.phases, thread_name_prefix="phase") if wanted.phases else None
+            if old is not None:
+                old.shutdown(wait=False)
+        self._parts.workers.resize(wanted.training)
+        self._threads = wanted
+
+    def _rest(self, wanted: tuple[str, ...]) -> None:
+        engine, names = self._parts.engine, frozenset(wanted)
+        with self._parts.turns.command():
+            fitted = {one.model.name for one in engine.fitted if one is not None}
+            unknown = names - set(engine.catalog.names)
+            if unknown:
+                raise ValueError(f"there is no model {min(unknown)!r}: there are {', '.join(engine.catalog.names)}")
+            if names and len(fitted - names) < FEWEST_MODELS:
+                raise ValueError(f"fewer than {FEWEST_MODELS} models would serve: {len(fitted - names)} of {len(fitted)} that are fitted")
+            engine.rest(names)
+
+    def _set_pace(self, wanted: Pace) -> None:
+        jobs = self.jobs
+        if jobs is None:
+            raise ValueError("nothing is scheduled yet: there is no pace to turn")
+        for name in ("probes", "commands", "board", "ticks"):
+            seconds = getattr(wanted, name)
+            if seconds != getattr(self._pace, name):
+                jobs.pace(name, seconds)
+        self._pace = wanted
+
+    def _read_batches(self) -> Batches:
+        return Batches(self._parts.monitor.every, *upkeep.batches(self._parts.writer.store))
+
+    def _set_batches(self, wanted: Batches) -> None:
+        if not SHORTEST <= wanted.write_seconds <= LONGEST:
+            raise ValueError(f"{wanted.write_seconds:g} s between two writes are outside {SHORTEST:g} to {LONGEST:g} s")
+        upkeep.set_batches(self._parts.writer.store, wanted.log_pages, wanted.cache_bytes)
+        self._parts.monitor.every = wanted.write_seconds
+
+    def costs(self) -> tuple[ModelCost, ...]:
+        engine = self._parts.engine
+        looked, weights, fitted, serving = engine.looked, engine.state.weights, engine.fitted, engine.catalog.serving
+        if looked is None:
+            return ()
+        share = np.abs(weights).mean(axis=1)
+        share /= max(float(share.sum()), 1e-12)
+        return tuple(
+            ModelCost(name, self._ms(one, looked), float(share[index]), serving[index] is not None)
+            for index, (name, one) in enumerate(zip(engine.catalog.names, fitted, strict=True))
+            if one is not None
+        )
+
+    def _ms(self, one: Serving, looked: Floats) -> float:
+        clock, took = self._parts.clock, []
+        going_on = one.model.online
+        for _ in range(ASKED):
+            begun = clock.tick()
+            if going_on is None:
+                one.model.predict(one.fitted, looked)
+            else:
+                going_on.forecast(one.fitted, going_on.see(one.fitted, looked), None, 0)
+            took.append(clock.tick() - begun)
+        return median(took) * 1e3
+
+    def commit_ms(self) -> float:
+        return upkeep.commit_ms(self._parts.writer.store)
+
+    def caches(self) -> tuple[Cache, ...]:
+        return tuple(Cache(kept.name, *kept.look()) for kept in (*own_caches(), *self._parts.caches))
+
+    def clear(self) -> tuple[Cache, ...]:
+        held = self.caches()
+        for kept in (*own_caches(), *self._parts.caches):
+            kept.empty()
+        upkeep.release(self._parts.writer.store)
+        return held
+
+    def blocks(self) -> tuple[Block, ...]:
+        with self._parts.turns.command():
+            return self._parts.engine.large()
+
+    def compact(self) -> tuple[Block, ...]:
+        with self._parts.turns.command():
+            held = self._parts.engine.large()
+            self._parts.engine.compact()
+        return held
+
+    def spare(self, versions: int) -> Spare:
+        return upkeep.unneeded(self._parts.writer.store, versions).told
+
+    def drop_spare(self, versions: int) -> Spare:
+        store = self._parts.writer.store
+        return upkeep.drop(store, upkeep.unneeded(store, versions))
+
+    def failing(self) -> tuple[str, ...]:
+        return tuple(name for name in COMPONENTS if self._parts.board.state(name) in BROKEN)
+
+    def recover(self, component: str) -> Measured:
+        recover = self._parts.recover
+        if recover is None:
+            return Measured(0.0, "components", f"{component}: there is no way to recover it", done=False)
+        return recover(component)
+
+
+def own_caches() -> Iterator[Kept]:
+    """The functools caches of the engine's modules, as far as they are loaded."""
+    for module in sorted(name for name in sys.modules if name.startswith("engine.")):
+        for name, found in vars(sys.modules[module]).items():
+            if hasattr(found, "cache_info") and getattr(found, "__module__", "") == module:
+                yield Kept(f"{module}.{name}", partial(_entries, found), found.cache_clear)
+
+
+def _entries(found: Any) -> tuple[int, None]:
+    return int(found.cache_info().currsize), None
 
 
 class NoEngine:
@@ -15,7 +221,7 @@ class NoEngine:
         self._refuse()
 
     @property
-    def serving(self) -> Dial[tuple[str, ...]]:
+    def resting(self) -> Dial[tuple[str, ...]]:
         self._refuse()
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 
 from engine import window
@@ -11,10 +13,13 @@ from engine.domain.model import Training
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import Row
+from engine.domain.tuning import Block
 from engine.evidence import due
 
 FLOW_LENGTH = 48  # bars of order flow that features look back on
 ROOM = 4  # windows a buffer holds before it is moved to its front
+COMPACT = window.LENGTH + window.LENGTH // 4  # bars of a buffer that is to be small: it is moved more often
+SPARE = 1 / 8  # of the rows held is left free for those to come where the block is to be small
 
 
 class Window:
@@ -69,6 +74,21 @@ class Window:
     def _cut(self, buffer: Floats, length: int) -> list[Floats]:
         return [np.ascontiguousarray(part[:, self._end - length : self._end]) for part in buffer]
 
+    def block(self) -> Block:
+        """What the buffers hold and would need."""
+        length, symbols = self._bars.shape[2], len(self._info.symbols)
+        held = self._bars.nbytes + self._flow.nbytes + self._ofi.nbytes
+        return Block("window", symbols * max(0, length - COMPACT), held, held * min(length, COMPACT) // length)
+
+    def compact(self) -> None:
+        """Holds little more than the window from now on, and no part of what the feed handed over."""
+        self._last = deepcopy(self._last)
+        if self._bars.shape[2] <= COMPACT:
+            return
+        self._move_to_front()
+        self._bars = self._bars[:, :, :COMPACT].copy()
+        self._flow, self._ofi = self._flow[:, :, :COMPACT].copy(), self._ofi[:, :COMPACT].copy()
+
     def _move_to_front(self) -> None:
         for buffer in (self._bars, self._flow):
             if buffer.shape[2]:
@@ -105,6 +125,23 @@ class Rows:
             new = np.empty((size, *old.shape[1:]), dtype=old.dtype)
             new[: len(old)] = old
             setattr(self, name, new)
+
+    def block(self) -> Block:
+        """What the rows hold and would need: it grows by doubling, so up to half of it may be empty."""
+        size = len(self._tick)
+        held = self._features.nbytes + self._price.nbytes + self._sigma.nbytes + self._tick.nbytes
+        needed = min(size, self._small())
+        return Block("training rows", size - needed, held, held * needed // size if size else 0)
+
+    def compact(self) -> None:
+        """Gives back the empty end of the block; it grows again as rows come in."""
+        size = self._small()
+        if size < len(self._tick):
+            for name in ("_features", "_price", "_sigma", "_tick"):
+                setattr(self, name, getattr(self, name)[:size].copy())
+
+    def _small(self) -> int:
+        return len(self._tick) if self._count >= len(self._tick) else min(self._capacity, self._count + int(self._count * SPARE) + 1)
 
     def training(self, until: int, horizons: tuple[int, ...], most: int) -> Training:
         """Rows known by tick `until`, oldest first, with their targets; thinned evenly in time to at most `most` rows (0: all).

@@ -41,6 +41,21 @@ class Workers(Executor):
         future.add_done_callback(self._look)
         return future
 
+    @property
+    def count(self) -> int:
+        """Processes that may work beside each other."""
+        return self._count
+
+    def resize(self, count: int) -> None:
+        """For what is handed over from now on; what was handed over before ends where it began."""
+        with self._lock:
+            if count == self._count:
+                return
+            self._count = count
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+
     def close(self) -> None:
         """Ends the workers at once: what was in training is asked for again at the next start."""
         with self._lock:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy import Connection, Table
@@ -13,6 +15,7 @@ from engine.store import database
 from engine.store.errors import LeaseLost, telling
 
 _BUMP = "UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'version'"
+LATELY = 64  # transactions
 
 
 class Store:
@@ -28,6 +31,7 @@ class Store:
         self.holder = holder
         self.busy_ms = busy_ms
         self._lock = threading.RLock()
+        self.took: deque[float] = deque(maxlen=LATELY)  # seconds of the newest transactions that wrote, waiting for others not counted
         self._engine = database.connect(url, busy_ms=busy_ms)
         with telling(str(self.path)):
             self._connection = self._engine.connect()
@@ -40,11 +44,17 @@ class Store:
     @contextmanager
     def write(self, *, fenced: bool = True) -> Iterator[Connection]:
         """A transaction; raises LeaseLost when another engine holds the store, StoreFailed when it cannot be written."""
-        with self._lock, telling(str(self.path)), self._connection.begin():
+        with self._lock, telling(str(self.path)), self._timed(), self._connection.begin():
             if fenced and one(self._connection, "SELECT (SELECT holder FROM lease WHERE id = 1)") != self.holder:
                 raise LeaseLost(f"another engine holds the store {self.path}: this one stops")
             yield self._connection
             self._connection.exec_driver_sql(_BUMP)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        begun = perf_counter()
+        yield
+        self.took.append(perf_counter() - begun)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -148,6 +148,11 @@ class Writer:
         with self._store.write() as connection:
             chronicle.resolve_alert(connection, rule, now)
 
+    @property
+    def store(self) -> Store:
+        """The connection itself, for the store's upkeep."""
+        return self._store
+
     def write(self) -> AbstractContextManager[Connection]:
         """A transaction, whole or absent, for the statements of the other files of this folder."""
         return self._store.write()

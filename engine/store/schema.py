@@ -219,9 +219,9 @@ SILENCES = Table("silences", METADATA, _key("id", Tick), _whole("at"), _whole("u
 DELIVERIES = Table(
     "deliveries", METADATA,
     _key("id", Tick), _whole("alert"), _whole("at"), _text("kind"), _text("target"), _text("message"),
-    _text("status"),  # waiting, sent, failed
+    _text("status"),  # waiting, sent, joined (told in the message of another alert), failed
     _whole("tries"), _whole("next_at", null=True), _whole("sent_at", null=True), _text("error", null=True),
-    Index("ix_deliveries_status_next_at", "status", "next_at"),
+    Index("ix_deliveries_status_next_at", "status", "next_at"), Index("uq_deliveries_alert_kind_target", "alert", "kind", "target", unique=True),
 )  # fmt: skip
 
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))

@@ -51,6 +51,7 @@ def upgrade() -> None:
         *_wholes("next_at", "sent_at", null=True), *_texts("error", null=True),
     )  # fmt: skip
     op.create_index("ix_deliveries_status_next_at", "deliveries", ["status", "next_at"])
+    op.create_index("uq_deliveries_alert_kind_target", "deliveries", ["alert", "kind", "target"], unique=True)
     for table, column in (
         ("ticks", sa.Column("machine", sa.Text)),
         ("trials", sa.Column("also", sa.Text)), ("trials", sa.Column("chance", sa.Float(53))),

@@ -1,0 +1,1 @@
+"""Alerts as pure functions: which rules are broken, for how long, who is told what."""

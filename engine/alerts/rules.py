@@ -1,0 +1,163 @@
+"""The rules of alerts: what each looks at, from when on it is wrong, and which others follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.domain.alerting import ALL, AlertRule, Facts, Sight
+
+SECOND = 1_000_000_000  # ns
+PACES, SHORTEST, START = 3.0, 5.0, 120.0  # s: without a decision for 3 paces, never below 5 s; and before the first one
+ENOUGH_TICKS = 200  # for an honest rate
+HONEST, HONEST_AGAIN = 0.99, 0.992  # raised below the one, over above the other
+DISK, DISK_AGAIN, DISK_FULL, DISK_FULL_AGAIN = 0.90, 0.88, 0.97, 0.96
+STORE_AGAIN = 0.98  # of its limit
+
+RULES: tuple[AlertRule, ...] = (
+    AlertRule("no decision", "critical", "engine", "Look at Components: the feed, the store and the log say what holds it up.", cause=True),
+    AlertRule("engine failing", "critical", "engine", "Look at Components and at the log.", 10.0, cause=True),
+    AlertRule("feed failing", "warning", "engine", "It is opened again by itself; look at the source of the data.", 10.0),
+    AlertRule("trainer failing", "warning", "engine", "The models before serve on; the log says why a training failed.", 10.0),
+    AlertRule("data stale", "warning", "engine", "No symbol has a new bar: look at the source of the data.", 10.0),
+    AlertRule("incident open", "info", "data", "A fault of the data: nothing is opened on a symbol it touches.", 30.0, 60.0),
+    AlertRule("honest rate low", "warning", "engine", "Phases fall back too often: Components names them.", 30.0, 120.0),
+    AlertRule("training overdue", "warning", "engine", "The models grow old: look at Training on Components.", 30.0, 60.0),
+    AlertRule("store failing", "critical", "store", "Ticks are kept back until it can be written: look at the disk.", 5.0, cause=True),
+    AlertRule("store over its limit", "warning", "store", "Pruning does not keep up: raise PODIUM_KEEP_DECISIONS or free space.", 900.0, 60.0),
+    AlertRule("disk nearly full", "warning", "store", "Free space on the disk of PODIUM_HOME.", 60.0, 60.0),
+    AlertRule("disk full", "critical", "store", "Free space now: ticks can soon not be kept.", 30.0, 60.0, cause=True),
+    AlertRule("drawdown limit hit", "critical", "risk", "Everything is being closed; decide whether to go on.", 0.0, 60.0),
+    AlertRule("daily loss limit hit", "critical", "risk", "Nothing more is opened today; decide whether to go on.", 0.0, 60.0),
+    AlertRule("kill switch engaged", "warning", "risk", "A person paused or flattened it; resume on Control.", 0.0, 0.0),
+    AlertRule("optimizer harmed", "warning", "optimizer", "The action is undone and quarantined; look at Optimizer.", 0.0, 60.0),
+    AlertRule("drill failed", "critical", "drill", "What must work in an emergency does not: look at Alerts.", 0.0, 0.0),
+    AlertRule("probes failing", "info", "machine", "Readings of a part of the machine are missing.", 60.0),
+    AlertRule("optimizer failing", "warning", "optimizer", "The optimizer rests; decisions are not touched.", 30.0),
+    AlertRule("alerts failing", "warning", "alerts", "A target takes no messages; they wait and are sent again.", 60.0),
+)
+BY_NAME = {rule.name: rule for rule in RULES}
+_OTHER = AlertRule("", "warning", "other", "Look at Alerts.", 10.0)
+
+
+def rule_of(name: str) -> AlertRule:
+    """The rule of an alert, or what holds for one that others raise under a name of their own."""
+    return BY_NAME.get(name, _OTHER)
+
+
+def known(names: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Every name a silence may be given for."""
+    return tuple(dict.fromkeys((*BY_NAME, *names, ALL)))
+
+
+def look(facts: Facts, standing_open: frozenset[str]) -> tuple[Sight, ...]:
+    """What every rule that is looked at here says now; `standing_open` are those that are open, whose level to recover is another."""
+    return tuple(sight(facts, name in standing_open) for name, sight in LOOKED_AT.items())
+
+
+def no_decision(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    name = "no decision"
+    if facts.ended or facts.started is None:
+        return Sight(name, False if facts.ended else None)
+    first = facts.last_wall is None or facts.last_wall < facts.started
+    since = facts.started if first or facts.last_wall is None else facts.last_wall
+    silent, limit = (facts.now - since) / SECOND, START if first else max(SHORTEST, PACES * facts.pace_seconds)
+    what = "since it started" if first else f"for 3 paces of {facts.pace_seconds:g} s" if facts.pace_seconds else f"for {SHORTEST:g} s"
+    return Sight(name, silent > limit, f"no decision {what}", round(silent, 1))
+
+
+def honest_rate(facts: Facts, is_open: bool) -> Sight:
+    name = "honest rate low"
+    if facts.ticks < ENOUGH_TICKS:
+        return Sight(name, None)
+    rate = facts.honest / facts.ticks
+    words = f"{facts.ticks - facts.honest} of the last {facts.ticks} ticks fell back, {100 * rate:.1f} % are honest"
+    return Sight(name, rate < (HONEST_AGAIN if is_open else HONEST), words, rate)
+
+
+def stale(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    if facts.fresh is None or not facts.symbols:
+        return Sight("data stale", None)
+    return Sight("data stale", facts.fresh == 0, f"none of {facts.symbols} symbols had a new bar at the newest tick", float(facts.fresh))
+
+
+def incident(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    more = f" and {len(facts.incidents) - 4} more" if len(facts.incidents) > 4 else ""
+    return Sight("incident open", bool(facts.incidents), "; ".join(facts.incidents[:4]) + more, float(len(facts.incidents)))
+
+
+def training(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    name, gone, due = "training overdue", facts.ticks_since_training, facts.training_due
+    if gone is None or due is None or facts.warm:
+        return Sight(name, None)
+    return Sight(name, gone > due, f"no training for more than {due} ticks", float(gone))
+
+
+def store_size(facts: Facts, is_open: bool) -> Sight:
+    name = "store over its limit"
+    if facts.store_bytes is None or not facts.store_limit:
+        return Sight(name, False if facts.store_limit is None else None)
+    share = facts.store_bytes / facts.store_limit
+    return Sight(name, share > (STORE_AGAIN if is_open else 1.0), f"the store is larger than its {facts.store_limit / 1e6:,.0f} MB", share)
+
+
+def disk(facts: Facts, is_open: bool) -> Sight:
+    return _disk("disk nearly full", facts, DISK_AGAIN if is_open else DISK, 100 * DISK)
+
+
+def disk_full(facts: Facts, is_open: bool) -> Sight:
+    return _disk("disk full", facts, DISK_FULL_AGAIN if is_open else DISK_FULL, 100 * DISK_FULL)
+
+
+def drawdown(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    return _gate("drawdown limit hit", facts, "drawdown", "the drawdown passed its limit")
+
+
+def daily_loss(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    return _gate("daily loss limit hit", facts, "daily loss", "the loss of the day passed its limit")
+
+
+def kill_switch(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    names = {name for name, _, _ in facts.shut}
+    if facts.last_wall is None:
+        return Sight("kill switch engaged", None)
+    words = "everything is being closed (flatten)" if "not flattened" in names else "trading is paused"
+    return Sight("kill switch engaged", bool(names & {"not paused", "not flattened"}), words)
+
+
+def harmed(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    return Sight("optimizer harmed", bool(facts.harmed), "; ".join(facts.harmed[:4]), float(len(facts.harmed)))
+
+
+def drill(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    return Sight("drill failed", facts.failed_drill is not None, facts.failed_drill or "")
+
+
+def _disk(name: str, facts: Facts, limit: float, shown: float) -> Sight:
+    if facts.disk_used is None:
+        return Sight(name, None)
+    return Sight(name, facts.disk_used >= limit, f"the disk of PODIUM_HOME is more than {shown:.0f} % full", facts.disk_used)
+
+
+def _gate(name: str, facts: Facts, gate: str, words: str) -> Sight:
+    if facts.last_wall is None:
+        return Sight(name, None)
+    found = next((one for one in facts.shut if one[0] == gate), None)
+    if found is None or found[1] is None:  # a gate without a value says nothing
+        return Sight(name, False)
+    return Sight(name, True, f"{words} of {found[2]:g} %" if found[2] is not None else words, found[1])
+
+
+LOOKED_AT: dict[str, Callable[[Facts, bool], Sight]] = {  # by rule; others are raised where they happen
+    "no decision": no_decision, "honest rate low": honest_rate, "data stale": stale, "incident open": incident, "training overdue": training,
+    "store over its limit": store_size, "disk nearly full": disk, "disk full": disk_full, "drawdown limit hit": drawdown,
+    "daily loss limit hit": daily_loss, "kill switch engaged": kill_switch, "optimizer harmed": harmed, "drill failed": drill,
+}  # fmt: skip

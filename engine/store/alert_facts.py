@@ -1,0 +1,81 @@
+"""What the rules of alerts look at, read in one short snapshot beside the writer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection
+
+from engine.domain.alerting import Facts
+from engine.store import alert_rows, database
+from engine.store.errors import telling
+
+HOUR = 3_600 * 10**9  # ns
+TICKS = 500  # the honest rate is taken over
+
+
+class FactsReader:
+    """Reads the store on a connection of its own; raises StoreFailed."""
+
+    def __init__(self, url: str, *, busy_ms: int = 300) -> None:
+        self._path = database.path_of(url)
+        self._engine = database.connect(url, read_only=True, busy_ms=busy_ms)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def read(self, facts: Facts) -> Facts:
+        """The facts with what the store knows."""
+        with telling(str(self._path)), self._engine.begin() as connection:
+            return _drill(connection, _trials(connection, _ticks(connection, facts)))
+
+
+def _ticks(connection: Connection, facts: Facts) -> Facts:
+    last = connection.exec_driver_sql("SELECT tick, wall, warm, session FROM ticks ORDER BY tick DESC LIMIT 1").first()
+    if last is None:
+        return facts
+    tick, wall, warm, session = (int(part) for part in last)
+    counted, honest = connection.exec_driver_sql(
+        "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT ?)", (TICKS,)
+    ).one()
+    symbols, fresh = connection.exec_driver_sql("SELECT count(*), coalesce(sum(fresh), 0) FROM decisions WHERE tick = ?", (tick,)).one()
+    sql = "SELECT kind, symbol FROM incidents WHERE session = ? AND until IS NULL ORDER BY id LIMIT 50"
+    open_ones = tuple(f"{kind.replace('_', ' ')} {'everywhere' if symbol in {'*', ''} else symbol}" for kind, symbol in
+                      connection.exec_driver_sql(sql, (session,)))  # fmt: skip
+    trained = connection.exec_driver_sql(
+        "SELECT coalesce((SELECT max(trained_to) FROM artifacts WHERE session = ?), (SELECT min(first_tick) FROM runs WHERE session = ?))",
+        (session, session),
+    ).scalar()
+    return replace(
+        facts, last_wall=wall, warm=bool(warm), ticks=int(counted), honest=int(honest), fresh=int(fresh), symbols=int(symbols),
+        incidents=open_ones, shut=_shut(connection, tick, session), ticks_since_training=None if trained is None else tick - int(trained),
+    )  # fmt: skip
+
+
+def _shut(connection: Connection, tick: int, session: int) -> tuple[tuple[str, float | None, float | None], ...]:
+    """The gates that were shut for the first symbol; those that alerts look at are the same for every symbol."""
+    row = connection.exec_driver_sql(
+        "SELECT d.gates, s.gates FROM decisions d JOIN sessions s ON s.id = ? WHERE d.tick = ? ORDER BY d.symbol LIMIT 1", (session, tick)
+    ).first()
+    if row is None or row[1] is None:
+        return ()
+    told: dict[str, Any] = orjson.loads(row[0])
+    names = told.get("names") or [gate["name"] for gate in orjson.loads(row[1])]
+    rungs = zip(names, told["value"], told["limit"], told["passed"], strict=False)
+    return tuple((str(name), value, limit) for name, value, limit, passed in rungs if not passed)
+
+
+def _trials(connection: Connection, facts: Facts) -> Facts:
+    sql = "SELECT DISTINCT action FROM trials WHERE at >= ? AND verdict = 'harmed' AND placebo = 0 LIMIT 20"
+    harmed = [f"{action} harmed" for (action,) in connection.exec_driver_sql(sql, (facts.now - HOUR,))]
+    sql = "SELECT action FROM actions WHERE licence = 'quarantined' ORDER BY action LIMIT 20"
+    return replace(facts, harmed=(*harmed, *(f"{action} is quarantined" for (action,) in connection.exec_driver_sql(sql))))
+
+
+def _drill(connection: Connection, facts: Facts) -> Facts:
+    last = alert_rows.last_drill(connection)
+    if last is None or last.passed:
+        return facts
+    return replace(facts, failed_drill="; ".join(f"{one.name}: {one.detail}" for one in last.proofs if not one.passed))

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from engine.domain.tuning import Reading
+from engine.probes import pressure
 from engine.probes.rates import Rates
 
 ROOT = Path("/sys/fs/cgroup")
@@ -42,6 +43,7 @@ class Container:
             Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),
             Reading(at, cpu[0], "cpu_limit", cpu[1], "count"),
             *self._use(at, tick, memory[1], cpu[1]),
+            *(pressure.told(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS}) if self._groups else ()),
         )
 
     def _use(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from typing import Any
+
+import psutil
 
 from engine.domain.tuning import Reading
 
@@ -21,6 +24,7 @@ class Gpu:
 
     def __init__(self, nvml: Any | None) -> None:
         self._nvml: Any = nvml
+        self._pid = os.getpid()
         self._cards: tuple[Any, ...] = ()
         self._note = "none: the library pynvml is not installed"
         if nvml is None:
@@ -48,6 +52,7 @@ class Gpu:
             ),
             (lambda: self._nvml.nvmlDeviceGetTemperature(card, self._nvml.NVML_TEMPERATURE_GPU), lambda heat: (("temperature", heat, "C"),)),
             (lambda: self._nvml.nvmlDeviceGetPowerUsage(card), lambda power: (("power", power * MILLI, "W"),)),
+            (lambda: self._nvml.nvmlDeviceGetComputeRunningProcesses(card), self._own),
         )
         for ask, name in told:
             try:
@@ -55,6 +60,13 @@ class Gpu:
             except self._nvml.NVMLError:  # not supported by this card, or lost for the moment
                 continue
             yield from (Reading(at, source, what, float(value), unit) for what, value, unit in name(answer))
+
+    def _own(self, running: Sequence[Any]) -> tuple[tuple[str, float, str], ...]:
+        """Memory of this process; not told where the card counts by processes' numbers outside this container, or does not tell it."""
+        mine = [one.usedGpuMemory for one in running if one.pid == self._pid]
+        if None in mine or (not mine and any(not psutil.pid_exists(one.pid) for one in running)):
+            return ()
+        return (("process_memory_bytes", float(sum(mine)), "bytes"),)
 
 
 def installed() -> Any | None:

@@ -13,6 +13,14 @@ from engine.probes.rates import Rates
 KINDS = ("user", "system", "iowait", "steal")  # shares of processor time that are told apart, where the system tells them
 BUSY_EXCEPT = ("idle", "iowait", "guest", "guest_nice")  # guest time is inside user time
 
+TRAFFIC = (
+    ("disk_read_bytes_per_s", "bytes/s"),
+    ("disk_write_bytes_per_s", "bytes/s"),
+    ("network_in_bytes_per_s", "bytes/s"),
+    ("network_out_bytes_per_s", "bytes/s"),
+    ("network_errors_per_s", "1/s"),  # packets in error or dropped
+)
+
 
 class Host:
     """Readings with the source "host". Disk space is that of the file system `home` lies on."""
@@ -71,10 +79,7 @@ class Host:
         disk: Any = psutil.disk_io_counters()  # None where the system counts none
         network: Any = psutil.net_io_counters()
         moved = self._disk.per_second(tick, (float(disk.read_bytes), float(disk.write_bytes))) if disk else None
-        sent = self._network.per_second(tick, (float(network.bytes_recv), float(network.bytes_sent))) if network else None
-        names = (("disk_read_bytes_per_s", "disk_write_bytes_per_s"), ("network_in_bytes_per_s", "network_out_bytes_per_s"))
-        return [
-            Reading(at, "host", name, rate, "bytes/s")
-            for pair, rates in zip(names, (moved, sent), strict=True)
-            for name, rate in zip(pair, rates or (), strict=False)
-        ]
+        lost = float(network.errin + network.errout + network.dropin + network.dropout) if network else 0.0
+        sent = self._network.per_second(tick, (float(network.bytes_recv), float(network.bytes_sent), lost)) if network else None
+        told = ((TRAFFIC[:2], moved), (TRAFFIC[2:], sent))
+        return [Reading(at, "host", name, rate, unit) for named, rates in told for (name, unit), rate in zip(named, rates or (), strict=False)]

@@ -11,8 +11,10 @@ import psutil
 from engine.domain.ports import Clock
 from engine.domain.tuning import Reading
 from engine.probes.container import Container
+from engine.probes.folders import Folders
 from engine.probes.gpu import Gpu, installed
 from engine.probes.host import Host
+from engine.probes.pauses import Pauses
 from engine.probes.pressure import Pressure
 from engine.probes.process import Own
 from engine.probes.work import Work
@@ -33,9 +35,9 @@ class Source(Protocol):
         ...
 
 
-def sources(home: Path, work: Work, *, nvml: Any | None) -> tuple[Source, ...]:
+def sources(home: Path, work: Work, *, nvml: Any | None, pauses: Pauses | None = None) -> tuple[Source, ...]:
     """Every source Podium knows."""
-    return (Host(home), Container(), Pressure(), Own(), Gpu(nvml), work)
+    return (Host(home), Container(), Pressure(), Own(pauses), Gpu(nvml), work, Folders(home))
 
 
 class Probes:
@@ -43,7 +45,8 @@ class Probes:
 
     def __init__(self, home: Path, clock: Clock, work: Work, *, only: tuple[Source, ...] | None = None) -> None:
         self._clock = clock
-        self._sources = sources(home, work, nvml=installed()) if only is None else only
+        self.pauses = Pauses(clock.tick)  # opened by who wants them told
+        self._sources = sources(home, work, nvml=installed(), pauses=self.pauses) if only is None else only
         self._failed: dict[str, str] = {}
         self._lock = Lock()
 
@@ -60,7 +63,7 @@ class Probes:
     def _one(self, source: Source, at: int, tick: float) -> tuple[Reading, ...]:
         try:
             found = source.read(at, tick)
-        except (psutil.Error, OSError, ValueError, ArithmeticError, LookupError, AttributeError, RuntimeError) as error:
+        except (psutil.Error, OSError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RuntimeError) as error:
             self._failed[source.source] = f"failed: {type(error).__name__}: {error}"
             return ()
         self._failed.pop(source.source, None)

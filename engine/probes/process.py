@@ -1,23 +1,26 @@
-"""This process: processor time, memory, threads, open files and garbage collection."""
+"""This process: processor time, memory, threads, open files, disk traffic and garbage collection."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 
 import psutil
 
 from engine.domain.tuning import Reading
+from engine.probes.pauses import Pauses
 from engine.probes.rates import Rates
 
 
 class Own:
-    """Readings with the source "process"."""
+    """Readings with the source "process"; those of pauses where the collector is listened to."""
 
     source = "process"
 
-    def __init__(self) -> None:
+    def __init__(self, pauses: Pauses | None = None) -> None:
         self._process = psutil.Process()
-        self._cpu, self._collections = Rates(), Rates()
+        self._pauses = pauses
+        self._cpu, self._collections, self._traffic, self._paused = Rates(), Rates(), Rates(), Rates()
 
     def note(self) -> str:
         return f"pid {self._process.pid}"
@@ -38,4 +41,22 @@ class Own:
         often = self._collections.per_second(tick, (float(sum(collected)),))
         if often is not None:
             found.append(Reading(at, "process", "gc_collections_per_s", often[0], "1/s"))
-        return tuple(found)
+        return (*found, *self._disk(at, tick), *self._waited(at, tick))
+
+    def _disk(self, at: int, tick: float) -> Iterator[Reading]:
+        """What went from and to disks; nothing where the system does not tell it."""
+        try:
+            counted = self._process.io_counters()
+        except (psutil.Error, OSError, AttributeError):
+            return
+        rates = self._traffic.per_second(tick, (float(counted.read_bytes), float(counted.write_bytes)))
+        for name, rate in zip(("read_bytes_per_s", "write_bytes_per_s"), rates or (), strict=False):
+            yield Reading(at, "process", name, rate, "bytes/s")
+
+    def _waited(self, at: int, tick: float) -> Iterator[Reading]:
+        if self._pauses is None or not self._pauses.is_open:
+            return
+        rate = self._paused.per_second(tick, (self._pauses.total,))
+        if rate is not None:
+            yield Reading(at, "process", "gc_pause_ms_per_s", rate[0] * 1e3, "ms")
+        yield Reading(at, "process", "gc_pause_longest_ms", self._pauses.longest(tick) * 1e3, "ms")

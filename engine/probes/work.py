@@ -23,6 +23,7 @@ class Seen:
     decisions: int
     degraded: int  # phases that fell back
     save_ms: float | None
+    phases: tuple[tuple[str, float], ...] = ()  # name and ms
 
 
 class Work:
@@ -34,12 +35,30 @@ class Work:
         self._ticks: deque[Seen] = deque(maxlen=ticks)
         self._errors: deque[int] = deque(maxlen=ticks)
         self._store = store
+        self._waiting: int | None = None
+        self._write_ms: float | None = None
         self._lock = Lock()
 
-    def saw(self, tick_ms: float, decisions: int, degraded: int, wall: int, *, save_ms: float | None = None) -> None:
-        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the wall clock."""
+    def saw(
+        self, tick_ms: float, decisions: int, degraded: int, wall: int, *, save_ms: float | None = None, phases: tuple[tuple[str, float], ...] = ()
+    ) -> None:
+        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the wall clock; ms by phase."""
         with self._lock:
-            self._ticks.append(Seen(wall, tick_ms, decisions, degraded, save_ms))
+            self._ticks.append(Seen(wall, tick_ms, decisions, degraded, save_ms, phases))
+
+    def waiting(self, commands: int) -> None:
+        """So many commands are waiting."""
+        self._waiting = commands
+
+    def wrote(self, ms: float) -> None:
+        """Readings were written to the store."""
+        self._write_ms = ms
+
+    @property
+    def last(self) -> int | None:
+        """When the newest tick was decided, ns UTC."""
+        ticks = self._ticks
+        return ticks[-1].wall if ticks else None
 
     def failed(self, wall: int) -> None:
         """A tick could not be made or saved."""
@@ -53,7 +72,11 @@ class Work:
         with self._lock:
             ticks, errors = tuple(self._ticks), tuple(self._errors)
         lately = sum(1 for wall in errors if wall > at - SPAN)
-        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, ticks), *self._size(at))
+        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, ticks), *self._size(at), *self._asked(at))
+
+    def _asked(self, at: int) -> list[Reading]:
+        told = (("commands_waiting", self._waiting, "count"), ("store_write_ms", self._write_ms, "ms"))
+        return [Reading(at, "engine", name, float(value), unit) for name, value, unit in told if value is not None]
 
     def _size(self, at: int) -> list[Reading]:
         """The store's file with its write-ahead log, where it is a file."""
@@ -75,6 +98,7 @@ def _of_ticks(at: int, ticks: tuple[Seen, ...]) -> list[Reading]:
         Reading(at, "engine", "data_age_ms", max(0.0, (at - ticks[-1].wall) / 1e6), "ms"),
         Reading(at, "engine", "fallbacks", float(sum(seen.degraded for seen in ticks)), "count"),
         Reading(at, "engine", "degraded_percent", 100.0 * fallen / len(ticks), "%"),
+        *_newest(at, ticks[-1]),
         *_quantiles(at, "tick", [seen.ms for seen in ticks]),
         *_quantiles(at, "save", [seen.save_ms for seen in ticks if seen.save_ms is not None]),
     ]
@@ -83,6 +107,13 @@ def _of_ticks(at: int, ticks: tuple[Seen, ...]) -> list[Reading]:
         made = sum(seen.decisions for seen in ticks if seen.wall > since)
         found.append(Reading(at, "engine", "decisions_per_s", made * 1e9 / (at - since), "1/s"))
     return found
+
+
+def _newest(at: int, tick: Seen) -> list[Reading]:
+    """How long the newest tick and its phases took, as long as it is of now."""
+    if tick.wall < at - SPAN:
+        return []
+    return [Reading(at, "engine", "tick_ms", tick.ms, "ms"), *(Reading(at, "engine", f"phase_{name}_ms", ms, "ms") for name, ms in tick.phases)]
 
 
 def _quantiles(at: int, what: str, ms: list[float]) -> list[Reading]:

@@ -58,6 +58,11 @@ class Inbox:
             connection.exec_driver_sql("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (?, ?, ?, ?, ?, 'queued')", row)
             return int(one(connection, "SELECT last_insert_rowid()"))
 
+    def waiting(self) -> int:
+        """How many commands nobody has taken yet."""
+        with self._store.read() as connection:
+            return int(one(connection, "SELECT count(*) FROM commands WHERE status = 'queued'"))
+
     def claim(self, now: int) -> Command | None:
         """The oldest command nobody has taken, now taken; None without one. Raises LeaseLost when another engine holds the store."""
         with self._store.read() as connection:  # most of the time there is none, and the store need not be written to know it

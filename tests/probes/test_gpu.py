@@ -1,90 +1,113 @@
-"""The graphics card, with a small fake of NVIDIA's management library in its place."""
+"""The graphics card, with a small stand-in for NVIDIA's management library loaded in its place, through pynvml itself.
+
+Compiled from C where there is a compiler, so that what pynvml loads is a library of that name; and always made of functions of C's calling
+convention, which needs none: what is tested is the same, and it is tested on every machine.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from engine.probes.gpu import Gpu, installed
 
-
-class NVMLError(Exception):
-    pass
-
-
-@dataclass
-class Fake:
-    """As pynvml, with `cards` cards; what is named in `broken` raises."""
-
-    cards: int = 1
-    broken: set[str] = field(default_factory=set)
-    NVML_TEMPERATURE_GPU: int = 0
-    NVMLError: type[Exception] = NVMLError
-
-    def _may(self, name: str) -> None:
-        if name in self.broken:
-            raise NVMLError(f"{name} not supported")
-
-    def nvmlInit(self) -> None:  # noqa: N802 as in the library
-        self._may("nvmlInit")
-
-    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
-        return self.cards
-
-    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
-        return index
-
-    def nvmlDeviceGetName(self, card: int) -> bytes:  # noqa: N802
-        return b"Fake A100"
-
-    def nvmlDeviceGetUtilizationRates(self, card: int) -> SimpleNamespace:  # noqa: N802
-        self._may("utilisation")
-        return SimpleNamespace(gpu=37 + card, memory=5)
-
-    def nvmlDeviceGetMemoryInfo(self, card: int) -> SimpleNamespace:  # noqa: N802
-        self._may("memory")
-        return SimpleNamespace(used=2**30, total=2**34)
-
-    def nvmlDeviceGetTemperature(self, card: int, kind: int) -> int:  # noqa: N802
-        self._may("temperature")
-        return 61
-
-    def nvmlDeviceGetPowerUsage(self, card: int) -> int:  # noqa: N802
-        self._may("power")
-        return 95_500
+HERE = Path(__file__).parent
+COMPILER = shutil.which("cc") or shutil.which("gcc")
+WAYS = ("callbacks", "compiled") if COMPILER else ("callbacks",)
+Told = tuple[str, dict[tuple[str, str], tuple[float, str]]]
 
 
-def test_a_card_tells_use_memory_heat_and_power() -> None:
-    gpu = Gpu(Fake())
-    found = {reading.name: (reading.value, reading.unit) for reading in gpu.read(1, 0.0)}
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder the compiled library lies in, under the name that pynvml loads; empty without a compiler."""
+    folder = tmp_path_factory.mktemp("nvml")
+    if COMPILER:
+        subprocess.run([COMPILER, "-shared", "-fPIC", "-o", str(folder / "libnvidia-ml.so.1"), str(HERE / "fake_nvml.c")], check=True)
+    return str(folder)
+
+
+@cache
+def read(way: str, library: str, cards: int = 1, mute: str = "") -> Told:
+    """What the probe says and reads, in a process of its own: a library once loaded stays."""
+    env = os.environ | {"FAKE_CARDS": str(cards), "FAKE_MUTE": mute, "LD_LIBRARY_PATH": library if way == "compiled" else ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.probes.fake_nvml", way], env=env, capture_output=True, text=True, check=True, cwd=HERE.parents[1]
+    )
+    told = json.loads(done.stdout)
+    return told["note"], {(source, name): (value, unit) for source, name, value, unit in told["readings"]}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_card_tells_use_memory_heat_power_and_what_this_process_holds(way: str, library: str) -> None:
+    note, found = read(way, library)
     assert found == {
-        "utilisation_percent": (37.0, "%"),
-        "memory_used_bytes": (2.0**30, "bytes"),
-        "memory_total_bytes": (2.0**34, "bytes"),
-        "temperature": (61.0, "C"),
-        "power": (95.5, "W"),
+        ("gpu", "utilisation_percent"): (37.0, "%"),
+        ("gpu", "memory_used_bytes"): (2.0**30, "bytes"),
+        ("gpu", "memory_total_bytes"): (2.0**34, "bytes"),
+        ("gpu", "temperature"): (61.0, "C"),
+        ("gpu", "power"): (95.5, "W"),
+        ("gpu", "process_memory_bytes"): (123.0 * 2**20, "bytes"),
     }
-    assert gpu.note() == "Fake A100"
+    assert note == "Fake A100"
 
 
-def test_several_cards_are_told_apart() -> None:
-    use = {reading.source: reading.value for reading in Gpu(Fake(cards=2)).read(1, 0.0) if reading.name == "utilisation_percent"}
-    assert use == {"gpu0": 37.0, "gpu1": 38.0}
+@pytest.mark.parametrize("way", WAYS)
+def test_several_cards_are_told_apart_and_what_one_does_not_tell_is_left_out(way: str, library: str) -> None:
+    note, found = read(way, library, cards=2, mute="power processes")
+    assert {key: value for key, (value, _) in found.items() if key[1] == "utilisation_percent"} == {
+        ("gpu0", "utilisation_percent"): 37.0,
+        ("gpu1", "utilisation_percent"): 38.0,
+    }
+    assert {name for _, name in found} == {"utilisation_percent", "memory_used_bytes", "memory_total_bytes", "temperature"}
+    assert note == "Fake A100, Fake A100"
 
 
-def test_what_one_card_does_not_support_is_left_out_and_the_rest_stays() -> None:
-    names = {reading.name for reading in Gpu(Fake(broken={"power", "utilisation"})).read(1, 0.0)}
-    assert names == {"memory_used_bytes", "memory_total_bytes", "temperature"}
+@pytest.mark.parametrize("way", WAYS)
+def test_no_driver_and_no_card_are_normal_answers(way: str, library: str) -> None:
+    assert read(way, library, mute="init") == ("none: Driver Not Loaded", {})
+    assert read(way, library, cards=0) == ("none: the driver knows of no card", {})
 
 
-def test_no_library_no_driver_and_no_card_are_normal_answers() -> None:
-    for nvml in (None, Fake(broken={"nvmlInit"}), Fake(cards=0)):
-        gpu = Gpu(nvml)
-        assert gpu.read(1, 0.0) == ()
-        assert gpu.note().startswith("none: ")
+def test_no_library_is_a_normal_answer() -> None:
+    gpu = Gpu(None)
+    assert gpu.read(1, 0.0) == ()
+    assert gpu.note() == "none: the library pynvml is not installed"
 
 
 def test_the_real_library_answers_on_this_machine_whatever_it_has() -> None:
     gpu = Gpu(installed())
     assert gpu.note()
     assert bool(gpu.read(1, 0.0)) == (not gpu.note().startswith("none"))
+
+
+def of_processes(*running: tuple[int, int | None]) -> set[str]:
+    """The names told where these processes, by number and bytes, run on a card that tells nothing else."""
+
+    class NVMLError(Exception):
+        pass
+
+    def refused(*_: object) -> None:
+        raise NVMLError
+
+    nvml = SimpleNamespace(
+        NVMLError=NVMLError, NVML_TEMPERATURE_GPU=0, nvmlInit=lambda: None, nvmlDeviceGetCount=lambda: 1, nvmlDeviceGetHandleByIndex=lambda _: 1,
+        nvmlDeviceGetName=lambda _: b"card", nvmlDeviceGetUtilizationRates=refused, nvmlDeviceGetMemoryInfo=refused,
+        nvmlDeviceGetTemperature=refused, nvmlDeviceGetPowerUsage=refused,
+        nvmlDeviceGetComputeRunningProcesses=lambda _: [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in running],
+    )  # fmt: skip
+    return {reading.name for reading in Gpu(nvml).read(1, 0.0)}
+
+
+def test_what_this_process_holds_is_told_only_where_it_is_known() -> None:
+    stranger = 2**22 + 1  # above every process's number
+    assert of_processes((os.getpid(), None)) == set(), "the driver does not say how much"
+    assert of_processes((stranger, 5)) == set(), "numbers of another namespace: which of them is this process?"
+    assert of_processes() == of_processes((os.getppid(), 5)) == {"process_memory_bytes"}

@@ -58,6 +58,27 @@ def test_every_reading_has_a_unit_a_time_and_a_finite_value_and_none_comes_twice
     assert all(reading.value == reading.value and abs(reading.value) < float("inf") for reading in readings)
 
 
+def test_every_reading_is_in_the_list_of_readings_with_its_unit(tmp_path: Path) -> None:
+    work = Work(tmp_path / "podium.db")
+    (tmp_path / "podium.db").write_bytes(b"x")
+    probes = Probes(tmp_path, Ticking(), work)
+    probes.pauses.open()
+    probes.read()
+    for tick in range(2):
+        work.saw(3.0, 8, 0, int(1_700_000_000e9) + tick, save_ms=1.0, phases=(("market", 1.0), ("evolution", 1.0)))
+    work.waiting(1)
+    work.wrote(1.0)
+    told: dict[tuple[str, str], str] = {}
+    for line in (Path(__file__).parents[2] / "docs" / "readings.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 4:
+            told |= {(source, name.strip(" `")): cells[2] for name in cells[1].split(",") for source in cells[0].split(" or ")}
+    told |= {("engine", f"phase_{name}_ms"): "ms" for name in ("market", "evolution")}
+    probes.pauses.close()
+    for reading in probes.read():
+        assert told[reading.source, reading.name] == reading.unit
+
+
 def test_the_machine_is_read_as_it_is(tmp_path: Path) -> None:
     host = Host(tmp_path)
     host.read(1, 0.0)
@@ -100,6 +121,12 @@ def test_a_source_that_recovers_is_no_longer_named_as_failed(tmp_path: Path) -> 
     assert not probes.notes()["host"].startswith("failed")
 
 
+def test_with_every_source_failing_there_is_an_empty_answer_and_each_is_named(tmp_path: Path) -> None:
+    probes = Probes(tmp_path, Ticking(), Work(), only=tuple(Broken(OSError("gone"), f"source {index}") for index in range(7)))
+    assert probes.read() == ()
+    assert all(note.startswith("failed: OSError: gone") for note in probes.notes().values())
+
+
 def test_threads_may_read_side_by_side(tmp_path: Path) -> None:
     work = Work()
     probes = Probes(tmp_path, Ticking(), work)
@@ -113,5 +140,5 @@ def test_threads_may_read_side_by_side(tmp_path: Path) -> None:
 def test_every_source_says_what_it_is(tmp_path: Path) -> None:
     probes = Probes(tmp_path, Ticking(), Work(), only=sources(tmp_path, Work(), nvml=None))
     probes.read()
-    assert set(probes.notes()) == {"host", "container", "pressure", "process", "gpu", "engine"}
+    assert set(probes.notes()) == {"host", "container", "pressure", "process", "gpu", "engine", "folders"}
     assert probes.notes()["gpu"] == "none: the library pynvml is not installed"

@@ -72,3 +72,22 @@ def test_the_store_is_weighed_with_its_log(tmp_path: Path) -> None:
     store.write_bytes(b"x" * 1_000)
     (tmp_path / "podium.db-wal").write_bytes(b"x" * 500)
     assert values(work, SECOND)["store_bytes"] == 1_500.0
+
+
+def test_the_newest_tick_is_told_by_phase_as_long_as_it_is_of_now() -> None:
+    work = Work()
+    work.saw(3.0, 8, 0, SECOND, phases=(("market", 1.5), ("risk", 0.5)))
+    assert {name: value for name, value in values(work, 2 * SECOND).items() if name == "tick_ms" or name.startswith("phase_")} == {
+        "tick_ms": 3.0,
+        "phase_market_ms": 1.5,
+        "phase_risk_ms": 0.5,
+    }
+    assert "tick_ms" not in values(work, 100 * SECOND)
+
+
+def test_commands_that_wait_and_the_time_of_a_write_are_told_once_they_are_known() -> None:
+    work = Work()
+    assert not {"commands_waiting", "store_write_ms"} & set(values(work, SECOND))
+    work.waiting(3)
+    work.wrote(1.25)
+    assert (values(work, SECOND)["commands_waiting"], values(work, SECOND)["store_write_ms"]) == (3.0, 1.25)

@@ -1,0 +1,140 @@
+"""The watch over the machine: a sample a second, written a few seconds at a time, the newest at hand for each tick."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from engine.domain.tuning import Reading
+from engine.probes.pauses import Pauses
+from engine.probes.work import Work
+from engine.shell.monitor import EVERY, FRESH, KEPT, TOLD, Monitor
+from engine.store.errors import StoreFailed
+
+SECOND = 1_000_000_000
+
+
+@dataclass
+class Scene:
+    """A clock, a machine and a store moved by hand."""
+
+    seconds: float = 1_000.0
+    silent: bool = False
+    locked: bool = False
+    kept: list[Reading] = field(default_factory=list)
+    writes: int = 0
+
+    def __post_init__(self) -> None:
+        self.pauses = Pauses(self.tick)
+
+    def now(self) -> int:
+        return int(self.seconds * SECOND)
+
+    def tick(self) -> float:
+        return self.seconds
+
+    def read(self) -> tuple[Reading, ...]:
+        return (
+            ()
+            if self.silent
+            else (Reading(self.now(), "host", "cpu_percent", self.seconds, "%"), Reading(self.now(), "process", "threads", 7.0, "count"))
+        )
+
+    def save_readings(self, told: Sequence[Reading]) -> None:
+        if self.locked:
+            raise StoreFailed("locked")
+        self.writes += 1
+        self.kept += told
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    told = Scene()
+    yield told
+    told.pauses.close()
+
+
+def watch(scene: Scene, work: Work | None = None) -> Monitor:
+    return Monitor(scene, scene, scene, work or Work(), lambda: 4)
+
+
+def seconds_of(kept: list[Reading]) -> list[float]:
+    return [reading.value for reading in kept if reading.name == "cpu_percent"]
+
+
+def test_every_sample_is_written_once_a_few_seconds_at_a_time_and_the_first_at_once(scene: Scene) -> None:
+    monitor = watch(scene)
+    monitor.look()
+    assert scene.writes == 1
+    for _ in range(20):
+        scene.seconds += 1
+        monitor.look()
+    assert scene.writes == 1 + 20 / EVERY
+    assert seconds_of(scene.kept) == [1_000.0 + second for second in range(21)]
+    scene.seconds += 1
+    monitor.look()
+    monitor.write()
+    assert seconds_of(scene.kept)[-1] == scene.seconds, "what waits is written when it ends"
+
+
+def test_what_a_locked_store_did_not_take_is_written_when_it_does_and_what_waits_is_bounded(scene: Scene) -> None:
+    monitor = watch(scene)
+    scene.locked = True
+    failed = 0
+    for _ in range(KEPT + 50):
+        scene.seconds += 1
+        try:
+            monitor.look()
+        except StoreFailed:
+            failed += 1
+    assert failed == pytest.approx((KEPT + 50) / EVERY, abs=1)
+    scene.locked = False
+    monitor.write()
+    assert seconds_of(scene.kept) == [scene.seconds - back for back in range(KEPT - 1, -1, -1)]
+
+
+def test_the_newest_sample_is_at_hand_before_it_is_written(scene: Scene) -> None:
+    monitor = watch(scene)
+    monitor.look()
+    scene.seconds += 1
+    monitor.look()
+    assert monitor.newest["host.cpu_percent"].value == scene.seconds
+    assert seconds_of(scene.kept) == [1_000.0]
+
+
+def test_the_engines_work_learns_what_a_write_took_and_how_many_commands_wait(scene: Scene) -> None:
+    work = Work()
+    watch(scene, work).look()
+    assert {reading.name for reading in work.read(scene.now(), 0.0)} >= {"store_write_ms", "commands_waiting"}
+
+
+def test_a_tick_is_told_the_machine_as_it_is_and_nothing_that_is_not_known(scene: Scene) -> None:
+    gc.disable()
+    work = Work()
+    monitor = watch(scene, work)
+    before = json.loads(monitor.machine())
+    assert set(before) == {*TOLD, "process.gc_pause_ms", "engine.data_age_ms"}
+    assert [name for name, value in before.items() if value is not None] == ["process.gc_pause_ms"]
+    monitor.look()
+    work.saw(1.0, 8, 0, scene.now() - 2 * SECOND)
+    told = json.loads(monitor.machine())
+    assert (told["host.cpu_percent"], told["process.threads"], told["engine.data_age_ms"]) == (1_000.0, 7.0, 2_000.0)
+    assert told["host.memory_pressure_percent"] is None
+    assert told["process.gc_pause_ms"] == 0.0
+    scene.pauses.total += 0.005
+    assert json.loads(monitor.machine())["process.gc_pause_ms"] == pytest.approx(5.0)
+    assert json.loads(monitor.machine())["process.gc_pause_ms"] == 0.0, "since the tick before"
+    gc.enable()
+
+
+def test_a_sample_that_is_too_old_is_not_told_as_the_machine_of_now(scene: Scene) -> None:
+    monitor = watch(scene)
+    monitor.look()
+    scene.silent = True  # every source fails from here on
+    scene.seconds += FRESH + 1
+    monitor.look()
+    assert json.loads(monitor.machine())["host.cpu_percent"] is None

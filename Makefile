@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types fix bench proof soak chromium
+.PHONY: help run test check lint types fix bench proof soak chromium promtool
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
@@ -17,7 +17,7 @@ help:
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
 
-test: .venv/dev.stamp static/plotly.min.js chromium
+test: .venv/dev.stamp static/plotly.min.js chromium promtool
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: lint types test
@@ -66,3 +66,15 @@ chromium:
 	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends chromium; } >/dev/null 2>&1 && exit 0; \
 	fi; \
 	echo "The browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM" >&2; exit 1
+
+# Prometheus' own checker of what /metrics says, out of its Debian package without installing that: the package would start a server.
+promtool:
+	@command -v promtool >/dev/null 2>&1 && exit 0; test -x $(BIN)/promtool && exit 0; \
+	if command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null; then \
+	    echo "Fetching promtool for the tests of /metrics (once) ..."; \
+	    folder=$$(mktemp -d) && cd "$$folder" && \
+	    { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; }; } >/dev/null 2>&1 && \
+	    dpkg-deb -x prometheus_*.deb out && cp out/usr/bin/promtool "$(CURDIR)/$(BIN)/promtool" && rm -rf "$$folder" && exit 0; \
+	    rm -rf "$$folder"; \
+	fi; \
+	echo "The tests of /metrics need promtool: install it (Debian: apt-get install prometheus) or put it on the path" >&2; exit 1

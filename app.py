@@ -11,23 +11,19 @@ from pathlib import Path
 
 from anyio import to_thread
 from starlette.middleware import Middleware
-from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from streamlit import config
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App
 
-from engine.health import judge
 from engine.settings import Settings, SettingsError
 from engine.shell.clock import WallClock
 from engine.shell.host import Host
 from engine.shell.load_settings import load_settings, loopback_only
 from engine.shell.logs import open_log
-from engine.shell.vitals import as_json, read_vitals
-from engine.store.errors import StoreFailed
+from engine.web.routes import routes
 from pages.parts.origin import ToldOrigin
 
 STOP_SECONDS = 20.0
@@ -56,25 +52,6 @@ def _inside(scope: Scope) -> bool:
         return True
 
 
-def healthz(request: Request) -> JSONResponse:
-    """200 while an engine holds the store and its ticks are not stalled, else 503; who holds it does not matter."""
-    try:
-        vitals = read_vitals(SETTINGS.database_url, WallClock().now())
-    except StoreFailed as error:
-        return JSONResponse({"state": "down", "reasons": [str(error)]}, 503)
-    health = judge(vitals)
-    return JSONResponse(as_json(vitals, health), 200 if health.alive else 503)
-
-
-def later(request: Request) -> JSONResponse:
-    """For the addresses that are kept for a later stage."""
-    return JSONResponse({"error": f"{request.url.path} is not there yet: the address is kept for a later stage"}, 501)
-
-
-def unknown(request: Request) -> JSONResponse:
-    return JSONResponse({"error": f"there is nothing at {request.url.path}"}, 404)
-
-
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """The engine starts with the server, not with the first browser, and has decided its last tick when the server ends."""
@@ -98,6 +75,10 @@ def _settings() -> Settings:
         raise SystemExit(64) from None
 
 
+def _store() -> str:
+    return SETTINGS.database_url
+
+
 def _address() -> str:
     """Where this process was told to listen: by uvicorn's flag or variable, else by Streamlit's settings, which default to every interface."""
     words = iter(sys.argv[1:])
@@ -109,16 +90,13 @@ def _address() -> str:
     return os.environ.get("UVICORN_HOST") or config.get_option("server.address") or "0.0.0.0"
 
 
-ROUTES = [
-    Route("/healthz", healthz),
-    Route("/metrics", later),
-    *(Route(f"/api/v1/{name}", later) for name in ("decisions", "gates", "trials", "components", "status")),
-    Route("/api/v1/commands", later, methods=["POST"]),
-    Route("/api/{rest:path}", unknown, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
-]
-
 if get_script_run_ctx(suppress_warning=True) is None:
-    app = App(Path(__file__).absolute(), lifespan=lifespan, routes=ROUTES, middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)])
+    app = App(
+        Path(__file__).absolute(),
+        lifespan=lifespan,
+        routes=list(routes(_store, WallClock())),
+        middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)],
+    )
     SETTINGS = _settings()
     PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing

@@ -91,13 +91,27 @@ def test_health_is_told_from_the_heartbeat(server: Server) -> None:
     assert {"engine", "feed", "store", "trainer", "probes", "optimizer"} == set(told["components"])
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/api/v1/decisions", "/api/v1/status"])
-def test_what_is_kept_for_later_says_so(server: Server, path: str) -> None:
-    code, text = server.get(path)
+def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> None:
+    server.wait_for("/healthz", 200)
+    code, text = server.get("/metrics")
+    assert code == 200
+    assert "podium_up 1.0" in text.splitlines()
+    code, text = server.get("/api/v1/status")
+    assert (code, json.loads(text)["state"] in {"starting", "healthy", "degraded"}) == (200, True)
+    code, text = server.get("/api/v1/decisions?limit=3")
+    assert (code, len(json.loads(text)["rows"])) == (200, 3)
+    code, text = server.get("/api/v1/decisions?limit=many")
+    assert code == 400
+    assert json.loads(text) == {"error": "limit='many' is not a whole number from 1 to 1000: give one, or leave it away for 100"}
+
+
+def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server) -> None:
+    code, text = server.get("/api/v1/commands", "POST")
     assert code == 501
-    assert json.loads(text) == {"error": f"{path} is not there yet: the address is kept for a later stage"}
-    assert server.get("/api/v1/commands", "POST")[0] == 501
-    assert server.get("/api/v1/nonsense")[0] == 404
+    assert json.loads(text) == {"error": "/api/v1/commands is not there yet: the address is kept for a later stage"}
+    for path, method in (("/api/v1/nonsense", "GET"), ("/api/v1/decisions", "POST"), ("/api/v1/commands", "GET"), ("/api/v1/decisions/1", "GET")):
+        code, text = server.get(path, method)
+        assert (code, json.loads(text)) == (404, {"error": f"there is nothing at {path}"})
 
 
 def test_the_page_is_served(server: Server) -> None:

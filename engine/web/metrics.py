@@ -1,0 +1,64 @@
+"""The answer of /metrics: made from the store for whoever asks, at most once a second, whichever process holds the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from threading import Lock
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from engine.domain.ports import Clock
+from engine.health import judge
+from engine.shell.vitals import read_vitals
+from engine.store.errors import StoreFailed
+from engine.store.metrics_query import figures
+from engine.store.reader import Reader
+from engine.web import families
+
+KEPT_SECONDS = 1.0
+BUSY_MS = 200  # a scrape would rather say that the store is locked than wait
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics(Collector):
+    """Reads the store when it is asked, and no oftener than once a second.
+
+    A store that cannot be read is an answer, not an error: podium_store_readable and podium_up are 0 and nothing else is told, so that a server
+    that is down (no answer: Prometheus' own `up`), an engine that is down and a store that is gone are three different alerts.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self._url, self._clock = url, clock
+        self._reader = Reader(url, busy_ms=BUSY_MS)
+        self._registry = CollectorRegistry(auto_describe=False)  # its own: whatever else counts in this process stays out
+        self._registry.register(self)
+        self._lock = Lock()
+        self._kept: tuple[float, bytes] | None = None
+
+    def text(self) -> bytes:
+        """Prometheus' text format 0.0.4."""
+        with self._lock:
+            now = self._clock.tick()
+            if self._kept is None or not 0.0 <= now - self._kept[0] < KEPT_SECONDS:
+                self._kept = (now, generate_latest(self._registry))
+            return self._kept[1]
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing beforehand: what there is depends on the store."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family; only the first two where the store cannot be read."""
+        now = self._clock.now()
+        try:
+            vitals = read_vitals(self._url, now)
+            told = figures(self._reader, now)
+        except StoreFailed:
+            yield families.readable(False)
+            yield families.gauge("podium_up", families.UP, 0.0)
+            return
+        yield families.readable(True)
+        yield from (family for family in (*families.engine(vitals, judge(vitals)), *families.figures(told)) if family.samples)

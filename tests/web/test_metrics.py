@@ -1,0 +1,204 @@
+"""Prometheus' own promtool reads what /metrics says; counters only grow, labels are escaped, and a store that is gone is an answer."""
+
+from __future__ import annotations
+
+import math
+import re
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from engine.domain.decision import Phase
+from engine.domain.tuning import Reading
+from engine.store.database import path_of
+from engine.store.retention import DAY, Keep
+from engine.store.writer import Writer
+from engine.web.families import named
+from tests.store import made
+from tests.web.asked import Asked, Clock
+
+ROOT = Path(__file__).parent.parent.parent
+LAST = made.WALL + 240 * 2 * made.SECOND  # when made.filled ends
+HOSTILE = 'x"} 1\n# TYPE up counter\nup{a="\\'
+
+
+def promtool() -> str:
+    """Prometheus' own checker; its absence is a failure, for without it nothing says that the text is valid."""
+    found = shutil.which("promtool") or shutil.which("promtool", path=str(ROOT / ".venv" / "bin"))
+    if found is None:
+        pytest.fail("promtool is not here: `make promtool` brings it (it asks the network once), or install the package prometheus", pytrace=False)
+    return found
+
+
+def told(text: bytes) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """Every sample, by name and labels."""
+    families = text_string_to_metric_families(text.decode())
+    return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
+
+
+def value(text: bytes, name: str, **labels: str) -> float:
+    return told(text)[name, tuple(sorted(labels.items()))]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return made.filled(tmp_path_factory.mktemp("metrics"))
+
+
+@pytest.fixture
+def scrape(filled: str) -> bytes:
+    return Asked(filled, Clock(LAST)).get("/metrics").body
+
+
+def check(text: bytes) -> str:
+    done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+    return (done.stdout + done.stderr).decode()
+
+
+def test_promtool_finds_nothing_to_say(scrape: bytes) -> None:
+    assert check(scrape) == ""
+
+
+def test_promtool_finds_nothing_to_say_without_a_store_either(tmp_path: Path) -> None:
+    assert check(Asked(f"sqlite:///{tmp_path}/none.db").get("/metrics").body) == ""
+    assert check(Asked(made.empty(tmp_path)).get("/metrics").body) == ""
+
+
+def test_hostile_names_stay_inside_their_labels(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 25, (HOSTILE, "B"))
+    with closing(Writer(url)) as writer:
+        writer.set_component(HOSTILE, "ok", None, LAST)
+        writer.save_readings([Reading(made.WALL, HOSTILE, HOSTILE, 1.0, HOSTILE), Reading(made.WALL, "host", "a_total", 1.0, "count")])
+    text = Asked(url, Clock(made.WALL)).get("/metrics").body
+    check(text)
+    assert math.isfinite(value(text, "podium_position_ratio", symbol=HOSTILE))
+    assert value(text, "podium_component_state", component=HOSTILE, state="ok") == 1.0
+    assert all(name.startswith("podium_") for name, _ in told(text))
+
+
+def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
+    with closing(sqlite3.connect(path_of(filled))) as store:
+        actions = dict(store.execute("SELECT action, count(*) FROM decisions GROUP BY action").fetchall())
+        gates = dict(store.execute("SELECT binding_gate, count(*) FROM decisions WHERE binding_gate IS NOT NULL GROUP BY 1").fetchall())
+        seconds, equity = store.execute("SELECT sum(ms) / 1000, (SELECT equity FROM ticks ORDER BY tick DESC LIMIT 1) FROM ticks").fetchone()
+        quick = store.execute("SELECT count(*) FROM ticks WHERE ms <= 2.5").fetchone()[0]
+        fee = store.execute("SELECT sum(size * price * fee_bps / 1e4) FROM fills WHERE size > 0").fetchone()[0]
+    assert {action: value(scrape, "podium_decisions_total", action=action) for action in actions} == actions
+    assert {gate: value(scrape, "podium_binding_gate_decisions_total", gate=gate) for gate in gates} == gates
+    assert value(scrape, "podium_ticks_total") == value(scrape, "podium_tick_duration_seconds_count") == 240
+    assert value(scrape, "podium_tick_duration_seconds_sum") == pytest.approx(seconds)
+    assert value(scrape, "podium_tick_duration_seconds_bucket", le="0.0025") == quick
+    assert value(scrape, "podium_equity") == pytest.approx(equity)
+    assert value(scrape, "podium_costs_total", kind="fee") == pytest.approx(fee)
+    assert value(scrape, "podium_phase_fallbacks_total", phase="validation") == value(scrape, "podium_degraded_ticks_total") == 4
+    assert value(scrape, "podium_honest_decision_ratio") == pytest.approx(236 / 240)
+    assert value(scrape, "podium_last_tick_age_seconds") == pytest.approx(2.0)
+    assert value(scrape, "podium_alerts_open", severity="warning") == 1
+    assert value(scrape, "podium_component_state", component="trainer", state="degraded") == 1
+    assert value(scrape, "podium_optimizer_trials_total", action="tune_database", verdict="helped", placebo="false") == 1
+    assert value(scrape, "podium_reading_process_rss_bytes") == pytest.approx(2e8, rel=0.1)
+    assert value(scrape, "podium_skill_r2", scope="ensemble", model="ensemble", horizon_bars="1") == pytest.approx(0.004)
+    assert value(scrape, "podium_commands_queued") == 1
+    assert value(scrape, "podium_up") == 0  # no engine holds this store
+
+
+def test_counters_and_only_counters_end_in_total_and_stand_in_base_units(scrape: bytes) -> None:
+    for family in text_string_to_metric_families(scrape.decode()):
+        assert (family.type == "counter") == any(sample.name.endswith("_total") for sample in family.samples), family.name
+        assert not re.search(r"_(ms|percent|bps|pct)(_|$)", family.name), family.name
+        assert family.documentation.endswith("."), family.name
+
+
+@pytest.mark.parametrize(
+    ("reading", "expected", "factor"),
+    [
+        (("host", "cpu_percent", "%"), "podium_reading_host_cpu_ratio", 0.01),
+        (("engine", "tick_p99_ms", "ms"), "podium_reading_engine_tick_p99_seconds", 0.001),
+        (("host", "disk_read_bytes_per_s", "bytes/s"), "podium_reading_host_disk_read_bytes_per_second", 1.0),
+        (("gpu", "temperature", "C"), "podium_reading_gpu_temperature_celsius", 1.0),
+        (("gpu0", "power", "W"), "podium_reading_gpu0_power_watts", 1.0),
+        (("host", "things_total", "count"), "podium_reading_host_things_totals", 1.0),
+        (("a b", "É}", "count"), "podium_reading_a_b__", 1.0),
+    ],
+)
+def test_a_reading_has_a_name_of_its_own_in_base_units(reading: tuple[str, str, str], expected: str, factor: float) -> None:
+    assert named(*reading) == (expected, factor)
+
+
+def test_counters_never_go_back_when_history_is_dropped_and_grow_with_what_comes(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 260)
+    clock = Clock(LAST)
+    before = told(Asked(url, clock).get("/metrics").body)
+    with closing(Writer(url)) as writer:
+        dropped = writer.prune(LAST + 2 * DAY, Keep(days=1.0))
+        assert dropped.ticks >= 100
+        after = told(Asked(url, clock).get("/metrics").body)
+        counted = [key for key in before if key[0].endswith(("_total", "_bucket", "_count", "_sum"))]
+        assert len(counted) > 30
+        assert [key for key in counted if after[key] < before[key]] == []
+        market = made.Market(first_tick=260)
+        writer.save(market.tick(degraded=(Phase.RISK,), wall=LAST + 2 * DAY))
+    later = told(Asked(url, clock).get("/metrics").body)
+    assert later["podium_ticks_total", ()] == before["podium_ticks_total", ()] + 1
+    assert sum(later["podium_decisions_total", (("action", one),)] for one in ("buy", "sell", "hold")) == 261 * 4
+    assert later["podium_phase_fallbacks_total", (("phase", "risk"),)] == 1
+
+
+def test_a_tick_that_is_saved_again_is_counted_once(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    with closing(Writer(url)) as writer:
+        market = made.Market()
+        made.begin(writer, market)
+        tick = market.tick()
+        writer.save(tick)
+        writer.save(tick)
+    text = Asked(url).get("/metrics").body
+    assert sum(value(text, "podium_decisions_total", action=one) for one in ("buy", "sell", "hold")) == 4
+
+
+def test_old_readings_are_not_told_as_new_ones(filled: str) -> None:
+    text = Asked(filled, Clock(LAST + 3 * made.MINUTE)).get("/metrics").body
+    assert b"podium_reading_" not in text
+    assert b"podium_readings_timestamp_seconds" not in text
+
+
+def test_the_store_is_read_at_most_once_a_second(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    clock = Clock()
+    asked = Asked(url, clock)
+    first = asked.get("/metrics").body
+    with closing(Writer(url)) as writer:
+        market = made.Market()
+        made.begin(writer, market)
+        writer.save(market.tick())
+    clock.seconds = 0.9
+    assert asked.get("/metrics").body == first
+    clock.seconds = 1.1
+    assert value(asked.get("/metrics").body, "podium_ticks_total") == 1
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged", "locked", "not set up"])
+def test_a_store_that_cannot_be_read_is_told_and_the_scrape_succeeds(tmp_path: Path, fault: str) -> None:
+    path = tmp_path / "podium.db"
+    if fault == "damaged":
+        path.write_bytes(b"this is no database " * 500)
+    elif fault != "missing":
+        with closing(sqlite3.connect(path)) as store:
+            store.execute("CREATE TABLE ticks (tick)")
+    with closing(sqlite3.connect(path if fault == "locked" else tmp_path / "other.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = Asked(f"sqlite:///{path}").get("/metrics")
+    assert answer.code == 200
+    assert told(answer.body) == {("podium_store_readable", ()): 0.0, ("podium_up", ()): 0.0}
+
+
+def test_the_answer_is_of_the_type_that_prometheus_asks_for(filled: str) -> None:
+    answer = Asked(filled).get("/metrics")
+    assert answer.head["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert Asked(filled).get("/metrics", method="HEAD").code == 200

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 
+from engine.domain.addresses import labels
 from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
 
@@ -53,6 +54,11 @@ class Settings:
     # retention
     keep_age_days: float | None = 30.0
     keep_bytes: int | None = 2_000_000_000
+    # alerts; the addresses are secret and stand in no text that is made of the settings
+    alert_urls: tuple[str, ...] = field(default=(), repr=False)  # Apprise addresses
+    escalate_urls: tuple[str, ...] = field(default=(), repr=False)  # what nobody acknowledges is sent here again; () for the same
+    escalate_minutes: float = 15.0
+    drill_hours: float = 24.0  # between two drills, 0 for by hand only
     # the server
     address: str = "127.0.0.1"
     port: int = 8501
@@ -81,7 +87,8 @@ def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], col
 
 def settings_json(settings: Settings) -> str:
     """The settings as kept with a session."""
-    return json.dumps(asdict(settings), sort_keys=True)
+    masked = {"alert_urls": labels(settings.alert_urls), "escalate_urls": labels(settings.escalate_urls)}
+    return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 
 def parse_span(text: str) -> int:

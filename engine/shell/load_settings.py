@@ -11,13 +11,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from engine.domain import addresses
 from engine.domain.control import Knobs
 from engine.settings import FEEDS, Settings, SettingsError, parse_keep, parse_span
 
 LATER = {
     "exchange": "it is for the live feed, which is not there yet",
     "cluster": "running on a cluster is not there yet",
-    "alert_urls": "sending alerts out is not there yet; they are on the pages and in v_alerts",
 }
 WARM_UP = {"simulated": 3000, "recorded": 0}
 PACE_SECONDS = 2.0  # between ticks on the dashboard
@@ -35,7 +35,7 @@ def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mappin
     knobs = _knobs(told.pop("knobs", None))
     values: dict[str, Any] = {}
     for key, (name, value) in told.items():
-        values |= _read(key, name, value)
+        values = _read(key, name, value) | values if key == "alerts" else values | _read(key, name, value)  # what is given by itself wins
     return _complete(values, environ, knobs, headless=headless)
 
 
@@ -78,7 +78,7 @@ def _from_file(path: Path) -> dict[str, Given]:
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     told: dict[str, Given] = {}
-    known = [f"PODIUM_{key.upper()}" for key in KEYS if key != "knobs"]
+    known = [f"PODIUM_{key.upper()}" for key in KEYS if key not in TABLES]
     for name, value in environ.items():
         if not name.startswith("PODIUM_") or not value.strip():
             continue
@@ -129,10 +129,32 @@ def _horizons(name: str, value: object) -> tuple[int, ...]:
 def _read(key: str, name: str, value: object) -> dict[str, Any]:
     if key in LATER:
         raise SettingsError(f"{name}={value}: {LATER[key]}; unset it")
+    if key == "alerts":
+        return _alerts(name, value)
     if key == "keep_decisions":
         days, size = _form(parse_keep, name, value)
         return {"keep_age_days": days, "keep_bytes": size}
     return {key: _READERS[key](name, value)}
+
+
+def _alerts(name: str, table: object) -> dict[str, Any]:
+    if not isinstance(table, dict):
+        raise SettingsError(f"{name} must be a table: write [alerts] and a line for each")
+    for key in table:
+        if key not in _ALERTS:
+            raise SettingsError(f"[alerts] in podium.toml has an unknown key {key!r}{_near(key, tuple(_ALERTS))}")
+    return {_ALERTS[key][0]: _ALERTS[key][1](f"alerts.{key} in podium.toml", value) for key, value in table.items()}
+
+
+def _addresses(name: str, value: object) -> tuple[str, ...]:
+    """Apprise addresses. They are secret, so an error names the place of the one that is wrong and not what it is."""
+    parts = addresses.split(value) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+    for place, part in enumerate(parts, 1):
+        if not isinstance(part, str) or not addresses.is_one(part):
+            raise SettingsError(f"{name}: number {place} is no Apprise address: write it as kind://..., such as json://host/path")
+    if not parts or len(set(parts)) < len(parts):
+        raise SettingsError(f"{name} " + ("gives an address twice: give each once" if parts else "has no address: give one, or leave it unset"))
+    return parts
 
 
 def _text(name: str, value: object) -> str:
@@ -225,6 +247,11 @@ _READERS: dict[str, Callable[[str, object], Any]] = {
     "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
     "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 500), "models": _names, "train_days": _number(0.01, 3_650.0),
     "train_rows": _whole(0), "warm_up": _whole(0, 1_000_000), "pace_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),
-    "address": loopback_only, "port": _whole(1, 65_535),
+    "address": loopback_only, "port": _whole(1, 65_535), "alert_urls": _addresses,
 }  # fmt: skip
-KEYS = (*_READERS, "keep_decisions", "knobs", *LATER)
+_ALERTS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
+    "urls": ("alert_urls", _addresses), "escalate_urls": ("escalate_urls", _addresses),
+    "escalate_minutes": ("escalate_minutes", _number(1.0, 10_080.0)), "drill_hours": ("drill_hours", _number(0.0, 8_760.0)),
+}  # fmt: skip
+TABLES = ("knobs", "alerts")  # of podium.toml; the environment has no names for them
+KEYS = (*_READERS, "keep_decisions", *TABLES, *LATER)

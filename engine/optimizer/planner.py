@@ -1,0 +1,134 @@
+"""What is done about a rule that fired: which action, whether by itself, and whether now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.domain.judging import Outcome
+from engine.domain.record import Record
+from engine.domain.rules import ASK, AUTO, OBSERVE, OFF, QUARANTINED, RECOMMEND
+from engine.domain.tuning import Action
+from engine.optimizer.pooled import gain_of
+
+PLACEBOS = 8  # of an action on a metric, until which every second answer is to do nothing
+CHANCE_FIRST, CHANCE_LATER = 0.5, 0.8  # that the action is run
+ASKED_SECONDS = 600.0  # a question waits for its answer
+JUST_DONE = 1.0  # s after a tick in which a costly action may begin
+WAIT, NONE = "wait", "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(Record):
+    """An action that may answer, with what its windows on the metric showed so far."""
+
+    action: str
+    mode: str  # as set
+    licence: str
+    costly: bool  # waits for a quiet slot
+    outcomes: tuple[Outcome, ...]
+    better: int  # -1 when a fall of the metric is a cure
+
+
+@dataclass(frozen=True, slots=True)
+class Slot(Record):
+    """How quiet it is just now."""
+
+    warming_up: bool
+    training: bool  # a training is under way
+    orders: int  # not filled yet
+    since_tick: float | None  # s since the last tick ended, None before the first
+    running: str | None  # the action that runs just now, whoever asked for it
+    resting: float  # s until another may begin
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Record):
+    """What is to be done: auto (with the actions to try, best draw first), ask, recommend, observe, wait, or none; `why` in one sentence."""
+
+    mode: str
+    actions: tuple[str, ...]
+    why: str
+
+
+def default_mode(action: Action) -> str:
+    """What can change a decision is not done unasked."""
+    return RECOMMEND if action.changes_decisions else AUTO
+
+
+def effective_mode(mode: str, licence: str) -> str:
+    """What the mode comes to under a licence."""
+    if licence == QUARANTINED:
+        return OFF
+    return RECOMMEND if licence == RECOMMEND and mode in {ASK, AUTO} else mode
+
+
+def chance_of(outcomes: Sequence[Outcome]) -> float:
+    """With which the action is run and not left out."""
+    return CHANCE_FIRST if sum(not one.treated for one in outcomes) < PLACEBOS else CHANCE_LATER
+
+
+def draw(candidate: Candidate, chance: np.random.Generator) -> float:
+    """A gain drawn from what is known of the action on this metric, in scales of the change.
+
+    Thompson sampling: before any window the gain is N(0, 1); t windows with the action and p without, which differ by g scales, have told it with a
+    variance of 1 / t + 1 / p, so the posterior is normal. An action that was seldom tried is drawn high now and then and so gets its turn.
+    """
+    gain, _, treated, placebos = gain_of(candidate.outcomes, candidate.better)
+    told = 1.0 / (1.0 / treated + 1.0 / placebos) if treated and placebos else 0.0
+    return float(chance.normal(gain * told / (1.0 + told), 1.0 / np.sqrt(1.0 + told)))
+
+
+def plan(candidates: Sequence[Candidate], slot: Slot, chance: np.random.Generator) -> Answer:
+    """What is done about a rule, of which these are the candidates; the same chance gives the same answer.
+
+    Whatever may run by itself goes before what must be asked for, that before what is only recommended. Among equals the best draw goes first.
+    """
+    drawn = sorted(((draw(one, chance), one) for one in candidates), key=lambda pair: -pair[0])
+    modes = {one.action: effective_mode(one.mode, one.licence) for _, one in drawn}
+    told = ", ".join(f"{one.action} {gain:+.2f}" for gain, one in drawn if modes[one.action] != OFF)
+    for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
+        able = [one for _, one in drawn if modes[one.action] == mode]
+        if not able:
+            continue
+        said = f"drawn gains: {told}"
+        return _now(able, slot, said) if mode == AUTO else Answer(mode, (able[0].action,), said)
+    left = ", ".join(f"{one.action} is {_why_not(one)}" for one in candidates)
+    return Answer(NONE, (), left or "no action answers to this rule")
+
+
+def busy(slot: Slot) -> str | None:
+    """Why nothing may begin now; None when something may."""
+    if slot.running is not None:
+        return f"{slot.running} is under way: one at a time"
+    return f"rests for {slot.resting:.0f} s more" if slot.resting > 0.0 else None
+
+
+def unquiet(slot: Slot) -> str | None:
+    """Why a costly action may not begin now; None in a quiet slot."""
+    if slot.warming_up:
+        return "the engine warms up"
+    if slot.training:
+        return "a training is under way"
+    if slot.orders:
+        return f"{slot.orders} orders wait for their fill"
+    if slot.since_tick is None or slot.since_tick > JUST_DONE:
+        return "the next tick may be near"
+    return None
+
+
+def _now(able: Sequence[Candidate], slot: Slot, said: str) -> Answer:
+    hindered = busy(slot)
+    if hindered is not None:
+        return Answer(WAIT, (able[0].action,), f"{hindered}; {said}")
+    loud = unquiet(slot)
+    ready = tuple(one.action for one in able if loud is None or not one.costly)
+    if not ready:
+        return Answer(WAIT, (able[0].action,), f"waits for a quiet slot: {loud}; {said}")
+    return Answer(AUTO, ready, said)
+
+
+def _why_not(one: Candidate) -> str:
+    return "quarantined" if one.licence == QUARANTINED else "off"

@@ -181,7 +181,6 @@ def test_the_pages_named_are_the_pages_there_are() -> None:
         ("EXCHANGE", "binance"),
         ("ADDRESS", "0.0.0.0"),
         ("CLUSTER", "tcp://there"),
-        ("ALERT_URLS", "mailto://ada"),
         ("DATABASE_URL", "postgresql://there/podium"),
     ],
 )

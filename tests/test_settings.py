@@ -136,10 +136,11 @@ def test_another_market_or_model_is_another_session() -> None:
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:
     lines = (ROOT / "podium.toml.example").read_text(encoding="utf-8").splitlines()
-    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[knobs\])", line)]
+    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[\w+\])", line)]
     named = {line.partition(" = ")[0] for line in wanted}
-    assert named >= set(KEYS) - set(LATER) - {"knobs"}
+    assert named >= set(KEYS) - set(LATER) - {"knobs", "alerts", "alert_urls"}
     text = "\n".join(wanted).replace("recordings/binance", str(tmp_path))
     settings = load_settings({}, written(tmp_path, text))
     assert settings.knobs == Knobs()
+    assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)
     assert settings.models == ("lightgbm",)

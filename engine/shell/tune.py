@@ -24,7 +24,7 @@ from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
 ACTING = 0.3  # share of the progress that is the action's own; the rest is measuring
-_TURN = Lock()  # one action at a time in this process, whoever asks
+TURN = Lock()  # one action at a time in this process, whoever asks
 
 
 class ActionError(RuntimeError):
@@ -108,21 +108,21 @@ def run_action(
     action = _named(name, actions() if known is None else known)
     run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine())
     tell(0.0, "waiting for its turn")
-    while not _TURN.acquire(timeout=0.2):
+    while not TURN.acquire(timeout=0.2):
         if stop.is_set():
             raise ActionError(f"{name} was not run: the engine is stopping")
     try:
         return _run(run, dry_run=dry_run, by=by, reason=reason)
     finally:
-        _TURN.release()
+        TURN.release()
 
 
 def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
     if dry_run:
-        measured, _ = _act(run, dry_run=True)
+        measured, _ = act(run, dry_run=True)
         return _told(run.action, measured, "dry run")
     begun, unit, before = _before(run)
-    measured, seconds = _act(run, dry_run=False)
+    measured, seconds = act(run, dry_run=False)
     if not measured.done:
         return _told(run.action, measured, "declined")
     after = _after(run)
@@ -148,7 +148,7 @@ def _named(name: str, known: Mapping[str, Action]) -> Action:
     raise ActionError(f"no action is called {name!r}: {meant}")
 
 
-def _act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
+def act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
     """What the action measured, and the seconds it took."""
 
     def tell(progress: float, word: str) -> None:

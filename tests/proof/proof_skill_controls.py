@@ -60,7 +60,8 @@ def test_a_small_signal_is_found_and_pays_at_default_costs() -> None:
         print(f"found at {told.found_at}, net {told.net:+.2%}, the oracle {ceiling:+.2%}, share {told.net / ceiling:.2f}, trades {told.trades}")
     assert sum(told.found_at is None for told in markets) <= FEW
     paid = [told.net > 0 and told.net >= 0.3 * ceiling for told, ceiling in zip(markets, best, strict=True)]
-    print(f"{sum(paid)} of {len(paid)} paid with at least 30 % of the oracle's; all together {sum(told.net for told in markets) / sum(best):.2f} of it")
+    share = sum(told.net for told in markets) / sum(best)
+    print(f"{sum(paid)} of {len(paid)} paid with at least 30 % of the oracle's; all together {share:.2f} of it")
     assert paid.count(False) <= 2 * FEW
 
 

@@ -1,49 +1,78 @@
-"""Optimizer: what can be done for the machine, doing it, and what it measurably did."""
+"""Optimizer: what is going on, what it would do and why, what was done, and what that measurably came to."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import asking, oprows, reads, savings, widgets
+from pages.parts import asking, live, oprows, optimizer_reads, optimizing, reads, rule_form, rule_reads, savings, tables, trial_view, widgets
 
-TRIALS = 200
+VIEWS = ("Actions", "History", "Savings", "Rules")
 
 
 @st.fragment(run_every=2)
-def progress() -> None:
+def now() -> None:
     with widgets.reading():
-        running = asking.running(reads.commands(limit=20, name="optimize"))
-        if running:
-            widgets.show(running)
+        commands = reads.commands(limit=100, name="optimize")
+        known = optimizer_reads.actions()["action"].tolist()
+        widgets.heading("Now", "what fires, what is to be done about it, and what runs")
+        optimizing.queue(commands)
+        asking.answer()
+        optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
+        optimizing.newest(commands, reads.now())
+        widgets.tiles(savings.tiles(optimizer_reads.savings()))
 
 
 @st.fragment(run_every=3)
-def results() -> None:
+def listed() -> None:
     with widgets.reading():
-        actions = reads.actions()
-        if actions.empty:
-            return
-        widgets.heading("Actions", "each touches only this process and Podium's own folders")
-        widgets.table(oprows.ACTIONS, oprows.actions(actions, reads.now()), label="Actions and what their trials came to")
-        trials = reads.trials(limit=TRIALS)
+        widgets.heading("Actions", "each touches only this process and Podium's own folders; effects are of all its trials, against placebo windows")
+        lines = oprows.actions(optimizer_reads.actions(), reads.now())
+        live.rows(tables.html(oprows.ACTIONS, lines, label="Actions and what their trials came to"), key="actions")
+
+
+@st.fragment(run_every=5)
+def sums() -> None:
+    with widgets.reading():
+        told = optimizer_reads.savings()
         widgets.heading("Savings", "sums of what was measured, never of what was expected")
-        widgets.tiles(savings.tiles(trials))
-        widgets.heading("History", f"the newest {len(trials)} runs" if len(trials) else "")
-        if trials.empty:
+        widgets.note(savings.METHOD)
+        if told.savings:
+            widgets.table(savings.SUMS, savings.sums(told.savings), label="Sums of measured effects by metric")
+        else:
             widgets.nothing("no run has been measured yet")
-            return
-        widgets.note(
-            "Freed by itself: as the action measured it. Effect: the change of its metric against that of idle windows, with a 95 % interval."
-        )
-        widgets.table(oprows.TRIALS, oprows.trials(trials), label="Runs and what they did")
+        widgets.heading("Success rate", "of runs that could be judged, the share that helped; Wilson's interval")
+        left, right = st.columns(2, gap="medium")
+        with left:
+            widgets.table(savings.RATES, savings.rates(told.overall, told.by_action), label="Success rate by action")
+        with right:
+            widgets.table(savings.RATES, savings.rates(told.overall, told.by_trigger), label="Success rate by trigger")
+        widgets.heading("Placebo record", "what comes by itself when nothing is done")
+        widgets.note(savings.summary(told))
+        if told.left:
+            widgets.table(savings.PLACEBOS, savings.placebos(told.left), label="What came of doing nothing, and of the run")
+
+
+@st.fragment(run_every=5)
+def rules() -> None:
+    with widgets.reading():
+        rule_form.table(rule_reads.origins(optimizer_reads.actions()["action"].tolist()), rule_reads.states())
 
 
 with widgets.reading(page=True):
-    known = reads.actions()
+    known = optimizer_reads.actions()
     if known.empty:
         widgets.waiting("the engine to name its actions")
         widgets.again(reads.version())
+        st.stop()
+    now()
+    view = st.segmented_control("Show", list(VIEWS), default=VIEWS[0], key="view", bind="query-params", required=True)
+    if view == "History":
+        trial_view.history(known)
+    elif view == "Savings":
+        sums()
+    elif view == "Rules":
+        rule_form.form(rule_reads.origins(known["action"].tolist()), known["action"].tolist())
+        rules()
     else:
-        asking.optimize(known)
-progress()
-results()
+        optimizing.by_hand(known)
+        listed()

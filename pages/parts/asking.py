@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
 from engine.store.errors import StoreFailed
 from engine.store.inbox import Inbox
 from engine.store.status_query import Status
-from pages.parts import oprows, reads, theme, units, wellness, widgets
+from pages.parts import reads, theme, wellness, widgets
 
 BY = "dashboard"
 SHORTEST, LONGEST = 3, 200  # letters of a reason
@@ -21,45 +20,13 @@ def submit(name: str, args: dict[str, str], reason: str) -> None:
     except (StoreFailed, ValueError) as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
         return
-    st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result is below", theme.UP, "Sent.")
+    st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result comes on this page", theme.UP, "Sent.")
 
 
 def answer() -> None:
     told = st.session_state.pop("answer", None)
     if told is not None:
         widgets.show(f'<div class="pd">{widgets.notice(told[0], word=told[2], colour=told[1])}</div>')
-
-
-def optimize(actions: pd.DataFrame) -> None:
-    """Choose an action, say why, run it or see what it would do."""
-    about = dict(zip(actions["action"].tolist(), actions["about"].tolist(), strict=True))
-    with st.form("optimize", border=True, enter_to_submit=False):
-        left, right = st.columns([2, 3], vertical_alignment="bottom")
-        chosen = left.selectbox("Action", list(about), format_func=lambda name: str(name).replace("_", " "), key="action_to_run")
-        reason = right.text_input(f"Reason, at most {LONGEST} letters", key="reason_to_run", placeholder="why now", max_chars=LONGEST)
-        with st.container(horizontal=True, vertical_alignment="center"):
-            run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
-            dry = st.form_submit_button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing")
-    if run or dry:
-        submit("optimize", {"action": str(chosen)} | ({"dry_run": "true"} if dry else {}), reason or ("dry run" if dry else "by hand"))
-    answer()
-
-
-def running(commands: pd.DataFrame) -> str | None:
-    """The optimization in hand, with how far it has come; or the newest result."""
-    if commands.empty:
-        return None
-    open_ones = commands[commands["status"].isin(["queued", "running"])]
-    one = (open_ones if not open_ones.empty else commands).iloc[-1 if not open_ones.empty else 0]
-    what = oprows.arguments(one["args"])
-    if one["status"] in {"queued", "running"}:
-        progress = float(one["progress"]) if units.known(one["progress"]) else 0.0
-        note = one["note"] if isinstance(one["note"], str) else ("waits for the engine" if one["status"] == "queued" else "")
-        return f'<div class="pd">{widgets.notice(f"{what}: {note}", word=one["status"].capitalize() + ".", colour=theme.UP, progress=progress)}</div>'
-    colour = theme.state(str(one["status"]))
-    word = "Done." if one["status"] == "done" else "Failed."
-    text = f"{what}, {units.moment(int(one['at']), '%H:%M:%S')} UTC: {oprows.result(one['result'])}"
-    return f'<div class="pd">{widgets.notice(text, word=word, colour=colour)}</div>'
 
 
 def controls(status: Status) -> None:

@@ -12,46 +12,66 @@ from pages.parts import theme, units
 from pages.parts.tables import Cell, Column, Line
 
 WHEN = "%m-%d %H:%M:%S"
+BY_HAND = "by hand"
 ACTIONS = (
-    Column("Action", nowrap=True), Column("Kind"), Column("Cures", nowrap=True), Column("Mode"), Column("Last run", right=True),
-    Column("Trials", right=True), Column("Helped, none, harmed", right=True, whole=True), Column("Freed by itself", right=True, whole=True),
-    Column("What it does", whole=True),
+    Column("Action", nowrap=True), Column("Cures", nowrap=True), Column("Mode"), Column("Licence", whole=True), Column("Last run", right=True),
+    Column("Run / placebo", right=True), Column("Effect, 95 %", right=True, whole=True), Column("On decision latency", right=True, whole=True),
+    Column("On honest rate", right=True, whole=True), Column("Verdict", nowrap=True),
 )  # fmt: skip
 TRIALS = (
-    Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Freed by itself", right=True),
-    Column("Metric", nowrap=True), Column("Before", right=True), Column("After", right=True), Column("Effect, 95 %", right=True, whole=True),
-    Column("Verdict", whole=True, nowrap=True), Column("What it did", whole=True), Column("Took", right=True),
+    Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Metric", nowrap=True),
+    Column("Before", right=True), Column("After", right=True), Column("Effect, 95 %", right=True, whole=True), Column("Verdict", whole=True),
+    Column("By itself", right=True, whole=True),
 )  # fmt: skip
 COMMANDS = (Column("When", nowrap=True), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
 ALERTS = (Column("When", nowrap=True), Column("Rule"), Column("Severity"), Column("State"), Column("Message", whole=True))
 
 
 def actions(frame: pd.DataFrame, now: int) -> list[Line]:
+    """A row an action, with what all its trials say together."""
     lines = []
     for one in _each(frame):
         last = "never" if not units.known(one.last_at) else f"{units.age((now - one.last_at) / units.SECOND)} ago"
-        counts = f"{one.helped}, {one.no_effect}, {one.harmed}" if one.trials else "no trial yet"
+        cost = {"none": "costs nothing", "low": "costs little", "high": "costs much"}.get(_text(one.cost, ""), "")
+        name = Cell(plain(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
-            one.action.replace("_", " "), one.kind, metric(one.cures), one.mode, last, f"{one.trials:,}", counts,
-            _freed(one.amount, one.amount_unit), one.about,
+            name, metric(one.cures), one.mode, _licence(one, now), last, f"{one.treated:,} / {one.placebos:,}", _pooled(one),
+            _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.honest, one.honest_low, one.honest_high, "points"),
+            _verdict(one.verdict),
         )  # fmt: skip
         lines.append(Line(one.action, cells))
     return lines
 
 
-def trials(frame: pd.DataFrame) -> list[Line]:
+def trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[Line]:
+    """A row a trial, which leads to the readings round it."""
     lines = []
     for one in _each(frame):
         unit = one.unit if isinstance(one.unit, str) else ""
-        took = units.MISSING if not units.known(one.seconds) else units.ms(one.seconds * 1000)
-        verdict = Cell(one.verdict + (", undone" if one.undone else ""), theme.state(one.verdict))
+        placebo = bool(one.placebo)
+        name = Cell(plain(one.action), small="placebo: not run") if placebo else Cell(plain(one.action))
         cells = (
-            units.moment(int(one.at), WHEN), one.action.replace("_", " "), Cell(_text(one.reason), small=f"by {_text(one.by)}"),
-            _freed(one.amount, one.amount_unit), metric(_text(one.metric)), _figure(one.before, unit), _figure(one.after, unit), effect(one, unit),
-            verdict, _text(one.detail), took,
+            units.moment(int(one.at), WHEN), name, why(one), metric(_text(one.metric)), figure(one.before, unit), figure(one.after, unit),
+            Cell("what others are compared with") if placebo else effect(one, unit), _trial_verdict(one),
+            Cell("nothing was done") if placebo else Cell(freed(one.amount, one.amount_unit)),
         )  # fmt: skip
-        lines.append(Line(str(one.id), cells))
+        lines.append(Line(str(one.id), cells, link=f"/optimizer?view=History&trial={one.id}", marked=one.id == chosen))
     return lines
+
+
+def why(one: Any) -> Cell:
+    """The rule that asked for it, or who did and for what reason."""
+    if one.mode == "manual":
+        return Cell(_text(one.reason, "no reason given"), small=f"by {_text(one.by)}")
+    return Cell(triggers(_text(one.trigger)), small=_text(one.reason, ""))
+
+
+def triggers(name: str) -> str:
+    return plain(name)
+
+
+def plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def metric(name: str) -> str:
@@ -61,12 +81,12 @@ def metric(name: str) -> str:
 
 
 def effect(one: Any, unit: str) -> Cell:
-    """The causal effect with its interval and the idle windows it rests on."""
+    """The causal effect with its interval and the windows it rests on."""
     if not units.known(one.effect):
         return Cell(units.NOT_ENOUGH)
     if not units.known(one.low) or not units.known(one.high):
-        return Cell(_figure(one.effect, unit), small=f"interval: {units.NOT_ENOUGH}, {_windows(one)}")
-    return Cell(_figure(one.effect, unit), small=f"{_figure(one.low, unit)} .. {_figure(one.high, unit)}, {_windows(one)}")
+        return Cell(figure(one.effect, unit), small=f"interval: {units.NOT_ENOUGH}, {_windows(one)}")
+    return Cell(figure(one.effect, unit), small=f"{figure(one.low, unit)} .. {figure(one.high, unit)}, {_windows(one)}")
 
 
 def commands(frame: pd.DataFrame) -> list[Line]:
@@ -121,16 +141,58 @@ def result(kept: object) -> str:
     return str(told)
 
 
-def _windows(one: Any) -> str:
-    return f"{int(one.windows)} idle windows" if units.known(one.windows) else "no idle windows"
-
-
-def _figure(value: object, unit: str) -> str:
+def figure(value: object, unit: str) -> str:
     return units.reading(float(value), unit) if isinstance(value, int | float) else units.MISSING
 
 
-def _freed(amount: object, unit: object) -> str:
+def freed(amount: object, unit: object) -> str:
     return units.reading(float(amount), str(unit), units.NOT_MEASURED) if isinstance(amount, int | float) else units.NOT_MEASURED
+
+
+def _licence(one: Any, now: int) -> Cell:
+    """The licence with why and since when; the one it began with needs no reason."""
+    since = f" {units.age((now - one.licensed_at) / units.SECOND)} ago" if units.known(one.licensed_at) else ""
+    return Cell(one.licence, theme.state(one.licence), small=", ".join(part for part in (_text(one.why, ""), since.strip()) if part))
+
+
+def _pooled(one: Any) -> Cell:
+    """The effect of all trials together; without a judgement the n there is."""
+    unit = _text(one.unit, "")
+    n = f"{int(one.judged_treated)} run, {int(one.judged_placebos)} placebo" if units.known(one.judged_treated) else f"n={one.treated}"
+    if not units.known(one.effect):
+        return Cell(units.NOT_ENOUGH, small=n)
+    other = "" if one.metric == one.cures else f", on {metric(_text(one.metric))}"
+    if not units.known(one.low) or not units.known(one.high):
+        return Cell(figure(one.effect, unit), small=f"interval: {units.NOT_ENOUGH}, {n}{other}")
+    return Cell(figure(one.effect, unit), small=f"{figure(one.low, unit)} .. {figure(one.high, unit)}, {n}{other}")
+
+
+def _beside(value: object, low: object, high: object, unit: str) -> Cell:
+    """An effect on what must not suffer."""
+    if not isinstance(value, int | float) or not units.known(value):
+        return Cell(units.NOT_ENOUGH)
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.known(low) and units.known(high)):
+        return Cell(_signed(value, unit), small=f"interval: {units.NOT_ENOUGH}")
+    return Cell(_signed(value, unit), small=f"{_signed(low, unit)} .. {_signed(high, unit)}")
+
+
+def _signed(value: float, unit: str) -> str:
+    return units.number(value, 2 if abs(value) < 10 else 1, unit, signed=True)
+
+
+def _verdict(word: object) -> Cell:
+    told = _text(word, units.NOT_ENOUGH)
+    return Cell(told, theme.state(told))
+
+
+def _trial_verdict(one: Any) -> Cell:
+    if one.placebo:
+        return Cell("placebo", theme.NEUTRAL)
+    return Cell(one.verdict, theme.state(one.verdict), small="undone" if one.undone else "")
+
+
+def _windows(one: Any) -> str:
+    return f"{int(one.windows)} {'idle' if one.mode == 'manual' else 'placebo'} windows" if units.known(one.windows) else "no windows to compare with"
 
 
 def _text(value: object, missing: str = units.MISSING) -> str:

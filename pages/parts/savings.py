@@ -1,24 +1,108 @@
-"""What the optimizer's runs came to, as sums of what was measured."""
+"""What the optimizer's runs came to, in words: savings, how often they helped, and what came of doing nothing."""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Sequence
 
+from engine.store.savings_query import Change, Family, Left, Rate, Saving, SavingsTold, Total
 from pages.parts import units
+from pages.parts.oprows import metric, plain
+from pages.parts.tables import Cell, Column, Line
 from pages.parts.widgets import Tile
 
+RATES = (
+    Column("", nowrap=True), Column("Success rate, 95 %", right=True, whole=True), Column("Judged", right=True), Column("Helped", right=True),
+    Column("No effect", right=True), Column("Harmed", right=True), Column("Not judged", right=True),
+)  # fmt: skip
+SUMS = (
+    Column("Metric", nowrap=True), Column("Saved, 95 %", right=True, whole=True), Column("Runs counted", right=True), Column("Left out", whole=True),
+)  # fmt: skip
+PLACEBOS = (
+    Column("Action", nowrap=True), Column("Metric", nowrap=True), Column("When nothing was done", right=True, whole=True),
+    Column("When it was run", right=True, whole=True),
+)  # fmt: skip
 
-def tiles(trials: pd.DataFrame) -> list[Tile]:
-    """Freed by unit of what the actions themselves measured; verdicts of the effects."""
-    if trials.empty:
-        return [Tile("Freed", units.NOT_MEASURED, "no run has been measured yet")]
-    real = trials[trials["undone"] == 0]
-    shown = []
-    for unit, group in real.dropna(subset=["amount"]).groupby("amount_unit"):
-        shown.append(Tile(f"Freed, {unit}", units.reading(float(group["amount"].sum()), str(unit)), f"direct, {len(group)} runs"))
-    counts = trials["verdict"].value_counts()
-    judged = int(sum(counts.get(word, 0) for word in ("helped", "no measurable effect", "harmed")))
-    helped = int(counts.get("helped", 0))
-    shown.append(Tile("Runs", f"{len(trials):,}", f"{judged} judged, {int(counts.get(units.NOT_ENOUGH, 0))} {units.NOT_ENOUGH}"))
-    shown.append(Tile("Helped", f"{helped} of {judged}" if judged else units.NOT_ENOUGH, f"{int(counts.get('harmed', 0))} harmed"))
-    return shown
+METHOD = (
+    "Only runs whose effect has an interval are counted; runs that were taken back are not. The interval of a sum: the distances of each effect "
+    "to its bounds, added in quadrature, and widened as though all runs on a metric had been compared with the same windows."
+)
+
+
+def tiles(told: SavingsTold) -> list[Tile]:
+    """The sums by kind of thing, and how often a run helped."""
+    runs, overall = told.trials - told.placebos, told.overall
+    rate = units.NOT_ENOUGH if overall.band is None else units.percent(overall.share, 0)
+    small = f"{_rate_band(overall)}; {overall.harmed} harmed" if overall.judged else "n=0 judged runs"
+    shown = [_tile(one) for one in told.families] or [Tile("Saved", units.NOT_ENOUGH, "n=0")]
+    return [*shown, Tile("Success rate", rate, small), Tile("Runs", f"{runs:,}", f"{overall.judged:,} judged; {told.placebos:,} placebo windows")]
+
+
+def sums(found: Sequence[Saving]) -> list[Line]:
+    """A row a metric."""
+    lines = []
+    for one in found:
+        left = ((one.without, "without an interval yet"), (one.undone, "taken back"), (one.unknown, "where it is not known which way is better"))
+        out = ", ".join(f"{n} {why}" for n, why in left if n) or "none"
+        value = Cell(units.NOT_ENOUGH) if one.told is None else Cell(_saved(one.told.amount, one.unit), small=_band(one.told, one.unit))
+        lines.append(Line(one.metric, (metric(one.metric), value, f"{one.told.n if one.told else 0:,}", out)))
+    return lines
+
+
+def rates(overall: Rate, parts: Sequence[Rate]) -> list[Line]:
+    """All runs, then a row for each action or trigger."""
+    lines = []
+    for one in (overall, *parts):
+        rate = units.NOT_ENOUGH if one.band is None else units.percent(one.share, 0)
+        counts = (one.judged, one.helped, one.nothing, one.harmed, one.unjudged)
+        lines.append(Line(one.name or "*", (plain(one.name) or "all", Cell(rate, small=_rate_band(one)), *(f"{n:,}" for n in counts))))
+    return lines
+
+
+def placebos(found: Sequence[Left]) -> list[Line]:
+    """What became of a metric in windows in which a rule fired and nothing was done, beside what became of it with the run."""
+    return [
+        Line(f"{one.action} {one.metric}", (plain(one.action), metric(one.metric), _change(one.nothing, one.unit), _change(one.done, one.unit)))
+        for one in found
+    ]
+
+
+def summary(told: SavingsTold) -> str:
+    """The placebo record in a sentence."""
+    if not told.placebos:
+        return "No placebo window yet. A rule that fires, and whose action may run by itself, leaves some answers out by chance, to compare with."
+    windows = units.count(told.placebos, "placebo window")
+    return (
+        f"{windows}: a rule fired, an action was due, and by chance nothing was done. Changes are medians of after less before, with 95 % intervals."
+    )
+
+
+def _tile(one: Family) -> Tile:
+    name = one.name if one.name in {"memory", "disk", "time"} else metric(one.name)
+    if one.told is None:
+        return Tile(f"Saved, {name}", units.NOT_ENOUGH, f"n=0, {one.left_out} left out" if one.left_out else "n=0")
+    left = f", {one.left_out} left out" if one.left_out else ""
+    return Tile(f"Saved, {name}", _saved(one.told.amount, one.unit), f"{_band(one.told, one.unit)}, n={one.told.n:,}{left}")
+
+
+def _rate_band(one: Rate) -> str:
+    """The interval with what it rests on."""
+    if one.band is None:
+        return f"{one.helped} of {one.judged} helped, n={one.judged}" if one.judged else "n=0"
+    return f"{one.band[0] * 100:.0f}..{one.band[1] * 100:.0f} %, n={one.judged:,}"
+
+
+def _change(one: Change, unit: str) -> Cell:
+    if one.middle is None:
+        return Cell(units.NOT_ENOUGH, small=f"n={one.n}")
+    if one.band is None:
+        return Cell(units.reading(one.middle, unit), small=f"interval: {units.NOT_ENOUGH}, n={one.n}")
+    return Cell(units.reading(one.middle, unit), small=f"{units.reading(one.band[0], unit)} .. {units.reading(one.band[1], unit)}, n={one.n}")
+
+
+def _saved(amount: float, unit: str) -> str:
+    """A gain as it is, a loss with the word for it."""
+    return units.reading(amount, unit) if amount >= 0 else f"{units.reading(-amount, unit)} lost"
+
+
+def _band(told: Total, unit: str) -> str:
+    return f"{units.reading(told.low, unit)} .. {units.reading(told.high, unit)}"

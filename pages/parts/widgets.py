@@ -102,6 +102,11 @@ def notice(text: str, *, word: str, colour: str, progress: float | None = None) 
     return f'<div class="pd-notice" role="status" style="--pd-tone:{colour}"><b>{escape(word)}</b>{escape(text)}{bar}</div>'
 
 
+def safe(text: str) -> str:
+    """Text as HTML shows it."""
+    return escape(text)
+
+
 def show(markup: str) -> None:
     """HTML of our own making, every text in it escaped."""
     _html(markup)

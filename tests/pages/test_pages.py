@@ -104,7 +104,7 @@ def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: st
     with store("full", full_store, tmp_path) as url:
         app = run("10_optimizer.py", url)
         app.text_input(key="reason_to_run").set_value("memory is short")
-        app.button[0].click().run()
+        next(button for button in app.button if button.label == "Run").click().run()
         shown = text(app)
         control = text(run("11_control.py", url))
     assert "Sent." in shown

@@ -1,0 +1,185 @@
+"""What the optimizer does, did and came to: what fires, its actions with what their trials say together, trials and the readings round them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, text
+
+from engine.domain.record import Floats
+from engine.store.reader import Reader, Value, rows, told_all, told_first
+
+SECOND = 1_000_000_000  # ns
+COUNTED = 5_000  # newest trials that sums and counts are taken over
+FIRINGS = 1_000  # newest entries of the rules that are looked at
+DRAWN = 60  # idle windows of a run that are drawn
+AROUND = 300.0  # s before and after a run that are shown
+LONGEST = 2_000  # samples of a window
+
+_NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED})"
+_TRIAL = (
+    'SELECT id, at, action, "trigger", mode, placebo, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
+    'amount, amount_unit, detail, "by", reason, seconds, also, chance, compared FROM trials'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The windows of a trial in seconds, and when those it was compared with began (ns UTC)."""
+
+    before: float
+    after: float
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """Another trial, as a mark beside one."""
+
+    at: int  # ns UTC
+    seconds: float
+    action: str
+    placebo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTold:
+    """One trial with the readings round it; what is no longer kept is empty."""
+
+    row: dict[str, Value]
+    shape: Shape | None  # None where it was not kept
+    readings: pd.DataFrame  # at, value: of its metric, from AROUND before to AROUND after it
+    others: tuple[Other, ...]  # trials in that span
+    own: tuple[Floats, Floats] | None  # seconds from its beginning, value: before and after, as far as kept sample by sample
+    idle: tuple[tuple[Floats, Floats], ...]  # the same of the windows it was compared with, at most DRAWN of them
+
+
+def firings(reader: Reader) -> pd.DataFrame:
+    """The newest word of every rule: id, at, rule, kind, metric, value, threshold, state, answer; and `now`, `now_at`, `unit` of its metric."""
+    with reader.reading() as connection:
+        told = rows(
+            connection,
+            "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers WHERE id IN "
+            f"(SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {FIRINGS}) GROUP BY rule) ORDER BY id DESC",
+        )
+        newest = [_newest(connection, str(metric)) for metric in told["metric"]]
+    return told.join(pd.DataFrame(newest, columns=["now", "now_at", "unit"], index=told.index))
+
+
+def fired(reader: Reader, *, limit: int) -> pd.DataFrame:
+    """What the rules said lately, newest first: id, at, rule, kind, metric, value, threshold, state, answer."""
+    return reader.frame(
+        "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers ORDER BY id DESC LIMIT :limit", {"limit": limit}
+    )
+
+
+def actions(reader: Reader) -> pd.DataFrame:
+    """Every action with its licence, its last run, how many treated and placebo windows it has, and what they say together of one metric: the one
+    most of them were judged on."""
+    return reader.frame(f"""
+        SELECT a.action, a.kind, a.cures, a.mode, a.licence, a.about, a.why, a.licensed_at, a.cost, a.better,
+               count(CASE WHEN t.placebo = 0 THEN 1 END) AS treated, count(CASE WHEN t.placebo = 1 THEN 1 END) AS placebos,
+               max(CASE WHEN t.placebo = 0 THEN t.at END) AS last_at,
+               count(CASE WHEN t.placebo = 0 AND t.verdict = 'helped' THEN 1 END) AS helped,
+               count(CASE WHEN t.placebo = 0 AND t.verdict = 'harmed' THEN 1 END) AS harmed,
+               j.metric, j.unit, j.effect, j.low, j.high, j.verdict, j.treated AS judged_treated, j.placebos AS judged_placebos, j.at AS judged_at,
+               j.latency, j.latency_low, j.latency_high, j.honest, j.honest_low, j.honest_high
+        FROM actions a
+        LEFT JOIN ({_NEWEST}) t ON t.action = a.action
+        LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY action ORDER BY treated DESC, metric) AS place FROM judgements) j
+            ON j.action = a.action AND j.place = 1
+        GROUP BY a.action ORDER BY a.kind, a.action""")
+
+
+def trials(reader: Reader, *, limit: int, kind: str = "all", action: str | None = None) -> pd.DataFrame:
+    """The newest trials, newest first; kind: all, treated (by the optimizer), placebo, by hand."""
+    wanted = {"treated": "placebo = 0 AND mode <> 'manual'", "placebo": "placebo = 1", "by hand": "mode = 'manual'"}.get(kind, "1 = 1")
+    params: dict[str, Value] = {"limit": limit}
+    if action is not None:
+        wanted, params = f"{wanted} AND action = :action", params | {"action": action}
+    return reader.frame(f"{_TRIAL} WHERE {wanted} ORDER BY id DESC LIMIT :limit", params)
+
+
+def trial(reader: Reader, number: int) -> TrialTold | None:
+    """One trial with the readings round it; None where there is none of that number."""
+    with reader.reading() as connection:
+        kept = connection.execute(text(f"{_TRIAL} WHERE id = :id"), {"id": number}).mappings().first()
+        if kept is None:
+            return None
+        row: dict[str, Value] = dict(kept)
+        at, took = int(row["at"] or 0), float(row["seconds"] or 0.0)
+        begin, end = at - round(AROUND * SECOND), at + round((took + AROUND) * SECOND)
+        shape, source, name = _shape(row["compared"]), *_named(str(row["metric"] or ""))
+        readings = _readings(connection, source, name, begin, end)
+        found = told_all(
+            connection,
+            "SELECT at, coalesce(seconds, 0.0), action, placebo FROM trials WHERE at >= :begin AND at <= :end AND id <> :id ORDER BY at LIMIT 200",
+            begin=begin, end=end, id=number,
+        )  # fmt: skip
+        others = tuple(Other(int(one[0]), float(one[1]), str(one[2]), bool(one[3])) for one in found)
+        own, idle = _windows(connection, (source, name), at, took, shape)
+    return TrialTold(row, shape, readings, others, own, idle)
+
+
+def history(reader: Reader, metric: str, since: int, until: int) -> pd.DataFrame:
+    """A metric over a span of at most a day or so, as finely as it is kept: at (ns UTC ascending), value."""
+    with reader.reading() as connection:
+        return _readings(connection, *_named(metric), since, until, limit=20_000)
+
+
+def changed_rules(reader: Reader) -> pd.DataFrame:
+    """The rules that were changed from the page or the command line: name, data, changed_at, by, reason."""
+    return reader.frame('SELECT name, data, changed_at, "by", reason FROM rules ORDER BY name LIMIT 200')
+
+
+def _readings(connection: Connection, source: str, name: str, since: int, until: int, *, limit: int = LONGEST) -> pd.DataFrame:
+    sql = "SELECT at, value, unit FROM v_readings WHERE source = :source AND name = :name AND at >= :since AND at <= :until ORDER BY at LIMIT :limit"
+    return rows(connection, sql, {"source": source, "name": name, "since": since, "until": until, "limit": limit})
+
+
+def _windows(
+    connection: Connection, metric: tuple[str, str], at: int, took: float, shape: Shape | None
+) -> tuple[tuple[Floats, Floats] | None, tuple[tuple[Floats, Floats], ...]]:
+    """The trial's own window and those it was compared with, sample by sample as far as they are kept so."""
+    if shape is None:
+        return None, ()
+    length = round((shape.before + took + shape.after) * SECOND)
+    own = _samples(connection, metric, at - round(shape.before * SECOND), length, shape.before)
+    few = shape.starts[:: max(1, -(-len(shape.starts) // DRAWN))]
+    told = (_samples(connection, metric, start, length, shape.before) for start in few)
+    return own, tuple(one for one in told if one is not None)
+
+
+def _samples(connection: Connection, metric: tuple[str, str], begin: int, length: int, before: float) -> tuple[Floats, Floats] | None:
+    """Seconds from where the action begins (or would have), and values."""
+    sql = "SELECT at, value FROM readings_raw WHERE at >= :begin AND at <= :end AND source = :source AND name = :name ORDER BY at LIMIT :limit"
+    found = told_all(connection, sql, begin=begin, end=begin + length, source=metric[0], name=metric[1], limit=LONGEST)
+    if len(found) < 2:
+        return None
+    at, values = (np.array(column, dtype=np.float64) for column in zip(*found, strict=True))
+    return (at - begin) / SECOND - before, values
+
+
+def _shape(kept: Value) -> Shape | None:
+    if not isinstance(kept, str):
+        return None
+    told = json.loads(kept)
+    return Shape(float(told["before"]), float(told["after"]), tuple(int(start) for start in told["starts"]))
+
+
+def _newest(connection: Connection, metric: str) -> tuple[float | None, int | None, str | None]:
+    """The metric's newest value of the last readings, when, and its unit."""
+    source, name = _named(metric)
+    sql = """
+        SELECT value, at, unit FROM readings_raw WHERE source = :source AND name = :name
+        AND at >= (SELECT max(at) FROM readings_raw) - :span ORDER BY at DESC LIMIT 1"""
+    found = told_first(connection, sql, source=source, name=name, span=120 * SECOND)
+    return (None, None, None) if found is None else (found[0], int(found[1]), str(found[2]))
+
+
+def _named(metric: str) -> tuple[str, str]:
+    source, _, name = metric.partition(".")
+    return source, name

@@ -1,0 +1,214 @@
+"""What the optimizer's runs came to, as the store has it: sums of measured effects, how often they helped, and what came of doing nothing."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.evidence.savings import Part, Total, success, together, total, typical
+from engine.store.optimizer_query import COUNTED
+from engine.store.reader import Reader, Value, told_all
+
+__all__ = ["Change", "Family", "Left", "Rate", "Saving", "SavingsTold", "Total", "savings"]
+
+HELPED, NOTHING, HARMED = JUDGED = ("helped", "no measurable effect", "harmed")
+MEMORY = ("rss", "memory", "swap", "heap")  # words of a metric in bytes that is of memory; any other is of disk
+Band = tuple[float, float]
+_RUNS = f"""
+    SELECT t.action, coalesce(t."trigger", 'by hand'), t.mode, t.placebo, t.metric, t.unit, t.before, t.after, t.effect, t.low, t.high, t.windows,
+           t.verdict, t.undone, CASE WHEN a.cures = t.metric THEN a.better END
+    FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED}) t LEFT JOIN actions a ON a.action = t.action ORDER BY t.id"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One trial, as far as sums need it. `better`: of its action where the metric is the one that it cures."""
+
+    action: str
+    trigger: str
+    mode: str
+    placebo: int
+    metric: str | None
+    unit: str | None
+    before: float | None
+    after: float | None
+    effect: float | None
+    low: float | None
+    high: float | None
+    windows: int | None
+    verdict: str
+    undone: int
+    better: int | None
+
+    @property
+    def change(self) -> float:
+        return math.nan if self.before is None or self.after is None else self.after - self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What the runs judged on one metric saved together; `told` is None where none of them can be counted."""
+
+    metric: str
+    unit: str
+    told: Total | None
+    without: int  # runs that have no interval yet
+    undone: int  # runs that were taken back
+    unknown: int  # runs of which it is not known which way is better
+
+    @property
+    def family(self) -> str:
+        """memory, disk or time: what may be added up; else the metric."""
+        if self.unit == "bytes":
+            return "memory" if any(word in self.metric for word in MEMORY) else "disk"
+        return "time" if self.unit == "ms" else self.metric
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Savings that may be added up."""
+
+    name: str
+    unit: str
+    told: Total | None
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How often runs helped. `share` is None where none was judged, `band` (95 %) where too few were."""
+
+    name: str  # of the action or the trigger; "" for all
+    helped: int
+    nothing: int
+    harmed: int
+    unjudged: int
+    share: float | None
+    band: Band | None
+
+    @property
+    def judged(self) -> int:
+        return self.helped + self.nothing + self.harmed
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a metric: the median of after less before, with its 95 % interval; None where there is too little."""
+
+    n: int
+    middle: float | None
+    band: Band | None
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """An action's answers that were left out by chance, beside those that were not."""
+
+    action: str
+    metric: str
+    unit: str
+    nothing: Change
+    done: Change
+
+
+@dataclass(frozen=True, slots=True)
+class SavingsTold:
+    """All that the newest trials came to."""
+
+    trials: int
+    placebos: int
+    families: tuple[Family, ...]
+    savings: tuple[Saving, ...]
+    overall: Rate
+    by_action: tuple[Rate, ...]
+    by_trigger: tuple[Rate, ...]
+    left: tuple[Left, ...]
+
+
+def savings(reader: Reader) -> SavingsTold:
+    """Of the newest 5,000 trials."""
+    with reader.reading() as connection:
+        every = [Run(*row) for row in told_all(connection, _RUNS)]
+    runs = [one for one in every if not one.placebo]
+    found = tuple(_saving(metric, group) for metric, group in _groups(runs, "metric").items())
+    return SavingsTold(
+        len(every), len(every) - len(runs), _families(found), found, _rate("", runs), _rates(runs, "action"), _rates(runs, "trigger"), _left(every)
+    )
+
+
+def _groups(runs: Sequence[Run], by: str) -> dict[str, list[Run]]:
+    """By the value of a column, in its order; runs without one are left."""
+    found: defaultdict[str, list[Run]] = defaultdict(list)
+    for one in runs:
+        value: Value = getattr(one, by)
+        if value is not None:
+            found[str(value)].append(one)
+    return dict(sorted(found.items()))
+
+
+def _saving(metric: str, runs: Sequence[Run]) -> Saving:
+    kept, way = [one for one in runs if not one.undone], _better(runs)
+    sure = [
+        (one.effect, one.low, one.high, one.windows or 1) for one in kept if one.effect is not None and one.low is not None and one.high is not None
+    ]
+    parts = [] if way is None else [_part(way, *one) for one in sure]
+    unit = next((one.unit for one in reversed(runs) if one.unit), "")
+    return Saving(metric, unit, total(parts), len(kept) - len(sure), len(runs) - len(kept), 0 if way is not None else len(sure))
+
+
+def _part(way: int, effect: float, low: float, high: float, windows: int) -> Part:
+    return Part(way * effect, min(way * low, way * high), max(way * low, way * high), windows)
+
+
+def _better(runs: Sequence[Run]) -> int | None:
+    """Which way of a metric is a gain: as its action says, else as the verdicts do."""
+    said = next((one.better for one in reversed(runs) if one.better is not None), None)
+    if said is not None:
+        return said
+    for verdict, sign in ((HELPED, 1), (HARMED, -1)):
+        effect = next((one.effect for one in reversed(runs) if one.verdict == verdict and one.effect), None)
+        if effect is not None:
+            return sign if effect > 0 else -sign
+    return None
+
+
+def _families(found: Sequence[Saving]) -> tuple[Family, ...]:
+    groups: defaultdict[tuple[str, str], list[Saving]] = defaultdict(list)
+    for one in found:
+        groups[one.family, one.unit].append(one)
+    return tuple(
+        Family(name, unit, together([one.told for one in group if one.told]), sum(one.without + one.undone + one.unknown for one in group))
+        for (name, unit), group in groups.items()
+    )
+
+
+def _rates(runs: Sequence[Run], by: str) -> tuple[Rate, ...]:
+    return tuple(_rate(name, group) for name, group in _groups(runs, by).items())
+
+
+def _rate(name: str, runs: Sequence[Run]) -> Rate:
+    helped, nothing, harmed = (sum(one.verdict == word for one in runs) for word in JUDGED)
+    judged = helped + nothing + harmed
+    told = success(helped, judged)
+    share, band = told if told is not None else (None, None)
+    return Rate(name, helped, nothing, harmed, len(runs) - judged, share, band)
+
+
+def _left(every: Sequence[Run]) -> tuple[Left, ...]:
+    """Only where there was a placebo; runs by hand were not left to chance, so they are not set beside it."""
+    found = []
+    for action, runs in _groups([one for one in every if one.mode != "manual"], "action").items():
+        for metric, group in _groups(runs, "metric").items():
+            nothing = [one for one in group if one.placebo]
+            if nothing:
+                unit = next((one.unit for one in reversed(group) if one.unit), "")
+                found.append(Left(action, metric, unit, _change(nothing), _change([one for one in group if not one.placebo])))
+    return tuple(found)
+
+
+def _change(runs: Sequence[Run]) -> Change:
+    known = [one.change for one in runs if math.isfinite(one.change)]
+    told = typical(known)
+    return Change(len(known), *(told if told is not None else (None, None)))

@@ -1,0 +1,185 @@
+"""The optimizer as it is now: what fires, what it would do, what waits for an answer, what runs; and asking it for something."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine.domain.control import COMMANDS
+from engine.domain.rules import MODES, SCHEDULE, Rule
+from engine.store.inbox import QUEUED, RUNNING
+from pages.parts import asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
+
+MOST = 6  # that are shown of what fires, and of what waits
+RECENT = 900  # s for which what came of the newest run by hand is shown
+SILENCE = "1h"
+Row = Mapping[Any, Any]
+
+
+def firing(told: pd.DataFrame, rules: Mapping[str, Rule], known: Sequence[str], now: int) -> None:
+    """A card for each rule that fires, with what is to be done about it."""
+    open_ones, blind = told[told["state"] == "fired"], told[told["state"] == "no data"]
+    shown = [one for one in open_ones.to_dict("records") if _lasts(one, rules.get(str(one["rule"])), now)]
+    for one in shown[:MOST]:
+        _card(one, rules.get(str(one["rule"])), known, now)
+    if len(shown) > MOST:
+        widgets.note(f"{len(shown) - MOST} more rules fire; the list of rules below names them")
+    if not shown:
+        widgets.nothing(_calm(told, now))
+    if len(blind):
+        names = ", ".join(oprows.plain(str(name)) for name in blind["rule"].tolist()[:MOST])
+        widgets.note(f"No data for {names}: a metric without samples neither fires nor clears a rule.")
+
+
+def queue(commands: pd.DataFrame) -> None:
+    """What runs and who waits, in order."""
+    waiting = commands[commands["status"].isin([QUEUED, RUNNING])].iloc[::-1].to_dict("records")
+    markup = "".join(_asked(one) for one in waiting[:MOST])
+    if len(waiting) > MOST:
+        markup += f'<div class="pd-note">{len(waiting) - MOST} more wait</div>'
+    if markup:
+        widgets.show(f'<div class="pd">{markup}</div>')
+
+
+def newest(commands: pd.DataFrame, now: int) -> None:
+    """What came of the last run that somebody asked for, with the chart it is judged by."""
+    over = commands[~commands["status"].isin([QUEUED, RUNNING])]
+    if over.empty:
+        return
+    one = over.sort_values("finished_at", ascending=False).iloc[0].to_dict()
+    ended = one["finished_at"] if units.known(one["finished_at"]) else one["at"]
+    if now - int(ended) > RECENT * units.SECOND:
+        return
+    widgets.show(f'<div class="pd">{_ended(one)}</div>')
+    number = _trial_of(one["result"])
+    told = None if number is None else optimizer_reads.trial(number)
+    if told is None:
+        return
+    widgets.words(trial_words.sentence(told))
+    drawn = charts_optimizer.aligned(told)
+    if drawn is not None:
+        widgets.note(trial_words.ALIGNED)
+        live.chart(drawn, key="newest_run", label=f"What came of {charts_optimizer.title(told)}, against windows with nothing done")
+
+
+def by_hand(actions: pd.DataFrame) -> None:
+    """Choose an action, say why, run it or see what it would do; set how far it may go by itself."""
+    about = dict(zip(actions["action"].tolist(), actions["about"].tolist(), strict=True))
+    with st.container(border=True, key="by_hand"):
+        left, right = st.columns([2, 3], vertical_alignment="bottom")
+        chosen = str(left.selectbox("Action", list(about), format_func=lambda name: oprows.plain(str(name)), key="action_to_run"))
+        reason = right.text_input(f"Reason, at most {asking.LONGEST} letters", key="reason_to_run", placeholder="why now", max_chars=asking.LONGEST)
+        one = actions[actions["action"] == chosen].iloc[0].to_dict()
+        widgets.note(str(one["about"]))
+        with st.container(horizontal=True, vertical_alignment="bottom", key="run_row"):
+            if st.button("Run", type="primary", icon=":material/play_arrow:"):
+                asking.submit("optimize", {"action": chosen}, reason or "by hand")
+            if st.button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing"):
+                asking.submit("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
+            _mode(chosen, one, reason)
+        asking.answer()
+
+
+def suggested(answer: object, rule: Rule | None, known: Sequence[str]) -> str | None:
+    """The action the planner's answer names; else the first the rule may call."""
+    said = answer if isinstance(answer, str) else ""
+    named = [(said.find(form), name) for name in known for form in {name, oprows.plain(name)} if form in said]
+    if named:
+        return min(named)[1]
+    return next((name for name in (rule.candidates if rule else ()) if name in known), None)
+
+
+def _mode(chosen: str, one: Row, reason: str) -> None:
+    if "mode" in COMMANDS:
+        modes = list(MODES)
+        mode = st.selectbox(
+            "Mode", modes, index=modes.index(one["mode"]) if one["mode"] in modes else 0, key=f"mode_{chosen}", width=150, help=_MODES
+        )
+        if st.button("Set mode", disabled=mode == one["mode"]):
+            asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
+    if "licence" in COMMANDS and one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew"):
+        asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
+
+
+_MODES = """off: never. observe: it is only written down that it was due. recommend: it is named on this page. ask: it waits for Approve.
+auto: it runs by itself, with placebo windows, while it holds its licence"""
+
+
+def _card(one: Row, rule: Rule | None, known: Sequence[str], now: int) -> None:
+    name = str(one["rule"])
+    answer = one["answer"] if isinstance(one["answer"], str) else ""
+    with st.container(key=f"firing_{''.join(letter if letter.isalnum() else '_' for letter in name)}"):
+        told = widgets.notice(_what(one, rule, now), word=f"{oprows.plain(name).capitalize()}.", colour=theme.WARNING)
+        then = f'<div class="pd-words pd-then">{widgets.safe(_sentence(answer))}</div>' if answer else ""
+        widgets.show(f'<div class="pd">{told}{then}</div>')
+        action = suggested(answer, rule, known)
+        with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{one['id']}"):
+            _buttons(name, action)
+
+
+def _buttons(rule: str, action: str | None) -> None:
+    why = f"rule {oprows.plain(rule)} fires"[: asking.LONGEST]
+    if action is not None:
+        if st.button(f"Run {oprows.plain(action)} now", key=f"run_{rule}", icon=":material/play_arrow:"):
+            asking.submit("optimize", {"action": action}, why)
+        if st.button("Dry run", key=f"dry_{rule}", icon=":material/visibility:", help="Says what it would do and changes nothing"):
+            asking.submit("optimize", {"action": action, "dry_run": "true"}, why)
+    if "silence" in COMMANDS and st.button("Silence 1 h", key=f"silence_{rule}", icon=":material/notifications_off:"):
+        asking.submit("silence", {"rule": rule, "for": SILENCE}, "from the page Optimizer")
+
+
+def _lasts(one: Row, rule: Rule | None, now: int) -> bool:
+    """A schedule does not clear; it is news for a while."""
+    return rule is None or rule.kind != SCHEDULE or now - int(one["at"]) < RECENT * units.SECOND
+
+
+def _what(one: Row, rule: Rule | None, now: int) -> str:
+    """What is going on: the value now, for how long, what fires and what clears."""
+    unit = one["unit"] if isinstance(one["unit"], str) else rule_rows.unit_of(str(one["metric"]))
+    since = units.age((now - int(one["at"])) / units.SECOND)
+    value = f"now {units.reading(one['now'], unit)}" if units.known(one["now"]) else "its value is not told now"
+    at = f" at {units.reading(one['value'], unit)}" if units.known(one["value"]) and not (rule and rule.growth) else ""
+    what = f"{oprows.metric(str(one['metric']))}: {value}; fired {since} ago{at}" if one["metric"] else f"fired {since} ago"
+    return f"{what}. Fires: {rule_rows.fires(rule)}. Clears: {rule_rows.clears(rule)}." if rule else f"{what}."
+
+
+def _sentence(answer: str) -> str:
+    return answer[:1].upper() + answer[1:]
+
+
+def _calm(told: pd.DataFrame, now: int) -> str:
+    last = told[told["state"] == "cleared"]
+    if last.empty:
+        return "no rule fires"
+    one = last.iloc[0]
+    return f"no rule fires; the last, {oprows.plain(str(one['rule']))}, cleared {units.age((now - int(one['at'])) / units.SECOND)} ago"
+
+
+def _asked(one: Row) -> str:
+    done = float(one["progress"]) if units.known(one["progress"]) else 0.0
+    note = one["note"] if isinstance(one["note"], str) and one["note"] else "waits for the engine"
+    word = "Waiting." if one["status"] == QUEUED or note.startswith(("waits", "is next")) else "Running."
+    text = f"{_action(one)}, asked by {one['by']}: {one['reason'] or 'no reason given'}. {_sentence(note)}"
+    return widgets.notice(text, word=word, colour=theme.UP, progress=done)
+
+
+def _ended(one: Row) -> str:
+    done = one["status"] == "done"
+    when = units.moment(int(one["finished_at"] or one["at"]), "%H:%M:%S")
+    text = f"{_action(one)}, asked by {one['by']}: {one['reason'] or 'no reason given'}. {when} UTC: {oprows.result(one['result'])}"
+    return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.state(str(one["status"])))
+
+
+def _action(one: Row) -> str:
+    told = json.loads(str(one["args"]))
+    return oprows.plain(str(told.get("action", "an optimization"))) + (", dry run" if told.get("dry_run") == "true" else "")
+
+
+def _trial_of(result: object) -> int | None:
+    told = json.loads(result) if isinstance(result, str) and result else {}
+    number = told.get("trial") if isinstance(told, dict) else None
+    return number if isinstance(number, int) else None

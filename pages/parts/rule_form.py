@@ -1,0 +1,189 @@
+"""Rules on the page: the list with where each comes from, and a form that shows what a change would have done before it is made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from engine.domain.control import COMMANDS
+from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Preview, Rule
+from engine.optimizer.defaults import RULES
+from engine.optimizer.rule_forms import read_rule, written
+from pages.parts import asking, charts_optimizer, choices, live, oprows, optimizer_reads, reads, rule_rows, theme, units, widgets
+from pages.parts.previewing import previewed
+from pages.parts.rule_rows import DEFAULT, FILE, HERE, Origin
+
+LISTED = 12  # times of a preview that are named
+_FIELDS = {  # word of the rule: label, help
+    "recovery": ("Clears at", "The trouble ends at this level; empty: at the level itself"),
+    "hold": ("For", "Beyond the level for so long before it fires, and back for so long before it clears: 30s, 5m, 1h"),
+    "cooldown": ("Quiet after a firing", "Doubles with each firing that comes soon after the last: 5m, 1h"),
+    "missing": ("No data after", "Without a sample for so long the rule says so and neither fires nor clears"),
+    "span": ("Over", "The time the mean, the growth or one block is taken over"),
+    "baseline": ("Blocks that are the usual", "The newest blocks that a new one is compared with, at most"),
+    "every": ("Blocks between false alarms", "On average at least so many"),
+    "cron": ("When (minute hour day month weekday, UTC)", "Such as 30 3 * * *"),
+}
+_OF_KIND = {
+    THRESHOLD: ("recovery", "hold", "cooldown", "missing"),
+    ERROR: ("recovery", "hold", "cooldown", "missing", "span"),
+    PERFORMANCE: ("span", "baseline", "every", "cooldown", "missing"),
+    SCHEDULE: ("cron",),
+}
+_SPANS = ("hold", "cooldown", "missing", "span")
+
+
+def origins(from_file: Mapping[str, Mapping[str, object]], changed: pd.DataFrame, known: Sequence[str]) -> list[Origin]:
+    """Every rule in force: the defaults, what podium.toml says, and what was changed here, each over the one before."""
+    found: dict[str, Origin] = {rule.name: Origin(rule, DEFAULT, rule) for rule in RULES}
+    for name, words in from_file.items():
+        _lay(found, name, words, FILE, known)
+    for one in changed.to_dict("records"):
+        told = json.loads(str(one["data"]))
+        by = (str(one["by"]), str(one["reason"]), int(one["changed_at"]))
+        _lay(found, str(one["name"]), told, HERE, known, by)
+    return list(found.values())
+
+
+def table(found: Sequence[Origin], states: Mapping[str, str]) -> None:
+    widgets.heading("Rules", "what is watched, what makes a rule fire, and which actions may answer")
+    widgets.table(rule_rows.RULES, rule_rows.rows(found, dict(states), reads.now()), label="Rules in force and where each comes from")
+
+
+def form(found: Sequence[Origin], known: Sequence[str]) -> None:
+    """Edits one rule; nothing that was typed is lost by a mistake, and nothing is applied that was not asked for."""
+    rules = {one.rule.name: one for one in found}
+    widgets.heading("Change a rule", "look first at what it would have done in the last day, then apply it")
+    name = choices.just_one("Rule", list(rules), name="rule", width=320)
+    one = rules[name]
+    widgets.note(f"{one.rule.about} Metric: {one.rule.metric or 'none, it goes by the clock'}. {_from(one)}")
+    with st.form(f"rule_{name}", border=True, enter_to_submit=False):
+        words = _fields(one.rule, known)
+        reason = st.text_input(f"Reason, at most {asking.LONGEST} letters", key=f"reason_{name}", placeholder="why", max_chars=asking.LONGEST)
+        with st.container(horizontal=True, key=f"rule_buttons_{name}"):
+            look = st.form_submit_button("Preview", icon=":material/query_stats:", help="When it would have fired in the last day")
+            apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")
+            reset = st.form_submit_button("Reset", icon=":material/undo:", disabled=one.source != HERE, help="Takes back what was changed here")
+    if reset:
+        asking.reasoned("rule", {"name": name, "reset": "true"}, reason)
+    elif look or apply:
+        _heed(one, words, reason, known, apply=apply)
+    asking.answer()
+    _shown(name)
+
+
+def _lay(
+    found: dict[str, Origin], name: str, words: Mapping[str, object], source: str, known: Sequence[str], by: tuple[str, str, int] | None = None
+) -> None:
+    """A rule with what was said of it in its place; what cannot be read changes nothing, as in the engine."""
+    before = found.get(name)
+    try:
+        rule = read_rule(name, words, before.rule if before else None, tuple(known))
+    except ValueError:
+        return
+    who, why, at = by or ("", "", None)
+    found[name] = Origin(rule, source, before.rule if before else None, who, why, at)
+
+
+def _from(one: Origin) -> str:
+    if one.source != HERE:
+        return f"As {'podium.toml says' if one.source == FILE else 'by default'}."
+    return f"Changed here by {one.by}: {one.reason or 'no reason given'}."
+
+
+def _fields(rule: Rule, known: Sequence[str]) -> dict[str, str]:
+    """What the form holds, in the words of a command."""
+    told = written(rule)
+    words: dict[str, str] = {}
+    with st.container(horizontal=True, vertical_alignment="bottom", key=f"fields_{rule.name}"):
+        if rule.kind in {THRESHOLD, ERROR}:
+            side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{rule.name}", width=110)
+            unit = rule_rows.unit_of(rule.metric)
+            label = f"Level{'' if unit == 'count' else f', {unit}'}{' an hour' if rule.growth else ''}"
+            words[str(side)] = st.text_input(label, told["above" if rule.above else "below"], key=f"level_{rule.name}", width=150)
+        for word in (*_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
+            label, about = _FIELDS[word]
+            value = rule_rows.typed(float(told[word])) if word in _SPANS else told.get(word, "")
+            width = 260 if word in {"cron", "every", "baseline"} else 160
+            words[word] = st.text_input(label, value, key=f"{word}_{rule.name}", help=about, width=width, max_chars=120)
+    calls = st.multiselect(
+        "May call", list(known), [name for name in rule.candidates if name in known], key=f"calls_{rule.name}", format_func=oprows.plain,
+        placeholder="nothing: it only tells",
+    )  # fmt: skip
+    words["actions"] = ",".join(calls)
+    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{rule.name}") else "false"
+    words = {word: value.strip() for word, value in words.items()}
+    return words | ({"recovery": words["recovery"] or "none"} if "recovery" in words else {})
+
+
+def _heed(one: Origin, words: dict[str, str], reason: str, known: Sequence[str], *, apply: bool) -> None:
+    """Previews, or applies; a value that cannot be is told in one line and stays in its field."""
+    st.session_state.pop("rule_preview", None)
+    try:
+        rule = read_rule(one.rule.name, words, one.rule, tuple(known))
+    except ValueError as error:
+        st.session_state["answer"] = (str(error), theme.HARM, "Not applied." if apply else "No preview.")
+        return
+    said = {word: value for word, value in written(rule).items() if value != written(one.rule).get(word)}
+    if apply and not said:
+        st.session_state["answer"] = ("nothing was changed in the form", theme.WARNING, "Not applied.")
+    elif apply:
+        asking.reasoned("rule", {"name": rule.name, **said}, reason)
+    else:
+        _look(one.rule, rule)
+
+
+def _look(before: Rule, rule: Rule) -> None:
+    """Keeps what the rule, as it is and as it would be, did on the last day."""
+    until = reads.now()
+    if rule.kind == SCHEDULE:
+        at = np.arange(until - optimizer_reads.DAY, until, 60 * units.SECOND, dtype=np.int64)
+        kept = pd.DataFrame({"at": at, "value": np.full(len(at), np.nan)})
+    else:
+        kept = optimizer_reads.history(rule.metric, until)
+    times, values = kept["at"].to_numpy(dtype=np.int64), kept["value"].to_numpy(dtype=np.float64)
+    try:
+        told = (previewed(before, times, values), previewed(rule, times, values)) if len(kept) else None
+    except OSError as error:
+        st.session_state["answer"] = (str(error), theme.HARM, "No preview.")
+        return
+    st.session_state["rule_preview"] = (rule, told, kept)
+
+
+def _shown(name: str) -> None:
+    """The preview that was asked for last, of this rule."""
+    held = st.session_state.get("rule_preview")
+    if held is None or held[0].name != name:
+        return
+    rule, told, kept = held
+    if told is None:
+        widgets.nothing(f"{units.NOT_ENOUGH}: no reading of {rule.metric} is kept of the last day")
+        return
+    before, after = told
+    text = f"{_times(after, rule)}. As it is now: {_count(before)}."
+    widgets.show(f'<div class="pd">{widgets.notice(text, word="Preview.", colour=theme.UP)}</div>')
+    if rule.kind == SCHEDULE:
+        return
+    level = rule.level if not rule.growth else None
+    recovery = (rule.level if rule.recovery is None else rule.recovery) if level is not None else None
+    drawn = charts_optimizer.fired(kept, after.times.tolist(), unit=rule_rows.unit_of(rule.metric), level=level, recovery=recovery)
+    live.chart(drawn, key="rule_preview_chart", label=f"{oprows.metric(rule.metric)} of the last day, and when the rule would have fired")
+
+
+def _times(told: Preview, rule: Rule) -> str:
+    n = f"{told.samples:,} samples of {units.age(told.span)}" if rule.kind != SCHEDULE else "the last day"
+    moments = ", ".join(units.moment(int(at), "%m-%d %H:%M:%S") for at in told.times[-LISTED:])
+    more = f", the last {LISTED}" if told.count > LISTED else ""
+    return f"Would have fired {_count(told)} in {n}" + (f"{more}: {moments} UTC" if moments else "")
+
+
+def _count(told: Preview) -> str:
+    return "once" if told.count == 1 else f"{told.count:,} times" if told.count else "never"
+
+
+def can_be_changed() -> bool:
+    return "rule" in COMMANDS

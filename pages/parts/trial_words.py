@@ -1,0 +1,70 @@
+"""One trial in words and tiles: what it did by itself, and apart from that what became of its metric."""
+
+from __future__ import annotations
+
+import json
+
+from engine.store.optimizer_query import TrialTold
+from pages.parts import units
+from pages.parts.oprows import figure, freed, metric, plain
+from pages.parts.widgets import Tile
+
+ALIGNED = "Seconds from the run, change from the mean before it; thick: the means the effect is made of. Grey: windows in which nothing was done."
+
+
+def sentence(told: TrialTold) -> str:
+    """The trial in two sentences; the direct effect stands apart from the causal one."""
+    row = told.row
+    unit, verdict = str(row["unit"] or ""), str(row["verdict"])
+    by_itself = f"By itself: {row['detail'] or freed(row['amount'], row['amount_unit'])}."
+    if row["placebo"]:
+        return f"Nothing was done: {metric(str(row['metric']))} went from {figure(row['before'], unit)} to {figure(row['after'], unit)}."
+    if not units.known(row["effect"]):
+        return f"{by_itself} Effect on {metric(str(row['metric']))}: {units.NOT_ENOUGH}."
+    against = f"against {int(row['windows'] or 0)} windows in which nothing was done"
+    if not units.known(row["low"]) or not units.known(row["high"]):
+        return f"{by_itself} Effect on {metric(str(row['metric']))}: {figure(row['effect'], unit)}, interval: {units.NOT_ENOUGH}, {against}."
+    band = f"{figure(row['low'], unit)} to {figure(row['high'], unit)}, 95 %"
+    return f"{by_itself} Effect on {metric(str(row['metric']))}: {figure(row['effect'], unit)} ({band}) {against}: {verdict}."
+
+
+def tiles(told: TrialTold) -> list[Tile]:
+    row = told.row
+    unit = str(row["unit"] or "")
+    placebo = bool(row["placebo"])
+    band = f"{figure(row['low'], unit)} .. {figure(row['high'], unit)}" if units.known(row["low"]) and units.known(row["high"]) else "no interval"
+    effect = figure(row["effect"], unit) if units.known(row["effect"]) else units.NOT_ENOUGH
+    shown = [
+        Tile("Action", plain(str(row["action"])), "placebo: not run" if placebo else _who(row)),
+        Tile(
+            metric(str(row["metric"] or "metric")),
+            f"{figure(row['before'], unit)} \N{RIGHTWARDS ARROW} {figure(row['after'], unit)}",
+            "before, after",
+        ),
+    ]
+    if not placebo:
+        verdict = str(row["verdict"])
+        shown += [
+            Tile("Effect, 95 %", effect, f"{band}, n={int(row['windows'] or 0)} windows"),
+            Tile("Verdict", verdict, "taken back" if row["undone"] else "", state=verdict),
+            Tile("By itself", freed(row["amount"], row["amount_unit"]), f"took {units.ms(float(row['seconds'] or 0.0) * 1000)}"),
+        ]
+    return [*shown, *_also(row["also"])]
+
+
+def _who(row: dict[str, int | float | str | None]) -> str:
+    if row["mode"] == "manual":
+        return f"by {row['by']}: {row['reason'] or 'no reason given'}"
+    return f"rule {plain(str(row['trigger']))}, {row['mode']}"
+
+
+def _also(kept: object) -> list[Tile]:
+    """What must not suffer, before and after."""
+    told = json.loads(kept) if isinstance(kept, str) and kept else {}
+    shown = []
+    for name, pair in list(told.items())[:4] if isinstance(told, dict) else []:
+        if isinstance(pair, list) and len(pair) == 2:
+            unit = "ms" if str(name).endswith("_ms") else "%" if str(name).endswith("_percent") else "count"
+            before, after = (figure(value, unit) for value in pair)
+            shown.append(Tile(metric(str(name)), f"{before} \N{RIGHTWARDS ARROW} {after}", "before, after"))
+    return shown

@@ -94,8 +94,8 @@ def came(tick: int, symbol: str) -> None:
 
 
 def aftermath(told: DecisionTold) -> None:
-    """Cost, what came of it, the market then, and the fills."""
-    left, middle, right = st.columns(3, gap="medium")
+    """Cost, what came of it, the market and the machine then, and the fills."""
+    left, middle, right, fourth = st.columns(4, gap="medium")
     with left:
         widgets.heading("What trading would cost", "round trip")
         widgets.table(rowsets.PAIR, evidence.cost(told), label="Cost of trading", cards=False)
@@ -104,6 +104,13 @@ def aftermath(told: DecisionTold) -> None:
     with right:
         widgets.heading("The market then", f"regime and book; spread from {told.spread_source}")
         widgets.table(rowsets.PAIR, evidence.market(told), label="The market at the decision", cards=False)
+    with fourth:
+        widgets.heading("The machine at that moment", "pressure: share of the last 10 s")
+        lines = evidence.machine(told)
+        if lines:
+            widgets.table(rowsets.PAIR, lines, label="The machine at the decision", cards=False)
+        else:
+            widgets.nothing("nobody watched the machine at this tick")
     if told.fills:
         widgets.heading("Filled", "at the tick after, never at the price it was decided on")
         widgets.table(rowsets.FILLS[2:], rowsets.filled(told), label="Fills of this decision's order")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import charts_machine, glance, live, reads, widgets
-
-RANGES = {"15 min": 900, "1 h": 3_600, "6 h": 21_600, "1 d": 86_400, "7 d": 604_800, "30 d": 2_592_000}
+from pages.parts import charts_machine, live, reads, resources, widgets
 
 
 @st.fragment(run_every=2)
@@ -14,29 +12,30 @@ def now() -> None:
     with widgets.reading():
         told = reads.current()
         if told.empty:
-            widgets.waiting("the first readings of the machine", "the engine takes them every 2 s while it runs")
+            widgets.waiting("the first readings of the machine", "the engine takes them every second while it runs")
             return
-        widgets.tiles(glance.resources(told, reads.now()))
-        widgets.note(glance.limits(told))
+        widgets.tiles(resources.tiles(told, reads.now()))
+        widgets.note(resources.limits(told))
 
 
 def lines(span: str) -> None:
+    seconds = resources.RANGES[span]
     with widgets.reading():
-        panels = glance.panels(reads.current())
-        wanted = [(series.source, series.name) for panel in panels for series in panel.series]
-        told = reads.lines(wanted, RANGES[span])
+        panels = resources.panels(reads.current())
+        told = reads.lines([(series.source, series.name) for panel in panels for series in panel.series], seconds)
         if told.empty:
             widgets.nothing(f"no readings in the last {span}")
             return
         until = reads.now()
-        widgets.note(glance.resolution(RANGES[span]))
+        since = until - seconds * reads.SECOND
+        widgets.note(resources.resolution(seconds))
         live.chart(
-            charts_machine.multiples(told, panels, until - RANGES[span] * 1_000_000_000, until),
+            charts_machine.multiples(told, panels, since, until, reads.happened(seconds)),
             key=f"lines_{span}",
             label=f"Readings of the last {span}",
         )
 
 
 now()
-chosen = st.segmented_control("Range", list(RANGES), default="15 min", key="range", bind="query-params", required=True)
-st.fragment(lines, run_every=3 if chosen == "15 min" else 15)(str(chosen or "15 min"))
+chosen = st.segmented_control("Range", list(resources.RANGES), default="15 min", key="range", bind="query-params", required=True)
+st.fragment(lines, run_every=resources.refresh(str(chosen)))(str(chosen or "15 min"))

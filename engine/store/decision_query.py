@@ -18,7 +18,7 @@ _DECISION = """
            d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.flip_bps, d.delta, d.units, d.entry, d.mark,
            d.fresh, d.forecast, d.gates, d.votes, d.limits, d.regimes, d.micro, d.log_price
     FROM decisions d WHERE d.tick = :tick AND d.symbol = :symbol"""
-_TICK = "SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, digest FROM ticks WHERE tick = :tick"
+_TICK = "SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, machine FROM ticks WHERE tick = :tick"
 _VERSION = "SELECT version FROM artifacts WHERE digest = :digest AND session = :session AND serves_from <= :tick ORDER BY serves_from DESC LIMIT 1"
 _OUTCOME = "SELECT log_price, fresh FROM decisions WHERE tick = :tick AND symbol = :symbol AND session = :session"
 _FILLS = """
@@ -151,6 +151,7 @@ class DecisionTold:
     spans: tuple[PhaseSpan, ...]
     came: tuple[Came, ...]
     fills: tuple[Filled, ...]
+    machine: dict[str, Number]  # by reading, what was not known is None; {} where nobody watched
     first: int  # the oldest tick kept
     last: int  # the newest
 
@@ -215,6 +216,7 @@ def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], 
         spans=tuple(PhaseSpan(str(p), float(s), float(m), bool(f), e, str(t)) for p, s, m, f, e, t in spans or ()),
         came=tuple(_came(connection, tick, symbol, session.id, horizon, row, int(ends[1])) for horizon in session.horizons),
         fills=tuple(Filled(*found) for found in told_all(connection, _FILLS, symbol=symbol, tick=tick + 1)),
+        machine=json.loads(whole[12]) if whole[12] else {},
         first=int(ends[0]),
         last=int(ends[1]),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from engine.store.reader import Reader, rows, told_first
+from engine.store.reader import Reader, rows, told_all, told_first
 
 SECOND = 1_000_000_000  # ns
 POINTS = 360  # of a line at most
@@ -79,6 +79,49 @@ def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd
             rest = _RAW if tier.finer == "readings_raw" else _ROLLED
             parts = f"{_ROLLED.format(table=tier.table, since='since')} UNION ALL {rest.format(table=tier.finer, since='open')}"
         return rows(connection, _LINES.format(series=_SERIES, parts=parts), params)
+
+
+# One look into the index of decisions acted on for each of at most so many pieces of the range.
+_PIECES = 120
+_ACTED = """
+    SELECT t.wall, f.n FROM (
+        SELECT min(d.tick) AS tick, count(*) AS n FROM (
+            SELECT value AS low, lead(value, 1, :last + 1) OVER (ORDER BY value) AS high FROM json_each(:bounds)) p
+        JOIN decisions d ON d.action <> 'hold' AND d.tick >= p.low AND d.tick < p.high
+        GROUP BY p.low) f
+    JOIN ticks t ON t.tick = f.tick"""
+_RUNS = """
+    SELECT at, action, verdict FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
+    WHERE placebo = 0 ORDER BY at DESC LIMIT 200"""
+_FAULTS = """
+    SELECT (SELECT t.wall FROM ticks t WHERE t.at >= i.since AND t.session = i.session ORDER BY t.at LIMIT 1), i.kind, i.symbol
+    FROM (SELECT * FROM incidents ORDER BY id DESC LIMIT 200) i"""
+
+
+def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
+    """What happened over a span of wall time: kind (acted, optimized, incident), at (ns UTC), detail; oldest first, a few hundred at most."""
+    with reader.reading() as connection:
+        found = [
+            ("optimized", int(at), f"{action.replace('_', ' ')}: {verdict}")
+            for at, action, verdict in told_all(connection, _RUNS, since=since, until=until)
+        ]
+        found += [
+            ("incident", int(at), f"{kind.replace('_', ' ')} {'everywhere' if symbol == '*' else symbol}")
+            for at, kind, symbol in told_all(connection, _FAULTS)
+            if at is not None and since <= at <= until
+        ]
+        found += [
+            ("incident", int(at), f"alert: {rule}")
+            for at, rule in told_all(
+                connection, "SELECT at, rule FROM alerts WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 200", since=since, until=until
+            )
+        ]
+        ends = told_first(connection, "SELECT tick, (SELECT max(tick) FROM ticks) FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=since)
+        if ends is not None:
+            first, last = int(ends[0]), int(ends[1])
+            bounds = json.dumps(sorted({first + (last + 1 - first) * piece // _PIECES for piece in range(_PIECES)}))
+            found += [("acted", int(wall), f"{n} bought or sold") for wall, n in told_all(connection, _ACTED, bounds=bounds, last=last)]
+    return pd.DataFrame(found, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
 
 
 def actions(reader: Reader) -> pd.DataFrame:

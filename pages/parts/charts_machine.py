@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from pages.parts import theme, units
+from pages.parts import charts_overview, theme, units
 from pages.parts.figure import Figure, figure
 
 LEFT = 62  # px left of the axes
+LANE = 17  # px of a lane of events
+LANES = {kind: charts_overview.LANES[kind] for kind in ("acted", "optimized", "incident")}
+SIGNS = {"acted": "|", "optimized": "●", "incident": "◆"}
+LINES = 40  # through all panels, of each kind, at most: the newest
+DECIMALS = 4  # that travel
 ROW = 128  # px
 AIR = 42  # px of a row above its axes, for its name
 
@@ -33,38 +38,71 @@ class Panel:
     series: tuple[Series, ...]
 
 
-def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int) -> Figure:
-    """A row a panel, all on one time axis; a gap in the readings is a gap in the line."""
+def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int, marks: pd.DataFrame | None = None) -> Figure:
+    """A row a panel, all on one time axis, and above them what happened when; a gap in the readings is a gap in the line."""
     rows = len(panels)
-    drawn = figure(height=40 + ROW * rows, left=LEFT, right=10, top=26, bottom=34)
+    above = 0 if marks is None else LANE * len(LANES) + 14
+    drawn = figure(height=40 + ROW * rows + above, left=LEFT, right=10, top=26, bottom=34)
     readings = dict(iter(frame.groupby(["source", "name"], sort=False)))
-    whole = ROW * rows - 20
+    whole = ROW * rows - 20 + above
     for row, panel in enumerate(panels):
-        name = "yaxis" if row == 0 else f"yaxis{row + 1}"
         told = [readings.get((one.source, one.name), frame.iloc[:0]) for one in panel.series]
-        unit = next((str(lines["unit"].iloc[0]) for lines in told if len(lines)), "")
-        by, suffix = _scale(unit, max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
-        top = 1 - row * ROW / whole
-        drawn.axis(
-            name, domain=[max(0.0, top - (ROW - AIR) / whole), top], rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x"
-        )
-        drawn.axis(name, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
-        axis = f"y{row + 1}" if row else "y"
-        span = [since // units.MS, until // units.MS]  # points without a value: an axis where nothing was read, and a reach that zooming may override
-        drawn.add("scatter", x=span, y=[None, None], mode="lines", hoverinfo="skip", yaxis=axis)
-        for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
-            if len(lines):
-                _line(drawn, _gaps(lines), series, theme.category(place), axis, by, suffix)
-        _title(drawn, panel, told, axis)
-    drawn.axis(
-        "xaxis",
-        type="date",
-        nticks=6,
-        anchor=f"y{rows}" if rows > 1 else "y",
-        hoverformat="%m-%d %H:%M:%S UTC",
-    )
+        top = 1 - (above + row * ROW) / whole
+        # points without a value: an axis where nothing was read, and a reach that zooming may override
+        drawn.add("scatter", x=[since // units.MS, until // units.MS], y=[None, None], mode="lines", hoverinfo="skip", yaxis=_axis(row))
+        _panel(drawn, panel, told, row, (max(0.0, top - (ROW - AIR) / whole), top))
+    drawn.axis("xaxis", type="date", nticks=6, anchor=_axis(rows - 1), hoverformat="%m-%d %H:%M:%S UTC")
     drawn.layout["hovermode"] = "x unified"
+    if marks is not None:
+        _happened(drawn, marks, rows, 1 - LANE * len(LANES) / whole)
     return drawn
+
+
+def _axis(row: int) -> str:
+    return f"y{row + 1}" if row else "y"
+
+
+def _panel(drawn: Figure, panel: Panel, told: Sequence[pd.DataFrame], row: int, domain: tuple[float, float]) -> None:
+    unit = next((str(lines["unit"].iloc[0]) for lines in told if len(lines)), "")
+    by, suffix = _scale(unit, max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
+    name = f"yaxis{row + 1}" if row else "yaxis"
+    drawn.axis(name, domain=list(domain), rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x")
+    drawn.axis(name, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
+    for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
+        if len(lines):
+            _line(drawn, _gaps(lines), series, theme.category(place), _axis(row), by, suffix)
+    _title(drawn, panel, told, _axis(row))
+
+
+def _happened(drawn: Figure, marks: pd.DataFrame, row: int, bottom: float) -> None:
+    """A lane a kind of event; through all panels a thin line for what was done to the machine and for what went wrong."""
+    drawn.axis(
+        f"yaxis{row + 1}", domain=[bottom, 1], range=[len(LANES) - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True, anchor="x"
+    )
+    for place, (kind, (word, symbol, colour)) in enumerate(LANES.items()):
+        some = marks[marks["kind"] == kind]
+        at = (some["at"] // units.MS).tolist()
+        marker = {"symbol": symbol, "size": 8, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
+        drawn.add(
+            "scatter", x=at, y=[place] * len(at), yaxis=f"y{row + 1}", mode="markers", name=word, marker=marker, hovertext=some["detail"].tolist(),
+            hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
+        )  # fmt: skip
+        text = f'<span style="color:{colour}">{SIGNS[kind]}</span> {word if at else f"no {word}"}'
+        drawn.note(text, x=0, xref="paper", xanchor="left", xshift=6 - LEFT, y=place, yref=f"y{row + 1}", align="left")
+        if kind != "acted":
+            drawn.layout["shapes"] += [
+                {
+                    "type": "line",
+                    "x0": one,
+                    "x1": one,
+                    "y0": 0,
+                    "y1": bottom,
+                    "yref": "paper",
+                    "layer": "below",
+                    "line": {"color": theme.faint(colour, 0.5), "width": 1},
+                }
+                for one in at[-LINES:]
+            ]
 
 
 def drawdown(frame: pd.DataFrame) -> Figure:
@@ -73,7 +111,7 @@ def drawdown(frame: pd.DataFrame) -> Figure:
     at = [int(one) // units.MS for one in frame["at"]]
     loss = [-abs(value) * 100 if units.known(value) else None for value in frame["drawdown"].tolist()]
     drawn.add(
-        "scatter", x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=_faint(theme.DOWN),
+        "scatter", x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=theme.faint(theme.DOWN),
         hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
     )  # fmt: skip
     drawn.axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
@@ -85,11 +123,11 @@ def _line(drawn: Figure, told: pd.DataFrame, series: Series, colour: str, axis: 
     at = (told["at"] // units.MS).to_numpy()
     if series.band:
         edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False, "yaxis": axis}
-        drawn.add("scatter", x=at, y=(told["high"] / by).to_numpy(), **edge)
-        drawn.add("scatter", x=at, y=(told["low"] / by).to_numpy(), fill="tonexty", fillcolor=_faint(colour), **edge)
+        drawn.add("scatter", x=at, y=(told["high"] / by).round(DECIMALS).to_numpy(), **edge)
+        drawn.add("scatter", x=at, y=(told["low"] / by).round(DECIMALS).to_numpy(), fill="tonexty", fillcolor=theme.faint(colour), **edge)
     drawn.add(
-        "scatter", x=at, y=(told["mean"] / by).to_numpy(), mode="lines", name=series.label, line={"color": colour, "width": 1.6}, connectgaps=False,
-        yaxis=axis, hovertemplate=f"{series.label} %{{y:.4~g}}{suffix}<extra></extra>",
+        "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=series.label, line={"color": colour, "width": 1.6},
+        connectgaps=False, yaxis=axis, hovertemplate=f"{series.label} %{{y:.4~g}}{suffix}<extra></extra>",
     )  # fmt: skip
 
 
@@ -124,7 +162,3 @@ def _title(drawn: Figure, panel: Panel, told: Sequence[pd.DataFrame], axis: str)
     drawn.note(
         "  ".join(parts), xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"{axis} domain", y=1, yanchor="bottom", yshift=4, align="left"
     )
-
-
-def _faint(colour: str) -> str:
-    return f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},0.16)"

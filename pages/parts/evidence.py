@@ -95,6 +95,30 @@ def market(told: DecisionTold) -> list[Line]:
     return [Line(name, (name, value)) for name, value in pairs if value]
 
 
+def machine(told: DecisionTold) -> list[Line]:
+    """What the machine was like; a container's figure stands where there is one, and what was not known is left out."""
+    known = {name: value for name, value in told.machine.items() if value is not None}
+    limited = "container" if "container.memory_percent" in known else "host"
+    shown = (
+        ("Processor, host", "host.cpu_percent", "%"),
+        ("Processor, this process", "process.cpu_percent", "%"),
+        ("Throttled by the container", "container.cpu_throttled_percent", "%"),
+        (f"Memory of the {limited}", f"{limited}.memory_percent", "%"),
+        ("Memory of this process", "process.rss_bytes", "bytes"),
+        ("Waited for a processor", "host.cpu_pressure_percent", "%"),
+        ("Waited for memory", "host.memory_pressure_percent", "%"),
+        ("Waited for a disk", "host.io_pressure_percent", "%"),
+        ("Garbage collection since the tick before", "process.gc_pause_ms", "ms"),
+        ("Since the tick before", "engine.data_age_ms", "ms"),
+        ("Threads", "process.threads", "count"),
+    )
+    return [
+        Line(label, (label, units.age(known[name] / 1000) if name == "engine.data_age_ms" else units.reading(known[name], unit)))
+        for label, name, unit in shown
+        if name in known
+    ]
+
+
 def _less(edge: float | None, price: float | None) -> float | None:
     return None if edge is None or price is None else abs(edge) - price
 

@@ -1,4 +1,4 @@
-"""What is seen at a glance: tiles for the engine, the account and the machine, and the panels of Resources."""
+"""What is seen at a glance: tiles for the engine, the account and the machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import pandas as pd
 
 from engine.store.status_query import Status
 from pages.parts import units
-from pages.parts.charts_machine import Panel, Series
 from pages.parts.widgets import Tile
 
 STALE = 20.0  # s after which readings are no longer of now
@@ -95,35 +94,19 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
 
 def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
     """The machine in six tiles, each with its last 15 minutes."""
-    limit = _value(now, None, "memory_limit_bytes")
-    whose = _source(now, "memory_limit_bytes")
+    limit = value(now, None, "memory_limit_bytes")
+    whose = source(now, "memory_limit_bytes")
     return [
-        _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.number(_value(now, 'host', 'processors'))} processors"),
-        _tile(now, trend, "Memory", *_memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
-        _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(_value(now, 'process', 'threads'))} threads"),
-        _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(_value(now, 'host', 'disk_free_bytes'))} free"),
-        _tile(now, trend, "Tick p99", "engine", "tick_p99_ms", f"p50 {units.ms(_value(now, 'engine', 'tick_p50_ms'))}"),
+        _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.number(value(now, 'host', 'processors'))} processors"),
+        _tile(now, trend, "Memory", *memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
+        _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
+        _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(value(now, 'host', 'disk_free_bytes'))} free"),
+        _tile(now, trend, "Tick p99", "engine", "tick_p99_ms", f"p50 {units.ms(value(now, 'engine', 'tick_p50_ms'))}"),
         Tile(
             "Data age",
-            units.age(_seconds(_value(now, "engine", "data_age_ms")), units.NOT_MEASURED),
-            f"{units.number(_value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
+            units.age(_seconds(value(now, "engine", "data_age_ms")), units.NOT_MEASURED),
+            f"{units.number(value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
         ),
-    ]
-
-
-def resources(now: pd.DataFrame, clock: int) -> list[Tile]:
-    gpu = _value(now, "gpu", "utilisation_percent") if "gpu" in set(now["source"]) else _value(now, "gpu0", "utilisation_percent")
-    age = (clock - int(now["at"].max())) / units.SECOND
-    return [
-        Tile("CPU, host", _shown(now, "host", "cpu_percent"), f"load {units.number(_value(now, 'host', 'load_1m'), 2)} over 1 min"),
-        Tile("CPU, this process", _shown(now, "process", "cpu_percent"), "100 % is one processor"),
-        Tile("Memory", _shown(now, *_memory(now)), f"{units.data(_value(now, 'host', 'memory_available_bytes'))} available on the host"),
-        Tile(
-            "Disk free", units.data(_value(now, "host", "disk_free_bytes"), missing=units.NOT_MEASURED), f"{_shown(now, 'host', 'disk_percent')} used"
-        ),
-        Tile("GPU", units.number(gpu, 0, "%") if gpu is not None else "no GPU found", "" if gpu is None else "in use"),
-        Tile("Open files", _shown(now, "process", "open_files"), f"{_shown(now, 'process', 'threads')} threads"),
-        Tile("Readings", f"{units.age(age)} old", f"{len(now)} in each sample"),
     ]
 
 
@@ -133,80 +116,27 @@ def freshness(now: pd.DataFrame, clock: int) -> str:
     return "now, and over the last 15 minutes" if age < STALE else f"as last read, {units.age(age)} ago"
 
 
-def limits(now: pd.DataFrame) -> str:
-    """Whose limits hold."""
-    memory, cpu = _value(now, None, "memory_limit_bytes"), _value(now, None, "cpu_limit")
-    if memory is None or cpu is None:
-        return "Limits: not measured yet."
-    owner = {"host": "the host's, no container limit is lower", "container": "the container's (cgroup v2)"}
-    return (
-        f"Memory limit {units.data(memory)}: {owner.get(_source(now, 'memory_limit_bytes'), '')}. "
-        f"Processor limit {units.number(cpu, 1)}: {owner.get(_source(now, 'cpu_limit'), '')}."
-    )
-
-
-def resolution(seconds: int) -> str:
-    """What a point of the lines is."""
-    step = max(2 if seconds <= 1_200 else 60, seconds // 240)
-    return f"A point is the mean of {units.age(step)}, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
-
-
-def panels(now: pd.DataFrame) -> list[Panel]:
-    """The small multiples, without those this machine cannot have."""
-    there = set(zip(now["source"], now["name"], strict=True))
-    container = [Series("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
-    shown = [
-        Panel("CPU", (Series("host", "cpu_percent", "host", band=True), Series("process", "cpu_percent", "process"), *container)),
-        Panel(
-            "Memory",
-            (
-                Series(*_memory_bytes(there), "used"),
-                Series("process", "rss_bytes", "process"),
-                Series(_source(now, "memory_limit_bytes"), "memory_limit_bytes", "limit"),
-            ),
-        ),
-        Panel("Disk traffic", (Series("host", "disk_read_bytes_per_s", "read"), Series("host", "disk_write_bytes_per_s", "written"))),
-        Panel("Disk in use", (Series("host", "disk_percent", "of the file system"),)),
-        Panel("Network", (Series("host", "network_in_bytes_per_s", "in"), Series("host", "network_out_bytes_per_s", "out"))),
-        Panel("Tick", (Series("engine", "tick_p50_ms", "p50"), Series("engine", "tick_p99_ms", "p99", band=True))),
-        Panel("Throughput", (Series("engine", "decisions_per_s", "decisions"),)),
-        Panel("Errors and fallbacks", (Series("engine", "errors_last_minute", "errors a minute"), Series("engine", "fallbacks", "fallbacks"))),
-        Panel("Data age", (Series("engine", "data_age_ms", "since the last tick", band=True),)),
-    ]
-    pressure = [Series("host", f"{kind}_pressure_percent", kind) for kind in ("cpu", "memory", "io") if ("host", f"{kind}_pressure_percent") in there]
-    if pressure:
-        shown.insert(1, Panel("Pressure, time waited", tuple(pressure)))
-    cards = sorted({source for source, name in there if source.startswith("gpu") and name == "utilisation_percent"})
-    if cards:
-        shown.append(Panel("GPU", tuple(Series(card, "utilisation_percent", card) for card in cards)))
-    return shown
-
-
-def _memory(now: pd.DataFrame) -> tuple[str, str]:
+def memory(now: pd.DataFrame) -> tuple[str, str]:
     """Whose memory counts: the container's where it limits."""
-    return (_source(now, "memory_limit_bytes") if _value(now, "container", "memory_percent") is not None else "host", "memory_percent")
-
-
-def _memory_bytes(there: set[tuple[str, str]]) -> tuple[str, str]:
-    return ("container" if ("container", "memory_used_bytes") in there else "host", "memory_used_bytes")
+    return (source(now, "memory_limit_bytes") if value(now, "container", "memory_percent") is not None else "host", "memory_percent")
 
 
 def _tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
     line = trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist() if len(trend) else []
-    return Tile(label, _shown(now, source, name), small, trend=tuple(line))
+    return Tile(label, shown(now, source, name), small, trend=tuple(line))
 
 
-def _shown(now: pd.DataFrame, source: str, name: str) -> str:
+def shown(now: pd.DataFrame, source: str, name: str) -> str:
     found = now[(now["source"] == source) & (now["name"] == name)]
     return units.NOT_MEASURED if found.empty else units.reading(float(found["value"].iloc[0]), str(found["unit"].iloc[0]), units.NOT_MEASURED)
 
 
-def _value(now: pd.DataFrame, source: str | None, name: str) -> float | None:
+def value(now: pd.DataFrame, source: str | None, name: str) -> float | None:
     found = now[now["name"] == name] if source is None else now[(now["source"] == source) & (now["name"] == name)]
     return None if found.empty else float(found["value"].iloc[0])
 
 
-def _source(now: pd.DataFrame, name: str) -> str:
+def source(now: pd.DataFrame, name: str) -> str:
     found = now[now["name"] == name]
     return "host" if found.empty else str(found["source"].iloc[0])
 

@@ -148,11 +148,23 @@ def current() -> pd.DataFrame:
 
 
 def lines(wanted: Sequence[tuple[str, str]], seconds: int) -> pd.DataFrame:
-    """Readings of the last `seconds`; longer spans are asked for less often, as they move less."""
-    step = max(2, seconds // 450)
-    until = now() // (step * SECOND) * step * SECOND
-    told: pd.DataFrame = _kept(url(), "", "lines", (tuple(wanted), until - seconds * SECOND, until))
+    """Readings of the last `seconds`; asked for anew when a point more is due, and now and then for what the last one lacks."""
+    since, until = _span(seconds)
+    told: pd.DataFrame = _kept(url(), "", "lines", (tuple(wanted), since, until))
     return told
+
+
+def happened(seconds: int) -> pd.DataFrame:
+    """What was done and what went wrong in the last `seconds`."""
+    told: pd.DataFrame = _kept(url(), "", "happened", _span(seconds))
+    return told
+
+
+def _span(seconds: int) -> tuple[int, int]:
+    """From and until, ns UTC: the last `seconds`, moving in steps, of which longer spans have longer ones."""
+    step = max(2, min(machine_queries.step_of(seconds), 300))
+    until = now() // (step * SECOND) * step * SECOND
+    return until - seconds * SECOND, until
 
 
 def actions() -> pd.DataFrame:
@@ -212,6 +224,7 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "positions": page_queries.positions,
     "fills": lambda reader, limit: page_queries.fills(reader, limit=limit),
     "lines": machine_queries.lines,
+    "happened": machine_queries.happened,
     "knobs": page_queries.knobs,
     "market": market_query.market,
     "outlook": market_query.outlook,

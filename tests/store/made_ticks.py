@@ -58,6 +58,16 @@ def names(count: int) -> tuple[str, ...]:
     return SYMBOLS[:count] if count <= len(SYMBOLS) else tuple(f"S{index:03d}" for index in range(count))
 
 
+def machine(number: int) -> str | None:
+    """What the machine was like, known from the second tick on."""
+    if number == 0:
+        return None
+    return (
+        '{"host.cpu_percent":31.5,"process.cpu_percent":12.0,"host.memory_percent":48.0,"container.memory_percent":null,"process.rss_bytes":4.1e8,'
+        '"host.cpu_pressure_percent":2.5,"host.memory_pressure_percent":0.0,"process.threads":14,"process.gc_pause_ms":1.25,"engine.data_age_ms":2000.0}'
+    )
+
+
 class Market:
     """Random walks, a tick at a time; the same seed gives the same ticks."""
 
@@ -101,6 +111,7 @@ class Market:
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),
             regret=regret(number) if number % 20 == 19 else (),
             outlook=outlooks(number) if number % 20 == 19 else (),
+            machine=machine(number),
         )  # fmt: skip
 
     def _bar(self, at: int) -> Slice:

@@ -10,14 +10,18 @@ from threading import Event
 from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
+from engine.domain.tuning import Pace
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
 from engine.shell import backtests, steady
 from engine.shell.board import Board
 from engine.shell.by_hand import ByHand
+from engine.shell.caches import Kept
 from engine.shell.jobs import Jobs
+from engine.shell.levers import EngineLevers, Parts
 from engine.shell.logs import LOG
+from engine.shell.monitor import Monitor
 from engine.shell.past import Past
 from engine.shell.resume import resume
 from engine.shell.tune import ActionError, Tell, actions, run_action
@@ -31,31 +35,30 @@ from engine.store.inbox import Inbox
 from engine.store.retention import Keep
 from engine.store.writer import Writer
 
-COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 2.0, 10.0, 600.0
+COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
-NAMES = ("ticks", "commands", "probes", "board", "prune")
+NAMES = ("ticks", "commands", "probes", "board", "levers", "prune")
 
 
 class Desk:
     """The engine with its store, feed, probes and worker, for the one who holds the lease. Raises StoreFailed or ValueError in one line."""
 
-    def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None) -> None:
+    def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None, caches: tuple[Kept, ...] = ()) -> None:
         url = settings.database_url
-        self._settings = settings
-        self._clock = clock
-        self._left = ticks
+        self._settings, self._clock, self._left = settings, clock, ticks
         self._stop = Event()
         self._turns = Turns()
         self._work = Work(path_of(url))
         self._probes = Probes(Path(settings.home), clock, self._work)
         self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
         self._inbox = Inbox(url, holder)
+        self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._finish)
         self._by_hand = ByHand(self.optimize, self._inbox.report, self._finish)
         self.board = Board(self._writer, clock)
         self.workers = Workers()
-        self._beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
+        beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
         self.ended = Event()  # the feed has ended, or the ticks asked for are done
         self.decided = 0
         try:
@@ -63,19 +66,26 @@ class Desk:
             self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
             self.board.beat()
             self._writer.remember("backtests", str(shelf.folder_in(Path(settings.home))))
-            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=self._beside)
+            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
             raise
+        self._engine.machine = self._monitor.machine
+        self.levers = self._levers(caches)
         steady.settle()
         for component in ("store", "trainer", "optimizer"):
             self.board.say(component, "ok")
+
+    def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
+        pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
+        return EngineLevers(Parts(self._engine, self._turns, self.workers, self._writer, self._monitor, self.board, self._clock, pace, caches=caches))
 
     def _refuse(self, error: Exception) -> None:
         try:
             self.board.say("engine", "down", str(error))
         except StoreFailed as trouble:
             LOG.info("the store was not told that the engine did not start: %s", trouble)
+        self._monitor.close()
         self._writer.close()
         self._inbox.close()
 
@@ -86,6 +96,8 @@ class Desk:
         jobs.every(COMMANDS_SECONDS, "engine", "commands", partial(self.obey, jobs), self.board)
         jobs.every(PROBES_SECONDS, "probes", "probes", self.probe, self.board)
         jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.board)
+        jobs.every(BOARD_SECONDS, "optimizer", "levers", self.levers.ease, self.board)
+        self.levers.jobs = jobs
         jobs.every(PRUNE_SECONDS, "store", "prune", self.prune, self.board)
 
     def tick(self) -> None:
@@ -113,7 +125,8 @@ class Desk:
         return tick
 
     def _note(self, tick: Tick) -> None:
-        self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall)
+        phases = tuple((span.phase.value, span.ms) for span in tick.spans)
+        self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall, save_ms=self._engine.save_ms, phases=phases)
         self.decided += 1
         self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
         self.board.is_up("feed")
@@ -163,6 +176,7 @@ class Desk:
             return run_action(
                 args.get("action", ""), dry_run=dry == "true", writer=self._writer, past=self._past, probes=self._probes,
                 home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
+                levers=self.levers,
             )  # fmt: skip
         except ActionError as error:
             return {"error": str(error)}
@@ -173,7 +187,7 @@ class Desk:
 
     def probe(self) -> None:
         """Reads the machine and keeps what it said."""
-        self._writer.save_readings(self._probes.read())
+        self._monitor.look()
         failed = [f"{source} {note}" for source, note in self._probes.notes().items() if note.startswith("failed")]
         self.board.say("probes", "degraded" if failed else "ok", "; ".join(failed) or None)
 
@@ -192,11 +206,14 @@ class Desk:
     def close(self) -> None:
         """Ends the worker and closes the store; what cannot be written any more (the lease is another's) is left."""
         self.leave()
+        self._monitor.close()
         self.workers.close()
-        if self._beside is not None:
-            self._beside.shutdown(wait=False)
+        beside = self._engine.pool
+        if beside is not None:
+            beside.shutdown(wait=False)
         with self._turns.command():  # the tick in hand is over
             try:
+                self._monitor.write()
                 self.board.stopped()
             except StoreFailed as error:
                 LOG.info("the store was not told of the stop: %s", error)

@@ -8,6 +8,7 @@ from threading import Event, Lock
 from engine.discover import discover
 from engine.domain.ports import Clock, Feed, FeedKind
 from engine.settings import Settings
+from engine.shell.caches import Kept
 from engine.shell.clock import WallClock
 from engine.shell.desk import NAMES, Desk
 from engine.shell.jobs import Jobs, in_one_line
@@ -30,11 +31,14 @@ def open_feed(settings: Settings) -> Feed:
 class Host:
     """One process's engine, or its wish to be one: one engine a store, whatever the number of servers."""
 
-    def __init__(self, settings: Settings, *, feed: Feed | None = None, clock: Clock | None = None, ticks: int | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, feed: Feed | None = None, clock: Clock | None = None, ticks: int | None = None, caches: tuple[Kept, ...] = ()
+    ) -> None:
         self._settings = settings
         self._feed = feed
         self._clock = clock or WallClock()
         self._ticks = ticks
+        self._caches = caches
         self._log = open_log(Path(settings.home))
         self._jobs = Jobs(self._clock)
         self._taking = Lock()
@@ -54,7 +58,7 @@ class Host:
             try:
                 self._take(lease)
                 feed = open_feed(self._settings) if self._feed is None else self._feed
-                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks)
+                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks, caches=self._caches)
             finally:
                 if self._desk is None:
                     self._leave()

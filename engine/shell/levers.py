@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from engine.domain.record import Floats
 from engine.domain.tuning import Batches, Block, Cache, Dial, Measured, ModelCost, Pace, Spare, Threads
 from engine.probes.container import Container
 from engine.shell.board import COMPONENTS, Board
+from engine.shell.caches import Kept, own_caches
 from engine.shell.dials import TurningDial
 from engine.shell.engine import Engine
 from engine.shell.jobs import Jobs
@@ -33,15 +33,6 @@ SHORTEST, LONGEST = 1.0, 60.0  # s between two writes of readings
 FEWEST_MODELS = 2  # serve, whatever is asked for
 ASKED = 5  # forecasts that a model's cost is the median of
 BROKEN = frozenset({"degraded", "down"})
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A cache of this process that may be emptied."""
-
-    name: str
-    look: Callable[[], tuple[int, int | None]]  # entries, and bytes where they are counted
-    empty: Callable[[], None]
 
 
 class Batching(Protocol):
@@ -165,14 +156,18 @@ class EngineLevers:
         return upkeep.commit_ms(self._parts.writer.store)
 
     def caches(self) -> tuple[Cache, ...]:
-        return tuple(Cache(kept.name, *kept.look()) for kept in (*own_caches(), *self._parts.caches))
+        return tuple(Cache(kept.name, *kept.look()) for kept in self._caches())
 
     def clear(self) -> tuple[Cache, ...]:
         held = self.caches()
-        for kept in (*own_caches(), *self._parts.caches):
+        for kept in self._caches():
             kept.empty()
-        upkeep.release(self._parts.writer.store)
         return held
+
+    def _caches(self) -> tuple[Kept, ...]:
+        store = self._parts.writer.store
+        pages = Kept("the store's pages", partial(upkeep.kept, store), partial(upkeep.release, store))
+        return (pages, *own_caches(), *self._parts.caches)
 
     def blocks(self) -> tuple[Block, ...]:
         with self._parts.turns.command():
@@ -199,18 +194,6 @@ class EngineLevers:
         if recover is None:
             return Measured(0.0, "components", f"{component}: there is no way to recover it", done=False)
         return recover(component)
-
-
-def own_caches() -> Iterator[Kept]:
-    """The functools caches of the engine's modules, as far as they are loaded."""
-    for module in sorted(name for name in sys.modules if name.startswith("engine.")):
-        for name, found in vars(sys.modules[module]).items():
-            if hasattr(found, "cache_info") and getattr(found, "__module__", "") == module:
-                yield Kept(f"{module}.{name}", partial(_entries, found), found.cache_clear)
-
-
-def _entries(found: Any) -> tuple[int, None]:
-    return int(found.cache_info().currsize), None
 
 
 class NoEngine:

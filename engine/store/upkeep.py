@@ -50,6 +50,13 @@ def set_batches(store: Store, log_pages: int, cache_bytes: int) -> None:
     store.pragma(f"PRAGMA cache_size = {-(cache_bytes // 1024)}")
 
 
+def kept(store: Store) -> tuple[int, int]:
+    """Pages that the connection may keep in memory, as far as the store has so many, and their bytes: at most these are kept."""
+    pages, each = (int(store.pragma(f"PRAGMA {name}")[0][0]) for name in ("page_count", "page_size"))
+    most = min(pages, batches(store)[1] // each)
+    return most, most * each
+
+
 def release(store: Store) -> None:
     """Frees the pages that the connection keeps in memory and does not use just now."""
     store.pragma("PRAGMA shrink_memory")

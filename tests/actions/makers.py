@@ -1,14 +1,25 @@
-"""Makes the room an action is given."""
+"""Makes the room an action is given, with levers over plain values or those of a real engine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
-from engine.domain.tuning import Levers, Measured, Room
+from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Spare, Threads
+from engine.settings import Settings
+from engine.shell.clock import WallClock
+from engine.shell.desk import Desk
+from engine.shell.dials import TurningDial
+from engine.shell.host import open_feed
+from engine.shell.jobs import Jobs
+from engine.shell.lease import Lease
 from engine.shell.levers import NoEngine
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
+T = TypeVar("T")
 
 
 def nothing_tuned() -> Measured:
@@ -26,3 +37,86 @@ def room(
 ) -> Room:
     said = [] if told is None else told
     return Room(home, home / "tmp", tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NoEngine())
+
+
+@dataclass
+class Plain:
+    """Levers over plain values: with something to do for every action, or with nothing where `idle`."""
+
+    idle: bool = False
+    allowed: float = 2.0  # processors
+    transaction_ms: float = 50.0
+    at: int = NOW
+    moved: list[str] = field(default_factory=list)  # what was done, besides turning
+
+    def __post_init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.threads = self._dial("threads", Threads(0, 1) if self.idle else Threads(40, 8))
+        none: tuple[str, ...] = ()
+        self.resting = self._dial("resting", none)
+        self.pace = self._dial("pace", Pace(600.0, 600.0, 600.0, 0.0) if self.idle else Pace(1.0, 0.5, 10.0, 5.0))
+        self.batches = self._dial("batches", Batches(5.0, 4_000, 2**25))
+
+    def _dial(self, name: str, usual: T) -> TurningDial[T]:
+        self.values[name] = usual
+        return TurningDial(lambda: self.values[name], lambda wanted: self.values.update({name: wanted}), lambda: self.at)
+
+    def processors(self) -> float:
+        return self.allowed
+
+    def costs(self) -> tuple[ModelCost, ...]:
+        costs = (("ridge", 0.02, 0.3), ("neural", 0.4, 0.4), ("online", 0.1, 0.2), ("lightgbm", 0.5, 0.05), ("fourier", 0.3, 0.05))
+        resting = self.resting.now()
+        return () if self.idle else tuple(ModelCost(name, ms, weight, name not in resting) for name, ms, weight in costs)
+
+    def commit_ms(self) -> float:
+        return 0.1 if self.idle else self.transaction_ms
+
+    def caches(self) -> tuple[Cache, ...]:
+        return (Cache("pages", 10, 0 if self.idle or "clear" in self.moved else 10_000_000),)
+
+    def clear(self) -> tuple[Cache, ...]:
+        held = self.caches()
+        self.moved.append("clear")
+        return held
+
+    def blocks(self) -> tuple[Block, ...]:
+        return (Block("rows", 1_000, 9_000_000, 9_000_000 if self.idle or "compact" in self.moved else 1_000_000),)
+
+    def compact(self) -> tuple[Block, ...]:
+        held = self.blocks()
+        self.moved.append("compact")
+        return held
+
+    def spare(self, versions: int) -> Spare:
+        return Spare(0, 0, 0) if self.idle or "spare" in self.moved else Spare(4, 2, 40_000)
+
+    def drop_spare(self, versions: int) -> Spare:
+        held = self.spare(versions)
+        self.moved.append("spare")
+        return held
+
+    def failing(self) -> tuple[str, ...]:
+        return () if self.idle or "recover feed" in self.moved else ("feed",)
+
+    def recover(self, component: str) -> Measured:
+        self.moved.append(f"recover {component}")
+        return Measured(1.0, "components", f"{component} is connected again")
+
+
+@contextmanager
+def desk(home: Path, **changes: Any) -> Iterator[Desk]:
+    """An engine on a store of its own, with jobs that are never started: it ticks when it is told to."""
+    plain: dict[str, Any] = {"sim_symbols": 4, "models": ("ridge", "fourier", "online", "prototypes"), "threads": 0, "seed": 7}
+    settings = Settings(home=str(home), database_url=f"sqlite:///{home}/podium.db", **{**plain, **changes})
+    home.mkdir(parents=True, exist_ok=True)
+    clock, lease = WallClock(), Lease(settings.database_url)
+    assert lease.take(clock.now())
+    made = Desk(settings, open_feed(settings), clock, lease.holder)
+    made.schedule(Jobs(clock))
+    try:
+        yield made
+    finally:
+        made.close()
+        lease.release()
+        lease.close()

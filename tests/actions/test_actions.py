@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -10,31 +12,180 @@ from engine.domain.tuning import Action, Measured
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.shell.clock import WallClock
-from engine.shell.tune import actions
-from tests.actions.makers import room
+from engine.shell.levers import NoEngine
+from engine.shell.tune import ActionError, actions, run_action
+from tests.actions.hostile import HOSTILE, around, rotated, world
+from tests.actions.makers import NOW, Plain, desk, room
+from tests.shell.test_tune import World
 
 EVERY = tuple(actions().values())
+KNOBS = tuple(action for action in EVERY if action.undo is not None)
+ALWAYS = {"collect_garbage", "tune_database"}  # they cannot know beforehand whether there is anything to do
 
 
-def test_the_three_actions_have_their_stable_names() -> None:
-    assert {"collect_garbage", "delete_temp", "tune_database"} <= set(actions())
+class Seconds(WallClock):
+    """A clock on which a second goes by between two looks."""
+
+    def __init__(self) -> None:
+        self._tick = 0.0
+
+    def tick(self) -> float:
+        self._tick += 1.0
+        return self._tick
+
+
+def one_line(measured: Measured) -> bool:
+    return measured.detail.isprintable() and 0 < len(measured.detail) < 1_000
+
+
+def tuned() -> Measured:
+    return Measured(1.0, "bytes", "tuned")
+
+
+def test_the_twelve_actions_have_their_stable_names_and_kinds() -> None:
+    assert {(action.name, action.kind) for action in EVERY} == {
+        ("collect_garbage", "memory"), ("clear_caches", "memory"), ("compact_data", "memory"), ("resize_threads", "cpu"), ("cheaper_models", "cpu"),
+        ("slow_polling", "cpu"), ("delete_temp", "disk"), ("compress_logs", "disk"), ("trim_cache", "disk"), ("recover_component", "error recovery"),
+        ("tune_database", "performance"), ("tune_batch", "performance"),
+    }  # fmt: skip
+
+
+def test_only_resting_models_changes_decisions_and_every_knob_can_be_taken_back() -> None:
+    assert [action.name for action in EVERY if action.changes_decisions] == ["cheaper_models"]
+    assert {action.name for action in KNOBS} == {"resize_threads", "cheaper_models", "slow_polling", "tune_batch"}
 
 
 @pytest.mark.parametrize("action", EVERY, ids=lambda action: action.name)
 def test_it_says_what_it_is_and_cures_a_reading_that_there_is(action: Action, tmp_path: Path) -> None:
     (tmp_path / "podium.db").write_bytes(b"x")
-    readings = Probes(tmp_path, WallClock(), Work(tmp_path / "podium.db")).read()
+    rotated(tmp_path / "logs")
+    work = Work(tmp_path / "podium.db")
+    work.saw(3.0, 8, 0, WallClock().now(), save_ms=1.0)
+    work.wrote(1.0)
+    probes = Probes(tmp_path, Seconds(), work)
+    readings = (*probes.read(), *probes.read())
     assert action.cures in {f"{reading.source}.{reading.name}" for reading in readings}
-    assert action.kind in {"memory", "cpu", "disk", "error recovery", "performance"}
     assert action.better in {-1, 1}
     assert action.cost in {"none", "low", "high"}
     assert action.about.endswith(".")
+    assert "\n" not in action.about
 
 
 @pytest.mark.parametrize("action", EVERY, ids=lambda action: action.name)
-def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, tmp_path: Path) -> None:
-    measured = action.do(room(tmp_path, dry_run=True))
-    assert isinstance(measured, Measured)
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: bool, tmp_path: Path) -> None:
+    if not idle:
+        rotated(tmp_path / "logs")
+    levers, before = Plain(idle=idle), world(tmp_path)
+    values = dict(levers.values)
+    measured = action.do(room(tmp_path, dry_run=True, levers=levers))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail
-    assert list(tmp_path.iterdir()) == []
+    assert one_line(measured)
+    assert world(tmp_path) == before
+    assert (levers.values, levers.moved) == (values, [])
+    said = "dry run: would" if action.name in ALWAYS or not idle else "nothing"
+    if not (action.name == "delete_temp" and not idle):
+        assert measured.detail.startswith((said, "dry run: "))
+
+
+@pytest.mark.parametrize("action", [action for action in EVERY if action.name not in ALWAYS], ids=lambda action: action.name)
+def test_without_its_condition_it_declines_and_leaves_no_trace(action: Action, tmp_path: Path) -> None:
+    levers, before = Plain(idle=True), world(tmp_path)
+    values = dict(levers.values)
+    measured = action.do(room(tmp_path, levers=levers))
+    assert (measured.done, measured.amount) == (False, 0.0)
+    assert measured.detail.startswith("nothing ")
+    assert one_line(measured)
+    assert (world(tmp_path), levers.values, levers.moved) == (before, values, [])
+
+
+@pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
+def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, tmp_path: Path) -> None:
+    assert action.undo is not None
+    levers = Plain()
+    seen = [dict(levers.values)]
+    while action.do(room(tmp_path, levers=levers)).done:
+        seen.append(dict(levers.values))
+    assert 1 < len(seen) < 5
+    for earlier in reversed(seen[:-1]):
+        assert not action.undo(room(tmp_path, levers=levers, dry_run=True)).done
+        measured = action.undo(room(tmp_path, levers=levers))
+        assert measured.done
+        assert measured.detail.startswith("taken back: ")
+        assert levers.values == earlier
+    measured = action.undo(room(tmp_path, levers=levers))
+    assert not measured.done
+    assert measured.detail.startswith("nothing to take back")
+
+
+@pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
+def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, tmp_path: Path) -> None:
+    levers = Plain()
+    usual = dict(levers.values)
+    assert action.do(room(tmp_path, levers=levers)).done
+    dials = (levers.threads, levers.resting, levers.pace, levers.batches)
+    levers.at = NOW + 1_799 * 10**9
+    assert [dial.ease() for dial in dials] == [None] * 4
+    assert levers.values != usual
+    levers.at = NOW + 1_800 * 10**9
+    assert sum(dial.ease() is not None for dial in dials) == 1
+    assert levers.values == usual
+    assert [dial.back() for dial in dials] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    "action", [action for action in EVERY if action.name in {"compress_logs", "delete_temp", "trim_cache"}], ids=lambda one: one.name
+)
+def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Action, tmp_path: Path) -> None:
+    victim, home = tmp_path / "outside", tmp_path / "home"
+    home.mkdir()
+    rotated(victim)
+    before = world(victim)
+    for name in ("logs", "tmp", "backtests"):
+        (home / name).symlink_to(victim)
+    with pytest.raises((OSError, ValueError), match="cannot be") as told:
+        action.do(room(home, levers=Plain()))
+    assert str(told.value).isprintable()
+    assert world(victim) == before
+
+
+def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies_in_it(tmp_path: Path) -> None:
+    """Every action there is runs for real, on a real engine and its store, its folders full of links and hostile names, sentinels all round."""
+    home, outside = tmp_path / "outside" / "home", tmp_path / "outside"
+    with desk(home) as made:
+        for _ in range(3):
+            made._step()
+        around(outside, home)
+        before = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
+        assert len(before) > 10
+        kept = {path for path in world(home) if not path.startswith((f"{home}/tmp", f"{home}/podium.db"))}
+        for action in EVERY:
+            told: list[tuple[float, str]] = []
+            measured = action.do(room(home, levers=made.levers, tune_store=made._writer.tune, told=told, now=WallClock().now()))
+            assert one_line(measured), action.name
+            assert all(0.0 <= progress <= 1.0 for progress, _ in told)
+            if action.undo is not None:
+                assert one_line(action.undo(room(home, levers=made.levers)))
+        after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
+        assert after == before
+        gone = kept - set(world(home))
+        assert gone == {f"{home}/logs/podium.log.1", f"{home}/logs/podium.log.2", f"{home}/backtests/20200101-000000-7.draft"}
+        assert any(path.endswith(".log.zst") for path in world(home))
+        for name in HOSTILE:  # only temporary files go whatever their name
+            assert os.path.lexists(os.path.join(os.fsencode(home), b"logs", name))  # noqa: PTH118 a hostile name may be no sound Path
+        assert stat.S_ISLNK(os.lstat(home / "logs/podium.log.3").st_mode)
+
+
+@pytest.mark.parametrize(
+    "action", [action for action in EVERY if action.name not in {*ALWAYS, "delete_temp", "compress_logs"}], ids=lambda one: one.name
+)
+def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> None:
+    """Every lever raises, as where no engine runs."""
+    world = World()
+    with pytest.raises(ActionError) as said:
+        run_action(
+            action.name, dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell,
+            levers=NoEngine(), known={action.name: action},
+        )  # fmt: skip
+    assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
+    assert world.trials == []

@@ -1,0 +1,73 @@
+"""Looks into one of Podium's own folders without ever leaving it: every step is taken relative to an open folder, no link is followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+MOST = 10_000  # entries looked at in one folder
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A plain file with a single name, as it was when it was looked at."""
+
+    name: str
+    told: os.stat_result
+
+    @property
+    def on_disk(self) -> int:
+        return self.told.st_blocks * 512
+
+    def quiet(self, now: int, seconds: float) -> bool:
+        """Not written to for so long; `now` is ns UTC."""
+        return now - self.told.st_mtime_ns > seconds * 1e9
+
+
+@contextmanager
+def inside(home: Path, name: str) -> Iterator[int | None]:
+    """The folder `name` directly in `home`, open; None where it is not there. Raises OSError in one line where it is a link or cannot be opened."""
+    try:
+        folder = os.open(home / name, FOLDER)
+    except FileNotFoundError:
+        yield None
+        return
+    except OSError as error:
+        raise OSError(f"{home / name} cannot be looked into: {error.strerror}") from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def files(folder: int) -> list[Found]:
+    """The plain files in an open folder that have no second name elsewhere, sorted by name; links, folders and devices are left out."""
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for _, entry in zip(range(MOST), entries, strict=False))
+    seen = [found for name in names if (found := look(name, folder)) is not None]
+    device = os.fstat(folder).st_dev
+    return [found for found in seen if found.told.st_nlink == 1 and found.told.st_dev == device]
+
+
+def look(name: str, folder: int) -> Found | None:
+    """A plain file by its name in an open folder; None where there is none."""
+    try:
+        told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return None
+    return Found(name, told) if stat.S_ISREG(told.st_mode) else None
+
+
+def same(found: Found, folder: int) -> bool:
+    """Whether the name still leads to the same file, and nobody has written to it."""
+    now = look(found.name, folder)
+    return now is not None and _mark(now.told) == _mark(found.told)
+
+
+def _mark(told: os.stat_result) -> tuple[int, int, int, int]:
+    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from engine.domain.addresses import labels
 from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
+from engine.domain.rules import Rule
 
 FEEDS = ("simulated", "recorded")
 SECOND = 1_000_000_000  # ns
@@ -54,6 +55,9 @@ class Settings:
     # retention
     keep_age_days: float | None = 30.0
     keep_bytes: int | None = 2_000_000_000
+    # the optimizer
+    rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name, or besides them
+    modes: tuple[tuple[str, str], ...] = ()  # of actions, by name
     # alerts; the addresses are secret and stand in no text that is made of the settings
     alert_urls: tuple[str, ...] = field(default=(), repr=False)  # Apprise addresses
     escalate_urls: tuple[str, ...] = field(default=(), repr=False)  # what nobody acknowledges is sent here again; () for the same

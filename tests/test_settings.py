@@ -136,11 +136,12 @@ def test_another_market_or_model_is_another_session() -> None:
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:
     lines = (ROOT / "podium.toml.example").read_text(encoding="utf-8").splitlines()
-    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[\w+\])", line)]
+    wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[[\w.]+\])", line)]
     named = {line.partition(" = ")[0] for line in wanted}
-    assert named >= set(KEYS) - set(LATER) - {"knobs", "alerts", "alert_urls"}
+    assert named >= set(KEYS) - set(LATER) - {"knobs", "alerts", "alert_urls", "rules", "actions"}
     text = "\n".join(wanted).replace("recordings/binance", str(tmp_path))
     settings = load_settings({}, written(tmp_path, text))
     assert settings.knobs == Knobs()
     assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)
     assert settings.models == ("lightgbm",)
+    assert ([rule.name for rule in settings.rules], settings.modes) == (["host_memory", "nightly"], (("delete_temp", "auto"),))

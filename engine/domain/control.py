@@ -14,7 +14,8 @@ class Event(Record):
     kinds: model_adopted (subject: model, detail: digest), training_late, deadline_missed (subject: phase), phase_failed (subject: phase),
     command (subject: name, detail: arguments), resumed, gap (detail: bars),
     clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again),
-    models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again).
+    models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again),
+    model_replaced (subject: a model that failed while it served, detail: what serves in its place).
     """
 
     kind: str
@@ -22,14 +23,20 @@ class Event(Record):
     detail: str
 
 
-COMMANDS = ("pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest")
+COMMANDS = (
+    "pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest",
+    "rule", "mode", "licence", "approve",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Command(Record):
     """A wish from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME.
 
-    `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=..."""
+    `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=...
+    `rule` takes name=NAME and the words of a rule (engine/optimizer/rule_forms.py), or reset=true; `mode` takes action=NAME mode=MODE,
+    `licence` action=NAME licence=LICENCE, `approve` id=N of what a rule asked.
+    """
 
     id: int
     name: str  # of COMMANDS

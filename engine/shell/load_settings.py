@@ -14,6 +14,7 @@ from typing import Any
 from engine.domain import addresses
 from engine.domain.control import Knobs
 from engine.settings import FEEDS, Settings, SettingsError, parse_keep, parse_span
+from engine.shell import load_optimizer
 
 LATER = {
     "exchange": "it is for the live feed, which is not there yet",
@@ -131,6 +132,8 @@ def _read(key: str, name: str, value: object) -> dict[str, Any]:
         raise SettingsError(f"{name}={value}: {LATER[key]}; unset it")
     if key == "alerts":
         return _alerts(name, value)
+    if key in _OPTIMIZER:
+        return _OPTIMIZER[key](name, value)
     if key == "keep_decisions":
         days, size = _form(parse_keep, name, value)
         return {"keep_age_days": days, "keep_bytes": size}
@@ -253,5 +256,6 @@ _ALERTS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "urls": ("alert_urls", _addresses), "escalate_urls": ("escalate_urls", _addresses),
     "escalate_minutes": ("escalate_minutes", _number(1.0, 10_080.0)), "drill_hours": ("drill_hours", _number(0.0, 8_760.0)),
 }  # fmt: skip
-TABLES = ("knobs", "alerts")  # of podium.toml; the environment has no names for them
+_OPTIMIZER = {"rules": load_optimizer.rules, "actions": load_optimizer.modes}
+TABLES = ("knobs", "alerts", *_OPTIMIZER)  # of podium.toml; the environment has no names for them
 KEYS = (*_READERS, "keep_decisions", *TABLES, *LATER)

@@ -1,0 +1,100 @@
+"""What a trial is made with and made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from engine.domain.judging import Outcome
+from engine.domain.ports import Clock
+from engine.domain.record import Floats, Ints, Record
+from engine.domain.rules import Rule
+from engine.domain.tuning import Action, Levers, Measured, Trial
+from engine.optimizer.planner import Slot
+from engine.optimizer.windows import Plan
+from engine.shell.recent import Recent
+from engine.shell.tune import Ledger, Readings, Stop
+from engine.store.optimizer_past import Tried
+
+
+class Past(Protocol):
+    """The reading side of the store."""
+
+    def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]: ...
+
+    def runs(self, since: int) -> tuple[tuple[int, float], ...]: ...
+
+    def ticks(self, since: int) -> tuple[Ints, Floats, Floats]: ...
+
+
+class Pen(Ledger, Protocol):
+    """The writing side."""
+
+    def finish_trial(self, number: int, trial: Trial) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """All a trial may use."""
+
+    pen: Pen
+    past: Past
+    recent: Recent
+    probes: Readings
+    home: Path
+    clock: Clock
+    stop: Stop
+    levers: Levers
+    slot: Callable[[], Slot]
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Record):
+    """What is answered: a rule that fired, the actions that may answer, best draw first, and what they did before on this metric."""
+
+    rule: Rule
+    at: int  # ns UTC, when it fired
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came of it. `trial` None where nothing could be begun; `said` in one sentence."""
+
+    said: str
+    trial: Trial | None = None
+    action: Action | None = None
+    outcome: Outcome | None = None
+    harmed: str | None = None  # by which proof
+    failed: str | None = None  # the action raised
+
+
+@dataclass(slots=True)
+class Window:
+    """A trial in the making."""
+
+    action: Action
+    metric: str
+    better: int
+    usual: Floats  # the same difference in idle windows
+    tried: tuple[Tried, ...]
+    treated: bool
+    chance: float
+    pause: float  # s between before and after
+    begun: int = 0
+    before: Floats = field(default_factory=lambda: np.empty(0))
+    after: Floats = field(default_factory=lambda: np.empty(0))
+    unit: str = ""
+    measured: Measured | None = None
+    failed: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def change(self) -> float:
+        return float(self.after.mean() - self.before.mean()) if len(self.before) and len(self.after) else math.nan

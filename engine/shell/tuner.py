@@ -1,0 +1,285 @@
+"""The optimizer's loop: readings, rules, a plan, a trial or a placebo, a judgement, a licence. Nothing it does is done in a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from engine.domain.judging import Judgement
+from engine.domain.record import Record
+from engine.domain.rules import ASK, AUTO, QUARANTINED, RECOMMEND, Rule
+from engine.domain.tuning import Action, Firing, Reading, Trial
+from engine.optimizer.defaults import in_force
+from engine.optimizer.licences import licence_after
+from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, plan
+from engine.optimizer.pooled import POOLED, judge_together
+from engine.optimizer.rule_forms import read_rule
+from engine.optimizer.windows import SECOND
+from engine.shell.logs import LOG
+from engine.shell.trial import target, try_out, undo
+from engine.shell.trial_tools import Case, Ended, Pen, Tools
+from engine.shell.tune import TURN
+from engine.shell.watching import Pending, Watching
+from engine.store.errors import StoreFailed
+from engine.store.optimizer_past import Standing, Tried
+from engine.store.optimizer_rows import ASKS
+
+REST = 20.0  # s between two runs
+PATIENCE = 300.0  # s that a firing waits for its time
+FAILURES = 3  # in a row, after which an action may not run by itself
+
+
+class TunerPen(Pen, Protocol):
+    """The writing side of the store, as far as the loop needs it."""
+
+    def save_firing(self, told: Firing) -> int: ...
+
+    def settle(self) -> None: ...
+
+    def open(self, modes: Mapping[str, str]) -> int: ...
+
+    def answer(self, number: int, text: str) -> None: ...
+
+    def keep_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None: ...
+
+    def set_licence(self, action: str, licence: str, why: str, at: int) -> None: ...
+
+
+class TunerPast(Protocol):
+    """The reading side."""
+
+    def tried(self, metric: str) -> dict[str, tuple[Tried, ...]]: ...
+
+    def standing(self) -> dict[str, Standing]: ...
+
+    def modes(self) -> dict[str, str]: ...
+
+    def rules(self) -> dict[str, dict[str, str]]: ...
+
+    def last_words(self) -> dict[str, str]: ...
+
+
+class Board(Protocol):
+    def failed(self, component: str, job: str, error: str) -> None: ...
+
+    def went_well(self, component: str, job: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes(Record):
+    """What podium.toml says about the optimizer."""
+
+    rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name
+    modes: tuple[tuple[str, str], ...] = ()  # by action
+    seed: int = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Record):
+    """A question that waits for a person."""
+
+    action: str
+    rule: str
+    until: int  # ns UTC
+
+
+Begin = Callable[[Callable[[], None]], None]  # runs a trial in a thread of its own
+
+
+class Tuner:
+    """`step` belongs in a job of the scheduler, every few seconds; trials run where `begin` puts them."""
+
+    def __init__(
+        self,
+        tools: Tools,
+        pen: TunerPen,
+        past: TunerPast,
+        known: Mapping[str, Action],
+        wishes: Wishes,
+        board: Board,
+        begin: Begin,
+        rest: float = REST,
+    ) -> None:
+        self._tools, self._pen, self._past, self._board, self._begin = tools, pen, past, board, begin
+        self.known, self._wishes, self._rest = known, wishes, rest
+        self._watching = Watching(tools.recent, pen.save_firing)
+        self._current: int | None = None  # the firing that is answered by a trial under way
+        self._rested = 0.0  # s of the clock's tick, when the rest is over
+        self._said: dict[int, str] = {}  # by firing, its answer so far
+        self._failures: dict[str, int] = {}
+        self.asked: dict[int, Asked] = {}
+        self._opened = False
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self._watching.rules
+
+    def hear(self, newest: Mapping[str, Reading]) -> None:
+        """The readings of a moment; costs nothing."""
+        self._tools.recent.hear(newest)
+
+    def step(self) -> None:
+        """One round. What goes wrong is told on the board and tried again by the next."""
+        try:
+            if not self._opened:
+                self._open()
+            self._pen.settle()
+            now = self._tools.clock.now()
+            self._watching.step(now)
+            self._expire(now)
+            if self._current is None:
+                self._answer(now)
+        except StoreFailed as error:
+            self._board.failed("optimizer", "rules", str(error))
+        else:
+            self._board.went_well("optimizer", "rules")
+
+    def reload(self) -> None:
+        """Takes up rules and modes anew."""
+        kept: list[Rule] = []
+        names = tuple(self.known)
+        base = {rule.name: rule for rule in in_force(self._wishes.rules)}
+        for name, told in self._past.rules().items():
+            try:
+                kept.append(read_rule(name, told, base.get(name), names))
+            except ValueError as error:
+                LOG.warning("a rule that was changed is not in force: %s", error)
+        last = None if self._opened else self._past.last_words()
+        self._watching.take(in_force(self._wishes.rules, kept), self._tools.clock.now(), last)
+
+    def modes(self) -> dict[str, str]:
+        """The mode of every action: as set by a person, in podium.toml, or by what it can do."""
+        told = {name: default_mode(action) for name, action in self.known.items()}
+        told |= {name: mode for name, mode in self._wishes.modes if name in told}
+        return told | {name: mode for name, mode in self._past.modes().items() if name in told}
+
+    def slot(self) -> Slot:
+        """How quiet it is now."""
+        resting = max(0.0, self._rested - self._tools.clock.tick())
+        return replace(self._tools.slot(), running="a run" if TURN.locked() else None, resting=resting)
+
+    def _open(self) -> None:
+        closed = self._pen.open(self.modes())
+        if closed:
+            LOG.info("%s trials were cut short by a stop", closed)
+        self.reload()
+        self._opened = True
+
+    def _expire(self, now: int) -> None:
+        for number, asked in list(self.asked.items()):
+            if now > asked.until:
+                self._tell(number, f"asked whether to run {asked.action}: nobody answered in {ASKED_SECONDS / 60:.0f} min")
+                self.asked.pop(number, None)
+        for name, pending in list(self._watching.pending.items()):
+            if now - pending.at > PATIENCE * SECOND and pending.number != self._current:
+                self._tell(pending.number, f"nothing was done in {PATIENCE / 60:.0f} min: {self._said.get(pending.number, 'its turn did not come')}")
+                self._done(name, pending.number)
+
+    def _answer(self, now: int) -> None:
+        """Answers to the firings there are, the oldest first, until one begins a trial."""
+        standing = self._past.standing()
+        for name, pending in sorted(self._watching.pending.items(), key=lambda pair: pair[1].at):
+            answer = self._plan(pending, standing)
+            if answer.mode == AUTO:
+                self._start(pending, answer)
+                return
+            if answer.mode == WAIT:
+                self._tell(pending.number, f"waits: {answer.why}")
+                if busy(self.slot()) is not None:
+                    return
+                continue
+            self._put(pending, answer, now)
+            self._done(name, pending.number)
+
+    def _plan(self, pending: Pending, standing: Mapping[str, Standing]) -> Answer:
+        rule = pending.rule
+        found = []
+        for name in rule.candidates:
+            if name in self.known and name in standing:
+                metric, better = target(rule, self.known[name])
+                outcomes = tuple(one.outcome for one in self._past.tried(metric).get(name, ()))
+                at = standing[name]
+                found.append(Candidate(name, at.mode, at.licence, self.known[name].cost == "high", outcomes, better))
+        return plan(found, self.slot(), np.random.default_rng([self._wishes.seed, pending.at]))
+
+    def _put(self, pending: Pending, answer: Answer, now: int) -> None:
+        """What is not done by itself: a question, a recommendation, or a note."""
+        what = answer.actions[0] if answer.actions else ""
+        if answer.mode == ASK:
+            self.asked[pending.number] = Asked(what, pending.rule.name, now + round(ASKED_SECONDS * SECOND))
+            self._tell(pending.number, f"{ASKS} whether to run {what}: approve id={pending.number} within {ASKED_SECONDS / 60:.0f} min; {answer.why}")
+        elif what:
+            word = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
+            self._tell(pending.number, f"{word} {what}; {answer.why}")
+        else:
+            self._tell(pending.number, answer.why)
+
+    def _start(self, pending: Pending, answer: Answer) -> None:
+        self._current = pending.number
+        self._tell(pending.number, f"tries {answer.actions[0]}; {answer.why}")
+        ready = tuple(self.known[name] for name in answer.actions)
+        try:
+            self._begin(lambda: self._carry_out(pending, ready, answer.why))
+        except RuntimeError:  # nothing begins any more: the engine stops
+            self._current = None
+
+    def _carry_out(self, pending: Pending, ready: Sequence[Action], why: str) -> None:
+        """In a thread of its own: the trial, and what it means. What is not foreseen goes on to the job that it runs in, once all is put right."""
+        over = True
+        try:
+            ended = try_out(self._tools, Case(pending.rule, pending.at, self._wishes.seed), tuple(ready), self._past.tried)
+            over = ended is not None
+            if ended is not None:
+                self._tell(pending.number, f"{ended.said}; {why}")
+                self._judge(pending.rule, ended)
+            else:
+                self._said.pop(pending.number, None)
+        finally:
+            if over:
+                self._done(pending.rule.name, pending.number)
+            self._rested = self._tools.clock.tick() + self._rest
+            self._current = None
+
+    def _judge(self, rule: Rule, ended: Ended) -> None:
+        trial, action = ended.trial, ended.action
+        if trial is None or action is None:
+            return
+        now = self._tools.clock.now()
+        self._count(action.name, trial, ended.failed, now)
+        licence = self._past.standing()[action.name].licence
+        metric, better = target(rule, action)
+        told = tuple(one.outcome for one in self._past.tried(metric).get(action.name, ()))
+        pool = told[(len(told) - 1) // POOLED * POOLED :] if told else ()
+        judgement = judge_together(pool, better)
+        self._pen.keep_judgement(action.name, metric, trial.unit, now, judgement)
+        change = (QUARANTINED, f"harmed at once: {ended.harmed}") if ended.harmed is not None else licence_after(licence, judgement)
+        if change is not None:
+            LOG.warning("%s is licensed to %s: %s", action.name, *change)
+            self._pen.set_licence(action.name, *change, now)
+            if change[0] == QUARANTINED and not trial.undone:
+                undo(self._tools, action)
+
+    def _count(self, action: str, trial: Trial, failed: str | None, now: int) -> None:
+        """Failures in a row; an action that only fails is not tried again and again."""
+        if trial.placebo:
+            return
+        self._failures[action] = 0 if failed is None else self._failures.get(action, 0) + 1
+        if failed is None:
+            self._board.went_well("optimizer", action)
+            return
+        self._board.failed("optimizer", action, failed)
+        if self._failures[action] >= FAILURES:
+            self._pen.set_licence(action, RECOMMEND, f"failed {FAILURES} times in a row: {failed}", now)
+
+    def _tell(self, number: int, text: str) -> None:
+        if self._said.get(number) != text:
+            self._pen.answer(number, text)
+            self._said[number] = text
+
+    def _done(self, name: str, number: int) -> None:
+        if name in self._watching.pending and self._watching.pending[name].number == number:
+            self._watching.pending.pop(name)
+        self._said.pop(number, None)

@@ -12,7 +12,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
     (frozenset({"engine.settings", "engine.discover", "engine.evidence", "engine.window"}),),
     tuple(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run", "broker")),
-    (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}),),
+    (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
     (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
     (frozenset({"pages.parts"}),),

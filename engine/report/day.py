@@ -1,0 +1,175 @@
+"""What is known of one day, as the store has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from engine.domain.record import Record
+from engine.evidence.savings import Total
+
+
+@dataclass(frozen=True, slots=True)
+class Span(Record):
+    """Ticks of one session that were decided on the day, one after the other."""
+
+    session: int
+    first: int  # tick
+    last: int
+    warm: bool  # decided over history while warming up
+    first_at: int  # ns UTC, market time
+    last_at: int
+    drawdown: float | None  # the largest, share of the highest equity
+    equity: tuple[float, float] | None  # before the first tick and after the last
+    hold: tuple[float, float] | None  # what buying all in equal parts and holding was worth then
+
+    @property
+    def ticks(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Acted(Record):
+    """What was decided for one symbol."""
+
+    symbol: str
+    buy: int
+    sell: int
+    hold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(Record):
+    """How often a gate was the first that failed, and what that cost so far: None where there is not enough data."""
+
+    gate: str
+    n: int
+    regret: tuple[float, float, float] | None  # bps a declined trade: mean, and its 95 % interval; above 0 it cost
+    scored: int  # declined trades the regret is taken over
+
+
+@dataclass(frozen=True, slots=True)
+class Trading(Record):
+    """The paper broker's fills with every cost, in the account's currency."""
+
+    fills: int
+    unfilled: int  # orders of which nothing could be filled
+    turnover: float
+    fee: float
+    spread: float
+    impact: float
+    realised: float
+
+    @property
+    def cost(self) -> float:
+        return self.fee + self.spread + self.impact
+
+
+@dataclass(frozen=True, slots=True)
+class Skill(Record):
+    """How well one model foresees one horizon, as it stands now."""
+
+    model: str
+    horizon: int  # bars
+    r2: float | None
+    low: float | None
+    high: float | None
+    n: int
+    n_effective: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Record):
+    """One run of an optimization that was measured, or a placebo."""
+
+    at: int  # ns UTC
+    action: str
+    trigger: str
+    mode: str
+    placebo: bool
+    metric: str
+    unit: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    windows: int  # it was compared with
+    verdict: str
+    undone: bool
+    amount: float | None
+    amount_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Record):
+    """The sum of the effects that were measured on one metric; above 0 is a gain."""
+
+    metric: str
+    unit: str
+    told: Total
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery(Record):
+    """A fault, and how long it took to be over; None while it is not."""
+
+    at: int  # ns UTC
+    component: str
+    fault: str
+    how: str | None
+    tries: int
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(Record):
+    """An alert that was open at some time of the day."""
+
+    at: int  # ns UTC
+    rule: str
+    severity: str
+    message: str
+    resolved_at: int | None
+    acked_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Day(Record):
+    """All of it. Times are ns UTC by the wall clock unless they say otherwise."""
+
+    day: str  # 2026-11-22
+    since: int
+    until: int  # the end of the day, or now where it is not over
+    is_over: bool
+    market: str  # the feed in words
+    simulated: bool
+    spans: tuple[Span, ...]
+    warmed: int  # ticks decided over history while warming up, where others are told of
+    line: tuple[tuple[int, float, float], ...]  # wall, equity, holding: some points of the day
+    acted: tuple[Acted, ...]
+    gates: tuple[Bound, ...]
+    ungated: int  # decisions no gate failed for
+    trading: Trading
+    honest: tuple[int, int]  # ticks, and how many of them had a phase fall back
+    band: tuple[float, float] | None  # 95 % interval of the honest share
+    fallbacks: tuple[tuple[str, int], ...]  # phase
+    incidents: tuple[tuple[str, int, int], ...]  # kind, how many, of how many symbols
+    recoveries: tuple[Recovery, ...]
+    drills: tuple[tuple[int, bool, float | None, str], ...]  # when, passed, seconds, detail
+    skill: tuple[Skill, ...]
+    skill_at: int | None  # the newest tick, which skill and regret are as of
+    skill_then: tuple[tuple[int, float | None, float | None], ...]  # horizon, estimate and lower bound at the day's last tick
+    runs: tuple[Run, ...]  # newest first
+    more_runs: bool  # there were more than are told
+    saved: tuple[Saved, ...]
+    fired: tuple[tuple[str, int], ...]  # rule, how often
+    alerts: tuple[Alert, ...]
+    starts: int
+    trained: int  # models
+    commands: int
+
+    @property
+    def ticks(self) -> int:
+        return sum(span.ticks for span in self.spans)
+
+    @property
+    def decisions(self) -> int:
+        return sum(one.buy + one.sell + one.hold for one in self.acted)

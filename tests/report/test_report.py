@@ -1,0 +1,238 @@
+"""A day's report: every figure is the store's, what is unknown says so, and no text in it can become markup."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import main
+from engine.domain.tuning import Effect, Firing, Trial
+from engine.report.html import as_html
+from engine.report.markdown import as_markdown
+from engine.report.sections import document
+from engine.report.words import figure, seconds
+from engine.store.database import path_of
+from engine.store.reader import Reader
+from engine.store.report_query import DAY, day
+from engine.store.writer import Writer
+from tests.store import made
+
+BEGIN = made.WALL - made.WALL % DAY
+LAST = made.WALL + 240 * 2 * made.SECOND
+DATE = "2025-06-15"
+HOSTILE = '<script>alert(1)</script> | [x](javascript:x) `a` **b**\n# "c"\x07 & d'
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return made.filled(tmp_path_factory.mktemp("report"))
+
+
+def told(url: str, now: int = BEGIN + DAY) -> str:
+    found = day(Reader(url), BEGIN, now, DATE)
+    assert found is not None
+    return as_markdown(document(found))
+
+
+def row(text: str, first: str) -> list[str]:
+    """The cells of the table row that begins so."""
+    line = next(line for line in text.splitlines() if line.startswith(f"| {first} |"))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
+    text = told(filled)
+    with closing(sqlite3.connect(path_of(filled))) as store:
+        acted = store.execute("SELECT count(*) FROM decisions WHERE action <> 'hold' AND tick >= 20").fetchone()[0]
+        buys = store.execute("SELECT count(*) FROM decisions WHERE action = 'buy' AND tick >= 20 AND symbol = 'ETH'").fetchone()[0]
+        gate, bound = store.execute(
+            "SELECT binding_gate, count(*) FROM decisions WHERE tick >= 20 AND binding_gate IS NOT NULL GROUP BY 1 ORDER BY 2 DESC LIMIT 1"
+        ).fetchone()
+        before = store.execute("SELECT equity FROM ticks WHERE tick = 19").fetchone()[0]
+        after = store.execute("SELECT equity FROM ticks WHERE tick = 239").fetchone()[0]
+        fees = store.execute("SELECT sum(size * price * fee_bps / 1e4) FROM fills WHERE tick >= 20").fetchone()[0]
+        spread, impact = store.execute(
+            "SELECT sum(size * price * spread_bps / 1e4), sum(size * price * impact_bps / 1e4) FROM fills WHERE tick >= 20"
+        ).fetchone()
+    assert f"220 ticks decided 4 symbols: 880 decisions, of which {acted} bought or sold." in text
+    assert row(text, "ETH")[1] == str(buys)
+    assert row(text, gate)[1:3] == [str(bound), f"{bound / 880:.1%}"]
+    assert row(text, "Podium after costs")[1:4] == [f"{before:,.2f}", f"{after:,.2f}", f"{after - before:+,.2f}"]
+    assert row(text, "Fees")[1] == f"{-fees:,.2f}"
+    assert row(text, "All costs")[1] == f"{-(fees + spread + impact):,.2f}"
+    assert row(text, "The same had trading been free")[1] == f"{after - before + fees + spread + impact:+,.2f}"
+    assert "20 ticks more were decided over history while warming up" in text
+
+
+def test_regret_skill_and_honesty_come_with_their_evidence_or_say_that_there_is_too_little(filled: str) -> None:
+    text = told(filled)
+    assert row(text, "fresh data")[3:] == ["+1.50 bps", "+0.50 to +2.50", "239"]
+    assert row(text, "models heard")[3:5] == ["not enough data", "not enough data"]
+    assert row(text, "ensemble")[2:] == ["+0.0040", "-0.0010 to +0.0090", "956", "239"]
+    assert "Decided without a fallback: 98.182% of 220 ticks (95 % interval 95.4" in text
+    assert row(text, "validation") == ["validation", "4"]
+
+
+def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 30)
+    with closing(Writer(url)) as writer:
+        for number, (verdict, placebo, undone) in enumerate((("harmed", False, True), ("not enough data", True, False))):
+            effect = Effect(2e8, 2.5e8, 5e7, 4e7, 6e7, 31, verdict)
+            writer.save_trial(Trial(
+                LAST + number, "delete_temp", "disk is filling", "auto", placebo, "process.rss_bytes", "bytes", effect, undone, 0.0, "bytes",
+                "", "", "", 0.1, chance=0.5,
+            ))  # fmt: skip
+    text = told(url)
+    assert "3 optimizations ran: 1 measurably helped, 1 harmed." in text
+    assert row(text, "collect garbage") == ["collect garbage", "1", "0", "0", "1", "0", "0", "0", "10.0 MB"]
+    assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "nothing"]
+    assert "disk is filling | process.rss\\_bytes | harmed, undone | +50.0 MB | +40.0 MB to +60.0 MB |" in text
+    saved = row(text, "process.rss\\_bytes")
+    assert (saved[1], saved[3]) == ("+20.0 MB", "2")  # a fall is the gain; what was undone is in no sum
+    assert "Rules that fired: disk is filling 1." in text
+
+
+def test_a_day_that_is_not_over_says_until_when(filled: str) -> None:
+    text = told(filled, LAST + 1)
+    assert "The day in UTC so far, until 15:14:40" in text
+    assert "The whole day in UTC" in told(filled)
+
+
+def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    assert day(Reader(url), BEGIN, BEGIN + DAY, DATE) is None
+    with closing(Writer(url)) as writer:
+        writer.raise_alert("feed is silent", "critical", "no bar for 5 min", made.WALL)
+    text = told(url)
+    assert "No tick was decided on this day. 1 alert, 1 still open." in text
+    assert "critical | feed is silent | no bar for 5 min | still open" in text
+    assert told(url).count("Nothing was decided") == 2
+
+
+def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    with closing(Writer(url)) as writer:
+        market = made.Market()
+        made.begin(writer, market, BEGIN)
+        for number in range(60):
+            writer.save(market.tick(wall=BEGIN + DAY + (number - 40) * made.SECOND))
+    first, second = (day(Reader(url), BEGIN + days * DAY, BEGIN + 5 * DAY, DATE) for days in (0, 1))
+    assert first is not None
+    assert second is not None
+    assert [(span.first, span.last) for span in (*first.spans, *second.spans)] == [(20, 39), (40, 59)]
+    assert (first.warmed, second.warmed) == (20, 0)
+
+
+def test_only_warm_ticks_are_told_as_such(tmp_path: Path) -> None:
+    text = told(made.filled(tmp_path, 15))
+    assert "15 ticks decided 4 symbols over history while warming up, none live: 60 decisions" in text
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its tags, and whatever would load something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.loads: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.loads += [f"{tag} {name}" for name, _ in attrs if name in {"src", "href", "srcset", "data", "onclick", "onload", "background"}]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    url = made.filled(tmp_path_factory.mktemp("hostile"), 40, (HOSTILE, "B"))
+    with closing(Writer(url)) as writer:
+        writer.raise_alert(HOSTILE, "warning", HOSTILE, made.WALL)
+        writer.save_firing(Firing(made.WALL, HOSTILE, "threshold", HOSTILE, 1.0, 1.0, "fired"))
+        effect = Effect(1.0, 2.0, 1.0, 0.5, 1.5, 30, "helped")
+        writer.save_trial(
+            Trial(made.WALL, HOSTILE, HOSTILE, "auto", False, HOSTILE, HOSTILE, effect, False, 1.0, HOSTILE, HOSTILE, HOSTILE, HOSTILE, 0.1)
+        )
+        with writer.write() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET label = ?", (HOSTILE,))
+            connection.exec_driver_sql(
+                "INSERT INTO recoveries (at, component, fault, how, tries, recovered_at) VALUES (?, ?, ?, ?, 2, ?)",
+                (made.WALL, HOSTILE, HOSTILE, HOSTILE, made.WALL + 3 * made.SECOND),
+            )
+            connection.exec_driver_sql("INSERT INTO drills (at, passed, seconds, detail) VALUES (?, 1, 2.0, ?)", (made.WALL, HOSTILE))
+    return url
+
+
+def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
+    found = day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
+    assert found is not None
+    page = as_html(document(found))
+    seen = Page()
+    seen.feed(page)
+    assert "script" not in seen.tags
+    assert seen.loads == []
+    assert not re.search(r"https?://|@import|url\(", page)
+    assert page.count("&lt;script&gt;") >= 9
+    assert page.count("<table>") == page.count("</table>") >= 6
+    assert "prefers-color-scheme:dark" in page
+    assert "@media print" in page
+    assert "<svg" in page
+
+
+def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
+    text = told(hostile)
+    assert "<script" not in text
+    assert not re.search(r"(?<!\\)[<>`*\[]", text)
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    for lines in tables:
+        columns = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+        assert len(columns) == 1, lines
+    assert [line for line in text.splitlines() if line.startswith("#")] == [
+        f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not", "## Health", "## Alerts", "## Optimizations", "## Skill",
+    ]  # fmt: skip
+
+
+def test_the_command_writes_what_the_ending_of_the_file_says(filled: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["report", "--day", DATE, "--store", filled]
+    assert main([*words, "--out", str(tmp_path / "day.HTML")]) == 0
+    assert main([*words, "--out", str(tmp_path / "day.md")]) == 0
+    assert main(words) == 0
+    assert (tmp_path / "day.HTML").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert capsys.readouterr().out == (tmp_path / "day.md").read_text(encoding="utf-8") == told(filled)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["day.HTML", "day.md"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--day", "2025-06-14"], "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15"),
+        (["--day", "15.6.2025"], "--day '15.6.2025' is not a day: write it as 2024-01-31, yesterday or today"),
+        (["--day", "2025-02-29"], "--day '2025-02-29' is not a day"),
+        (["--day", "9999-12-31"], "is still to come"),
+        (["--day", "0001-01-01"], "is before 1970"),
+    ],
+)
+def test_a_day_that_cannot_be_told_is_one_line(filled: str, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+    assert main(["report", *words, "--store", filled]) == 64
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert line in err
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "words"),
+    [
+        (1.5e7, "bytes", "+15.0 MB"), (-2e9, "bytes/s", "-2.0 GB/s"), (0.0, "ms", "+0 ms"),
+        (0.01234, "%", "+0.0123 %"), (None, "ms", "not enough data"),
+        (12345.678, "1/s", "+12,346 1/s"), (float("nan"), "", "not enough data"), (512.0, "bytes", "+512 bytes"),
+    ],
+)  # fmt: skip
+def test_figures_are_written_in_steps_a_person_reads(value: float | None, unit: str, words: str) -> None:
+    assert figure(value, unit) == words
+
+
+def test_spans_are_written_in_their_own_unit() -> None:
+    assert [seconds(value) for value in (3.21, 600.0, 7200.0, None)] == ["3.2 s", "10 min", "2.0 h", "not over"]

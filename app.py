@@ -19,11 +19,13 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.starlette import App
 
 from engine.settings import Settings, SettingsError
+from engine.shell.caches import Kept
 from engine.shell.clock import WallClock
 from engine.shell.host import Host
 from engine.shell.load_settings import load_settings, loopback_only
 from engine.shell.logs import open_log
 from engine.web.routes import routes
+from pages.parts import kept
 from pages.parts.origin import ToldOrigin
 
 STOP_SECONDS = 20.0
@@ -55,7 +57,7 @@ def _inside(scope: Scope) -> bool:
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """The engine starts with the server, not with the first browser, and has decided its last tick when the server ends."""
-    host = Host(SETTINGS)
+    host = Host(SETTINGS, caches=(Kept("the pages' results", kept.held, kept.empty),))
     await to_thread.run_sync(host.start)
     try:
         yield

@@ -108,7 +108,7 @@ def aftermath(told: DecisionTold) -> None:
         widgets.heading("The machine at that moment", "pressure: share of the last 10 s")
         lines = evidence.machine(told)
         if lines:
-            widgets.table(rowsets.PAIR, lines, label="The machine at the decision", cards=False)
+            widgets.table(rowsets.FIGURE, lines, label="The machine at the decision", cards=False)
         else:
             widgets.nothing("nobody watched the machine at this tick")
     if told.fills:

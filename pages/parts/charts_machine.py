@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import numpy as np
 import pandas as pd
 
 from pages.parts import charts_overview, theme, units
@@ -41,7 +43,7 @@ class Panel:
 def multiples(frame: pd.DataFrame, panels: Sequence[Panel], since: int, until: int, marks: pd.DataFrame | None = None) -> Figure:
     """A row a panel, all on one time axis, and above them what happened when; a gap in the readings is a gap in the line."""
     rows = len(panels)
-    above = 0 if marks is None else LANE * len(LANES) + 14
+    above = 0 if marks is None else LANE * len(LANES) + 26
     drawn = figure(height=40 + ROW * rows + above, left=LEFT, right=10, top=26, bottom=34)
     readings = dict(iter(frame.groupby(["source", "name"], sort=False)))
     whole = ROW * rows - 20 + above
@@ -122,13 +124,24 @@ def drawdown(frame: pd.DataFrame) -> Figure:
 def _line(drawn: Figure, told: pd.DataFrame, series: Series, colour: str, axis: str, by: float, suffix: str) -> None:
     at = (told["at"] // units.MS).to_numpy()
     if series.band:
-        edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False, "yaxis": axis}
-        drawn.add("scatter", x=at, y=(told["high"] / by).round(DECIMALS).to_numpy(), **edge)
-        drawn.add("scatter", x=at, y=(told["low"] / by).round(DECIMALS).to_numpy(), fill="tonexty", fillcolor=theme.faint(colour), **edge)
+        _band(drawn, told, by, colour, axis)
     drawn.add(
         "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=series.label, line={"color": colour, "width": 1.6},
         connectgaps=False, yaxis=axis, hovertemplate=f"{series.label} %{{y:.4~g}}{suffix}<extra></extra>",
     )  # fmt: skip
+
+
+def _band(drawn: Figure, told: pd.DataFrame, by: float, colour: str, axis: str) -> None:
+    """From the lowest to the highest reading of each step: an area for each stretch without a gap."""
+    at, low, high = ((told[name] / over).round(DECIMALS).to_numpy() for name, over in (("at", units.MS), ("low", by), ("high", by)))
+    x: list[float | None] = []
+    y: list[float | None] = []
+    gaps = np.flatnonzero(np.isnan(low))
+    for begin, end in pairwise([-1, *gaps.tolist(), len(low)]):
+        part = slice(begin + 1, end)
+        x += [*at[part].tolist(), *at[part][::-1].tolist(), None]
+        y += [*high[part].tolist(), *low[part][::-1].tolist(), None]
+    drawn.add("scatter", x=x, y=y, mode="lines", line={"width": 0}, fill="toself", fillcolor=theme.faint(colour), hoverinfo="skip", yaxis=axis)
 
 
 def _gaps(told: pd.DataFrame) -> pd.DataFrame:
@@ -147,6 +160,8 @@ def _gaps(told: pd.DataFrame) -> pd.DataFrame:
 
 def _scale(unit: str, highest: float) -> tuple[float, str]:
     """What the axis is divided by, and the unit that makes."""
+    if unit == "ms" and highest >= 10_000:
+        return 1e3, " s"
     if unit not in {"bytes", "bytes/s"}:
         return 1.0, "" if unit in {"count", ""} else f" {unit}"
     per = "/s" if unit == "bytes/s" else ""

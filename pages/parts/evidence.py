@@ -100,15 +100,15 @@ def machine(told: DecisionTold) -> list[Line]:
     known = {name: value for name, value in told.machine.items() if value is not None}
     limited = "container" if "container.memory_percent" in known else "host"
     shown = (
-        ("Processor, host", "host.cpu_percent", "%"),
-        ("Processor, this process", "process.cpu_percent", "%"),
-        ("Throttled by the container", "container.cpu_throttled_percent", "%"),
+        ("CPU, host", "host.cpu_percent", "%"),
+        ("CPU, this process", "process.cpu_percent", "%"),
+        ("Throttled", "container.cpu_throttled_percent", "%"),
         (f"Memory of the {limited}", f"{limited}.memory_percent", "%"),
         ("Memory of this process", "process.rss_bytes", "bytes"),
-        ("Waited for a processor", "host.cpu_pressure_percent", "%"),
+        ("Waited for a CPU", "host.cpu_pressure_percent", "%"),
         ("Waited for memory", "host.memory_pressure_percent", "%"),
         ("Waited for a disk", "host.io_pressure_percent", "%"),
-        ("Garbage collection since the tick before", "process.gc_pause_ms", "ms"),
+        ("Paused for garbage", "process.gc_pause_ms", "ms"),
         ("Since the tick before", "engine.data_age_ms", "ms"),
         ("Threads", "process.threads", "count"),
     )

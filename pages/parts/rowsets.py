@@ -14,6 +14,7 @@ from pages.parts.tables import Cell, Column, Line, html
 
 CLOCK = "%m-%d %H:%M"
 PAIR = (Column("", nowrap=True), Column("", right=True, wrap=True))
+FIGURE = (Column(""), Column("", right=True))
 LADDER = (Column("Gate"), Column("Value", right=True), Column("Needs", right=True), Column("Margin", right=True), Column("Verdict"))
 VOTES = (
     Column("Model"),

@@ -130,6 +130,26 @@ def test_a_gap_in_the_readings_is_a_gap_in_the_line() -> None:
     assert line["y"].index(None) == 4
 
 
+def test_a_band_ends_at_a_gap_and_begins_anew_after_it() -> None:
+    at = [second * SECOND for second in (0, 2, 4, 6, 60, 62, 64)]
+    frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": at, "low": 1.0, "mean": 2.0, "high": 3.0})
+    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host", band=True),))], 0, 64 * SECOND)
+    band = next(trace for trace in json.loads(drawn.json())["data"] if trace.get("fill") == "toself")
+    assert band["y"] == [3.0] * 4 + [1.0] * 4 + [None] + [3.0] * 3 + [1.0] * 3 + [None]
+    assert band["x"] == [0, 2_000, 4_000, 6_000, 6_000, 4_000, 2_000, 0, None, 60_000, 62_000, 64_000, 64_000, 62_000, 60_000, None]
+
+
+def test_what_happened_has_its_lanes_and_a_line_through_all_panels() -> None:
+    frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": [0, SECOND], "low": 1.0, "mean": 2.0, "high": 3.0})
+    marks = pd.DataFrame({"kind": ["acted", "optimized"], "at": [SECOND // 2, SECOND], "detail": ["2 bought or sold", "trim cache: helped"]})
+    panels = [Panel("CPU", (Series("host", "cpu_percent", "host"),)), Panel("Disk", (Series("host", "disk_percent", "in use"),))]
+    drawn = charts_machine.multiples(frame, panels, 0, SECOND, marks)
+    assert [shape["x0"] for shape in drawn.layout["shapes"]] == [1_000]
+    lanes = {trace["name"]: trace["hovertext"] for trace in drawn.data if "hovertext" in trace}
+    assert lanes == {"trades": ["2 bought or sold"], "optimizations": ["trim cache: helped"], "incidents": []}
+    assert any("no incidents" in note["text"] for note in drawn.layout["annotations"])
+
+
 def test_a_panel_without_readings_says_so() -> None:
     frame = pd.DataFrame({name: [] for name in ("source", "name", "unit", "at", "low", "mean", "high")})
     drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host"),))], 0, SECOND)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 import orjson
@@ -27,7 +27,7 @@ from engine.orchestrator import decide
 from engine.phases import learning
 from engine.run import FallbackFailed, Run, axes
 from engine.settings import Settings, knobs_for
-from engine.shell import clocks, obey, training
+from engine.shell import clocks, feeding, obey, standins, training
 from engine.shell.rolling import Rows, Window
 
 CHECKPOINT_EVERY = 100  # ticks
@@ -43,15 +43,6 @@ class Keeper(Protocol):
     def save_artifact(self, artifact: Artifact, session: int, now: int) -> None: ...
 
     def remember(self, key: str, value: str) -> None: ...
-
-
-@runtime_checkable
-class Forgetful(Protocol):
-    """A feed that holds what it has handed over, and can let go of it."""
-
-    def played(self, at: int) -> Block: ...
-
-    def forget(self, at: int) -> None: ...
 
 
 class Engine:
@@ -81,6 +72,7 @@ class Engine:
         self.fitted = self.catalog.serving  # also those that rest
         self.resting: frozenset[str] = frozenset()
         self.looked: Floats | None = None  # (S, F) the columns of the newest tick
+        self.bench = standins.Bench()
         symbols = len(feed.info.symbols)
         self.tick = first_tick
         self.state: State = learning.blank(symbols, self._named, self.knobs.horizons)
@@ -108,10 +100,18 @@ class Engine:
         """Decides the next bar and keeps it; None when the feed has ended. A tick that could not be saved is saved first, by the next call."""
         if self._unsaved is not None:
             return self._keep(self._unsaved)
-        slices, self._slices = self._slices or self.feed.slices(self.after), None
-        bar = next(slices, None)  # a feed that fails is opened anew by the next step
+        slices, self._slices = self._slices, None  # a feed that fails is opened anew by the next step
+        bar, slices = feeding.take(self.feed, slices, self.after)
+        if bar is None:
+            return None
+        self._adopt()  # before the bar is taken: where the store does not take the models, the next step begins again with this bar
         self._slices = slices
-        return None if bar is None else self._decide(bar)
+        return self._decide(bar)
+
+    def reopen(self, feed: Feed) -> None:
+        """Takes the bars to come from another opening of the same market; raises ValueError where it is another."""
+        self.feed, self._slices = feeding.ready(feed, self.feed, self._switches), None
+        self._clock_lags = clocks.of(self.feed)
 
     def obey(self, command: Command) -> str:
         """Carries out a command from the next tick on, and says what will come of it; raises ValueError in one line."""
@@ -144,14 +144,14 @@ class Engine:
 
     def large(self) -> tuple[Block, ...]:
         """The blocks of memory that grow with the market and with time."""
-        played = (self.feed.played(self.after),) if isinstance(self.feed, Forgetful) and self.after is not None else ()
+        played = (self.feed.played(self.after),) if isinstance(self.feed, feeding.Forgetful) and self.after is not None else ()
         return (self.rows.block(), self.window.block(), *played)
 
     def compact(self) -> None:
         """Gives back of them what is not needed; what is decided is the same. Between two ticks."""
         self.rows.compact()
         self.window.compact()
-        if isinstance(self.feed, Forgetful) and self.after is not None:
+        if isinstance(self.feed, feeding.Forgetful) and self.after is not None:
             self._slices = None  # opened anew after the last bar
             self.feed.forget(self.after)
 
@@ -171,7 +171,6 @@ class Engine:
         account = broker.mark(account, bar, self.settings.capital)
         self.window.append(bar)
         self.after = bar.at
-        self._adopt()
         lags = self._clock_lags(bar.at) if self._clock_lags is not None else None
         if lags is not None:
             self._events += clocks.events(lags, self.feed.info.symbols, self.state.watch.open)
@@ -189,7 +188,9 @@ class Engine:
         self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
         self.tick += 1
         self.rows.append(tick.row)
-        self.looked = outcome.matrix.values
+        self.looked, self.bench.usable = outcome.matrix.values, outcome.matrix.values[outcome.matrix.usable]
+        if Phase.VALIDATION in outcome.degraded:
+            self.stand_in()
         for instruction in outcome.instructions:
             if instruction.kind == "retrain":
                 self._train(inputs.tick)
@@ -243,18 +244,24 @@ class Engine:
                 if job.serves_from == self.tick:
                     self._events.append(Event("training_late", str(job.until), ""))
                 return
-            self.jobs.pop(0)
-            trouble = job.trouble()
-            if trouble is not None:
-                self._events.append(Event("training_failed", str(job.until), trouble))
-                continue
-            artifacts = job.artifacts()
-            for artifact in artifacts:
+            adopted = self.bench.adopt(job, self.fitted)
+            for artifact in adopted.artifacts:
                 if self._keeper is not None:
                     self._keeper.save_artifact(artifact, self._session, self.clock.now())
-                self._events.append(Event("model_adopted", artifact.model, artifact.data_digest))
-            self.trained.extend(replace(artifact, data=b"") for artifact in artifacts)
-            self._put_in_service(tuple(training.load(artifact) for artifact in artifacts))
+            self.jobs.pop(0)  # only now: what the store did not take is adopted by the next step
+            if adopted.trouble is not None:
+                self._events.append(Event("training_failed", str(job.until), adopted.trouble))
+            self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
+            self.trained.extend(replace(artifact, data=b"") for artifact in adopted.artifacts)
+            self._put_in_service(adopted.fitted)
+
+    def stand_in(self) -> tuple[standins.Replaced, ...]:
+        """Puts the previous version of each model that fails on the newest columns in its place. A replay sees who served a tick."""
+        fitted, found = self.bench.stand_in(self.fitted)
+        if found:
+            self._events += [Event("model_replaced", one.model, one.how) for one in found]
+            self._put_in_service(fitted)
+        return found
 
 
 def _unwatched() -> None:

@@ -30,14 +30,16 @@ class Job:
     def ready(self) -> bool:
         return all(future.done() for future in self.futures)
 
-    def trouble(self) -> str | None:
-        """Waits for every fit; why the first that failed did, None when all went well."""
-        errors = [future.exception() for future in self.futures]
-        return next((f"{type(error).__name__}: {error}" for error in errors if error is not None), None)
+    def outcomes(self) -> tuple[Artifact | str, ...]:
+        """Waits for every fit; what was fitted, in the order of the models, or in one line why it failed."""
+        return tuple(_outcome(future) for future in self.futures)
 
-    def artifacts(self) -> tuple[Artifact, ...]:
-        """What was fitted, in the order of the models."""
-        return tuple(future.result() for future in self.futures)
+
+def _outcome(future: Future[Artifact]) -> Artifact | str:
+    if future.cancelled():
+        return "it was not fitted: the workers were closed"
+    error = future.exception()
+    return future.result() if error is None else f"{type(error).__name__}: {error}"
 
 
 def models(names: tuple[str, ...] = ()) -> tuple[Model, ...]:

@@ -7,39 +7,60 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from threading import Lock
+from dataclasses import dataclass, field
+from functools import partial
+from threading import RLock
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+DEATHS = 2  # of its worker, the last of them alone, after which work is given up
 _LOWER = 5  # nice: training gives way to ticks
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Workers(Executor):
-    """A pool of fresh processes (nothing is forked from a process with threads) that is opened anew when one was killed."""
+def _unheard(_: str) -> None:
+    """Nobody is told."""
 
-    def __init__(self, count: int = 1) -> None:
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """Work that was handed over, and how often a worker died over it."""
+
+    run: Callable[[], Any]
+    future: Future[Any] = field(default_factory=Future)
+    deaths: int = 0
+
+
+class Workers(Executor):
+    """A pool of fresh processes (nothing is forked from a process with threads) that is opened anew when one was killed.
+
+    What was under way then is done again, one at a time, so that work which kills its worker is found out: that fails, and the rest is done.
+    """
+
+    def __init__(self, count: int = 1, *, broke: Callable[[str], None] = _unheard, mended: Callable[[str], None] = _unheard) -> None:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
-        self._lock = Lock()
+        self._lock = RLock()
+        self._broke, self._mended = broke, mended
+        self._suspects: deque[_Asked] = deque()
+        self._alone: _Asked | None = None  # the suspect that is done now
+        self._closed = False
         self.trouble: str | None = None  # why the last work failed, None when it went well
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Hands work to a worker; raises RuntimeError only after `close`."""
-        with self._lock, _nothing_to_run_again():
-            try:
-                future = self._open().submit(fn, *args, **kwargs)
-            except BrokenProcessPool:
-                self._pool = None
-                future = self._open().submit(fn, *args, **kwargs)
-        future.add_done_callback(self._look)
-        return future
+        if self._closed:
+            raise RuntimeError("the workers are closed")
+        asked = _Asked(partial(fn, *args, **kwargs))
+        self._hand_over(asked)
+        return asked.future
 
     @property
     def count(self) -> int:
@@ -56,10 +77,23 @@ class Workers(Executor):
         if pool is not None:
             pool.shutdown(wait=False)
 
+    def rebuild(self) -> str:
+        """Opens the pool anew for what is handed over from now on; what is under way ends where it began."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+            self.trouble = None
+        if pool is not None:
+            pool.shutdown(wait=False)
+        return "its worker processes are opened anew"
+
     def close(self) -> None:
         """Ends the workers at once: what was in training is asked for again at the next start."""
         with self._lock:
+            self._closed = True
             pool, self._pool = self._pool, None
+            left, self._suspects = list(self._suspects), deque()
+        for asked in left:
+            asked.future.cancel()
         if pool is None:
             return
         processes = list((getattr(pool, "_processes", None) or {}).values())
@@ -69,17 +103,67 @@ class Workers(Executor):
         for process in processes:
             process.join(5.0)
 
+    def _hand_over(self, asked: _Asked) -> None:
+        with self._lock, _nothing_to_run_again():
+            if self._closed:
+                asked.future.cancel()
+                return
+            try:
+                inner = self._open().submit(asked.run)
+            except BrokenProcessPool:
+                self._pool = None
+                inner = self._open().submit(asked.run)
+        inner.add_done_callback(partial(self._ended, asked))
+
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
         return self._pool
 
-    def _look(self, future: Future[Any]) -> None:
-        if future.cancelled():
+    def _ended(self, asked: _Asked, inner: Future[Any]) -> None:
+        if inner.cancelled():
+            asked.future.cancel()
             return
-        error = future.exception()
+        error = inner.exception()
+        if isinstance(error, BrokenProcessPool) and self._again(asked, error):
+            return
+        if asked.deaths and not isinstance(error, BrokenProcessPool):
+            self._mended("the worker processes were opened anew and the work was done again")
+        self._answer(asked, inner, error)
+        self._next_suspect(asked)
+
+    def _answer(self, asked: _Asked, inner: Future[Any], error: BaseException | None) -> None:
         self.trouble = None if error is None else f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+        if asked.future.set_running_or_notify_cancel():
+            if error is None:
+                asked.future.set_result(inner.result())
+            else:
+                asked.future.set_exception(error)
+
+    def _again(self, asked: _Asked, error: BaseException) -> bool:
+        """Whether it is done again: not what has killed its worker while it was alone, nor anything once they are closed."""
+        with self._lock:
+            asked.deaths += 1
+            guilty = self._alone is asked and asked.deaths > DEATHS
+            if self._closed or guilty:
+                return False
+            if self._alone is asked:
+                self._alone = None
+            self._suspects.append(asked)
+        self._broke(f"a worker process ended: {error}")
+        self._next_suspect(None)
+        return True
+
+    def _next_suspect(self, done: _Asked | None) -> None:
+        """The next one that is to be done again, once the one before is done."""
+        with self._lock:
+            if done is not None and self._alone is done:
+                self._alone = None
+            if self._alone is not None or not self._suspects or self._closed:
+                return
+            self._alone = asked = self._suspects.popleft()
+        self._hand_over(asked)
 
 
 @contextmanager

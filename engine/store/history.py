@@ -157,6 +157,14 @@ class History:
             self.tick(tick)  # raises Forgotten with what is kept
         return tuple(None if digest is None else self.artifact(digest, tick) for digest in orjson.loads(rows[0][0]))
 
+    def artifact_before(self, session: int, model: str, version: str, tick: int) -> Artifact | None:
+        """The newest other version of a model that served by that tick."""
+        rows = self._rows(
+            _ARTIFACT + "WHERE session = ? AND model = ? AND version <> ? AND serves_from <= ? ORDER BY serves_from DESC LIMIT 1",
+            session, model, version, tick,
+        )  # fmt: skip
+        return _artifact(rows[0]) if rows else None
+
     def artifacts_waiting(self, session: int, tick: int) -> list[Artifact]:
         """Trained but not serving by that tick: to be adopted at their `serves_from`, as after a restart."""
         return [_artifact(row) for row in self._rows(_ARTIFACT + "WHERE session = ? AND serves_from > ? ORDER BY id", session, tick)]

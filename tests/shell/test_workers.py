@@ -19,12 +19,28 @@ def fail() -> None:
     raise ValueError("cannot be fitted")
 
 
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def once(mark: str) -> str:
+    """Kills its worker the first time."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        die()
+    return "done"
+
+
 def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> None:
-    workers = Workers()
+    told: list[str] = []
+    workers = Workers(broke=told.append)
     pid = workers.submit(os.getpid).result(60)
     assert pid != os.getpid()
+    poison, after = workers.submit(die), workers.submit(abs, -3)
     with pytest.raises(BrokenProcessPool):
-        workers.submit(os.kill, pid, signal.SIGKILL).result(60)
+        poison.result(60)
+    assert after.result(60) == 3  # what only waited behind it is done
+    assert told[0].startswith("a worker process ended")
     with pytest.raises(ValueError, match="cannot be fitted"):
         workers.submit(fail).result(60)
     assert workers.trouble == "ValueError: cannot be fitted"
@@ -32,6 +48,17 @@ def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> Non
     assert other not in {pid, os.getpid()}
     workers.close()
     assert not psutil.pid_exists(other)
+
+
+def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -> None:
+    told: list[str] = []
+    workers = Workers(broke=lambda _: told.append("broke"), mended=lambda _: told.append("mended"))
+    assert workers.submit(once, str(tmp_path / "tried")).result(60) == "done"
+    assert told == ["broke", "mended"]
+    assert workers.trouble is None
+    workers.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        workers.submit(abs, 1)
 
 
 def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,11 +10,12 @@ from threading import Event
 from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
-from engine.domain.tuning import Pace
+from engine.domain.tuning import Action, Pace
+from engine.optimizer.planner import default_mode
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
-from engine.shell import backtests, steady
+from engine.shell import backtests, obey_optimizer, optimizing, steady
 from engine.shell.board import Board
 from engine.shell.by_hand import ByHand
 from engine.shell.caches import Kept
@@ -22,6 +23,7 @@ from engine.shell.jobs import Jobs
 from engine.shell.levers import EngineLevers, Parts
 from engine.shell.logs import LOG
 from engine.shell.monitor import Monitor
+from engine.shell.optimizing import Optimizing
 from engine.shell.past import Past
 from engine.shell.resume import resume
 from engine.shell.tune import ActionError, Tell, actions, run_action
@@ -37,7 +39,7 @@ from engine.store.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
-NAMES = ("ticks", "commands", "probes", "board", "levers", "prune")
+NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "prune")
 
 
 class Desk:
@@ -46,8 +48,7 @@ class Desk:
     def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None, caches: tuple[Kept, ...] = ()) -> None:
         url = settings.database_url
         self._settings, self._clock, self._left = settings, clock, ticks
-        self._stop = Event()
-        self._turns = Turns()
+        self._stop, self._turns = Event(), Turns()
         self._work = Work(path_of(url))
         self._probes = Probes(Path(settings.home), clock, self._work)
         self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
@@ -63,7 +64,7 @@ class Desk:
         self.decided = 0
         try:
             known = actions()
-            self._writer.sync_actions(list(known.values()), dict.fromkeys(known, "recommend"))
+            self._writer.sync_actions(list(known.values()), {name: default_mode(action) for name, action in known.items()}, "auto")
             self.board.beat()
             self._writer.remember("backtests", str(shelf.folder_in(Path(settings.home))))
             self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
@@ -72,6 +73,7 @@ class Desk:
             raise
         self._engine.machine = self._monitor.machine
         self.levers = self._levers(caches)
+        self._optimizing = self._optimizer(known)
         steady.settle()
         for component in ("store", "trainer", "optimizer"):
             self.board.say(component, "ok")
@@ -79,6 +81,14 @@ class Desk:
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
         return EngineLevers(Parts(self._engine, self._turns, self.workers, self._writer, self._monitor, self.board, self._clock, pace, caches=caches))
+
+    def _optimizer(self, known: dict[str, Action]) -> Optimizing:
+        return Optimizing(
+            optimizing.Parts(
+                self._settings, self._writer, self._monitor, self._probes, self._clock, self._stop, self.levers, self.board,
+                lambda: bool(self._engine.jobs), known,
+            )
+        )  # fmt: skip
 
     def _refuse(self, error: Exception) -> None:
         try:
@@ -98,6 +108,7 @@ class Desk:
         jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.board)
         jobs.every(BOARD_SECONDS, "optimizer", "levers", self.levers.ease, self.board)
         self.levers.jobs = jobs
+        self._optimizing.schedule(jobs)
         jobs.every(PRUNE_SECONDS, "store", "prune", self.prune, self.board)
 
     def tick(self) -> None:
@@ -128,6 +139,7 @@ class Desk:
         phases = tuple((span.phase.value, span.ms) for span in tick.spans)
         self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall, save_ms=self._engine.save_ms, phases=phases)
         self.decided += 1
+        self._optimizing.saw(tick)
         self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
         self.board.is_up("feed")
         self.board.went_well("store", "save")
@@ -146,14 +158,23 @@ class Desk:
             command = self._inbox.claim(self._clock.now())
             if command is None:
                 return
-            if command.name == "optimize":
-                if self._by_hand.take(command):
-                    jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
-            elif command.name in backtests.NAMES:
-                if self._backtests.obey(command):
-                    jobs.once("optimizer", "backtests", self._backtests.work, self.board)
-            else:
-                self._obey(command)
+            self._serve(command, jobs)
+
+    def _serve(self, command: Command, jobs: Jobs) -> None:
+        if command.name in obey_optimizer.NAMES:
+            told, wish = self._optimizing.obey(command)
+            if wish is None:
+                self._finish(command, told)
+                return
+            command = wish
+        if command.name == "optimize":
+            if self._by_hand.take(command):
+                jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
+        elif command.name in backtests.NAMES:
+            if self._backtests.obey(command):
+                jobs.once("optimizer", "backtests", self._backtests.work, self.board)
+        else:
+            self._obey(command)
 
     def _obey(self, command: Command) -> None:
         told: dict[str, object] = {"error": "it failed: the log has the reason"}
@@ -188,6 +209,7 @@ class Desk:
     def probe(self) -> None:
         """Reads the machine and keeps what it said."""
         self._monitor.look()
+        self._optimizing.hear()
         failed = [f"{source} {note}" for source, note in self._probes.notes().items() if note.startswith("failed")]
         self.board.say("probes", "degraded" if failed else "ok", "; ".join(failed) or None)
 

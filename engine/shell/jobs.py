@@ -37,7 +37,7 @@ class Jobs:
         self._idle = Condition()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(THREADS), "by hand": ThreadPoolExecutor(1)},
+            executors={"default": ThreadPoolExecutor(THREADS), "by hand": ThreadPoolExecutor(1), "trials": ThreadPoolExecutor(1)},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
@@ -52,7 +52,7 @@ class Jobs:
         )
 
     def once(self, component: str, name: str, work: Callable[[], None], watch: Watch, *, worker: str = "default") -> None:
-        """Runs `work` as soon as a thread is free; the worker "by hand" has one of its own, for what takes long because a person asked for it."""
+        """Runs `work` as soon as a thread is free; the workers "by hand" and "trials" have one of their own each, for what takes long."""
         self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None, executor=worker)
 
     def pace(self, name: str, seconds: float) -> None:

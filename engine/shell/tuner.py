@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import RLock
 from typing import Protocol
 
 import numpy as np
@@ -112,6 +113,7 @@ class Tuner:
         self._failures: dict[str, int] = {}
         self.asked: dict[int, Asked] = {}
         self._opened = False
+        self._lock = RLock()  # commands change the rules while the loop runs
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -124,18 +126,22 @@ class Tuner:
     def step(self) -> None:
         """One round. What goes wrong is told on the board and tried again by the next."""
         try:
-            if not self._opened:
-                self._open()
-            self._pen.settle()
-            now = self._tools.clock.now()
-            self._watching.step(now)
-            self._expire(now)
-            if self._current is None:
-                self._answer(now)
+            with self._lock:
+                self._round()
         except StoreFailed as error:
             self._board.failed("optimizer", "rules", str(error))
         else:
             self._board.went_well("optimizer", "rules")
+
+    def _round(self) -> None:
+        if not self._opened:
+            self._open()
+        self._pen.settle()
+        now = self._tools.clock.now()
+        self._watching.step(now)
+        self._expire(now)
+        if self._current is None:
+            self._answer(now)
 
     def reload(self) -> None:
         """Takes up rules and modes anew."""
@@ -148,7 +154,8 @@ class Tuner:
             except ValueError as error:
                 LOG.warning("a rule that was changed is not in force: %s", error)
         last = None if self._opened else self._past.last_words()
-        self._watching.take(in_force(self._wishes.rules, kept), self._tools.clock.now(), last)
+        with self._lock:
+            self._watching.take(in_force(self._wishes.rules, kept), self._tools.clock.now(), last)
 
     def modes(self) -> dict[str, str]:
         """The mode of every action: as set by a person, in podium.toml, or by what it can do."""

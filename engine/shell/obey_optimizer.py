@@ -1,0 +1,113 @@
+"""What commands mean for the optimizer: rules, modes, licences and answers to its questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Protocol
+
+from engine.domain.control import Command
+from engine.domain.rules import Rule
+from engine.domain.tuning import Action
+from engine.optimizer.defaults import RULES
+from engine.optimizer.licences import read_licence
+from engine.optimizer.rule_forms import read_mode, read_rule, written
+from engine.shell.tuner import Asked
+
+NAMES = ("rule", "mode", "licence", "approve")
+MOST_RULES = 200
+
+
+class Pen(Protocol):
+    def set_licence(self, action: str, licence: str, why: str, at: int) -> None: ...
+
+    def set_mode(self, action: str, mode: str) -> None: ...
+
+    def keep_rule(self, name: str, told: Mapping[str, str], at: int, by: str, reason: str) -> None: ...
+
+    def drop_rule(self, name: str) -> bool: ...
+
+
+class Tuned(Protocol):
+    """The loop, as far as a command reaches into it."""
+
+    @property
+    def known(self) -> Mapping[str, Action]: ...
+
+    @property
+    def rules(self) -> tuple[Rule, ...]: ...
+
+    @property
+    def asked(self) -> dict[int, Asked]: ...
+
+    def reload(self) -> None: ...
+
+
+def carry_out(command: Command, tuner: Tuned, pen: Pen, now: int) -> tuple[str, Command | None]:
+    """What was done, in words, and the optimization to be run by hand for it, if any. Raises ValueError in one line, StoreFailed from the pen."""
+    args = dict(command.args)
+    match command.name:
+        case "rule":
+            return _rule(args, tuner, pen, command, now), None
+        case "mode":
+            action, mode = _two(args, "action", "mode")
+            pen.set_mode(action, read_mode(action, mode, tuple(tuner.known)))
+            return f"{action} is set to {mode}", None
+        case "licence":
+            action, licence = _two(args, "action", "licence")
+            read_mode(action, "auto", tuple(tuner.known))
+            pen.set_licence(action, read_licence(licence), f"set by {command.by}: {command.reason or 'no reason given'}", now)
+            return f"{action} has the licence {licence}; it is judged anew from here", None
+        case _:
+            return _approve(args, tuner, command)
+
+
+def _rule(args: dict[str, str], tuner: Tuned, pen: Pen, command: Command, now: int) -> str:
+    name = args.pop("name", "")
+    if not name:
+        raise ValueError("rule takes name=NAME and what is to change, such as above=90, or reset=true")
+    rules = {rule.name: rule for rule in tuner.rules}
+    if "reset" in args:
+        if args != {"reset": "true"}:
+            raise ValueError(f"rule {name}: give reset=true by itself")
+        if not pen.drop_rule(name):
+            raise ValueError(f"rule {name[:60]!r} was not changed: there is nothing to reset")
+        tuner.reload()
+        return f"rule {name} is as podium.toml or the default has it"
+    if not args:
+        raise ValueError(f"rule {name} was given nothing to change: give a word such as above=90")
+    if name not in rules:
+        _demand_new(name, args, rules)
+    rule = read_rule(name, args, rules.get(name), tuple(tuner.known))
+    pen.keep_rule(name, written(rule), now, command.by, command.reason)
+    tuner.reload()
+    return f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in args.items())}"
+
+
+def _demand_new(name: str, args: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
+    near = get_close_matches(name, rules, n=1)
+    if "kind" not in args:
+        raise ValueError(f"there is no rule {name[:60]!r}: " + (f"did you mean {near[0]}?" if near else "a new one needs its kind and metric"))
+    if len(rules) >= MOST_RULES:
+        raise ValueError(f"there are {len(rules)} rules: {MOST_RULES} at most, those of the engine ({len(RULES)}) counted")
+
+
+def _approve(args: Mapping[str, str], tuner: Tuned, command: Command) -> tuple[str, Command]:
+    try:
+        number = int(args.get("id", ""))
+    except ValueError:
+        raise ValueError(f"approve takes id=N, got {str(args.get('id', 'nothing'))[:60]!r}") from None
+    asked = tuner.asked.pop(number, None)
+    if asked is None:
+        raise ValueError(f"nothing waits under id={number}: it was answered, has expired, or never asked")
+    wish = replace(
+        command, name="optimize", args=(("action", asked.action),), reason=f"{asked.rule} fired and {command.by} approved; {command.reason}"
+    )
+    return f"{asked.action} is run", wish
+
+
+def _two(args: Mapping[str, str], first: str, second: str) -> tuple[str, str]:
+    if set(args) != {first, second}:
+        raise ValueError(f"give {first}=NAME {second}=WORD and nothing else, got {', '.join(args) or 'nothing'}")
+    return args[first], args[second]

@@ -58,6 +58,8 @@ class Settings:
     # the optimizer
     rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name, or besides them
     modes: tuple[tuple[str, str], ...] = ()  # of actions, by name
+    trial_seconds: float = 10.0  # measured before a run and after it
+    trial_rest_seconds: float = 20.0  # between two runs
     # alerts; the addresses are secret and stand in no text that is made of the settings
     alert_urls: tuple[str, ...] = field(default=(), repr=False)  # Apprise addresses
     escalate_urls: tuple[str, ...] = field(default=(), repr=False)  # what nobody acknowledges is sent here again; () for the same

@@ -250,6 +250,7 @@ _READERS: dict[str, Callable[[str, object], Any]] = {
     "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
     "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 500), "models": _names, "train_days": _number(0.01, 3_650.0),
     "train_rows": _whole(0), "warm_up": _whole(0, 1_000_000), "pace_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),
+    "trial_seconds": _number(4.0, 600.0), "trial_rest_seconds": _number(1.0, 3_600.0),
     "address": loopback_only, "port": _whole(1, 65_535), "alert_urls": _addresses,
 }  # fmt: skip
 _ALERTS: dict[str, tuple[str, Callable[[str, object], Any]]] = {

@@ -67,10 +67,11 @@ class Optimizing:
         self._recent = Recent()
         tools = Tools(
             self._pen, TrialPast(settings.database_url), self._recent, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.levers,
-            self._slot, plan or Plan(),
+            self._slot, plan or Plan(before=settings.trial_seconds, after=settings.trial_seconds),
         )  # fmt: skip
         wishes = Wishes(settings.rules, settings.modes, settings.seed)
-        self._tuner = Tuner(tools, self._pen, OptimizerPast(settings.database_url), parts.known, wishes, parts.board, self._begin)
+        past = OptimizerPast(settings.database_url)
+        self._tuner = Tuner(tools, self._pen, past, parts.known, wishes, parts.board, self._begin, settings.trial_rest_seconds)
 
     def schedule(self, jobs: Jobs) -> None:
         """Gives the loop its time."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from engine.domain.tuning import Action, Firing, Trial
 from engine.store import schema, totals
+from engine.store.optimizer_rows import UNDER_WAY
 from engine.store.store import insert, one
 
 _TRIAL = insert(schema.TRIALS)
@@ -54,7 +55,8 @@ def save_trial(connection: Connection, trial: Trial) -> int:
     )  # fmt: skip
     connection.exec_driver_sql(_TRIAL, row)
     number = int(one(connection, "SELECT last_insert_rowid()"))
-    totals.add(connection, [("placebos" if trial.placebo else "trials", trial.action, told.verdict, 1)])
+    if trial.detail != UNDER_WAY:  # it is counted when it has ended
+        totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo))
     return number
 
 

@@ -10,11 +10,12 @@ from sqlalchemy import Connection
 
 from engine.domain.judging import Estimate, Judgement
 from engine.domain.tuning import Trial
+from engine.store import totals
 from engine.store.rows import as_json
 from engine.store.store import one
 
 UNDER_WAY = "under way"  # the detail of a trial that has begun
-ASKS = "asks"  # how the answer begins that waits for a person
+ASKS, WAITS, TRIES = "asks", "waits:", "tries"  # how an answer begins that is not the last: for a person, for its time, a trial under way
 CUT_SHORT = "the engine stopped before it was measured"
 MODES = "modes of actions"  # the key they are kept under
 
@@ -41,15 +42,21 @@ def finish_trial(connection: Connection, number: int, trial: Trial) -> None:
         "amount_unit = ?, detail = ?, seconds = ?, also = ?, compared = ? WHERE id = ?",
         row,
     )
+    totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo))
 
 
 def close_unfinished(connection: Connection) -> int:
     """What a stop or a kill has left open: trials end without a verdict on them, questions without an answer. Gives how many trials."""
     connection.exec_driver_sql(
-        "UPDATE triggers SET answer = 'the engine stopped before anybody answered' WHERE id IN "
-        "(SELECT id FROM triggers ORDER BY id DESC LIMIT 1000) AND answer LIKE ?",
-        (f"{ASKS}%",),
+        "UPDATE triggers SET answer = 'the engine stopped before it was answered; ' || answer WHERE id IN "
+        "(SELECT id FROM triggers ORDER BY id DESC LIMIT 1000) AND (answer LIKE ? OR answer LIKE ? OR answer LIKE ?)",
+        tuple(f"{word} %" for word in (ASKS, WAITS, TRIES)),
     )
+    left = connection.exec_driver_sql(
+        "SELECT action, verdict, placebo, count(*) FROM trials WHERE detail = ? GROUP BY 1, 2, 3", (UNDER_WAY,)
+    ).fetchall()
+    for action, verdict, placebo, n in left:
+        totals.add(connection, totals.of_trial(action, verdict, placebo=bool(placebo), n=n))
     return int(connection.exec_driver_sql("UPDATE trials SET detail = ? WHERE detail = ?", (CUT_SHORT, UNDER_WAY)).rowcount)
 
 

@@ -54,6 +54,11 @@ def of_tick(tick: Tick) -> list[Count]:
     return told + _of_fills(tick)
 
 
+def of_trial(action: str, verdict: str, *, placebo: bool, n: int = 1) -> list[Count]:
+    """What trials add that have ended."""
+    return [("placebos" if placebo else "trials", action, verdict, n)]
+
+
 def _of_fills(tick: Tick) -> list[Count]:
     told: list[Count] = []
     for fill in tick.fills:

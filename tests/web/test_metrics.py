@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from engine.domain.decision import Phase
 from engine.domain.tuning import Reading
 from engine.store.database import path_of
+from engine.store.optimizer_pen import OptimizerPen
+from engine.store.optimizer_rows import UNDER_WAY
 from engine.store.retention import DAY, Keep
 from engine.store.writer import Writer
 from engine.web.families import named
@@ -160,6 +163,25 @@ def test_a_tick_that_is_saved_again_is_counted_once(tmp_path: Path) -> None:
         writer.save(tick)
     text = Asked(url).get("/metrics").body
     assert sum(value(text, "podium_decisions_total", action=one) for one in ("buy", "sell", "hold")) == 4
+
+
+def test_a_trial_counts_once_and_when_it_has_ended(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+
+    def counted() -> dict[str, float]:
+        samples = told(Asked(url).get("/metrics").body)
+        return {dict(labels)["verdict"]: n for (name, labels), n in samples.items() if name == "podium_optimizer_trials_total"}
+
+    with closing(Writer(url)) as writer:
+        pen = OptimizerPen(writer)
+        begun = replace(made.trial(verdict="not enough data"), detail=UNDER_WAY)
+        first = writer.save_trial(begun)
+        writer.save_trial(begun)
+        assert counted() == {}
+        pen.finish_trial(first, made.trial(verdict="helped"))
+        assert counted() == {"helped": 1}
+        assert pen.open({}) == 1  # as a start after a kill: the other one is closed
+        assert counted() == {"helped": 1, "not enough data": 1}
 
 
 def test_old_readings_are_not_told_as_new_ones(filled: str) -> None:

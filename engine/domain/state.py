@@ -27,6 +27,7 @@ class Pending(Record):
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
     regime: Ints  # (L, S)
+    constant: Floats  # (L, H, 2, S) log return, half-widths of the intervals of constant width to compare with
 
 
 @dataclass(frozen=True, slots=True)

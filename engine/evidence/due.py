@@ -26,6 +26,7 @@ class Scored(Record):
     reach: Floats  # (H, S) what the widths were multiplied by
     probability: Floats  # (H, S)
     regime: Ints  # (H, S)
+    constant: Floats  # (H, 2, S) log return, the intervals of constant width
 
 
 def target(later: Floats, earlier: Floats, sigma: Floats, horizon: int) -> Floats:
@@ -50,6 +51,7 @@ def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
         reach=pending.reach[rows],
         probability=pending.probability[rows, index],
         regime=pending.regime[rows],
+        constant=pending.constant[rows, index],
     )
 
 

@@ -78,12 +78,15 @@ def _hits(error: Floats, width: Floats, zero: Bools, member: Floats, atoms: Floa
 
 
 def _against_constant(before: Intervals, scored: Scored, error: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
-    """The constant widths after this tick, and both Winkler scores (Winkler 1972) in log return, summed over symbols, (H, 2) each."""
+    """The constant widths after this tick, and both Winkler scores (Winkler 1972) in log return, summed over symbols, (H, 2) each.
+
+    Both are judged by the widths in force at the decision. The constant ones of now have met targets that overlap with this one.
+    """
     known = scored.known[-1][:, None, :]
     away = (error * scored.scale)[:, None, :]
     ours = width.transpose(0, 2, 1) * scored.scale[:, None, :]
-    constant = before.constant
+    constant = scored.constant
     penalty = (2.0 / (1.0 - LEVELS))[:, None]
     told = [np.where(known, 2.0 * one + penalty * np.maximum(away - one, 0.0), 0.0).sum(axis=2) for one in (ours, constant)]
     missed = np.where(known, LEVELS[:, None] - (away <= constant), 0.0)
-    return constant * np.exp(CONSTANT_STEP * missed), told[0], told[1]
+    return before.constant * np.exp(CONSTANT_STEP * missed), told[0], told[1]

@@ -94,6 +94,7 @@ def learn_nothing(
         moved(pending.sigma),
         moved(pending.price),
         regime,
+        np.concatenate((pending.constant[:1], pending.constant[:-1])),
     )
     unmet = replace(state.regret, declined=regret.skip(state.regret.declined))
     return replace(
@@ -113,6 +114,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         sigma=np.full((length, symbols), np.nan),
         price=np.full((length, symbols), np.nan),
         regime=np.zeros((length, symbols), dtype=np.int64),
+        constant=np.zeros((length, count, 2, symbols)),
     )
     return State(
         tick=-1,
@@ -175,4 +177,5 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
         sigma=shift(mood.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),
         regime=np.concatenate((mood.regime[None], pending.regime[:-1])),
+        constant=shift(state.intervals.constant[None], pending.constant),
     )

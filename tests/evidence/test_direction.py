@@ -18,7 +18,7 @@ def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools |
     there = np.ones(count, dtype=bool) if known is None else known
     return Scored(
         means, target[None], np.stack((there, there))[:, None, :], np.ones((1, 4, 2)), np.ones((1, count)), np.ones((1, count)), probability[None],
-        np.zeros((1, count), dtype=np.int64),
+        np.zeros((1, count), dtype=np.int64), np.ones((1, 2, count)),
     )  # fmt: skip
 
 

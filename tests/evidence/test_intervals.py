@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -27,6 +29,7 @@ def scored(target: Floats, told: Intervals, regime: Ints | None = None, scale: F
         reach=np.ones((1, count)),
         probability=np.full((1, count), 0.5),
         regime=where[None],
+        constant=told.constant,
     )
 
 
@@ -101,7 +104,7 @@ def test_coverage_is_kept_where_most_targets_are_exactly_zero(zeros: float) -> N
 def test_what_is_not_known_is_not_scored() -> None:
     told = intervals.empty(1, REGIMES, 3)
     one = scored(np.array([1.0, 0.0, 9.0]), told)
-    hidden = Scored(one.mean, one.target, one.known & np.array([True, True, False]), one.width, one.scale, one.reach, one.probability, one.regime)
+    hidden = replace(one, known=one.known & np.array([True, True, False]))
     after = intervals.score(told, hidden, 0.01)
     assert after.rows.sum() == 2
     assert after.covered[0, 0].tolist() == [2.0, 2.0]
@@ -117,6 +120,14 @@ def test_the_winkler_score_is_width_and_penalty_for_a_miss() -> None:
     np.testing.assert_allclose(after.winkler[0], expected)
     constant = 4 * intervals.CONSTANT_START + 2 / (1 - intervals.LEVELS) * (0.065 - 2 * intervals.CONSTANT_START)
     np.testing.assert_allclose(after.winkler_constant[0], constant)
+
+
+def test_the_constant_width_is_judged_as_it_stood_at_the_decision() -> None:
+    told = intervals.empty(1, REGIMES, 1)
+    issued = replace(scored(np.array([1.0]), told), constant=np.full((1, 2, 1), 0.25))
+    after = intervals.score(told, issued, 0.01)
+    np.testing.assert_allclose(after.winkler_constant[0], 0.5 + 2 / (1 - intervals.LEVELS) * 0.75)
+    np.testing.assert_allclose(after.constant[0, :, 0], intervals.CONSTANT_START * np.exp(intervals.CONSTANT_STEP * intervals.LEVELS))
 
 
 def test_intervals_that_follow_volatility_beat_those_of_constant_width() -> None:

@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types fix bench proof soak chromium promtool
+.PHONY: help run test check lint types fix bench proof soak chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
@@ -17,7 +17,7 @@ help:
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
 
-test: .venv/dev.stamp static/plotly.min.js chromium promtool
+test: .venv/dev.stamp static/plotly.min.js chromium promtool stress-ng
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: lint types test
@@ -78,3 +78,11 @@ promtool:
 	    rm -rf "$$folder"; \
 	fi; \
 	echo "The tests of /metrics need promtool: install it (Debian: apt-get install prometheus) or put it on the path" >&2; exit 1
+
+stress-ng:
+	@command -v stress-ng >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    echo "Installing stress-ng for the tests under load (once) ..."; \
+	    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends stress-ng; } >/dev/null 2>&1 && exit 0; \
+	fi; \
+	echo "stress-ng is not installed: the tests under load make their load themselves"

@@ -1,21 +1,21 @@
-"""What an action may turn in the running engine, and what it finds where none runs."""
+"""What an action may turn in the running engine."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from engine.domain.model import Serving
 from engine.domain.ports import Clock
 from engine.domain.record import Floats
-from engine.domain.tuning import Batches, Block, Cache, Dial, Measured, ModelCost, Pace, Spare, Threads
+from engine.domain.tuning import Batches, Block, Cache, Measured, ModelCost, Pace, Spare, Threads
 from engine.probes.container import Container
 from engine.shell.board import COMPONENTS, Board
 from engine.shell.caches import Kept, own_caches
@@ -32,6 +32,7 @@ MOST_THREADS, MOST_PROCESSES = 64, 16
 SHORTEST, LONGEST = 1.0, 60.0  # s between two writes of readings
 FEWEST_MODELS = 2  # serve, whatever is asked for
 ASKED = 5  # forecasts that a model's cost is the median of
+PATIENCE = 1.0  # s for the threads of a pool to end
 BROKEN = frozenset({"degraded", "down"})
 
 
@@ -92,8 +93,7 @@ class EngineLevers:
         if wanted.phases != self._threads.phases:
             with self._parts.turns.command():
                 old, engine.pool = engine.pool, ThreadPoolExecutor(wanted.phases, thread_name_prefix="phase") if wanted.phases else None
-            if old is not None:
-                old.shutdown(wait=False)
+            _end(old)
         self._parts.workers.resize(wanted.training)
         self._threads = wanted
 
@@ -196,57 +196,11 @@ class EngineLevers:
         return recover(component)
 
 
-class NoEngine:
-    """The levers where no engine runs: there is nothing to turn, and each says so in one line."""
-
-    @property
-    def threads(self) -> Dial[Threads]:
-        self._refuse()
-
-    @property
-    def resting(self) -> Dial[tuple[str, ...]]:
-        self._refuse()
-
-    @property
-    def pace(self) -> Dial[Pace]:
-        self._refuse()
-
-    @property
-    def batches(self) -> Dial[Batches]:
-        self._refuse()
-
-    def processors(self) -> float:
-        self._refuse()
-
-    def costs(self) -> tuple[ModelCost, ...]:
-        self._refuse()
-
-    def commit_ms(self) -> float:
-        self._refuse()
-
-    def caches(self) -> tuple[Cache, ...]:
-        self._refuse()
-
-    def clear(self) -> tuple[Cache, ...]:
-        self._refuse()
-
-    def blocks(self) -> tuple[Block, ...]:
-        self._refuse()
-
-    def compact(self) -> tuple[Block, ...]:
-        self._refuse()
-
-    def spare(self, versions: int) -> Spare:  # noqa: ARG002 as every lever
-        self._refuse()
-
-    def drop_spare(self, versions: int) -> Spare:  # noqa: ARG002 as every lever
-        self._refuse()
-
-    def failing(self) -> tuple[str, ...]:
-        self._refuse()
-
-    def recover(self, component: str) -> Measured:  # noqa: ARG002 as every lever
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise ValueError("no engine runs here: there is nothing to turn")
+def _end(pool: Executor | None) -> None:
+    """Ends a pool's threads; one that hangs is waited for a moment, and not longer."""
+    if pool is None:
+        return
+    threads = tuple(getattr(pool, "_threads", ()))
+    pool.shutdown(wait=False)
+    for thread in threads:
+        thread.join(PATIENCE / len(threads))

@@ -19,7 +19,7 @@ from engine.domain.record import Floats, Ints
 from engine.domain.tuning import Action, Effect, Levers, Measured, Reading, Room, Trial
 from engine.optimizer.judge import judge
 from engine.optimizer.windows import SECOND, Plan, drawn
-from engine.shell.levers import NoEngine
+from engine.shell.no_engine import NoEngine
 from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word

@@ -1,22 +1,15 @@
-"""Makes the room an action is given, with levers over plain values or those of a real engine."""
+"""Makes the room an action is given and levers over plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Spare, Threads
-from engine.settings import Settings
-from engine.shell.clock import WallClock
-from engine.shell.desk import Desk
 from engine.shell.dials import TurningDial
-from engine.shell.host import open_feed
-from engine.shell.jobs import Jobs
-from engine.shell.lease import Lease
-from engine.shell.levers import NoEngine
+from engine.shell.no_engine import NoEngine
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
 T = TypeVar("T")
@@ -102,21 +95,3 @@ class Plain:
     def recover(self, component: str) -> Measured:
         self.moved.append(f"recover {component}")
         return Measured(1.0, "components", f"{component} is connected again")
-
-
-@contextmanager
-def desk(home: Path, **changes: Any) -> Iterator[Desk]:
-    """An engine on a store of its own, with jobs that are never started: it ticks when it is told to."""
-    plain: dict[str, Any] = {"sim_symbols": 4, "models": ("ridge", "fourier", "online", "prototypes"), "threads": 0, "seed": 7}
-    settings = Settings(home=str(home), database_url=f"sqlite:///{home}/podium.db", **{**plain, **changes})
-    home.mkdir(parents=True, exist_ok=True)
-    clock, lease = WallClock(), Lease(settings.database_url)
-    assert lease.take(clock.now())
-    made = Desk(settings, open_feed(settings), clock, lease.holder)
-    made.schedule(Jobs(clock))
-    try:
-        yield made
-    finally:
-        made.close()
-        lease.release()
-        lease.close()

@@ -12,10 +12,11 @@ from engine.domain.tuning import Action, Measured
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.shell.clock import WallClock
-from engine.shell.levers import NoEngine
+from engine.shell.no_engine import NoEngine
 from engine.shell.tune import ActionError, actions, run_action
+from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
-from tests.actions.makers import NOW, Plain, desk, room
+from tests.actions.makers import NOW, Plain, room
 from tests.shell.test_tune import World
 
 EVERY = tuple(actions().values())

@@ -17,6 +17,8 @@ def now() -> None:
         widgets.heading("Now", "what fires, what is to be done about it, and what runs")
         optimizing.queue(commands)
         asking.answer()
+        optimizing.trial(optimizer_reads.under_way(), reads.now())
+        optimizing.questions(optimizer_reads.questions(), reads.now())
         optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
         optimizing.newest(commands, reads.now())
         widgets.tiles(savings.tiles(optimizer_reads.savings()))

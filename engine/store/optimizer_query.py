@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import Connection, text
 
 from engine.domain.record import Floats
+from engine.store.optimizer_rows import ASKS, UNDER_WAY
 from engine.store.reader import Reader, Value, rows, told_all, told_first
 
 SECOND = 1_000_000_000  # ns
@@ -17,6 +18,7 @@ COUNTED = 5_000  # newest trials that sums and counts are taken over
 FIRINGS = 1_000  # newest entries of the rules that are looked at
 DRAWN = 60  # idle windows of a run that are drawn
 AROUND = 300.0  # s before and after a run that are shown
+ASKED = 700 * SECOND  # how old a question may be that still waits
 LONGEST = 2_000  # samples of a window
 
 _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED})"
@@ -32,6 +34,7 @@ class Shape:
 
     before: float
     after: float
+    pause: float | None  # between them; None for as long as the action took
     starts: tuple[int, ...]
 
 
@@ -73,6 +76,23 @@ def fired(reader: Reader, *, limit: int) -> pd.DataFrame:
     """What the rules said lately, newest first: id, at, rule, kind, metric, value, threshold, state, answer."""
     return reader.frame(
         "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers ORDER BY id DESC LIMIT :limit", {"limit": limit}
+    )
+
+
+def questions(reader: Reader, now: int) -> pd.DataFrame:
+    """What waits for a person: id, at, rule, metric, value, answer of the firings that ask, oldest first."""
+    return reader.frame(
+        "SELECT id, at, rule, metric, value, answer FROM (SELECT * FROM triggers ORDER BY id DESC LIMIT :limit) WHERE answer LIKE :asks "
+        "AND at >= :since ORDER BY id",
+        {"limit": FIRINGS, "asks": f"{ASKS} %", "since": now - ASKED},
+    )
+
+
+def under_way(reader: Reader) -> pd.DataFrame:
+    """Trials the optimizer has begun and not ended: id, at, action, trigger, placebo, metric; none while no engine runs."""
+    return reader.frame(
+        'SELECT id, at, action, "trigger", placebo, metric FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 20) WHERE detail = :detail ORDER BY id',
+        {"detail": UNDER_WAY},
     )
 
 
@@ -120,7 +140,8 @@ def trial(reader: Reader, number: int) -> TrialTold | None:
             begin=begin, end=end, id=number,
         )  # fmt: skip
         others = tuple(Other(int(one[0]), float(one[1]), str(one[2]), bool(one[3])) for one in found)
-        own, idle = _windows(connection, (source, name), at, took, shape)
+        pause = took if shape is None or shape.pause is None else shape.pause
+        own, idle = _windows(connection, (source, name), at, pause, shape)
     return TrialTold(row, shape, readings, others, own, idle)
 
 
@@ -141,12 +162,12 @@ def _readings(connection: Connection, source: str, name: str, since: int, until:
 
 
 def _windows(
-    connection: Connection, metric: tuple[str, str], at: int, took: float, shape: Shape | None
+    connection: Connection, metric: tuple[str, str], at: int, pause: float, shape: Shape | None
 ) -> tuple[tuple[Floats, Floats] | None, tuple[tuple[Floats, Floats], ...]]:
     """The trial's own window and those it was compared with, sample by sample as far as they are kept so."""
     if shape is None:
         return None, ()
-    length = round((shape.before + took + shape.after) * SECOND)
+    length = round((shape.before + pause + shape.after) * SECOND)
     own = _samples(connection, metric, at - round(shape.before * SECOND), length, shape.before)
     few = shape.starts[:: max(1, -(-len(shape.starts) // DRAWN))]
     told = (_samples(connection, metric, start, length, shape.before) for start in few)
@@ -167,7 +188,8 @@ def _shape(kept: Value) -> Shape | None:
     if not isinstance(kept, str):
         return None
     told = json.loads(kept)
-    return Shape(float(told["before"]), float(told["after"]), tuple(int(start) for start in told["starts"]))
+    pause = told.get("pause")
+    return Shape(float(told["before"]), float(told["after"]), None if pause is None else float(pause), tuple(int(start) for start in told["starts"]))
 
 
 def _newest(connection: Connection, metric: str) -> tuple[float | None, int | None, str | None]:

@@ -15,6 +15,7 @@ __all__ = ["Change", "Family", "Left", "Rate", "Saving", "SavingsTold", "Total",
 
 HELPED, NOTHING, HARMED = JUDGED = ("helped", "no measurable effect", "harmed")
 MEMORY = ("rss", "memory", "swap", "heap")  # words of a metric in bytes that is of memory; any other is of disk
+_ORDER = {"memory": 0, "disk": 1, "time": 2}
 Band = tuple[float, float]
 _RUNS = f"""
     SELECT t.action, coalesce(t."trigger", 'by hand'), t.mode, t.placebo, t.metric, t.unit, t.before, t.after, t.effect, t.low, t.high, t.windows,
@@ -180,7 +181,7 @@ def _families(found: Sequence[Saving]) -> tuple[Family, ...]:
         groups[one.family, one.unit].append(one)
     return tuple(
         Family(name, unit, together([one.told for one in group if one.told]), sum(one.without + one.undone + one.unknown for one in group))
-        for (name, unit), group in groups.items()
+        for (name, unit), group in sorted(groups.items(), key=lambda pair: (_ORDER.get(pair[0][0], len(_ORDER)), pair[0]))
     )
 
 

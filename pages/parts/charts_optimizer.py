@@ -23,7 +23,7 @@ def aligned(told: TrialTold) -> Figure | None:
     """The run and the idle windows it was compared with, each from its own mean before; None where no sample of the run is kept."""
     if told.own is None or told.shape is None:
         return None
-    took, unit = float(told.row["seconds"] or 0.0), str(told.row["unit"] or "")
+    took, unit = _pause(told), str(told.row["unit"] or "")
     curves = [told.own, *told.idle]
     moved = [(seconds, values - _mean(values[seconds < 0])) for seconds, values in curves]
     by, suffix = scale(unit, max((float(np.nanmax(np.abs(values))) for _, values in moved if len(values)), default=0.0))
@@ -52,7 +52,7 @@ def around(told: TrialTold) -> Figure | None:
     """The metric from some minutes before to some minutes after: the windows before and after marked, other runs and placebo windows too."""
     if told.readings.empty:
         return None
-    at, took, unit = int(told.row["at"] or 0), float(told.row["seconds"] or 0.0), str(told.row["unit"] or "")
+    at, took, unit = int(told.row["at"] or 0), _pause(told), str(told.row["unit"] or "")
     drawn = figure(height=HEIGHT, left=56, top=26, bottom=34)
     _, suffix = _line(drawn, told.readings, unit, theme.NEUTRAL)
     placebo = bool(told.row["placebo"])
@@ -97,6 +97,12 @@ def fired(readings: pd.DataFrame, times: Sequence[int], *, unit: str, level: flo
     drawn.axis("yaxis", ticksuffix=suffix, nticks=6)
     drawn.axis("xaxis", type="date", nticks=6, hoverformat="%m-%d %H:%M:%S UTC")
     return drawn
+
+
+def _pause(told: TrialTold) -> float:
+    """Seconds between the window before and the window after."""
+    kept = told.shape.pause if told.shape is not None else None
+    return float(told.row["seconds"] or 0.0) if kept is None else kept
 
 
 def scale(unit: str, highest: float) -> tuple[float, str]:

@@ -15,8 +15,8 @@ WHEN = "%m-%d %H:%M:%S"
 BY_HAND = "by hand"
 ACTIONS = (
     Column("Action", nowrap=True), Column("Cures", nowrap=True), Column("Mode"), Column("Licence", whole=True), Column("Last run", right=True),
-    Column("Run / placebo", right=True), Column("Effect, 95 %", right=True, whole=True), Column("On decision latency", right=True, whole=True),
-    Column("On honest rate", right=True, whole=True), Column("Verdict", nowrap=True),
+    Column("Run, placebo", right=True), Column("Effect, 95 %", right=True, whole=True), Column("On latency", right=True, whole=True),
+    Column("On honest rate", right=True, whole=True), Column("Verdict"),
 )  # fmt: skip
 TRIALS = (
     Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Metric", nowrap=True),
@@ -35,7 +35,7 @@ def actions(frame: pd.DataFrame, now: int) -> list[Line]:
         cost = {"none": "costs nothing", "low": "costs little", "high": "costs much"}.get(_text(one.cost, ""), "")
         name = Cell(plain(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
-            name, metric(one.cures), one.mode, _licence(one, now), last, f"{one.treated:,} / {one.placebos:,}", _pooled(one),
+            name, metric(one.cures), one.mode, _licence(one, now), last, _counts(one), _pooled(one),
             _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.honest, one.honest_low, one.honest_high, "points"),
             _verdict(one.verdict),
         )  # fmt: skip
@@ -49,9 +49,8 @@ def trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[Line]:
     for one in _each(frame):
         unit = one.unit if isinstance(one.unit, str) else ""
         placebo = bool(one.placebo)
-        name = Cell(plain(one.action), small="placebo: not run") if placebo else Cell(plain(one.action))
         cells = (
-            units.moment(int(one.at), WHEN), name, why(one), metric(_text(one.metric)), figure(one.before, unit), figure(one.after, unit),
+            units.moment(int(one.at), WHEN), plain(one.action), why(one), metric(_text(one.metric)), figure(one.before, unit), figure(one.after, unit),
             Cell("what others are compared with") if placebo else effect(one, unit), _trial_verdict(one),
             Cell("nothing was done") if placebo else Cell(freed(one.amount, one.amount_unit)),
         )  # fmt: skip
@@ -84,9 +83,7 @@ def effect(one: Any, unit: str) -> Cell:
     """The causal effect with its interval and the windows it rests on."""
     if not units.known(one.effect):
         return Cell(units.NOT_ENOUGH)
-    if not units.known(one.low) or not units.known(one.high):
-        return Cell(figure(one.effect, unit), small=f"interval: {units.NOT_ENOUGH}, {_windows(one)}")
-    return Cell(figure(one.effect, unit), small=f"{figure(one.low, unit)} .. {figure(one.high, unit)}, {_windows(one)}")
+    return Cell(figure(one.effect, unit), small=f"{band(one.low, one.high, unit)}, {_windows(one)}")
 
 
 def commands(frame: pd.DataFrame) -> list[Line]:
@@ -155,16 +152,28 @@ def _licence(one: Any, now: int) -> Cell:
     return Cell(one.licence, theme.state(one.licence), small=", ".join(part for part in (_text(one.why, ""), since.strip()) if part))
 
 
+def _counts(one: Any) -> Cell:
+    """The windows that the effect rests on, and all that were run."""
+    if not units.known(one.judged_treated):
+        return Cell(f"{one.treated:,}, {one.placebos:,}")
+    more = f"{one.treated:,} run in all" if one.treated != one.judged_treated else ""
+    return Cell(f"{int(one.judged_treated):,}, {int(one.judged_placebos):,}", small=more)
+
+
 def _pooled(one: Any) -> Cell:
-    """The effect of all trials together; without a judgement the n there is."""
+    """The effect of all trials together."""
     unit = _text(one.unit, "")
-    n = f"{int(one.judged_treated)} run, {int(one.judged_placebos)} placebo" if units.known(one.judged_treated) else f"n={one.treated}"
     if not units.known(one.effect):
-        return Cell(units.NOT_ENOUGH, small=n)
+        return Cell(units.NOT_ENOUGH)
     other = "" if one.metric == one.cures else f", on {metric(_text(one.metric))}"
-    if not units.known(one.low) or not units.known(one.high):
-        return Cell(figure(one.effect, unit), small=f"interval: {units.NOT_ENOUGH}, {n}{other}")
-    return Cell(figure(one.effect, unit), small=f"{figure(one.low, unit)} .. {figure(one.high, unit)}, {n}{other}")
+    return Cell(figure(one.effect, unit), small=band(one.low, one.high, unit) + other)
+
+
+def band(low: object, high: object, unit: str) -> str:
+    """An interval in its metric's unit."""
+    if not units.known(low) or not units.known(high):
+        return f"interval: {units.NOT_ENOUGH}"
+    return f"{figure(low, unit)} .. {figure(high, unit)}"
 
 
 def _beside(value: object, low: object, high: object, unit: str) -> Cell:
@@ -173,7 +182,7 @@ def _beside(value: object, low: object, high: object, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH)
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.known(low) and units.known(high)):
         return Cell(_signed(value, unit), small=f"interval: {units.NOT_ENOUGH}")
-    return Cell(_signed(value, unit), small=f"{_signed(low, unit)} .. {_signed(high, unit)}")
+    return Cell(_signed(value, unit), small=f"{_signed(low, '')} .. {_signed(high, '')}")
 
 
 def _signed(value: float, unit: str) -> str:

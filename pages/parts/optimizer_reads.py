@@ -21,6 +21,14 @@ def firings() -> pd.DataFrame:
     return optimizer_query.firings(reads.reader())
 
 
+def questions() -> pd.DataFrame:
+    return optimizer_query.questions(reads.reader(), reads.now())
+
+
+def under_way() -> pd.DataFrame:
+    return optimizer_query.under_way(reads.reader())
+
+
 def actions() -> pd.DataFrame:
     told: pd.DataFrame = _kept(reads.url(), "actions", ())
     return told

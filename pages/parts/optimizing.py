@@ -9,14 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.domain.control import COMMANDS
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.store.inbox import QUEUED, RUNNING
 from pages.parts import asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
 
 MOST = 6  # that are shown of what fires, and of what waits
 RECENT = 900  # s for which what came of the newest run by hand is shown
-SILENCE = "1h"
 Row = Mapping[Any, Any]
 
 
@@ -33,6 +31,27 @@ def firing(told: pd.DataFrame, rules: Mapping[str, Rule], known: Sequence[str], 
     if len(blind):
         names = ", ".join(oprows.plain(str(name)) for name in blind["rule"].tolist()[:MOST])
         widgets.note(f"No data for {names}: a metric without samples neither fires nor clears a rule.")
+
+
+def questions(told: pd.DataFrame, now: int) -> None:
+    """What waits for a person's word."""
+    for one in told.to_dict("records")[:MOST]:
+        asks = _sentence(str(one["answer"]))
+        age = units.age((now - int(one["at"])) / units.SECOND)
+        text = f"Rule {oprows.plain(str(one['rule']))} fired {age} ago. {asks}"
+        widgets.show(f'<div class="pd">{widgets.notice(text, word="Waits for an answer.", colour=theme.UP)}</div>')
+        with st.container(horizontal=True, key=f"question_{one['id']}"):
+            if st.button("Approve", key=f"approve_{one['id']}", type="primary", icon=":material/check:"):
+                asking.submit("approve", {"id": str(one["id"])}, "approved on the page")
+
+
+def trial(told: pd.DataFrame, now: int) -> None:
+    """The trial the optimizer has in hand by itself."""
+    for one in told[told["at"] > now - RECENT * units.SECOND].to_dict("records"):
+        what = "left out by chance, to compare with" if one["placebo"] else "run by itself"
+        age = units.age((now - int(one["at"])) / units.SECOND)
+        text = f"{oprows.plain(str(one['action']))}, {what}, because rule {oprows.plain(str(one['trigger']))} fired; {age} ago; measuring what comes"
+        widgets.show(f'<div class="pd">{widgets.notice(text, word="Trial.", colour=theme.UP)}</div>')
 
 
 def queue(commands: pd.DataFrame) -> None:
@@ -94,14 +113,11 @@ def suggested(answer: object, rule: Rule | None, known: Sequence[str]) -> str | 
 
 
 def _mode(chosen: str, one: Row, reason: str) -> None:
-    if "mode" in COMMANDS:
-        modes = list(MODES)
-        mode = st.selectbox(
-            "Mode", modes, index=modes.index(one["mode"]) if one["mode"] in modes else 0, key=f"mode_{chosen}", width=150, help=_MODES
-        )
-        if st.button("Set mode", disabled=mode == one["mode"]):
-            asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
-    if "licence" in COMMANDS and one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew"):
+    modes = list(MODES)
+    mode = st.selectbox("Mode", modes, index=modes.index(one["mode"]) if one["mode"] in modes else 0, key=f"mode_{chosen}", width=150, help=_MODES)
+    if st.button("Set mode", disabled=mode == one["mode"]):
+        asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
+    if one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew"):
         asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
 
 
@@ -128,8 +144,6 @@ def _buttons(rule: str, action: str | None) -> None:
             asking.submit("optimize", {"action": action}, why)
         if st.button("Dry run", key=f"dry_{rule}", icon=":material/visibility:", help="Says what it would do and changes nothing"):
             asking.submit("optimize", {"action": action, "dry_run": "true"}, why)
-    if "silence" in COMMANDS and st.button("Silence 1 h", key=f"silence_{rule}", icon=":material/notifications_off:"):
-        asking.submit("silence", {"rule": rule, "for": SILENCE}, "from the page Optimizer")
 
 
 def _lasts(one: Row, rule: Rule | None, now: int) -> bool:

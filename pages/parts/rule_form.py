@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from engine.domain.control import COMMANDS
 from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, THRESHOLD, Preview, Rule
 from engine.optimizer.defaults import RULES
 from engine.optimizer.rule_forms import read_rule, written
@@ -37,15 +36,15 @@ _OF_KIND = {
 _SPANS = ("hold", "cooldown", "missing", "span")
 
 
-def origins(from_file: Mapping[str, Mapping[str, object]], changed: pd.DataFrame, known: Sequence[str]) -> list[Origin]:
+def origins(from_file: Sequence[Rule], changed: pd.DataFrame, known: Sequence[str]) -> list[Origin]:
     """Every rule in force: the defaults, what podium.toml says, and what was changed here, each over the one before."""
     found: dict[str, Origin] = {rule.name: Origin(rule, DEFAULT, rule) for rule in RULES}
-    for name, words in from_file.items():
-        _lay(found, name, words, FILE, known)
+    for rule in from_file:
+        found[rule.name] = Origin(rule, FILE, rule)
     for one in changed.to_dict("records"):
         told = json.loads(str(one["data"]))
         by = (str(one["by"]), str(one["reason"]), int(one["changed_at"]))
-        _lay(found, str(one["name"]), told, HERE, known, by)
+        _lay(found, str(one["name"]), told, known, by)
     return list(found.values())
 
 
@@ -76,17 +75,14 @@ def form(found: Sequence[Origin], known: Sequence[str]) -> None:
     _shown(name)
 
 
-def _lay(
-    found: dict[str, Origin], name: str, words: Mapping[str, object], source: str, known: Sequence[str], by: tuple[str, str, int] | None = None
-) -> None:
+def _lay(found: dict[str, Origin], name: str, words: Mapping[str, object], known: Sequence[str], by: tuple[str, str, int]) -> None:
     """A rule with what was said of it in its place; what cannot be read changes nothing, as in the engine."""
     before = found.get(name)
     try:
-        rule = read_rule(name, words, before.rule if before else None, tuple(known))
+        rule = read_rule(name, words, before.rule if before else None, (*known, *(before.rule.candidates if before else ())))
     except ValueError:
         return
-    who, why, at = by or ("", "", None)
-    found[name] = Origin(rule, source, before.rule if before else None, who, why, at)
+    found[name] = Origin(rule, HERE, before.rule if before else None, *by)
 
 
 def _from(one: Origin) -> str:
@@ -111,7 +107,7 @@ def _fields(rule: Rule, known: Sequence[str]) -> dict[str, str]:
             width = 260 if word in {"cron", "every", "baseline"} else 160
             words[word] = st.text_input(label, value, key=f"{word}_{rule.name}", help=about, width=width, max_chars=120)
     calls = st.multiselect(
-        "May call", list(known), [name for name in rule.candidates if name in known], key=f"calls_{rule.name}", format_func=oprows.plain,
+        "May call", list(dict.fromkeys((*known, *rule.candidates))), list(rule.candidates), key=f"calls_{rule.name}", format_func=oprows.plain,
         placeholder="nothing: it only tells",
     )  # fmt: skip
     words["actions"] = ",".join(calls)
@@ -124,7 +120,7 @@ def _heed(one: Origin, words: dict[str, str], reason: str, known: Sequence[str],
     """Previews, or applies; a value that cannot be is told in one line and stays in its field."""
     st.session_state.pop("rule_preview", None)
     try:
-        rule = read_rule(one.rule.name, words, one.rule, tuple(known))
+        rule = read_rule(one.rule.name, words, one.rule, (*known, *one.rule.candidates))
     except ValueError as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not applied." if apply else "No preview.")
         return
@@ -183,7 +179,3 @@ def _times(told: Preview, rule: Rule) -> str:
 
 def _count(told: Preview) -> str:
     return "once" if told.count == 1 else f"{told.count:,} times" if told.count else "never"
-
-
-def can_be_changed() -> bool:
-    return "rule" in COMMANDS

@@ -64,7 +64,7 @@ def _aligned(told: TrialTold) -> None:
 
 
 def _around(told: TrialTold) -> None:
-    widgets.note("The readings round it: the windows before and after are shaded, placebo windows in grey.")
+    widgets.note("The readings round it. Shaded: its windows before and after; grey: placebo windows.")
     drawn = charts_optimizer.around(told)
     if drawn is None:
         widgets.nothing("no readings of its metric are kept of that time")

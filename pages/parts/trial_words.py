@@ -9,7 +9,7 @@ from pages.parts import units
 from pages.parts.oprows import figure, freed, metric, plain
 from pages.parts.widgets import Tile
 
-ALIGNED = "Seconds from the run, change from the mean before it; thick: the means the effect is made of. Grey: windows in which nothing was done."
+ALIGNED = "Change from the mean before the run, by seconds from it. Grey: the windows it is compared with."
 
 
 def sentence(told: TrialTold) -> str:

@@ -236,7 +236,7 @@ class Trial(Record):
     seconds: float  # the action took
     also: str | None = None  # JSON: {metric: [before, after]} of what must not suffer
     chance: float | None = None  # with which a trigger's answer was to run the action and not to do nothing; None by hand
-    compared: str | None = None  # JSON: {"before": s, "after": s, "starts": [ns]}: its windows, and when those it was compared with began
+    compared: str | None = None  # JSON: {"before", "pause", "after": s, "starts": [ns]}: its windows, and when those it was compared with began
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ def _judged(tools: Tools, window: Window, trial: Trial) -> Ended:
     did = window.measured or Measured(0.0, "", window.failed or "nothing was done: a window to compare with", done=False)
     ended = replace(
         trial, effect=effect, undone=undone, amount=did.amount, amount_unit=did.unit, detail=_detail(did, harmed, window), seconds=window.seconds,
-        also=json.dumps(also), compared=json.dumps({"before": tools.plan.before, "after": tools.plan.after, "starts": starts}),
+        also=json.dumps(also), compared=json.dumps({"before": tools.plan.before, "pause": window.pause, "after": tools.plan.after, "starts": starts}),
     )  # fmt: skip
     outcome = Outcome(window.treated, window.chance, window.change, latency, honest) if math.isfinite(window.change) else None
     word = "was run" if window.treated else "was left out, to compare with"

@@ -113,9 +113,7 @@ def measure(home: Path, watched: list[psutil.Process], port: int) -> None:
     answered = poll(port, SECONDS, clock, pause)
     spent, gone = [seconds(one) - earlier for one, earlier in zip(watched, before, strict=True)], clock.tick() - begun
     kept = int(Reader(f"sqlite:///{home / 'podium.db'}").frame("SELECT count(*) AS n FROM readings_raw")["n"].iloc[0])
-    print(
-        f"monitor: {spent[0]:.2f} s of processor time in {gone:.0f} s = {spent[0] / gone:.2%} of a core, {kept:,} readings stored, {sizes[0]:.0f} MB"
-    )
+    print(f"monitor: {spent[0]:.2f} s of processor time in {gone:.0f} s = {spent[0] / gone:.2%} of a core, {kept:,} readings stored")
     if len(spent) < 2 or not answered:
         print("  Glances did not answer: nothing to compare with")
         return

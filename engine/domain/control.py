@@ -25,7 +25,7 @@ class Event(Record):
 
 COMMANDS = (
     "pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest",
-    "rule", "mode", "licence", "approve",
+    "rule", "mode", "licence", "approve", "ack", "silence", "unsilence", "drill",
 )  # fmt: skip
 
 
@@ -35,7 +35,7 @@ class Command(Record):
 
     `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=...
     `rule` takes name=NAME and the words of a rule (engine/optimizer/rule_forms.py), or reset=true; `mode` takes action=NAME mode=MODE,
-    `licence` action=NAME licence=LICENCE, `approve` id=N of what a rule asked.
+    `licence` action=NAME licence=LICENCE, `approve` id=N of what a rule asked, answer=no to decline.
     """
 
     id: int

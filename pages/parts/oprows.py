@@ -50,7 +50,8 @@ def trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[Line]:
         unit = one.unit if isinstance(one.unit, str) else ""
         placebo = bool(one.placebo)
         cells = (
-            units.moment(int(one.at), WHEN), plain(one.action), why(one), metric(_text(one.metric)), figure(one.before, unit), figure(one.after, unit),
+            units.moment(int(one.at), WHEN), plain(one.action), why(one), metric(_text(one.metric)),
+            figure(one.before, unit), figure(one.after, unit),
             Cell("what others are compared with") if placebo else effect(one, unit), _trial_verdict(one),
             Cell("nothing was done") if placebo else Cell(freed(one.amount, one.amount_unit)),
         )  # fmt: skip

@@ -42,7 +42,9 @@ def questions(told: pd.DataFrame, now: int) -> None:
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Waits for an answer.", colour=theme.UP)}</div>')
         with st.container(horizontal=True, key=f"question_{one['id']}"):
             if st.button("Approve", key=f"approve_{one['id']}", type="primary", icon=":material/check:"):
-                asking.submit("approve", {"id": str(one["id"])}, "approved on the page")
+                asking.submit("approve", {"id": str(one["id"])}, "on the page")
+            if st.button("Decline", key=f"decline_{one['id']}", icon=":material/close:"):
+                asking.submit("approve", {"id": str(one["id"]), "answer": "no"}, "on the page")
 
 
 def trial(told: pd.DataFrame, now: int) -> None:

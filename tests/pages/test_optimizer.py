@@ -111,7 +111,7 @@ def test_savings_are_told_with_intervals_and_what_was_left_out(busy: tuple[str, 
     assert "1 of 1 helped, n=1" in shown  # too few for an interval: not enough data, with its n
 
 
-def test_a_question_is_approved_with_one_press(working: str) -> None:
+def test_a_question_is_approved_or_declined_with_one_press(working: str) -> None:
     writer = Writer(working, "made")
     number = writer.save_firing(
         Firing(
@@ -130,6 +130,8 @@ def test_a_question_is_approved_with_one_press(working: str) -> None:
     assert "Asks whether to run delete_temp" in text(app)
     press(app, "Approve")
     assert newest(working)[:2] == ("approve", {"id": str(number)})
+    press(app, "Decline")
+    assert newest(working)[:2] == ("approve", {"id": str(number), "answer": "no"})
 
 
 def test_a_mode_is_set_and_a_licence_restored_for_a_reason(working: str) -> None:

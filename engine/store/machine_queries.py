@@ -82,7 +82,7 @@ def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd
 
 
 # One look into the index of decisions acted on for each of at most so many pieces of the range.
-_PIECES = 120
+PIECES = 120
 _ACTED = """
     SELECT t.wall, f.n FROM (
         SELECT min(d.tick) AS tick, count(*) AS n FROM (
@@ -119,7 +119,7 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
         ends = told_first(connection, "SELECT tick, (SELECT max(tick) FROM ticks) FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=since)
         if ends is not None:
             first, last = int(ends[0]), int(ends[1])
-            bounds = json.dumps(sorted({first + (last + 1 - first) * piece // _PIECES for piece in range(_PIECES)}))
+            bounds = json.dumps(sorted({first + (last + 1 - first) * piece // PIECES for piece in range(PIECES)}))
             found += [("acted", int(wall), f"{n} bought or sold") for wall, n in told_all(connection, _ACTED, bounds=bounds, last=last)]
     return pd.DataFrame(found, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine.shell.clock import WallClock
 from pages.parts import frame
-from tests.pages.stores import STATES, store
+from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("[0-9]*.py"))
@@ -86,6 +87,27 @@ def test_what_is_not_due_yet_is_said_in_words(full_store: str, tmp_path: Path) -
     with store("full", full_store, tmp_path) as url:
         shown = text(run("03_decision.py", url))
     assert "not due yet" in shown
+
+
+def test_the_machine_at_that_moment_is_told_as_far_as_it_is_known(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        watched = text(run("03_decision.py", url, tick="30", symbol="ETH"))
+        unwatched = text(run("03_decision.py", url, tick="0", symbol="ETH"))
+    for word in ("The machine at that moment", "Waited for a CPU", "2.5 %", "410 MB", "Paused for garbage", "1.2 ms"):
+        assert word in watched, word
+    assert "Throttled" not in watched, "no container throttles here"
+    assert "nobody watched the machine at this tick" in unwatched
+
+
+@pytest.mark.parametrize("span", ["15 min", "1 h", "6 h", "1 d", "7 d", "30 d", "1 y"])
+def test_resources_are_told_for_every_range(span: str, full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        beat(tmp_path, WallClock().now())  # readings are those of now
+        app = run("09_resources.py", url, range=span)
+    assert not app.exception
+    shown = text(app)
+    assert "A point is the mean of" in shown
+    assert "No GPU found." in shown
 
 
 def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:

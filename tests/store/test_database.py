@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -53,6 +54,30 @@ def test_the_migrations_end_at_the_schema(tmp_path: Path) -> None:
     with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+
+
+def test_minutes_of_a_store_from_before_the_tiers_are_kept_and_become_hours(tmp_path: Path) -> None:
+    hour, minute = 3_600 * 10**9, 60 * 10**9
+    start = made.WALL - made.WALL % hour
+    path = tmp_path / "podium.db"
+    path.touch()
+    old = database.connect(f"sqlite:///{path}")
+    with old.begin() as connection:
+        config = database.configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO readings_minute (source, name, at, unit, low, mean, high, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [("host", "cpu_percent", start + place * minute, "%", place, place + 1.0, place + 2.0, 30) for place in range(90)],
+        )
+        connection.exec_driver_sql("INSERT INTO readings_raw (at, source, name, value, unit) VALUES (?, 'host', 'cpu_percent', 5, '%')", (start,))
+    old.dispose()
+    database.prepare(f"sqlite:///{path}")
+    with database.connect(f"sqlite:///{path}", read_only=True).connect() as told:
+        assert told.exec_driver_sql("SELECT source, name, unit FROM series").fetchall() == [("host", "cpu_percent", "%")]
+        assert told.exec_driver_sql("SELECT count(*), sum(n) FROM readings_minute").fetchall() == [(90, 2_700)]
+        hours = told.exec_driver_sql("SELECT at, low, mean, high, n FROM readings_hour ORDER BY at").fetchall()
+    assert hours == [(start, 0.0, 30.5, 61.0, 1_800), (start + hour, 60.0, 75.5, 91.0, 900)]
 
 
 def test_a_store_is_in_wal_and_gives_pages_back(tmp_path: Path) -> None:

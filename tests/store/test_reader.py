@@ -198,6 +198,21 @@ def test_readings_come_in_steps_with_their_band(reader: Reader) -> None:
     assert 0 < len(coarse) < len(fine)
 
 
+def test_what_happened_over_a_span_is_told_in_few_marks_by_the_wall_clock(reader: Reader) -> None:
+    until = WALL + TICKS * 2 * SECOND + 3_600 * SECOND
+    told = machine_queries.happened(reader, WALL, until)
+    assert set(told["kind"]) >= {"acted", "optimized", "incident"}
+    assert told["at"].between(WALL, until).all()
+    assert told["at"].is_monotonic_increasing
+    acted = told[told["kind"] == "acted"]
+    assert len(acted) <= machine_queries.PIECES
+    assert (
+        acted["detail"].str.split().str[0].astype(int).sum()
+        == reader.frame("SELECT count(*) AS n FROM decisions WHERE action <> 'hold'")["n"].iloc[0]
+    )
+    assert machine_queries.happened(reader, until, until + SECOND).empty
+
+
 def test_queries_of_pages_use_an_index(reader: Reader) -> None:
     plans = {
         "newest decisions": "SELECT d.tick FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick ORDER BY d.tick DESC, d.symbol LIMIT 100",

@@ -18,6 +18,7 @@ HARMS = 0.02  # chance that it is ever called harmful, shared by the metric, the
 COVER = 0.05  # chance that an interval ever misses
 GRID = 12  # effects tried on either side of the estimate for each reach of the changes
 HALVINGS = 6  # of the step in which an interval's end lies
+SCALED = 6  # windows from which on the scale is taken round the two middles; round one of fewer, else two windows would seem to prove much
 POOLED = 200  # windows judged together; after them a new pool begins
 
 
@@ -47,7 +48,8 @@ def gain_of(outcomes: Sequence[Outcome], better: int) -> tuple[float, float, int
     told = [one for one in outcomes if math.isfinite(one.change)]
     with_it = np.array([one.change for one in told if one.treated])
     without = np.array([one.change for one in told if not one.treated])
-    apart = np.concatenate([part - np.median(part) for part in (with_it, without) if len(part)] or [np.empty(0)])
+    parts = (with_it, without) if len(told) >= SCALED else (np.concatenate((with_it, without)),)
+    apart = np.concatenate([part - np.median(part) for part in parts if len(part)] or [np.empty(0)])
     scale = 1.4826 * float(np.median(np.abs(apart))) if len(apart) else 0.0
     if not len(with_it) or not len(without):
         return 0.0, scale, len(with_it), len(without)

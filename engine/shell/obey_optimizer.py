@@ -13,7 +13,7 @@ from engine.domain.tuning import Action
 from engine.optimizer.defaults import RULES
 from engine.optimizer.licences import read_licence
 from engine.optimizer.rule_forms import read_mode, read_rule, written
-from engine.shell.tuner import Asked
+from engine.shell.tuner_parts import Asked
 
 NAMES = ("rule", "mode", "licence", "approve")
 MOST_RULES = 200
@@ -27,6 +27,8 @@ class Pen(Protocol):
     def keep_rule(self, name: str, told: Mapping[str, str], at: int, by: str, reason: str) -> None: ...
 
     def drop_rule(self, name: str) -> bool: ...
+
+    def answer(self, number: int, text: str) -> None: ...
 
 
 class Tuned(Protocol):
@@ -60,7 +62,7 @@ def carry_out(command: Command, tuner: Tuned, pen: Pen, now: int) -> tuple[str, 
             pen.set_licence(action, read_licence(licence), f"set by {command.by}: {command.reason or 'no reason given'}", now)
             return f"{action} has the licence {licence}; it is judged anew from here", None
         case _:
-            return _approve(args, tuner, command)
+            return _approve(args, tuner, pen, command)
 
 
 def _rule(args: dict[str, str], tuner: Tuned, pen: Pen, command: Command, now: int) -> str:
@@ -93,7 +95,10 @@ def _demand_new(name: str, args: Mapping[str, str], rules: Mapping[str, Rule]) -
         raise ValueError(f"there are {len(rules)} rules: {MOST_RULES} at most, those of the engine ({len(RULES)}) counted")
 
 
-def _approve(args: Mapping[str, str], tuner: Tuned, command: Command) -> tuple[str, Command]:
+def _approve(args: Mapping[str, str], tuner: Tuned, pen: Pen, command: Command) -> tuple[str, Command | None]:
+    said = args.get("answer", "yes")
+    if said not in {"yes", "no"}:
+        raise ValueError(f"answer is {said[:60]!r}: give yes or no")
     try:
         number = int(args.get("id", ""))
     except ValueError:
@@ -101,6 +106,11 @@ def _approve(args: Mapping[str, str], tuner: Tuned, command: Command) -> tuple[s
     asked = tuner.asked.pop(number, None)
     if asked is None:
         raise ValueError(f"nothing waits under id={number}: it was answered, has expired, or never asked")
+    why = f": {command.reason}" if command.reason else ""
+    if said == "no":
+        pen.answer(number, f"{command.by} declined to run {asked.action}{why}")
+        return f"{asked.action} is not run", None
+    pen.answer(number, f"{command.by} approved {asked.action}{why}")
     wish = replace(
         command, name="optimize", args=(("action", asked.action),), reason=f"{asked.rule} fired and {command.by} approved; {command.reason}"
     )

@@ -21,7 +21,8 @@ from engine.shell.past import Past
 from engine.shell.recent import Recent
 from engine.shell.trial_tools import Tools
 from engine.shell.tune import Readings, Stop
-from engine.shell.tuner import Tuner, Wishes
+from engine.shell.tuner import Tuner
+from engine.shell.tuner_parts import Wishes
 from engine.store.errors import StoreFailed
 from engine.store.optimizer_past import OptimizerPast
 from engine.store.optimizer_pen import OptimizerPen
@@ -71,7 +72,7 @@ class Optimizing:
         )  # fmt: skip
         wishes = Wishes(settings.rules, settings.modes, settings.seed)
         past = OptimizerPast(settings.database_url)
-        self._tuner = Tuner(tools, self._pen, past, parts.known, wishes, parts.board, self._begin, settings.trial_rest_seconds)
+        self._tuner = Tuner(tools, self._pen, past, parts.known, wishes, parts.board, self._begin, rest=settings.trial_rest_seconds)
 
     def schedule(self, jobs: Jobs) -> None:
         """Gives the loop its time."""

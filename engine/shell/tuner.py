@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock
-from typing import Protocol
 
 import numpy as np
 
-from engine.domain.judging import Judgement
-from engine.domain.record import Record
 from engine.domain.rules import ASK, AUTO, QUARANTINED, RECOMMEND, Rule
-from engine.domain.tuning import Action, Firing, Reading, Trial
+from engine.domain.tuning import Action, Reading, Trial
 from engine.optimizer.defaults import in_force
 from engine.optimizer.licences import licence_after
 from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, plan
@@ -21,70 +18,17 @@ from engine.optimizer.rule_forms import read_rule
 from engine.optimizer.windows import SECOND
 from engine.shell.logs import LOG
 from engine.shell.trial import target, try_out, undo
-from engine.shell.trial_tools import Case, Ended, Pen, Tools
+from engine.shell.trial_tools import Case, Ended, Tools
 from engine.shell.tune import TURN
+from engine.shell.tuner_parts import Asked, Board, TunerPast, TunerPen, Wishes
 from engine.shell.watching import Pending, Watching
 from engine.store.errors import StoreFailed
-from engine.store.optimizer_past import Standing, Tried
-from engine.store.optimizer_rows import ASKS
+from engine.store.optimizer_past import Standing
+from engine.store.optimizer_rows import ASKS, TRIES, WAITS
 
 REST = 20.0  # s between two runs
 PATIENCE = 300.0  # s that a firing waits for its time
 FAILURES = 3  # in a row, after which an action may not run by itself
-
-
-class TunerPen(Pen, Protocol):
-    """The writing side of the store, as far as the loop needs it."""
-
-    def save_firing(self, told: Firing) -> int: ...
-
-    def settle(self) -> None: ...
-
-    def open(self, modes: Mapping[str, str]) -> int: ...
-
-    def answer(self, number: int, text: str) -> None: ...
-
-    def keep_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None: ...
-
-    def set_licence(self, action: str, licence: str, why: str, at: int) -> None: ...
-
-
-class TunerPast(Protocol):
-    """The reading side."""
-
-    def tried(self, metric: str) -> dict[str, tuple[Tried, ...]]: ...
-
-    def standing(self) -> dict[str, Standing]: ...
-
-    def modes(self) -> dict[str, str]: ...
-
-    def rules(self) -> dict[str, dict[str, str]]: ...
-
-    def last_words(self) -> dict[str, str]: ...
-
-
-class Board(Protocol):
-    def failed(self, component: str, job: str, error: str) -> None: ...
-
-    def went_well(self, component: str, job: str) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Wishes(Record):
-    """What podium.toml says about the optimizer."""
-
-    rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name
-    modes: tuple[tuple[str, str], ...] = ()  # by action
-    seed: int = 7
-
-
-@dataclass(frozen=True, slots=True)
-class Asked(Record):
-    """A question that waits for a person."""
-
-    action: str
-    rule: str
-    until: int  # ns UTC
 
 
 Begin = Callable[[Callable[[], None]], None]  # runs a trial in a thread of its own
@@ -102,10 +46,13 @@ class Tuner:
         wishes: Wishes,
         board: Board,
         begin: Begin,
+        *,
         rest: float = REST,
+        bounds: bool = True,
     ) -> None:
+        """`bounds` False judges without intervals, for many runs in a row."""
         self._tools, self._pen, self._past, self._board, self._begin = tools, pen, past, board, begin
-        self.known, self._wishes, self._rest = known, wishes, rest
+        self.known, self._wishes, self._rest, self._bounds = known, wishes, rest, bounds
         self._watching = Watching(tools.recent, pen.save_firing)
         self._current: int | None = None  # the firing that is answered by a trial under way
         self._rested = 0.0  # s of the clock's tick, when the rest is over
@@ -176,6 +123,12 @@ class Tuner:
         self._opened = True
 
     def _expire(self, now: int) -> None:
+        while self._watching.dropped:
+            number, why = self._watching.dropped[-1]
+            if number != self._current:
+                self._tell(number, why)
+                self._said.pop(number, None)
+            self._watching.dropped.pop()
         for number, asked in list(self.asked.items()):
             if now > asked.until:
                 self._tell(number, f"asked whether to run {asked.action}: nobody answered in {ASKED_SECONDS / 60:.0f} min")
@@ -194,7 +147,7 @@ class Tuner:
                 self._start(pending, answer)
                 return
             if answer.mode == WAIT:
-                self._tell(pending.number, f"waits: {answer.why}")
+                self._tell(pending.number, f"{WAITS} {answer.why}")
                 if busy(self.slot()) is not None:
                     return
                 continue
@@ -225,8 +178,8 @@ class Tuner:
             self._tell(pending.number, answer.why)
 
     def _start(self, pending: Pending, answer: Answer) -> None:
+        self._tell(pending.number, f"{TRIES} {answer.actions[0]}; {answer.why}")
         self._current = pending.number
-        self._tell(pending.number, f"tries {answer.actions[0]}; {answer.why}")
         ready = tuple(self.known[name] for name in answer.actions)
         try:
             self._begin(lambda: self._carry_out(pending, ready, answer.why))
@@ -239,6 +192,7 @@ class Tuner:
         try:
             ended = try_out(self._tools, Case(pending.rule, pending.at, self._wishes.seed), tuple(ready), self._past.tried)
             over = ended is not None
+            self._rested = self._tools.clock.tick() + (self._rest if ended is not None and ended.trial is not None else 0.0)
             if ended is not None:
                 self._tell(pending.number, f"{ended.said}; {why}")
                 self._judge(pending.rule, ended)
@@ -247,7 +201,6 @@ class Tuner:
         finally:
             if over:
                 self._done(pending.rule.name, pending.number)
-            self._rested = self._tools.clock.tick() + self._rest
             self._current = None
 
     def _judge(self, rule: Rule, ended: Ended) -> None:
@@ -260,7 +213,7 @@ class Tuner:
         metric, better = target(rule, action)
         told = tuple(one.outcome for one in self._past.tried(metric).get(action.name, ()))
         pool = told[(len(told) - 1) // POOLED * POOLED :] if told else ()
-        judgement = judge_together(pool, better)
+        judgement = judge_together(pool, better, bounds=self._bounds)
         self._pen.keep_judgement(action.name, metric, trial.unit, now, judgement)
         change = (QUARANTINED, f"harmed at once: {ended.harmed}") if ended.harmed is not None else licence_after(licence, judgement)
         if change is not None:

@@ -37,6 +37,7 @@ class Watching:
         self._watches: dict[str, Watch] = {}
         self._backlog: deque[tuple[Rule, Firing]] = deque(maxlen=BACKLOG)
         self._since = 0  # ns UTC, the last step
+        self.dropped: list[tuple[int, str]] = []  # firings that need no answer any more, and why
 
     def take(self, rules: tuple[Rule, ...], now: int, last: Mapping[str, str] | None = None) -> None:
         """The rules in force from now on. At a start `last` is what each said last, so that what has fired can clear."""
@@ -70,8 +71,9 @@ class Watching:
         return self._watches.get(name, WATCH).fired
 
     def _forget(self, rule: Rule, now: int) -> None:
-        watch = self._watches.pop(rule.name, WATCH)
-        self.pending.pop(rule.name, None)
+        watch, before = self._watches.pop(rule.name, WATCH), self.pending.pop(rule.name, None)
+        if before is not None:
+            self.dropped.append((before.number, CHANGED))
         if watch.fired:
             self._say(rule, watch, CLEARED, now, CHANGED)
 
@@ -84,7 +86,8 @@ class Watching:
             rule, told = self._backlog[0]
             number = self._save(told)
             self._backlog.popleft()
+            before = self.pending.pop(rule.name, None)
+            if before is not None:
+                self.dropped.append((before.number, "it fired again first" if told.state == FIRED else f"{told.state} before anything was done"))
             if told.state == FIRED and rule in self.rules:
                 self.pending[rule.name] = Pending(rule, number, told.at)
-            else:
-                self.pending.pop(rule.name, None)

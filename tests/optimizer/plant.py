@@ -1,0 +1,238 @@
+"""A machine whose truth is known, under the real loop: a metric with a trend, a daily cycle and noise that remembers, ticks, and actions that do what
+they are told to do. Waiting is what makes its time go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.domain.judging import Judgement
+from engine.domain.record import Floats, Ints
+from engine.domain.rules import Rule
+from engine.domain.tuning import Action, Firing, Measured, Reading, Room, Trial
+from engine.optimizer.defaults import RULES
+from engine.optimizer.planner import Slot
+from engine.optimizer.windows import SECOND, Plan
+from engine.shell.no_engine import NoEngine
+from engine.shell.recent import Recent
+from engine.shell.trial_tools import Tools
+from engine.shell.tuner import Tuner
+from engine.shell.tuner_parts import Wishes
+from engine.store.optimizer_past import HONEST, LATENCY, Standing, Tried
+from tests.optimizer.outcomes import outcome_of
+
+START = 1_700_000_000 * SECOND
+METRIC = "plant.load"
+DAY = 86_400.0
+MEMORY = 0.9  # of the noise, from second to second
+NOISE = 5.0  # its standard deviation
+RULE = Rule("high", "threshold", METRIC, level=108.0, recovery=104.0, hold=2.0, missing=30.0, cooldown=30.0, longest=30.0)
+PLAN = Plan(before=10.0, after=10.0, lookback=1_800.0, rest=30.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What an action really does for as long as it lasts."""
+
+    load: float = 0.0  # to the metric
+    tick_ms: float = 0.0  # to the time a tick takes
+    lasts: float = 60.0  # s
+    raises: type[Exception] | None = None
+
+
+@dataclass
+class Plant:
+    """The clock, the machine, the store and the stop, as the loop sees them."""
+
+    seed: int
+    truths: dict[str, Truth]
+    seconds: int = 40_000
+    at: int = START
+    trials: dict[int, Trial] = field(default_factory=dict)
+    firings: dict[int, Firing] = field(default_factory=dict)
+    answers: dict[int, str] = field(default_factory=dict)
+    licences: dict[str, tuple[str, str, int]] = field(default_factory=dict)
+    judged: dict[str, Judgement] = field(default_factory=dict)
+    verdicts: dict[str, set[str]] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)  # what fails on the board
+    undone: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    slot: Slot = field(default_factory=lambda: Slot(False, False, 0, 0.0, None, 0.0))
+    mode: str = "auto"
+    later: list[Callable[[], None]] | None = None  # where trials wait to be begun; None begins them at once
+
+    def __post_init__(self) -> None:
+        chance = np.random.default_rng([self.seed, 11])
+        shocks = chance.standard_normal(self.seconds) * NOISE * np.sqrt(1.0 - MEMORY**2)
+        noise = np.empty(self.seconds)
+        last = 0.0
+        for second, shock in enumerate(shocks.tolist()):
+            last = MEMORY * last + shock
+            noise[second] = last
+        time = np.arange(self.seconds)
+        phase = chance.uniform(0.0, 2.0 * np.pi)
+        self.load = 100.0 + time / 36_000.0 + 3.0 * np.sin(2.0 * np.pi * time / DAY + phase) + noise
+        self.tick_ms = 20.0 + chance.gamma(4.0, 0.5, self.seconds)
+        self.recent = Recent()
+        self._heard = 0
+
+    # the clock, and the stop, whose waiting is what makes time go on
+    def now(self) -> int:
+        return self.at
+
+    def tick(self) -> float:
+        return (self.at - START) / SECOND
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.at += round((timeout or 0.0) * SECOND)
+        self.hear()
+        return self.is_set()
+
+    def is_set(self) -> bool:
+        return self.tick() >= self.seconds - 1 or "stopped" in self.broken
+
+    def hear(self) -> None:
+        """The probe's samples, one a second."""
+        second = min(int(self.tick()), self.seconds - 1)
+        for one in range(max(self._heard + 1, second - 15), second + 1):
+            at = START + one * SECOND
+            if "probes" not in self.broken:
+                self.recent.hear({METRIC: Reading(at, "plant", "load", float(self.load[one]), "%")})
+        self._heard = max(self._heard, second)
+
+    # the probes, and the reading side of the store
+    def read(self) -> tuple[Reading, ...]:
+        return ()
+
+    def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:
+        first, last = max(0, (since - START) // SECOND), int(self.tick())
+        return START + np.arange(first, last, dtype=np.int64) * SECOND, self.load[first:last]
+
+    def runs(self, since: int) -> tuple[tuple[int, float], ...]:
+        return tuple((one.at, one.seconds) for one in self.trials.values() if one.at >= since and not one.placebo)
+
+    def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
+        first, last = max(0, (since - START) // SECOND), int(self.tick()) + 1
+        seconds = np.arange(first + first % 2, last, 2, dtype=np.int64)
+        return START + seconds * SECOND, self.tick_ms[seconds], np.full(len(seconds), 100.0)
+
+    def tried(self, metric: str) -> dict[str, tuple[Tried, ...]]:
+        found: dict[str, list[Tried]] = {}
+        for trial in self.trials.values():
+            licensed = self.licences.get(trial.action, ("", "", 0))[2]
+            outcome = outcome_of(trial, LATENCY, HONEST)
+            if outcome is not None and trial.at > licensed:
+                found.setdefault(trial.action, []).append(Tried(outcome, trial.at, trial.seconds))
+        return {action: tuple(told) for action, told in found.items()}
+
+    def standing(self) -> dict[str, Standing]:
+        return {name: Standing(self.mode, self.licences.get(name, ("auto", "", 0))[0]) for name in self.truths}
+
+    def modes(self) -> dict[str, str]:
+        return {}
+
+    def rules(self) -> dict[str, dict[str, str]]:
+        return {}
+
+    def last_words(self) -> dict[str, str]:
+        return {}
+
+    # the writing side
+    def tune(self) -> Measured:
+        return Measured(0.0, "bytes", "tuned")
+
+    def open(self, modes: object) -> int:
+        return 0
+
+    def settle(self) -> None:
+        self._demand_store()
+
+    def save_firing(self, told: Firing) -> int:
+        self._demand_store()
+        self.firings[len(self.firings) + 1] = told
+        return len(self.firings)
+
+    def save_trial(self, trial: Trial) -> int:
+        self._demand_store()
+        self.trials[len(self.trials) + 1] = trial
+        return len(self.trials)
+
+    def finish_trial(self, number: int, trial: Trial) -> None:
+        self.trials[number] = trial
+
+    def answer(self, number: int, text: str) -> None:
+        self._demand_store()
+        self.answers[number] = text
+
+    def keep_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
+        self.judged[action] = told
+        self.verdicts.setdefault(action, set()).add(told.verdict)
+
+    def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
+        self.licences[action] = (licence, why, at)
+
+    def _demand_store(self) -> None:
+        from engine.store.errors import StoreFailed
+
+        if "store" in self.broken:
+            raise StoreFailed("the store cannot grow, the disk is full")
+
+    # the board
+    def failed(self, component: str, job: str, error: str) -> None:
+        self.told[f"{component}: {job}"] = error
+
+    def went_well(self, component: str, job: str) -> None:
+        self.told.pop(f"{component}: {job}", None)
+
+    # the actions
+    def actions(self) -> dict[str, Action]:
+        return {name: self._action(name, truth) for name, truth in self.truths.items()}
+
+    def _action(self, name: str, truth: Truth) -> Action:
+        def do(room: Room) -> Measured:
+            if room.dry_run:
+                return Measured(0.0, "", "dry run: would do it", done=False)
+            if truth.raises is not None:
+                raise truth.raises("no")
+            self._turn(truth, +1.0)
+            return Measured(0.0, "", "done")
+
+        def back(room: Room) -> Measured:
+            self._turn(truth, -1.0)
+            self.undone.append(name)
+            return Measured(0.0, "", "taken back")
+
+        return Action(name, "cpu", METRIC, -1, "none", "Does what its truth says.", do, undo=back)
+
+    def _turn(self, truth: Truth, sign: float) -> None:
+        first = int(self.tick()) + 1
+        last = first + int(truth.lasts)
+        self.load[first:last] += sign * truth.load
+        self.tick_ms[first:last] += sign * truth.tick_ms
+
+
+def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
+    """The real loop on the plant."""
+    rule = replace(rule, candidates=rule.candidates or tuple(plant.truths))
+    tools = Tools(plant, plant, plant.recent, plant, Path("/nowhere"), plant, plant, NoEngine(), lambda: plant.slot, PLAN)
+
+    def begin(work: Callable[[], None]) -> None:
+        if plant.later is None:
+            work()
+        else:
+            plant.later.append(work)
+
+    others = tuple(replace(one, enabled=False) for one in RULES)
+    tuner = Tuner(tools, plant, plant, plant.actions(), Wishes((rule, *others), (), plant.seed), plant, begin, rest=5.0, bounds=bounds)
+    plant.at = START + round(PLAN.lookback * SECOND)
+    return tuner
+
+
+def live(plant: Plant, tuner: Tuner, until: Callable[[], bool], *, every: float = 4.0) -> None:
+    """Rounds of the loop until something is so, or the plant's time is over."""
+    while not plant.is_set() and not until():
+        plant.wait(every)
+        tuner.step()

@@ -12,7 +12,7 @@ VIEWS = ("Actions", "History", "Savings", "Rules")
 @st.fragment(run_every=2)
 def now() -> None:
     with widgets.reading():
-        commands = reads.commands(limit=100, name="optimize")
+        commands = optimizing.runs(reads.commands(limit=200))
         known = optimizer_reads.actions()["action"].tolist()
         widgets.heading("Now", "what fires, what is to be done about it, and what runs")
         optimizing.queue(commands)

@@ -56,6 +56,12 @@ def trial(told: pd.DataFrame, now: int) -> None:
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Trial.", colour=theme.UP)}</div>')
 
 
+def runs(commands: pd.DataFrame) -> pd.DataFrame:
+    """The commands that ask for a run: those by hand, and questions that were approved."""
+    declined = commands["args"].str.contains('"answer":"no"', regex=False)
+    return commands[(commands["name"] == "optimize") | ((commands["name"] == "approve") & ~declined)]
+
+
 def queue(commands: pd.DataFrame) -> None:
     """What runs and who waits, in order."""
     waiting = commands[commands["status"].isin([QUEUED, RUNNING])].iloc[::-1].to_dict("records")
@@ -178,7 +184,7 @@ def _calm(told: pd.DataFrame, now: int) -> str:
 def _asked(one: Row) -> str:
     done = float(one["progress"]) if units.known(one["progress"]) else 0.0
     note = one["note"] if isinstance(one["note"], str) and one["note"] else "waits for the engine"
-    word = "Waiting." if one["status"] == QUEUED or note.startswith(("waits", "is next")) else "Running."
+    word = "Waiting." if one["status"] == QUEUED or note.startswith(("waits", "waiting", "is next")) else "Running."
     text = f"{_action(one)}, asked by {one['by']}: {one['reason'] or 'no reason given'}. {_sentence(note)}"
     return widgets.notice(text, word=word, colour=theme.UP, progress=done)
 
@@ -192,10 +198,15 @@ def _ended(one: Row) -> str:
 
 def _action(one: Row) -> str:
     told = json.loads(str(one["args"]))
-    return oprows.plain(str(told.get("action", "an optimization"))) + (", dry run" if told.get("dry_run") == "true" else "")
+    name = told.get("action") or _told(one["result"]).get("action") or "what was approved"
+    return oprows.plain(str(name)) + (", dry run" if told.get("dry_run") == "true" else "")
 
 
 def _trial_of(result: object) -> int | None:
-    told = json.loads(result) if isinstance(result, str) and result else {}
-    number = told.get("trial") if isinstance(told, dict) else None
+    number = _told(result).get("trial")
     return number if isinstance(number, int) else None
+
+
+def _told(result: object) -> dict[str, object]:
+    told = json.loads(result) if isinstance(result, str) and result else {}
+    return told if isinstance(told, dict) else {}

@@ -1,0 +1,192 @@
+"""What Optimizer reads: the newest word of every rule, trials with the readings round them, what they came to; bounded whatever there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.domain.tuning import Effect, Firing, Trial
+from engine.store import optimizer_query, savings_query
+from engine.store.optimizer_query import Shape
+from engine.store.optimizer_rows import UNDER_WAY
+from engine.store.reader import Reader
+from engine.store.savings_query import Saving, SavingsTold
+from engine.store.writer import Writer
+from tests.store.made import empty
+from tests.store.made_trials import ACTIONS, HOSTILE, MB, METRIC, MINUTE, SECOND, at_work
+
+NOW = 1_750_000_000 * SECOND
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Reader, dict[str, int]]:
+    url = empty(tmp_path_factory.mktemp("optimizer"))
+    return Reader(url), at_work(url, NOW)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> tuple[Reader, Writer]:
+    url = empty(tmp_path)
+    writer = Writer(url)
+    writer.sync_actions(ACTIONS, {one.name: "auto" for one in ACTIONS}, "auto")
+    return Reader(url), writer
+
+
+def run(effect: float | None, *, verdict: str = "helped", **changes: object) -> Trial:
+    """A run of collect_garbage with an interval of 6 MB to each side; none for no effect."""
+    low, high = (None, None) if effect is None else (effect - 6 * MB, effect + 6 * MB)
+    told = Effect(200 * MB, 190 * MB, float("nan") if effect is None else effect, low, high, 1_000_000, verdict)
+    plain: dict[str, object] = {
+        "at": NOW, "action": "collect_garbage", "trigger": "host_memory", "mode": "auto", "placebo": False, "metric": METRIC, "unit": "bytes",
+        "effect": told, "undone": False, "amount": 0.0, "amount_unit": "bytes", "detail": "", "by": "", "reason": "", "seconds": 0.1,
+    }  # fmt: skip
+    return Trial(**(plain | changes))  # type: ignore[arg-type]
+
+
+def came_to(fresh: tuple[Reader, Writer], *trials: Trial) -> SavingsTold:
+    for one in trials:
+        fresh[1].save_trial(one)
+    return savings_query.savings(fresh[0])
+
+
+def only(told: SavingsTold) -> Saving:
+    assert len(told.savings) == 1
+    return told.savings[0]
+
+
+def test_the_newest_word_of_every_rule_is_told_with_the_value_now(made: tuple[Reader, dict[str, int]]) -> None:
+    told = optimizer_query.firings(made[0]).set_index("rule")
+    assert told["state"].to_dict() == {"disk_full": "fired", "host_memory": "cleared", "io_pressure": "no data"}
+    assert 80 < told["now"].to_dict()["disk_full"] < 92
+    assert told.loc["disk_full", "unit"] == "%"
+    assert told.loc["host_memory"].isna()["now"]  # no such reading in this store
+
+
+def test_questions_are_those_that_ask_and_have_not_been_answered(fresh: tuple[Reader, Writer]) -> None:
+    reader, writer = fresh
+    for at, answer in ((NOW - 20 * MINUTE, "asks whether to run a"), (NOW - MINUTE, "asks whether to run b"), (NOW, "ann approved b"), (NOW, None)):
+        writer.save_firing(Firing(at, "disk_full", "threshold", "host.disk_percent", 86.0, 85.0, "fired", answer))
+    assert optimizer_query.questions(reader, NOW)["answer"].tolist() == ["asks whether to run b"]
+
+
+def test_a_trial_under_way_is_told_until_it_has_ended(fresh: tuple[Reader, Writer]) -> None:
+    reader, writer = fresh
+    writer.save_trial(run(None, detail=UNDER_WAY))
+    writer.save_trial(run(-1.0 * MB))
+    assert optimizer_query.under_way(reader)["action"].tolist() == ["collect_garbage"]
+
+
+def test_an_action_is_told_with_what_its_trials_say_together(made: tuple[Reader, dict[str, int]]) -> None:
+    told = optimizer_query.actions(made[0]).set_index("action")
+    assert len(told) == len(ACTIONS)
+    one = told.loc["collect_garbage"]
+    assert (one["treated"], one["placebos"], one["judged_treated"], one["verdict"]) == (17, 8, 16, "helped")
+    assert one["effect"] == -21.4 * MB
+    assert told.loc["clear_caches"].isna()["effect"]
+    assert told.loc["resize_threads", "licence"] == "quarantined"
+    assert (one["cost"], one["better"]) == ("low", -1)
+
+
+@pytest.mark.parametrize(("kind", "n"), [("all", 26), ("treated", 17), ("placebo", 8), ("by hand", 1)])
+def test_trials_are_told_by_kind_newest_first(kind: str, n: int, made: tuple[Reader, dict[str, int]]) -> None:
+    told = optimizer_query.trials(made[0], limit=100, kind=kind)
+    assert len(told) == n
+    assert told["id"].is_monotonic_decreasing
+    assert len(optimizer_query.trials(made[0], limit=3, kind=kind)) == min(3, n)
+    assert len(optimizer_query.trials(made[0], limit=100, kind=kind, action="nothing")) == 0
+
+
+def test_a_run_by_hand_is_told_with_its_own_window_and_those_it_was_compared_with(made: tuple[Reader, dict[str, int]]) -> None:
+    reader, numbers = made
+    told = optimizer_query.trial(reader, numbers["by hand"])
+    assert told is not None
+    assert told.shape is not None
+    assert (told.shape.before, told.shape.after, len(told.shape.starts)) == (10.0, 10.0, 90)
+    assert told.own is not None
+    seconds, values = told.own
+    assert (seconds[0], seconds[-1]) == pytest.approx((-10.0, 10.0), abs=1.0)
+    assert values[seconds < 0].mean() - values[seconds > 1].mean() > 25 * MB
+    assert 40 <= len(told.idle) <= optimizer_query.DRAWN
+    assert all(abs(values.max() - values.min()) < 20 * MB for _, values in told.idle)
+    span = told.readings["at"].iloc[-1] - told.readings["at"].iloc[0]
+    assert span <= (2 * optimizer_query.AROUND + 1) * SECOND
+    assert told.readings["value"].between(100 * MB, 300 * MB).all()
+
+
+def test_a_trial_whose_readings_are_gone_is_told_without_them(made: tuple[Reader, dict[str, int]]) -> None:
+    told = optimizer_query.trial(made[0], 1)
+    assert told is not None
+    assert told.shape is None
+    assert told.readings.empty
+    assert (told.own, told.idle) == (None, ())
+    assert optimizer_query.trial(made[0], 9_999) is None
+
+
+def test_the_pause_of_a_trial_lies_between_its_windows(fresh: tuple[Reader, Writer]) -> None:
+    reader, writer = fresh
+    number = writer.save_trial(run(-1.0 * MB, compared='{"before": 5.0, "pause": 3.0, "after": 4.0, "starts": []}'))
+    told = optimizer_query.trial(reader, number)
+    assert told is not None
+    assert told.shape == Shape(5.0, 4.0, 3.0, ())
+
+
+def test_savings_are_the_sum_of_all_effects_harm_taken_off(fresh: tuple[Reader, Writer]) -> None:
+    told = came_to(fresh, run(-10 * MB), run(-20 * MB), run(8 * MB, verdict="harmed"), run(-1 * MB, verdict="no measurable effect"))
+    saved = only(told).told
+    assert saved is not None
+    assert (round(saved.amount / MB, 6), saved.n) == (23.0, 4)
+    assert (round(saved.low / MB, 3), round(saved.high / MB, 3)) == (11.0, 35.0)  # 23 -+ 6 sqrt 4
+    assert (told.families[0].name, told.families[0].told) == ("memory", saved)
+
+
+def test_what_has_no_interval_was_taken_back_or_is_a_placebo_is_no_saving(fresh: tuple[Reader, Writer]) -> None:
+    told = came_to(
+        fresh, run(-10 * MB), run(None, verdict="not enough data"), run(90 * MB, verdict="harmed", undone=True), run(-50 * MB, placebo=True)
+    )
+    one = only(told)
+    assert one.told is not None
+    assert (one.told.amount, one.told.n, one.without, one.undone) == (10 * MB, 1, 1, 1)
+    assert (told.overall.helped, told.overall.harmed, told.overall.unjudged, told.placebos) == (1, 1, 1, 1)
+
+
+def test_a_rise_is_a_gain_where_the_action_says_so_or_a_verdict_does_and_else_nothing_is_summed(fresh: tuple[Reader, Writer]) -> None:
+    rising = came_to(
+        fresh, run(5.0, metric="engine.decisions_per_s", unit="1/s"), run(3.0, metric="engine.odd", unit="count", verdict="no measurable effect")
+    )
+    told = {one.metric: one for one in rising.savings}
+    assert told["engine.decisions_per_s"].told is not None
+    assert told["engine.decisions_per_s"].told.amount == 5.0
+    assert (told["engine.odd"].told, told["engine.odd"].unknown) == (None, 1)
+
+
+def test_rates_are_told_by_action_and_by_trigger_with_intervals_from_five_judged_on(fresh: tuple[Reader, Writer]) -> None:
+    many = [run(-10 * MB) for _ in range(6)] + [run(1 * MB, verdict="no measurable effect", trigger="nightly")]
+    told = came_to(fresh, *many)
+    assert (told.overall.judged, told.overall.share) == (7, 6 / 7)
+    assert told.overall.band is not None
+    assert [(one.name, one.helped, one.judged) for one in told.by_trigger] == [("host_memory", 6, 6), ("nightly", 0, 1)]
+    assert told.by_trigger[1].band is None
+
+
+def test_the_placebo_record_sets_doing_nothing_beside_the_run_and_leaves_runs_by_hand_out(fresh: tuple[Reader, Writer]) -> None:
+    told = came_to(fresh, run(-10 * MB), run(None, placebo=True), run(-10 * MB, mode="manual", trigger="by hand"))
+    (one,) = told.left
+    assert (one.nothing.n, one.done.n) == (1, 1)
+    assert one.nothing.middle == -10 * MB
+    assert one.nothing.band is None
+
+
+def test_nothing_yet_is_nothing_and_not_zero(fresh: tuple[Reader, Writer]) -> None:
+    told = came_to(fresh)
+    assert (told.savings, told.families, told.left, told.trials) == ((), (), (), 0)
+    assert (told.overall.share, told.overall.band) == (None, None)
+
+
+def test_hostile_words_come_back_as_they_are(tmp_path: Path) -> None:
+    url = empty(tmp_path)
+    numbers = at_work(url, NOW, hostile=True)
+    told = optimizer_query.trial(Reader(url), numbers["by hand"])
+    assert told is not None
+    assert told.row["reason"] == HOSTILE
+    assert optimizer_query.firings(Reader(url)).set_index("rule").loc["disk_full", "answer"] == HOSTILE

@@ -13,6 +13,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
 	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
+	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)"
 
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
@@ -39,8 +40,8 @@ bench: .venv/dev.stamp static/plotly.min.js
 proof: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -s -o python_files='proof_*.py' tests/proof $(ARGS)
 
-soak:
-	@echo "make soak: the long runs are not there yet"
+soak: .venv/dev.stamp static/plotly.min.js stress-ng
+	$(BIN)/python -m tests.soak.soak
 
 .venv/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \

@@ -53,14 +53,6 @@ def test_an_old_python_is_refused_in_one_line(clone: Path) -> None:
     assert "Podium needs Python 3.11 or newer" in told.stderr
 
 
-@pytest.mark.parametrize("target", ["soak"])
-def test_what_is_not_there_yet_says_so_in_one_line(clone: Path, target: str) -> None:
-    told = make(clone, "-s", target)
-    assert told.returncode == 0
-    assert told.stdout.count("\n") == 1
-    assert "not there yet" in told.stdout
-
-
 def test_run_and_test_do_what_the_contract_says() -> None:
     run = make(ROOT, "-n", "run", "ARGS=--feed recorded --path DIR").stdout
     assert "-m engine serve --feed recorded --path DIR" in run

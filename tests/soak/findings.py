@@ -1,0 +1,139 @@
+"""What a soak found in the store and in its samples, and which of it is a failure."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.evidence.shares import wilson
+from tests.soak.growth import Slope, slope
+
+HONEST = 0.999
+WINDOWS, ACTIONS = 8, 3  # measured windows with and without the action, of so many actions
+FULL_MINUTES = 30.0  # below it there is no time for that many
+VERDICTS = ("helped", "no measurable effect", "harmed", "not enough data")
+SETTLED = 1 / 3  # of the run goes by before growth is judged
+UNITS = {
+    "memory, this process": (1e6, "MB"),
+    "memory with its workers": (1e6, "MB"),
+    "threads": (1.0, ""),
+    "open files": (1.0, ""),
+    "store": (1e6, "MB"),
+}
+SLACK = {"threads": 2.0, "open files": 4.0, "store": 2e6, "memory, this process": 4e6, "memory with its workers": 30e6}  # of their own units
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The measured windows of one action on one metric."""
+
+    action: str
+    metric: str
+    treated: int
+    placebos: int
+    helped: int
+    nothing: int
+    harmed: int
+    unknown: int
+    judged: str  # what all of them say together
+
+    @property
+    def enough(self) -> bool:
+        return min(self.treated, self.placebos) >= WINDOWS
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the store tells."""
+
+    ticks: int
+    broken: int
+    fallbacks: tuple[tuple[str, str, int], ...]  # phase, error, how often
+    trials: int
+    without_verdict: int
+    unmeasured: int
+    windows: tuple[Windows, ...]
+    licences: tuple[tuple[str, str, str], ...]  # those taken away: action, licence, why
+    alerts: tuple[tuple[str, int], ...]
+
+
+def read(store: Path) -> Found:
+    """Of live ticks only."""
+    marks = ", ".join("?" * len(VERDICTS))
+    with closing(sqlite3.connect(store)) as told:
+        ticks, broken = told.execute("SELECT count(*), coalesce(sum(degraded <> '[]'), 0) FROM ticks WHERE warm = 0").fetchone()
+        fallen = told.execute(
+            "SELECT json_extract(s.value, '$[0]'), coalesce(json_extract(s.value, '$[4]'), ''), count(*) FROM ticks t, json_each(t.spans) s "
+            "WHERE t.warm = 0 AND t.degraded <> '[]' AND json_extract(s.value, '$[3]') GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 8"
+        ).fetchall()
+        trials, open_ = told.execute(
+            f"SELECT count(*), coalesce(sum(verdict NOT IN ({marks}) OR detail = 'under way'), 0) FROM trials", VERDICTS
+        ).fetchone()
+        unmeasured = told.execute("SELECT count(*) FROM trials WHERE before IS NULL OR after IS NULL").fetchone()[0]
+        windows = told.execute(
+            """SELECT t.action, t.metric, sum(t.placebo = 0), sum(t.placebo = 1), sum(t.placebo = 0 AND t.verdict = 'helped'),
+                      sum(t.placebo = 0 AND t.verdict = 'no measurable effect'), sum(t.placebo = 0 AND t.verdict = 'harmed'),
+                      sum(t.placebo = 0 AND t.verdict = 'not enough data'),
+                      coalesce((SELECT j.verdict || coalesce(': ' || printf('%+.4g %s (%.4g to %.4g)', j.effect, j.unit, j.low, j.high), '')
+                                FROM judgements j WHERE j.action = t.action AND j.metric = t.metric), 'not judged')
+               FROM trials t WHERE t.mode <> 'manual' AND t.before IS NOT NULL AND t.after IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"""
+        ).fetchall()
+        licences = told.execute("SELECT action, licence, coalesce(why, '') FROM actions WHERE licence <> 'auto' ORDER BY 1").fetchall()
+        alerts = told.execute("SELECT rule, count(*) FROM alerts GROUP BY 1 ORDER BY 2 DESC LIMIT 12").fetchall()
+    return Found(ticks, broken, tuple(fallen), trials, open_, unmeasured, tuple(Windows(*row) for row in windows), tuple(licences), tuple(alerts))
+
+
+def slopes(at: Sequence[float], series: Mapping[str, Sequence[float]]) -> dict[str, Slope | None]:
+    """How each series grows once the run has settled; `at` in seconds since its beginning."""
+    first = next((place for place, one in enumerate(at) if one >= SETTLED * at[-1]), 0)
+    return {name: slope(name, at[first:], values[first:], slack=SLACK[name]) for name, values in series.items()}
+
+
+def told(found: Found, grown: dict[str, Slope | None]) -> list[str]:
+    """The findings in words."""
+    band = wilson(1 - found.broken / found.ticks, found.ticks) if found.ticks else None
+    share = f"{1 - found.broken / found.ticks:.4%}" if found.ticks else "not enough data"
+    lines = [f"honest decisions: {share} of {found.ticks:,} ticks" + ("" if band is None else f" (95 % interval {band[0]:.3%} to {band[1]:.3%})")]
+    lines += [f"  fell back: {phase} {n} times: {error}" for phase, error, n in found.fallbacks]
+    lines.append(f"growth, by a line through the means of blocks of the last {1 - SETTLED:.0%} of the run, with its 95 % interval:")
+    lines += [f"  {_words(name, one)}" for name, one in grown.items()]
+    lines.append(f"trials: {found.trials}, without a verdict {found.without_verdict}, cut short or unmeasured {found.unmeasured}")
+    lines += [
+        f"  {one.action} on {one.metric}: {one.treated} windows with it, {one.placebos} without; "
+        f"one by one helped {one.helped}, no effect {one.nothing}, harmed {one.harmed}, too little data {one.unknown}; together {one.judged}"
+        for one in found.windows
+    ]
+    lines += [f"  {action} lost its licence, it is {licence}: {why}" for action, licence, why in found.licences]
+    lines.append("alerts: " + (", ".join(f"{rule} {n}" for rule, n in found.alerts) or "none"))
+    return lines
+
+
+def failures(found: Found, grown: dict[str, Slope | None], minutes: float) -> list[str]:
+    """What is not as it should be."""
+    wrong = []
+    if not found.ticks or 1 - found.broken / found.ticks < HONEST:
+        wrong.append(f"honest decisions are below {HONEST:.1%}")
+    wrong += [f"{name} grows" for name, one in grown.items() if one is not None and one.grows]
+    wrong += [f"{name}: too few samples to judge its growth" for name, one in grown.items() if one is None]
+    if found.without_verdict:
+        wrong.append(f"{found.without_verdict} trials ended without a verdict")
+    enough = sorted({one.action for one in found.windows if one.enough})
+    if minutes >= FULL_MINUTES and len(enough) < ACTIONS:
+        wrong.append(f"{len(enough)} actions have {WINDOWS} windows with and without them, {ACTIONS} should")
+    return wrong
+
+
+def _words(name: str, one: Slope | None) -> str:
+    if one is None:
+        return f"{name}: not enough data"
+    scale, unit = UNITS[name]
+    figures = f"{one.an_hour / scale:+.2f} ({one.low / scale:+.2f} to {one.high / scale:+.2f}) {unit}".rstrip() + " an hour"
+    verdict = "GROWS" if one.grows else "does not grow beyond what is let pass"
+    return (
+        f"{name}: {one.level / scale:,.1f} {unit}".rstrip()
+        + f" at first, {figures}: {verdict} ({one.slack / scale:.2g} {unit}".rstrip()
+        + " over the span)"
+    )

@@ -17,27 +17,29 @@ Named = tuple[str, str]  # source, name
 
 @dataclass(frozen=True, slots=True)
 class Fineness:
-    """Which tier a span is read from: fine enough for its points, and few rows however long it is."""
+    """Which tiers a span is read from: fine enough for its points, and few rows however long it is."""
 
     longest: int  # s, spans up to this
-    width: int  # s, of its buckets
-    table: str
-    finer: str  # has what no bucket of this tier is closed over yet
+    width: int  # s, of a bucket of the first tier
+    tables: tuple[str, ...]  # each has what no bucket of the one before it is closed over yet; the last as it was read
 
 
+RAW, TEN, MINUTE, HOUR = "readings_raw", "readings_ten", "readings_minute", "readings_hour"
+WIDTHS = {TEN: 10, MINUTE: 60, HOUR: 3_600}  # s
 FINENESS = (
-    Fineness(1_200, 1, "readings_raw", ""),
-    Fineness(3 * 3_600, 10, "readings_ten", "readings_raw"),
-    Fineness(8 * 86_400, 60, "readings_minute", "readings_raw"),
-    Fineness(10**9, 3_600, "readings_hour", "readings_minute"),
+    Fineness(1_200, 1, (RAW,)),
+    Fineness(3 * 3_600, 10, (TEN, RAW)),
+    Fineness(8 * 86_400, 60, (MINUTE, RAW)),
+    Fineness(10**9, 3_600, (HOUR, MINUTE, RAW)),
 )
 _SERIES = "SELECT s.id, s.source, s.name, s.unit FROM json_each(:names) w JOIN series s ON s.source || '.' || s.name = w.value"
 _ROLLED = """
     SELECT w.id, (t.at / :step) * :step AS step, t.low AS low, t.mean AS mean, t.high AS high, t.n AS n
-    FROM wanted w CROSS JOIN {table} t ON t.series = w.id AND t.at >= :{since} AND t.at <= :until"""
+    FROM wanted w CROSS JOIN {table} t ON t.series = w.id AND t.at >= {since} AND t.at <= :until"""
+_NEWEST = "SELECT max((SELECT max(t.at) FROM {table} t WHERE t.series = s.id)) FROM series s"
 _RAW = """
     SELECT w.id, (r.at / :step) * :step AS step, r.value AS low, r.value AS mean, r.value AS high, 1 AS n
-    FROM readings_raw r CROSS JOIN wanted w ON w.source = r.source AND w.name = r.name WHERE r.at >= :{since} AND r.at <= :until"""
+    FROM readings_raw r CROSS JOIN wanted w ON w.source = r.source AND w.name = r.name WHERE r.at >= {since} AND r.at <= :until"""
 _LINES = """
     WITH wanted AS MATERIALIZED ({series}), found AS ({parts}),
          steps AS (SELECT id, step, min(low) AS low, sum(mean * n) / sum(n) AS mean, max(high) AS high FROM found GROUP BY id, step)
@@ -68,27 +70,25 @@ def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd
     """
     tier, step = fineness((until - since) // SECOND), step_of((until - since) // SECOND) * SECOND
     names = json.dumps([f"{source}.{name}" for source, name in wanted])
-    params: dict[str, int | float | str | None] = {"names": names, "since": since, "until": until, "step": step}
+    params: dict[str, int | float | str | None] = {"names": names, "until": until, "step": step}
+    parts: list[str] = []
     with reader.reading() as connection:
-        if not tier.finer:
-            parts = _RAW.format(since="since")
-        else:
-            newest = told_first(connection, f"SELECT max((SELECT max(t.at) FROM {tier.table} t WHERE t.series = s.id)) FROM series s") or (None,)
-            open_since = since if newest[0] is None else max(since, int(newest[0]) + tier.width * SECOND)
-            params["open"] = open_since
-            rest = _RAW if tier.finer == "readings_raw" else _ROLLED
-            parts = f"{_ROLLED.format(table=tier.table, since='since')} UNION ALL {rest.format(table=tier.finer, since='open')}"
-        return rows(connection, _LINES.format(series=_SERIES, parts=parts), params)
+        for table in tier.tables:
+            if table == RAW:
+                parts.append(_RAW.format(since=since))
+                break
+            parts.append(_ROLLED.format(table=table, since=since))
+            newest = told_first(connection, _NEWEST.format(table=table))
+            since = since if newest is None or newest[0] is None else max(since, int(newest[0]) + WIDTHS[table] * SECOND)
+        return rows(connection, _LINES.format(series=_SERIES, parts=" UNION ALL ".join(parts)), params)
 
 
 # One look into the index of decisions acted on for each of at most so many pieces of the range.
 PIECES = 120
 _ACTED = """
-    SELECT t.wall, f.n FROM (
-        SELECT min(d.tick) AS tick, count(*) AS n FROM (
-            SELECT value AS low, lead(value, 1, :last + 1) OVER (ORDER BY value) AS high FROM json_each(:bounds)) p
-        JOIN decisions d ON d.action <> 'hold' AND d.tick >= p.low AND d.tick < p.high
-        GROUP BY p.low) f
+    SELECT t.wall, f.tick FROM (
+        SELECT (SELECT d.tick FROM decisions d WHERE d.action <> 'hold' AND d.tick >= p.low AND d.tick < p.high ORDER BY d.tick LIMIT 1) AS tick
+        FROM (SELECT value AS low, lead(value, 1, :last + 1) OVER (ORDER BY value) AS high FROM json_each(:bounds)) p) f
     JOIN ticks t ON t.tick = f.tick"""
 _RUNS = """
     SELECT at, action, verdict FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
@@ -120,7 +120,9 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
         if ends is not None:
             first, last = int(ends[0]), int(ends[1])
             bounds = json.dumps(sorted({first + (last + 1 - first) * piece // PIECES for piece in range(PIECES)}))
-            found += [("acted", int(wall), f"{n} bought or sold") for wall, n in told_all(connection, _ACTED, bounds=bounds, last=last)]
+            found += [
+                ("acted", int(wall), f"bought or sold at tick {tick:,}") for wall, tick in told_all(connection, _ACTED, bounds=bounds, last=last)
+            ]
     return pd.DataFrame(found, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
 
 

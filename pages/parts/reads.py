@@ -163,7 +163,7 @@ def happened(seconds: int) -> pd.DataFrame:
 def _span(seconds: int) -> tuple[int, int]:
     """From and until, ns UTC: the last `seconds`, moving in steps, of which longer spans have longer ones."""
     step = max(2, min(machine_queries.step_of(seconds), 300))
-    until = now() // (step * SECOND) * step * SECOND
+    until = (now() // (step * SECOND) + 1) * step * SECOND
     return until - seconds * SECOND, until
 
 

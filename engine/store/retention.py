@@ -9,7 +9,7 @@ import orjson
 
 from engine.domain.record import Record
 from engine.domain.tuning import Measured
-from engine.store import readings
+from engine.store import optimizer_kept, readings
 from engine.store.store import Store, one
 from engine.window import LENGTH
 
@@ -45,6 +45,7 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
     """Drops by age, then by size; what a crash interrupts the next call finishes."""
     before = size(store)
     done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
+    optimizer_kept.forget(store, now)
     if is_over(store, keep):
         _fold(store)  # maybe it is only the log
     if keep.bytes is not None and is_over(store, keep):

@@ -51,7 +51,7 @@ def known(names: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 def look(facts: Facts, standing_open: frozenset[str]) -> tuple[Sight, ...]:
     """What every rule that is looked at here says now; `standing_open` are those that are open, whose level to recover is another."""
-    return tuple(sight(facts, name in standing_open) for name, sight in LOOKED_AT.items())
+    return tuple(Sight(name, None) if facts.warm and name in OF_TICKS else sight(facts, name in standing_open) for name, sight in LOOKED_AT.items())
 
 
 def no_decision(facts: Facts, is_open: bool) -> Sight:
@@ -91,7 +91,7 @@ def incident(facts: Facts, is_open: bool) -> Sight:
 def training(facts: Facts, is_open: bool) -> Sight:
     del is_open
     name, gone, due = "training overdue", facts.ticks_since_training, facts.training_due
-    if gone is None or due is None or facts.warm:
+    if gone is None or due is None:
         return Sight(name, None)
     return Sight(name, gone > due, f"no training for more than {due} ticks", float(gone))
 
@@ -156,6 +156,9 @@ def _gate(name: str, facts: Facts, gate: str, words: str) -> Sight:
     return Sight(name, True, f"{words} of {found[2]:g} %" if found[2] is not None else words, found[1])
 
 
+OF_TICKS = frozenset({  # what is decided over history while warming up alarms nobody
+    "honest rate low", "data stale", "incident open", "training overdue", "drawdown limit hit", "daily loss limit hit",
+})  # fmt: skip
 LOOKED_AT: dict[str, Callable[[Facts, bool], Sight]] = {  # by rule; others are raised where they happen
     "no decision": no_decision, "honest rate low": honest_rate, "data stale": stale, "incident open": incident, "training overdue": training,
     "store over its limit": store_size, "disk nearly full": disk, "disk full": disk_full, "drawdown limit hit": drawdown,

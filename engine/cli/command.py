@@ -15,11 +15,16 @@ from engine.shell.clock import WallClock
 from engine.store.inbox import Asked, Inbox
 
 LOOK_SECONDS = 0.1
-NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id"}
+NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id",
+          "ack": "id", "silence": "rule", "unsilence": "rule"}  # fmt: skip
 KNOWN = {
     "set": {"signal"}, "optimize": {"action", "dry_run"}, "backtest": set(backtest_wish.KEYS), "cancel_backtest": {"id"}, "delete_backtest": {"id"},
+    "ack": {"id"}, "silence": {"rule", "minutes"}, "unsilence": {"rule"},
 }  # fmt: skip
-EXAMPLES = {"set": "signal=X", "optimize": "action=NAME, such as action=collect_garbage"}
+EXAMPLES = {
+    "silence": "rule=NAME or rule=all", "unsilence": "rule=NAME or rule=all", "set": "signal=X",
+    "optimize": "action=NAME, such as action=collect_garbage",
+}  # fmt: skip
 ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
 
 

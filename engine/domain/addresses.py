@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
-from urllib.parse import unquote, urlsplit
 
 HIDDEN = "****"
 SHORTEST = 4  # letters a part of an address must have to be taken for a secret
@@ -60,13 +59,13 @@ def _secrets(url: str) -> set[str]:
     if scheme.lower() not in _PLAIN:
         pieces += [host, *re.split(r"[:@]", host)]
     found |= {piece for piece in pieces if piece}
-    found |= {unquote(piece) for piece in found}
+    found |= {_decoded(piece) for piece in found}
     return {piece for piece in found if len(piece) >= SHORTEST}
 
 
 def _without_password(url: str) -> str:
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
-    return url.replace(f":{password}@", ":@", 1) if password else url
+    return re.sub(r"(://[^/@:]*:)[^/@]*@", r"\1@", url, count=1)
+
+
+def _decoded(text: str) -> str:
+    return re.sub(r"%([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -43,10 +44,15 @@ def sources(home: Path, work: Work, *, nvml: Any | None, pauses: Pauses | None =
 class Probes:
     """Reads every source. Safe to call from several threads; costs under a millisecond a call without a graphics card."""
 
-    def __init__(self, home: Path, clock: Clock, work: Work, *, only: tuple[Source, ...] | None = None) -> None:
+    def __init__(
+        self, home: Path, clock: Clock, work: Work, *, only: tuple[Source, ...] | None = None, wrap: Callable[[Source], Source] | None = None
+    ) -> None:
+        """`wrap` puts something between each source and whoever reads it, as what asks a failing one less often."""
         self._clock = clock
         self.pauses = Pauses(clock.tick)  # opened by who wants them told
         self._sources = sources(home, work, nvml=installed(), pauses=self.pauses) if only is None else only
+        if wrap is not None:
+            self._sources = tuple(wrap(source) for source in self._sources)
         self._failed: dict[str, str] = {}
         self._lock = Lock()
 

@@ -8,7 +8,8 @@ from typing import Protocol
 from engine.domain.ports import Clock
 from engine.shell.logs import LOG
 
-COMPONENTS = ("engine", "feed", "trainer", "store", "probes", "optimizer")
+COMPONENTS = ("engine", "feed", "trainer", "store", "probes", "optimizer", "alerts")
+FAULTY = frozenset({"degraded", "down"})
 
 
 class Pen(Protocol):
@@ -29,6 +30,9 @@ class Board:
         self._clock = clock
         self._states: dict[str, tuple[str, str | None]] = dict.fromkeys(COMPONENTS, ("starting", None))
         self._failing: dict[str, dict[str, str]] = {component: {} for component in COMPONENTS}
+        self._alerted: dict[str, tuple[str, str | None] | None] = dict.fromkeys(
+            COMPONENTS, ("unknown", None)
+        )  # what its open alert says, None: no alert
         self._lock = Lock()
 
     def state(self, component: str) -> str:
@@ -59,21 +63,27 @@ class Board:
             if before == (state, error):
                 return
             self._states[component] = (state, error)
-            now = self._clock.now()
-            self._pen.set_component(component, state, error, now)
-            if state in {"degraded", "down"}:
+            if state in FAULTY:
                 LOG.warning("%s is %s: %s", component, state, error)
-                severity = "critical" if component in {"engine", "store"} else "warning"
-                self._pen.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
-            elif before[0] in {"degraded", "down", "starting"} and state == "ok":
-                self._pen.resolve_alert(f"{component} failing", now)
+            self._write(component)
 
     def beat(self) -> None:
-        """Writes every component as it is."""
+        """Writes every component as it is, and the alerts that could not be written before."""
         with self._lock:
-            now = self._clock.now()
-            for component, (state, error) in self._states.items():
-                self._pen.set_component(component, state, error, now)
+            for component in self._states:
+                self._write(component)
+
+    def _write(self, component: str) -> None:
+        state, error = self._states[component]
+        now = self._clock.now()
+        self._pen.set_component(component, state, error, now)
+        if state in FAULTY and self._alerted[component] != (state, error):
+            severity = "critical" if component in {"engine", "store"} else "warning"
+            self._pen.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
+            self._alerted[component] = (state, error)
+        elif state == "ok" and self._alerted[component] is not None:
+            self._pen.resolve_alert(f"{component} failing", now)
+            self._alerted[component] = None
 
     def stopped(self) -> None:
         """Every component is down because the engine was stopped: no fault, so no alert."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,17 +16,22 @@ from engine.optimizer.planner import default_mode
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
-from engine.shell import backtests, obey_optimizer, optimizing, steady
+from engine.shell import alerting, backtests, obey_optimizer, optimizing, steady
 from engine.shell.board import Board
 from engine.shell.by_hand import ByHand
 from engine.shell.caches import Kept
+from engine.shell.drill import Moment
+from engine.shell.feeding import FeedFailed
 from engine.shell.jobs import Jobs
 from engine.shell.levers import EngineLevers, Parts
 from engine.shell.logs import LOG
+from engine.shell.mending import Mending, Rested
 from engine.shell.monitor import Monitor
 from engine.shell.optimizing import Optimizing
 from engine.shell.past import Past
+from engine.shell.recovery import Recovery
 from engine.shell.resume import resume
+from engine.shell.safeguards import Safeguards
 from engine.shell.tune import ActionError, Tell, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
@@ -38,36 +44,38 @@ from engine.store.retention import Keep
 from engine.store.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
+ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
-NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "prune")
+NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "prune")
 
 
 class Desk:
     """The engine with its store, feed, probes and worker, for the one who holds the lease. Raises StoreFailed or ValueError in one line."""
 
-    def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None, caches: tuple[Kept, ...] = ()) -> None:
+    def __init__(self, settings: Settings, feed: Feed, clock: Clock, holder: str, *, ticks: int | None = None, caches: tuple[Kept, ...] = (),
+                 reopen: Callable[[], Feed] | None = None) -> None:  # fmt: skip
+        """`reopen` opens the feed anew, where it was not handed in by somebody who alone can."""
         url = settings.database_url
         self._settings, self._clock, self._left = settings, clock, ticks
         self._stop, self._turns = Event(), Turns()
         self._work = Work(path_of(url))
-        self._probes = Probes(Path(settings.home), clock, self._work)
         self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
+        self.board = Board(self._writer, clock)
+        self.recovery = recovery = Recovery(self._writer, self.board, clock)
+        self._probes = Probes(Path(settings.home), clock, self._work, wrap=lambda source: Rested(source, recovery))
         self._inbox = Inbox(url, holder)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._finish)
         self._by_hand = ByHand(self.optimize, self._inbox.report, self._finish)
-        self.board = Board(self._writer, clock)
-        self.workers = Workers()
+        self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
         beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
-        self.ended = Event()  # the feed has ended, or the ticks asked for are done
-        self.decided = 0
+        self.ended, self.decided = Event(), 0  # the feed has ended, or the ticks asked for are done
         try:
             known = actions()
-            self._writer.sync_actions(list(known.values()), {name: default_mode(action) for name, action in known.items()}, "auto")
-            self.board.beat()
-            self._writer.remember("backtests", str(shelf.folder_in(Path(settings.home))))
+            self._introduce(known)
             self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
+            self._watch_over(reopen)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
             raise
@@ -75,12 +83,33 @@ class Desk:
         self.levers = self._levers(caches)
         self._optimizing = self._optimizer(known)
         steady.settle()
-        for component in ("store", "trainer", "optimizer"):
+        for component in ("store", "trainer", "optimizer", "alerts"):
             self.board.say(component, "ok")
+
+    def _introduce(self, known: dict[str, Action]) -> None:
+        self._writer.sync_actions(list(known.values()), {name: default_mode(action) for name, action in known.items()}, "auto")
+        self.board.beat()
+        self._writer.remember("backtests", str(shelf.folder_in(Path(self._settings.home))))
+
+    def _watch_over(self, reopen: Callable[[], Feed] | None) -> None:
+        settings, store = self._settings, self._writer.store
+        self._moment: Moment | None = None  # what the newest tick was decided from
+        history = History(settings.database_url)
+        self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, history, self._session, reopen)
+        self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=self._has_ended)
+        self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._finish)
+
+    def _has_ended(self) -> bool:
+        return self.ended.is_set()
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
-        return EngineLevers(Parts(self._engine, self._turns, self.workers, self._writer, self._monitor, self.board, self._clock, pace, caches=caches))
+        return EngineLevers(
+            Parts(
+                self._engine, self._turns, self.workers, self._writer, self._monitor, self.board, self._clock, pace,
+                recover=self.recovery.recover, failing=self.recovery.failing, caches=caches,
+            )
+        )  # fmt: skip
 
     def _optimizer(self, known: dict[str, Action]) -> Optimizing:
         return Optimizing(
@@ -102,14 +131,17 @@ class Desk:
     def schedule(self, jobs: Jobs) -> None:
         """Gives every job its time."""
         pace = self._settings.pace_seconds or IDLE_SECONDS
-        jobs.every(pace, "engine", "ticks", self.tick, self.board)
-        jobs.every(COMMANDS_SECONDS, "engine", "commands", partial(self.obey, jobs), self.board)
-        jobs.every(PROBES_SECONDS, "probes", "probes", self.probe, self.board)
-        jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.board)
-        jobs.every(BOARD_SECONDS, "optimizer", "levers", self.levers.ease, self.board)
+        jobs.every(pace, "engine", "ticks", self.recovery.paced("engine", "ticks", self.tick), self.recovery)
+        jobs.every(COMMANDS_SECONDS, "engine", "commands", partial(self.obey, jobs), self.recovery)
+        jobs.every(PROBES_SECONDS, "probes", "probes", self.recovery.paced("probes", "probes", self.probe), self.recovery)
+        jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.recovery)
+        jobs.every(BOARD_SECONDS, "optimizer", "levers", self.levers.ease, self.recovery)
         self.levers.jobs = jobs
         self._optimizing.schedule(jobs)
-        jobs.every(PRUNE_SECONDS, "store", "prune", self.prune, self.board)
+        jobs.every(ALERTS_SECONDS, "alerts", "alerts", self.recovery.paced("alerts", "alerts", self._safeguards.look), self.recovery)
+        jobs.every(DELIVERIES_SECONDS, "alerts", "deliveries", self.recovery.paced("alerts", "deliveries", self.deliver), self.recovery)
+        jobs.every(DRILLS_SECONDS, "alerts", "drills", self._safeguards.drill_by_schedule, self.recovery)
+        jobs.every(PRUNE_SECONDS, "store", "prune", self.recovery.paced("store", "prune", self.prune), self.recovery)
 
     def tick(self) -> None:
         """One tick; many, one after the other, while warming up or with no pace set."""
@@ -120,18 +152,22 @@ class Desk:
                 return
 
     def _step(self) -> Tick | None:
-        if self._stop.is_set():
+        if self._stop.is_set() or self._mending.rests:
             return None
+        before = self._engine.state
         try:
             tick = self._engine.step()
-        except StoreFailed as error:
+        except (StoreFailed, FeedFailed) as error:
             self._work.failed(self._clock.now())
-            self.board.failed("store", "save", str(error))
-            raise
+            tell = self._mending.store_failed if isinstance(error, StoreFailed) else self._mending.feed_failed
+            tell(error)
+            return None
         if tick is None:
             self.board.say("feed", "degraded", "the recording has ended: there is nothing more to decide")
             self.ended.set()
             return None
+        self._moment = Moment(tick.inputs, before, self._engine.catalog)
+        self._mending.decided(tick)
         self._note(tick)
         return tick
 
@@ -142,8 +178,7 @@ class Desk:
         self._optimizing.saw(tick)
         self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
         self.board.is_up("feed")
-        self.board.went_well("store", "save")
-        self.board.went_well("engine", "ticks")
+        self.recovery.went_well("engine", "ticks")
         if not tick.warm:
             self.board.is_up("engine")
         trouble = self.workers.trouble
@@ -154,6 +189,7 @@ class Desk:
     def obey(self, jobs: Jobs) -> None:
         """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
         self._by_hand.settle()
+        self._drills.settle()
         while not self._stop.is_set():
             command = self._inbox.claim(self._clock.now())
             if command is None:
@@ -167,14 +203,23 @@ class Desk:
                 self._finish(command, told)
                 return
             command = wish
-        if command.name == "optimize":
-            if self._by_hand.take(command):
-                jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
-        elif command.name in backtests.NAMES:
-            if self._backtests.obey(command):
-                jobs.once("optimizer", "backtests", self._backtests.work, self.board)
+        if command.name in alerting.NAMES and command.name != "drill":
+            self._finish(command, self._safeguards.obey(command))
+        elif command.name in {"optimize", "drill", *backtests.NAMES}:
+            self._serve_beside(command, jobs)
         else:
             self._obey(command)
+
+    def _serve_beside(self, command: Command, jobs: Jobs) -> None:
+        """What takes long has a worker of its own."""
+        if command.name == "drill":
+            if self._drills.take(command):
+                jobs.once("alerts", "drill", self._drills.work, self.recovery, worker="drill")
+        elif command.name == "optimize":
+            if self._by_hand.take(command):
+                jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
+        elif self._backtests.obey(command):
+            jobs.once("optimizer", "backtests", self._backtests.work, self.board)
 
     def _obey(self, command: Command) -> None:
         told: dict[str, object] = {"error": "it failed: the log has the reason"}
@@ -213,8 +258,15 @@ class Desk:
         failed = [f"{source} {note}" for source, note in self._probes.notes().items() if note.startswith("failed")]
         self.board.say("probes", "degraded" if failed else "ok", "; ".join(failed) or None)
 
+    def deliver(self) -> None:
+        """Sends what people are to be told."""
+        self._safeguards.deliver()
+        trouble = self._safeguards.trouble
+        self.board.say("alerts", "degraded" if trouble else "ok", trouble)
+
     def prune(self) -> None:
         """Drops what is older, or more, than is to be kept."""
+        self._safeguards.prune()
         dropped = self._writer.prune(self._clock.now(), Keep(self._settings.keep_age_days, self._settings.keep_bytes))
         if dropped.ticks:
             LOG.info("pruned %s ticks and %s decisions", dropped.ticks, dropped.decisions)
@@ -223,7 +275,9 @@ class Desk:
         """Lets the runs in hand end soon; starts nothing more."""
         self._stop.set()
         self._by_hand.leave()
+        self._drills.leave()
         self._backtests.leave()
+        self._safeguards.leave()
 
     def close(self) -> None:
         """Ends the worker and closes the store; what cannot be written any more (the lease is another's) is left."""
@@ -236,6 +290,7 @@ class Desk:
         with self._turns.command():  # the tick in hand is over
             try:
                 self._monitor.write()
+                self._safeguards.close()
                 self.board.stopped()
             except StoreFailed as error:
                 LOG.info("the store was not told of the stop: %s", error)

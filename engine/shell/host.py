@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
@@ -9,6 +10,7 @@ from engine.discover import discover
 from engine.domain.ports import Clock, Feed, FeedKind
 from engine.settings import Settings
 from engine.shell.caches import Kept
+from engine.shell.circuits import Backoff, Circuit
 from engine.shell.clock import WallClock
 from engine.shell.desk import NAMES, Desk
 from engine.shell.jobs import Jobs, in_one_line
@@ -16,7 +18,7 @@ from engine.shell.lease import Lease
 from engine.shell.logs import LOG, close_log, open_log
 from engine.store.errors import LeaseLost, StoreFailed
 
-TRY_SECONDS, BEAT_SECONDS = 3.0, 2.0
+TRY_SECONDS, LONGEST_TRY_SECONDS, BEAT_SECONDS = 3.0, 120.0, 2.0
 
 
 def open_feed(settings: Settings) -> Feed:
@@ -45,6 +47,8 @@ class Host:
         self._lease: Lease | None = None
         self._desk: Desk | None = None
         self._stopping = False
+        self._circuit = Circuit(Backoff(TRY_SECONDS, LONGEST_TRY_SECONDS))  # of the start: a feed that cannot be opened is left alone for a while
+        self._broke: tuple[int, str] | None = None  # when the start first failed, and why
         self.ended = Event()  # nothing more will be decided here
         self.trouble: str | None = None  # why no engine runs here
         self.decided = 0
@@ -57,8 +61,9 @@ class Host:
             self._lease = lease = Lease(self._settings.database_url)
             try:
                 self._take(lease)
+                reopen = None if self._feed is not None else partial(open_feed, self._settings)
                 feed = open_feed(self._settings) if self._feed is None else self._feed
-                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks, caches=self._caches)
+                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks, caches=self._caches, reopen=reopen)
             finally:
                 if self._desk is None:
                     self._leave()
@@ -81,12 +86,24 @@ class Host:
             self._sit_down(self._desk)
 
     def _take_up(self) -> None:
+        if not self._circuit.may_try(self._clock.tick()):
+            return
         try:
             self.open()
-        except (StoreFailed, ValueError, OSError) as error:
+        except StoreFailed as error:  # as where another engine holds it: asking again costs nothing
+            self._circuit.went_well()
             self._wait(error)
             return
+        except (ValueError, OSError) as error:
+            pause = self._circuit.failed(self._clock.tick())
+            self._broke = self._broke or (self._clock.now(), in_one_line(error))
+            self._wait(error)
+            LOG.debug("tried again in %.0f s", pause)
+            return
         if self._desk is not None:
+            if self._broke is not None:
+                self._desk.recovery.was_broken("engine", "start", *self._broke, tries=self._circuit.went_well() + 1)
+                self._broke = None
             self._jobs.drop("take up")
             self._sit_down(self._desk)
 

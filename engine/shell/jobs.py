@@ -17,6 +17,7 @@ from engine.domain.ports import Clock
 from engine.shell.logs import LOG
 
 THREADS = 8
+WORKERS = ("default", "by hand", "trials", "drill")  # each but the first has one thread, for what takes long
 
 
 class Watch(Protocol):
@@ -37,7 +38,7 @@ class Jobs:
         self._idle = Condition()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"default": ThreadPoolExecutor(THREADS), "by hand": ThreadPoolExecutor(1), "trials": ThreadPoolExecutor(1)},
+            executors={name: ThreadPoolExecutor(THREADS if name == "default" else 1) for name in WORKERS},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 

@@ -85,22 +85,38 @@ class Recovery:
         return run
 
     def may_try(self, component: str, job: str) -> bool:
-        return self._circuit(component, job).may_try(self._clock.tick())
+        return self.circuit(component, job).may_try(self._clock.tick())
+
+    def rests(self, component: str, job: str) -> bool:
+        """Whether it is to be left alone now; for what only one thread does, and that asks before every try."""
+        return self.circuit(component, job).left(self._clock.tick()) > 0.0
+
+    def failures(self, component: str, job: str) -> int:
+        """In a row."""
+        return self.circuit(component, job).failures
+
+    def standing(self, component: str) -> tuple[str, ...]:
+        """What of a component is broken."""
+        with self._lock:
+            return tuple(key.split(" ", 1)[1] for key in self._open if key.split(" ", 1)[0] == component)
 
     def failed(self, component: str, job: str, error: str) -> None:
         """A job failed: it rests for a while, the fault is kept, and the board is told."""
-        pause = self._circuit(component, job).failed(self._clock.tick())
+        pause = self.circuit(component, job).failed(self._clock.tick())
         self.broke(component, job, error)
         if pause >= 1.0:
             LOG.info("%s of %s is tried again in %.1f s", job, component, pause)
-        self._watch.failed(component, job, error)
+        try:
+            self._watch.failed(component, job, error)
+        except StoreFailed as trouble:
+            LOG.info("the board could not be told of %s: %s", component, trouble)
 
     def went_well(self, component: str, job: str) -> None:
         """It ran and did not fail, or it was left out, which says nothing."""
         with self._lock:
             if job in self._resting:
                 return
-        self._circuit(component, job).went_well()
+        self.circuit(component, job).went_well()
         self.mended(component, job)
         self._watch.went_well(component, job)
 
@@ -125,6 +141,12 @@ class Recovery:
             known.told = replace(known.told, how=how, tries=known.told.tries + 1, recovered_at=now)
             self._unsaved = [*self._unsaved[-MOST:], known]
         LOG.info("%s is well again after %.1f s: %s", component, (now - known.told.at) / 1e9, how)
+
+    def was_broken(self, component: str, what: str, at: int, fault: str, *, tries: int) -> None:
+        """A fault from before this engine ran, mended by its start."""
+        said = " ".join(fault.split())[:LONGEST]
+        with self._lock:
+            self._unsaved.append(Fault(Recovered(at, component, said, f"{what} {RETRY}", tries, self._clock.now())))
 
     def settle(self) -> None:
         """Writes what happened since; what the store does not take now waits for the next time. Raises StoreFailed."""
@@ -168,7 +190,8 @@ class Recovery:
             return Measured(0.0, "components", f"{component}: nothing of it rests and there is nothing to restart", done=False)
         return Measured(1.0, "components", f"{component}: {'; '.join(said)}")
 
-    def _circuit(self, component: str, job: str) -> Circuit:
+    def circuit(self, component: str, job: str) -> Circuit:
+        """That of one job or part, made when it is first asked for."""
         key = f"{component} {job}"
         with self._lock:
             if key not in self._circuits:

@@ -13,7 +13,7 @@ from engine.store.store import one
 
 DAY = 86_400 * 10**9  # ns
 LATELY = 300  # of the newest alerts, those that may still be told as over
-_OPEN, _RESOLVED, _DELIVERED, _SILENCES, _DUE, _DRILLS = 500, 50, 2_000, 200, 200, 1  # rows of one answer
+_OPEN, _RESOLVED, _DELIVERED, _SILENCES, _DRILLS = 500, 50, 2_000, 200, 1  # rows of one answer
 _COLUMNS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
 _RAISE = """
 INSERT INTO alerts (at, rule, severity, state, message, value) VALUES (?, ?, ?, 'open', ?, ?)
@@ -24,7 +24,7 @@ INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, trie
 """
 _DUE_NOW = """
 SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info')
-FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert WHERE d.status = 'waiting' AND d.next_at <= ? ORDER BY d.next_at, d.id LIMIT ?
+FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert WHERE d.status = 'waiting' AND d.target = ? AND d.next_at <= ? ORDER BY d.next_at, d.id LIMIT ?
 """
 
 
@@ -93,9 +93,9 @@ def queue(connection: Connection, message: Message, targets: Sequence[str], now:
         connection.exec_driver_sql(_QUEUE, rows)
 
 
-def due(connection: Connection, now: int) -> tuple[Delivery, ...]:
-    """What is to be sent now, oldest first."""
-    return tuple(Delivery(*row) for row in connection.exec_driver_sql(_DUE_NOW, (now, _DUE)))
+def due(connection: Connection, target: str, now: int, most: int) -> tuple[Delivery, ...]:
+    """What is to be sent to a target now, oldest first."""
+    return tuple(Delivery(*row) for row in connection.exec_driver_sql(_DUE_NOW, (target, now, most)))
 
 
 def sent(connection: Connection, numbers: Iterable[int], now: int) -> None:

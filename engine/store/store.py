@@ -41,6 +41,15 @@ class Store:
             self._connection.close()
             self._engine.dispose()
 
+    def reconnect(self) -> None:
+        """Another connection in the place of this one; raises StoreFailed, and then the old one is gone on with."""
+        with self._lock:
+            engine = database.connect(self._url, busy_ms=self.busy_ms)
+            with telling(str(self.path)):
+                connection = engine.connect()
+            self.close()
+            self._engine, self._connection = engine, connection
+
     @contextmanager
     def write(self, *, fenced: bool = True) -> Iterator[Connection]:
         """A transaction; raises LeaseLost when another engine holds the store, StoreFailed when it cannot be written."""

@@ -1,0 +1,181 @@
+"""Looks at what is wrong every few seconds, raises and resolves alerts, and queues what people are to be told: never inside a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from engine.alerts import messages, rules
+from engine.alerts.standing import RAISE, RENEW, RESOLVE, advance
+from engine.domain.alerting import Alert, Facts, Sight, Standing
+from engine.domain.control import Command
+from engine.domain.ports import Clock
+from engine.shell.logs import LOG
+from engine.store import alert_rows, chronicle
+
+NAMES = ("ack", "silence", "unsilence", "drill")  # commands that are obeyed here
+MINUTE = 60_000_000_000  # ns
+LONGEST_SILENCE = 7 * 24 * 60.0  # min
+RENEW_SECONDS = 60.0  # at most so often are the words of an open alert written anew
+
+
+class Ledger(Protocol):
+    """The store's own connection."""
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    def write(self) -> AbstractContextManager[Connection]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who is told: what stands for each address in the store."""
+
+    targets: tuple[str, ...] = ()
+    escalation: tuple[str, ...] = ()
+    minutes: float = 15.0  # after which a critical alert that nobody acknowledged goes to the escalation targets
+
+
+@dataclass(slots=True)
+class Alerting:
+    """The alerts of one engine. `look` belongs in a job of its own."""
+
+    ledger: Ledger
+    facts: Callable[[], Facts]
+    clock: Clock
+    told: Told
+    _standing: dict[str, Standing] = field(default_factory=dict)
+    _said: dict[str, tuple[str, float]] = field(default_factory=dict)  # by rule: the words last written, and when (s, monotonic)
+    _taken_up: bool = False
+
+    def look(self) -> None:
+        """One look at every rule, then whoever is to be told gets a message in the queue. Raises StoreFailed; the next look does it again."""
+        if not self._taken_up:
+            with self.ledger.read() as connection:
+                self._take_up(alert_rows.open_alerts(connection))
+        open_now = frozenset(name for name, one in self._standing.items() if one.open)
+        self._settle(rules.look(self.facts(), open_now))
+        self._tell()
+
+    def acknowledge(self, number: int, by: str) -> str:
+        """Until it is resolved it is not told again. Raises ValueError."""
+        with self.ledger.write() as connection:
+            found = alert_rows.acknowledge(connection, number, by, self.clock.now())
+        if found is None:
+            raise ValueError(f"alert {number} is not open: Alerts shows the numbers of those that are")
+        return f"alert {number}, {found.rule}, is acknowledged by {found.acked_by}: it is told again when it is resolved"
+
+    def silence(self, rule: str, minutes: float, by: str, reason: str) -> str:
+        """Nothing of a rule, or of all, is told for so long. Raises ValueError."""
+        self._known(rule)
+        if not 1.0 <= minutes <= LONGEST_SILENCE:
+            raise ValueError(f"minutes={minutes:g} is outside 1 to {LONGEST_SILENCE:g}: a silence ends by itself after a week at most")
+        if not reason.strip():
+            raise ValueError("a silence needs a reason, for whoever wonders later: reason=...")
+        until = self.clock.now() + round(minutes * MINUTE)
+        with self.ledger.write() as connection:
+            alert_rows.silence(connection, rule, until, by, reason.strip()[:200], self.clock.now())
+        return f"{rule} is silenced until {messages.moment(until)} UTC; alerts are raised all the same"
+
+    def unsilence(self, rule: str) -> str:
+        """Raises ValueError where nothing silences it."""
+        with self.ledger.write() as connection:
+            ended = alert_rows.unsilence(connection, rule, self.clock.now())
+        if not ended:
+            raise ValueError(f"{rule[:60]!r} is not silenced")
+        return f"{rule} is told again"
+
+    def obey(self, command: Command) -> str:
+        """Carries out ack, silence or unsilence; raises ValueError in one line."""
+        args = dict(command.args)
+        if command.name == "ack":
+            return self.acknowledge(_whole("id", args.get("id", "")), command.by)
+        rule = args.get("rule", "").strip()
+        if not rule:
+            raise ValueError(f"{command.name} needs rule=NAME, as Alerts shows it, or rule=all")
+        if command.name == "unsilence":
+            return self.unsilence(rule)
+        return self.silence(rule, _number("minutes", args.get("minutes", "60")), command.by, command.reason)
+
+    def _known(self, rule: str) -> None:
+        with self.ledger.read() as connection:
+            names = rules.known(tuple(one.rule for one in alert_rows.open_alerts(connection)))
+        if rule not in names:
+            near = get_close_matches(rule, names, n=1)
+            raise ValueError(f"no rule is called {rule[:60]!r}: " + (f"did you mean {near[0]!r}" if near else f"there are {', '.join(names)}"))
+
+    def _take_up(self, standing: tuple[Alert, ...]) -> None:
+        """What was open when the engine before ended goes on being open until it is seen to be well."""
+        for one in standing:
+            if one.rule in rules.LOOKED_AT:
+                self._standing[one.rule] = Standing(open=True)
+        self._taken_up = True
+
+    def _settle(self, sights: tuple[Sight, ...]) -> None:
+        """Raises, renews and resolves in one transaction, where there is anything to do; what fails is done by the next look."""
+        now = self.clock.tick()
+        after = dict(self._standing)
+        changes: list[tuple[Sight, str]] = []
+        for sight in sights:
+            after[sight.rule], change = advance(rules.BY_NAME[sight.rule], self._standing.get(sight.rule, Standing()), sight, now)
+            if change in {RAISE, RESOLVE} or (change == RENEW and self._is_new(sight, now)):
+                changes.append((sight, change or ""))
+        if changes:
+            with self.ledger.write() as connection:
+                for sight, change in changes:
+                    self._write(connection, sight, change)
+        self._standing = after
+        self._said |= {sight.rule: (sight.words, now) for sight, change in changes if change != RESOLVE}
+
+    def _write(self, connection: Connection, sight: Sight, change: str) -> None:
+        at = self.clock.now()
+        if change == RESOLVE:
+            chronicle.resolve_alert(connection, sight.rule, at)
+        else:
+            alert_rows.raise_alert(connection, sight.rule, rules.BY_NAME[sight.rule].severity, sight.words, sight.value, at)
+        if change != RENEW:
+            LOG.info("alert %s: %s %s", sight.rule, {RAISE: "raised", RESOLVE: "resolved"}[change], sight.words)
+
+    def _is_new(self, sight: Sight, now: float) -> bool:
+        words, at = self._said.get(sight.rule, ("", 0.0))
+        return words != sight.words and now - at >= RENEW_SECONDS
+
+    def _tell(self) -> None:
+        """Queues messages for what is open, what is over, and what nobody has acknowledged."""
+        if not self.told.targets:
+            return
+        now = self.clock.now()
+        with self.ledger.read() as connection:
+            standing, over = alert_rows.open_alerts(connection), alert_rows.over_untold(connection)
+            when = alert_rows.told_at(connection, [one.id for one in standing])
+            quiet = alert_rows.silences(connection, now)
+        opened = messages.opened(standing, frozenset(when), quiet, now)
+        late = messages.escalated(standing, when, quiet, self.told.minutes, now)
+        resolved = messages.resolved(over, now)
+        if not (opened or late or resolved):
+            return
+        with self.ledger.write() as connection:
+            for message in (*opened, *resolved):
+                alert_rows.queue(connection, message, self.told.targets, now)
+            for message in late:
+                alert_rows.queue(connection, message, self.told.escalation or self.told.targets, now)
+                alert_rows.mark_escalated(connection, message.alerts, now)
+
+
+def _whole(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{name}={text[:40]!r} is no whole number") from None
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name}={text[:40]!r} is no number") from None

@@ -50,9 +50,9 @@ WHERE r.at >= ? AND r.at < ? GROUP BY s.id, r.at / {TIERS[0].width} {_KEEP}
 def _rolled_up(above: Tier, below: Tier) -> str:
     return f"""
 INSERT INTO {above.table} (series, at, low, mean, high, n)
-SELECT t.series, ?, min(t.low), sum(t.mean * t.n) / sum(t.n), max(t.high), sum(t.n)
+SELECT t.series, t.at / {above.width} * {above.width}, min(t.low), sum(t.mean * t.n) / sum(t.n), max(t.high), sum(t.n)
 FROM series s CROSS JOIN {below.table} t ON t.series = s.id AND t.at >= ? AND t.at < ?
-WHERE true GROUP BY t.series {_KEEP}
+WHERE true GROUP BY t.series, t.at / {above.width} {_KEEP}
 """
 
 
@@ -113,15 +113,15 @@ class Tiers:
         closed = sorted(self._minutes - {now - now % MINUTE})
         if not closed:
             return
-        for at in closed:
-            connection.exec_driver_sql(_TEN, (at, at + MINUTE))
-            connection.exec_driver_sql(_MINUTE, (at, at, at + MINUTE))
+        ends = (closed[0], closed[-1] + MINUTE)  # what lies between them and was closed before comes out the same again
+        connection.exec_driver_sql(_TEN, ends)
+        connection.exec_driver_sql(_MINUTE, ends)
         self._minutes.difference_update(closed)
         self._hours.update({at - at % HOUR for at in closed})
-        over = self._hours - {now - now % HOUR}
-        for at in sorted(over):
-            connection.exec_driver_sql(_HOUR, (at, at, at + HOUR))
-        self._hours -= over
+        over = sorted(self._hours - {now - now % HOUR})
+        if over:
+            connection.exec_driver_sql(_HOUR, (over[0], over[-1] + HOUR))
+            self._hours.difference_update(over)
         # what a clock that ran ahead has left would be the newest reading for as long as it ran ahead
         connection.exec_driver_sql("DELETE FROM readings_raw WHERE at < ?", ((now - RAW_KEPT) // MINUTE * MINUTE,))
         connection.exec_driver_sql("DELETE FROM readings_raw WHERE at >= ?", (now + MINUTE,))

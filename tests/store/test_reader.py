@@ -206,10 +206,9 @@ def test_what_happened_over_a_span_is_told_in_few_marks_by_the_wall_clock(reader
     assert told["at"].is_monotonic_increasing
     acted = told[told["kind"] == "acted"]
     assert len(acted) <= machine_queries.PIECES
-    assert (
-        acted["detail"].str.split().str[0].astype(int).sum()
-        == reader.frame("SELECT count(*) AS n FROM decisions WHERE action <> 'hold'")["n"].iloc[0]
-    )
+    ticks = {f"bought or sold at tick {tick:,}" for tick in reader.frame("SELECT tick FROM decisions WHERE action <> 'hold'")["tick"]}
+    assert set(acted["detail"]) <= ticks
+    assert len(acted) >= min(len(ticks), machine_queries.PIECES) / 3
     assert machine_queries.happened(reader, until, until + SECOND).empty
 
 

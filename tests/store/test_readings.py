@@ -18,7 +18,7 @@ from engine.store.writer import Writer
 from tests.store import made
 
 START = made.WALL - made.WALL % (100 * HOUR)
-BYTES_A_SERIES = 8_000_000  # of a store that holds all four tiers in full
+BYTES_A_SERIES = 5_000_000  # of a store that holds all four tiers in full
 ROWS_A_SERIES = 7_200 + 60 + 2 * 8_640 + 60 * 1_440 + 730 * 24  # and what is dropped once an hour
 
 
@@ -119,14 +119,15 @@ def test_a_clock_set_back_leaves_no_reading_of_the_future_and_replaces_no_fuller
 
 @pytest.mark.slow
 def test_two_years_of_readings_are_bounded_in_rows_and_bytes(tmp_path: Path) -> None:
-    """Once an hour for a year and more, once a minute for two months, then every second: every tier is as full as it ever gets."""
+    """Once an hour for two years, a minute for two months, 5 s for two days, then every second: every tier is as full as it ever gets."""
     writer = Writer(made.empty(tmp_path))
     names = 2
     end = START + 800 * DAY
-    coarse, fine = end - 61 * DAY, end - 2 * DAY - 3 * HOUR
+    coarse, fine, finest = end - 61 * DAY, end - 2 * DAY - 3 * HOUR, end - 3 * HOUR
     write(writer, range(START, coarse, HOUR), batch=24, names=names)
     write(writer, range(coarse, fine, MINUTE), batch=1_440, names=names)
-    write(writer, range(fine, end, SECOND), batch=600, names=names)
+    write(writer, range(fine, finest, 5 * SECOND), batch=120, names=names)
+    write(writer, range(finest, end, SECOND), batch=60, names=names)
     counts = {table: ask(tmp_path, f"SELECT count(*), min(at), max(at) FROM {table}")[0] for table in ("readings_raw", *(t.table for t in TIERS))}
     limits = {"readings_raw": 2 * HOUR + 2 * MINUTE} | {tier.table: tier.kept + 2 * HOUR for tier in TIERS}
     for table, (_, first, last) in counts.items():

@@ -33,7 +33,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.home, self.store = folder / "home", folder / "home" / "podium.db"
         (folder / ".streamlit").symlink_to(ROOT / ".streamlit")
-        shutil.copyfile(Path(__file__).parent / "podium.toml", folder / "podium.toml")
+        shutil.copyfile(Path(__file__).parent / "soak.toml", folder / "podium.toml")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])

@@ -14,6 +14,7 @@ from engine.probes.pauses import Pauses
 from engine.probes.work import Work
 from engine.shell.monitor import EVERY, FRESH, KEPT, TOLD, Monitor
 from engine.store.errors import StoreFailed
+from tests.makers import engine, play, simulated
 
 SECOND = 1_000_000_000
 
@@ -138,3 +139,32 @@ def test_a_sample_that_is_too_old_is_not_told_as_the_machine_of_now(scene: Scene
     scene.seconds += FRESH + 1
     monitor.look()
     assert json.loads(monitor.machine())["host.cpu_percent"] is None
+
+
+def test_the_machine_is_kept_beside_a_tick_and_changes_nothing_that_is_decided(scene: Scene) -> None:
+    plain, watched = engine(simulated(30, symbols=2)), engine(simulated(30, symbols=2))
+    monitor = watch(scene)
+    monitor.look()
+    watched.machine = monitor.machine
+    pairs = list(zip(play(plain, 30), play(watched, 30), strict=True))
+    assert len(pairs) == 30
+    for one, other in pairs:
+        assert one.machine is None
+        assert json.loads(other.machine or "{}")["host.cpu_percent"] == 1_000.0
+        assert one.decisions_digest == other.decisions_digest
+        assert one.outcome.digest() == other.outcome.digest()
+        assert one.inputs.digest() == other.inputs.digest()
+
+
+def test_with_nothing_to_read_and_nowhere_to_write_ticks_go_on(scene: Scene) -> None:
+    scene.silent = scene.locked = True
+    monitor = watch(scene)
+    watched = engine(simulated(10, symbols=2))
+    watched.machine = monitor.machine
+    for _ in range(10):
+        scene.seconds += 1
+        monitor.look()
+        tick = watched.step()
+        assert tick is not None
+        assert not tick.outcome.degraded
+        assert json.loads(tick.machine or "{}")["host.cpu_percent"] is None

@@ -7,14 +7,14 @@ from engine.domain.tuning import Action, Measured, ModelCost, Room
 
 FEWEST = 3  # models that serve on: one more than a decision asks for
 MOST_WEIGHT = 0.25  # of the ensemble that may rest
-WORTH = 0.05  # ms a tick below which nothing is gained
+WORTH = 0.02  # ms a tick below which nothing is gained
 
 
 def cheapen(room: Room) -> Measured:
     """Milliseconds of forecasting saved a tick: the cost of the models that rest, each measured just before on the newest tick's columns.
 
-    Those that give the least weight a millisecond rest first, until FEWEST serve or a quarter of the weight would rest. They go on being trained, and
-    serve again when it is undone, or by itself after half an hour.
+    The dearest rest first, one after the other, but for those with which more than a quarter of the weight would rest, until FEWEST serve. They go on
+    being trained, and serve again when it is undone, or by themselves after half an hour.
     """
     costs = room.levers.costs()
     serving = [one for one in costs if one.serves]
@@ -34,10 +34,10 @@ def cheapen(room: Room) -> Measured:
 
 
 def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
-    """The least worth their time, within the bounds."""
+    """The dearest, within the bounds."""
     chosen: list[ModelCost] = []
     weight = 0.0
-    for one in sorted(serving, key=lambda one: one.weight / max(one.ms, 1e-6)):
+    for one in sorted(serving, key=lambda one: -one.ms):
         if len(serving) - len(chosen) <= FEWEST:
             break
         if weight + one.weight <= MOST_WEIGHT:

@@ -34,5 +34,5 @@ def _look(found: Any) -> tuple[int, int | None]:
     told = found.cache_info()
     if told.maxsize is not None:
         return told.currsize, None
-    values = [value for held in gc.get_referents(found) if isinstance(held, dict) for value in held.values()]
+    values = [value for held in gc.get_referents(found) if isinstance(held, dict) and held is not vars(found) for value in held.values()]
     return told.currsize, sum(value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value) for value in values)

@@ -55,6 +55,7 @@ class Parts:
     clock: Clock
     pace: Pace  # as set up
     recover: Callable[[str], Measured] | None = None
+    failing: Callable[[], tuple[str, ...]] | None = None  # components with a fault that is open, besides those the board calls broken
     caches: tuple[Kept, ...] = ()  # besides the engine's own
 
 
@@ -187,7 +188,8 @@ class EngineLevers:
         return upkeep.drop(store, upkeep.unneeded(store, versions))
 
     def failing(self) -> tuple[str, ...]:
-        return tuple(name for name in COMPONENTS if self._parts.board.state(name) in BROKEN)
+        broken = (name for name in COMPONENTS if self._parts.board.state(name) in BROKEN)
+        return tuple(dict.fromkeys((*broken, *(self._parts.failing() if self._parts.failing else ()))))
 
     def recover(self, component: str) -> Measured:
         recover = self._parts.recover

@@ -19,6 +19,7 @@ from engine.evidence import due
 FLOW_LENGTH = 48  # bars of order flow that features look back on
 ROOM = 4  # windows a buffer holds before it is moved to its front
 COMPACT = window.LENGTH + window.LENGTH // 4  # bars of a buffer that is to be small: it is moved more often
+LEAST = 1_024  # rows a block begins with
 SPARE = 1 / 8  # of the rows held is left free for those to come where the block is to be small
 
 
@@ -109,6 +110,7 @@ class Rows:
         self._sigma = np.empty((0, symbols))
         self._tick = np.empty(0, dtype=np.int64)
         self._count = 0
+        self._is_small = False
 
     def append(self, row: Row) -> None:
         """Takes a tick's row in; the oldest goes when the block is full."""
@@ -119,7 +121,8 @@ class Rows:
         self._count += 1
 
     def _grow(self) -> None:
-        size = min(self._capacity, max(1024, 2 * len(self._tick)))
+        held = len(self._tick)
+        size = min(self._capacity, max(LEAST, held + int(held * SPARE) + 1 if self._is_small else 2 * held))
         for name in ("_features", "_price", "_sigma", "_tick"):
             old = getattr(self, name)
             new = np.empty((size, *old.shape[1:]), dtype=old.dtype)
@@ -134,14 +137,14 @@ class Rows:
         return Block("training rows", size - needed, held, held * needed // size if size else 0)
 
     def compact(self) -> None:
-        """Gives back the empty end of the block; it grows again as rows come in."""
-        size = self._small()
+        """Gives back the empty end of the block; it grows again as rows come in, by little at a time."""
+        size, self._is_small = self._small(), True
         if size < len(self._tick):
             for name in ("_features", "_price", "_sigma", "_tick"):
                 setattr(self, name, getattr(self, name)[:size].copy())
 
     def _small(self) -> int:
-        return len(self._tick) if self._count >= len(self._tick) else min(self._capacity, self._count + int(self._count * SPARE) + 1)
+        return min(len(self._tick), max(LEAST, self._count + int(self._count * SPARE) + 1))
 
     def training(self, until: int, horizons: tuple[int, ...], most: int) -> Training:
         """Rows known by tick `until`, oldest first, with their targets; thinned evenly in time to at most `most` rows (0: all).

@@ -1,0 +1,81 @@
+"""Schedules: what five fields mean, against the scheduler's own reading of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from apscheduler.triggers.cron import CronTrigger
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.optimizer.cron import GRACE, MINUTE, is_due, last_due, parse
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def minutes(text: str, begin: datetime, count: int) -> list[datetime]:
+    first = int((begin - EPOCH).total_seconds()) // 60
+    return [EPOCH + timedelta(minutes=one) for one in range(first, first + count) if is_due(text, one)]
+
+
+@pytest.mark.parametrize(
+    ("text", "begin", "due"),
+    [
+        ("30 3 * * *", datetime(2026, 2, 28, tzinfo=UTC), ["02-28 03:30", "03-01 03:30"]),
+        ("0 12 29 2 *", datetime(2028, 2, 28, tzinfo=UTC), ["02-29 12:00"]),
+        ("0 0 * * sun", datetime(2026, 11, 21, tzinfo=UTC), ["11-22 00:00"]),
+        ("0 0 * * 7", datetime(2026, 11, 21, tzinfo=UTC), ["11-22 00:00"]),
+        ("0 6 1 * mon", datetime(2026, 6, 29, tzinfo=UTC), ["06-29 06:00"]),  # a Monday: either day is enough
+        ("0 6 1 * mon", datetime(2026, 7, 1, tzinfo=UTC), ["07-01 06:00"]),  # a first
+        ("5,10-12 0 * jan-mar *", datetime(2026, 3, 31, tzinfo=UTC), ["03-31 00:05", "03-31 00:10", "03-31 00:11", "03-31 00:12"]),
+        ("*/30 5/12 * * *", datetime(2026, 1, 1, 12, tzinfo=UTC), ["01-01 17:00", "01-01 17:30", "01-02 05:00", "01-02 05:30", "01-02 17:00", "01-02 17:30",
+                                                                  "01-03 05:00", "01-03 05:30"]),
+    ],
+)  # fmt: skip
+def test_the_times_a_schedule_names(text: str, begin: datetime, due: list[str]) -> None:
+    assert [f"{one:%m-%d %H:%M}" for one in minutes(text, begin, 2 * 24 * 60)] == due
+
+
+fields = st.tuples(
+    st.sampled_from(["*", "0", "*/7", "3,41", "10-20/3"]),
+    st.sampled_from(["*", "3", "*/5", "22-23"]),
+    st.sampled_from(["*", "1", "28-31", "*/9"]),
+    st.sampled_from(["*", "2", "jan,dec", "4-9"]),
+)
+
+
+@given(fields, st.integers(0, 40_000))
+@settings(max_examples=40, deadline=None)
+def test_it_reads_a_schedule_as_the_scheduler_does(told: tuple[str, str, str, str], day: int) -> None:
+    text = f"{' '.join(told)} *"
+    begin = EPOCH + timedelta(days=day)
+    trigger = CronTrigger.from_crontab(text, timezone=UTC)
+    found = minutes(text, begin, 24 * 60)
+    theirs: list[datetime] = []
+    after = begin - timedelta(seconds=1)
+    while (due := trigger.get_next_fire_time(None, after + timedelta(microseconds=1))) is not None and due < begin + timedelta(days=1):
+        theirs.append(due)
+        after = due
+        if len(theirs) > 24 * 60:
+            break
+    assert found == theirs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "* * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "a * * * *", "*/0 * * * *", "5-1 * * * *", "1/ * * * *",
+        "\u0661 * * * *",
+    ],
+)  # fmt: skip
+def test_what_is_no_schedule_is_said_in_one_line(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a schedule") as error:
+        parse(text)
+    assert "\n" not in str(error.value)
+
+
+def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
+    three = 3 * 60 * MINUTE
+    assert last_due("0 3 * * *", three + (GRACE - 1) * MINUTE) == three
+    assert last_due("0 3 * * *", three + GRACE * MINUTE) is None

@@ -1,0 +1,108 @@
+"""Which action answers, whether by itself, and whether now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine.domain.judging import Outcome
+from engine.domain.tuning import Action, Measured
+from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, effective_mode, plan
+
+QUIET = Slot(warming_up=False, training=False, orders=0, since_tick=0.2, running=None, resting=0.0)
+
+
+def windows(effect: float, count: int, seed: int = 1) -> tuple[Outcome, ...]:
+    chance = np.random.default_rng([seed, 5])
+    return tuple(Outcome(place % 2 == 0, 0.5, float(chance.standard_normal()) + effect * (place % 2 == 0), 0.0, 0.0) for place in range(count))
+
+
+def able(action: str, *, mode: str = "auto", licence: str = "auto", costly: bool = False, effect: float = 0.0, count: int = 0) -> Candidate:
+    return Candidate(action, mode, licence, costly, windows(effect, count), -1)
+
+
+def answer(*candidates: Candidate, slot: Slot = QUIET, seed: int = 1) -> Answer:
+    return plan(candidates, slot, np.random.default_rng([seed, 6]))
+
+
+@pytest.mark.parametrize(
+    ("mode", "licence", "comes_to"),
+    [
+        ("auto", "auto", "auto"), ("ask", "auto", "ask"), ("auto", "recommend", "recommend"), ("ask", "recommend", "recommend"),
+        ("observe", "recommend", "observe"), ("auto", "quarantined", "off"), ("recommend", "quarantined", "off"), ("off", "auto", "off"),
+    ],
+)  # fmt: skip
+def test_a_licence_bounds_what_a_mode_allows(mode: str, licence: str, comes_to: str) -> None:
+    assert effective_mode(mode, licence) == comes_to
+
+
+def test_what_can_change_decisions_is_only_recommended_unless_it_is_set_otherwise() -> None:
+    action = Action("a", "cpu", "host.cpu_percent", -1, "none", "Does.", lambda room: Measured(0.0, "", ""))
+    assert default_mode(action) == "auto"
+    assert default_mode(replace(action, changes_decisions=True)) == "recommend"
+
+
+def test_what_may_run_by_itself_goes_before_what_is_asked_for_and_that_before_what_is_recommended() -> None:
+    every = (able("asked", mode="ask"), able("told", mode="recommend"), able("seen", mode="observe"), able("done"))
+    assert (answer(*every).mode, answer(*every).actions) == ("auto", ("done",))
+    assert (answer(*every[:3]).mode, answer(*every[:3]).actions) == ("ask", ("asked",))
+    assert (answer(*every[1:3]).mode, answer(*every[2:3]).mode) == ("recommend", "observe")
+
+
+def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None:
+    told = answer(able("one", mode="off"), able("two", licence="quarantined"))
+    assert (told.mode, told.actions, told.why) == ("none", (), "one is off, two is quarantined")
+    assert answer().why == "no action answers to this rule"
+
+
+def test_what_helped_before_is_chosen_nearly_always_and_what_was_never_tried_now_and_then() -> None:
+    proven, useless, unknown = able("proven", effect=-2.0, count=40), able("useless", effect=0.0, count=40), able("unknown")
+    first = [answer(proven, useless, unknown, seed=seed).actions[0] for seed in range(300)]
+    assert first.count("proven") > 255
+    assert first.count("useless") < 3
+    assert 1 <= first.count("unknown") < 45
+
+
+def test_without_evidence_everything_has_its_turn_and_the_same_chance_gives_the_same_answer() -> None:
+    first = [answer(able("one"), able("two"), able("three"), seed=seed).actions[0] for seed in range(300)]
+    assert all(70 < first.count(name) < 130 for name in ("one", "two", "three"))
+    assert answer(able("one"), able("two"), seed=4).why == answer(able("one"), able("two"), seed=4).why
+    assert "one +" in answer(able("one")).why or "one -" in answer(able("one")).why  # the draw is told
+
+
+@pytest.mark.parametrize(
+    ("slot", "why"),
+    [
+        (replace(QUIET, running="a run"), "a run is under way: one at a time"),
+        (replace(QUIET, resting=12.0), "rests for 12 s more"),
+    ],
+)
+def test_one_at_a_time_and_rest_between(slot: Slot, why: str) -> None:
+    told = answer(able("one"), slot=slot)
+    assert told.mode == "wait"
+    assert told.why.startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("slot", "why"),
+    [
+        (replace(QUIET, warming_up=True), "the engine warms up"),
+        (replace(QUIET, training=True), "a training is under way"),
+        (replace(QUIET, orders=2), "2 orders wait for their fill"),
+        (replace(QUIET, since_tick=1.5), "the next tick may be near"),
+        (replace(QUIET, since_tick=None), "the next tick may be near"),
+    ],
+)
+def test_a_costly_action_waits_for_a_quiet_slot_and_a_cheap_one_does_not(slot: Slot, why: str) -> None:
+    waits = answer(able("costly", costly=True), slot=slot)
+    assert (waits.mode, why in waits.why) == ("wait", True)
+    assert answer(able("costly", costly=True), able("cheap"), slot=slot).actions == ("cheap",)
+    assert answer(able("costly", costly=True)).actions == ("costly",)
+
+
+def test_every_second_answer_is_to_do_nothing_until_there_are_enough_of_them() -> None:
+    assert chance_of(()) == 0.5
+    assert chance_of(windows(0.0, 14)) == 0.5
+    assert chance_of(windows(0.0, 16)) == 0.8

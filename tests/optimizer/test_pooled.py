@@ -1,0 +1,129 @@
+"""Windows judged together: the wager, the verdicts, the intervals, harm at once, and the licence that is left."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from engine.domain.judging import Outcome
+from engine.optimizer.harm import FEWEST, is_far_worse
+from engine.optimizer.judge import HARMED, HELPED, NOTHING, UNKNOWN
+from engine.optimizer.licences import ENOUGH, licence_after, read_licence
+from engine.optimizer.pooled import gain_of, judge_together
+from engine.optimizer.wager import wealth
+
+
+def pool(effect: float, windows: int, *, seed: int = 1, latency: float = 0.0, honest: float = 0.0, tails: float | None = None) -> list[Outcome]:
+    """Windows as the planner makes them: a change of -2 by itself, and the effects where treated."""
+    chance = np.random.default_rng([seed, 9])
+    made: list[Outcome] = []
+    for _ in range(windows):
+        share = 0.5 if sum(not one.treated for one in made) < 8 else 0.8
+        treated = bool(chance.random() < share)
+        noise = float(chance.standard_normal() if tails is None else chance.standard_t(tails))
+        other = float(chance.standard_normal())
+        made.append(Outcome(treated, share, -2.0 + noise + effect * treated, 0.1 * other + latency * treated, honest * treated))
+    return made
+
+
+@pytest.mark.parametrize("tails", [None, 2.0])
+def test_a_useless_action_that_is_looked_at_after_every_window_is_called_helpful_in_two_of_a_hundred_at_most(tails: float | None) -> None:
+    reached = 0
+    for seed in range(200):
+        made = pool(0.0, 60, seed=seed, tails=tails)
+        told = np.array([one.treated for one in made]), np.array([one.chance for one in made]), np.array([one.change for one in made])
+        reached += bool(wealth(*told, rising=False).max() >= 50.0)
+    assert reached <= 8  # more than 8 of 200 has a chance of 2 % at a rate of 2 %
+
+
+def test_the_wager_is_fair_over_the_coin_whatever_the_changes_are() -> None:
+    """All that is random is the coin: averaged over every way it can fall, the wealth is 1, for changes that trend."""
+    change, share = np.array([1.0, 1.5, 2.5, 2.0, 4.0, 3.0, 6.0, 5.0]), np.array([0.5, 0.5, 0.5, 0.8, 0.8, 0.5, 0.8, 0.8])
+    mean = 0.0
+    for fall in range(2**8):
+        treated = np.array([fall >> place & 1 for place in range(8)], dtype=np.bool_)
+        mean += float(np.prod(np.where(treated, share, 1.0 - share)) * wealth(treated, share, change, rising=True)[-1])
+    assert mean == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("effect", "better"), [(-3.0, -1), (3.0, 1)])
+def test_what_helps_is_found_on_either_side(effect: float, better: int) -> None:
+    told = judge_together(pool(effect, 40), better)
+    assert told.verdict == HELPED
+    assert told.effect.low is not None
+    assert told.effect.high is not None
+    assert told.effect.low < effect < told.effect.high
+    assert judge_together(pool(effect, 40), -better).verdict == HARMED
+
+
+def test_what_does_nothing_has_no_measurable_effect_and_an_interval_that_says_so() -> None:
+    told = judge_together(pool(0.0, 60), -1)
+    assert told.verdict == NOTHING
+    assert (told.effect.low or 0.0) < 0.0 < (told.effect.high or 0.0)
+
+
+def test_below_eight_of_either_nothing_is_said_and_both_are_told() -> None:
+    told = judge_together(pool(-50.0, 12), -1)
+    assert min(told.treated, told.placebos) < 8
+    assert (told.verdict, told.effect.low) == (UNKNOWN, None)
+    assert f"{told.treated} windows with it and {told.placebos} without" in told.why
+    empty = judge_together([], -1)
+    assert (empty.verdict, empty.treated, empty.placebos) == (UNKNOWN, 0, 0)
+
+
+def test_harm_to_latency_or_honesty_outweighs_help() -> None:
+    slow = judge_together(pool(-3.0, 40, latency=2.0), -1)
+    assert slow.verdict == HARMED
+    assert "ticks take longer" in slow.why
+    dishonest = judge_together(pool(-3.0, 40, honest=-20.0), -1)
+    assert dishonest.verdict == HARMED
+    assert "fewer ticks are honest" in dishonest.why
+
+
+def test_what_was_not_measured_counts_for_nothing() -> None:
+    made = pool(-3.0, 40)
+    blind = [Outcome(one.treated, one.chance, one.change, math.nan, math.nan) for one in made] + [Outcome(True, 0.5, math.nan, 1.0, 0.0)] * 5
+    told = judge_together(blind, -1)
+    assert (told.verdict, told.treated + told.placebos) == (HELPED, 40)
+    assert math.isnan(told.latency.effect)
+
+
+def test_a_metric_that_only_the_action_moves_is_judged_too() -> None:
+    made = [Outcome(one.treated, one.chance, -5e6 if one.treated else 0.0, math.nan, math.nan) for one in pool(0.0, 30)]
+    told = judge_together(made, -1)
+    assert (told.verdict, told.effect.effect) == (HELPED, -5e6)
+
+
+def test_gains_are_in_scales_of_the_change_and_two_windows_prove_little() -> None:
+    gain, scale, treated, placebos = gain_of(pool(-3.0, 60), -1)
+    assert gain == pytest.approx(3.0, abs=1.0)
+    assert scale == pytest.approx(1.0, abs=0.3)
+    assert treated + placebos == 60
+    two = [Outcome(True, 0.5, -9.0, 0.0, 0.0), Outcome(False, 0.5, 0.0, 0.0, 0.0)]
+    assert abs(gain_of(two, -1)[0]) < 2.0
+    assert gain_of([], -1)[0] == 0.0
+
+
+def test_harm_at_once_needs_enough_windows_to_compare_with_and_a_change_far_outside_them() -> None:
+    usual = np.random.default_rng(3).standard_normal(60)
+    assert is_far_worse(9.0, usual, 1, 0.0)
+    assert not is_far_worse(-9.0, usual, 1, 0.0)
+    assert is_far_worse(-9.0, usual, -1, 0.0)
+    assert not is_far_worse(3.5, usual, 1, 0.0)  # the worst of them, but not far
+    assert not is_far_worse(9.0, usual[: FEWEST - 1], 1, 0.0)
+    assert not is_far_worse(9.0, usual, 1, 2.0)  # less than what is believed
+    assert not is_far_worse(math.nan, usual, 1, 0.0)
+
+
+def test_the_licence_that_is_left() -> None:
+    harmed, useless, few = judge_together(pool(3.0, 40), -1), judge_together(pool(0.0, ENOUGH), -1), judge_together(pool(0.0, ENOUGH - 20), -1)
+    assert (licence_after("auto", harmed) or ("",))[0] == "quarantined"
+    assert (licence_after("recommend", harmed) or ("",))[0] == "quarantined"
+    assert (licence_after("auto", useless) or ("",))[0] == "recommend"
+    assert licence_after("auto", few) is None
+    assert licence_after("quarantined", harmed) is None
+    assert licence_after("auto", judge_together(pool(-3.0, 40), -1)) is None
+    with pytest.raises(ValueError, match="licence is 'free': give auto, recommend, quarantined"):
+        read_licence("free")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
-from pages.parts import charts_overview, glance, live, reads, rowsets, units, widgets
+from pages.parts import alert_lines, alert_reads, charts_overview, glance, live, reads, rowsets, units, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -21,6 +21,8 @@ def overview() -> None:
             widgets.waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
         widgets.tiles(glance.engine(status, reads.positions(), reads.skill(), reads.tick_times(), reads.honesty()))
+        proven, what = alert_lines.proven(alert_reads.last_drill(), reads.now())
+        widgets.note(f"Drill of {what}: {proven}.")
         left, right = st.columns([5, 7], gap="medium")
         with left:
             why(status.session)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.component_queries import Latency, Life
 from engine.store.status_query import Status
-from pages.parts import charts_components, live, reads, rows_components, rowsets, units, widgets
+from pages.parts import alert_lines, alert_reads, charts_components, live, reads, rows_components, rowsets, units, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
 
@@ -27,6 +27,7 @@ def components() -> None:
         with right:
             through_time(told)
         times(told)
+        recovered()
         left, right = st.columns(2, gap="medium")
         with left:
             fallen()
@@ -50,6 +51,15 @@ def times(told: Latency | None) -> None:
         n = units.count(told.phases[0].n, "tick")
         widgets.heading("Time by phase", f"over the last {n}; phases may run beside each other, and a tick may wait for a training while warming up")
         widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
+
+
+def recovered() -> None:
+    widgets.heading("Recoveries", f"the newest {NEWEST} faults, and how long each took to come back without a person")
+    faults = alert_reads.recoveries(limit=NEWEST)
+    if faults.empty:
+        widgets.nothing("nothing has broken yet")
+    else:
+        widgets.table(alert_lines.RECOVERIES, alert_lines.recoveries(faults, reads.now()), label="Faults and how they were mended")
 
 
 def fallen() -> None:

@@ -29,12 +29,12 @@ READING = tuple(
     f"engine.store.{name}"
     for name in (
         "reader", "page_queries", "status_query", "decision_query", "machine_queries", "market_query", "component_queries", "event_query",
-        "model_queries", "optimizer_query", "savings_query",
+        "model_queries", "optimizer_query", "savings_query", "alert_query",
     )
 )  # fmt: skip
 PARTS_MAY_USE = (
     *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
-    "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms",
+    "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms", "engine.alerts.rules",
     "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
     "engine.shell.clock",
 )  # fmt: skip

@@ -23,7 +23,8 @@ PAGES = (  # file, title, address, icon
     ("08_components.py", "Components", "components", ":material/lan:"),
     ("09_resources.py", "Resources", "resources", ":material/memory:"),
     ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
-    ("11_control.py", "Control", "control", ":material/toggle_on:"),
+    ("11_alerts.py", "Alerts", "alerts", ":material/notifications:"),
+    ("12_control.py", "Control", "control", ":material/toggle_on:"),
 )
 
 

@@ -21,6 +21,7 @@ DOES = {
     "store": "keeps what was decided, and drops what is old",
     "probes": "read the machine",
     "optimizer": "keeps the machine healthy",
+    "alerts": "tells people what is wrong",
 }
 STATES = (Column("Part"), Column("State"), Column("For", right=True), Column("Last error"))
 TIMES = (
@@ -46,7 +47,7 @@ def tiles(status: Status, honest: Honesty, told: Latency | None, alive: Life, in
         ),
         Tile("Tick p99", units.ms(None if whole is None else whole.p99), "" if whole is None else f"p50 {units.ms(whole.p50)}, n={whole.n:,}"),
         Tile("Incidents", f"{lasting} open" if lasting else "none open", f"{len(incidents) - lasting} past", state="open" if lasting else "ok"),
-        Tile("Alerts", f"{status.alerts} open" if status.alerts else "none open", "listed on Control", state="open" if status.alerts else "ok"),
+        Tile("Alerts", f"{status.alerts} open" if status.alerts else "none open", "listed on Alerts", state="open" if status.alerts else "ok"),
         Tile("Commands waiting", f"{alive.commands_waiting}", "for the engine to take them up"),
     ]
 

@@ -58,7 +58,7 @@ def banners(status: Status, told: Health, now: int) -> list[Banner]:
     elif told.state == "degraded":
         shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
     if status.alerts:
-        shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Control", theme.WARNING))
+        shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Alerts", theme.WARNING))
     if status.last is not None and status.last.paused:
         shown.append(
             Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING)

@@ -44,7 +44,7 @@ def test_a_page_is_right_whatever_the_store_is_like(page: str, state: str, full_
     assert "nan" not in shown.lower().replace("finance", "")
     if state in UNREADABLE:
         assert UNREADABLE[state] in shown
-    elif state in WITHOUT_TICKS and page != "11_control.py":
+    elif state in WITHOUT_TICKS and page != "12_control.py":
         assert "waiting for" in shown
     if state in {"missing", "blank"}:
         assert "waiting for the engine to set up its store" in shown
@@ -128,14 +128,14 @@ def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: st
         app.text_input(key="reason_to_run").set_value("memory is short")
         next(button for button in app.button if button.label == "Run").click().run()
         shown = text(app)
-        control = text(run("11_control.py", url))
+        control = text(run("12_control.py", url))
     assert "Sent." in shown
     assert "memory is short" in control
 
 
 def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        app = run("11_control.py", url)
+        app = run("12_control.py", url)
         for name in ("Pause", "Resume", "Retrain", "Flatten", "Set signal"):
             next(button for button in app.button if button.label == name).click().run()
             assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
@@ -147,7 +147,7 @@ def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
 
 def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        app = run("11_control.py", url)
+        app = run("12_control.py", url)
         app.text_input(key="reason").set_value("end of the day").run()
         next(button for button in app.button if button.label == "Flatten").click().run()
         assert "Close every position" in [button.label for button in app.button]

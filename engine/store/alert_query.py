@@ -1,0 +1,65 @@
+"""What pages show of alerts, silences, messages, drills and recoveries: bounded, however much there is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from engine.domain.alerting import Drill
+from engine.store.alert_rows import drill_of
+from engine.store.reader import Reader, rows, told_first
+
+LATELY = 2_000  # of the newest messages, those that are looked at for a target's state
+_ALERTS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
+_QUIET = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.until > :now) AS silenced"
+_TOLD = "(SELECT max(coalesce(d.sent_at, 0)) FROM deliveries d WHERE d.alert = a.id AND d.kind = 'opened') AS told"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsTold:
+    """All that the page of alerts shows, of one snapshot."""
+
+    open: pd.DataFrame  # with silenced (ns UTC until, None) and told (ns UTC, 0: waits, None: nobody)
+    past: pd.DataFrame
+    silences: pd.DataFrame
+    targets: pd.DataFrame  # the newest message of each
+    waiting: int  # messages
+    drills: tuple[Drill, ...]
+
+
+def alerts(reader: Reader, now: int, *, past: int) -> AlertsTold:
+    with reader.reading() as connection:
+        standing = rows(
+            connection, f"SELECT {_ALERTS}, {_QUIET}, {_TOLD} FROM alerts a WHERE a.state = 'open' ORDER BY a.id DESC LIMIT 100", {"now": now}
+        )
+        over = rows(
+            connection,
+            f"SELECT {_ALERTS} FROM (SELECT * FROM alerts ORDER BY id DESC LIMIT :wide) a WHERE a.state <> 'open' ORDER BY a.id DESC LIMIT :past",
+            {"wide": past * 5, "past": past},
+        )
+        quiet = rows(connection, 'SELECT id, at, until, rule, "by", reason FROM silences WHERE until > :now ORDER BY id DESC LIMIT 50', {"now": now})
+        newest = f"(SELECT * FROM deliveries ORDER BY id DESC LIMIT {LATELY})"
+        targets = rows(
+            connection,
+            f"SELECT target, status, kind, at, sent_at, next_at, tries, error, max(id) AS id FROM {newest} WHERE status <> 'joined' GROUP BY target",
+        )
+        waiting = told_first(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting'")
+        drills = rows(connection, "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 10")
+    told = tuple(drill_of(*row) for row in drills.itertuples(index=False))
+    return AlertsTold(standing, over, quiet, targets, int(waiting[0]) if waiting else 0, told)
+
+
+def last_drill(reader: Reader) -> Drill | None:
+    with reader.reading() as connection:
+        found = told_first(connection, "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 1")
+    return None if found is None else drill_of(*found)
+
+
+def recoveries(reader: Reader, *, limit: int) -> pd.DataFrame:
+    """The newest faults, those that last first."""
+    return reader.frame(
+        "SELECT id, at, component, fault, how, tries, recovered_at FROM (SELECT * FROM recoveries ORDER BY id DESC LIMIT :limit) "
+        "ORDER BY recovered_at IS NULL AND how IS NULL DESC, id DESC",
+        {"limit": limit},
+    )

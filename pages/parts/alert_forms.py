@@ -1,0 +1,48 @@
+"""Asking from the page: acknowledge, silence, a drill; each goes through the inbox like every command."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from engine.alerts.rules import known
+from pages.parts import alert_lines, asking
+
+MOST = 8  # buttons to acknowledge at once
+SPANS = {"15 min": 15, "1 h": 60, "4 h": 240, "1 d": 1_440, "7 d": 10_080}
+
+
+def acknowledge(standing: pd.DataFrame) -> None:
+    """A button for each alert that nobody has acknowledged."""
+    left = standing[standing["acked_by"].isna()]
+    if left.empty:
+        return
+    with st.container(horizontal=True, key="acknowledge"):
+        for one in left.head(MOST).to_dict("records"):
+            label = f"Acknowledge {one['id']}"
+            if st.button(
+                label, key=f"ack_{one['id']}", icon=":material/check:", help=f"{alert_lines.plain(str(one['rule']))}: told again when it is over"
+            ):
+                asking.submit("ack", {"id": str(one["id"])}, "on the page")
+
+
+def silence() -> None:
+    """Nothing of a rule is told for a while."""
+    with st.form("silence", border=True, enter_to_submit=False):
+        left, middle, right = st.columns([2, 1, 3], vertical_alignment="bottom")
+        rule = left.selectbox("Rule", known(), format_func=lambda name: "every rule" if name == "all" else str(name), key="rule_to_silence")
+        span = middle.selectbox("For", list(SPANS), index=1, key="silence_span")
+        reason = right.text_input(f"Reason, at most {asking.LONGEST} letters", key="reason_to_silence", placeholder="why", max_chars=asking.LONGEST)
+        with st.container(horizontal=True, vertical_alignment="center"):
+            quiet = st.form_submit_button("Silence", icon=":material/notifications_off:", help="Alerts are raised all the same; nobody is told")
+            loud = st.form_submit_button("End the silence", icon=":material/notifications_active:")
+            drill = st.form_submit_button(
+                "Drill now", icon=":material/health_and_safety:", help="Proves kill switch, stop and alert path; nothing that is traded is touched"
+            )
+    if quiet:
+        asking.reasoned("silence", {"rule": str(rule), "minutes": str(SPANS[str(span)])}, reason)
+    elif loud:
+        asking.submit("unsilence", {"rule": str(rule)}, reason or "on the page")
+    elif drill:
+        asking.submit("drill", {}, reason or "on the page")
+    asking.answer()

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from engine.domain.tuning import Action, Measured, Room, Slack
 
-from engine.domain.tuning import Action, Measured, Room
+WORTH = 1_000_000  # bytes of log and free pages below which the disk would only be busied
 
 
 def tune(room: Room) -> Measured:
-    """Bytes the store gave back, as the store measured them. A dry run tells what lies in the log now."""
+    """Bytes the store gave back, as the store measured them."""
+    slack = room.levers.slack()
+    if slack.log_bytes + slack.free_bytes < WORTH:
+        return Measured(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
     if room.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would empty the write-ahead log, refresh statistics and compact; {_sizes(room.home)}", done=False)
+        return Measured(0.0, "bytes", f"dry run: would fold in the log, refresh statistics and compact; {_words(slack)}", done=False)
     room.tell(0.1, "tuning the store")
     return room.tune_store()
 
 
-def _sizes(home: Path) -> str:
-    """The SQLite files directly in the folder, in words."""
-    logs = sorted(home.glob("*.db-wal"))
-    if not logs:
-        return f"no write-ahead log lies in {home}"
-    return ", ".join(f"{log.name} holds {log.stat().st_size:,} bytes" for log in logs)
+def _words(slack: Slack) -> str:
+    return f"the write-ahead log holds {slack.log_bytes:,} bytes, free pages {slack.free_bytes:,} bytes"
 
 
 ACTION = Action(

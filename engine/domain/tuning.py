@@ -28,7 +28,7 @@ class Measured(Record):
     """What an action did, by its own measurement: the direct effect, apart from the causal one."""
 
     amount: float  # freed or changed, in `unit`
-    unit: str  # bytes, files, pages
+    unit: str  # bytes, threads, ms, runs a minute ...
     detail: str  # one plain sentence with the figures
     done: bool = True  # False: nothing was done, because there was nothing to do or it was a dry run; `detail` says which
 
@@ -98,6 +98,14 @@ class Spare(Record):
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Slack(Record):
+    """What the store holds on the disk and does not need."""
+
+    log_bytes: int  # of the write-ahead log, which could be folded in
+    free_bytes: int  # of pages that nothing is in
+
+
 class Dial(Protocol[T]):
     """A setting of the running engine that may be turned for a while. It goes back by itself, and at once by `back`."""
 
@@ -158,6 +166,8 @@ class Levers(Protocol):
     def compact(self) -> tuple[Block, ...]:
         """Gives back what is not needed of each, between two ticks; the blocks as they were. No value in use changes."""
         ...
+
+    def slack(self) -> Slack: ...
 
     def spare(self, versions: int) -> Spare:
         """The newest `versions` of each model are never spare."""

@@ -15,7 +15,7 @@ import numpy as np
 from engine.domain.model import Serving
 from engine.domain.ports import Clock
 from engine.domain.record import Floats
-from engine.domain.tuning import Batches, Block, Cache, Measured, ModelCost, Pace, Spare, Threads
+from engine.domain.tuning import Batches, Block, Cache, Measured, ModelCost, Pace, Slack, Spare, Threads
 from engine.probes.container import Container
 from engine.shell.board import COMPONENTS, Board
 from engine.shell.caches import Kept, own_caches
@@ -179,6 +179,9 @@ class EngineLevers:
             held = self._parts.engine.large()
             self._parts.engine.compact()
         return held
+
+    def slack(self) -> Slack:
+        return upkeep.slack(self._parts.writer.store)
 
     def spare(self, versions: int) -> Spare:
         return upkeep.unneeded(self._parts.writer.store, versions).told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from engine.domain.tuning import Batches, Block, Cache, Dial, Measured, ModelCost, Pace, Spare, Threads
+from engine.domain.tuning import Batches, Block, Cache, Dial, Measured, ModelCost, Pace, Slack, Spare, Threads
 
 
 class NoEngine:
@@ -45,6 +45,9 @@ class NoEngine:
         self._refuse()
 
     def compact(self) -> tuple[Block, ...]:
+        self._refuse()
+
+    def slack(self) -> Slack:
         self._refuse()
 
     def spare(self, versions: int) -> Spare:  # noqa: ARG002 as every lever

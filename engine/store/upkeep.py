@@ -8,7 +8,7 @@ from statistics import median
 import orjson
 from sqlalchemy import Connection
 
-from engine.domain.tuning import Spare
+from engine.domain.tuning import Slack, Spare
 from engine.store.store import Store, one
 
 ENOUGH = 5  # transactions from which on a median is told
@@ -60,6 +60,13 @@ def kept(store: Store) -> tuple[int, int]:
 def release(store: Store) -> None:
     """Frees the pages that the connection keeps in memory and does not use just now."""
     store.pragma("PRAGMA shrink_memory")
+
+
+def slack(store: Store) -> Slack:
+    """The log as it lies beside the store, and the pages that are free."""
+    log = store.path.with_name(store.path.name + "-wal")
+    free, each = (int(store.pragma(f"PRAGMA {name}")[0][0]) for name in ("freelist_count", "page_size"))
+    return Slack(log.stat().st_size if log.exists() else 0, free * each)
 
 
 def unneeded(store: Store, versions: int) -> Unneeded:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Spare, Threads
+from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Slack, Spare, Threads
 from engine.shell.dials import TurningDial
 from engine.shell.no_engine import NoEngine
 
@@ -80,6 +80,9 @@ class Plain:
         held = self.blocks()
         self.moved.append("compact")
         return held
+
+    def slack(self) -> Slack:
+        return Slack(0, 0) if self.idle else Slack(5_000_000, 300_000)
 
     def spare(self, versions: int) -> Spare:
         return Spare(0, 0, 0) if self.idle or "spare" in self.moved else Spare(4, 2, 40_000)

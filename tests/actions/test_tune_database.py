@@ -1,25 +1,46 @@
-"""Tuning the store: the store's own measure is handed on."""
+"""Tuning the store: on one that was bloated for real, and on one that was not."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from engine.actions.tune_database import ACTION
+from engine.actions.tune_database import ACTION, WORTH
 from engine.domain.tuning import Measured
-from tests.actions.makers import room
+from tests.actions.engines import desk
+from tests.actions.makers import Plain, room
 
 
 def test_what_the_store_measured_is_what_is_told(tmp_path: Path) -> None:
     measured = Measured(4_096.0, "bytes", "store 8,192 -> 4,096 bytes")
-    assert ACTION.do(room(tmp_path, tune_store=lambda: measured)) == measured
+    assert ACTION.do(room(tmp_path, tune_store=lambda: measured, levers=Plain())) == measured
 
 
 def test_a_dry_run_weighs_the_log_and_tunes_nothing(tmp_path: Path) -> None:
-    (tmp_path / "podium.db-wal").write_bytes(b"x" * 1_234)
-    measured = ACTION.do(room(tmp_path, dry_run=True))
+    measured = ACTION.do(room(tmp_path, dry_run=True, levers=Plain()))
     assert not measured.done
-    assert "podium.db-wal holds 1,234 bytes" in measured.detail
+    assert measured.detail.startswith("dry run: ")
+    assert "the write-ahead log holds 5,000,000 bytes" in measured.detail
 
 
-def test_a_dry_run_without_a_log_says_so(tmp_path: Path) -> None:
-    assert "no write-ahead log" in ACTION.do(room(tmp_path, dry_run=True)).detail
+def test_a_bloated_store_gives_its_log_and_free_pages_back_and_then_declines(tmp_path: Path) -> None:
+    """16 MB are written and deleted again: they lie in the log, and then in free pages."""
+    with desk(tmp_path) as made:
+        made._step()
+        made._writer.tune()
+        assert not ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers)).done
+        for number in range(64):
+            made._writer.remember(f"bloat {number}", "x" * 250_000)
+        with made._writer.write() as connection:
+            connection.exec_driver_sql("DELETE FROM meta WHERE key LIKE 'bloat %'")
+        slack = made.levers.slack()
+        assert slack.log_bytes > 1_000_000
+        assert slack.free_bytes > 10_000_000
+        files = (tmp_path / "podium.db", tmp_path / "podium.db-wal")
+        before = sum(file.stat().st_size for file in files)
+        measured = ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers))
+        after = sum(file.stat().st_size for file in files)
+        assert measured.done
+        assert measured.amount == before - after > 10_000_000
+        assert made.levers.slack().log_bytes + made.levers.slack().free_bytes < WORTH
+        assert not ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers)).done
+        assert made._step() is not None

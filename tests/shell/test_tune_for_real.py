@@ -20,6 +20,7 @@ from engine.shell.past import Past
 from engine.shell.tune import actions, run_action
 from engine.store.database import prepare
 from engine.store.writer import Writer
+from tests.actions.makers import Plain
 
 QUICK = Plan(before=0.3, after=0.3, step=0.1, rest=0.0, widest_gap=1.0, fewest=2)
 
@@ -33,7 +34,7 @@ def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[d
     probes = Probes(home, clock, Work(home / "podium.db"))
     result = run_action(
         name, dry_run=False, writer=writer, past=Past(url), probes=probes, home=home, clock=clock, stop=Event(), tell=lambda *_: None,
-        by="ann", reason="a test", plan=QUICK,
+        by="ann", reason="a test", plan=QUICK, levers=Plain(),
     )  # fmt: skip
     writer.close()
     with closing(sqlite3.connect(home / "podium.db")) as connection:

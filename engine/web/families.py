@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from engine.health import Health, Vitals
 from engine.store.metrics_query import Figures, NewestTick
+from engine.store.savings_query import Saving
 from engine.store.totals import LABELS
 
 STATES = ("ok", "degraded", "down", "starting")
@@ -182,6 +183,21 @@ def _optimizer(told: Figures) -> Iterator[Metric]:
         "podium_optimizer_windows", "Windows that podium_optimizer_effect is taken over.", (*keys, "placebo"),
         [((*key, name), float(n)) for key, row in judged for name, n in (("false", row.treated), ("true", row.placebos))],
     )  # fmt: skip
+
+
+def savings(told: Sequence[Saving]) -> Iterator[Metric]:
+    """Sums of measured effects; what has no interval yet is in none."""
+    rows = [((one.metric, one.unit), one.told) for one in told if one.told is not None]
+    keys = ("metric", "unit")
+    yield _gauges("podium_optimizer_saved", "Sum of the measured effects of optimizations on a metric, in its own unit; above 0 is a gain.", keys,
+                  [(key, total.amount) for key, total in rows])  # fmt: skip
+    yield _gauges(
+        "podium_optimizer_saved_bound", "95 % interval of podium_optimizer_saved.", (*keys, "bound"),
+        [((*key, name), value) for key, total in rows for name, value in (("low", total.low), ("high", total.high))],
+    )  # fmt: skip
+    yield _gauges(
+        "podium_optimizer_saved_runs", "Runs that podium_optimizer_saved is the sum of.", keys, [(key, float(total.n)) for key, total in rows]
+    )
 
 
 def _parts(told: Figures) -> Iterator[Metric]:

@@ -14,8 +14,9 @@ from engine.domain.ports import Clock
 from engine.health import judge
 from engine.shell.vitals import read_vitals
 from engine.store.errors import StoreFailed
-from engine.store.metrics_query import figures
+from engine.store.metrics_query import Figures, figures
 from engine.store.reader import Reader
+from engine.store.savings_query import Saving, savings
 from engine.web import families
 
 KEPT_SECONDS = 1.0
@@ -37,6 +38,7 @@ class Metrics(Collector):
         self._registry.register(self)
         self._lock = Lock()
         self._kept: tuple[float, bytes] | None = None
+        self._saved: tuple[float, tuple[Saving, ...]] | None = None  # trials that had ended, and what they saved
 
     def text(self) -> bytes:
         """Prometheus' text format 0.0.4."""
@@ -56,9 +58,18 @@ class Metrics(Collector):
         try:
             vitals = read_vitals(self._url, now)
             told = figures(self._reader, now)
+            saved = self._savings(told)
         except StoreFailed:
             yield families.readable(False)
             yield families.gauge("podium_up", families.UP, 0.0)
             return
         yield families.readable(True)
-        yield from (family for family in (*families.engine(vitals, judge(vitals)), *families.figures(told)) if family.samples)
+        every = (*families.engine(vitals, judge(vitals)), *families.figures(told), *families.savings(saved))
+        yield from (family for family in every if family.samples)
+
+    def _savings(self, told: Figures) -> tuple[Saving, ...]:
+        """Summed up anew only when a trial has ended: it looks at every one of the newest 5,000."""
+        ended = sum(value for kind, _, _, value in told.totals if kind == "trials")
+        if self._saved is None or self._saved[0] != ended:
+            self._saved = (ended, savings(self._reader).savings)
+        return self._saved[1]

@@ -111,6 +111,21 @@ def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
     assert value(scrape, "podium_up") == 0  # no engine holds this store
 
 
+def test_savings_are_the_sums_of_measured_effects_with_their_interval_and_follow_new_trials(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 25)
+    asked = Asked(url, Clock(LAST))
+    key = {"metric": "process.rss_bytes", "unit": "bytes"}
+    first = asked.get("/metrics").body
+    assert value(first, "podium_optimizer_saved", **key) == pytest.approx(2e7)
+    assert value(first, "podium_optimizer_saved_bound", **key, bound="low") < 2e7 < value(first, "podium_optimizer_saved_bound", **key, bound="high")
+    with closing(Writer(url)) as writer:
+        writer.save_trial(made.trial(LAST))
+    asked.clock.seconds = 5.0
+    again = asked.get("/metrics").body
+    assert value(again, "podium_optimizer_saved", **key) == pytest.approx(3e7)
+    assert value(again, "podium_optimizer_saved_runs", **key) == 3
+
+
 def test_counters_and_only_counters_end_in_total_and_stand_in_base_units(scrape: bytes) -> None:
     for family in text_string_to_metric_families(scrape.decode()):
         assert (family.type == "counter") == any(sample.name.endswith("_total") for sample in family.samples), family.name

@@ -42,7 +42,10 @@ def read_rule(name: str, told: Mapping[str, object], base: Rule | None, known: t
     if "level" in changes and "recovery" not in changes and base is not None and changes.get("above", base.above) != base.above:
         changes["recovery"] = None  # it belonged to the other side
     rule = replace(Rule(name, "") if base is None else base, **changes)
-    _demand_sound(rule, known)
+    _demand_sound(rule)
+    for action in changes.get("candidates", ()):
+        if action not in known:
+            read_mode(action, None, known)
     return rule
 
 
@@ -70,7 +73,7 @@ def _word(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
-def _demand_sound(rule: Rule, known: tuple[str, ...]) -> None:
+def _demand_sound(rule: Rule) -> None:
     if rule.kind == SCHEDULE:
         cron.parse(rule.cron)
     elif "." not in rule.metric.strip("."):
@@ -82,9 +85,6 @@ def _demand_sound(rule: Rule, known: tuple[str, ...]) -> None:
         if wrong:
             side = "at most" if rule.above else "at least"
             raise ValueError(f"rule {rule.name}: recovery is {rule.recovery:g}: give {side} the level {rule.level:g}")
-    for action in rule.candidates:
-        if action not in known:
-            read_mode(action, None, known)
 
 
 def _kind(name: str, value: object) -> dict[str, Any]:

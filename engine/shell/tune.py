@@ -158,7 +158,7 @@ def act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
     begun = run.clock.tick()
     try:
         measured = run.action.do(room)
-    except (OSError, ValueError, RuntimeError, StoreFailed) as error:
+    except (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError, MemoryError, StoreFailed) as error:
         raise ActionError(f"{run.action.name} failed: {' '.join(str(error).split()) or type(error).__name__}") from error
     return measured, run.clock.tick() - begun
 

@@ -26,6 +26,20 @@ def read_rule(name: str, told: Mapping[str, object], base: Rule | None, known: t
 
     Raises ValueError in one line with the value and the remedy.
     """
+    _demand_words(name, told, base)
+    changes: dict[str, Any] = {}
+    for key, value in told.items():
+        changes |= _READERS[key](f"rule {name}: {key}", value)
+    if "level" in changes and "recovery" not in changes and base is not None and changes.get("above", base.above) != base.above:
+        changes["recovery"] = None  # it belonged to the other side
+    rule = replace(Rule(name, "") if base is None else base, **changes)
+    _demand_sound(rule)
+    for action in changes.get("candidates", ()):
+        _demand_action(action, known)
+    return rule
+
+
+def _demand_words(name: str, told: Mapping[str, object], base: Rule | None) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,47}", name):
         raise ValueError(f"{name[:60]!r} is no name for a rule: give small letters, digits and _")
     for key in told:
@@ -36,24 +50,11 @@ def read_rule(name: str, told: Mapping[str, object], base: Rule | None, known: t
         raise ValueError(f"rule {name} is given both above and below: give one")
     if base is None and "kind" not in told:
         raise ValueError(f"rule {name} is new: give its kind, one of {', '.join(KINDS[:-1])}")
-    changes: dict[str, Any] = {}
-    for key, value in told.items():
-        changes |= _READERS[key](f"rule {name}: {key}", value)
-    if "level" in changes and "recovery" not in changes and base is not None and changes.get("above", base.above) != base.above:
-        changes["recovery"] = None  # it belonged to the other side
-    rule = replace(Rule(name, "") if base is None else base, **changes)
-    _demand_sound(rule)
-    for action in changes.get("candidates", ()):
-        if action not in known:
-            read_mode(action, None, known)
-    return rule
 
 
 def read_mode(action: str, mode: object, known: tuple[str, ...]) -> str:
     """The mode an action is set to; raises ValueError in one line."""
-    if action not in known:
-        near = get_close_matches(action, known, n=1)
-        raise ValueError(f"no action is called {action[:60]!r}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
+    _demand_action(action, known)
     if mode not in MODES:
         raise ValueError(f"mode of {action} is {str(mode)[:60]!r}: give {', '.join(MODES)}")
     return str(mode)
@@ -71,6 +72,12 @@ def _word(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _demand_action(action: str, known: tuple[str, ...]) -> None:
+    if action not in known:
+        near = get_close_matches(action, known, n=1)
+        raise ValueError(f"no action is called {action[:60]!r}: " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"))
 
 
 def _demand_sound(rule: Rule) -> None:

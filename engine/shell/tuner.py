@@ -93,10 +93,10 @@ class Tuner:
     def reload(self) -> None:
         """Takes up rules and modes anew."""
         kept: list[Rule] = []
-        names = tuple(self.known)
         base = {rule.name: rule for rule in in_force(self._wishes.rules)}
         for name, told in self._past.rules().items():
             try:
+                names = (*self.known, *told.get("actions", "").split(","))  # an action that is gone is passed over
                 kept.append(read_rule(name, told, base.get(name), names))
             except ValueError as error:
                 LOG.warning("a rule that was changed is not in force: %s", error)

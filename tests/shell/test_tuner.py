@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_the_coin_falls_as_it_should() -> None:
     treated = 0
     for seed in range(30):
         plant, tuner = plant_of(seed=seed)
-        live(plant, tuner, lambda plant=plant: bool(plant.trials))
+        live(plant, tuner, partial(bool, plant.trials))
         treated += not plant.trials[1].placebo
     assert 7 <= treated <= 23
 

@@ -49,6 +49,10 @@ def origins(from_file: Sequence[Rule], changed: pd.DataFrame, known: Sequence[st
 
 
 def table(found: Sequence[Origin], states: Mapping[str, str]) -> None:
+    """The list; the form above is drawn again once its rule has become another one."""
+    name, digest = st.session_state.get("rule_in_form", ("", ""))
+    if any(one.rule.name == name and one.rule.digest() != digest for one in found):
+        st.rerun()
     widgets.heading("Rules", "what is watched, what makes a rule fire, and which actions may answer")
     widgets.table(rule_rows.RULES, rule_rows.rows(found, dict(states), reads.now()), label="Rules in force and where each comes from")
 
@@ -59,6 +63,7 @@ def form(found: Sequence[Origin], known: Sequence[str]) -> None:
     widgets.heading("Change a rule", "look first at what it would have done in the last day, then apply it")
     name = choices.just_one("Rule", list(rules), name="rule", width=320)
     one = rules[name]
+    st.session_state["rule_in_form"] = (name, one.rule.digest())
     widgets.note(f"{one.rule.about} Metric: {one.rule.metric or 'none, it goes by the clock'}. {_from(one)}")
     with st.form(f"rule_{name}", border=True, enter_to_submit=False):
         words = _fields(one.rule, known)
@@ -66,8 +71,10 @@ def form(found: Sequence[Origin], known: Sequence[str]) -> None:
         with st.container(horizontal=True, key=f"rule_buttons_{name}"):
             look = st.form_submit_button("Preview", icon=":material/query_stats:", help="When it would have fired in the last day")
             apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")
-            reset = st.form_submit_button("Reset", icon=":material/undo:", disabled=one.source != HERE, help="Takes back what was changed here")
-    if reset:
+            reset = st.form_submit_button("Reset", icon=":material/undo:", help="Takes back what was changed here")
+    if reset and one.source != HERE:
+        st.session_state["answer"] = (f"{oprows.plain(name)} was not changed here", theme.WARNING, "Not reset.")
+    elif reset:
         asking.reasoned("rule", {"name": name, "reset": "true"}, reason)
     elif look or apply:
         _heed(one, words, reason, known, apply=apply)
@@ -95,23 +102,24 @@ def _fields(rule: Rule, known: Sequence[str]) -> dict[str, str]:
     """What the form holds, in the words of a command."""
     told = written(rule)
     words: dict[str, str] = {}
+    own = f"{rule.name}_{rule.digest()[:8]}"  # another rule of that name has fields of its own
     with st.container(horizontal=True, vertical_alignment="bottom", key=f"fields_{rule.name}"):
         if rule.kind in {THRESHOLD, ERROR}:
-            side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{rule.name}", width=110)
+            side = st.selectbox("Fires", ["above", "below"], index=0 if rule.above else 1, key=f"side_{own}", width=110)
             unit = rule_rows.unit_of(rule.metric)
             label = f"Level{'' if unit == 'count' else f', {unit}'}{' an hour' if rule.growth else ''}"
-            words[str(side)] = st.text_input(label, told["above" if rule.above else "below"], key=f"level_{rule.name}", width=150)
+            words[str(side)] = st.text_input(label, told["above" if rule.above else "below"], key=f"level_{own}", width=150)
         for word in (*_OF_KIND[rule.kind], *(("span",) if rule.growth else ())):
             label, about = _FIELDS[word]
             value = rule_rows.typed(float(told[word])) if word in _SPANS else told.get(word, "")
             width = 260 if word in {"cron", "every", "baseline"} else 160
-            words[word] = st.text_input(label, value, key=f"{word}_{rule.name}", help=about, width=width, max_chars=120)
+            words[word] = st.text_input(label, value, key=f"{word}_{own}", help=about, width=width, max_chars=120)
     calls = st.multiselect(
-        "May call", list(dict.fromkeys((*known, *rule.candidates))), list(rule.candidates), key=f"calls_{rule.name}", format_func=oprows.plain,
+        "May call", list(dict.fromkeys((*known, *rule.candidates))), list(rule.candidates), key=f"calls_{own}", format_func=oprows.plain,
         placeholder="nothing: it only tells",
     )  # fmt: skip
     words["actions"] = ",".join(calls)
-    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{rule.name}") else "false"
+    words["enabled"] = "true" if st.toggle("On", rule.enabled, key=f"on_{own}") else "false"
     words = {word: value.strip() for word, value in words.items()}
     return words | ({"recovery": words["recovery"] or "none"} if "recovery" in words else {})
 

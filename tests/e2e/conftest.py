@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a file, and windows in it that notice what nobody should see."""
+"""One Chromium and the servers of the browser tests, and windows that notice what nobody should see."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.e2e.served import OWN, WARM_UP, WATCHED, Served, serving
 from tests.e2e.visitor import Visitor
 
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -17,7 +18,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 NAMES = (os.environ.get("CHROMIUM") or "chromium", "chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     found = next((path for path in map(shutil.which, NAMES) if path), None)
     assert found, "the browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM"
@@ -25,6 +26,28 @@ def browser() -> Iterator[Browser]:
         chromium = play.chromium.launch(executable_path=found, args=FLAGS)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="session")
+def young(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Served]:
+    """The engine that is watched, its server just come up."""
+    with serving(tmp_path_factory.mktemp("watching"), WATCHED) as served:
+        yield served
+
+
+@pytest.fixture
+def watched(young: Served) -> Served:
+    """The same when it has models and goes a bar at a time."""
+    young.wait(lambda: young.tick() > WARM_UP, "the warm-up to be over")
+    return young
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """An engine of the file's own, its warm-up over."""
+    with serving(tmp_path_factory.mktemp("own"), OWN) as served:
+        served.wait(lambda: served.tick() > int(OWN["PODIUM_WARM_UP"]), "the warm-up to be over")
+        yield served
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -20,6 +20,9 @@ from engine.shell.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = 60.0  # s that anything may take on a busy machine
+WARM_UP = 700  # ticks of the engine that is watched: models are trained at 600, so there are votes, and on so strong a signal also trades
+WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
+OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
 
 
 class Served:
@@ -96,6 +99,17 @@ class Served:
         """What nobody should ever find in the logs."""
         logs = [self.log, *(self.home / "logs").glob("*.log")]
         return [text[at : at + 2000] for text in (log.read_text(encoding="utf-8") for log in logs) if (at := text.find("Traceback")) >= 0]
+
+
+@contextmanager
+def serving(folder: Path, settings: Mapping[str, str]) -> Iterator[Served]:
+    """A server that answers, gone at the end whatever the tests came to."""
+    served = Served(folder / "home", **settings)
+    try:
+        served.answers(200)
+        yield served
+    finally:
+        served.end()
 
 
 def free_port() -> int:

@@ -13,31 +13,19 @@ from playwright.sync_api import expect
 
 from engine.shell.clock import WallClock
 from engine.store.inbox import Inbox
-from tests.e2e.served import Served
+from tests.e2e.served import OWN, Served
 from tests.e2e.visitor import MS, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
-SETTINGS = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1"}
 LAST = 'SELECT name, args, "by", reason, status, result FROM commands ORDER BY id DESC LIMIT 1'
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(1)"> \'); DROP TABLE commands;-- \U0001f680 &lt;b&gt; **bold** $x^2$ :red[r]'
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(tmp_path_factory.mktemp("operating") / "home", **SETTINGS)
-    try:
-        server.answers(200)
-        server.wait(lambda: server.tick() > 130, "the warm-up to be over")
-        yield server
-    finally:
-        server.end()
-
-
-@pytest.fixture(scope="module")
 def viewer(server: Served) -> Iterator[Served]:
     """A second server on the same store: it may look and command, and waits for its turn."""
-    viewer = Served(server.home, name="viewer", **SETTINGS)
+    viewer = Served(server.home, name="viewer", **OWN)
     try:
         viewer.answers(200)
         yield viewer
@@ -122,9 +110,9 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     visitor.choose("Action", "collect garbage")
     visitor.page.get_by_label("Reason").fill("how much does it hold")
     visitor.press("Dry run")
-    expect(visitor.banner("Done.")).to_contain_text("collect garbage", timeout=MS)
+    expect(visitor.banner("Done.")).to_contain_text("collect garbage, dry run", timeout=MS)
     assert json.loads(server.ask(LAST)[0][5])["status"] == "dry run"
-    assert server.ask("SELECT count(*) FROM trials") == [(0,)]
+    assert server.ask("SELECT count(*) FROM trials WHERE mode = 'manual'") == [(0,)]
     visitor.press("Run")
     expect(visitor.banner("Running.").locator(".pd-progress")).to_be_visible(timeout=MS)
     visitor.sees("s left", ".pd-notice:has(.pd-progress)")
@@ -136,10 +124,45 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     assert told["amount"] is not None
     assert told["verdict"] in {"helped", "no measurable effect", "harmed", "not enough data"}
     expect(visitor.banner("Done.")).to_contain_text(told["detail"], timeout=MS)
-    row = visitor.page.locator('table[aria-label="Runs and what they did"] tbody tr')
-    expect(row).to_have_count(1, timeout=MS)
-    for text in ("collect garbage", "dashboard", "how much does it hold", told["verdict"], told["detail"]):
-        expect(row).to_contain_text(text)
+    visitor.chart("What came of collect garbage")
+    visitor.page.get_by_text("History", exact=True).click()
+    row = visitor.page.locator(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
+    for text in ("collect garbage", "dashboard", "how much does it hold", told["verdict"]):
+        expect(row).to_contain_text(text, timeout=MS)
+    row.locator("td").nth(3).click()
+    visitor.sees(f"Trial {told['trial']}")
+    assert visitor.query() == {"view": "History", "trial": str(told["trial"])}
+    visitor.chart("Readings round collect garbage")
+    expect(row).to_have_class("mark", timeout=MS)
+    assert visitor.boxes() == []
+
+
+def test_a_rule_is_previewed_on_what_was_stored_and_then_applied_and_taken_back(server: Served, visit: Visit) -> None:
+    visitor = visit(server.url)
+    visitor.go("/optimizer?view=Rules&rule=host_memory")
+    level = visitor.page.get_by_role("textbox", name="Level")
+    level.fill("lots")
+    visitor.press("Preview")
+    expect(visitor.banner("No preview.")).to_contain_text("above is 'lots': give a number", timeout=MS)
+    expect(level).to_have_value("lots")
+    level.fill("0.1")
+    visitor.page.get_by_role("textbox", name="Clears at").fill("0.05")
+    visitor.page.get_by_role("textbox", name="For", exact=True).fill("3s")
+    visitor.press("Preview")
+    expect(visitor.banner("Preview.")).to_contain_text("Would have fired", timeout=MS)
+    visitor.chart("host memory of the last day")
+    assert server.ask("SELECT count(*) FROM rules") == [(0,)]
+    visitor.page.get_by_label("Reason").fill("to see it fire")
+    visitor.press("Apply")
+    rule = visitor.page.locator('table[aria-label^="Rules in force"] tr[data-id="host_memory"]')
+    expect(rule).to_contain_text("host memory above 0.1 % for 3 s", timeout=MS)
+    expect(rule).to_contain_text("changed here")
+    expect(visitor.banner("Host memory.")).to_contain_text("Fires: host memory above 0.1 %", timeout=MS)
+    visitor.page.get_by_label("Reason").fill("seen")
+    visitor.press("Reset")
+    expect(rule).to_contain_text("default", timeout=MS)
+    assert server.ask("SELECT count(*) FROM rules") == [(0,)]
+    assert visitor.boxes() == []
 
 
 def test_a_second_server_shows_the_one_engine_and_may_command_it(server: Served, viewer: Served, visit: Visit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, expect
@@ -15,17 +15,6 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
 LAST = "SELECT name, args, reason, status, result FROM commands WHERE name = '{}' ORDER BY id DESC LIMIT 1"
 HOSTILE = '/tmp/<script>alert(1)</script>"; rm -rf / #'
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    server = Served(tmp_path_factory.mktemp("researching") / "home", PODIUM_WARM_UP="130", PODIUM_PACE_SECONDS="1", PODIUM_SIM_SYMBOLS="3")
-    try:
-        server.answers(200)
-        server.wait(lambda: server.tick() > 130, "the warm-up to be over")
-        yield server
-    finally:
-        server.end()
 
 
 def ask(visitor: Visitor, bars: int, why: str) -> None:

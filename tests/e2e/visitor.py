@@ -23,6 +23,12 @@ COUNT_FIGURES = """
   return window.seenFigures.size > wanted;
 }
 """
+PLACE = """
+node => {
+  const { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect();
+  return { left: box.left + xaxis._offset, top: box.top + yaxis._offset, width: xaxis._length, height: yaxis._length };
+}
+"""
 KEEP = "node => { node.keptMark = Math.random(); return node.keptMark; }"
 WIDER = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth; }"
 
@@ -83,6 +89,17 @@ class Visitor:
         """Waits until the chart has been given so many more figures."""
         self.page.evaluate("() => { window.seenFigures = new Set(); }")
         self.page.wait_for_function(COUNT_FIGURES, arg=[label, updates], polling=100)
+
+    def drag(self, chart: Locator, begin: float, end: float) -> None:
+        """Zooms by the mouse, between two shares of the plot's width."""
+        chart.scroll_into_view_if_needed()
+        place = chart.evaluate(PLACE)
+        y = place["top"] + place["height"] / 2
+        self.page.mouse.move(place["left"] + begin * place["width"], y)
+        self.page.mouse.down()
+        self.page.mouse.move(place["left"] + (begin + end) / 2 * place["width"], y, steps=3)
+        self.page.mouse.move(place["left"] + end * place["width"], y, steps=3)
+        self.page.mouse.up()
 
     def query(self) -> dict[str, str]:
         """What the address asks for."""

@@ -43,7 +43,8 @@ def press(app: AppTest, label: str) -> AppTest:
 
 
 def field(app: AppTest, key: str) -> Any:
-    return app.text_input(key=key)
+    """The field whose key begins so."""
+    return next(one for one in app.text_input if str(one.key).startswith(key))
 
 
 def newest(url: str) -> tuple[str, dict[str, str], str]:
@@ -220,3 +221,17 @@ def test_hostile_words_are_text_and_nothing_else(view: str, full_store: str, tmp
     assert "<script" not in shown
     assert "&lt;img src=x" in shown
     assert HOSTILE not in shown
+
+
+def test_what_was_not_changed_cannot_be_taken_back(working: str) -> None:
+    app = press(run(PAGE, working, view="Rules", rule="host_memory"), "Reset")
+    assert "was not changed here" in text(app)
+    assert newest(working)[0] == "optimize"
+
+
+def test_the_form_shows_the_rule_as_it_has_become(working: str) -> None:
+    app = run(PAGE, working, view="Rules", rule="disk_full")
+    assert field(app, "level_disk_full").value == "85"
+    with closing(sqlite3.connect(working.removeprefix("sqlite:///"))) as connection, connection:
+        connection.execute("DELETE FROM rules")
+    assert field(app.run(), "level_disk_full").value == "90"

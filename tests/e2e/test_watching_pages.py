@@ -1,0 +1,160 @@
+"""Other pages in a real browser: market, machine and money, each whole in light and dark; positions are closed, and the server stops cleanly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.served import Served
+from tests.e2e.visitor import MS, TITLES, Visitor
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Visitor]
+MACHINE = "Readings of the last"
+TIMES = "node => node._fullLayout.xaxis.range.map(String)"
+BAR = """
+node => {
+  const { xaxis, yaxis } = node._fullLayout, box = node.getBoundingClientRect(), bars = node.data.find((one) => one.type === "candlestick");
+  const [from, to] = xaxis.range.map((one) => xaxis.r2l(one)), all = [...bars.x.keys()];
+  const there = all.filter((i) => bars.x[i] > from && bars.x[i] < to && bars.close[i] !== null), i = there[Math.floor(there.length / 2)];
+  const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
+  return {
+    tick: Number(bars.customdata[i].split(" ")[0]), x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y),
+  };
+}
+"""
+
+
+def test_resources_show_the_machine_and_keep_the_zoom(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/resources")
+    chart = visitor.chart(MACHINE)
+    mark = visitor.keep(chart)
+    for text in ("Memory limit", "Processor limit", "GPU", "Open files", "CPU, this process"):
+        visitor.sees(text)
+    visitor.drag(chart, 0.2, 0.7)
+    zoomed = chart.evaluate(TIMES)
+    visitor.await_figures(MACHINE, 2)
+    assert chart.evaluate(TIMES) == zoomed
+    assert visitor.is_kept(chart, mark)
+    visitor.page.get_by_text("1 h", exact=True).click()
+    expect(visitor.page.locator(f'.podium-chart[aria-label="{MACHINE} 1 h"]')).to_be_visible(timeout=MS)
+    assert visitor.query()["range"] == "1 h"
+    assert visitor.boxes() == []
+
+
+def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/market?symbol=NOSUCH")
+    visitor.sees("the address asks for NOSUCH, which is not followed")
+    visitor.choose("Symbol", "DELTA")
+    chart = visitor.chart("Bars of DELTA")
+    assert visitor.query()["symbol"] == "DELTA"
+    titles = str(chart.text_content())
+    for panel in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):
+        assert panel in titles
+    expect(visitor.page.locator('table[aria-label^="Order book"] tr')).to_have_count(1 + 5 + 1 + 5, timeout=MS)
+    visitor.sees("inside the 90 % interval")
+    mark = visitor.keep(chart)
+    visitor.drag(chart, 0.3, 0.8)
+    zoomed = chart.evaluate(TIMES)
+    visitor.await_figures("Bars of DELTA", 2)
+    assert chart.evaluate(TIMES) == zoomed
+    assert visitor.is_kept(chart, mark)
+    chart.evaluate("node => node.scrollIntoView({ block: 'start' })")  # it is taller than the window
+    bar = chart.evaluate(BAR)
+    assert 0 < bar["y"] < 900
+    visitor.page.mouse.move(bar["x"], bar["y"])
+    expect(chart.locator(".hoverlayer text").first).to_be_attached(timeout=MS)
+    visitor.page.mouse.click(bar["x"], bar["y"])
+    visitor.is_on("Decision")
+    visitor.page.wait_for_url("**/decision?*")
+    query = visitor.query()
+    assert query["symbol"] == "DELTA"
+    assert abs(int(query["tick"]) - bar["tick"]) <= 3  # or the nearest mark of a bar beside it
+    assert visitor.boxes() == []
+
+
+def test_components_tell_the_time_of_every_phase_and_that_all_is_well(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/components")
+    phases = visitor.page.locator('table[aria-label="Time of every phase"] tbody tr')
+    expect(phases).to_have_count(11, timeout=MS)
+    parts = visitor.page.locator('table[aria-label^="Parts of the engine"] tbody tr')
+    expect(parts).to_have_count(watched.ask("SELECT count(*) FROM components")[0][0], timeout=MS)
+    expect(parts.filter(has_text="feed")).to_contain_text("ok", timeout=MS)
+    visitor.chart("How long ticks took")
+    for text in ("Honest decisions", "Data's age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
+        visitor.sees(text)
+    assert visitor.boxes() == []
+
+
+def test_the_portfolio_shows_fills_with_every_cost(watched: Served, visit: Visit) -> None:
+    id_, tick, symbol = watched.ask("SELECT id, tick, symbol FROM fills ORDER BY id DESC LIMIT 1")[0]
+    visitor = visit(watched.url)
+    visitor.go("/portfolio")
+    heads = visitor.page.locator('table[aria-label="Fills"] th')
+    expect(heads.first).to_be_visible(timeout=MS)
+    assert {"Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "In all, bps"} <= set(heads.all_inner_texts())
+    fill = visitor.page.locator(f'tr[data-id="{id_}|{tick - 1} {symbol}"]')
+    fee, spread, impact, in_all = (float(cell) for cell in fill.locator("td").all_inner_texts()[6:10])
+    assert fee == 5.0
+    assert in_all == pytest.approx(fee + spread + impact, abs=0.2)
+    fill.locator("a").click()
+    visitor.is_on("Decision")
+    visitor.page.wait_for_url(f"**/decision?tick={tick - 1}&symbol={symbol}")
+    visitor.sees("Filled")
+
+
+@pytest.mark.parametrize("begun", ["light", "dark"])
+def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Served, visit: Visit, begun: str) -> None:
+    newest = watched.tick()
+    width, height = (1440, 900) if begun == "light" else (390, 844)  # every page is opened in one of them and turned into the other
+    visitor = visit(watched.url, width=width, height=height, color_scheme=begun)
+    for path, title in TITLES.items():
+        visitor.go(f"{path}?tick={newest}&symbol=ECHO" if path == "/decision" else path)
+        expect(visitor.page.locator("table, .podium-chart .main-svg, .pd-wait").first).to_be_visible(timeout=MS)
+        assert visitor.overflow() <= 4, f"{title} {width} px {begun}"
+        visitor.page.emulate_media(color_scheme="dark" if begun == "light" else "light")
+        visitor.page.set_viewport_size({"width": 1830 - width, "height": 1744 - height})
+        visitor.page.wait_for_function("wide => document.querySelector('[data-testid=\"stMain\"]').clientWidth > 800 === wide", arg=begun == "dark")
+        visitor.page.wait_for_function(
+            "dark => (Number(getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/)[0]) < 128) === dark",
+            arg=begun == "light",
+        )
+        visitor.page.wait_for_function(
+            "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth <= 4 }"
+        )
+        assert visitor.boxes() == [], title
+        visitor.page.emulate_media(color_scheme="light" if begun == "light" else "dark")
+        visitor.page.set_viewport_size({"width": width, "height": height})
+
+
+def test_flattening_asks_first_and_closes_every_position(watched: Served, visit: Visit) -> None:
+    held = "SELECT count(*) FROM v_positions WHERE tick = (SELECT max(tick) FROM ticks)"
+    watched.wait(lambda: watched.ask(held)[0][0] > 0, "a position")
+    visitor = visit(watched.url)
+    visitor.go("/control")
+    visitor.page.get_by_label("Reason").fill("the tests are nearly over")
+    visitor.press("Flatten")
+    expect(visitor.page.get_by_role("dialog")).to_contain_text("Close every position?", timeout=MS)
+    visitor.press("Leave them")
+    expect(visitor.page.get_by_role("dialog")).to_have_count(0, timeout=MS)
+    assert watched.ask("SELECT count(*) FROM commands") == [(0,)]
+    visitor.press("Flatten")
+    visitor.press("Close every position")
+    expect(visitor.banner("Flattening.")).to_be_visible(timeout=MS)
+    watched.wait(lambda: watched.ask(held)[0][0] == 0, "every position to be closed")
+    assert watched.ask('SELECT name, "by", reason, status FROM commands') == [("flatten", "dashboard", "the tests are nearly over", "done")]
+    visitor.to("Portfolio")
+    visitor.sees("nothing is held")
+
+
+def test_it_stops_cleanly_and_gives_the_store_up(watched: Served) -> None:
+    assert watched.stop() < 20
+    assert watched.ask("SELECT count(*) FROM lease") == [(0,)]
+    assert watched.ask("PRAGMA integrity_check") == [("ok",)]
+    assert watched.health()[0] == 0
+    assert watched.tracebacks() == []

@@ -77,7 +77,8 @@ def read(store: Path) -> Found:
             """SELECT t.action, t.metric, sum(t.placebo = 0), sum(t.placebo = 1), sum(t.placebo = 0 AND t.verdict = 'helped'),
                       sum(t.placebo = 0 AND t.verdict = 'no measurable effect'), sum(t.placebo = 0 AND t.verdict = 'harmed'),
                       sum(t.placebo = 0 AND t.verdict = 'not enough data'),
-                      coalesce((SELECT j.verdict || coalesce(': ' || printf('%+.4g %s (%.4g to %.4g)', j.effect, j.unit, j.low, j.high), '')
+                      coalesce((SELECT j.verdict || CASE WHEN j.low IS NULL OR j.high IS NULL THEN '' ELSE
+                                    printf(': %+.4g %s (%+.4g to %+.4g)', j.effect, j.unit, j.low, j.high) END
                                 FROM judgements j WHERE j.action = t.action AND j.metric = t.metric), 'not judged')
                FROM trials t WHERE t.mode <> 'manual' AND t.before IS NOT NULL AND t.after IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"""
         ).fetchall()

@@ -98,7 +98,7 @@ class Soak:
         self.stress = Stress(folder / "stress", LOAD_SECONDS * load, QUIET_SECONDS * load)
         self.left = LeftOvers(self.server.home)
         self.answers: Counter[str] = Counter()
-        self.slowest = 0.0
+        self.scrapes: list[float] = []  # s
         self._clock, self._pause = WallClock(), Event()
 
     def wait_until_warm(self) -> None:
@@ -129,7 +129,7 @@ class Soak:
     def _ask(self, at: float) -> None:
         begun = self._clock.tick()
         code, text = self.server.get("/metrics")
-        self.slowest = max(self.slowest, self._clock.tick() - begun)
+        self.scrapes.append(self._clock.tick() - begun)
         self.answers[f"/metrics {code}{'' if 'podium_up 1.0' in text else ' without podium_up 1'}"] += 1
         self.answers[f"/api/v1/decisions {self.server.get('/api/v1/decisions?limit=50')[0]}"] += 1
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -169,9 +170,9 @@ def _told(soak: Soak, minutes: float, code: int) -> list[str]:
     log = soak.server.home / "logs" / "podium.log"
     traces = log.read_text(encoding="utf-8").count("Traceback") if log.exists() else 0
     print(f"load: {', '.join(f'{turn} {n} times' for turn, n in Counter(soak.stress.turns).items())}")
-    print(
-        f"answers: {', '.join(f'{what} {n} times' for what, n in sorted(soak.answers.items()))}; the slowest scrape took {soak.slowest * 1e3:.0f} ms"
-    )
+    print(f"answers: {', '.join(f'{what} {n} times' for what, n in sorted(soak.answers.items()))}")
+    if soak.scrapes:
+        print(f"a scrape of /metrics took {statistics.median(soak.scrapes) * 1e3:.0f} ms in the middle and {max(soak.scrapes) * 1e3:.0f} ms at most")
     print(f"the server ended with {code}; {traces} tracebacks in its log")
     wrong = list(soak.stress.failed)
     if code not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:

@@ -79,7 +79,9 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
 
 def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:
     whole, short = (Recorded(recording(tmp_path / name, 500)) for name in ("a", "b"))
-    at = [bar.at for bar in whole.slices(None)][199]
+    times = [bar.at for bar in whole.slices(None)]
+    at = times[199]
+    whole._lags = short._lags = np.arange(1_000.0).reshape(500, 2)  # how far each bar's clocks are apart
     block = short.played(at)
     assert block.rows == 200
     short.forget(at)
@@ -87,9 +89,12 @@ def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_pa
     assert short.played(at).held == block.needed
     assert [bar.digest() for bar in short.slices(at)] == [bar.digest() for bar in whole.slices(at)]
     assert len(short) == len(whole)
+    for later in (times[200], times[499]):
+        np.testing.assert_array_equal(short.clock_lags(later), whole.clock_lags(later))
 
 
-def test_a_compact_window_gives_the_same_inputs_for_as_long_as_one_likes() -> None:
+@pytest.mark.parametrize("begins", [0, 100, 350])
+def test_a_compact_window_gives_the_same_inputs_for_as_long_as_one_likes(begins: int) -> None:
     feed = Simulated(symbol_count=3)
     plain, small = Window(feed.info), Window(feed.info)
     account = open_account(1_000.0, 3)
@@ -97,7 +102,7 @@ def test_a_compact_window_gives_the_same_inputs_for_as_long_as_one_likes() -> No
     for tick, bar in zip(range(2 * LENGTH), feed.slices(None), strict=False):
         plain.append(bar)
         small.append(bar)
-        if tick in {0, 100, 350}:
+        if tick in {begins, begins + 100}:
             small.compact()
         if tick % 50 == 0 or tick in {349, 350, 351, 375, 376}:
             assert small.inputs(tick, account, Knobs(), ()).digest() == plain.inputs(tick, account, Knobs(), ()).digest()

@@ -1,0 +1,188 @@
+"""What the optimizer keeps: how trials ended, also across a kill; licences, modes, rules; and how long."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.domain.judging import Estimate, Judgement
+from engine.domain.tuning import Effect, Firing, Trial
+from engine.store import optimizer_kept
+from engine.store.errors import StoreFailed
+from engine.store.optimizer_kept import DAY
+from engine.store.optimizer_past import OptimizerPast
+from engine.store.optimizer_pen import OptimizerPen
+from engine.store.optimizer_rows import CUT_SHORT, UNDER_WAY
+from engine.store.retention import Keep
+from engine.store.store import Store
+from engine.store.writer import Writer
+from tests.store import made
+
+METRIC = "process.rss_bytes"
+AT = made.WALL
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return made.empty(tmp_path)
+
+
+@pytest.fixture
+def writer(url: str) -> Iterator[Writer]:
+    writer = Writer(url, busy_ms=50)
+    writer.sync_actions([made.action()], {"collect_garbage": "auto"}, "auto")
+    yield writer
+    writer.close()
+
+
+@pytest.fixture
+def pen(writer: Writer) -> OptimizerPen:
+    return OptimizerPen(writer)
+
+
+@pytest.fixture
+def past(url: str) -> OptimizerPast:
+    return OptimizerPast(url)
+
+
+def ask(url: str, query: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+    rows = connection.execute(query).fetchall()
+    connection.close()
+    return rows
+
+
+def begun(at: int = AT, *, placebo: bool = False) -> Trial:
+    nothing = Effect(math.nan, math.nan, math.nan, None, None, 0, "not enough data")
+    return replace(made.trial(at), trigger="high", mode="auto", placebo=placebo, effect=nothing, detail=UNDER_WAY, seconds=0.0, chance=0.5)
+
+
+def ended(trial: Trial, change: float = -5.0) -> Trial:
+    effect = Effect(100.0, 100.0 + change, change, None, None, 0, "not enough data")
+    also = {"engine.tick_ms": [20.0, 21.0], "engine.honest_percent": [100.0, 90.0]}
+    return replace(trial, effect=effect, detail="freed 1 MB", seconds=0.5, also=json.dumps(also))
+
+
+def test_a_trial_is_kept_from_its_beginning_and_its_end_replaces_what_it_began_with(url: str, pen: OptimizerPen, past: OptimizerPast) -> None:
+    number = pen.save_trial(begun())
+    assert past.tried(METRIC) == {}  # it is not over
+    pen.finish_trial(number, ended(begun()))
+    (told,) = past.tried(METRIC)["collect_garbage"]
+    assert (told.outcome.treated, told.outcome.chance, told.outcome.change) == (True, 0.5, -5.0)
+    assert (told.outcome.latency, told.outcome.honest, told.seconds) == (1.0, -10.0, 0.5)
+    assert ask(url, "SELECT detail, verdict, mode FROM trials") == [("freed 1 MB", "not enough data", "auto")]
+
+
+def test_what_a_kill_left_open_is_closed_at_the_next_start_with_why(url: str, writer: Writer, pen: OptimizerPen, past: OptimizerPast) -> None:
+    pen.save_trial(begun())
+    for answer in ("asks whether to run it: approve id=1", "waits: rests for 3 s more", "tries it", "recommends to run it", None):
+        number = writer.save_firing(Firing(AT, "high", "threshold", METRIC, 1.0, 1.0, "fired"))
+        if answer is not None:
+            pen.answer(number, answer)
+    assert OptimizerPen(writer).open({"collect_garbage": "auto"}) == 1
+    assert ask(url, "SELECT detail, verdict FROM trials") == [(CUT_SHORT, "not enough data")]
+    answers = [str(row[0]) for row in ask(url, "SELECT answer FROM triggers ORDER BY id")]
+    assert [answer.startswith("the engine stopped before it was answered") for answer in answers] == [True, True, True, False, False]
+    assert past.tried(METRIC) == {}
+    assert OptimizerPen(writer).open({}) == 0
+
+
+def test_how_a_trial_ended_is_kept_later_where_the_store_was_full(url: str, writer: Writer, pen: OptimizerPen) -> None:
+    number = pen.save_trial(begun())
+    connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    pen.finish_trial(number, ended(begun()))  # raises nothing
+    with pytest.raises(StoreFailed):
+        pen.settle()
+    connection.execute("ROLLBACK")
+    connection.close()
+    assert ask(url, "SELECT detail FROM trials") == [(UNDER_WAY,)]
+    pen.settle()
+    assert ask(url, "SELECT detail FROM trials") == [("freed 1 MB",)]
+
+
+def test_trials_from_before_the_licence_was_given_count_no_more(pen: OptimizerPen, past: OptimizerPast) -> None:
+    for at in (AT, AT + 10):
+        pen.finish_trial(pen.save_trial(begun(at)), ended(begun(at)))
+    assert len(past.tried(METRIC)["collect_garbage"]) == 2
+    pen.set_licence("collect_garbage", "auto", "set by ann", AT + 5)
+    assert len(past.tried(METRIC)["collect_garbage"]) == 1
+    assert past.standing()["collect_garbage"].licence == "auto"
+
+
+def test_runs_by_hand_are_no_part_of_what_is_judged_together(writer: Writer, past: OptimizerPast) -> None:
+    writer.save_trial(made.trial())
+    assert past.tried(METRIC) == {}
+
+
+def test_a_mode_that_was_set_outlives_a_start(writer: Writer, pen: OptimizerPen, past: OptimizerPast) -> None:
+    pen.set_mode("collect_garbage", "ask")
+    writer.sync_actions([made.action()], {"collect_garbage": "auto"}, "auto")
+    assert past.standing()["collect_garbage"].mode == "auto"
+    assert past.modes() == {"collect_garbage": "ask"}
+    pen.open(past.modes())
+    assert past.standing()["collect_garbage"].mode == "ask"
+
+
+def test_an_action_of_an_older_store_gets_a_licence_and_one_that_was_judged_keeps_its_own(
+    writer: Writer, pen: OptimizerPen, past: OptimizerPast
+) -> None:
+    with writer.write() as connection:
+        connection.exec_driver_sql("UPDATE actions SET licence = 'recommend'")
+    pen.open({})
+    assert past.standing()["collect_garbage"].licence == "auto"
+    pen.set_licence("collect_garbage", "quarantined", "harmed", AT)
+    pen.open({})
+    assert past.standing()["collect_garbage"].licence == "quarantined"
+
+
+def test_rules_are_kept_changed_and_dropped(pen: OptimizerPen, past: OptimizerPast) -> None:
+    pen.keep_rule("high", {"above": "3"}, AT, "ann", "")
+    pen.keep_rule("high", {"above": "4"}, AT, "ann", "")
+    assert past.rules() == {"high": {"above": "4"}}
+    assert (pen.drop_rule("high"), pen.drop_rule("high"), past.rules()) == (True, False, {})
+
+
+def test_a_judgement_replaces_the_one_before(url: str, pen: OptimizerPen) -> None:
+    told = Judgement(9, 8, Estimate(-3.0, -4.0, -2.0), Estimate(math.nan), Estimate(0.0, None, None), "helped", "because")
+    pen.keep_judgement("collect_garbage", METRIC, "bytes", AT, told)
+    pen.keep_judgement("collect_garbage", METRIC, "bytes", AT + 1, replace(told, treated=10))
+    assert ask(url, "SELECT at, treated, placebos, effect, low, high, verdict, latency, honest FROM judgements") == [
+        (AT + 1, 10, 8, -3.0, -4.0, -2.0, "helped", None, 0.0)
+    ]
+
+
+def test_what_each_rule_said_last(writer: Writer, past: OptimizerPast) -> None:
+    for rule, state in (("a", "fired"), ("b", "fired"), ("a", "cleared"), ("b", "no data")):
+        writer.save_firing(Firing(AT, rule, "threshold", METRIC, 1.0, 1.0, state))
+    assert past.last_words() == {"a": "cleared", "b": "fired"}
+
+
+def test_firings_trials_and_judgements_go_by_age(url: str, writer: Writer, pen: OptimizerPen) -> None:
+    for days in (0, 80, 800):
+        writer.save_firing(Firing(AT + days * DAY, "a", "threshold", METRIC, 1.0, 1.0, "fired"))
+        writer.save_trial(made.trial(AT + days * DAY))
+        judged = Judgement(9, 8, Estimate(0.0), Estimate(0.0), Estimate(0.0), "helped", "")
+        pen.keep_judgement(f"at {days}", METRIC, "bytes", AT + days * DAY, judged)
+    writer.prune(AT + 100 * DAY, Keep())
+    assert ask(url, "SELECT count(*) FROM triggers") == [(2,)]
+    assert ask(url, "SELECT count(*) FROM trials") == [(3,)]
+    writer.prune(AT + 811 * DAY, Keep())
+    assert [ask(url, f"SELECT count(*) FROM {table}")[0][0] for table in ("triggers", "trials", "judgements")] == [1, 1, 1]
+
+
+def test_rules_that_fire_without_end_fill_no_store(url: str, writer: Writer) -> None:
+    store = Store(url, None)
+    kept = optimizer_kept.Kept("triggers", 90, 700)
+    rows = [(AT + place, "a", "threshold", METRIC, 1.0, 1.0, "fired") for place in range(2_000)]
+    with writer.write() as connection:
+        connection.exec_driver_sql("INSERT INTO triggers (at, rule, kind, metric, value, threshold, state) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    assert optimizer_kept._forget(store, kept.table, AT - kept.days * DAY, kept.rows) == 1_300
+    assert ask(url, "SELECT count(*), max(at) FROM triggers") == [(700, AT + 1_999)]
+    store.close()

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.domain.decision import ACTIONS
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
-from pages.parts import choices, live, reads, rowsets, widgets
+from pages.parts import choices, live, reads, reporting, rowsets, widgets
 
 ROWS = 100
 
@@ -59,4 +59,5 @@ with widgets.reading(page=True):
         st.stop()
     chosen = filters(session)
     unheard(session)
+    reporting.offer()
     st.fragment(table, run_every=2 if st.session_state.get("live", True) else None)(chosen)

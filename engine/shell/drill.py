@@ -42,6 +42,9 @@ SLACK = 1e-9
 _GIVES_WAY = f"import os, runpy, sys; os.nice({NICE}); sys.argv = ['engine', *sys.argv[1:]]; runpy.run_module('engine', run_name='__main__')"
 
 
+Decide = Callable[[Inputs, State, Catalog, Run], Outcome]
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What the newest tick was decided from."""
@@ -72,14 +75,14 @@ def run_drill(steps: Mapping[str, Callable[[], tuple[bool, str]]], clock: Clock,
     return Drill(at, all(one.passed for one in proofs), clock.tick() - begun, tuple(proofs), by)
 
 
-def kill_switch(moment: Moment | None) -> tuple[bool, str]:
+def kill_switch(moment: Moment | None, deciding: Decide = decide) -> tuple[bool, str]:
     """Decides the newest inputs again with each switch thrown, by the real gates, and looks for anything that would be opened."""
     if moment is None:
         return False, "no tick has been decided yet that could be decided again"
     inputs = moment.inputs
-    plain = _decided(moment, inputs)
-    paused = _decided(moment, _with(inputs, paused=True))
-    flat = _decided(moment, _with(inputs, paused=False, flatten=True))
+    plain = _decided(moment, inputs, deciding)
+    paused = _decided(moment, _with(inputs, paused=True), deciding)
+    flat = _decided(moment, _with(inputs, paused=False, flatten=True), deciding)
     if paused.orders or _opens(paused, inputs) or not _shut(paused, "not paused"):
         return False, f"paused, it would still give {len(paused.orders)} orders"
     if _opens(flat, inputs) or not _shut(flat, "not flattened"):
@@ -165,8 +168,8 @@ def _loopback(sender: Sender) -> tuple[bool, str]:
     return True, "no target is set, so a receiver on this machine took the message; set PODIUM_ALERT_URLS to reach a person"
 
 
-def _decided(moment: Moment, inputs: Inputs) -> Outcome:
-    return decide(inputs, moment.state, moment.catalog, Run(axes(inputs, moment.catalog), clock=lambda: 0.0))
+def _decided(moment: Moment, inputs: Inputs, deciding: Decide = decide) -> Outcome:
+    return deciding(inputs, moment.state, moment.catalog, Run(axes(inputs, moment.catalog), clock=lambda: 0.0))
 
 
 def _with(inputs: Inputs, *, paused: bool, flatten: bool = False) -> Inputs:

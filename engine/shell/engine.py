@@ -103,6 +103,7 @@ class Engine:
         slices, self._slices = self._slices, None  # a feed that fails is opened anew by the next step
         bar, slices = feeding.take(self.feed, slices, self.after)
         if bar is None:
+            self._slices = slices
             return None
         self._adopt()  # before the bar is taken: where the store does not take the models, the next step begins again with this bar
         self._slices = slices

@@ -1,0 +1,93 @@
+"""Who is told what: one message for what belongs together, none for what is silenced, acknowledged or follows from another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.alerts.messages import LINE, TITLE, clean, escalated, opened, resolved
+from engine.alerts.rules import BY_NAME
+from engine.domain.alerting import Alert, Silence
+
+SECOND, MINUTE = 1_000_000_000, 60_000_000_000
+NOW = 10_000 * MINUTE
+
+
+def alert(number: int, rule: str, *, age: float = 60.0, message: str = "it is wrong", severity: str | None = None) -> Alert:
+    grave = severity or (BY_NAME[rule].severity if rule in BY_NAME else "warning")
+    return Alert(number, NOW - round(age * SECOND), rule, grave, "open", message)
+
+
+def silence(rule: str) -> Silence:
+    return Silence(1, NOW - MINUTE, NOW + MINUTE, rule, "ada", "known")
+
+
+def test_alerts_of_a_group_share_a_message_that_begins_with_the_cause() -> None:
+    told = [alert(1, "data stale"), alert(2, "feed failing"), alert(3, "no decision"), alert(4, "disk nearly full")]
+    engine, disk = opened(told, frozenset(), (), NOW)
+    assert engine.alerts == (3, 1, 2)
+    assert engine.text.startswith("Podium critical: no decision and 2 more\n")
+    assert "feed failing" in engine.text
+    assert disk.alerts == (4,)
+
+
+def test_what_follows_from_a_cause_that_was_told_is_not_told_apart_until_the_cause_is_over() -> None:
+    told = [alert(3, "no decision"), alert(5, "data stale")]
+    assert opened(told, frozenset({3}), (), NOW) == ()
+    assert [message.alerts for message in opened(told[1:], frozenset(), (), NOW)] == [(5,)]
+
+
+def test_an_alert_waits_a_little_for_others_and_for_its_own_duration() -> None:
+    assert opened([alert(1, "no decision", age=3.0)], frozenset(), (), NOW) == ()
+    assert opened([alert(1, "feed failing", age=9.0)], frozenset(), (), NOW) == ()
+    assert opened([alert(1, "feed failing", age=11.0)], frozenset(), (), NOW)
+
+
+@pytest.mark.parametrize("rule", ["disk nearly full", "all"])
+def test_what_is_silenced_is_not_told_and_is_told_when_the_silence_ends(rule: str) -> None:
+    told = [alert(1, "disk nearly full")]
+    assert opened(told, frozenset(), (silence(rule),), NOW) == ()
+    assert opened(told, frozenset(), (silence(rule),), NOW + MINUTE)
+    assert opened(told, frozenset(), (silence("no decision"),), NOW)
+
+
+def test_what_was_told_or_acknowledged_is_not_told_again() -> None:
+    one = alert(1, "disk nearly full")
+    assert opened([one], frozenset({1}), (), NOW) == ()
+    assert opened([replace(one, acked_by="ada")], frozenset(), (), NOW) == ()
+
+
+def test_a_critical_alert_that_nobody_acknowledges_is_escalated_once() -> None:
+    one, mild = alert(1, "no decision", age=1_800.0), alert(2, "data stale", age=1_800.0)
+    told = {1: NOW - 15 * MINUTE, 2: NOW - 15 * MINUTE}
+    (message,) = escalated([one, mild], told, (), 15.0, NOW)
+    assert message.alerts == (1,)
+    assert message.text.startswith("Podium not acknowledged: no decision")
+    assert escalated([one], told, (), 15.1, NOW) == ()
+    assert escalated([replace(one, acked_by="ada")], told, (), 15.0, NOW) == ()
+    assert escalated([replace(one, escalated_at=NOW)], told, (), 15.0, NOW) == ()
+    assert escalated([one], told, (silence("all"),), 15.0, NOW) == ()
+    assert escalated([one], {}, (), 15.0, NOW) == ()
+
+
+def test_what_is_over_is_told_with_how_long_it_lasted() -> None:
+    over = replace(alert(1, "data stale", age=90.0), state="resolved", resolved_at=NOW - 30 * SECOND)
+    (message,) = resolved([over], NOW)
+    assert "lasted 60 s" in message.text
+    assert message.kind == "resolved"
+
+
+def test_hostile_words_stay_one_line_of_bounded_length() -> None:
+    (message,) = opened([alert(1, "x\n\x1b[31my\x00", message="<script>\r\n" * 200)], frozenset(), (), NOW)
+    lines = message.text.split("\n")
+    assert len(lines) == 3
+    assert len(lines[0]) <= TITLE
+    assert all(letter.isprintable() for letter in message.text.replace("\n", ""))
+    assert len(clean("a" * 999, LINE)) == LINE
+
+
+def test_a_flood_is_cut_and_counted() -> None:
+    (message,) = resolved([replace(alert(number, "data stale"), state="resolved") for number in range(40)], NOW)
+    assert message.text.endswith("and 28 more")
+    assert len(message.alerts) == 40

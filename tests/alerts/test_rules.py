@@ -1,0 +1,84 @@
+"""Every default rule is broken by what it is for, is well without it, and says nothing of what is not known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.alerts.rules import BY_NAME, LOOKED_AT, RULES, SECOND, look, rule_of
+from engine.domain.alerting import SEVERITIES, Facts
+
+NOW = 1_000_000 * SECOND
+WELL = Facts(
+    NOW, started=NOW - 3_600 * SECOND, pace_seconds=2.0, last_wall=NOW - SECOND, ticks=500, honest=500, fresh=8, symbols=8,
+    store_bytes=10**9, store_limit=2 * 10**9, disk_used=0.5, ticks_since_training=100, training_due=1_000,
+)  # fmt: skip
+WRONG = {
+    "no decision": {"last_wall": NOW - 7 * SECOND},
+    "honest rate low": {"honest": 494},
+    "data stale": {"fresh": 0},
+    "incident open": {"incidents": ("halt BTC",)},
+    "training overdue": {"ticks_since_training": 1_001},
+    "store over its limit": {"store_bytes": 2 * 10**9 + 1},
+    "disk nearly full": {"disk_used": 0.91},
+    "disk full": {"disk_used": 0.98},
+    "drawdown limit hit": {"shut": (("drawdown", 15.2, 15.0),)},
+    "daily loss limit hit": {"shut": (("daily loss", 3.1, 3.0),)},
+    "kill switch engaged": {"shut": (("not paused", 1.0, 0.0),)},
+    "optimizer harmed": {"harmed": ("delete_temp is quarantined",)},
+    "drill failed": {"failed_drill": "stop: it went on"},
+}
+
+
+def broken(facts: Facts, standing: frozenset[str] = frozenset()) -> set[str]:
+    return {sight.rule for sight in look(facts, standing) if sight.wrong}
+
+
+def test_an_engine_that_is_well_breaks_no_rule() -> None:
+    assert broken(WELL) == set()
+    assert {sight.rule for sight in look(WELL, frozenset())} == set(WRONG) == set(LOOKED_AT)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_rule_is_broken_by_what_it_is_for(name: str) -> None:
+    facts = replace(WELL, **WRONG[name])  # type: ignore[arg-type]
+    (sight,) = [one for one in look(facts, frozenset()) if one.rule == name]
+    assert sight.wrong
+    assert sight.words
+    assert name in broken(facts) <= {name, "disk nearly full"}
+
+
+def test_what_is_not_known_breaks_nothing_and_clears_nothing() -> None:
+    sights = {sight.rule: sight.wrong for sight in look(Facts(NOW), frozenset())}
+    assert not any(sights.values())
+    for name in ("no decision", "honest rate low", "data stale", "training overdue", "disk nearly full", "drawdown limit hit"):
+        assert sights[name] is None
+
+
+def test_a_level_to_recover_is_another_than_the_one_to_raise() -> None:
+    between = replace(WELL, disk_used=0.89, honest=495, store_bytes=int(1.99 * 10**9))
+    assert broken(between) == set()
+    assert broken(between, frozenset(LOOKED_AT)) == {"disk nearly full", "honest rate low", "store over its limit"}
+
+
+def test_three_paces_without_a_decision_are_too_many_and_a_start_has_longer() -> None:
+    slow = replace(WELL, pace_seconds=20.0, last_wall=NOW - 59 * SECOND)
+    assert broken(slow) == set()
+    assert broken(replace(slow, last_wall=NOW - 61 * SECOND)) == {"no decision"}
+    fresh = replace(WELL, started=NOW - 60 * SECOND, last_wall=NOW - 9_000 * SECOND)
+    assert broken(fresh) == set()
+    assert broken(replace(fresh, started=NOW - 121 * SECOND)) == {"no decision"}
+    assert broken(replace(WELL, last_wall=NOW - 900 * SECOND, ended=True)) == set()
+
+
+def test_warming_up_on_history_alarms_nobody() -> None:
+    for name in ("honest rate low", "data stale", "drawdown limit hit", "incident open"):
+        assert broken(replace(WELL, warm=True, **WRONG[name])) == set()  # type: ignore[arg-type]
+
+
+def test_rules_are_named_once_and_whole() -> None:
+    assert len(BY_NAME) == len(RULES)
+    assert all(rule.severity in SEVERITIES and rule.about.endswith(".") for rule in RULES)
+    assert rule_of("something others raise").severity == "warning"
+    assert set(LOOKED_AT) <= set(BY_NAME)

@@ -62,9 +62,9 @@ def of_trial(action: str, verdict: str, *, placebo: bool, n: int = 1) -> list[Co
 def _of_fills(tick: Tick) -> list[Count]:
     told: list[Count] = []
     for fill in tick.fills:
-        money = abs(fill.units) * fill.price
-        if fill.units and np.isfinite(money):
+        if fill.units:
             told.append(("fills", "buy" if fill.units > 0 else "sell", "", 1))
             costs = (("fee", fill.fee_bps), ("spread", fill.spread_bps), ("impact", fill.impact_bps))
-            told += [("costs", name, "", money * bps / 1e4) for name, bps in costs if np.isfinite(bps) and bps > 0]
+            paid = ((name, abs(fill.units) * fill.price * bps / 1e4) for name, bps in costs)
+            told += [("costs", name, "", money) for name, money in paid if np.isfinite(money) and money > 0]
     return told

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from engine.domain.record import Floats
 from engine.store.optimizer_rows import ASKS, UNDER_WAY
-from engine.store.reader import Reader, Value, rows, told_all, told_first
+from engine.store.reader import Reader, Value, rows, told_all
 
 SECOND = 1_000_000_000  # ns
 COUNTED = 5_000  # newest trials that sums and counts are taken over
@@ -22,9 +22,9 @@ ASKED = 700 * SECOND  # how old a question may be that still waits
 LONGEST = 2_000  # samples of a window
 
 _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED})"
-_TRIAL = (
+_COLUMNS = (
     'SELECT id, at, action, "trigger", mode, placebo, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
-    'amount, amount_unit, detail, "by", reason, seconds, also, chance, compared FROM trials'
+    'amount, amount_unit, detail, "by", reason, seconds, also, chance, compared'
 )
 
 
@@ -68,15 +68,9 @@ def firings(reader: Reader) -> pd.DataFrame:
             "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers WHERE id IN "
             f"(SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {FIRINGS}) GROUP BY rule) ORDER BY id DESC",
         )
-        newest = [_newest(connection, str(metric)) for metric in told["metric"]]
-    return told.join(pd.DataFrame(newest, columns=["now", "now_at", "unit"], index=told.index))
-
-
-def fired(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """What the rules said lately, newest first: id, at, rule, kind, metric, value, threshold, state, answer."""
-    return reader.frame(
-        "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers ORDER BY id DESC LIMIT :limit", {"limit": limit}
-    )
+        newest = _newest(connection) if len(told) else {}
+    values = [newest.get(str(metric), (None, None, None)) for metric in told["metric"]]
+    return told.join(pd.DataFrame(values, columns=["now", "now_at", "unit"], index=told.index))
 
 
 def questions(reader: Reader, now: int) -> pd.DataFrame:
@@ -120,13 +114,13 @@ def trials(reader: Reader, *, limit: int, kind: str = "all", action: str | None 
     params: dict[str, Value] = {"limit": limit}
     if action is not None:
         wanted, params = f"{wanted} AND action = :action", params | {"action": action}
-    return reader.frame(f"{_TRIAL} WHERE {wanted} ORDER BY id DESC LIMIT :limit", params)
+    return reader.frame(f"{_COLUMNS} FROM ({_NEWEST}) WHERE {wanted} ORDER BY id DESC LIMIT :limit", params)
 
 
 def trial(reader: Reader, number: int) -> TrialTold | None:
     """One trial with the readings round it; None where there is none of that number."""
     with reader.reading() as connection:
-        kept = connection.execute(text(f"{_TRIAL} WHERE id = :id"), {"id": number}).mappings().first()
+        kept = connection.execute(text(f"{_COLUMNS} FROM trials WHERE id = :id"), {"id": number}).mappings().first()
         if kept is None:
             return None
         row: dict[str, Value] = dict(kept)
@@ -192,14 +186,12 @@ def _shape(kept: Value) -> Shape | None:
     return Shape(float(told["before"]), float(told["after"]), None if pause is None else float(pause), tuple(int(start) for start in told["starts"]))
 
 
-def _newest(connection: Connection, metric: str) -> tuple[float | None, int | None, str | None]:
-    """The metric's newest value of the last readings, when, and its unit."""
-    source, name = _named(metric)
+def _newest(connection: Connection) -> dict[str, tuple[float | None, int, str]]:
+    """Each metric's newest value of the last two minutes of readings, when, and its unit."""
     sql = """
-        SELECT value, at, unit FROM readings_raw WHERE source = :source AND name = :name
-        AND at >= (SELECT max(at) FROM readings_raw) - :span ORDER BY at DESC LIMIT 1"""
-    found = told_first(connection, sql, source=source, name=name, span=120 * SECOND)
-    return (None, None, None) if found is None else (found[0], int(found[1]), str(found[2]))
+        SELECT source || '.' || name, value, max(at), unit FROM readings_raw
+        WHERE at >= (SELECT max(at) FROM readings_raw) - :span GROUP BY source, name"""
+    return {str(name): (value, int(at), str(unit)) for name, value, at, unit in told_all(connection, sql, span=120 * SECOND)}
 
 
 def _named(metric: str) -> tuple[str, str]:

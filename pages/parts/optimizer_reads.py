@@ -39,7 +39,7 @@ def trials(*, limit: int, kind: str, action: str | None) -> pd.DataFrame:
 
 
 def savings() -> SavingsTold:
-    told: SavingsTold = _kept(reads.url(), "savings", ())
+    told: SavingsTold = _seldom(reads.url())
     return told
 
 
@@ -62,8 +62,12 @@ def _kept(address: str, query: str, arguments: tuple[Any, ...]) -> Any:  # noqa:
     return QUERIES[query](reads.reader(), *arguments)
 
 
+@st.cache_data(max_entries=4, ttl=15, show_spinner=False)
+def _seldom(address: str) -> SavingsTold:  # noqa: ARG001 another store is another key
+    return savings_query.savings(reads.reader())
+
+
 QUERIES: dict[str, Callable[..., Any]] = {
     "actions": optimizer_query.actions,
-    "savings": savings_query.savings,
     "trial": optimizer_query.trial,
 }

@@ -138,13 +138,24 @@ def test_a_jump_of_the_clock_does_not_fire(jump: float, place: int, value: float
     assert [word for _, word in told(HIGH, samples)] == []
 
 
-@given(st.floats(-1e6, 1e6), st.integers(1, 3))
+@given(st.one_of(st.floats(-1e6, -1.0), st.floats(30.0, 1e6)), st.integers(1, 3))
 @settings(max_examples=60, deadline=None)
 def test_a_jump_of_the_clock_does_not_clear(jump: float, after: int) -> None:
+    """One of a few seconds forward cannot be told from a late sample."""
     fired = [(2.0 * one, 95.0) for one in range(7)]
     calm = [(14.0 + 2.0 * one + (jump if one >= after else 0.0), 60.0) for one in range(5)]
     back = [(24.0 + 2.0 * one + jump, 80.0) for one in range(20)]
     assert [word for _, word in told(HIGH, [*fired, *calm, *back]) if word == CLEARED] == []
+
+
+@given(st.floats(10.0, 1e6))
+@settings(max_examples=40, deadline=None)
+def test_a_jump_of_the_clock_is_no_loss_of_sight_and_ends_no_cooldown(jump: float) -> None:
+    blind = [*steady(50.0, 20), (20.0 + jump, None), (22.0 + jump, None), (24.0 + jump, 50.0)]
+    assert told(HIGH, blind) == []
+    quiet = replace(HIGH, cooldown=600.0, hold=2.0)
+    beyond = [*steady(95.0, 20), *steady(95.0, 60, start=20.0 + jump)]
+    assert [word for _, word in told(quiet, beyond)] == [FIRED]
 
 
 @given(st.integers(1, 4), st.integers(1, 4))

@@ -46,7 +46,7 @@ def machine() -> None:
         widgets.waiting("the first readings of the machine")
         return
     widgets.heading("Machine", glance.freshness(now, reads.now()))
-    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900)))
+    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900, points=90)))
 
 
 def strip(session: Session) -> None:

@@ -57,18 +57,19 @@ def fineness(seconds: int) -> Fineness:
     return next(one for one in FINENESS if seconds <= one.longest)
 
 
-def step_of(seconds: int) -> int:
+def step_of(seconds: int, points: int = POINTS) -> int:
     """Seconds between the points of a line over a span."""
-    width = fineness(seconds).width
-    return max(width, -(-seconds // (POINTS * width)) * width)
+    width = fineness(seconds * POINTS // points).width
+    return max(width, -(-seconds // (points * width)) * width)
 
 
-def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int) -> pd.DataFrame:
-    """Readings over a span of wall time in at most 361 steps: source, name, unit, at (start of the step), low, mean, high.
+def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int, points: int = POINTS) -> pd.DataFrame:
+    """Readings over a span of wall time in at most points + 1 steps: source, name, unit, at (start of the step), low, mean, high.
 
-    A step without a reading has no row. What no bucket of the tier is closed over yet comes from a finer one.
+    Fewer points than usual come from a coarser tier, and cost less. A step without a reading has no row. What no bucket of the tier is closed over yet comes from a finer one.
     """
-    tier, step = fineness((until - since) // SECOND), step_of((until - since) // SECOND) * SECOND
+    seconds = (until - since) // SECOND
+    tier, step = fineness(seconds * POINTS // points), step_of(seconds, points) * SECOND
     names = json.dumps([f"{source}.{name}" for source, name in wanted])
     params: dict[str, int | float | str | None] = {"names": names, "until": until, "step": step}
     parts: list[str] = []

@@ -147,10 +147,10 @@ def current() -> pd.DataFrame:
     return machine_queries.current(reader())
 
 
-def lines(wanted: Sequence[tuple[str, str]], seconds: int) -> pd.DataFrame:
-    """Readings of the last `seconds`; asked for anew when a point more is due, and now and then for what the last one lacks."""
-    since, until = _span(seconds)
-    told: pd.DataFrame = _kept(url(), "", "lines", (tuple(wanted), since, until))
+def lines(wanted: Sequence[tuple[str, str]], seconds: int, points: int = machine_queries.POINTS) -> pd.DataFrame:
+    """Readings of the last `seconds`, in fewer points for a small line; asked for anew when another point is due, or a part of a long one."""
+    since, until = _span(seconds, points)
+    told: pd.DataFrame = _kept(url(), "", "lines", (tuple(wanted), since, until, points))
     return told
 
 
@@ -160,9 +160,9 @@ def happened(seconds: int) -> pd.DataFrame:
     return told
 
 
-def _span(seconds: int) -> tuple[int, int]:
+def _span(seconds: int, points: int = machine_queries.POINTS) -> tuple[int, int]:
     """From and until, ns UTC: the last `seconds`, moving in steps, of which longer spans have longer ones."""
-    step = max(2, min(machine_queries.step_of(seconds), 300))
+    step = max(2, min(machine_queries.step_of(seconds, points), 300))
     until = (now() // (step * SECOND) + 1) * step * SECOND
     return until - seconds * SECOND, until
 

@@ -155,3 +155,11 @@ def test_any_range_is_told_in_few_points_up_to_now(tmp_path: Path, seconds: int)
     assert told["at"].iloc[-1] + step > end - every, "the bucket that is still open is told as well"
     assert (told["low"] <= told["mean"]).all()
     assert (told["mean"] <= told["high"]).all()
+
+
+def test_a_small_line_comes_from_a_coarser_tier(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    write(Writer(url), range(START, START + 1_200 * SECOND, SECOND), batch=60)
+    told = machine_queries.lines(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
+    assert set(np.diff(told["at"]).tolist()) == {10 * SECOND}
+    assert 89 <= len(told) <= 91

@@ -66,7 +66,8 @@ def step_of(seconds: int, points: int = POINTS) -> int:
 def lines(reader: Reader, wanted: Sequence[Named], since: int, until: int, points: int = POINTS) -> pd.DataFrame:
     """Readings over a span of wall time in at most points + 1 steps: source, name, unit, at (start of the step), low, mean, high.
 
-    Fewer points than usual come from a coarser tier, and cost less. A step without a reading has no row. What no bucket of the tier is closed over yet comes from a finer one.
+    Fewer points than usual come from a coarser tier, and cost less. A step without a reading has no row. What no bucket of the tier is closed over
+    yet comes from a finer one.
     """
     seconds = (until - since) // SECOND
     tier, step = fineness(seconds * POINTS // points), step_of(seconds, points) * SECOND

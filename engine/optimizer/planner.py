@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 
@@ -51,6 +52,11 @@ class Answer(Record):
     mode: str
     actions: tuple[str, ...]
     why: str
+
+
+def dice(seed: int, rule: str, at: int, throw: int) -> np.random.Generator:
+    """What is left to chance about a firing; rules that fire in the same moment have dice of their own."""
+    return np.random.default_rng([seed, at, throw, int.from_bytes(blake2b(rule.encode(), digest_size=8).digest())])
 
 
 def default_mode(action: Action) -> str:

@@ -14,7 +14,7 @@ from engine.domain.rules import AUTO, Rule
 from engine.domain.tuning import Action, Effect, Measured, Trial
 from engine.optimizer import harm
 from engine.optimizer.judge import HARMED, UNKNOWN, judge
-from engine.optimizer.planner import chance_of, unquiet
+from engine.optimizer.planner import chance_of, dice, unquiet
 from engine.optimizer.windows import SECOND
 from engine.shell.beside import SETTLES, guards_of, harm_of, idle
 from engine.shell.logs import LOG
@@ -58,7 +58,7 @@ def _try_out(tools: Tools, case: Case, ready: tuple[Action, ...], tried: Callabl
             left.append(f"{action.name}: {why}")
             continue
         chance = chance_of([one.outcome for one in before])
-        treated = bool(np.random.default_rng([case.seed, case.at, 1]).random() < chance)
+        treated = bool(dice(case.seed, case.rule.name, case.at, 1).random() < chance)
         took = [one.seconds for one in before if one.outcome.treated]
         pause = max(SETTLES.get(metric, 0.0), float(np.median(took)) if took else 0.0)
         return _trial(tools, case, Window(action, metric, better, usual, before, treated, chance, pause))

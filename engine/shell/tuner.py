@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from threading import RLock
 
-import numpy as np
-
 from engine.domain.rules import ASK, AUTO, QUARANTINED, RECOMMEND, Rule
 from engine.domain.tuning import Action, Reading, Trial
 from engine.optimizer.defaults import in_force
 from engine.optimizer.licences import licence_after
-from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, plan
+from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, dice, plan
 from engine.optimizer.pooled import POOLED, judge_together
 from engine.optimizer.rule_forms import read_rule
 from engine.optimizer.windows import SECOND
@@ -163,7 +161,7 @@ class Tuner:
                 outcomes = tuple(one.outcome for one in self._past.tried(metric).get(name, ()))
                 at = standing[name]
                 found.append(Candidate(name, at.mode, at.licence, self.known[name].cost == "high", outcomes, better))
-        return plan(found, self.slot(), np.random.default_rng([self._wishes.seed, pending.at]))
+        return plan(found, self.slot(), dice(self._wishes.seed, rule.name, pending.at, 0))
 
     def _put(self, pending: Pending, answer: Answer, now: int) -> None:
         """What is not done by itself: a question, a recommendation, or a note."""

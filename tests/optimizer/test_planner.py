@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.judging import Outcome
 from engine.domain.tuning import Action, Measured
-from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, effective_mode, plan
+from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, effective_mode, plan
 
 QUIET = Slot(warming_up=False, training=False, orders=0, since_tick=0.2, running=None, resting=0.0)
 
@@ -106,3 +106,10 @@ def test_every_second_answer_is_to_do_nothing_until_there_are_enough_of_them() -
     assert chance_of(()) == 0.5
     assert chance_of(windows(0.0, 14)) == 0.5
     assert chance_of(windows(0.0, 16)) == 0.8
+
+
+def test_rules_that_fire_in_the_same_moment_have_coins_of_their_own_and_each_can_be_thrown_again() -> None:
+    throws = [dice(7, f"rule_{one}", 1_700_000_000, 1).random() < 0.5 for one in range(200)]
+    assert 70 < sum(throws) < 130
+    assert dice(7, "a", 5, 1).random() == dice(7, "a", 5, 1).random()
+    assert len({dice(7, "a", 5, 1).random(), dice(7, "a", 5, 0).random(), dice(7, "a", 6, 1).random(), dice(8, "a", 5, 1).random()}) == 4

@@ -165,3 +165,39 @@ def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: 
     feed.switch_signal(0.5, result["at"])
     expected = next(feed.slices(at))
     assert History(plain.database_url).tick(last + 1).slice.digest() == expected.digest()
+
+
+def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(plain: Settings) -> None:
+    clock = Moved()
+    broken = replace(plain, feed="recorded", feed_path=str(Path(plain.home) / "nothing"))
+    host = Host(broken, clock=clock)
+    tries = 0
+    for second in range(600):
+        clock.seconds = float(second)
+        host._take_up()
+        tries += host.trouble is not None
+        host.trouble = None
+    assert tries < 12  # of the 200 that every three seconds would be
+    assert rows(broken, "SELECT * FROM lease") == []
+    host._settings = plain
+    clock.seconds += 300.0
+    host._take_up()
+    assert host._desk is not None
+    host._desk.recovery.settle()
+    ((component, how, took),) = rows(plain, "SELECT component, how, (recovered_at - at) / 1e9 FROM recoveries")
+    assert (component, how) == ("engine", "start tried again")
+    assert took == pytest.approx(clock.seconds)
+    assert host.stop(LONG)
+
+
+class Moved:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds, self.begun = 0.0, WallClock().now()
+
+    def now(self) -> int:
+        return self.begun + round(self.seconds * 1e9)
+
+    def tick(self) -> float:
+        return self.seconds

@@ -1,0 +1,124 @@
+"""The page of alerts: what is open and who knows, what is silenced, who is told without their secrets, and what was last proven."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.domain.alerting import Drill, Proof
+from engine.store import alert_query
+from engine.store.reader import Reader
+from pages.parts import alert_lines, units
+from tests.pages.stores import NOW, SECOND, store
+from tests.pages.test_pages import run, text
+
+NAMES = "json://127.0.0.1 #1a2b\ntgram://**** #3c4d"
+
+
+def told(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
+    """Adds alerts in every state, targets, a silence, drills and recoveries to a store."""
+    now = NOW
+    detail = json.dumps({"by": "schedule", "proofs": [{"name": "stop", "passed": passed, "detail": "it ended", "seconds": 0.4}]})
+    with closing(sqlite3.connect(folder / "podium.db")) as made, made:
+        made.execute("INSERT INTO meta VALUES ('alert targets', ?)", (NAMES,))
+        made.execute(
+            "INSERT INTO alerts (at, rule, severity, state, message, acked_by, acked_at) VALUES (?, 'drawdown limit hit', 'critical', 'open', "
+            "'<b>the drawdown</b> passed its limit', 'ada', ?)", (now - 900 * SECOND, now - 60 * SECOND))  # fmt: skip
+        number = made.execute("SELECT max(id) FROM alerts").fetchone()[0]
+        made.execute("INSERT INTO silences (at, until, rule, \"by\", reason) VALUES (?, ?, 'phase failed', 'ada', 'known <i>fault</i>')",
+                     (now - SECOND, now + 7_200 * SECOND))  # fmt: skip
+        for target, status, error in ((NAMES.split("\n", maxsplit=1)[0], "sent", None), (NAMES.split("\n")[1], "waiting", "connection refused")):
+            made.execute(
+                "INSERT INTO deliveries (alert, at, kind, target, message, status, tries, sent_at, error) "
+                "VALUES (?, ?, 'opened', ?, 'm', ?, 3, ?, ?)",
+                (number, now - 800 * SECOND, target, status, now - 790 * SECOND if status == "sent" else None, error))  # fmt: skip
+        if drill:
+            made.execute("INSERT INTO drills (at, passed, seconds, detail) VALUES (?, ?, 8.1, ?)", (now - 6 * 3_600 * SECOND, int(passed), detail))
+        for fault, how, after in (
+            ("connection reset", "tried again", 4.2),
+            ("it gave NaN", None, None),
+            ("killed", "the engine was restarted", None),
+        ):
+            made.execute(
+                "INSERT INTO recoveries (at, component, fault, how, tries, recovered_at) VALUES (?, 'feed', ?, ?, 2, ?)",
+                (now - 100 * SECOND, fault, how, None if after is None else now - 100 * SECOND + round(after * SECOND)),
+            )
+
+
+def test_open_silenced_past_targets_and_drills_are_shown(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        told(tmp_path)
+        app = run("11_alerts.py", url)
+    shown = text(app)
+    assert not app.exception
+    for words in (
+        "drawdown limit hit", "by ada,", "&lt;b&gt;the drawdown&lt;/b&gt;", "known &lt;i&gt;fault&lt;/i&gt;", "silenced for", "data stale",
+        "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not taken, 3 tries", "connection refused", "stop passed: it ended", "proven 6 h ago",
+    ):  # fmt: skip
+        assert words in shown, words
+    assert [button.label for button in app.button if button.label.startswith("Acknowledge")] == ["Acknowledge 2"]
+
+
+def test_an_alert_is_acknowledged_and_a_rule_silenced_through_the_inbox(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("11_alerts.py", url)
+        next(button for button in app.button if button.label == "Acknowledge 2").click().run()
+        assert "Sent." in text(app)
+        next(button for button in app.button if button.label == "Silence").click().run()
+        assert "Give a reason" in text(app)
+        app.text_input(key="reason_to_silence").set_value("known fault")
+        app.selectbox(key="rule_to_silence").set_value("data stale")
+        next(button for button in app.button if button.label == "Silence").click().run()
+        next(button for button in app.button if button.label == "Drill now").click().run()
+    with closing(sqlite3.connect(tmp_path / "podium.db")) as made:
+        asked = made.execute("SELECT name, args FROM commands WHERE id > 2 ORDER BY id").fetchall()
+    assert asked[0] == ("ack", '{"id":"2"}')
+    assert asked[1] == ("silence", '{"rule":"data stale","minutes":"60"}')
+    assert asked[2][0] == "drill"
+
+
+def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_path: Path) -> None:
+    with store("young", full_store, tmp_path) as url:
+        shown = text(run("11_alerts.py", url))
+    for words in ("none is set: alerts are on this page only", "no rule is silenced", "not proven yet", "nobody is told; they are only here"):
+        assert words in shown, words
+
+
+@pytest.mark.parametrize(("passed", "word"), [(True, "Drill of kill switch, stop and alert path: proven 6 h ago."), (False, "Drill of stop: failed")])
+def test_overview_says_when_it_was_last_proven(full_store: str, tmp_path: Path, passed: bool, word: str) -> None:
+    with store("full", full_store, tmp_path) as url:
+        told(tmp_path, passed=passed)
+        assert word in text(run("01_overview.py", url))
+
+
+def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        told(tmp_path)
+        shown = text(run("08_components.py", url))
+        rows = alert_query.recoveries(Reader(url), limit=10)
+    assert "recovered by itself in 4.2 s" in shown
+    assert "not yet, for" in shown
+    assert "the engine was restarted" in shown
+    assert [line.marked for line in alert_lines.recoveries(rows, NOW)] == [True, False, False]
+
+
+def test_a_drill_is_told_by_what_failed() -> None:
+    proofs = (Proof("stop", True, "it ended", 1.0), Proof("alert path", False, "no answer", 1.0))
+    assert alert_lines.proven(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND) == ("failed 2 h ago", "alert path")
+    assert alert_lines.proven(None, 0)[0] == "not proven yet"
+    assert "alert path FAILED: no answer" in str(alert_lines.drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
+
+
+def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            made.executemany("INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, ?, 'info', 'resolved', 'm')",
+                             [(f"r{n}",) for n in range(3_000)])  # fmt: skip
+            made.executemany("INSERT INTO recoveries (at, component, fault, tries) VALUES (1, 'feed', 'f', 1)", [()] * 3_000)
+        found = alert_query.alerts(Reader(url), NOW, past=50)
+        assert len(found.past) == 50
+        assert len(alert_query.recoveries(Reader(url), limit=30)) == 30

@@ -75,7 +75,7 @@ def _of_ticks(connection: Connection, view: str, symbol: str | None, since: int 
     table, order = _OF_TICKS[view]
     known = _sessions(connection, symbol)
     rows_each = (1 if symbol is not None else known.symbols) * (known.gates if view == "gates" else 1)
-    ticks = -(-limit // max(1, rows_each)) + 1
+    ticks = -(-limit // max(1, rows_each))
     there = told_first(connection, "SELECT max(tick) FROM ticks WHERE tick <= :last", last=known.last)
     upto = -1 if there is None or there[0] is None else int(there[0])
     span = told_first(

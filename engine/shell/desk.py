@@ -137,7 +137,7 @@ class Desk:
         jobs.every(BOARD_SECONDS, "store", "board", self.board.beat, self.recovery)
         jobs.every(BOARD_SECONDS, "optimizer", "levers", self.levers.ease, self.recovery)
         self.levers.jobs = jobs
-        self._optimizing.schedule(jobs)
+        self._optimizing.schedule(jobs, self.recovery)
         jobs.every(ALERTS_SECONDS, "alerts", "alerts", self.recovery.paced("alerts", "alerts", self._safeguards.look), self.recovery)
         jobs.every(DELIVERIES_SECONDS, "alerts", "deliveries", self.recovery.paced("alerts", "deliveries", self.deliver), self.recovery)
         jobs.every(DRILLS_SECONDS, "alerts", "drills", self._safeguards.drill_by_schedule, self.recovery)

@@ -19,6 +19,7 @@ from engine.shell.monitor import Monitor
 from engine.shell.obey_optimizer import carry_out
 from engine.shell.past import Past
 from engine.shell.recent import Recent
+from engine.shell.recovery import Recovery
 from engine.shell.trial_tools import Tools
 from engine.shell.tune import Readings, Stop
 from engine.shell.tuner import Tuner
@@ -74,10 +75,10 @@ class Optimizing:
         past = OptimizerPast(settings.database_url)
         self._tuner = Tuner(tools, self._pen, past, parts.known, wishes, parts.board, self._begin, rest=settings.trial_rest_seconds)
 
-    def schedule(self, jobs: Jobs) -> None:
-        """Gives the loop its time."""
+    def schedule(self, jobs: Jobs, recovery: Recovery) -> None:
+        """Gives the loop its time; while it fails it is run less and less often."""
         self._jobs = jobs
-        jobs.every(SECONDS, "optimizer", "rules", self._tuner.step, self._parts.board)
+        jobs.every(SECONDS, "optimizer", "rules", recovery.paced("optimizer", "rules", self._tuner.step), recovery)
 
     def saw(self, tick: Tick) -> None:
         """A tick is done."""

@@ -168,6 +168,7 @@ def test_flapping_faster_than_the_for_duration_never_fires(up: int, down: int) -
 def test_after_the_clock_is_set_back_the_rule_goes_on() -> None:
     samples = steady(50.0, 20) + steady(95.0, 40, start=-7_000)
     assert [word for _, word in told(HIGH, samples)] == [FIRED]
+    assert told(HIGH, steady(95.0, 10) + steady(95.0, 12, start=-7_000)) == []  # nobody knows how long it was in between
 
 
 def test_errors_are_counted_as_a_mean_over_their_span() -> None:

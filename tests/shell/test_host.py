@@ -112,7 +112,7 @@ def running(plain: Settings) -> Iterator[Settings]:
     assert host.stop(LONG)
 
 
-def asked(told: Settings, name: str, **args: str) -> dict[str, Any]:
+def asked(told: Settings, name: str, /, **args: str) -> dict[str, Any]:
     inbox = Inbox(told.database_url)
     number = inbox.submit(name, args, "ann", "a test", WallClock().now())
     until(lambda: (found := inbox.get(number)) is not None and found.is_over)

@@ -226,6 +226,15 @@ def test_a_schedule_is_kept_at_most_once_whatever_the_clock_does(jump: float) ->
     assert len(due) == len(set(due))
 
 
+@given(st.floats(-3_000.0, 3_000.0), st.integers(60, 200))
+@settings(max_examples=60, deadline=None)
+def test_a_time_of_a_schedule_is_kept_once_where_the_clock_is_set_back_over_it(jump: float, place: int) -> None:
+    often = Rule("often", SCHEDULE, cron="*/30 * * * *")
+    samples = [(20.0 * one + (jump if one >= place else 0.0), None) for one in range(400)]
+    due = [(START // SECOND + second) // 1_800 for second, word in told(often, samples) if word == FIRED]
+    assert len(due) == len(set(due))
+
+
 def test_a_preview_is_what_the_rule_would_have_said() -> None:
     samples = steady(50.0, 100) + steady(95.0, 100, start=100) + steady(50.0, 200, start=200)
     at = np.array([START + round(second * SECOND) for second, _ in samples])

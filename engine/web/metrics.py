@@ -20,7 +20,7 @@ from engine.store.savings_query import Saving, savings
 from engine.web import families
 
 KEPT_SECONDS = 1.0
-BUSY_MS = 200  # a scrape would rather say that the store is locked than wait
+BUSY_MS = 1000  # as /healthz: a scrape waits so long before it says that the store is locked
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

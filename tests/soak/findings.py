@@ -13,7 +13,7 @@ from tests.soak.growth import Slope, slope
 
 HONEST = 0.999
 WINDOWS, ACTIONS = 8, 3  # measured windows with and without the action, of so many actions
-FULL_MINUTES = 30.0  # below it there is no time for that many
+FULL_MINUTES = 30.0  # below it there is no time for that many, and growth is told and not judged
 VERDICTS = ("helped", "no measurable effect", "harmed", "not enough data")
 SETTLED = 1 / 3  # of the run goes by before growth is judged
 UNITS = {
@@ -117,8 +117,9 @@ def failures(found: Found, grown: dict[str, Slope | None], minutes: float) -> li
     wrong = []
     if not found.ticks or 1 - found.broken / found.ticks < HONEST:
         wrong.append(f"honest decisions are below {HONEST:.1%}")
-    wrong += [f"{name} grows" for name, one in grown.items() if one is not None and one.grows]
-    wrong += [f"{name}: too few samples to judge its growth" for name, one in grown.items() if one is None]
+    if minutes >= FULL_MINUTES:  # in a shorter run caches still fill up, which looks like growth
+        wrong += [f"{name} grows" for name, one in grown.items() if one is not None and one.grows]
+        wrong += [f"{name}: too few samples to judge its growth" for name, one in grown.items() if one is None]
     if found.without_verdict:
         wrong.append(f"{found.without_verdict} trials ended without a verdict")
     enough = sorted({one.action for one in found.windows if one.enough})

@@ -135,7 +135,7 @@ def test_a_wrong_question_is_one_line_with_the_value_and_the_remedy(asked: Asked
             st.sampled_from(("symbol", "since", "limit", "tick", "", "LIMIT")),
             st.one_of(
                 st.text(max_size=30), st.integers(-(10**20), 10**20).map(str), st.floats().map(str), st.datetimes().map(str),
-                st.sampled_from(("BTC", "2h", "' OR 1=1 --", "BTC'; DROP TABLE ticks; --", "\x00", "%00", "../../etc/passwd", "9" * 5_000, "1s" * 50)),
+                st.sampled_from(("BTC", "2h", "' OR 1=1 --", "BTC'; DROP TABLE ticks; --", "\x00", "%00", "../../etc", "9" * 5_000, "1s" * 50)),
             ),
         ),
         max_size=4,

@@ -163,3 +163,14 @@ def test_a_small_line_comes_from_a_coarser_tier(tmp_path: Path) -> None:
     told = machine_queries.lines(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
     assert set(np.diff(told["at"]).tolist()) == {10 * SECOND}
     assert 89 <= len(told) <= 91
+
+
+@pytest.mark.parametrize("seconds", [30, 600])
+def test_a_store_younger_than_a_bucket_shows_what_it_has_over_every_range(tmp_path: Path, seconds: int) -> None:
+    url = made.empty(tmp_path)
+    end = START + seconds * SECOND
+    write(Writer(url), range(START, end, SECOND))
+    for span in (3_600, 86_400, 30 * 86_400, 365 * 86_400):
+        told = machine_queries.lines(Reader(url), [("host", "value_0")], end - span * SECOND, end)
+        assert told["low"].min() == min(sample(at)[0].value for at in range(START, end, SECOND)), span
+        assert told["high"].max() == max(sample(at)[0].value for at in range(START, end, SECOND)), span

@@ -81,9 +81,9 @@ class Tuner:
     def _round(self) -> None:
         if not self._opened:
             self._open()
-        self._pen.settle()
         now = self._tools.clock.now()
-        self._watching.step(now)
+        self._watching.step(now)  # goes on watching also where the store cannot be written
+        self._pen.settle()
         self._expire(now)
         if self._current is None:
             self._answer(now)

@@ -195,4 +195,4 @@ def _schedule(rule: Rule, watch: Watch, at: int) -> tuple[Watch, str | None]:
     heeded = None if wrong else watch.due
     if due is None or not begun or wrong or (heeded is not None and due <= heeded):
         return replace(watch, at=at, due=due if wrong or not begun else heeded), None
-    return replace(watch, at=at, due=due, figure=float(due)), FIRED
+    return replace(watch, at=at, due=due), FIRED

@@ -11,7 +11,7 @@ import numpy as np
 from engine.domain.record import Floats, Ints
 from engine.domain.tuning import Reading
 
-SAMPLES = 400
+SAMPLES = 1_500  # more than a trial's windows and their pause, at one a second
 
 
 class Recent:
@@ -20,29 +20,30 @@ class Recent:
     def __init__(self) -> None:
         self._samples: deque[tuple[int, Mapping[str, Reading]]] = deque(maxlen=SAMPLES)  # ns UTC, by "source.name"
         self._lock = Lock()
+        self.wanted: frozenset[str] | None = None  # metrics that are kept; None for all
 
     def hear(self, newest: Mapping[str, Reading]) -> None:
         """The readings of a moment, by "source.name"."""
         at = next((reading.at for reading in newest.values()), None)
+        wanted = self.wanted
+        kept = newest if wanted is None else {metric: newest[metric] for metric in wanted if metric in newest}
         with self._lock:
             if at is not None and not (self._samples and self._samples[-1][0] == at):
-                self._samples.append((at, newest))
+                self._samples.append((at, kept))
 
     def last(self, metric: str, since: int) -> Reading | None:
         """The newest reading of a metric from after `since` (ns UTC)."""
-        for at, sample in reversed(self._kept()):
-            if at <= since:
-                return None
-            reading = sample.get(metric)
-            if reading is not None:
-                return reading
+        with self._lock:
+            for at, sample in reversed(self._samples):
+                if at <= since:
+                    return None
+                if metric in sample:
+                    return sample[metric]
         return None
 
     def series(self, metric: str, since: int, until: int) -> tuple[Ints, Floats]:
         """(N,) ns UTC and (N,) values from `since` on, before `until`."""
-        told = sorted((at, sample[metric].value) for at, sample in self._kept() if since <= at < until and metric in sample)
-        return np.array([at for at, _ in told], dtype=np.int64), np.array([value for _, value in told], dtype=np.float64)
-
-    def _kept(self) -> tuple[tuple[int, Mapping[str, Reading]], ...]:
         with self._lock:
-            return tuple(self._samples)
+            samples = tuple(self._samples)
+        told = sorted((at, sample[metric].value) for at, sample in samples if since <= at < until and metric in sample)
+        return np.array([at for at, _ in told], dtype=np.int64), np.array([value for _, value in told], dtype=np.float64)

@@ -99,8 +99,10 @@ class Tuner:
             except ValueError as error:
                 LOG.warning("a rule that was changed is not in force: %s", error)
         last = None if self._opened else self._past.last_words()
+        rules = in_force(self._wishes.rules, kept)
+        self._tools.recent.wanted = frozenset(rule.metric for rule in rules) | {action.cures for action in self.known.values()}
         with self._lock:
-            self._watching.take(in_force(self._wishes.rules, kept), self._tools.clock.now(), last)
+            self._watching.take(rules, self._tools.clock.now(), last)
 
     def modes(self) -> dict[str, str]:
         """The mode of every action: as set by a person, in podium.toml, or by what it can do."""

@@ -1,0 +1,42 @@
+"""The readings of the last minutes: each moment once, and only what is wanted."""
+
+from __future__ import annotations
+
+from engine.domain.tuning import Reading
+from engine.shell.recent import SAMPLES, Recent
+
+SECOND = 10**9
+
+
+def sample(at: int, **values: float) -> dict[str, Reading]:
+    return {f"host.{name}": Reading(at * SECOND, "host", name, value, "%") for name, value in values.items()}
+
+
+def test_a_moment_that_is_told_twice_counts_once_and_a_span_leaves_out_its_end() -> None:
+    recent = Recent()
+    for at in (1, 2, 2, 3, 4):
+        recent.hear(sample(at, cpu=float(at)))
+    assert recent.series("host.cpu", 2 * SECOND, 4 * SECOND)[1].tolist() == [2.0, 3.0]
+    assert recent.series("host.gone", 0, 9 * SECOND)[0].size == 0
+
+
+def test_the_newest_reading_is_one_from_after_the_last_look() -> None:
+    recent = Recent()
+    recent.hear({})
+    recent.hear(sample(1, cpu=1.0, disk=5.0))
+    recent.hear(sample(2, cpu=2.0))
+    newest, older = recent.last("host.cpu", 0), recent.last("host.disk", 0)
+    assert newest is not None
+    assert older is not None
+    assert (newest.value, older.value) == (2.0, 5.0)
+    assert recent.last("host.cpu", 2 * SECOND) is None
+    assert recent.last("host.disk", SECOND) is None
+
+
+def test_what_nobody_wants_is_not_kept_and_what_is_kept_is_bounded() -> None:
+    recent = Recent()
+    recent.wanted = frozenset({"host.cpu"})
+    for at in range(1, SAMPLES + 100):
+        recent.hear(sample(at, cpu=1.0, disk=5.0))
+    assert recent.last("host.disk", 0) is None
+    assert recent.series("host.cpu", 0, 10**18)[0].size == SAMPLES

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 HIDDEN = "****"
-SHORTEST = 4  # letters a part of an address must have to be taken for a secret
+SHORTEST, HIDDEN_SHORTEST = 4, 2  # letters a part of an address must have to be taken for a secret; the other where its host may be one
 _FORM = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 _BETWEEN = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.IGNORECASE)
 _PLAIN = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})  # their host is a server's name and no token
@@ -60,7 +60,8 @@ def _secrets(url: str) -> set[str]:
         pieces += [host, *re.split(r"[:@]", host)]
     found |= {piece for piece in pieces if piece}
     found |= {_decoded(piece) for piece in found}
-    return {piece for piece in found if len(piece) >= SHORTEST}
+    least = SHORTEST if scheme.lower() in _PLAIN else HIDDEN_SHORTEST
+    return {piece for piece in found if len(piece) >= least}
 
 
 def _without_password(url: str) -> str:

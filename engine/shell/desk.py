@@ -32,6 +32,7 @@ from engine.shell.past import Past
 from engine.shell.recovery import Recovery
 from engine.shell.resume import resume
 from engine.shell.safeguards import Safeguards
+from engine.shell.shelving import ShelfMending
 from engine.shell.tune import ActionError, Tell, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
@@ -46,7 +47,7 @@ from engine.store.writer import Writer
 COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
-NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "prune")
+NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
 
 
 class Desk:
@@ -94,13 +95,14 @@ class Desk:
     def _watch_over(self, reopen: Callable[[], Feed] | None) -> None:
         settings, store = self._settings, self._writer.store
         self._moment: Moment | None = None  # what the newest tick was decided from
-        history = History(settings.database_url)
-        self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, history, self._session, reopen)
-        self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=self._has_ended)
+        past = History(settings.database_url)
+        self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, past, self._session, reopen)
+        self._safeguards = guards = Safeguards(
+            settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended.is_set() is True
+        )
+        folder, inbox = shelf.folder_in(Path(settings.home)), self._inbox
+        self._shelf = ShelfMending(folder, inbox.get, inbox.submit, self.recovery, self._clock)
         self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._finish)
-
-    def _has_ended(self) -> bool:
-        return self.ended.is_set()
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
@@ -140,6 +142,7 @@ class Desk:
         self._optimizing.schedule(jobs, self.recovery)
         jobs.every(ALERTS_SECONDS, "alerts", "alerts", self.recovery.paced("alerts", "alerts", self._safeguards.look), self.recovery)
         jobs.every(DELIVERIES_SECONDS, "alerts", "deliveries", self.recovery.paced("alerts", "deliveries", self.deliver), self.recovery)
+        jobs.every(PRUNE_SECONDS, "optimizer", "shelf", self.recovery.paced("optimizer", "shelf", self._shelf.work), self.recovery)
         jobs.every(DRILLS_SECONDS, "alerts", "drills", self._safeguards.drill_by_schedule, self.recovery)
         jobs.every(PRUNE_SECONDS, "store", "prune", self.recovery.paced("store", "prune", self.prune), self.recovery)
 

@@ -24,7 +24,7 @@ MOST = 500  # faults that wait for the store to be writable again
 RETRY = "tried again"
 BACKOFFS = {  # by component: the first pause after a failure and the longest, s
     "feed": Backoff(1.0, 60.0), "store": Backoff(0.5, 15.0), "probes": Backoff(2.0, 120.0), "optimizer": Backoff(5.0, 300.0),
-    "alerts": Backoff(5.0, 300.0), "caches": Backoff(60.0, 3_600.0), "engine": Backoff(0.5, 10.0),
+    "alerts": Backoff(5.0, 300.0), "engine": Backoff(0.5, 10.0),
 }  # fmt: skip
 PATIENCE = {"engine": 3, "feed": 1, "store": 1}  # failures in a row before the first pause; others 2
 
@@ -127,6 +127,7 @@ class Recovery:
             known = self._open.get(key)
             if known is not None:
                 known.told = replace(known.told, tries=known.told.tries + 1)
+                self._unsaved = [*self._unsaved, known] if known not in self._unsaved else self._unsaved
             elif len(self._open) < MOST:
                 self._open[key] = known = Fault(Recovered(self._clock.now(), component, said, None, 0, None))
                 self._unsaved.append(known)

@@ -42,7 +42,7 @@ def alerts(reader: Reader, now: int, *, past: int) -> AlertsTold:
         newest = f"(SELECT * FROM deliveries ORDER BY id DESC LIMIT {LATELY})"
         targets = rows(
             connection,
-            f"SELECT target, status, kind, at, sent_at, next_at, tries, error, max(id) AS id FROM {newest} WHERE status <> 'joined' GROUP BY target",
+            f"SELECT target, status, kind, at, sent_at, next_at, tries, error, max(id) AS id FROM {newest} WHERE tries > 0 GROUP BY target",
         )
         waiting = told_first(connection, "SELECT count(*) FROM deliveries WHERE status = 'waiting'")
         drills = rows(connection, "SELECT at, passed, seconds, detail FROM drills ORDER BY id DESC LIMIT 10")

@@ -142,8 +142,8 @@ def _counted(count: int) -> str:
 ACTION = Action(
     name="compress_logs",
     kind="disk",
-    cures="engine.log_bytes",
-    better=-1,
+    cures="host.disk_free_bytes",
+    better=1,
     cost="low",
     about="Compresses the log files that the rotation has put away; each stays readable with zstd and is deleted only once its copy is safe on disk.",
     do=compress,

@@ -7,7 +7,6 @@ import psutil
 from engine.actions._dials import back
 from engine.domain.tuning import Action, Measured, Room, Threads
 
-LOOK = 0.3  # s over which the load is measured
 TIGHT = 0.5  # free processors below which the engine works on one thread
 AMPLE = 1.0  # free processors from which on it works as it was set up
 
@@ -20,7 +19,7 @@ def resize(room: Room) -> Measured:
     """
     dial, processors = room.levers.threads, room.levers.processors()
     room.tell(0.1, "measuring the load")
-    free = processors * (1.0 - psutil.cpu_percent(LOOK) / 100.0)
+    free = room.levers.free()
     now, wanted = dial.now(), _fitting(dial.now(), dial.usual(), processors, free)
     load = f"{free:.1f} of {processors:g} processors are free"
     if wanted == now:

@@ -147,6 +147,10 @@ class Levers(Protocol):
         """That this process may use, a container's limit counted."""
         ...
 
+    def free(self) -> float:
+        """Of these, how many nobody uses just now; takes a third of a second to measure."""
+        ...
+
     def costs(self) -> tuple[ModelCost, ...]:
         """Of the models that are fitted, measured on a tick's own columns; () before the first are."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -11,6 +12,7 @@ from statistics import median
 from typing import Protocol
 
 import numpy as np
+import psutil
 
 from engine.domain.model import Serving
 from engine.domain.ports import Clock
@@ -31,6 +33,7 @@ from engine.store.writer import Writer
 MOST_THREADS, MOST_PROCESSES = 64, 16
 SHORTEST, LONGEST = 1.0, 60.0  # s between two writes of readings
 FEWEST_MODELS = 2  # serve, whatever is asked for
+LOOK = 0.3  # s over which the load is measured
 ASKED = 5  # forecasts that a model's cost is the median of
 PATIENCE = 1.0  # s for the threads of a pool to end
 BROKEN = frozenset({"degraded", "down"})
@@ -82,10 +85,22 @@ class EngineLevers:
                 LOG.info("%s went back by itself: %s, now %s", name, *gone)
 
     def processors(self) -> float:
-        allowed = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        return min(float(len(_allowed())), self._limit(Container()).get("cpu_limit", math.inf))
+
+    def free(self) -> float:
+        container = Container()
+        self._limit(container)  # its counts are told from the second look on
+        busy = psutil.cpu_percent(LOOK, percpu=True)
+        free = sum(1.0 - busy[number] / 100.0 for number in _allowed() if number < len(busy))
+        told = self._limit(container)
+        if {"cpu_limit", "cpu_percent"} <= set(told):
+            free = min(free, told["cpu_limit"] * max(0.0, 1.0 - told["cpu_percent"] / 100.0))
+        return free
+
+    def _limit(self, container: Container) -> dict[str, float]:
+        """The container's processors and how much of them it uses, where it has a limit."""
         clock = self._parts.clock
-        limits = [reading.value for reading in Container().read(clock.now(), clock.tick()) if reading.name == "cpu_limit"]
-        return min([allowed, *(limit for limit in limits if limit > 0)])
+        return {reading.name: reading.value for reading in container.read(clock.now(), clock.tick()) if reading.source == "container"}
 
     def _set_threads(self, wanted: Threads) -> None:
         if not (0 <= wanted.phases <= MOST_THREADS and 1 <= wanted.training <= MOST_PROCESSES):
@@ -199,6 +214,11 @@ class EngineLevers:
         if recover is None:
             return Measured(0.0, "components", f"{component}: there is no way to recover it", done=False)
         return recover(component)
+
+
+def _allowed() -> list[int]:
+    """Numbers of the processors this process may run on."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 def _end(pool: Executor | None) -> None:

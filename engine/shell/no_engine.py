@@ -29,6 +29,9 @@ class NoEngine:
     def processors(self) -> float:
         self._refuse()
 
+    def free(self) -> float:
+        self._refuse()
+
     def costs(self) -> tuple[ModelCost, ...]:
         self._refuse()
 

@@ -38,6 +38,7 @@ class Plain:
 
     idle: bool = False
     allowed: float = 2.0  # processors
+    unused: float = 2.0
     transaction_ms: float = 50.0
     at: int = NOW
     moved: list[str] = field(default_factory=list)  # what was done, besides turning
@@ -56,6 +57,9 @@ class Plain:
 
     def processors(self) -> float:
         return self.allowed
+
+    def free(self) -> float:
+        return self.unused
 
     def costs(self) -> tuple[ModelCost, ...]:
         costs = (("ridge", 0.02, 0.3), ("neural", 0.4, 0.4), ("online", 0.1, 0.2), ("lightgbm", 0.5, 0.05), ("fourier", 0.3, 0.05))

@@ -10,20 +10,24 @@ from threading import Event
 
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
+from engine.optimizer.rule_forms import WORDS as RULE_WORDS
 from engine.shell import backtest_wish
 from engine.shell.clock import WallClock
 from engine.store.inbox import Asked, Inbox
 
 LOOK_SECONDS = 0.1
 NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id",
-          "ack": "id", "silence": "rule", "unsilence": "rule"}  # fmt: skip
+          "ack": "id", "silence": "rule", "unsilence": "rule",
+          "rule": "name", "mode": "mode", "licence": "licence", "approve": "id"}  # fmt: skip
 KNOWN = {
     "set": {"signal"}, "optimize": {"action", "dry_run"}, "backtest": set(backtest_wish.KEYS), "cancel_backtest": {"id"}, "delete_backtest": {"id"},
     "ack": {"id"}, "silence": {"rule", "minutes"}, "unsilence": {"rule"},
+    "rule": {"name", "reset", *RULE_WORDS}, "mode": {"action", "mode"}, "licence": {"action", "licence"}, "approve": {"id", "answer"},
 }  # fmt: skip
 EXAMPLES = {
     "silence": "rule=NAME or rule=all", "unsilence": "rule=NAME or rule=all", "set": "signal=X",
-    "optimize": "action=NAME, such as action=collect_garbage",
+    "optimize": "action=NAME, such as action=collect_garbage", "rule": "name=NAME and what is to change, such as above=90, or reset=true",
+    "mode": "action=NAME and mode=MODE", "licence": "action=NAME and licence=LICENCE", "approve": "id=N, as Optimizer shows it",
 }  # fmt: skip
 ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
 

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+MOST = 8  # turns that can be taken back
 HOLD = 1_800_000_000_000  # ns after which a turned setting goes back: trouble that is still there turns it again
 
 
@@ -32,7 +33,7 @@ class TurningDial(Generic[T]):
             if wanted == before:
                 return
             self._apply(wanted)
-            self._earlier = [] if wanted == self._usual else [*self._earlier, before]
+            self._earlier = [*self._earlier[-MOST:], before]
             self._turned = self._clock()
 
     def back(self) -> tuple[T, T] | None:
@@ -50,6 +51,7 @@ class TurningDial(Generic[T]):
             if not self._earlier or self._clock() - self._turned < self._hold:
                 return None
             was = self._read()
-            self._apply(self._usual)
+            if was != self._usual:
+                self._apply(self._usual)
             self._earlier = []
-            return was, self._usual
+            return None if was == self._usual else (was, self._usual)

@@ -71,6 +71,7 @@ def test_with_processors_free_again_it_goes_back_to_how_it_was_set_up(tmp_path: 
     levers.unused = AMPLE
     assert resize(room(tmp_path, levers=levers)).done
     assert levers.threads.now() == Threads(3, 1)
+    assert levers.threads.back() == (Threads(3, 1), Threads(0, 1))  # that can be taken back as well
 
 
 def test_free_processors_are_those_this_process_may_use_and_go_under_load(tmp_path: Path) -> None:

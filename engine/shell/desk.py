@@ -97,11 +97,8 @@ class Desk:
         self._moment: Moment | None = None  # what the newest tick was decided from
         past = History(settings.database_url)
         self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, past, self._session, reopen)
-        self._safeguards = guards = Safeguards(
-            settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended.is_set() is True
-        )
-        folder, inbox = shelf.folder_in(Path(settings.home)), self._inbox
-        self._shelf = ShelfMending(folder, inbox.get, inbox.submit, self.recovery, self._clock)
+        self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended)
+        self._shelf = ShelfMending(shelf.folder_in(Path(settings.home)), self._inbox.get, self._inbox.submit, self.recovery, self._clock)
         self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._finish)
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:

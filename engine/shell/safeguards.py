@@ -36,7 +36,7 @@ class Safeguards:
 
     def __init__(
         self, settings: Settings, store: Store, recovery: Recovery, clock: Clock, *,
-        moment: Callable[[], drill.Moment | None], ended: Callable[[], bool], sender: Sender | None = None,
+        moment: Callable[[], drill.Moment | None], ended: Callable[[], Event], sender: Sender | None = None,
     ) -> None:  # fmt: skip
         self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
         self._moment, self._ended = moment, ended
@@ -70,7 +70,7 @@ class Safeguards:
         path = path_of(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
         plain = Facts(
-            self._clock.now(), started=self._started, pace_seconds=settings.pace_seconds, ended=self._ended(),
+            self._clock.now(), started=self._started, pace_seconds=settings.pace_seconds, ended=self._ended().is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.keep_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
             training_due=max(knobs.first_training, OVERDUE * knobs.retrain_every) + knobs.adopt_after + knobs.retrain_every,

@@ -83,7 +83,7 @@ def arguments(name: str, words: list[str]) -> dict[str, str]:
         if key not in KNOWN.get(name, set()) | ABOUT:
             raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
         told[key] = value
-    if NEEDED.get(name, name) not in {name, *told}:
+    if name in NEEDED and NEEDED[name] not in told:
         raise WrongUse(f"{name} needs {EXAMPLES.get(name, 'id=..., as its page shows it')}")
     return told
 

@@ -88,7 +88,7 @@ def test_health_is_told_from_the_heartbeat(server: Server) -> None:
         told = json.loads(server.wait_for("/healthz", 200))
     assert told["state"] in {"starting", "healthy", "degraded"}
     assert told["heartbeat_age_seconds"] < 15
-    assert {"engine", "feed", "store", "trainer", "probes", "optimizer"} == set(told["components"])
+    assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(told["components"])
 
 
 def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> None:

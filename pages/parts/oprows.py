@@ -15,8 +15,8 @@ WHEN = "%m-%d %H:%M:%S"
 BY_HAND = "by hand"
 ACTIONS = (
     Column("Action", nowrap=True), Column("Cures", nowrap=True), Column("Mode"), Column("Licence", whole=True), Column("Last run", right=True),
-    Column("Run, placebo", right=True), Column("Effect, 95 %", right=True, whole=True), Column("On latency", right=True, whole=True),
-    Column("On honest rate", right=True, whole=True), Column("Verdict"),
+    Column("Run, placebo", right=True), Column("Effect, 95 %", right=True, whole=True, wrap=True),
+    Column("On latency", right=True, whole=True, wrap=True), Column("On honest rate", right=True, whole=True, wrap=True), Column("Verdict"),
 )  # fmt: skip
 TRIALS = (
     Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Metric", nowrap=True),

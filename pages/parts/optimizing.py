@@ -138,7 +138,7 @@ def _card(one: Row, rule: Rule | None, known: Sequence[str], now: int) -> None:
     answer = one["answer"] if isinstance(one["answer"], str) else ""
     with st.container(key=f"firing_{''.join(letter if letter.isalnum() else '_' for letter in name)}"):
         told = widgets.notice(_what(one, rule, now), word=f"{oprows.plain(name).capitalize()}.", colour=theme.WARNING)
-        then = f'<div class="pd-words pd-then">{widgets.safe(_sentence(answer))}</div>' if answer else ""
+        then = f'<div class="pd-then">{widgets.safe(_sentence(_worded(answer, known)))}</div>' if answer else ""
         widgets.show(f'<div class="pd">{told}{then}</div>')
         action = suggested(answer, rule, known)
         with st.container(horizontal=True, vertical_alignment="center", key=f"answer_{one['id']}"):
@@ -167,6 +167,13 @@ def _what(one: Row, rule: Rule | None, now: int) -> str:
     at = f" at {units.reading(one['value'], unit)}" if units.known(one["value"]) and not (rule and rule.growth) else ""
     what = f"{oprows.metric(str(one['metric']))}: {value}; fired {since} ago{at}" if one["metric"] else f"fired {since} ago"
     return f"{what}. Fires: {rule_rows.fires(rule)}. Clears: {rule_rows.clears(rule)}." if rule else f"{what}."
+
+
+def _worded(answer: str, known: Sequence[str]) -> str:
+    """The planner's words, with actions called as everywhere on the page."""
+    for name in known:
+        answer = answer.replace(name, oprows.plain(name))
+    return answer
 
 
 def _sentence(answer: str) -> str:

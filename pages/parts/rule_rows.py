@@ -63,7 +63,8 @@ def clears(rule: Rule) -> str:
 
 def amount(value: float | None, name: str) -> str:
     """A figure of a metric in its unit."""
-    return units.reading(value, unit_of(name))
+    unit = unit_of(name)
+    return units.reading(value, unit) if unit in {"bytes", "bytes/s"} else units.size(value, "" if unit == "count" else unit)
 
 
 def unit_of(name: str) -> str:

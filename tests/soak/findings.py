@@ -60,11 +60,19 @@ class Found:
     alerts: tuple[tuple[str, int], ...]
 
 
-def read(store: Path) -> Found:
-    """Of live ticks only."""
+def counted(store: Path) -> tuple[int, int]:
+    """Ticks so far and how many of them had a phase fall back: those dropped since are in it."""
+    with closing(sqlite3.connect(store)) as told:
+        ticks = told.execute("SELECT coalesce(sum(value), 0) FROM totals WHERE kind = 'ticks' AND one <> 'sum'").fetchone()[0]
+        broken = told.execute("SELECT coalesce(sum(value), 0) FROM totals WHERE kind = 'degraded'").fetchone()[0]
+    return int(ticks), int(broken)
+
+
+def read(store: Path, before: tuple[int, int] = (0, 0)) -> Found:
+    """What came after `before` was counted."""
+    ticks, broken = (now - then for now, then in zip(counted(store), before, strict=True))
     marks = ", ".join("?" * len(VERDICTS))
     with closing(sqlite3.connect(store)) as told:
-        ticks, broken = told.execute("SELECT count(*), coalesce(sum(degraded <> '[]'), 0) FROM ticks WHERE warm = 0").fetchone()
         fallen = told.execute(
             "SELECT json_extract(s.value, '$[0]'), coalesce(json_extract(s.value, '$[4]'), ''), count(*) FROM ticks t, json_each(t.spans) s "
             "WHERE t.warm = 0 AND t.degraded <> '[]' AND json_extract(s.value, '$[3]') GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 8"

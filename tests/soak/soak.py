@@ -102,6 +102,7 @@ class Soak:
         self.answers: Counter[str] = Counter()
         self.scrapes: list[float] = []  # s
         self.odd: list[str] = []  # scrapes that did not say that the engine is up
+        self.before = (0, 0)  # ticks, and those in which a phase fell back, before it began
         self._clock, self._pause = WallClock(), Event()
 
     def wait_until_warm(self) -> None:
@@ -114,6 +115,7 @@ class Soak:
 
     def run(self) -> None:
         """Loads, leaves things behind, asks and samples until the time is over."""
+        self.before = findings.counted(self.server.store)
         begun, done = self._clock.tick(), dict.fromkeys(("left", "asked", "told"), -math.inf)
         while (at := self._clock.tick() - begun) < self.seconds:
             if self.server.process.poll() is not None:
@@ -189,7 +191,7 @@ def _told(soak: Soak, minutes: float, code: int) -> list[str]:
         wrong.append(f"{len(soak.odd)} scrapes did not say that the engine is up")
     if not soak.server.store.exists() or not soak.samples.at:
         return [*wrong, "there is nothing to judge"]
-    found, grown = findings.read(soak.server.store), findings.slopes(soak.samples.at, soak.samples.series)
+    found, grown = findings.read(soak.server.store, soak.before), findings.slopes(soak.samples.at, soak.samples.series)
     print("\n".join(findings.told(found, grown)))
     return wrong + findings.failures(found, grown, minutes)
 

@@ -63,8 +63,8 @@ def level() -> dict[str, list[float]]:
 
 def test_a_run_as_it_should_be_has_no_failure(store: Path) -> None:
     with closing(sqlite3.connect(store)) as kept, kept:
-        kept.execute("UPDATE ticks SET degraded = '[]'")
-    found, grown = read(store), slopes(SECONDS.tolist(), level())
+        kept.execute("DELETE FROM totals WHERE kind = 'degraded'")
+    found, grown = read(store, (20, 0)), slopes(SECONDS.tolist(), level())
     assert failures(found, grown, 5.0) == []
     assert failures(found, grown, 30.0) == ["0 actions have 8 windows with and without them, 3 should"]
     text = "\n".join(told(found, grown))
@@ -81,6 +81,12 @@ def test_each_target_that_is_missed_is_named(store: Path) -> None:
         "0 actions have 8 windows with and without them, 3 should",
     ]  # fmt: skip
     assert "  fell back: validation 1 times: ValueError: made to fail" in told(found, {})
+
+
+def test_ticks_that_were_dropped_since_still_count(store: Path) -> None:
+    with closing(sqlite3.connect(store)) as kept, kept:
+        kept.execute("DELETE FROM ticks WHERE tick < 70")
+    assert (read(store, (20, 0)).ticks, read(store, (20, 0)).broken) == (60, 1)
 
 
 def test_a_trial_that_is_under_way_has_no_verdict(store: Path) -> None:

@@ -112,6 +112,8 @@ def test_a_receiver_that_is_down_then_up_gets_every_message_once(store: Store) -
     assert [(status, tries, error) for status, tries, error in state(store)] == [("sent", 2, None)] * 2
     assert [body["title"] for body in told.got] == ["Podium critical: no decision"] * 2
     assert again.trouble == {}
+    queued(store, clock, 1, 2)  # what was sent is not queued again
+    assert [status for status, *_ in state(store)] == ["sent"] * 2
 
 
 def test_an_answer_of_500_is_no_delivery_and_words_arrive_as_they_are(store: Store) -> None:

@@ -50,6 +50,7 @@ def test_the_kill_switch_is_proved_by_the_real_gates_on_the_newest_inputs() -> N
     passed, said = drill.kill_switch(newest())
     assert passed, said
     assert "of a wish for 3 positions" in said
+    assert drill._wished(newest()) == (3, {"not paused": 0, "not flattened": 0})
 
 
 def test_it_touches_nothing_it_was_given() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
@@ -11,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import tomllib
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -25,6 +27,7 @@ from tests.soak.stress import LOAD_SECONDS, QUIET_SECONDS, LeftOvers, Stress
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS, STOP_SECONDS = 180.0, 90.0
+WARM_UP = int(tomllib.loads((Path(__file__).parent / "soak.toml").read_text(encoding="utf-8"))["warm_up"])  # ticks
 SIGNS = ("podium_up ", "podium_store_readable ", "podium_heartbeat_age_seconds ", "podium_last_tick_age_seconds ")
 ASKED_EVERY, LEFT_EVERY, TOLD_EVERY = 10.0, 4.0, 60.0  # s
 
@@ -108,7 +111,7 @@ class Soak:
     def wait_until_warm(self) -> None:
         """Until ticks are live; raises RuntimeError where they never are."""
         begun = self._clock.tick()
-        while '"state":"healthy"' not in self.server.get("/healthz")[1].replace(": ", ":"):
+        while not _is_warm(*self.server.get("/healthz")):
             if self.server.process.poll() is not None or self._clock.tick() - begun > UP_SECONDS:
                 raise RuntimeError(f"the server did not come up: {self.server.log.read_text(encoding='utf-8')[-400:]}")
             self._pause.wait(0.5)
@@ -144,6 +147,11 @@ class Soak:
     def _tell(self, at: float) -> None:
         held = ", ".join(f"{name} {values[-1] / findings.UNITS[name][0]:,.0f}" for name, values in self.samples.series.items())
         print(f"{at / 60:5.1f} min, {self.stress.now}: {held}", flush=True)
+
+
+def _is_warm(code: int, text: str) -> bool:
+    told = json.loads(text) if code == 200 else {}
+    return told.get("state") == "healthy" and (told.get("last_tick") or 0) > WARM_UP
 
 
 def main() -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
+
+from tests.makers import awaited
 
 
 async def answered(server: tuple[str, int | None] | None, kind: str = "http") -> list[dict[str, Any]]:
@@ -28,10 +29,10 @@ async def answered(server: tuple[str, int | None] | None, kind: str = "http") ->
 
 @pytest.mark.parametrize("server", [("127.0.0.1", 8501), ("::1", 8501), ("testserver", 80), ("/run/podium.sock", None), None])
 def test_this_machine_is_answered(server: tuple[str, int | None] | None) -> None:
-    assert asyncio.run(answered(server)) == [{"type": "reached"}]
+    assert awaited(answered(server)) == [{"type": "reached"}]
 
 
 @pytest.mark.parametrize("address", ["192.168.1.7", "10.0.0.1", "2001:db8::1"])
 def test_others_are_not(address: str) -> None:
-    assert asyncio.run(answered((address, 8501)))[0]["status"] == 403
-    assert asyncio.run(answered((address, 8501), "websocket")) == [{"type": "websocket.close", "code": 1008}]
+    assert awaited(answered((address, 8501)))[0]["status"] == 403
+    assert awaited(answered((address, 8501), "websocket")) == [{"type": "websocket.close", "code": 1008}]

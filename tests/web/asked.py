@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import orjson
 from starlette.applications import Starlette
 
 from engine.web.routes import routes
+from tests.makers import awaited
 from tests.store import made
 
 
@@ -51,7 +51,7 @@ class Asked:
         self._app = Starlette(routes=list(routes(lambda: url, self.clock)))
 
     def get(self, path: str, query: str | bytes = "", method: str = "GET", **head: str) -> Answer:
-        return asyncio.run(self._get(path, query if isinstance(query, bytes) else query.encode(), method, head))
+        return awaited(self._get(path, query if isinstance(query, bytes) else query.encode(), method, head))
 
     async def _get(self, path: str, query: bytes, method: str, head: dict[str, str]) -> Answer:
         sent: list[dict[str, Any]] = []

@@ -28,9 +28,9 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def young(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Served]:
-    """The engine that is watched, its server just come up."""
+    """The engine that is watched, its server just come up; one a file, since the last test of a file may stop it."""
     with serving(tmp_path_factory.mktemp("watching"), WATCHED) as served:
         yield served
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.actions.delete_temp import ACTION, OLDEST, OLDEST_PARTIAL
+from tests.actions.hostile import world
 from tests.actions.makers import NOW, room
 
 HOSTILE = (
@@ -38,22 +39,6 @@ def aged(path: Path, seconds: float, size: int = 8_192) -> Path:
     at = NOW / 1e9 - seconds
     os.utime(path, (at, at))
     return path
-
-
-def world(folder: Path) -> dict[str, tuple[int, int, bytes | str]]:
-    """Every entry below a folder with its mode, links and content, nothing followed."""
-    found: dict[str, tuple[int, int, bytes | str]] = {}
-    for parent, folders, files in os.walk(folder):
-        for name in folders + files:
-            path = os.path.join(parent, name)  # noqa: PTH118 a hostile name may be no sound Path
-            told = os.lstat(path)
-            content: bytes | str = ""
-            if stat.S_ISLNK(told.st_mode):
-                content = os.readlink(path)  # noqa: PTH115
-            elif stat.S_ISREG(told.st_mode):
-                content = Path(path).read_bytes()
-            found[path] = (told.st_mode, told.st_nlink, content)
-    return found
 
 
 def test_old_files_go_recent_ones_stay_and_bytes_are_counted(tmp_path: Path) -> None:

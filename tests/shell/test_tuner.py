@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +17,7 @@ from engine.shell.tune import TURN
 from engine.shell.tuner import PATIENCE, Tuner
 from engine.store.errors import StoreFailed
 from engine.store.optimizer_rows import UNDER_WAY
+from tests.optimizer.pen import Pen
 from tests.optimizer.plant import METRIC, NOISE, RULE, Plant, Truth, live, tuner_of
 
 
@@ -230,79 +230,6 @@ def test_after_a_restart_what_had_fired_can_clear() -> None:
     tuner = tuner_of(plant, replace(RULE, level=200.0, recovery=150.0, candidates=("act",)))
     live(plant, tuner, lambda: bool(plant.firings))
     assert [(one.rule, one.state) for one in plant.firings.values()] == [("high", "cleared")]
-
-
-class Pen:
-    """Keeps what commands change."""
-
-    def __init__(self, plant: Plant) -> None:
-        self.plant = plant
-        self.kept: dict[str, dict[str, str]] = {}
-        self.mode: dict[str, str] = {}
-
-    def answer(self, number: int, text: str) -> None:
-        self.plant.answer(number, text)
-
-    def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
-        self.plant.set_licence(action, licence, why, at)
-
-    def set_mode(self, action: str, mode: str) -> None:
-        self.mode[action] = mode
-
-    def keep_rule(self, name: str, told: object, at: int, by: str, reason: str) -> None:
-        assert isinstance(told, dict)
-        self.kept[name] = told
-        self.plant.rules = lambda: self.kept  # type: ignore[method-assign]
-
-    def drop_rule(self, name: str) -> bool:
-        return self.kept.pop(name, None) is not None
-
-
-def obeyed(tuner: Tuner, pen: Pen, command: str, /, **args: str) -> str:
-    return carry_out(Command(1, command, tuple(args.items()), "ann", "why not"), tuner, pen, pen.plant.at)[0]
-
-
-def test_a_rule_is_changed_added_and_reset_by_command() -> None:
-    plant, tuner = plant_of()
-    pen = Pen(plant)
-    tuner.step()
-    find: Callable[[str], Rule | None] = lambda name: next((rule for rule in tuner.rules if rule.name == name), None)  # noqa: E731
-    assert obeyed(tuner, pen, "rule", name="host_memory", above="95") == "rule host_memory is changed: above 95"
-    found = find("host_memory")
-    assert found is not None
-    assert found.level == 95.0
-    obeyed(tuner, pen, "rule", name="mine", kind="threshold", metric="a.b", above="3")
-    assert find("mine") is not None
-    assert "as podium.toml or the default has it" in obeyed(tuner, pen, "rule", name="host_memory", reset="true")
-    found = find("host_memory")
-    assert found is not None
-    assert found.level == 90.0
-    obeyed(tuner, pen, "rule", name="mine", reset="true")
-    assert find("mine") is None
-
-
-@pytest.mark.parametrize(
-    ("name", "args", "said"),
-    [
-        ("rule", {}, "rule takes name=NAME"),
-        ("rule", {"name": "host_memry", "above": "3"}, "there is no rule 'host_memry': did you mean host_memory?"),
-        ("rule", {"name": "host_memory"}, "was given nothing to change"),
-        ("rule", {"name": "host_memory", "above": "x"}, "above is 'x': give a number"),
-        ("rule", {"name": "host_memory", "reset": "true"}, "was not changed"),
-        ("mode", {"action": "act"}, "give action=NAME mode=WORD"),
-        ("mode", {"action": "act", "mode": "on"}, "mode of act is 'on'"),
-        ("licence", {"action": "nobody", "licence": "auto"}, "no action is called 'nobody'"),
-        ("licence", {"action": "act", "licence": "free"}, "licence is 'free'"),
-        ("approve", {"id": "x"}, "approve takes id=N"),
-    ],
-)
-def test_a_command_that_cannot_be_is_refused_in_one_line(name: str, args: dict[str, str], said: str) -> None:
-    plant, tuner = plant_of()
-    tuner.step()
-    with pytest.raises(ValueError, match=r".") as error:
-        obeyed(tuner, Pen(plant), name, **args)
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
 
 
 def test_a_trial_that_cannot_be_recorded_is_not_begun() -> None:

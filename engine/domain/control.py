@@ -62,7 +62,7 @@ class Knobs(Record):
     volatility_halflife: float = 60.0  # bars, of the EWMA volatility that scales the target
     weight_halflife: float = 20_000.0  # ticks, memory of the ensemble's weights
     prior_rows: float = 4_000.0  # rows of "no forecast" the ensemble starts from
-    interval_step: float = 0.01  # learning rate of the adaptive interval (Gibbs and Candes 2021)
+    interval_step: float = 0.05  # learning rate of the adaptive interval at one bar (Gibbs and Candes 2021)
     skill_alpha: float = 0.05  # one-sided error of the skill bound, shared by the horizons
     skill_halflife: float = 20_000.0  # ticks, memory of the skill that sizes positions
     lapse_halflife: float = 700.0  # ticks, memory of what skill was worth lately: size never relies on more than that

@@ -37,7 +37,7 @@ class Intervals(Record):
     width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
     covered: Floats  # (H, R, 2)
     rows: Floats  # (H, R)
-    zeros: Floats  # (H, R) rows whose target was exactly 0
+    zero_share: Floats  # (H, R) of late, of targets that were exactly 0, faded from a start at 0
     constant: Floats  # (H, 2, S) log return, half-widths of the intervals of constant width to compare with
     winkler: Floats  # (H, 2) summed over rows, log return
     winkler_constant: Floats  # (H, 2)

@@ -1,5 +1,7 @@
 """Intervals that keep their coverage in every regime: adaptive conformal inference (Gibbs and Candes 2021), a level per regime known at the decision.
 
+A regime that no symbol is in moves along with the others, at a third of their pace: what changes in a market changes in most of its regimes.
+
 An interval is forecast +- width x reach x volatility, the reach being what the forecast of volatility makes of the last volatility known. Where
 more than half the targets of a cell are exactly 0, a hit is counted by the randomised probability integral transform, in expectation: the atom
 fills the share z of the distribution, and a central interval of level c < z covers a target of 0 with probability c / z.
@@ -15,9 +17,13 @@ from engine.evidence.due import Scored
 
 LEVELS = np.array([0.8, 0.9])
 NORMAL = (1.2815515655446004, 1.6448536269514722)  # half-widths of a standard normal's, to start from
+ALONG = 0.3  # of the pace, for a regime that no symbol is in
 FEWEST = 100  # rows before an atom is believed
+MEMORY = 200.0  # ticks, half-life of the share of zeros
 ATOM = 0.5  # share of zeros from which a cell has an atom
 NARROWEST = 0.02  # volatilities
+HASTE = 20.0  # rows: while fewer are known a width learns at HASTE / (rows + 100 horizons) more, so that its start at a normal's is forgotten soon
+PATIENCE = 100.0  # rows a bar of the horizon; targets overlap and come due late
 CONSTANT_START = 0.001  # log return, of the constant width before anything is known
 CONSTANT_STEP = 0.03  # learning rate of the constant width: between its best at one bar (0.1) and at twelve (0.01), see docs/decisions/0012
 
@@ -39,8 +45,13 @@ def at_decision(intervals: Intervals, regime: Ints, reach: Floats) -> Floats:
     return np.asarray(in_force(intervals)[:, regime] * reach[:, None])
 
 
-def score(before: Intervals, scored: Scored, step: float) -> Intervals:
-    """Widens what missed too often and narrows what missed too seldom, every regime by itself and all symbols of a tick at once."""
+def score(before: Intervals, scored: Scored, step: float, horizons: tuple[int, ...]) -> Intervals:
+    """Widens what missed too often and narrows what missed too seldom, every regime by itself and all symbols of a tick at once.
+
+    Every row counts the same, be its regime full or nearly empty at the tick. The learning rate is `step` at one bar, less by the root of a longer
+    horizon, whose targets overlap; it begins higher and falls as a cell's rows grow (Robbins and Monro 1951), so that the start at a normal's is soon
+    forgotten.
+    """
     known = scored.known[-1]
     if not known.any():
         return before
@@ -52,22 +63,35 @@ def score(before: Intervals, scored: Scored, step: float) -> Intervals:
     inside = np.where(zero[:, :, None] & (atoms > ATOM).any(), _hits(error, width, zero, member, atoms), error[:, :, None] <= width)
     cells = member.transpose(0, 2, 1)
     covered, rows = cells @ inside, member.sum(axis=1)
-    missed = np.where(rows[:, :, None] > 0, LEVELS - covered / np.maximum(rows, 1.0)[:, :, None], 0.0)
+    each, bars = 1.0 / known.shape[1], np.array(horizons)[:, None]
+    short = (LEVELS * rows[:, :, None] - covered) * each
+    slow = step / np.sqrt(bars)
+    pace = slow + HASTE / (before.rows * each + PATIENCE * bars)
+    along = ALONG * slow[:, :, None] * short.sum(axis=1, keepdims=True)
+    moved = np.where(rows[:, :, None] > 0, pace[:, :, None] * short, along)
+    fade = _fade(before, rows)
+    zeros = (cells @ (zero[:, :, None] * 1.0))[:, :, 0]
     constant, ours, theirs = _against_constant(before, scored, error, width)
     return Intervals(
-        width=np.maximum(before.width * np.exp(step * missed), NARROWEST),
+        width=np.maximum(before.width * np.exp(moved), NARROWEST),
         covered=before.covered + covered,
         rows=before.rows + rows,
-        zeros=before.zeros + (cells @ (zero[:, :, None] * 1.0))[:, :, 0],
+        zero_share=before.zero_share * fade + (1.0 - fade) * zeros / np.maximum(rows, 1.0),
         constant=constant,
         winkler=before.winkler + ours,
         winkler_constant=before.winkler_constant + theirs,
     )
 
 
+def _fade(intervals: Intervals, rows: Floats) -> Floats:
+    """What is left of a mean after so many rows, of which each symbol gives one a tick."""
+    return np.asarray(0.5 ** (rows / (MEMORY * intervals.constant.shape[2])))
+
+
 def _atoms(intervals: Intervals) -> Floats:
-    """(H, R) share of targets that were exactly 0; 0 while fewer than 100 are known."""
-    return np.where(intervals.rows >= FEWEST, intervals.zeros / np.maximum(intervals.rows, 1.0), 0.0)
+    """(H, R) share of targets that were exactly 0 of late; 0 while fewer than 100 are known."""
+    known = np.maximum(intervals.rows, 1.0)
+    return np.where(intervals.rows >= FEWEST, intervals.zero_share / (1.0 - _fade(intervals, known)), 0.0)
 
 
 def _hits(error: Floats, width: Floats, zero: Bools, member: Floats, atoms: Floats) -> Floats:

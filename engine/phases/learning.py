@@ -46,7 +46,7 @@ def learn(
         weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
         skill=skill.add(state.skill, cells, closes),
         recent=skill.add(state.recent, whole, closes, memory=memory),
-        intervals=intervals.score(state.intervals, scored, knobs.interval_step),
+        intervals=intervals.score(state.intervals, scored, knobs.interval_step, knobs.horizons),
         volatility=volatility.learn(
             state.volatility,
             forecast.volatility,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +40,7 @@ class Record:
         """32 hexadecimal digits over every field, in order; equal exactly when every bit is equal."""
         told: list[bytes | memoryview] = []
         _tell(self, told)
-        return hashlib.blake2b(b"".join(told), digest_size=16).hexdigest()
+        return hashlib.sha256(b"".join(told)).hexdigest()[:32]  # processors have instructions for it: half the time of BLAKE2
 
 
 def fields_of(kind: type) -> tuple[str, ...]:
@@ -61,23 +63,35 @@ _SIMPLE = frozenset({int, float, str, bool, bytes, type(None)})
 
 def _tell(value: Any, told: list[bytes | memoryview]) -> None:
     """Adds the bytes of a value. They are hashed in one go: a call an array costs more than copying its bytes."""
-    kind = type(value)
+    kind: Any = type(value)
     if kind is np.ndarray:
         told += _header(value.dtype, value.shape), value.data if value.flags.c_contiguous else np.ascontiguousarray(value).data
     elif kind in _SIMPLE:
         told.append(repr(value).encode())
     elif isinstance(value, Record):
-        told.append(kind.__name__.encode())
-        for name in kind.__slots__:
-            part = getattr(value, name)
-            if type(part) is np.ndarray:  # contiguous, as this record saw to it
+        name, parts = _reader(kind)
+        told.append(name)
+        for part in parts(value):
+            sort = type(part)
+            if sort is np.ndarray:  # contiguous, as this record saw to it
                 told += _header(part.dtype, part.shape), part.data
+            elif sort in _SIMPLE:
+                told.append(repr(part).encode())
             else:
                 _tell(part, told)
     elif kind is tuple:
         _tell_items(value, told)
     else:
         told.append(_plain(value))
+
+
+@cache
+def _reader(kind: type) -> tuple[bytes, Callable[[Any], tuple[Any, ...]]]:
+    """The name of a kind of record, and what reads all its fields in one call."""
+    names = fields_of(kind)
+    if len(names) > 1:
+        return kind.__name__.encode(), attrgetter(*names)
+    return kind.__name__.encode(), lambda value: tuple([getattr(value, name) for name in names])
 
 
 def _tell_items(value: tuple[Any, ...], told: list[bytes | memoryview]) -> None:

@@ -38,7 +38,7 @@ class Writer:
         self._store = Store(url, holder, busy_ms=busy_ms)
         self._keep, self._size = keep, retention.size(self._store)
         self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.log_pages(keep)}")
-        self._knobs: tuple[str, bytes] = ("", b"")  # digest and bytes of those last saved
+        self._knobs: tuple[Knobs, tuple[str, bytes]] | None = None  # those last saved, their digest and bytes
         self._ladder: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
         self._tiers = readings.Tiers()
 
@@ -181,10 +181,9 @@ class Writer:
         return retention.tune(self._store)
 
     def _pack_knobs(self, knobs: Knobs) -> tuple[str, bytes]:
-        digest = knobs.digest()
-        if self._knobs[0] != digest:
-            self._knobs = (digest, codec.pack(knobs))
-        return self._knobs
+        if self._knobs is None or self._knobs[0] is not knobs:
+            self._knobs = (knobs, (knobs.digest(), codec.pack(knobs)))
+        return self._knobs[1]
 
     def _names_of_gates(self, tick: Tick) -> tuple[str, ...]:
         """The names of the session's ladder; the first whole ladder of a session becomes it."""

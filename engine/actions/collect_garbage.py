@@ -8,27 +8,45 @@ from time import perf_counter
 from engine.actions._memory import has_trim, resident, trim
 from engine.domain.tuning import Action, Measured, Room
 
+FEW_OBJECTS = 1_000  # containers more than at the last collection of all generations, below which no ring of garbage is worth a pause
+LITTLE = 2 * 2**20  # bytes of RSS more than the last collection left, below which no page is worth it
 
-def collect(room: Room) -> Measured:
-    """RSS freed in bytes: before less after, as it comes out, below 0 where the process grew meanwhile.
 
-    It cannot know beforehand whether there is anything to free, so it never declines. While it looks through every object the process does
-    nothing else; that pause is told in the detail.
-    """
-    if room.dry_run:
-        waiting = ", ".join(str(count) for count in gc.get_count())
-        detail = f"dry run: would collect all generations (counts {waiting}) and {_trim_words()}; RSS is {resident():,} bytes"
-        return Measured(0.0, "bytes", detail, done=False)
-    before = resident()
-    room.tell(0.1, "collecting")
-    begun = perf_counter()
-    objects = gc.collect()
-    pause = (perf_counter() - begun) * 1e3
-    room.tell(0.7, "returning pages")
-    returned = trim()
-    after = resident()
-    detail = f"collected {objects:,} objects in {pause:.0f} ms; {returned}; RSS {before:,} -> {after:,} bytes"
-    return Measured(float(before - after), "bytes", detail)
+class Collector:
+    """Collects, and remembers what it left, to tell whether there can be anything to free again."""
+
+    def __init__(self) -> None:
+        self._left: int | None = None  # RSS after the last collection
+
+    def collect(self, room: Room) -> Measured:
+        """RSS freed in bytes: before less after, as it comes out, below 0 where the process grew meanwhile.
+
+        It declines where, since it last ran, hardly an object has been added and RSS has hardly grown. While it looks through every object the
+        process does nothing else; that pause is told in the detail.
+        """
+        before, waiting = resident(), _objects()
+        if self._left is not None and before - self._left < LITTLE and waiting < FEW_OBJECTS:
+            grown = f"RSS is {before - self._left:+,} bytes and {waiting:,} objects from what the last collection left"
+            return Measured(0.0, "bytes", f"nothing to collect: {grown}", done=False)
+        if room.dry_run:
+            detail = f"dry run: would collect all generations ({waiting:,} objects are new) and {_trim_words()}; RSS is {before:,} bytes"
+            return Measured(0.0, "bytes", detail, done=False)
+        room.tell(0.1, "collecting")
+        begun = perf_counter()
+        objects = gc.collect()
+        pause = (perf_counter() - begun) * 1e3
+        room.tell(0.7, "returning pages")
+        returned = trim()
+        self._left = resident()
+        detail = f"collected {objects:,} objects in {pause:.0f} ms; {returned}; RSS {before:,} -> {self._left:,} bytes"
+        return Measured(float(before - self._left), "bytes", detail)
+
+
+def _objects() -> int:
+    """Containers made and not freed since all generations were last collected, as far as the collector's counts tell."""
+    young, middle, old = gc.get_count()
+    first, second, _ = gc.get_threshold()
+    return young + middle * first + old * first * second
 
 
 def _trim_words() -> str:
@@ -42,5 +60,5 @@ ACTION = Action(
     better=-1,
     cost="low",
     about="Collects garbage of all generations and gives freed pages back to the system.",
-    do=collect,
+    do=Collector().collect,
 )

@@ -87,6 +87,16 @@ def draw(candidate: Candidate, chance: np.random.Generator) -> float:
     return float(chance.normal(gain * told / (1.0 + told), 1.0 / np.sqrt(1.0 + told)))
 
 
+def record(candidate: Candidate) -> str:
+    """In how many windows the metric got better, with the action and without."""
+    known = [(one.treated, one.change * candidate.better > 0) for one in candidate.outcomes if np.isfinite(one.change)]
+    with_it, without = ([better for treated, better in known if treated is ran] for ran in (True, False))
+    if not with_it:
+        return "not tried yet"
+    told = f"better in {sum(with_it)} of {len(with_it)} windows"
+    return f"{told}, {sum(without)} of {len(without)} without it" if without else told
+
+
 def plan(candidates: Sequence[Candidate], slot: Slot, chance: np.random.Generator) -> Answer:
     """What is done about a rule, of which these are the candidates; the same chance gives the same answer.
 
@@ -94,12 +104,12 @@ def plan(candidates: Sequence[Candidate], slot: Slot, chance: np.random.Generato
     """
     drawn = sorted(((draw(one, chance), one) for one in candidates), key=lambda pair: -pair[0])
     modes = {one.action: effective_mode(one.mode, one.licence) for _, one in drawn}
-    told = ", ".join(f"{one.action} {gain:+.2f}" for gain, one in drawn if modes[one.action] != OFF)
+    told = ", ".join(f"{one.action} {gain:+.2f} ({record(one)})" for gain, one in drawn if modes[one.action] != OFF)
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [one for _, one in drawn if modes[one.action] == mode]
         if not able:
             continue
-        said = f"drawn gains: {told}"
+        said = f"drawn by what they did before: {told}"
         return _now(able, slot, said) if mode == AUTO else Answer(mode, (able[0].action,), said)
     left = ", ".join(f"{one.action} is {_why_not(one)}" for one in candidates)
     return Answer(NONE, (), left or "no action answers to this rule")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from engine.domain.judging import Outcome
 from engine.domain.tuning import Action, Measured
-from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, effective_mode, plan
+from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, effective_mode, plan, record
 
 QUIET = Slot(warming_up=False, training=False, orders=0, since_tick=0.2, running=None, resting=0.0)
 
@@ -55,6 +56,18 @@ def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None
     told = answer(able("one", mode="off"), able("two", licence="quarantined"))
     assert (told.mode, told.actions, told.why) == ("none", (), "one is off, two is quarantined")
     assert answer().why == "no action answers to this rule"
+
+
+def test_the_answer_says_what_each_candidate_did_before() -> None:
+    changes = [(True, -2.0), (True, -1.0), (True, 3.0), (False, -1.0), (False, 0.0), (True, float("nan"))]  # a fall is a cure here
+    told = tuple(Outcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
+    assert record(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 without it"
+    assert record(replace(able("a"), outcomes=told[:2])) == "better in 2 of 2 windows"
+    assert record(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
+    why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=told)).why
+    assert re.search(r"new [+-]\d\.\d\d \(not tried yet\)", why)
+    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 without it\)", why)
+    assert "left" not in why
 
 
 def test_what_helped_before_is_chosen_nearly_always_and_what_was_never_tried_now_and_then() -> None:

@@ -48,7 +48,7 @@ def test_a_firing_is_answered_by_the_action_or_by_nothing_and_both_are_measured_
     assert {one.detail for one in placebos} == {"nothing was done: a window to compare with"}
     assert all(np.isnan(one.effect.effect) and one.effect.low is None for one in placebos)
     assert {one.rule for one in plant.firings.values()} == {"high"}
-    assert "drawn gains: act" in plant.answers[1]
+    assert "drawn by what they did before: act " in plant.answers[1]
     assert "chance 50%" in plant.answers[1]
 
 

@@ -81,7 +81,7 @@ def _trials(writer: Writer, now: int, text: str) -> dict[str, int]:
         also = json.dumps({"engine.tick_p99_ms": [3.1, 3.0], "engine.degraded_percent": [0.0, 0.0]})
         number = writer.save_trial(
             Trial(at, "collect_garbage", "host_memory", "auto", left, METRIC, "bytes", effect, False, 0.0 if left else -change, "bytes",
-                  "nothing was done" if left else "collected 1,204 objects", "optimizer", "drawn gains: collect_garbage +0.80", 0.4, also, 0.5)
+                  "nothing was done" if left else "collected 1,204 objects", "optimizer", "drawn by record", 0.4, also, 0.5)
         )  # fmt: skip
         numbers["placebo" if left else "rule"] = number
     harm = Effect(3.0, 4.4, 1.3, 0.6, 2.1, 12, "harmed")

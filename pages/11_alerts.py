@@ -72,6 +72,5 @@ def silenced(told: AlertsTold, now: int) -> None:
 
 alerts()
 with widgets.reading(page=True):
-    reads.status()
-    alert_forms.silence()
+    alert_forms.silence(tuple(alert_reads.alerts(past=PAST).open["rule"]))
 rest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import asking, oprows, reads, rowsets, widgets
+from pages.parts import asking, oprows, reads, widgets
 
 
 @st.fragment(run_every=2)
@@ -16,18 +16,6 @@ def history() -> None:
             widgets.nothing("no command has been given yet")
         else:
             widgets.table(oprows.COMMANDS, oprows.commands(told), label="Commands given")
-        alerts = reads.alerts(limit=20)
-        widgets.heading("Alerts")
-        if alerts.empty:
-            widgets.nothing("no alert has been raised")
-        else:
-            widgets.table(oprows.ALERTS, oprows.alerts(alerts), label="Alerts raised")
-        widgets.heading("Components")
-        status = reads.status()
-        if status.components:
-            widgets.table(rowsets.COMPONENTS, rowsets.components(status, reads.now()), label="Parts of the engine and their state")
-        else:
-            widgets.waiting("the engine to report its parts")
 
 
 with widgets.reading(page=True):

@@ -158,13 +158,6 @@ def commands(reader: Reader, *, limit: int, name: str | None = None) -> pd.DataF
     )
 
 
-def alerts(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest alerts, open ones first."""
-    return reader.frame(
-        "SELECT id, at, rule, severity, state, message FROM alerts ORDER BY state = 'open' DESC, id DESC LIMIT :limit", {"limit": limit}
-    )
-
-
 def last_training(reader: Reader) -> tuple[int, float | None, int, str] | None:
     """When the newest artifact was trained (ns UTC), how long it took in s, rows, version; None before the first."""
     with reader.reading() as connection:

@@ -26,11 +26,11 @@ def acknowledge(standing: pd.DataFrame) -> None:
                 asking.submit("ack", {"id": str(one["id"])}, "on the page")
 
 
-def silence() -> None:
-    """Nothing of a rule is told for a while."""
+def silence(standing: tuple[str, ...]) -> None:
+    """Nothing of a rule is told for a while; `standing` are the rules of open alerts, some of names of their own."""
     with st.form("silence", border=True, enter_to_submit=False):
         left, middle, right = st.columns([2, 1, 3], vertical_alignment="bottom")
-        rule = left.selectbox("Rule", known(), format_func=lambda name: "every rule" if name == "all" else str(name), key="rule_to_silence")
+        rule = left.selectbox("Rule", known(standing), format_func=lambda name: "every rule" if name == "all" else str(name), key="rule_to_silence")
         span = middle.selectbox("For", list(SPANS), index=1, key="silence_span")
         reason = right.text_input(f"Reason, at most {asking.LONGEST} letters", key="reason_to_silence", placeholder="why", max_chars=asking.LONGEST)
         with st.container(horizontal=True, vertical_alignment="center"):

@@ -24,7 +24,6 @@ TRIALS = (
     Column("By itself", right=True, whole=True),
 )  # fmt: skip
 COMMANDS = (Column("When", nowrap=True), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
-ALERTS = (Column("When", nowrap=True), Column("Rule"), Column("Severity"), Column("State"), Column("Message", whole=True))
 
 
 def actions(frame: pd.DataFrame, now: int) -> list[Line]:
@@ -107,16 +106,6 @@ def commands(frame: pd.DataFrame) -> list[Line]:
             )
         )
     return lines
-
-
-def alerts(frame: pd.DataFrame) -> list[Line]:
-    return [
-        Line(
-            str(one.id),
-            (units.moment(int(one.at), WHEN), one.rule.replace("_", " "), one.severity, Cell(one.state, theme.state(one.state)), one.message),
-        )
-        for one in _each(frame)
-    ]
 
 
 def arguments(args: object) -> str:

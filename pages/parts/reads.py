@@ -179,10 +179,6 @@ def commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
     return machine_queries.commands(reader(), limit=limit, name=name)
 
 
-def alerts(*, limit: int) -> pd.DataFrame:
-    return machine_queries.alerts(reader(), limit=limit)
-
-
 def last_training() -> tuple[int, float | None, int, str] | None:
     return machine_queries.last_training(reader())
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from engine.store.decision_query import DecisionTold
-from engine.store.status_query import Session, Status
+from engine.store.status_query import Session
 from pages.parts import charts_decision, theme, units
 from pages.parts.tables import Cell, Column, Line, html
 
@@ -226,12 +226,3 @@ def _state(word: str) -> Cell:
 
 def _each(frame: pd.DataFrame) -> Iterator[Any]:
     return frame.itertuples(index=False)
-
-
-def components(status: Status, now: int) -> list[Line]:
-    return [
-        Line(name, (name, _state(state), units.age((now - since) / units.SECOND), error or "")) for name, state, since, error in status.components
-    ]
-
-
-COMPONENTS = (Column("Part"), Column("State"), Column("Since", right=True), Column("Last error", whole=True))

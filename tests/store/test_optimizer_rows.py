@@ -183,6 +183,15 @@ def test_rules_that_fire_without_end_fill_no_store(url: str, writer: Writer) -> 
     rows = [(AT + place, "a", "threshold", METRIC, 1.0, 1.0, "fired") for place in range(2_000)]
     with writer.write() as connection:
         connection.exec_driver_sql("INSERT INTO triggers (at, rule, kind, metric, value, threshold, state) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    assert optimizer_kept._forget(store, kept.table, AT - kept.days * DAY, kept.rows) == 1_300
+    assert optimizer_kept._forget(store, kept, AT) == 1_300
     assert ask(url, "SELECT count(*), max(at) FROM triggers") == [(700, AT + 1_999)]
     store.close()
+
+
+def test_old_commands_go_but_none_that_waits_or_runs(url: str, writer: Writer) -> None:
+    words = ("done", "failed", "queued", "running")
+    rows = [(AT + days * DAY, "optimize", "{}", "ann", "why", word) for days in (0, 800) for word in words]
+    with writer.write() as connection:
+        connection.exec_driver_sql('INSERT INTO commands (at, name, args, "by", reason, status) VALUES (?, ?, ?, ?, ?, ?)', rows)
+    writer.prune(AT + 801 * DAY, Keep())
+    assert ask(url, "SELECT status FROM commands ORDER BY id") == [("queued",), ("running",), *((word,) for word in words)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 import lightgbm
@@ -33,9 +34,10 @@ PARAMETERS = {
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A booster a horizon; None where there were too few rows."""
+    """A booster a horizon; None where there were too few rows. `together` is all of them in one, where they have equally many trees."""
 
     boosters: tuple[lightgbm.Booster | None, ...]
+    together: lightgbm.Booster | None = None
 
 
 def fit(training: Training, seed: int) -> bytes:
@@ -46,13 +48,19 @@ def fit(training: Training, seed: int) -> bytes:
 def load(data: bytes) -> Fitted:
     """The boosters back from their text form; raises ValueError for other bytes."""
     try:
-        return Fitted(tuple(None if text is None else lightgbm.Booster(model_str=text) for text in json.loads(data)))
+        texts: list[str | None] = json.loads(data)
+        boosters = tuple(None if text is None else lightgbm.Booster(model_str=text) for text in texts)
+        known = [text for text in texts if text is not None]
+        alike = len(known) == len(texts) and len({booster.num_trees() for booster in boosters if booster is not None}) == 1
+        return Fitted(boosters, lightgbm.Booster(model_str=_stitch(known)) if alike else None)
     except (lightgbm.basic.LightGBMError, TypeError, ValueError) as error:
         raise ValueError(f"these {len(data)} bytes are no boosters: {' '.join(str(error).split())}") from error
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(S, F) to (H, S); 0, which is no forecast, where a horizon had too few rows to learn from."""
+    if fitted.together is not None:
+        return np.ascontiguousarray(np.asarray(fitted.together.predict(x, num_threads=1)).T)
     blank = np.zeros(len(x))
     return np.stack([blank if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
@@ -78,6 +86,16 @@ def _boost(data: lightgbm.Dataset, y: Floats, seed: int) -> str:
     data.set_label(y - y.mean() * 0.9)
     settings = {**PARAMETERS, "seed": seed, "bin_construct_sample_cnt": BINNED, "min_data_in_leaf": max(20, len(y) // 200)}
     return lightgbm.train(settings, data, num_boost_round=ROUNDS).model_to_string()
+
+
+def _stitch(texts: list[str]) -> str:
+    """Boosters with equally many trees as one with as many outputs, its trees taken in turn: one call predicts the same bits in half the time."""
+    head = re.sub(r"^(?:tree_sizes|objective)=.*\n", "", texts[0].partition("\nTree=")[0] + "\n", flags=re.MULTILINE)
+    for name in ("num_class", "num_tree_per_iteration"):
+        head = head.replace(f"\n{name}=1\n", f"\n{name}={len(texts)}\n")
+    trees = [re.split(r"^Tree=\d+\n", text.partition("\nend of trees")[0], flags=re.MULTILINE)[1:] for text in texts]
+    turns = (tree for turn in zip(*trees, strict=True) for tree in turn)
+    return head + "\n" + "\n".join(f"Tree={place}\n{tree}" for place, tree in enumerate(turns)) + "\nend of trees\n"
 
 
 MODEL = Model("lightgbm", "boosted trees", fit, load, predict)

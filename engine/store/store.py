@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -95,6 +96,13 @@ class Store:
             assert raw is not None
             told: list[tuple[Any, ...]] = raw.execute(statement).fetchall()
             return told
+
+
+def driver(connection: Connection) -> sqlite3.Connection:
+    """The driver's own connection, inside the same transaction: for what runs at every tick, where SQLAlchemy costs more than SQLite."""
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)
+    return found
 
 
 def one(connection: Connection, statement: str, values: Sequence[object] = ()) -> Any:

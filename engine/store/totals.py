@@ -28,7 +28,7 @@ BOUNDS = (
 LARGEST = "+Inf"
 LABELS = (*(f"{bound:g}" for bound in BOUNDS), LARGEST)
 
-_ADD = """
+ADD = """
 INSERT INTO totals (kind, one, two, value) VALUES (?, ?, ?, ?)
 ON CONFLICT (kind, one, two) DO UPDATE SET value = value + excluded.value
 """
@@ -37,7 +37,7 @@ Count = tuple[str, str, str, float]  # kind, what it is counted by (two of them,
 
 def add(connection: Connection, told: Sequence[Count]) -> None:
     """Inside the caller's transaction."""
-    connection.exec_driver_sql(_ADD, list(told))
+    connection.exec_driver_sql(ADD, list(told))
 
 
 def of_tick(tick: Tick) -> list[Count]:

@@ -17,7 +17,7 @@ from engine.store import chronicle, codec, incident_rows, readings, retention, r
 from engine.store.errors import StoreFailed
 from engine.store.retention import Dropped, Keep
 from engine.store.rows import as_json
-from engine.store.store import Store, insert, one
+from engine.store.store import Store, driver, insert, one
 
 _TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _REGRET, _OUTLOOK, _SESSION, _RUN = (
     insert(table)
@@ -95,17 +95,18 @@ class Writer:
         with self._store.write() as connection:
             if not _follows(connection, tick):
                 return
-            connection.exec_driver_sql(_KNOBS, knobs)
-            connection.exec_driver_sql(_TICK, row)
-            connection.exec_driver_sql(_SLICE, piece)
-            connection.exec_driver_sql(_DECISION, decisions)
-            totals.add(connection, counts)
+            rapid = driver(connection)
+            rapid.execute(_KNOBS, knobs)
+            rapid.execute(_TICK, row)
+            rapid.execute(_SLICE, piece)
+            rapid.executemany(_DECISION, decisions)
+            rapid.executemany(totals.ADD, counts)
             if fills:
-                connection.exec_driver_sql(_FILL, fills)
+                rapid.executemany(_FILL, fills)
             if state is not None:
-                connection.exec_driver_sql(_CHECKPOINT, (number, tick.session, state))
+                rapid.execute(_CHECKPOINT, (number, tick.session, state))
             if faults:
-                connection.exec_driver_sql(incident_rows.KEEP, faults)
+                rapid.executemany(incident_rows.KEEP, faults)
             for table, statement, told in anew:
                 _renew(connection, table, statement, told)
         if tick.checkpoint and self._keep is not None:
@@ -208,7 +209,7 @@ def _renew(connection: Connection, table: str, statement: str, told: list[rows.R
 
 def _follows(connection: Connection, tick: Tick) -> bool:
     """Whether the tick is the next one; False where it has been saved before, as when an error hid that it was. Else StoreFailed."""
-    last = connection.exec_driver_sql("SELECT tick, wall, digest FROM ticks ORDER BY tick DESC LIMIT 1").first()
+    last = driver(connection).execute("SELECT tick, wall, digest FROM ticks ORDER BY tick DESC LIMIT 1").fetchone()
     number = tick.inputs.tick
     if last is not None and last[0] == number and last[1:] == (tick.wall, tick.decisions_digest):
         return False

@@ -21,6 +21,7 @@ from engine.evidence.due import Sums
 
 FEWEST = 30  # blocks before any bound is given
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
+SURELY = 1.645  # standard errors: one-sided 5 %
 SHOWN_ALPHA = 0.05  # two-sided error of the intervals on screen
 
 
@@ -59,7 +60,7 @@ def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
 def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
     """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 30 blocks.
 
-    The bound is never above the R2 of late (the second scope, of a short memory), so that a signal that dies is noticed in hours, not in weeks.
+    The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
     """
     power, gain = recent.power[0, :, 0], recent.gain[0, :, 0]
     blocks, variance = recent.blocks[0, :, 0], recent.block_squared[0, :, 0]
@@ -67,8 +68,16 @@ def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
     whole = np.where(power > 0, power, 1.0)
     reach = radius(variance, blocks, 2.0 * knobs.skill_alpha / len(blocks))
     low = np.where(enough, (gain - np.where(enough, reach, 0.0)) / whole, np.nan)
-    lately = np.where(recent.power[1, :, 0] > 0, recent.gain[1, :, 0] / np.maximum(recent.power[1, :, 0], 1e-12), np.inf)
-    return np.minimum(low, lately), np.where(enough, gain / whole, np.nan)
+    return np.minimum(low, _lately(recent, low)), np.where(enough, gain / whole, np.nan)
+
+
+def _lately(recent: Skill, low: Floats) -> Floats:
+    """(H,) the R2 of late; where it is surely below the bound of the whole, a signal is dying, and only its own lower bound is believed."""
+    power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
+    known = power > 0
+    worth, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(recent.block_squared[1, :, 0])))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known & (worth + error < low), worth - error, worth))
 
 
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:

@@ -105,16 +105,36 @@ def filled(*, blocks: float, scopes: int = 2, cells: int = 1, gain: float = 5.0)
     return Skill(of(blocks * 8), of(gain), of(60.0), of(400.0), of(blocks), of(90.0), of(0.0))
 
 
+def late(held: Skill, *, gain: float, block_squared: float) -> Skill:
+    """The same with other sums of late."""
+
+    def other(part: Floats, value: float) -> Floats:
+        return np.concatenate((part[:1], np.full_like(part[1:], value)))
+
+    return replace(held, gain=other(held.gain, gain), block_squared=other(held.block_squared, block_squared))
+
+
 def test_skill_that_has_lapsed_of_late_is_none_whatever_was_proven() -> None:
     held = filled(blocks=3_000.0, gain=100.0)
     low, estimate = skill.bound(held, KNOBS)
-    assert (low > 0).all()
-    worse = np.concatenate((held.gain[:1], -np.ones_like(held.gain[1:])))
-    lapsed, same = skill.bound(replace(held, gain=worse), KNOBS)
-    np.testing.assert_allclose(lapsed, -1.0 / 400.0)
+    assert (low > 0.05).all()
+    lapsed, same = skill.bound(late(held, gain=-1.0, block_squared=1e4), KNOBS)
+    np.testing.assert_allclose(lapsed, -1.0 / 400.0)  # it could be chance: no more than what it was worth
     np.testing.assert_array_equal(same, estimate)
-    better = np.concatenate((held.gain[:1], 10.0 * held.gain[1:]))
-    np.testing.assert_array_equal(skill.bound(replace(held, gain=better), KNOBS)[0], low)
+    np.testing.assert_array_equal(skill.bound(late(held, gain=1_000.0, block_squared=90.0), KNOBS)[0], low)
+
+
+def test_skill_that_is_surely_less_of_late_counts_for_its_own_lower_bound() -> None:
+    held = filled(blocks=3_000.0, gain=100.0)
+    low = skill.bound(held, KNOBS)[0]
+    for gain, spread in ((8.0, 4.0), (8.0, 64.0), (18.0, 1.0)):
+        told = skill.bound(late(held, gain=gain, block_squared=spread), KNOBS)[0]
+        worth, error = gain / 400.0, 1.645 * spread**0.5 / 400.0
+        assert (worth + error < low).all()
+        np.testing.assert_allclose(told, worth - error)
+    unsure = skill.bound(late(held, gain=8.0, block_squared=2_500.0), KNOBS)[0]
+    assert (8.0 / 400.0 + 1.645 * 50.0 / 400.0 > low).all()
+    np.testing.assert_allclose(unsure, 8.0 / 400.0)
 
 
 def test_the_radius_is_robbins_normal_mixture() -> None:

@@ -17,6 +17,7 @@ HELPS = 0.02  # chance that an action without effect is ever called helpful
 HARMS = 0.02  # chance that it is ever called harmful, shared by the metric, the latency and the honest rate
 COVER = 0.05  # chance that an interval ever misses
 GRID = 12  # effects tried on either side of the estimate for each reach of the changes
+WIDE = 8.0  # scales of the change that count as its reach, however far odd windows lie out
 HALVINGS = 6  # of the step in which an interval's end lies
 SCALED = 6  # windows from which on the scale is taken round the two middles; round one of fewer, else two windows would seem to prove much
 POOLED = 200  # windows judged together; after them a new pool begins
@@ -28,7 +29,8 @@ def judge_together(outcomes: Sequence[Outcome], better: int, *, bounds: bool = T
     Each question is a wager of its own (engine/optimizer/wager.py), which may be looked at after every window. Helped: the metric moved to the better
     side, at HELPS. Harmed: it moved to the worse side, or ticks take longer, or fewer are honest, each at a third of HARMS; harm outweighs help. The
     estimates are differences of means weighted by the chances (Hajek 1971), since these may change with time; their intervals hold the constant
-    effects u that a wager on the changes less u does not refuse at COVER. `bounds` False leaves the intervals out.
+    effects u that a wager on the changes less u does not refuse at COVER, and where the means lie outside it, the effect refused least is told in
+    their place. `bounds` False leaves the intervals out.
     """
     treated = np.array([one.treated for one in outcomes], dtype=np.bool_)
     chance = np.array([one.chance for one in outcomes])
@@ -86,14 +88,19 @@ def _estimate(treated: Bools, chance: Floats, change: Floats, *, bounds: bool) -
     effect = float(np.average(change[treated], weights=1.0 / chance[treated]) - np.average(change[~treated], weights=1.0 / (1.0 - chance[~treated])))
     if not bounds or min(int(treated.sum()), int((~treated).sum())) < FEWEST:
         return Estimate(effect)
-    reach = float(np.ptp(change)) or max(abs(effect), 1e-12)
+    middle = float(np.median(change[treated]) - np.median(change[~treated]))
+    apart = np.abs(change - np.where(treated, np.median(change[treated]), np.median(change[~treated])))
+    reach = min(float(np.ptp(change)), WIDE * 1.4826 * float(np.median(apart))) or float(np.ptp(change)) or max(abs(effect), 1e-12)
 
-    def refused(shift: float) -> bool:
+    def against(shift: float) -> float:
         left = change - shift * treated
-        now = wealth(treated, chance, left, rising=True)[-1] + wealth(treated, chance, left, rising=False)[-1]
-        return bool(now / 2.0 >= 1.0 / COVER)
+        return float(wealth(treated, chance, left, rising=True)[-1] + wealth(treated, chance, left, rising=False)[-1]) / 2.0
 
-    return Estimate(effect, *_ends(refused, effect, reach))
+    low, high = _ends(lambda shift: against(shift) >= 1.0 / COVER, middle, reach)
+    if (low is not None and effect < low) or (high is not None and effect > high):  # a few odd windows have pulled the means out of it
+        ends = (middle - reach if low is None else low, middle + reach if high is None else high)
+        effect = min(np.linspace(*ends, 2 * GRID + 1).tolist(), key=against)
+    return Estimate(effect, low, high)
 
 
 def _ends(refused: Callable[[float], bool], middle: float, reach: float) -> tuple[float | None, float | None]:

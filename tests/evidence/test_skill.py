@@ -133,7 +133,7 @@ def test_skill_that_is_surely_less_of_late_counts_for_its_own_lower_bound() -> N
         assert (worth + error < low).all()
         np.testing.assert_allclose(told, worth - error)
     unsure = skill.bound(late(held, gain=8.0, block_squared=2_500.0), KNOBS)[0]
-    assert (8.0 / 400.0 + 1.645 * 50.0 / 400.0 > low).all()
+    assert (low < 8.0 / 400.0 + 1.645 * 50.0 / 400.0).all()
     np.testing.assert_allclose(unsure, 8.0 / 400.0)
 
 

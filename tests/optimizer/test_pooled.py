@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,6 +63,17 @@ def test_what_does_nothing_has_no_measurable_effect_and_an_interval_that_says_so
     told = judge_together(pool(0.0, 60), -1)
     assert told.verdict == NOTHING
     assert (told.effect.low or 0.0) < 0.0 < (told.effect.high or 0.0)
+
+
+@pytest.mark.parametrize("odd", [60.0, 2_000.0])
+def test_an_effect_that_odd_windows_pull_out_of_its_interval_is_the_one_refused_least(odd: float) -> None:
+    made = pool(-3.0, 40)
+    at = next(place for place, one in enumerate(made) if one.treated and place > 30)
+    told = judge_together([replace(one, change=odd) if place == at else one for place, one in enumerate(made)], -1).effect
+    assert told.low is not None
+    assert told.high is not None
+    assert told.low <= told.effect <= told.high
+    assert told.low <= -3.0 <= told.high
 
 
 def test_below_eight_of_either_nothing_is_said_and_both_are_told() -> None:

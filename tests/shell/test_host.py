@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -101,15 +102,21 @@ def test_another_market_begins_a_new_session_and_tick_numbers_go_on(plain: Setti
     assert replay(History(plain.database_url), 4).identical
 
 
-@pytest.fixture
-def running(plain: Settings) -> Iterator[Settings]:
-    told = replace(plain, pace_seconds=0.05)
+@contextmanager
+def live(told: Settings) -> Iterator[Settings]:
+    """A host with these settings, from its first tick on; it stops in time."""
     host = Host(told)
     host.start()
     until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
     until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
     yield told
     assert host.stop(LONG)
+
+
+@pytest.fixture
+def running(plain: Settings) -> Iterator[Settings]:
+    with live(replace(plain, pace_seconds=0.05)) as told:
+        yield told
 
 
 def asked(told: Settings, name: str, /, **args: str) -> dict[str, Any]:

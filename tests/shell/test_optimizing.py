@@ -9,8 +9,7 @@ import pytest
 
 from engine.domain.rules import THRESHOLD, Rule
 from engine.settings import Settings
-from engine.shell.host import Host
-from tests.shell.test_host import LONG, asked, rows, settings, until
+from tests.shell.test_host import asked, live, rows, settings, until
 
 ALWAYS = Rule("always", THRESHOLD, "process.rss_bytes", ("collect_garbage",), level=1.0, hold=0.0, cooldown=3_600.0)
 
@@ -20,12 +19,8 @@ def running(tmp_path: Path) -> Iterator[Settings]:
     told = settings(
         tmp_path, symbols=(), sim_symbols=2, pace_seconds=0.2, rules=(ALWAYS,), modes=(("collect_garbage", "ask"), ("delete_temp", "observe"))
     )
-    host = Host(told)
-    host.start()
-    until(lambda: Path(told.home, "podium.db").exists() and bool(rows(told, "SELECT name FROM sqlite_master WHERE name = 'ticks'")))
-    until(lambda: bool(rows(told, "SELECT tick FROM ticks LIMIT 1")))
-    yield told
-    assert host.stop(LONG)
+    with live(told):
+        yield told
 
 
 def test_a_rule_asks_and_people_answer_change_rules_modes_and_licences(running: Settings) -> None:

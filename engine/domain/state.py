@@ -22,7 +22,7 @@ class Pending(Record):
 
     mean: Floats  # (L, M + 1, H, S) models then the ensemble, NaN where none
     width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
-    reach: Floats  # (L, S) what the widths were multiplied by: the volatility foreseen over the last one known
+    reach: Floats  # (L, H, S, 2) what the widths were multiplied by
     probability: Floats  # (L, H, S)
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
@@ -35,6 +35,7 @@ class Intervals(Record):
     """Widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.intervals)."""
 
     width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
+    own: Floats  # (H, 2, S) log return, half-widths that a symbol's own misses have come to need
     covered: Floats  # (H, R, 2)
     rows: Floats  # (H, R)
     zero_share: Floats  # (H, R) of late, of targets that were exactly 0, faded from a start at 0

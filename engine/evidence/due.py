@@ -23,7 +23,7 @@ class Scored(Record):
     known: Bools  # (M + 1, H, S) forecast and target both there
     width: Floats  # (H, R, 2)
     scale: Floats  # (H, S) log return of one unit of the target, 0 where it is not known
-    reach: Floats  # (H, S) what the widths were multiplied by
+    reach: Floats  # (H, S, 2) what the widths were multiplied by
     probability: Floats  # (H, S)
     regime: Ints  # (H, S)
     constant: Floats  # (H, 2, S) log return, the intervals of constant width
@@ -48,7 +48,7 @@ def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
         known=known,
         width=pending.width[rows, index],
         scale=np.where(np.isfinite(scale), scale, 0.0),
-        reach=pending.reach[rows],
+        reach=pending.reach[rows, index],
         probability=pending.probability[rows, index],
         regime=pending.regime[rows],
         constant=pending.constant[rows, index],

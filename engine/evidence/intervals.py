@@ -2,7 +2,8 @@
 
 A regime that no symbol is in moves along with the others, at a third of their pace: what changes in a market changes in most of its regimes.
 
-An interval is forecast +- width x reach x volatility, the reach being what the forecast of volatility makes of the last volatility known. Where
+An interval is forecast +- width x reach x volatility. The reach is part what the forecast of volatility makes of the last volatility known, part
+what the symbol's own misses have come to need, whatever its volatility: a mean of the two in logs is better than either. Where
 more than half the targets of a cell are exactly 0, a hit is counted by the randomised probability integral transform, in expectation: the atom
 fills the share z of the distribution, and a central interval of level c < z covers a target of 0 with probability c / z.
 """
@@ -24,7 +25,9 @@ ATOM = 0.5  # share of zeros from which a cell has an atom
 NARROWEST = 0.02  # volatilities
 HASTE = 20.0  # rows: while fewer are known a width learns at HASTE / (rows + 100 horizons) more, so that its start at a normal's is forgotten soon
 PATIENCE = 100.0  # rows a bar of the horizon; targets overlap and come due late
-CONSTANT_START = 0.001  # log return, of the constant width before anything is known
+FORESEEN = 0.6  # of the reach, in logs, is the forecast of volatility; the rest is the symbol's own
+OWN_STEP = 0.01  # learning rate of the symbol's own
+CONSTANT_START = 0.001  # log return, of the symbol's own and of the constant width before anything is known
 CONSTANT_STEP = 0.03  # learning rate of the constant width: between its best at one bar (0.1) and at twelve (0.01), see docs/decisions/0012
 
 
@@ -32,7 +35,8 @@ def empty(horizons: int, regimes: int, symbols: int) -> Intervals:
     """Nothing scored; intervals as wide as a standard normal's."""
     cells, pairs = np.zeros((horizons, regimes)), np.zeros((horizons, regimes, 2))
     width = np.broadcast_to(np.array(NORMAL), (horizons, regimes, 2)).copy()
-    return Intervals(width, pairs, cells, cells, np.full((horizons, 2, symbols), CONSTANT_START), np.zeros((horizons, 2)), np.zeros((horizons, 2)))
+    start, sums = np.full((horizons, 2, symbols), CONSTANT_START), np.zeros((horizons, 2))
+    return Intervals(width, start, pairs, cells, cells, start, sums, sums)
 
 
 def in_force(intervals: Intervals) -> Floats:
@@ -40,9 +44,21 @@ def in_force(intervals: Intervals) -> Floats:
     return np.where(_atoms(intervals)[:, :, None] > LEVELS, 0.0, intervals.width)
 
 
+def reach(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floats:
+    """(H, S, 2) what widths are multiplied by.
+
+    `foreseen` (S,) is the volatility foreseen over the last one known, `scale` (H, S) the log return of one horizon volatility; where that is not
+    above 0, nothing of the symbol's own is heard.
+    """
+    usual = scale * foreseen
+    known = usual > 0
+    own = np.where(known[:, None], intervals.own / np.where(known, usual, 1.0)[:, None], 1.0)
+    return np.ascontiguousarray((foreseen * own ** (1.0 - FORESEEN)).transpose(0, 2, 1))
+
+
 def at_decision(intervals: Intervals, regime: Ints, reach: Floats) -> Floats:
-    """(H, S, 2) half-widths of each symbol in the regime it is in; `regime` and `reach` (S,)."""
-    return np.asarray(in_force(intervals)[:, regime] * reach[:, None])
+    """(H, S, 2) half-widths of each symbol in the regime it is in; `regime` (S,), `reach` (H, S, 2)."""
+    return np.asarray(in_force(intervals)[:, regime] * reach)
 
 
 def score(before: Intervals, scored: Scored, step: float, horizons: tuple[int, ...]) -> Intervals:
@@ -57,7 +73,7 @@ def score(before: Intervals, scored: Scored, step: float, horizons: tuple[int, .
         return before
     error = np.abs(scored.target - scored.mean[-1])
     member = ((scored.regime[:, :, None] == np.arange(before.rows.shape[1])) & known[:, :, None]) * 1.0  # (H, S, R)
-    width = (member @ scored.width) * scored.reach[:, :, None]  # (H, S, 2)
+    width = (member @ scored.width) * scored.reach  # (H, S, 2)
     zero = (scored.target == 0.0) & known
     atoms = _atoms(before)
     inside = np.where(zero[:, :, None] & (atoms > ATOM).any(), _hits(error, width, zero, member, atoms), error[:, :, None] <= width)
@@ -71,9 +87,11 @@ def score(before: Intervals, scored: Scored, step: float, horizons: tuple[int, .
     moved = np.where(rows[:, :, None] > 0, pace[:, :, None] * short, along)
     fade = _fade(before, rows)
     zeros = (cells @ (zero[:, :, None] * 1.0))[:, :, 0]
-    constant, ours, theirs = _against_constant(before, scored, error, width)
+    away = (error * scored.scale)[:, None, :]
+    constant, ours, theirs = _against_constant(before, scored, away, width)
     return Intervals(
         width=np.maximum(before.width * np.exp(moved), NARROWEST),
+        own=_followed(before.own, before.own, away, known, OWN_STEP),
         covered=before.covered + covered,
         rows=before.rows + rows,
         zero_share=before.zero_share * fade + (1.0 - fade) * zeros / np.maximum(rows, 1.0),
@@ -101,16 +119,20 @@ def _hits(error: Floats, width: Floats, zero: Bools, member: Floats, atoms: Floa
     return np.where((zero & (atom > ATOM))[:, :, None], part, error[:, :, None] <= width)
 
 
-def _against_constant(before: Intervals, scored: Scored, error: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
+def _followed(now: Floats, issued: Floats, away: Floats, known: Bools, step: float) -> Floats:
+    """(H, 2, S) half-widths in log return, a step nearer to what would have covered each level's share; `away` (H, 1, S)."""
+    missed = np.where(known[:, None, :], LEVELS[:, None] - (away <= issued), 0.0)
+    return np.asarray(now * np.exp(step * missed))
+
+
+def _against_constant(before: Intervals, scored: Scored, away: Floats, width: Floats) -> tuple[Floats, Floats, Floats]:
     """The constant widths after this tick, and both Winkler scores (Winkler 1972) in log return, summed over symbols, (H, 2) each.
 
     Both are judged by the widths in force at the decision. The constant ones of now have met targets that overlap with this one.
     """
-    known = scored.known[-1][:, None, :]
-    away = (error * scored.scale)[:, None, :]
+    known = scored.known[-1]
     ours = width.transpose(0, 2, 1) * scored.scale[:, None, :]
     constant = scored.constant
     penalty = (2.0 / (1.0 - LEVELS))[:, None]
-    told = [np.where(known, 2.0 * one + penalty * np.maximum(away - one, 0.0), 0.0).sum(axis=2) for one in (ours, constant)]
-    missed = np.where(known, LEVELS[:, None] - (away <= constant), 0.0)
-    return before.constant * np.exp(CONSTANT_STEP * missed), told[0], told[1]
+    told = [np.where(known[:, None, :], 2.0 * one + penalty * np.maximum(away - one, 0.0), 0.0).sum(axis=2) for one in (ours, constant)]
+    return _followed(before.constant, constant, away, known, CONSTANT_STEP), told[0], told[1]

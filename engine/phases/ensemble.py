@@ -16,18 +16,20 @@ def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forec
     votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
     foreseen = volatility.see(state.volatility, inputs.view)
-    width = intervals.at_decision(state.intervals, mood.regime, foreseen.reach)[:, :, 1]
+    scale = _scale(mood, inputs)
+    width = intervals.at_decision(state.intervals, mood.regime, intervals.reach(state.intervals, foreseen.reach, scale))[:, :, 1]
     likely = direction.probability(state.direction, mean)
-    return Forecast(mean, mean - width, mean + width, likely, state.weights, _scale(mood, inputs), foreseen)
+    return Forecast(mean, mean - width, mean + width, likely, state.weights, scale, foreseen)
 
 
 def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
     """Assumes nothing can be said: a forecast of 0 with the usual interval, even odds."""
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.knobs.horizons), count))
-    width = intervals.at_decision(state.intervals, mood.regime, np.ones(count))[:, :, 1]
+    scale = _scale(mood, inputs)
+    width = intervals.at_decision(state.intervals, mood.regime, intervals.reach(state.intervals, np.ones(count), scale))[:, :, 1]
     weights = np.zeros((len(opinions.models), len(zero)))
-    return Forecast(zero, -width, width, zero + 0.5, weights, _scale(mood, inputs), volatility.blank(state.volatility))
+    return Forecast(zero, -width, width, zero + 0.5, weights, scale, volatility.blank(state.volatility))
 
 
 def _scale(mood: Mood, inputs: Inputs) -> Floats:

@@ -109,7 +109,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
     pending = Pending(
         mean=np.full((length, many + 1, count, symbols), np.nan),
         width=np.full((length, count, len(REGIMES), 2), np.nan),
-        reach=np.ones((length, symbols)),
+        reach=np.ones((length, count, symbols, 2)),
         probability=np.full((length, count, symbols), np.nan),
         sigma=np.full((length, symbols), np.nan),
         price=np.full((length, symbols), np.nan),
@@ -172,7 +172,7 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
     return Pending(
         mean=shift(votes, pending.mean),
         width=shift(intervals.in_force(state.intervals)[None], pending.width),
-        reach=shift(forecast.volatility.reach[None], pending.reach),
+        reach=shift(intervals.reach(state.intervals, forecast.volatility.reach, forecast.scale)[None], pending.reach),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(mood.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),

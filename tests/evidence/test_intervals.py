@@ -26,7 +26,7 @@ def scored(target: Floats, told: Intervals, regime: Ints | None = None, scale: F
         known=np.isfinite(means),
         width=intervals.in_force(told),
         scale=(np.ones(count) if scale is None else scale)[None],
-        reach=np.ones((1, count)),
+        reach=np.ones((1, count, 2)),
         probability=np.full((1, count), 0.5),
         regime=where[None],
         constant=told.constant,
@@ -171,11 +171,36 @@ def test_the_constant_width_is_judged_as_it_stood_at_the_decision() -> None:
     np.testing.assert_allclose(after.constant[0, :, 0], intervals.CONSTANT_START * np.exp(intervals.CONSTANT_STEP * intervals.LEVELS))
 
 
-def test_intervals_that_follow_volatility_beat_those_of_constant_width() -> None:
+@pytest.mark.parametrize(("noise", "gain"), [(0.0, 0.03), (0.3, 0.01)])
+def test_intervals_beat_those_of_constant_width_be_the_volatility_known_or_only_guessed_at(noise: float, gain: float) -> None:
+    """What is told of the volatility is right, or off by so much in logs."""
     draw = np.random.default_rng(8)
-    told = intervals.empty(1, REGIMES, 6)
+    told, begun = intervals.empty(1, REGIMES, 6), intervals.empty(1, REGIMES, 6)
     volatility = np.full(6, 1e-3)
-    for _ in range(6_000):
+    for tick in range(8_000):
         volatility = np.clip(volatility * np.exp(0.05 * draw.normal(size=6)), 2e-4, 5e-3)
-        told = score(told, scored(draw.normal(size=6), told, scale=volatility))
-    assert (told.winkler < 0.99 * told.winkler_constant).all()
+        off = np.exp(noise * draw.normal(size=6))
+        scale = (volatility * off)[None]
+        what = scored(draw.normal(size=6) / off, told, scale=scale[0])
+        told = score(told, replace(what, reach=intervals.reach(told, np.ones(6), scale)))
+        begun = told if tick == 2_000 else begun
+    assert (told.winkler - begun.winkler < (1.0 - gain) * (told.winkler_constant - begun.winkler_constant)).all()
+    np.testing.assert_allclose(share(told, begun), intervals.LEVELS, atol=0.015)
+
+
+def test_the_reach_is_a_mean_in_logs_of_what_is_foreseen_and_what_the_symbol_itself_needs() -> None:
+    told = replace(intervals.empty(1, REGIMES, 3), own=np.broadcast_to(np.array([0.02, 0.04])[None, :, None], (1, 2, 3)).copy())
+    found = intervals.reach(told, np.array([1.0, 2.0, 1.0]), np.array([[0.02, 0.005, 0.0]]))
+    np.testing.assert_allclose(found[0, 0], [1.0, 2.0 ** (1.0 - intervals.FORESEEN)])
+    np.testing.assert_allclose(found[0, 1], [2.0 * 2.0 ** (1.0 - intervals.FORESEEN), 2.0 * 4.0 ** (1.0 - intervals.FORESEEN)])
+    np.testing.assert_array_equal(found[0, 2], [1.0, 1.0])  # no volatility is known
+    wide = intervals.at_decision(told, np.zeros(3, dtype=np.int64), found)
+    np.testing.assert_allclose(wide, told.width[:, [0, 0, 0]] * found)
+
+
+def test_a_symbols_own_width_follows_its_misses_by_level() -> None:
+    told = intervals.empty(1, REGIMES, 2)
+    after = score(told, scored(np.array([1.0, 0.0]), told, scale=np.array([0.1, 0.1])))
+    step = intervals.OWN_STEP
+    np.testing.assert_allclose(after.own[0, :, 0], intervals.CONSTANT_START * np.exp(step * intervals.LEVELS))
+    np.testing.assert_allclose(after.own[0, :, 1], intervals.CONSTANT_START * np.exp(step * (intervals.LEVELS - 1.0)))

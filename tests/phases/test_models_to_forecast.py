@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.decision import Chosen, Matrix
 from engine.domain.state import State
-from engine.evidence import due
+from engine.evidence import due, intervals
 from engine.phases import ensemble, selection, validation
 from tests.makers import Moment, changed, decided, moment
 from tests.sabotage import model_that
@@ -176,7 +176,7 @@ def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
     expected = np.einsum("mhs,mhs,mh->hs", outcome.opinions.mean, outcome.opinions.trust, at.state.weights)
     np.testing.assert_allclose(outcome.forecast.mean, expected, rtol=1e-9, atol=1e-12)
     width = np.stack([at.state.intervals.width[:, regime, 1] for regime in outcome.mood.regime], axis=1)
-    width = width * outcome.forecast.volatility.reach
+    width = width * intervals.reach(at.state.intervals, outcome.forecast.volatility.reach, outcome.forecast.scale)[:, :, 1]
     np.testing.assert_allclose(outcome.forecast.high - outcome.forecast.mean, width)
     scale = at.inputs.view.sigma * np.sqrt(np.array([[1.0], [3.0], [12.0]]))
     np.testing.assert_allclose(outcome.forecast.scale, scale)

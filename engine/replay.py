@@ -18,6 +18,7 @@ from engine.run import Run, axes
 from engine.shell import fingerprint, obey, training
 from engine.shell.rolling import Window
 from engine.store import codec
+from engine.store.errors import Forgotten
 from engine.store.history import History, Session, StoredTick
 from engine.window import LENGTH
 
@@ -41,6 +42,7 @@ class Rolled:
     stored: StoredTick | None
     outcome: Outcome | None
     run: Run | None
+    serving: tuple[Serving | None, ...] = ()
 
 
 def replay(history: History, tick: int) -> Verdict:
@@ -58,8 +60,11 @@ def replay(history: History, tick: int) -> Verdict:
     return Verdict(tick, True, None, note or "every phase gave the same bits")
 
 
-def roll(history: History, session: Session, to: int) -> Rolled:
-    """Rolls the session's state forward to just after tick `to`, deciding each tick since the checkpoint before it again."""
+def roll(history: History, session: Session, to: int, damaged: dict[str, str] | None = None) -> Rolled:
+    """Rolls the session's state forward to just after tick `to`, deciding each tick since the checkpoint before it again.
+
+    A model that cannot be read raises ValueError or Forgotten; with `damaged` it is left out, and told there by its digest with the reason.
+    """
     threadpool_limits(1)  # as when it was decided
     found = history.checkpoint_at_or_before(to - 1, session.id)
     ticks = history.ticks_after(-1 if found is None else found[0], session.id, limit=None if found is None else to - found[0])
@@ -71,10 +76,11 @@ def roll(history: History, session: Session, to: int) -> Rolled:
         window.append(bar)
     state = learning.blank(len(session.symbols), session.models, session.horizons) if found is None else codec.unpack(State, found[1])
     rolled = Rolled(state, window, None, None, None)
-    loaded: dict[str, Serving] = {}
+    loaded: dict[str, Serving | None] = {}
     catalog = Catalog(discover("engine.features", "FAMILY"), session.models, ())
     for stored in ticks:
-        _again(rolled, stored, replace(catalog, serving=_serving(history, stored, loaded)))
+        rolled.serving = _serving(history, stored, loaded, damaged)
+        _again(rolled, stored, replace(catalog, serving=rolled.serving))
     return rolled
 
 
@@ -93,10 +99,16 @@ def _again(rolled: Rolled, stored: StoredTick, catalog: Catalog) -> None:
     rolled.state, rolled.stored, rolled.outcome, rolled.run = outcome.state, stored, outcome, run
 
 
-def _serving(history: History, stored: StoredTick, loaded: dict[str, Serving]) -> tuple[Serving | None, ...]:
+def _serving(history: History, stored: StoredTick, loaded: dict[str, Serving | None], damaged: dict[str, str] | None) -> tuple[Serving | None, ...]:
     for digest in stored.serving:
-        if digest is not None and digest not in loaded:
+        if digest is None or digest in loaded:
+            continue
+        try:
             loaded[digest] = training.load(history.artifact(digest, stored.tick))
+        except (ValueError, Forgotten) as error:
+            if damaged is None:
+                raise
+            loaded[digest], damaged[digest] = None, str(error)
     return tuple(None if digest is None else loaded[digest] for digest in stored.serving)
 
 

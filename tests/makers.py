@@ -246,8 +246,7 @@ def resumed(tick: int, bars: Sequence[Slice], *, keeper: Drawer | None = None) -
     """An engine that goes on from the lesson's state before a tick, over other bars from then on."""
     taught, at = lesson(), moment(tick)
     one = engine(Played(taught.feed.info, bars), keeper=keeper)
-    serving = {artifact.data_digest: artifact for artifact in taught.artifacts}
-    one.restore(at.state, at.inputs.account, (), at.inputs.knobs, tuple(None if s is None else serving[s.digest] for s in at.catalog.serving))
+    one.restore(at.state, at.inputs.account, (), at.inputs.knobs, at.catalog.serving)
     for past in taught.bars[tick - window.LENGTH : tick]:
         one.window.append(past)
     one.after = taught.bars[tick - 1].at

@@ -188,6 +188,40 @@ def test_an_artifact_that_was_tampered_with_is_refused(copied: str) -> None:
     history.close()
 
 
+@pytest.mark.parametrize("which", ["the newest damaged", "every version damaged", "the newest gone"])
+def test_a_model_that_cannot_be_read_does_not_stop_a_restart(copied: str, which: str) -> None:
+    history = History(copied)
+    (model, *others), digests = history.session(1).models, history.tick(END - 1).serving
+    assert digests[0] is not None
+    version = history.artifact(digests[0], END - 1).version
+    changes = {
+        "the newest damaged": f"UPDATE artifacts SET data = zeroblob(99) WHERE version = '{version}'",
+        "every version damaged": f"UPDATE artifacts SET data = zeroblob(99) WHERE model = '{model}'",
+        "the newest gone": f"DELETE FROM artifacts WHERE version = '{version}'",
+    }
+    with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
+        store.execute(changes[which])
+    engine, writer, _ = opened(copied, simulated(END + 60, symbols=4))
+    (told,) = engine.bench.replaced
+    assert told.model == model
+    assert told.how.endswith("until it is trained again")
+    serving = engine.catalog.serving
+    assert (serving[0] is None) == (which == "every version damaged")
+    assert serving[0] is None or (serving[0].model.name == model and serving[0].version != version and serving[0].version in told.how)
+    assert [one.digest for one in serving[1:] if one is not None] == list(digests[1:])
+    assert len(others) == len(digests) - 1
+    account = engine.account
+    first, *rest = play(engine, 30)
+    assert not any(tick.outcome.degraded for tick in (first, *rest))
+    assert np.array_equal(first.inputs.account.positions, account.positions)  # what was ordered on the word of a lost model is not filled
+    assert first.serving == digests  # trained again at once, on the same rows from the same seed: the same model
+    for tick in (END, END + 5, END + 29):
+        assert replay(history, tick).identical
+    assert replay(history, END - 1).identical  # its model can be read again
+    history.close()
+    writer.close()
+
+
 def test_a_tick_that_is_not_kept_is_told_of_in_one_line(history: History) -> None:
     with pytest.raises(Forgotten, match=r"^tick 9999 is not in the store [^\n]*$"):
         replay(history, 9_999)

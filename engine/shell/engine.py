@@ -156,12 +156,11 @@ class Engine:
             self._slices = None  # opened anew after the last bar
             self.feed.forget(self.after)
 
-    def restore(self, state: State, account: Account, orders: tuple[Order, ...], knobs: Knobs, artifacts: tuple[Artifact | None, ...]) -> None:
+    def restore(self, state: State, account: Account, orders: tuple[Order, ...], knobs: Knobs, serving: tuple[Serving | None, ...]) -> None:
         """Takes up where a stored tick ended; windows and rows are filled by the caller."""
         self.state, self.account, self._orders = state, account, orders
         self.knobs = replace(knobs_for(self.settings, self.feed.info), paused=knobs.paused, flatten=knobs.flatten)
         self.tick = state.tick + 1
-        serving = tuple(None if artifact is None else training.load(artifact) for artifact in artifacts)
         self._put_in_service(serving)
         if self._trainers is not None and any(one is None or one.trained_to < state.last_training for one in serving) and state.last_training >= 0:
             self._train(state.last_training)

@@ -9,13 +9,16 @@ from itertools import pairwise
 import orjson
 
 from engine.discover import discover
+from engine.domain.model import Serving
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Row
 from engine.replay import roll
 from engine.settings import Settings, identity_of, settings_json
 from engine.shell import fingerprint, training
 from engine.shell.engine import Engine, switches_key, training_bars
-from engine.store.history import History
+from engine.shell.standins import Replaced
+from engine.store.errors import Forgotten
+from engine.store.history import History, StoredTick
 from engine.store.writer import Writer
 
 BLOCK = 1_000  # rows read at once
@@ -25,6 +28,8 @@ def resume(
     settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None, pool: Executor | None = None
 ) -> tuple[Engine, int]:
     """The engine for this market on this store, and its session: the last one gone on with where the market is the same, else a new one.
+
+    A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew.
 
     Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
@@ -37,12 +42,13 @@ def resume(
     patient = settings.pace_seconds == 0
     engine = Engine(settings, feed, clock, trainers=trainers, pool=pool, keeper=writer, session=session, first_tick=first_tick, patient=patient)
     if history.kept(session) is not None and last is not None:
-        _go_on(engine, history, session, last)
+        _go_on(engine, writer, history, session, last)
     return engine, session
 
 
-def _go_on(engine: Engine, history: History, session: int, last: int) -> None:
-    rolled = roll(history, history.session(session), last)
+def _go_on(engine: Engine, writer: Writer, history: History, session: int, last: int) -> None:
+    damaged: dict[str, str] = {}
+    rolled = roll(history, history.session(session), last, damaged)
     stored, outcome = rolled.stored, rolled.outcome
     if stored is None or outcome is None:
         raise ValueError(f"tick {last} cannot be gone on from: move the store away, or set PODIUM_HOME to another folder")
@@ -52,7 +58,37 @@ def _go_on(engine: Engine, history: History, session: int, last: int) -> None:
         engine.rows.append(row)
     engine.window = rolled.window
     engine.after = stored.at
-    engine.restore(rolled.state, stored.account, outcome.orders, stored.knobs, history.artifacts_serving(last))
+    if damaged:
+        writer.save_checkpoint(last, session, rolled.state)  # without what those models said: ticks to come are replayed from it
+    serving = _without(damaged, engine, history, session, rolled.serving, stored)
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, serving)
+
+
+def _without(
+    damaged: dict[str, str], engine: Engine, history: History, session: int, serving: tuple[Serving | None, ...], stored: StoredTick
+) -> tuple[Serving | None, ...]:
+    """What serves from now on: for each model that cannot be read the version before it, or none until it is trained again."""
+    after, found = list(serving), []
+    for place, (model, digest) in enumerate(zip(engine.catalog.names, stored.serving, strict=True)):
+        if digest in damaged:
+            earlier = _earlier(history, session, model, str(digest), stored.tick)
+            after[place] = earlier
+            how = "it stands aside until it is trained again" if earlier is None else f"{earlier.version} serves until it is trained again"
+            found.append(Replaced(model, damaged[str(digest)], how))
+    engine.bench.replaced += tuple(found)
+    return tuple(after)
+
+
+def _earlier(history: History, session: int, model: str, digest: str, tick: int) -> Serving | None:
+    try:
+        version = history.artifact(digest, tick).version
+    except Forgotten:
+        version = ""
+    found = history.artifact_before(session, model, version, tick)
+    try:
+        return None if found is None else training.load(found)
+    except ValueError:
+        return None
 
 
 def _rows(engine: Engine, history: History, session: int, last: int) -> Iterator[Row]:

@@ -150,13 +150,6 @@ class History:
             raise Forgotten(f"the model {digest} is not in the store {self._path}: it was dropped with the decisions it served")
         return _artifact(rows[0])
 
-    def artifacts_serving(self, tick: int) -> tuple[Artifact | None, ...]:
-        """What served at a stored tick, in the order of the session's models."""
-        rows = self._rows("SELECT serving FROM ticks WHERE tick = ?", tick)
-        if not rows:
-            self.tick(tick)  # raises Forgotten with what is kept
-        return tuple(None if digest is None else self.artifact(digest, tick) for digest in orjson.loads(rows[0][0]))
-
     def artifact_before(self, session: int, model: str, version: str, tick: int) -> Artifact | None:
         """The newest other version of a model that served by that tick."""
         rows = self._rows(
@@ -164,10 +157,6 @@ class History:
             session, model, version, tick,
         )  # fmt: skip
         return _artifact(rows[0]) if rows else None
-
-    def artifacts_waiting(self, session: int, tick: int) -> list[Artifact]:
-        """Trained but not serving by that tick: to be adopted at their `serves_from`, as after a restart."""
-        return [_artifact(row) for row in self._rows(_ARTIFACT + "WHERE session = ? AND serves_from > ? ORDER BY id", session, tick)]
 
     def fingerprint(self, tick: int) -> dict[str, str]:
         """The platform a tick was decided on."""

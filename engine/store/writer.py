@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.ports import FeedInfo
+from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.tuning import Action, Firing, Measured, Reading, Trial
 from engine.store import chronicle, codec, incident_rows, readings, retention, rows, schema, totals
@@ -121,6 +122,12 @@ class Writer:
         with self._store.write() as connection:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE session = ? AND version = ?", (session, artifact.version))
             connection.exec_driver_sql(_ARTIFACT, row)
+
+    def save_checkpoint(self, tick: int, session: int, state: State) -> None:
+        """The state that ticks after this one are decided from, in the place of one that is there."""
+        with self._store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick = ?", (tick,))
+            connection.exec_driver_sql(_CHECKPOINT, (tick, session, codec.pack(state)))
 
     def remember(self, key: str, value: str) -> None:
         """Keeps a fact that outlives ticks, under its key."""

@@ -265,7 +265,10 @@ def test_a_training_that_is_poisoned_is_dropped_and_the_model_before_serves_on(t
     bad: Future[Artifact] = Future()
     bad.set_exception(ValueError("too few rows"))
     corrupt: Future[Artifact] = Future()
-    (artifact,) = History(trained.url).artifacts_serving(TAUGHT - 1)
+    past = History(trained.url)
+    (digest,) = past.tick(TAUGHT - 1).serving
+    assert digest is not None
+    artifact = past.artifact(digest)
     assert artifact is not None
     corrupt.set_result(replace(artifact, data=b"not what it was"))
     for future, said in ((bad, "too few rows"), (corrupt, "corrupt")):

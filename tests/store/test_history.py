@@ -83,8 +83,6 @@ def test_what_retention_dropped_is_said_to_be_gone_with_what_is_kept(tmp_path: P
     history = History(url)
     with pytest.raises(Forgotten, match=r"tick 7 is not in the store .* it keeps 201 to 249"):
         history.tick(7)
-    with pytest.raises(Forgotten, match="tick 7 is not in the store"):
-        history.artifacts_serving(7)
     assert history.checkpoint_at_or_before(200, 1) is not None, "the first tick kept begins from it"
     with pytest.raises(Forgotten, match="cannot be decided again"):
         history.checkpoint_at_or_before(150, 1)
@@ -102,10 +100,6 @@ def test_the_model_that_served_comes_back_in_the_version_of_that_tick(tmp_path: 
     assert history.artifact(again.data_digest, 2).digest() == again.digest()
     assert history.artifact(again.data_digest, 3).digest() == later.digest()
     assert history.artifact(again.data_digest).version == "ridge-3"
-    serving = history.artifacts_serving(4)
-    assert serving[0] is not None
-    assert (serving[0].version, serving[1:]) == ("ridge-3", (None, None, None))
-    assert [waiting.version for waiting in history.artifacts_waiting(1, 2)] == ["ridge-3"]
     with pytest.raises(Forgotten, match="was dropped with the decisions it served"):
         history.artifact("0" * 31 + "f")
 

@@ -15,12 +15,15 @@ def now() -> None:
         commands = optimizing.runs(reads.commands(limit=200))
         known = optimizer_reads.actions()["action"].tolist()
         widgets.heading("Now", "what fires, what is to be done about it, and what runs")
-        optimizing.queue(commands)
-        asking.answer()
-        optimizing.trial(optimizer_reads.under_way(), reads.now())
-        optimizing.questions(optimizer_reads.questions(), reads.now())
-        optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
-        optimizing.newest(commands, reads.now())
+        with widgets.place("under_way"):
+            optimizing.queue(commands)
+            optimizing.trial(optimizer_reads.under_way(), reads.now())
+        asking.answer("now")
+        with widgets.place("firing"):
+            optimizing.questions(optimizer_reads.questions(), reads.now())
+            optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
+        with widgets.place("newest"):
+            optimizing.newest(commands, reads.now())
         widgets.tiles(savings.tiles(optimizer_reads.savings()))
 
 

@@ -20,13 +20,14 @@ def alerts() -> None:
             return
         widgets.tiles(alert_lines.tiles(told, status, now))
         widgets.heading("Open", "acknowledged ones stay until they are over and are not sent again")
-        if told.open.empty:
-            widgets.nothing("nothing is wrong that a rule looks at")
-        else:
-            widgets.table(alert_lines.OPEN, alert_lines.standing(told, now), label="Open alerts")
-            widgets.note(" ".join(dict.fromkeys(rule_of(rule).about for rule in told.open["rule"].head(4))))
-            alert_forms.acknowledge(told.open)
-        asking.answer()
+        with widgets.place("open"):
+            if told.open.empty:
+                widgets.nothing("nothing is wrong that a rule looks at")
+            else:
+                widgets.table(alert_lines.OPEN, alert_lines.standing(told, now), label="Open alerts")
+                widgets.note(" ".join(dict.fromkeys(rule_of(rule).about for rule in told.open["rule"].head(4))))
+                alert_forms.acknowledge(told.open)
+        asking.answer("alerts")
 
 
 @st.fragment(run_every=3)

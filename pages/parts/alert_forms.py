@@ -45,4 +45,4 @@ def silence(standing: tuple[str, ...]) -> None:
         asking.submit("unsilence", {"rule": str(rule)}, reason or "on the page")
     elif drill:
         asking.submit("drill", {}, reason or "on the page")
-    asking.answer()
+    asking.answer("silence")

@@ -23,10 +23,12 @@ def submit(name: str, args: dict[str, str], reason: str) -> None:
     st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result comes on this page", theme.UP, "Sent.")
 
 
-def answer() -> None:
+def answer(where: str) -> None:
+    """What became of what was asked for, once, at this part of the page."""
     told = st.session_state.pop("answer", None)
-    if told is not None:
-        widgets.show(f'<div class="pd">{widgets.notice(told[0], word=told[2], colour=told[1])}</div>')
+    with widgets.place(f"answer_{where}"):
+        if told is not None:
+            widgets.show(f'<div class="pd">{widgets.notice(told[0], word=told[2], colour=told[1])}</div>')
 
 
 def controls(status: Status) -> None:
@@ -46,7 +48,7 @@ def controls(status: Status) -> None:
                 reasoned("flatten", {}, reason)
     if status.session is not None and status.session.simulated:
         signal(status, reason)
-    answer()
+    answer("controls")
 
 
 def retrain() -> None:
@@ -55,7 +57,7 @@ def retrain() -> None:
         reason = st.text_input(f"Reason, at most {LONGEST} letters", key="reason_to_retrain", placeholder="why now", max_chars=LONGEST, width=420)
         if st.button("Retrain", icon=":material/model_training:", help="Trains every model now, in another process; they serve some bars later"):
             reasoned("retrain", {}, reason)
-    answer()
+    answer("retraining")
 
 
 def is_reason(text: str) -> bool:

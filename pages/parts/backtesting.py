@@ -35,7 +35,7 @@ def form() -> None:
             asking.submit("backtest", told, reason or "by hand")
         else:
             st.session_state["answer"] = ("Give the folder of a recording, from / on", theme.WARNING, "Not sent.")
-    asking.answer()
+    asking.answer("backtest")
 
 
 def running(commands: pd.DataFrame, now: int) -> None:

@@ -108,7 +108,7 @@ def by_hand(actions: pd.DataFrame) -> None:
             if st.button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing"):
                 asking.submit("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
             _mode(chosen, one, reason)
-        asking.answer()
+        asking.answer("run")
 
 
 def suggested(answer: object, rule: Rule | None, known: Sequence[str]) -> str | None:

@@ -78,8 +78,9 @@ def form(found: Sequence[Origin], known: Sequence[str]) -> None:
         asking.reasoned("rule", {"name": name, "reset": "true"}, reason)
     elif look or apply:
         _heed(one, words, reason, known, apply=apply)
-    asking.answer()
-    _shown(name)
+    asking.answer("rule")
+    with widgets.place("rule_preview"):
+        _shown(name)
 
 
 def _lay(found: dict[str, Origin], name: str, words: Mapping[str, object], known: Sequence[str], by: tuple[str, str, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from html import escape
 
@@ -36,6 +36,14 @@ def reading(*, page: bool = False) -> Iterator[None]:
         unreadable(error)
         if page:
             again(None)
+
+
+def place(name: str) -> AbstractContextManager[object]:
+    """A part that comes and goes, with a place of its own.
+
+    What stands below it keeps its place in the page's list of elements; else Streamlit shows it twice while a run lasts.
+    """
+    return st.container(key=f"place_{name}")
 
 
 def again(seen: str | None) -> None:

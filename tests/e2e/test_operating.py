@@ -42,7 +42,7 @@ def on_control(visit: Visit, server: Served, reason: str) -> Visitor:
 
 def listed(visitor: Visitor, *texts: str) -> None:
     """The newest command of the list tells all of these."""
-    newest = visitor.page.locator('table[aria-label="Commands given"] tbody tr').first
+    newest = visitor.fresh('table[aria-label="Commands given"] tbody tr').first
     for text in texts:
         expect(newest).to_contain_text(text, timeout=MS)
 
@@ -126,7 +126,7 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     expect(visitor.banner("Done.")).to_contain_text(told["detail"], timeout=MS)
     visitor.chart("What came of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()
-    row = visitor.page.locator(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
+    row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
     for text in ("collect garbage", "dashboard", "how much does it hold", told["verdict"]):
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
@@ -154,7 +154,7 @@ def test_a_rule_is_previewed_on_what_was_stored_and_then_applied_and_taken_back(
     assert server.ask("SELECT count(*) FROM rules") == [(0,)]
     visitor.page.get_by_label("Reason").fill("to see it fire")
     visitor.press("Apply")
-    rule = visitor.page.locator('table[aria-label^="Rules in force"] tr[data-id="host_memory"]')
+    rule = visitor.fresh('table[aria-label^="Rules in force"] tr[data-id="host_memory"]')
     expect(rule).to_contain_text("host memory above 0.1 % for 3 s", timeout=MS)
     expect(rule).to_contain_text("changed here")
     expect(visitor.banner("Host memory.")).to_contain_text("Fires: host memory above 0.1 %", timeout=MS)

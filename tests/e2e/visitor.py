@@ -75,13 +75,17 @@ class Visitor:
     def sees(self, text: str, where: str = '[data-testid="stMain"]') -> None:
         expect(self.page.locator(where).first).to_contain_text(text, timeout=MS)
 
+    def fresh(self, selector: str) -> Locator:
+        """What the newest run of the page drew; not what is about to go, which Streamlit leaves on the page until a run is over."""
+        return self.page.locator(f'[data-testid="stElementContainer"][data-stale="false"] {selector}')
+
     def banner(self, word: str) -> Locator:
         """The banner that opens with a word."""
-        return self.page.locator(".pd-notice", has=self.page.locator("b", has_text=word))
+        return self.fresh(".pd-notice").filter(has=self.page.locator("b", has_text=word))
 
     def chart(self, label: str) -> Locator:
         """The live chart whose label begins so, once it is drawn."""
-        chart = self.page.locator(f'.podium-chart[aria-label^="{label}"]')
+        chart = self.fresh(f'.podium-chart[aria-label^="{label}"]')
         expect(chart.locator(".main-svg").first).to_be_visible(timeout=MS)
         return chart
 

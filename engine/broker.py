@@ -62,10 +62,10 @@ def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, t
 def mark(account: Account, bar: Slice, capital: float) -> Account:
     """Values the account at the bar's closes, carried where missing; begins a day at midnight UTC; keeps buy-and-hold beside it."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark)
-    equity = account.cash + float(np.nansum(account.positions * price))
+    equity = account.cash + _sum(account.positions * price)
     benchmark = np.where(np.isnan(account.benchmark) & np.isfinite(price), capital / len(price) / price, account.benchmark)
     held = np.isfinite(benchmark)
-    naive = capital * float((~held).sum()) / len(price) + float(np.nansum(benchmark * price))
+    naive = capital * float((~held).sum()) / len(price) + _sum(benchmark * price)
     day = bar.at // DAY
     return replace(
         account,
@@ -77,6 +77,11 @@ def mark(account: Account, bar: Slice, capital: float) -> Account:
         naive=naive,
         benchmark=benchmark,
     )
+
+
+def _sum(values: Floats) -> float:
+    """Of those that are known: numpy's own takes three times as long."""
+    return float(np.where(np.isnan(values), 0.0, values).sum())
 
 
 def _meet(order: Order, bar: Slice) -> Met:

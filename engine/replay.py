@@ -67,8 +67,7 @@ def roll(history: History, session: Session, to: int, damaged: dict[str, str] | 
     """
     threadpool_limits(1)  # as when it was decided
     found = history.checkpoint_at_or_before(to - 1, session.id)
-    ticks = history.ticks_after(-1 if found is None else found[0], session.id, limit=None if found is None else to - found[0])
-    ticks = [stored for stored in ticks if stored.tick <= to]
+    ticks = history.ticks_after(-1 if found is None else found[0], session.id, to)
     info = info_of(session, ticks[0])
     first = ticks[0].tick
     window = Window(info)

@@ -213,11 +213,42 @@ def test_a_model_that_cannot_be_read_does_not_stop_a_restart(copied: str, which:
     account = engine.account
     first, *rest = play(engine, 30)
     assert not any(tick.outcome.degraded for tick in (first, *rest))
+    assert first.serving == (None if serving[0] is None else serving[0].digest, *digests[1:])
     assert np.array_equal(first.inputs.account.positions, account.positions)  # what was ordered on the word of a lost model is not filled
-    assert first.serving == digests  # trained again at once, on the same rows from the same seed: the same model
+    assert {one.version.partition("-")[2] for one in engine.fitted if one is not None} == {str(END - 1)}  # all are trained again
     for tick in (END, END + 5, END + 29):
         assert replay(history, tick).identical
-    assert replay(history, END - 1).identical  # its model can be read again
+    with pytest.raises((ValueError, Forgotten), match=r"corrupt|was dropped"):
+        replay(history, END - 1)
+    history.close()
+    writer.close()
+
+
+@pytest.mark.parametrize("name", ["pause", "flatten"])
+def test_a_pause_outlives_the_process_that_was_told_of_it(copied: str, name: str) -> None:
+    """It was said to be done; that the process ended before its next tick is no reason to trade."""
+    feed = simulated(END + 10, symbols=4)
+    engine, writer, history = opened(copied, feed)
+    engine.obey(command(name))
+    history.close()
+    writer.close()
+    for tick in range(2):
+        engine, writer, history = opened(copied, feed)
+        (made,) = play(engine, 1)
+        assert (made.inputs.knobs.paused, made.inputs.knobs.flatten) == (name == "pause", name == "flatten")
+        assert [event.subject for event in made.inputs.events] == ([name] if tick == 0 else [])
+        assert (made.outcome.decisions.target == (made.outcome.sizes.held if name == "pause" else 0.0)).all()
+        assert replay(history, END + tick).identical
+        engine.obey(command("resume"))
+        engine.obey(command(name))
+        history.close()
+        writer.close()
+    engine, writer, history = opened(copied, feed)
+    engine.obey(command("resume"))
+    writer.close()
+    engine, writer, history = opened(copied, feed)
+    (made,) = play(engine, 1)
+    assert (made.inputs.knobs.paused, made.inputs.knobs.flatten) == (False, False)
     history.close()
     writer.close()
 

@@ -19,6 +19,7 @@ from engine.shell.logs import LOG
 from engine.store import alert_rows, chronicle
 
 NAMES = ("ack", "silence", "unsilence", "drill")  # commands that are obeyed here
+LARGEST = 2**63 - 1  # that a store can hold
 MINUTE = 60_000_000_000  # ns
 LONGEST_SILENCE = 7 * 24 * 60.0  # min
 RENEW_SECONDS = 60.0  # at most so often are the words of an open alert written anew
@@ -169,9 +170,12 @@ class Alerting:
 
 def _whole(name: str, text: str) -> int:
     try:
-        return int(text)
+        value = int(text)
     except ValueError:
         raise ValueError(f"{name}={text[:40]!r} is no whole number") from None
+    if not 0 <= value <= LARGEST:
+        raise ValueError(f"{name}={text[:40]} is none there can be")
+    return value
 
 
 def _number(name: str, text: str) -> float:

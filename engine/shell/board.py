@@ -51,6 +51,13 @@ class Board:
         self._failing[component][job] = error
         self.say(component, "degraded", error)
 
+    def tell(self, component: str, part: str, trouble: str | None) -> None:
+        """A part of it fails, or does not; the others are what they are."""
+        if trouble is None:
+            self.went_well(component, part)
+        else:
+            self.failed(component, part, trouble)
+
     def is_up(self, component: str) -> None:
         """It has started; what fails of it is told by its jobs."""
         if self._states[component][0] == "starting":

@@ -47,16 +47,22 @@ class Deliveries:
         self._turn = Lock()
         self.trouble: dict[str, str] = {}  # why a target did not take its last message
 
-    def work(self) -> None:
-        """Sends all that is due; raises StoreFailed where the queue cannot be read or what was sent not be noted: it is then sent again."""
+    def work(self) -> tuple[str, ...]:
+        """Sends all that is due, and says which targets were tried.
+
+        Raises StoreFailed where the queue cannot be read or what was sent not be noted: it is then sent again.
+        """
+        tried: list[str] = []
         with self._turn:
             for target, url in self._targets.items():
                 if self._stop.is_set():
-                    return
+                    break
                 with self._ledger.read() as connection:
                     mine = alert_rows.due(connection, target, self._clock.now(), AT_ONCE)
                 if mine:
+                    tried.append(target)
                     self._send(target, url, mine)
+        return tuple(tried)
 
     def sweep(self) -> None:
         """Gives up what waits for a target that is set no more, or has waited for a week."""

@@ -17,9 +17,11 @@ from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.settings import Settings
 from engine.shell import alerting, backtests, obey_optimizer, optimizing, steady
+from engine.shell.answers import FAILED, Answers
 from engine.shell.board import Board
 from engine.shell.by_hand import ByHand
 from engine.shell.caches import Kept
+from engine.shell.circuits import FAULTS
 from engine.shell.drill import Moment
 from engine.shell.feeding import FeedFailed
 from engine.shell.jobs import Jobs
@@ -58,17 +60,17 @@ class Desk:
         """`reopen` opens the feed anew, where it was not handed in by somebody who alone can."""
         url = settings.database_url
         self._settings, self._clock, self._left = settings, clock, ticks
-        self._stop, self._turns = Event(), Turns()
-        self._work = Work(path_of(url))
+        self._stop, self._turns, self._work = Event(), Turns(), Work(path_of(url))
         self._writer = Writer(url, holder, Keep(settings.keep_age_days, settings.keep_bytes))
         self.board = Board(self._writer, clock)
         self.recovery = recovery = Recovery(self._writer, self.board, clock)
         self._probes = Probes(Path(settings.home), clock, self._work, wrap=lambda source: Rested(source, recovery))
         self._inbox = Inbox(url, holder)
+        self._answers = Answers(self._inbox, clock)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
-        self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._finish)
-        self._by_hand = ByHand(self.optimize, self._inbox.report, self._finish)
+        self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.finish)
+        self._by_hand = ByHand(self.optimize, self._inbox.report, self._answers.finish)
         self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
         beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
         self.ended, self.decided = Event(), 0  # the feed has ended, or the ticks asked for are done
@@ -99,7 +101,7 @@ class Desk:
         self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, past, self._session, reopen)
         self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended)
         self._shelf = ShelfMending(shelf.folder_in(Path(settings.home)), self._inbox.get, self._inbox.submit, self.recovery, self._clock)
-        self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._finish)
+        self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._answers.finish)
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
@@ -181,7 +183,7 @@ class Desk:
         self.recovery.went_well("engine", "ticks")
         if not tick.warm:
             self.board.is_up("engine")
-        trouble = self.workers.trouble
+        trouble = self._engine.trouble or self.workers.trouble
         self.board.say("trainer", "degraded" if trouble else "ok", trouble)
         if self._left is not None and self.decided >= self._left:
             self.ended.set()
@@ -190,21 +192,26 @@ class Desk:
         """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
         self._by_hand.settle()
         self._drills.settle()
+        self._answers.settle()
         while not self._stop.is_set():
             command = self._inbox.claim(self._clock.now())
             if command is None:
                 return
-            self._serve(command, jobs)
+            try:
+                self._serve(command, jobs)
+            except (*FAULTS, StoreFailed):  # no command is left running; the job tells and logs it
+                self._answers.end(command, FAILED)
+                raise
 
     def _serve(self, command: Command, jobs: Jobs) -> None:
         if command.name in obey_optimizer.NAMES:
             told, wish = self._optimizing.obey(command)
             if wish is None:
-                self._finish(command, told)
+                self._answers.end(command, told)
                 return
             command = wish
         if command.name in alerting.NAMES and command.name != "drill":
-            self._finish(command, self._safeguards.obey(command))
+            self._answers.end(command, self._safeguards.obey(command))
         elif command.name in {"optimize", "drill", *backtests.NAMES}:
             self._serve_beside(command, jobs)
         else:
@@ -222,15 +229,13 @@ class Desk:
             jobs.once("optimizer", "backtests", self._backtests.work, self.board)
 
     def _obey(self, command: Command) -> None:
-        told: dict[str, object] = {"error": "it failed: the log has the reason"}
         with self._turns.command():  # closed before the next tick, so that no tick is kept that heeds a command the store calls failed
             at = self._engine.after or 0
             try:
-                told = {"message": self._engine.obey(command), "session": self._session, "at": at}
-            except ValueError as error:
+                told: dict[str, object] = {"message": self._engine.obey(command), "session": self._session, "at": at}
+            except (ValueError, StoreFailed) as error:
                 told = {"error": str(error)}
-            finally:
-                self._finish(command, told)
+            self._answers.end(command, told)
 
     def optimize(self, command: Command, tell: Tell) -> dict[str, object]:
         """Runs an action by hand; what it measured."""
@@ -247,10 +252,6 @@ class Desk:
         except ActionError as error:
             return {"error": str(error)}
 
-    def _finish(self, command: Command, told: dict[str, object]) -> None:
-        LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, told)
-        self._inbox.finish(command.id, "error" not in told, told, self._clock.now())
-
     def probe(self) -> None:
         """Reads the machine and keeps what it said."""
         self._monitor.look()
@@ -261,8 +262,7 @@ class Desk:
     def deliver(self) -> None:
         """Sends what people are to be told."""
         self._safeguards.deliver()
-        trouble = self._safeguards.trouble
-        self.board.say("alerts", "degraded" if trouble else "ok", trouble)
+        self.board.tell("alerts", "targets", self._safeguards.trouble)
 
     def prune(self) -> None:
         """Drops what is older, or more, than is to be kept."""

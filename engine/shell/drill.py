@@ -29,10 +29,12 @@ from engine.domain.state import State
 from engine.orchestrator import decide
 from engine.phases import decision
 from engine.run import Run, axes
+from engine.shell.circuits import FAULTS
 from engine.shell.courier import Letter
 from engine.shell.deliver import Deliveries, Ledger, Sender
 from engine.shell.logs import LOG
 from engine.store import alert_rows
+from engine.store.errors import StoreFailed
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, STOP_SECONDS, ARRIVE_SECONDS, LOOK_SECONDS = 90.0, 20.0, 60.0, 0.2
@@ -68,7 +70,7 @@ def run_drill(steps: Mapping[str, Callable[[], tuple[bool, str]]], clock: Clock,
         start = clock.tick()
         try:
             passed, detail = step()
-        except (OSError, ValueError, RuntimeError, LookupError, ArithmeticError, sqlite3.Error, subprocess.SubprocessError) as error:
+        except (*FAULTS, StoreFailed, sqlite3.Error, subprocess.SubprocessError) as error:
             LOG.warning("the drill of the %s broke: %s", name, error)
             passed, detail = False, f"it broke: {type(error).__name__}: {' '.join(str(error).split())}"[:300]
         proofs.append(Proof(name, passed, detail, clock.tick() - start))

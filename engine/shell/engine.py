@@ -28,6 +28,7 @@ from engine.phases import learning
 from engine.run import FallbackFailed, Run, axes
 from engine.settings import Settings, knobs_for
 from engine.shell import clocks, feeding, obey, standins, training
+from engine.shell.circuits import FAULTS
 from engine.shell.rolling import Rows, Window
 
 CHECKPOINT_EVERY = 100  # ticks
@@ -71,6 +72,7 @@ class Engine:
         self.catalog = Catalog(discover("engine.features", "FAMILY"), self._named, (None,) * len(self._named))
         self.fitted = self.catalog.serving  # also those that rest
         self.resting: frozenset[str] = frozenset()
+        self.trouble: str | None = None  # which models the newest training did not give, and why
         self.looked: Floats | None = None  # (S, F) the columns of the newest tick
         self.bench = standins.Bench()
         symbols = len(feed.info.symbols)
@@ -79,7 +81,7 @@ class Engine:
         self.account: Account = broker.open_account(settings.capital, symbols)
         self.window = Window(feed.info)
         self._clock_lags = clocks.of(feed)
-        self.rows = Rows(symbols, self.catalog.columns, training_bars(settings, feed))
+        self.rows = Rows(symbols, self.catalog.columns, training.bars(settings, feed))
         self.jobs: list[training.Job] = []
         self.trained: list[Artifact] = []
         self._orders: tuple[Order, ...] = ()
@@ -119,7 +121,10 @@ class Engine:
         if command.name == "set":
             said = self.switch(obey.signal_of(command), self.after or 0)
         else:
-            self.knobs, said = obey.carry_out(command, self.knobs)
+            knobs, said = obey.carry_out(command, self.knobs)
+            if self._keeper is not None and knobs is not self.knobs:  # before it holds: a pause outlives this process, whatever happens to it
+                self._keeper.remember(obey.halt_key(self._session), orjson.dumps((knobs.paused, knobs.flatten)).decode())
+            self.knobs = knobs
         self._events.append(obey.event(command))
         return said
 
@@ -128,8 +133,14 @@ class Engine:
         self.feed.switch_signal(signal, at)
         self._switches.append((signal, at))
         if self._keeper is not None:
-            self._keeper.remember(switches_key(self._session), orjson.dumps(self._switches).decode())
+            self._keeper.remember(obey.switches_key(self._session), orjson.dumps(self._switches).decode())
         return f"the simulated signal is {signal:g} from the next bar"
+
+    def halt(self, paused: bool, flatten: bool) -> None:
+        """Takes up a pause or a flattening that was asked for before this process, and that no tick has seen yet."""
+        if (paused, flatten) != (self.knobs.paused, self.knobs.flatten):
+            self.knobs = replace(self.knobs, paused=paused, flatten=flatten)
+            self._events.append(Event("command", "pause" if paused else "flatten" if flatten else "resume", "before the restart"))
 
     def rest(self, names: frozenset[str]) -> None:
         """These models do not serve from the next tick on, all others do; they go on being trained. A replay sees who served a tick."""
@@ -162,8 +173,9 @@ class Engine:
         self.knobs = replace(knobs_for(self.settings, self.feed.info), paused=knobs.paused, flatten=knobs.flatten)
         self.tick = state.tick + 1
         self._put_in_service(serving)
-        if self._trainers is not None and any(one is None or one.trained_to < state.last_training for one in serving) and state.last_training >= 0:
-            self._train(state.last_training)
+        late = [one is None or one.trained_to < state.last_training for one in serving]
+        if any(late) and state.last_training >= 0:  # a training cut short is done again; of one that was adopted no version may change
+            self._train(state.last_training if all(late) else state.tick)
 
     def _decide(self, bar: Slice) -> Tick:
         begun = self.clock.tick()
@@ -187,6 +199,7 @@ class Engine:
         tick = self._record(bar, inputs, outcome, run, fills, ms)
         self.account, self._orders, self.state, self._events = account, outcome.orders, outcome.state, []
         self.tick += 1
+        self._unsaved = tick  # decided: whatever fails from here on, it is kept by the next step
         self.rows.append(tick.row)
         self.looked, self.bench.usable = outcome.matrix.values, outcome.matrix.values[outcome.matrix.usable]
         if Phase.VALIDATION in outcome.degraded:
@@ -233,8 +246,12 @@ class Engine:
     def _train(self, until: int) -> None:
         if self._trainers is None:
             return
-        rows = self.rows.training(until, self.knobs.horizons, self.settings.train_rows)
-        self.jobs.append(training.submit(self._trainers, rows, self._named, self.settings.seed, until + self.knobs.adopt_after))
+        try:
+            rows = self.rows.training(until, self.knobs.horizons, self.settings.train_rows)
+            self.jobs.append(training.submit(self._trainers, rows, self._named, self.settings.seed, until + self.knobs.adopt_after))
+        except FAULTS as error:  # no memory, no room for a file, no process to be had: the tick in hand is none the worse
+            self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            self._events.append(Event("training_failed", str(until), self.trouble))
 
     def _adopt(self) -> None:
         """Takes the models of a training that is due from this tick on, and notes it as events that a replay repeats."""
@@ -249,6 +266,7 @@ class Engine:
                 if self._keeper is not None:
                     self._keeper.save_artifact(artifact, self._session, self.clock.now())
             self.jobs.pop(0)  # only now: what the store did not take is adopted by the next step
+            self.trouble = adopted.trouble
             if adopted.trouble is not None:
                 self._events.append(Event("training_failed", str(job.until), adopted.trouble))
             self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
@@ -270,16 +288,6 @@ def _unwatched() -> None:
 
 def _in_order(run: Run) -> tuple[Record, ...]:
     return tuple(run.results[phase] for phase in Phase)
-
-
-def switches_key(session: int) -> str:
-    """Under which a session's switches of the simulated signal are kept."""
-    return f"signal switches of session {session}"
-
-
-def training_bars(settings: Settings, feed: Feed) -> int:
-    """Bars of the training window."""
-    return max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
 
 
 def row_of(tick: int, outcome: Outcome) -> Row:

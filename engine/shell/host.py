@@ -50,7 +50,8 @@ class Host:
         self._circuit = Circuit(Backoff(TRY_SECONDS, LONGEST_TRY_SECONDS))  # of the start: a feed that cannot be opened is left alone for a while
         self._broke: tuple[int, str] | None = None  # when the start first failed, and why
         self.ended = Event()  # nothing more will be decided here
-        self.trouble: str | None = None  # why no engine runs here
+        self.trouble: str | None = None  # why no engine runs here, or what of the host's own fails
+        self._failing: tuple[str, str] | None = None  # the job of the host's own that the trouble is of
         self.decided = 0
 
     def open(self) -> None:
@@ -166,7 +167,9 @@ class Host:
 
     def failed(self, component: str, job: str, error: str) -> None:
         """A job of the host's own failed: it has been logged, and is tried again."""
-        self.trouble = f"{component}, {job}: {error}"
+        self.trouble, self._failing = f"{component}, {job}: {error}", (component, job)
 
     def went_well(self, component: str, job: str) -> None:
-        """Nothing to tell."""
+        """What it had failed with is over."""
+        if self._failing == (component, job):
+            self.trouble = self._failing = None

@@ -59,8 +59,10 @@ class Mending:
         self._recovery.went_well(*SAVE)
         self._recovery.went_well(*SLICES)
         if not tick.outcome.degraded:
+            serving = {one.model.name: one.version for one in self._engine.catalog.serving if one is not None}
             for model in self._recovery.standing("models"):
-                self._recovery.mended("models", model)
+                if model in serving:  # one that stands aside is well again when it has been trained again
+                    self._recovery.mended("models", model, f"{serving[model]} serves")
         found, self._engine.bench.replaced = self._engine.bench.replaced, ()
         for one in found:
             LOG.warning("%s: %s; %s", one.model, one.fault, one.how)

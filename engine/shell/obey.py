@@ -47,3 +47,13 @@ def signal_of(command: Command) -> float:
     if not 0.0 <= signal <= 0.5:
         raise ValueError(f"set signal={signal:g} is outside 0 to 0.5")
     return signal
+
+
+def switches_key(session: int) -> str:
+    """Under which a session's switches of the simulated signal are kept."""
+    return f"signal switches of session {session}"
+
+
+def halt_key(session: int) -> str:
+    """Under which it is kept whether a session is paused, and whether it is flattened."""
+    return f"halt of session {session}"

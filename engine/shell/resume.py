@@ -14,8 +14,8 @@ from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Row
 from engine.replay import roll
 from engine.settings import Settings, identity_of, settings_json
-from engine.shell import fingerprint, training
-from engine.shell.engine import Engine, switches_key, training_bars
+from engine.shell import fingerprint, obey, training
+from engine.shell.engine import Engine
 from engine.shell.standins import Replaced
 from engine.store.errors import Forgotten
 from engine.store.history import History, StoredTick
@@ -52,7 +52,7 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
     stored, outcome = rolled.stored, rolled.outcome
     if stored is None or outcome is None:
         raise ValueError(f"tick {last} cannot be gone on from: move the store away, or set PODIUM_HOME to another folder")
-    for signal, at in orjson.loads(history.recalled(switches_key(session)) or "[]"):
+    for signal, at in orjson.loads(history.recalled(obey.switches_key(session)) or "[]"):
         engine.switch(signal, at)
     for row in _rows(engine, history, session, last):
         engine.rows.append(row)
@@ -62,6 +62,9 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
         writer.save_checkpoint(last, session, rolled.state)  # without what those models said: ticks to come are replayed from it
     serving = _without(damaged, engine, history, session, rolled.serving, stored)
     engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, serving)
+    halted = history.recalled(obey.halt_key(session))
+    if halted is not None:
+        engine.halt(*orjson.loads(halted))
 
 
 def _without(
@@ -93,6 +96,6 @@ def _earlier(history: History, session: int, model: str, digest: str, tick: int)
 
 def _rows(engine: Engine, history: History, session: int, last: int) -> Iterator[Row]:
     """The rows that models are trained on, a block at a time."""
-    first = max(0, last + 1 - training_bars(engine.settings, engine.feed))
+    first = max(0, last + 1 - training.bars(engine.settings, engine.feed))
     for low, high in pairwise([*range(first, last + 1, BLOCK), last + 1]):
         yield from history.rows(session, low, high - 1)

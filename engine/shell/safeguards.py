@@ -84,8 +84,7 @@ class Safeguards:
 
     def deliver(self) -> None:
         """Sends what is due; a target that takes nothing is a fault of the component alerts until it does."""
-        self.deliveries.work()
-        for target in self.targets:
+        for target in self.deliveries.work():
             trouble = self.deliveries.trouble.get(target)
             if trouble is None:
                 self._recovery.mended("alerts", target)

@@ -12,6 +12,7 @@ from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.shell import training
 from engine.shell.circuits import FAULTS
+from engine.store.errors import StoreFailed
 
 Fitted = tuple[Serving | None, ...]
 Spare = Callable[[str, str], Artifact | None]  # model, version: the newest other version of it that has served
@@ -76,7 +77,10 @@ class Bench:
         kept = self._previous.get(served.model.name)
         if kept is not None and kept.version != served.version and unsound(kept, usable) is None:
             return kept
-        artifact = self.spare(served.model.name, served.version) if self.spare is not None else None
+        try:
+            artifact = self.spare(served.model.name, served.version) if self.spare is not None else None
+        except StoreFailed:  # a tick is in hand: without a spare the model stands aside
+            return None
         return None if artifact is None else _loaded(artifact, usable)[0]
 
 

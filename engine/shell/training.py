@@ -12,9 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from engine.discover import discover
 from engine.domain.model import Model, Serving, Training
+from engine.domain.ports import Feed
 from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.evidence import linear
+from engine.settings import Settings
 
 PROBED = 64  # rows that a model's reliance on each column is measured on
 
@@ -50,6 +52,11 @@ def models(names: tuple[str, ...] = ()) -> tuple[Model, ...]:
         if name not in known:
             raise ValueError(f"there is no model {name!r}: there are {', '.join(known)}")
     return tuple(known[name] for name in names) if names else found
+
+
+def bars(settings: Settings, feed: Feed) -> int:
+    """Bars of the training window."""
+    return max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
 
 
 def submit(executor: Executor, training: Training, named: tuple[str, ...], seed: int, serves_from: int) -> Job:

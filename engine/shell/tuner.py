@@ -20,7 +20,6 @@ from engine.shell.trial_tools import Case, Ended, Tools
 from engine.shell.tune import TURN
 from engine.shell.tuner_parts import Asked, Board, TunerPast, TunerPen, Wishes
 from engine.shell.watching import Pending, Watching
-from engine.store.errors import StoreFailed
 from engine.store.optimizer_past import Standing
 from engine.store.optimizer_rows import ASKS, TRIES, WAITS
 
@@ -69,14 +68,9 @@ class Tuner:
         self._tools.recent.hear(newest)
 
     def step(self) -> None:
-        """One round. What goes wrong is told on the board and tried again by the next."""
-        try:
-            with self._lock:
-                self._round()
-        except StoreFailed as error:
-            self._board.failed("optimizer", "rules", str(error))
-        else:
-            self._board.went_well("optimizer", "rules")
+        """One round; raises StoreFailed, and what was to be done is done by the next."""
+        with self._lock:
+            self._round()
 
     def _round(self) -> None:
         if not self._opened:
@@ -233,6 +227,7 @@ class Tuner:
         self._board.failed("optimizer", action, failed)
         if self._failures[action] >= FAILURES:
             self._pen.set_licence(action, RECOMMEND, f"failed {FAILURES} times in a row: {failed}", now)
+            self._board.went_well("optimizer", action)  # it is not run by itself any more: its licence tells, and nothing of the optimizer fails
 
     def _tell(self, number: int, text: str) -> None:
         if self._said.get(number) != text:

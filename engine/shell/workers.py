@@ -128,8 +128,9 @@ class Workers(Executor):
         error = inner.exception()
         if isinstance(error, BrokenProcessPool) and self._again(asked, error):
             return
-        if asked.deaths and not isinstance(error, BrokenProcessPool):
-            self._mended("the worker processes were opened anew and the work was done again")
+        if not isinstance(error, BrokenProcessPool) and not self._suspects and self._alone in {None, asked}:
+            again = "the work was done again" if asked.deaths else "they work again"
+            self._mended(f"the worker processes were opened anew and {again}")
         self._answer(asked, inner, error)
         self._next_suspect(asked)
 

@@ -157,8 +157,8 @@ def save_drill(connection: Connection, told: Drill) -> int:
 
 
 def next_drill(connection: Connection) -> int:
-    """The number the next drill will have."""
-    return int(one(connection, "SELECT coalesce(max(id), 0) + 1 FROM drills"))
+    """A number for the next drill's message, beyond that of any drill that was not kept: what was sent for one proves nothing of another."""
+    return int(one(connection, "SELECT max((SELECT coalesce(max(id), 0) FROM drills), (SELECT coalesce(-min(alert), 0) FROM deliveries)) + 1"))
 
 
 def last_drill(connection: Connection) -> Drill | None:

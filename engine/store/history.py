@@ -103,12 +103,10 @@ class History:
         """The ticks from first to last, both with it, in order; those that are not kept are left out."""
         return [self._tick(row) for row in self._rows(_TICK + "WHERE t.tick BETWEEN ? AND ? ORDER BY t.tick", first, last)]
 
-    def ticks_after(self, tick: int, session: int, limit: int | None = None) -> list[StoredTick]:
-        """The session's ticks after one, in order."""
-        end = " ORDER BY t.tick LIMIT ?"
-        return [
-            self._tick(row) for row in self._rows(_TICK + "WHERE t.tick > ? AND t.session = ?" + end, tick, session, -1 if limit is None else limit)
-        ]
+    def ticks_after(self, tick: int, session: int, last: int) -> list[StoredTick]:
+        """The session's ticks after one up to the last, with it, in order."""
+        rows = self._rows(_TICK + "WHERE t.tick > ? AND t.tick <= ? AND t.session = ? ORDER BY t.tick", tick, last, session)
+        return [self._tick(row) for row in rows]
 
     def slices(self, session: int, first_tick: int, last_tick: int) -> list[Slice]:
         """The session's slices from first to last, both with it, in order. They reach a window further back than the ticks that are kept."""

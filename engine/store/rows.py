@@ -51,18 +51,18 @@ def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
     count = len(inputs.symbols)
     names = decided.gates.names
     horizons = inputs.knobs.horizons
+    mid, sigma = liquidity.mid, outcome.mood.sigma
+    target, held, sure, edge, cost, price, log_price, bps, spread, fee, impact, flip, delta, units, entry, marked = _reals(
+        decided.target, sizes.held, decided.confidence, sizes.edge_bps, sizes.cost_bps, mid, np.log(mid), sigma * 1e4, liquidity.spread_bps,
+        liquidity.fee_bps, liquidity.impact_bps, decided.flip_bps, decided.delta, account.positions, account.entry, account.mark,
+    )  # fmt: skip
     columns: list[Iterable[Any]] = [
-        [inputs.tick] * count, inputs.symbols, [tick.session] * count, [inputs.at] * count,
-        [ACTIONS[code] for code in decided.action.tolist()], _reals(decided.target), _reals(sizes.held), _reals(decided.confidence),
-        _reals(sizes.edge_bps), _reals(sizes.cost_bps), [names[rung] if rung >= 0 else None for rung in decided.binding.tolist()],
-        [len(outcome.degraded)] * count, [REGIMES[code] for code in outcome.mood.regime.tolist()],
-        [horizons[sizes.horizon]] * count,
-        _reals(liquidity.mid), _reals(np.log(liquidity.mid)),
-        _reals(outcome.mood.sigma * 1e4), _reals(liquidity.spread_bps), _reals(liquidity.fee_bps),
-        _reals(liquidity.impact_bps), [EXECUTIONS[code] for code in decided.execution.tolist()], _reals(decided.flip_bps), _reals(decided.delta),
-        _reals(account.positions), _reals(account.entry), _reals(account.mark), inputs.fresh.astype(np.int64).tolist(),
-        _forecasts(outcome), _gates(decided.gates, ladder), _votes(outcome), _lists(sizes.steps.T), _lists(outcome.mood.probabilities),
-        _micro(outcome),
+        [inputs.tick] * count, inputs.symbols, [tick.session] * count, [inputs.at] * count, [ACTIONS[code] for code in decided.action.tolist()],
+        target, held, sure, edge, cost, [names[rung] if rung >= 0 else None for rung in decided.binding.tolist()],
+        [len(outcome.degraded)] * count, [REGIMES[code] for code in outcome.mood.regime.tolist()], [horizons[sizes.horizon]] * count,
+        price, log_price, bps, spread, fee, impact, [EXECUTIONS[code] for code in decided.execution.tolist()], flip, delta, units, entry, marked,
+        inputs.fresh.astype(np.int64).tolist(), _forecasts(outcome), _gates(decided.gates, ladder), _votes(outcome), _lists(sizes.steps.T),
+        _lists(outcome.mood.probabilities), _micro(outcome),
     ]  # fmt: skip
     return list(zip(*columns, strict=True))
 
@@ -102,9 +102,10 @@ def _shares(inputs: Inputs) -> Floats:
     return held
 
 
-def _reals(values: Floats) -> list[float]:
-    """A column; SQLite takes NaN for NULL, but not infinity."""
-    kept: list[float] = np.where(np.isfinite(values), values, np.nan).tolist()
+def _reals(*columns: Floats) -> list[list[float]]:
+    """Columns; SQLite takes NaN for NULL, but not infinity."""
+    values = np.array(columns)
+    kept: list[list[float]] = np.where(np.isfinite(values), values, np.nan).tolist()
     return kept
 
 

@@ -232,7 +232,14 @@ def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
 
 
 def live(plant: Plant, tuner: Tuner, until: Callable[[], bool], *, every: float = 4.0) -> None:
-    """Rounds of the loop until something is so, or the plant's time is over."""
+    """Rounds of the loop until something is so, or the plant's time is over; one that fails is told, as by its job."""
+    from engine.store.errors import StoreFailed
+
     while not plant.is_set() and not until():
         plant.wait(every)
-        tuner.step()
+        try:
+            tuner.step()
+        except StoreFailed as error:
+            plant.failed("optimizer", "rules", str(error))
+        else:
+            plant.went_well("optimizer", "rules")

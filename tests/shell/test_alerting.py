@@ -125,6 +125,9 @@ def test_an_acknowledgement_lasts_until_it_is_resolved(scene: Scene) -> None:
     scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
     scene.pass_by(30)
     assert "acknowledged by ada" in scene.asked("ack", id="1")
+    for number in ("99999999999999999999", "-1", "one"):
+        with pytest.raises(ValueError, match=rf"id='?{number}'? is "):
+            scene.asked("ack", id=number)
     scene.pass_by(3_600)
     assert scene.alerts() == [("drawdown limit hit", "critical", "open", "ada")]
     assert {kind for _, kind, *_ in scene.messages()} == {"opened"}

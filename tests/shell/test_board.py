@@ -55,6 +55,19 @@ def test_one_job_that_goes_well_does_not_hide_another_that_fails() -> None:
     assert board.state("store") == "ok"
 
 
+def test_a_part_that_is_well_says_nothing_of_another_that_fails() -> None:
+    board = Board(Pen(), Still())
+    board.is_up("alerts")
+    board.failed("alerts", "alerts", "the disk is gone")
+    board.tell("alerts", "targets", None)
+    assert board.state("alerts") == "degraded"
+    board.tell("alerts", "targets", "nobody answers")
+    board.went_well("alerts", "alerts")
+    assert board.state("alerts") == "degraded"
+    board.tell("alerts", "targets", None)
+    assert board.state("alerts") == "ok"
+
+
 def test_a_component_that_is_starting_is_not_well_before_it_says_so() -> None:
     pen = Pen()
     board = Board(pen, Still())

@@ -109,6 +109,15 @@ def test_with_targets_a_message_that_says_it_is_a_drill_goes_the_whole_way(store
         assert connection.exec_driver_sql("SELECT alert, kind, status FROM deliveries").fetchall() == [(-1, "drill", "sent")]
 
 
+def test_a_drill_that_was_not_kept_proves_nothing_for_the_next(store: Store) -> None:
+    clock, sender = StoppedClock(5.0), Slow()
+    deliveries = Deliveries(store, {"t": "a://b"}, sender, clock)
+    assert drill.alert_path(deliveries, ("t",), store, sender, clock, Halted())[0]
+    sender.error = "refused"
+    passed, said = drill.alert_path(deliveries, ("t",), store, sender, clock, Halted())
+    assert (passed, said) == (False, "1 of 1 targets took no message: refused")
+
+
 def test_a_target_that_takes_nothing_fails_the_drill_in_time(store: Store) -> None:
     clock, sender = StoppedClock(5.0), Slow()
     sender.error = "refused"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from tests.makers import (
     MINUTE,
     START,
     Drawer,
+    Inline,
     Played,
     StoppedClock,
     bold,
@@ -173,6 +175,36 @@ def test_a_tick_that_could_not_be_saved_is_saved_first_and_decided_once() -> Non
     kept = [one.step() for _ in range(3)]
     assert [tick.inputs.tick for tick in kept if tick is not None] == [at_bold() + number for number in range(3)]
     assert [tick.decisions_digest for tick in keeper.ticks] == list(lesson().decisions[at_bold() : at_bold() + 3])
+
+
+def test_a_tick_that_is_decided_is_kept_whatever_fails_after_it() -> None:
+    """Else the next one does not follow it, and nothing is ever saved again."""
+    keeper = Drawer()
+    one = resumed(at_bold(), lesson().bars, keeper=keeper)
+    rows, one.rows = one.rows, None  # type: ignore[assignment]
+    with pytest.raises(AttributeError):
+        one.step()
+    one.rows = rows
+    assert [tick.inputs.tick for tick in play(one, 3)] == [at_bold() + number for number in range(3)]
+    assert [tick.inputs.tick for tick in keeper.ticks] == [at_bold() + number for number in range(3)]
+
+
+class NoProcess(Inline):
+    def submit(self, *_: object, **__: object) -> Future[Any]:
+        raise OSError(11, "Resource temporarily unavailable")
+
+
+def test_a_training_that_cannot_begin_is_told_and_costs_no_tick() -> None:
+    one = resumed(at_bold(), lesson().bars)
+    one._trainers = NoProcess()
+    one.obey(command("retrain"))
+    first, second, third = play(one, 3)
+    assert [tick.inputs.tick for tick in (first, second, third)] == [at_bold() + number for number in range(3)]
+    (told,) = second.inputs.events
+    assert told.kind == "training_failed"
+    assert "Resource temporarily unavailable" in told.detail
+    assert one.trouble == told.detail
+    assert third.inputs.events == ()
 
 
 def test_what_was_ordered_is_filled_on_the_next_bar_before_it_is_decided() -> None:

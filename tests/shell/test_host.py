@@ -155,6 +155,20 @@ def test_a_second_engine_waits_while_the_first_holds_the_store(running: Settings
     assert len(rows(running, "SELECT DISTINCT session FROM ticks")) == 1
 
 
+def test_a_heartbeat_that_failed_once_is_forgotten_when_it_goes_well(plain: Settings) -> None:
+    host = Host(plain)
+    host.failed("engine", "heartbeat", "the store is locked")
+    host.went_well("engine", "take up")
+    troubles = [host.trouble]
+    host.went_well("engine", "heartbeat")
+    troubles.append(host.trouble)
+    assert troubles == ["engine, heartbeat: the store is locked", None]
+    host._wait(LeaseLost("another engine holds the store"))
+    host.went_well("engine", "heartbeat")
+    assert host.trouble == "another engine holds the store"
+    assert host.stop(LONG)
+
+
 def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: Settings) -> None:
     told = replace(plain, pace_seconds=0.05)
     host = Host(told)

@@ -245,7 +245,7 @@ def test_a_model_that_fails_while_it_serves_gives_way_to_its_previous_version_an
     assert second.inputs.events == (Event("model_replaced", "ridge", "its previous version ridge-129 serves"),)
     assert second.serving[0] not in {None, served.digest}
     assert replay(History(trained.url), second.inputs.tick).identical
-    assert trained.faults() == [("models", "tried again", True)]
+    assert trained.faults() == [("models", "ridge-129 serves", True)]
 
 
 def test_a_model_without_a_sound_version_stands_aside_until_the_next_training(trained: Scene) -> None:
@@ -253,10 +253,15 @@ def test_a_model_without_a_sound_version_stands_aside_until_the_next_training(tr
     assert served is not None
     trained.engine.bench.spare = None
     trained.engine._put_in_service((replace(served, model=replace(served.model, predict=boom)),))
-    made = trained.play(22)
+    made = trained.play(3)
+    assert trained.faults() == [("models", None, False)]  # not well again: it serves nothing
+    made += trained.play(19)
     assert made[1].serving == (None,)
     assert made[1].outcome.degraded == ()
     assert "stands aside" in made[1].inputs.events[0].detail
+    ((component, how, recovered),) = trained.faults()
+    assert (component, recovered) == ("models", True)
+    assert how == f"ridge-{trained.engine.fitted[0].trained_to if trained.engine.fitted[0] else None} serves"
     assert made[-1].serving[0] not in {None, served.digest}
 
 

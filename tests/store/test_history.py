@@ -72,9 +72,9 @@ def test_a_session_begins_from_nothing_and_never_from_another_sessions_state(tmp
 
 def test_ticks_after_one_are_of_its_session_and_in_order(tmp_path: Path) -> None:
     url, _ = saved(tmp_path, 30)
-    assert [stored.tick for stored in History(url).ticks_after(25, 1)] == [26, 27, 28, 29]
-    assert [stored.tick for stored in History(url).ticks_after(25, 1, limit=2)] == [26, 27]
-    assert History(url).ticks_after(25, 2) == []
+    assert [stored.tick for stored in History(url).ticks_after(25, 1, 99)] == [26, 27, 28, 29]
+    assert [stored.tick for stored in History(url).ticks_after(25, 1, 27)] == [26, 27]
+    assert History(url).ticks_after(25, 2, 99) == []
 
 
 def test_what_retention_dropped_is_said_to_be_gone_with_what_is_kept(tmp_path: Path) -> None:

@@ -65,6 +65,7 @@ def written(rule: Rule) -> dict[str, str]:
     left_out = {"name", "level", "candidates", "above"}
     told = {key: value for key, value in asdict(rule).items() if key not in left_out and value is not None}
     told |= {("above" if rule.above else "below"): "none" if rule.level is None else rule.level, "actions": ",".join(rule.candidates)}
+    told["recovery"] = "none" if rule.recovery is None else rule.recovery  # left out it would be that of the rule it is laid over
     return {key: _word(value) for key, value in told.items()}
 
 

@@ -51,7 +51,8 @@ class Container:
             return []
         found: list[Reading] = []
         used = _number(self._groups[0] / "memory.current")
-        if used is not None:
+        if used is not None:  # less what the kernel gives back as soon as it is needed, as orchestrators count it
+            used = max(0.0, used - _counts(self._groups[0] / "memory.stat").get("inactive_file", 0.0))
             found.append(Reading(at, "container", "memory_used_bytes", used, "bytes"))
             found.append(Reading(at, "container", "memory_percent", 100.0 * used / memory_limit, "%"))
         counted = _counts(self._groups[0] / "cpu.stat")

@@ -71,7 +71,7 @@ class Work:
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 ticks bring their own time
         with self._lock:
             ticks, errors = tuple(self._ticks), tuple(self._errors)
-        lately = sum(1 for wall in errors if wall > at - SPAN)
+        lately = sum(1 for wall in errors if at - SPAN < wall <= at)
         return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, ticks), *self._size(at), *self._asked(at))
 
     def _asked(self, at: int) -> list[Reading]:

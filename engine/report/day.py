@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from engine.domain.record import Record
 from engine.evidence.savings import Total
 
+LISTED = 200  # alerts, faults and drills of a day that are told of, at most
+
 
 @dataclass(frozen=True, slots=True)
 class Span(Record):
@@ -165,6 +167,7 @@ class Day(Record):
     starts: int
     trained: int  # models
     commands: int
+    cut: int | None = None  # when the first tick that is kept was decided, where those of the day before it are not kept any more
 
     @property
     def ticks(self) -> int:

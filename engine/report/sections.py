@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from engine.report.day import Alert, Day, Recovery, Span
+from engine.report.day import LISTED, Alert, Day, Recovery, Span
 from engine.report.document import Document, Lines, Paragraph, Section, Table
 from engine.report.optimized import optimizations
 from engine.report.words import NOT_ENOUGH, change, clock, figure, moment, money, seconds, share, whole
@@ -30,6 +30,8 @@ def document(day: Day) -> Document:
 
 def _about(day: Day) -> str:
     told = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {clock(day.until)}"
+    if day.cut is not None:
+        told += f", money and decisions from {clock(day.cut)} on: ticks before that are not kept any more"
     whose = "nothing in it is real" if day.simulated else "paper money"
     return f"{told}; market: {day.market}, {whose}. What is not known says so."
 
@@ -56,9 +58,9 @@ def _lead(day: Day) -> Iterator[str]:
     if treated:
         helped = sum(one.verdict == "helped" for one in treated)
         harmed = sum(one.verdict == "harmed" for one in treated)
-        yield f"{whole(len(treated), 'optimization')} ran: {helped} measurably helped, {harmed} harmed."
+        yield f"{'At least ' if day.more_runs else ''}{whole(len(treated), 'optimization')} ran: {helped} measurably helped, {harmed} harmed."
     still = sum(_is_open(one, day) for one in day.alerts)
-    yield f"{whole(len(day.alerts), 'alert')}, {still} still open." if day.alerts else "No alert was open."
+    yield f"{_many(len(day.alerts), 'alert')}, {still} still open." if day.alerts else "No alert was open."
 
 
 def _result(spans: tuple[Span, ...]) -> Iterator[str]:
@@ -170,7 +172,7 @@ def _health(day: Day) -> Iterator[Paragraph | Table]:
         at, passed, took, detail = day.drills[0]
         failed = sum(not one[1] for one in day.drills)
         yield Paragraph(
-            f"{whole(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed; the last, at {clock(at)}, "
+            f"{_many(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed; the last, at {clock(at)}, "
             f"{'passed' if passed else 'failed'} in {seconds(took)}: {detail}."
         )
     else:
@@ -183,9 +185,14 @@ def _recoveries(told: tuple[Recovery, ...]) -> Iterator[Paragraph | Table]:
         return
     over = [one for one in told if one.seconds is not None]
     longest = f", the slowest in {seconds(max(one.seconds or 0.0 for one in over))}" if over else ""
-    yield Paragraph(f"{whole(len(told), 'fault')} of components, {len(over)} over{longest}.")
+    yield Paragraph(f"{_many(len(told), 'fault')} of components, {len(over)} over{longest}.")
     rows = [(clock(one.at), one.component, one.fault, one.how or "nothing yet", seconds(one.seconds), f"{one.tries}") for one in told[:RECOVERIES]]
     yield Table(("At", "component", "fault", "what helped", "took", "tries"), tuple(rows), left=4)
+
+
+def _many(count: int, what: str) -> str:
+    """A count, which is only the least there were where as many are listed as are read."""
+    return f"{'at least ' if count >= LISTED else ''}{whole(count, what)}"
 
 
 def _is_open(one: Alert, day: Day) -> bool:

@@ -13,7 +13,8 @@ from engine.store.reader import Reader, rows, told_first
 LATELY = 2_000  # of the newest messages, those that are looked at for a target's state
 _ALERTS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
 _QUIET = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.until > :now) AS silenced"
-_TOLD = "(SELECT max(coalesce(d.sent_at, 0)) FROM deliveries d WHERE d.alert = a.id AND d.kind = 'opened') AS told"
+_TOLD = """(SELECT max(CASE WHEN d.status <> 'failed' THEN coalesce(d.sent_at, 0) END) FROM deliveries d
+WHERE d.alert = a.id AND d.kind = 'opened') AS told"""
 
 
 @dataclass(frozen=True, slots=True)

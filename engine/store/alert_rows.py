@@ -84,6 +84,12 @@ def silences(connection: Connection, now: int) -> tuple[Silence, ...]:
     return tuple(Silence(*row) for row in connection.exec_driver_sql(sql, (now,)))
 
 
+_TOLD_WITH = """
+    UPDATE deliveries SET sent_at = ?1 FROM (SELECT alert, kind, target, at FROM deliveries WHERE id = ?3) m
+    WHERE deliveries.status = ?2 AND deliveries.at = m.at AND deliveries.kind = m.kind AND deliveries.target = m.target
+          AND deliveries.message = 'told with alert ' || m.alert"""
+
+
 def queue(connection: Connection, message: Message, targets: Sequence[str], now: int) -> None:
     """A message for each target; the other alerts it covers are noted as told with it. What was queued before is not queued again."""
     first, *others = message.alerts
@@ -103,6 +109,7 @@ def sent(connection: Connection, numbers: Iterable[int], now: int) -> None:
         connection.exec_driver_sql(
             "UPDATE deliveries SET status = ?, sent_at = ?, tries = tries + 1, next_at = NULL, error = NULL WHERE id = ?", (SENT, now, number)
         )
+        connection.exec_driver_sql(_TOLD_WITH, (now, JOINED, number))
 
 
 def put_off(connection: Connection, numbers: Iterable[int], next_at: int, error: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
+from sqlalchemy import Connection
 
 from engine.store.reader import Reader, rows, told_all, told_first
 
@@ -95,9 +96,41 @@ _ACTED = """
 _RUNS = """
     SELECT at, action, verdict FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
     WHERE placebo = 0 ORDER BY at DESC LIMIT 200"""
-_FAULTS = """
-    SELECT (SELECT t.wall FROM ticks t WHERE t.at >= i.since AND t.session = i.session ORDER BY t.at LIMIT 1), i.kind, i.symbol
-    FROM (SELECT * FROM incidents ORDER BY id DESC LIMIT 200) i"""
+_FAULTS = "SELECT session, since, kind, symbol FROM incidents ORDER BY id DESC LIMIT 200"
+_AT = "SELECT at, wall FROM ticks WHERE tick = :tick"
+_SESSIONS = """
+    SELECT session, max(first, :first), coalesce(lead(first) OVER (ORDER BY session) - 1, :last)
+    FROM (SELECT session, min(first_tick) AS first FROM runs GROUP BY session)"""
+
+
+def _faults(connection: Connection, first: int, last: int) -> list[tuple[int, str]]:
+    """When faults of the data began (ns UTC, wall), and what they were, of those that began with a tick from `first` to `last`."""
+    spans = {int(session): (int(low), min(int(high), last)) for session, low, high in told_all(connection, _SESSIONS, first=first, last=last)}
+    found = []
+    for session, since, kind, symbol in told_all(connection, _FAULTS):
+        low, high = spans.get(int(session), (1, 0))
+        tick = _tick_at(connection, low, high, int(since)) if low <= high else None
+        if tick is not None:
+            found.append((tick, f"{kind.replace('_', ' ')} {'everywhere' if symbol == '*' else symbol}"))
+    return found
+
+
+def _tick_at(connection: Connection, low: int, high: int, at: int) -> int | None:
+    """The wall time of the first tick of a session with that market time or a later one, by halving: market times overlap between sessions.
+
+    None where it is not among the ticks from `low` to `high`.
+    """
+    ends = [told_first(connection, _AT, tick=tick) for tick in (low, high)]
+    if ends[0] is None or ends[1] is None or not ends[0][0] <= at <= ends[1][0]:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        told = told_first(connection, _AT, tick=middle)
+        if told is None:
+            return None
+        low, high = (middle + 1, high) if told[0] < at else (low, middle)
+    told = told_first(connection, _AT, tick=low)
+    return None if told is None else int(told[1])
 
 
 def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
@@ -108,11 +141,6 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
             for at, action, verdict in told_all(connection, _RUNS, since=since, until=until)
         ]
         found += [
-            ("incident", int(at), f"{kind.replace('_', ' ')} {'everywhere' if symbol == '*' else symbol}")
-            for at, kind, symbol in told_all(connection, _FAULTS)
-            if at is not None and since <= at <= until
-        ]
-        found += [
             ("incident", int(at), f"alert: {rule}")
             for at, rule in told_all(
                 connection, "SELECT at, rule FROM alerts WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 200", since=since, until=until
@@ -121,6 +149,7 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
         ends = told_first(connection, "SELECT tick, (SELECT max(tick) FROM ticks) FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=since)
         if ends is not None:
             first, last = int(ends[0]), int(ends[1])
+            found += [("incident", at, what) for at, what in _faults(connection, first, last) if at <= until]
             bounds = json.dumps(sorted({first + (last + 1 - first) * piece // PIECES for piece in range(PIECES)}))
             found += [
                 ("acted", int(wall), f"bought or sold at tick {tick:,}") for wall, tick in told_all(connection, _ACTED, bounds=bounds, last=last)

@@ -11,12 +11,13 @@ from sqlalchemy import Connection
 
 from engine.evidence.savings import Part, total
 from engine.evidence.shares import wilson
-from engine.report.day import Acted, Alert, Bound, Day, Recovery, Run, Saved, Skill, Span, Trading
+from engine.report.day import LISTED, Acted, Alert, Bound, Day, Recovery, Run, Saved, Skill, Span, Trading
+from engine.store.alert_rows import drill_of
 from engine.store.reader import Reader, told_all, told_first
 
 DAY = 86_400_000_000_000  # ns
 POINTS = 96  # of the line of equity
-RUNS, LISTED = 1_000, 200
+RUNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def day(reader: Reader, begin: int, now: int, name: str) -> Day | None:
         every = _spans(connection, begin, until)
         live = tuple(span for span in every if not span.warm)
         told = _day(connection, name, begin, until, live or every)
-        told = replace(told, is_over=begin + DAY <= now, warmed=sum(span.ticks for span in every) - told.ticks)
+        told = replace(told, is_over=begin + DAY <= now, warmed=sum(span.ticks for span in every) - told.ticks, cut=_cut(connection, begin, until))
     happened = told.spans or told.runs or told.alerts or told.starts or told.commands or told.recoveries or told.fired
     return told if happened else None
 
@@ -87,6 +88,12 @@ def _spans(connection: Connection, begin: int, until: int) -> tuple[Span, ...]:
         first=int(first[0]), last=int(last[0]),
     )  # fmt: skip
     return tuple(_valued(connection, Span(row[0], row[1], row[2], bool(row[3]), row[4], row[5], row[6], None, None)) for row in told)
+
+
+def _cut(connection: Connection, begin: int, until: int) -> int | None:
+    """When the first tick that is kept was decided, where that is on the day and retention has dropped those before it."""
+    first = told_first(connection, "SELECT tick, wall FROM ticks ORDER BY tick LIMIT 1")
+    return int(first[1]) if first is not None and first[0] > 0 and begin < first[1] < until else None
 
 
 def _valued(connection: Connection, span: Span) -> Span:
@@ -193,7 +200,8 @@ def _recoveries(connection: Connection, within: dict[str, Any]) -> tuple[Recover
 
 def _drills(connection: Connection, within: dict[str, Any]) -> tuple[tuple[int, bool, float | None, str], ...]:
     sql = f"SELECT at, passed, seconds, detail FROM drills WHERE at >= :begin AND at < :until ORDER BY id DESC LIMIT {LISTED}"
-    return tuple((at, bool(passed), took, detail) for at, passed, took, detail in told_all(connection, sql, **within))
+    told = (drill_of(*row) for row in told_all(connection, sql, **within))
+    return tuple((one.at, one.passed, one.seconds, "; ".join(f"{proof.name}: {proof.detail}" for proof in one.proofs)) for one in told)
 
 
 def _skill(connection: Connection) -> tuple[Skill, ...]:
@@ -223,11 +231,15 @@ def _runs(connection: Connection, within: dict[str, Any]) -> tuple[Run, ...]:
 
 
 def _saved(connection: Connection, runs: tuple[Run, ...]) -> tuple[Saved, ...]:
-    """By metric, in the direction its action says is a gain; runs without an interval, or undone, are in no sum."""
-    better = {(action, metric): way for action, metric, way in told_all(connection, "SELECT action, cures, better FROM actions")}
+    """By metric, in the direction that is a gain of it; runs without an interval, or undone, are in no sum.
+
+    The direction is that of the action which cures the metric, else the way it went in a run that helped.
+    """
+    better = {one.metric: 1 if one.effect > 0 else -1 for one in runs if one.verdict == "helped" and one.effect and not (one.placebo or one.undone)}
+    better |= dict(told_all(connection, "SELECT cures, better FROM actions"))
     parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
     for one in runs:
-        way = better.get((one.action, one.metric))
+        way = better.get(one.metric)
         if one.placebo or one.undone or way is None or one.effect is None or one.low is None or one.high is None:
             continue
         low, high = sorted((way * one.low, way * one.high))

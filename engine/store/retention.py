@@ -17,6 +17,7 @@ DAY = 24 * 3600 * 10**9
 _ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
 _PAGES_AT_ONCE = 64
 _LOG_PAGES = 4000
+_INCIDENTS = 20_000  # faults of the data that are kept
 _FOLD_MS = 50
 _ROOM = 0.9  # of the limit is filled after pruning, at most
 
@@ -46,6 +47,7 @@ def prune(store: Store, now: int, keep: Keep) -> Dropped:
     before = size(store)
     done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
     optimizer_kept.forget(store, now)
+    _forget_incidents(store)
     if is_over(store, keep):
         _fold(store)  # maybe it is only the log
     if keep.bytes is not None and is_over(store, keep):
@@ -191,6 +193,14 @@ def drop_unused(store: Store, found: Unused) -> None:
             )
         for number in found.artifacts:
             connection.exec_driver_sql("DELETE FROM artifacts WHERE id = ?", (number,))
+
+
+def _forget_incidents(store: Store) -> None:
+    """The oldest of those that are over."""
+    with store.write() as connection:
+        connection.exec_driver_sql(
+            "DELETE FROM incidents WHERE until IS NOT NULL AND id <= (SELECT id FROM incidents ORDER BY id DESC LIMIT 1 OFFSET ?)", (_INCIDENTS,)
+        )
 
 
 def _shorten_readings(store: Store, limit: int) -> None:

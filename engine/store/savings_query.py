@@ -164,15 +164,12 @@ def _part(way: int, effect: float, low: float, high: float, windows: int) -> Par
 
 
 def _better(runs: Sequence[Run]) -> int | None:
-    """Which way of a metric is a gain: as its action says, else as the verdicts do."""
+    """Which way of a metric is a gain: as its action says, else as it went where it helped; one that harmed may have harmed something else."""
     said = next((one.better for one in reversed(runs) if one.better is not None), None)
     if said is not None:
         return said
-    for verdict, sign in ((HELPED, 1), (HARMED, -1)):
-        effect = next((one.effect for one in reversed(runs) if one.verdict == verdict and one.effect), None)
-        if effect is not None:
-            return sign if effect > 0 else -sign
-    return None
+    effect = next((one.effect for one in reversed(runs) if one.verdict == HELPED and one.effect and not one.undone), None)
+    return None if effect is None else 1 if effect > 0 else -1
 
 
 def _families(found: Sequence[Saving]) -> tuple[Family, ...]:

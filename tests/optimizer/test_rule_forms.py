@@ -24,6 +24,16 @@ def test_what_is_told_takes_the_place_of_the_default_and_the_rest_stays() -> Non
     assert (rule.recovery, rule.metric) == (80.0, "host.memory_percent")
 
 
+@pytest.mark.parametrize("told", [{"recovery": "none"}, {"above": "75", "recovery": "none"}, {"below": "5"}, {"hold": "1s"}, {"above": "85"}])
+def test_a_rule_that_was_changed_reads_back_over_the_one_it_was_laid_over(told: dict[str, str]) -> None:
+    base = BASE["host_memory"]
+    rule = read_rule("host_memory", told, base, KNOWN)
+    assert read_rule("host_memory", written(rule), base, KNOWN).digest() == rule.digest()
+    said = {word: value for word, value in written(rule).items() if value != written(base).get(word)}  # as the page sends it
+    assert said
+    assert read_rule("host_memory", said, base, KNOWN).digest() == rule.digest()
+
+
 def test_a_rule_turned_to_the_other_side_forgets_its_recovery_level() -> None:
     rule = read_rule("host_memory", {"below": 10}, BASE["host_memory"], KNOWN)
     assert (rule.above, rule.level, rule.recovery) == (False, 10.0, None)

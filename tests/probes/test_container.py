@@ -41,6 +41,14 @@ def test_the_containers_limit_wins_and_is_named(tmp_path: Path) -> None:
     assert container.note() == "limits memory and cpu"
 
 
+def test_memory_that_the_kernel_gives_back_when_it_is_needed_is_not_used(tmp_path: Path) -> None:
+    """A store of some size fills the page cache by itself: that is no lack of memory."""
+    files = {"memory.max": f"{100 * MB}", "memory.current": f"{97 * MB}", "memory.stat": f"anon {20 * MB}\ninactive_file {72 * MB}\n"}
+    readings = tree(tmp_path, "/app", {"app": files}).read(1, 0.0)
+    assert named(readings, "memory_used_bytes").value == 25 * MB
+    assert named(readings, "memory_percent").value == pytest.approx(25.0)
+
+
 def test_a_limit_above_the_machine_is_no_limit(tmp_path: Path) -> None:
     container = tree(tmp_path, "/app", {"app": {"memory.max": f"{2**60}\n", "memory.current": "1\n", "cpu.max": "max 100000\n"}})
     readings = container.read(1, 0.0)

@@ -55,6 +55,7 @@ def test_fallbacks_errors_and_the_age_of_data() -> None:
     assert found["data_age_ms"] == pytest.approx(3_000.0)
     assert found["save_p50_ms"] == 0.7
     assert values(work, 100 * SECOND)["errors_last_minute"] == 0.0
+    assert values(work, 2 * SECOND)["errors_last_minute"] == 0.0  # the clock was set back: what is to come has not been
 
 
 def test_what_is_remembered_is_bounded() -> None:

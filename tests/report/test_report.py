@@ -11,14 +11,18 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
+from engine.domain.alerting import Drill, Proof
 from engine.domain.tuning import Effect, Firing, Trial
+from engine.report.day import LISTED
 from engine.report.html import as_html
 from engine.report.markdown import as_markdown
 from engine.report.sections import document
 from engine.report.words import figure, seconds
+from engine.store import alert_rows
 from engine.store.database import path_of
 from engine.store.reader import Reader
 from engine.store.report_query import DAY, day
+from engine.store.savings_query import savings
 from engine.store.writer import Writer
 from tests.store import made
 
@@ -97,6 +101,51 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
     assert "Rules that fired: disk is filling 1." in text
 
 
+def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_known(tmp_path: Path) -> None:
+    """No action cures the host's processor time, so only a run that helped tells which way is better; one that harmed may have harmed the ticks."""
+    url = made.filled(tmp_path, 30)
+
+    def run(number: int, effect: float, verdict: str, *, undone: bool = False) -> None:
+        told = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
+        with closing(Writer(url)) as writer:
+            writer.save_trial(Trial(
+                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", told, undone, 0.0, "", "", "", "", 0.1, chance=0.5,
+            ))  # fmt: skip
+
+    def saved() -> list[float | None]:
+        return [one.told.amount if one.told else None for one in savings(Reader(url)).savings if one.metric == "host.cpu_percent"]
+
+    run(0, -20.0, "harmed", undone=True)
+    run(1, -8.0, "no measurable effect")
+    assert saved() == [None]
+    assert "host.cpu\\_percent |" not in told(url).split("Saved on")[-1]
+    run(2, -6.0, "helped")
+    assert saved() == [pytest.approx(14.0)]
+    assert row(told(url).split("Saved on")[-1], "host.cpu\\_percent")[1:4:2] == ["+14 %", "2"]
+
+
+def test_a_day_whose_first_ticks_are_not_kept_says_from_when_on(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 60)
+    assert "not kept any more" not in told(url)
+    with closing(sqlite3.connect(path_of(url))) as store, store:
+        for table in ("ticks", "decisions", "fills"):
+            store.execute(f"DELETE FROM {table} WHERE tick < 45")
+    assert "money and decisions from 15:08:10 on: ticks before that are not kept any more" in told(url)
+
+
+def test_drills_are_told_in_words_and_what_is_cut_short_is_the_least_there_was(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 30)
+    with closing(Writer(url)) as writer:
+        for number in range(LISTED + 5):
+            writer.raise_alert(f"rule {number}", "warning", "made", LAST + number)
+        with writer.write() as connection:
+            alert_rows.save_drill(connection, Drill(LAST, True, 3.2, (Proof("kill switch", True, "nothing opens", 0.1),), "schedule"))
+    text = told(url)
+    assert "kill switch: nothing opens." in text
+    assert "proofs" not in text
+    assert f"at least {LISTED} alerts" in text
+
+
 def test_a_day_that_is_not_over_says_until_when(filled: str) -> None:
     text = told(filled, LAST + 1)
     assert "The day in UTC so far, until 15:14:40" in text
@@ -162,7 +211,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
                 "INSERT INTO recoveries (at, component, fault, how, tries, recovered_at) VALUES (?, ?, ?, ?, 2, ?)",
                 (made.WALL, HOSTILE, HOSTILE, HOSTILE, made.WALL + 3 * made.SECOND),
             )
-            connection.exec_driver_sql("INSERT INTO drills (at, passed, seconds, detail) VALUES (?, 1, 2.0, ?)", (made.WALL, HOSTILE))
+            alert_rows.save_drill(connection, Drill(made.WALL, True, 2.0, (Proof(HOSTILE, True, HOSTILE, 1.0),), HOSTILE))
     return url
 
 

@@ -90,6 +90,11 @@ def test_what_belongs_together_is_one_message(scene: Scene) -> None:
     (text,) = {row[0] for row in scene.rows("SELECT message FROM deliveries WHERE status = 'waiting'")}
     assert "and 2 more" in text
     assert "feed failing: gone" in text
+    with scene.store.write() as connection:
+        alert_rows.sent(connection, [1], 7)
+    told = [tuple(row) for row in scene.rows("SELECT alert, target, sent_at FROM deliveries ORDER BY id")]
+    assert {(target, sent) for _, target, sent in told} == {(TARGETS[0], 7), (TARGETS[1], None)}
+    assert len(told) == 6
 
 
 def test_a_silence_keeps_it_raised_and_quiet_until_it_ends(scene: Scene) -> None:

@@ -17,6 +17,7 @@ from engine.domain.record import Floats
 from engine.domain.tick import Artifact
 from engine.evidence import linear
 from engine.settings import Settings
+from engine.shell import parcel
 
 PROBED = 64  # rows that a model's reliance on each column is measured on
 
@@ -60,9 +61,20 @@ def bars(settings: Settings, feed: Feed) -> int:
 
 
 def submit(executor: Executor, training: Training, named: tuple[str, ...], seed: int, serves_from: int) -> Job:
-    """Hands the rows to the executor, a fit a model."""
-    futures = tuple(executor.submit(fit, name, training, seed, serves_from) for name in named)
-    return Job(training.until, serves_from, futures)
+    """Hands the rows to the executor, a fit a model; raises OSError where there is no room for them or no process to be had."""
+    rows = parcel.wrap(training)
+    futures: list[Future[Artifact]] = []
+    try:
+        futures += [executor.submit(_fit, name, rows, seed, serves_from) for name in named]
+    finally:
+        if len(futures) < len(named):
+            rows.drop()
+    rows.drop_after(futures)
+    return Job(training.until, serves_from, tuple(futures))
+
+
+def _fit(name: str, rows: parcel.Parcel, seed: int, serves_from: int) -> Artifact:
+    return fit(name, parcel.unwrap(rows), seed, serves_from)
 
 
 def fit(name: str, training: Training, seed: int, serves_from: int) -> Artifact:

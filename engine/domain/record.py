@@ -27,8 +27,8 @@ class Record:
     """Axes of the arrays by field, one letter an axis (S symbols, H horizons ...); a trailing ? allows NaN."""
 
     def __post_init__(self) -> None:
-        kind = type(self)
-        for name in _ARRAY_FIELDS.get(kind) or arrays_of(kind):
+        names = _ARRAY_FIELDS.get(type(self))
+        for name in arrays_of(type(self)) if names is None else names:
             value = getattr(self, name)
             if type(value) is np.ndarray:
                 if not value.flags.c_contiguous:

@@ -26,6 +26,7 @@ class Container:
 
     def __init__(self, root: Path = ROOT, own: Path = OWN) -> None:
         self._groups = _groups(root, own)
+        self._machine = (float(psutil.virtual_memory().total), float(psutil.cpu_count() or 1))  # bytes, processors
         self._cpu = Rates()
         self._limited: tuple[str, ...] = ()
 
@@ -36,8 +37,7 @@ class Container:
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
         memory_limit, cpu_limit = _lowest(_number(group / "memory.max") for group in self._groups), _lowest(_quota(group) for group in self._groups)
-        total, cores = float(psutil.virtual_memory().total), float(psutil.cpu_count() or 1)
-        memory, cpu = _holds(memory_limit, total), _holds(cpu_limit, cores)
+        memory, cpu = _holds(memory_limit, self._machine[0]), _holds(cpu_limit, self._machine[1])
         self._limited = tuple(name for name, (source, _) in (("memory", memory), ("cpu", cpu)) if source == "container")
         return (
             Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from threading import Lock
 
@@ -15,35 +14,40 @@ SAMPLES = 1_500  # more than a trial's windows and their pause, at one a second
 
 
 class Recent:
-    """The newest samples of every reading, each moment once. Safe from any thread."""
+    """The newest samples of every reading, each moment once, in rings that take their room at once. Safe from any thread."""
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[int, Mapping[str, Reading]]] = deque(maxlen=SAMPLES)  # ns UTC, by "source.name"
+        self._at = np.zeros(SAMPLES, dtype=np.int64)  # ns UTC
+        self._values: dict[str, Floats] = {}  # by "source.name": (SAMPLES,), NaN where it was not told
+        self._newest: dict[str, Reading] = {}
+        self._heard = 0
         self._lock = Lock()
-        self.wanted: frozenset[str] | None = None  # metrics that are kept; None for all
 
     def hear(self, newest: Mapping[str, Reading]) -> None:
         """The readings of a moment, by "source.name"."""
         at = next((reading.at for reading in newest.values()), None)
-        wanted = self.wanted
-        kept = newest if wanted is None else {metric: newest[metric] for metric in wanted if metric in newest}
         with self._lock:
-            if at is not None and not (self._samples and self._samples[-1][0] == at):
-                self._samples.append((at, kept))
+            if at is None or (self._heard and self._at[(self._heard - 1) % SAMPLES] == at):
+                return
+            place = self._heard % SAMPLES
+            self._at[place] = at
+            for metric in newest.keys() - self._values.keys():
+                self._values[metric] = np.full(SAMPLES, np.nan)
+            for metric, values in self._values.items():
+                values[place] = newest[metric].value if metric in newest else np.nan
+            self._newest.update(newest)
+            self._heard += 1
 
     def last(self, metric: str, since: int) -> Reading | None:
         """The newest reading of a metric from after `since` (ns UTC)."""
         with self._lock:
-            for at, sample in reversed(self._samples):
-                if at <= since:
-                    return None
-                if metric in sample:
-                    return sample[metric]
-        return None
+            found = self._newest.get(metric)
+        return found if found is not None and found.at > since else None
 
     def series(self, metric: str, since: int, until: int) -> tuple[Ints, Floats]:
-        """(N,) ns UTC and (N,) values from `since` on, before `until`."""
+        """(N,) ns UTC ascending and (N,) values from `since` on, before `until`."""
         with self._lock:
-            samples = tuple(self._samples)
-        told = sorted((at, sample[metric].value) for at, sample in samples if since <= at < until and metric in sample)
-        return np.array([at for at, _ in told], dtype=np.int64), np.array([value for _, value in told], dtype=np.float64)
+            at, values = self._at.copy(), self._values.get(metric, np.full(SAMPLES, np.nan)).copy()
+        there = np.flatnonzero((at >= since) & (at < until) & ~np.isnan(values))
+        there = there[np.argsort(at[there], kind="stable")]
+        return at[there], values[there]

@@ -94,7 +94,6 @@ class Tuner:
                 LOG.warning("a rule that was changed is not in force: %s", error)
         last = None if self._opened else self._past.last_words()
         rules = in_force(self._wishes.rules, kept)
-        self._tools.recent.wanted = frozenset(rule.metric for rule in rules) | {action.cures for action in self.known.values()}
         with self._lock:
             self._watching.take(rules, self._tools.clock.now(), last)
 

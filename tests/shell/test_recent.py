@@ -1,6 +1,10 @@
-"""The readings of the last minutes: each moment once, and only what is wanted."""
+"""The readings of the last minutes: each moment once, in room that does not grow."""
 
 from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
 
 from engine.domain.tuning import Reading
 from engine.shell.recent import SAMPLES, Recent
@@ -33,10 +37,29 @@ def test_the_newest_reading_is_one_from_after_the_last_look() -> None:
     assert recent.last("host.disk", SECOND) is None
 
 
-def test_what_nobody_wants_is_not_kept_and_what_is_kept_is_bounded() -> None:
+def test_what_is_kept_is_bounded_and_a_reading_that_was_not_told_is_not_made_up() -> None:
     recent = Recent()
-    recent.wanted = frozenset({"host.cpu"})
     for at in range(1, SAMPLES + 100):
-        recent.hear(sample(at, cpu=1.0, disk=5.0))
-    assert recent.last("host.disk", 0) is None
-    assert recent.series("host.cpu", 0, 10**18)[0].size == SAMPLES
+        recent.hear(sample(at, cpu=float(at)) | (sample(at, disk=5.0) if at % 2 else {}))
+    told, values = recent.series("host.cpu", 0, 10**18)
+    assert values.tolist() == [float(at) for at in range(100, SAMPLES + 100)]
+    assert np.array_equal(told, values.astype(np.int64) * SECOND)
+    assert recent.series("host.disk", 0, 10**18)[0].tolist() == [at * SECOND for at in range(101, SAMPLES + 100, 2)]
+
+
+def test_a_clock_that_was_set_back_leaves_a_series_in_order() -> None:
+    recent = Recent()
+    for at in (5, 6, 2, 3):
+        recent.hear(sample(at, cpu=float(at)))
+    assert recent.series("host.cpu", 0, 10**18)[1].tolist() == [2.0, 3.0, 5.0, 6.0]
+
+
+def test_it_takes_all_its_room_at_once() -> None:
+    recent = Recent()
+    recent.hear(sample(1, cpu=1.0))
+    tracemalloc.start()
+    for at in range(2, SAMPLES):
+        recent.hear(sample(at, cpu=float(at)))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 4_096

@@ -11,6 +11,7 @@ from pathlib import Path
 from engine.cli._frame import CliCommand, WrongUse, say, settings_from
 from engine.settings import Settings
 from engine.shell.logs import open_log
+from engine.shell.steady import ONE_HEAP
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
@@ -35,6 +36,7 @@ def _run(told: argparse.Namespace) -> int:
     os.environ.update({FLAGS[flag]: str(getattr(told, flag)) for flag in FLAGS if getattr(told, flag) is not None})
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
+    os.environ.setdefault(*ONE_HEAP)
     say(f"Podium on http://{settings.address}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
     sys.stdout.flush()
     # the server takes this process's place, so signals reach it

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 
 from engine.shell.clock import WallClock
@@ -89,6 +90,11 @@ def test_health_is_told_from_the_heartbeat(server: Server) -> None:
     assert told["state"] in {"starting", "healthy", "degraded"}
     assert told["heartbeat_age_seconds"] < 15
     assert {"engine", "feed", "store", "trainer", "probes", "optimizer", "alerts"} == set(told["components"])
+
+
+def test_all_threads_of_the_server_share_one_heap(server: Server) -> None:
+    server.wait_for("/healthz", 200)
+    assert psutil.Process(server.process.pid).environ()["MALLOC_ARENA_MAX"] == "1"
 
 
 def test_the_same_port_tells_prometheus_and_other_programs(server: Server) -> None:

@@ -10,6 +10,7 @@ from engine.domain.tick import Tick
 
 SECOND = 10**9  # ns
 CELL, WINDOW = 10 * SECOND, 1_800 * SECOND
+NORMAL = 1.959964  # the 97.5 % quantile of a standard normal
 FEWEST = 30  # costs met before there is a figure
 FEWEST_CELLS = 20  # in a window
 EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: what a quantile is told to
@@ -68,7 +69,7 @@ class CostErrors:
     def __init__(self) -> None:
         kinds = len(NOTIONALS)
         self._bins: Ints = np.zeros((2, kinds, len(EDGES) + 1), dtype=np.int64)
-        self._bias = np.zeros(kinds)
+        self._off = np.zeros((4, kinds))  # over ticks, of the sum s and the number n of a tick's errors: s, s^2, s n, n^2
         self._asked, self._unfilled = np.zeros((2, kinds), dtype=np.int64)
         self._held: list[Floats] = []
 
@@ -79,17 +80,21 @@ class CostErrors:
             self._count()
 
     def told(self) -> dict[str, dict[str, float | int | None]]:
-        """By notional: n, the 90 % quantile of the error and that of the last book's, the bias, and the share of orders no book held."""
+        """By notional: n, the 90 % quantile of the error and that of the last book's, the bias with its 95 % interval by ticks (those of one tick are
+        alike), and the share of orders no book held."""
         self._count()
         report: dict[str, dict[str, float | int | None]] = {}
         for kind, notional in enumerate(NOTIONALS):
             n, asked = int(self._bins[0, kind].sum()), int(self._asked[kind])
             enough = n >= FEWEST
+            bias, low, high = _bias(self._off[:, kind], n) if enough else (None, None, None)
             report[f"{notional:.0f}"] = {
                 "n": n,
                 "p90_bps": _quantile(self._bins[0, kind]) if enough else None,
                 "p90_last_book_bps": _quantile(self._bins[1, kind]) if enough else None,
-                "bias_bps": float(self._bias[kind]) / n if enough else None,
+                "bias_bps": bias,
+                "bias_low_bps": low,
+                "bias_high_bps": high,
                 "cannot_fill": int(self._unfilled[kind]) / asked if asked else None,
             }
         return report
@@ -104,10 +109,18 @@ class CostErrors:
             for row, errors in enumerate((ours, last)):
                 found = np.searchsorted(EDGES, np.abs(errors[:, kind][known]), side="left")
                 self._bins[row, kind] += np.bincount(found, minlength=len(EDGES) + 1)
-            self._bias[kind] += ours[:, kind][known].sum()
+            sums, counts = np.where(known, ours[:, kind], 0.0).sum(axis=(1, 2)), known.sum(axis=(1, 2))
+            self._off[:, kind] += (sums.sum(), sums @ sums, sums @ counts, counts @ counts)
             asked = np.isfinite(there[:, kind])
             self._asked[kind] += asked.sum()
             self._unfilled[kind] += (asked & np.isnan(forecast[:, kind])).sum()
+
+
+def _bias(off: Floats, n: int) -> tuple[float, float, float]:
+    """Mean and 95 % interval of a ratio of sums over ticks (Cochran 1977, 6.3)."""
+    mean = float(off[0]) / n
+    reach = NORMAL * float(np.sqrt(max(0.0, off[1] - 2.0 * mean * off[2] + mean * mean * off[3]))) / n
+    return mean, mean - reach, mean + reach
 
 
 class MicroTally:

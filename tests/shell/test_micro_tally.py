@@ -97,6 +97,10 @@ def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
         assert report[notional]["p90_bps"] == pytest.approx(np.quantile(np.abs(off), 0.9), rel=0.015)
         assert report[notional]["p90_last_book_bps"] == pytest.approx(np.quantile(np.abs(1.0 + off), 0.9), rel=0.015)
         assert report[notional]["bias_bps"] == pytest.approx(off.mean())
+        by_tick = 2.0 - met[:, kind].mean(axis=(1, 2))
+        reach = 1.96 * by_tick.std() / np.sqrt(len(by_tick))
+        assert report[notional]["bias_low_bps"] == pytest.approx(off.mean() - reach, rel=1e-3)
+        assert report[notional]["bias_high_bps"] == pytest.approx(off.mean() + reach, rel=1e-3)
         assert report[notional]["cannot_fill"] == 0.0
 
 
@@ -107,6 +111,7 @@ def test_what_no_book_holds_is_told_as_a_share_and_has_no_error() -> None:
     for _ in range(20):
         errors.add(forecast, forecast, np.full((2, 2, 4), 1.5), np.array([1.0, 1.0, 1.0, np.nan]))
     report = errors.told()
-    assert report["100000"] == {"n": 0, "p90_bps": None, "p90_last_book_bps": None, "bias_bps": None, "cannot_fill": 1.0}
+    nothing = {"p90_bps": None, "p90_last_book_bps": None, "bias_bps": None, "bias_low_bps": None, "bias_high_bps": None}
+    assert report["100000"] == {"n": 0, **nothing, "cannot_fill": 1.0}
     assert report["10000"]["cannot_fill"] == 0.0
     assert report["10000"]["bias_bps"] == -0.5

@@ -16,7 +16,7 @@ from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import intervals, regret, sharpe, skill, volatility
+from engine.evidence import intervals, regret, sharpe, silencing, skill, volatility
 from engine.feeds.recorded import Recorded
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
@@ -135,6 +135,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "honest_rate": honest,
         "binding_gates": dict(tally.binding.most_common()),
         "skill": _skill(engine),
+        "selection": _selection(engine),
         "calibration": _calibration(engine),
         "volatility": _volatility(engine),
         "micro": tally.micro.told(engine.feed.explained if isinstance(engine.feed, Recorded) else None),
@@ -167,6 +168,12 @@ def _skill(engine: Engine) -> Report:
 
 def _figure(row: SkillRow) -> Report:
     return {name: value for name, value in asdict(row).items() if name in {"r2", "low", "high", "n", "n_effective"}}
+
+
+def _selection(engine: Engine) -> Report:
+    """R2 that hearing only the models preferred gains on hearing all, over all horizons; null with too little data, or where none was to be silenced."""
+    told = silencing.bounds(engine.state.silencing) or (None, None, None)
+    return {**dict(zip(("r2", "low", "high"), told, strict=True)), "n": int(engine.state.silencing.gained.rows.sum())}
 
 
 def _calibration(engine: Engine) -> Report:

@@ -37,6 +37,8 @@ def models(horizon: int) -> None:
         with right:
             widgets.heading("Weights", "what the ensemble multiplies each forecast with; they need not add up to 1")
             live.chart(charts_models.weights(model_reads.weights(), session.models, horizon), key="weights", label="Weights of the models over time")
+            if checked is not None:
+                widgets.note(modelrows.selection(checked))
             widgets.heading("Who agrees with whom", "how often two models pointed the same way, over the newest votes of both")
             pairs = model_reads.pairs(session.horizons.index(horizon))
             live.chart(charts_models.agreement(pairs, session.models), key="agreement", label="How often two models point the same way")

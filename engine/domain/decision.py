@@ -116,10 +116,11 @@ class Liquidity(Record):
 class Chosen(Record):
     """Phase 4: which models to hear."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"heard": "M", "expected_loss": "M?"}
+    SHAPES: ClassVar[dict[str, str]] = {"heard": "M", "preferred": "M", "expected_loss": "M?"}
 
     models: tuple[str, ...]
     heard: Bools  # (M,)
+    preferred: Bools  # (M,) those that would be heard, had silencing the others been proved to pay
     expected_loss: Floats  # (M,) predicted loss relative to "no forecast" in these conditions, below 1 is better; NaN while unknown
 
 
@@ -142,6 +143,7 @@ class Opinions(Record):
     confidence: Floats  # (M, H, S) probability of the vote's direction, by the model's own record: 1/2 until it has one, or where it is not heard
     disagreement: Floats  # (H, S) trust-weighted deviation of the votes round their mean, in horizon volatilities; 0 with fewer than two
     seen: tuple[Seen, ...]  # what models that learn at every tick looked at
+    chosen: Chosen
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,14 @@ class Regret(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Silencing(Record):
+    """What hearing only the models preferred has been worth (see evidence.silencing)."""
+
+    pending: Floats  # (L, 2, H, S) forecasts of all and of those preferred that have not come due, newest first, NaN where none
+    gained: Skill  # (1, 1, 1) by which the squared error of all exceeds that of those preferred, over all horizons
+
+
+@dataclass(frozen=True, slots=True)
 class Seen(Record):
     """What a model that learns at every tick looked at in this one."""
 
@@ -128,6 +136,7 @@ class State(Record):
     weight_rows: Floats  # (H,) discounted rows behind gram and moment
     conditions: Floats  # (M, C, C + 1) discounted moments of each model's relative loss on market conditions, for selection
     context: Floats  # (L, C) market conditions of the pending forecasts, newest first
+    silencing: Silencing
     last_training: int  # tick at which training was last asked for, -1 never
     asked: int  # trainings asked for
     memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves

@@ -12,7 +12,7 @@ from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, skill, stacking, volatility
+from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, volatility
 from engine.phases.selection import conditions
 
 REWEIGH_EVERY = 8  # ticks
@@ -32,7 +32,7 @@ def learn(
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
     gram, moment, rows = due.moments(scored)
     gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
-    again = inputs.tick % REWEIGH_EVERY == 0
+    again, ends = inputs.tick % REWEIGH_EVERY == 0, (inputs.tick + 1) % max(knobs.horizons) == 0
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
@@ -62,11 +62,19 @@ def learn(
             price,
             state.pending.price,
             knobs.horizons,
-            closes=(inputs.tick + 1) % max(knobs.horizons) == 0,
+            closes=ends,
         ),
         weight_rows=rows,
         conditions=state.conditions * fade + due.losses(scored, _worth(state, knobs), state.context, knobs.horizons),
         context=np.concatenate((conditions(mood)[None], state.context[:-1])),
+        silencing=silencing.score(
+            state.silencing,
+            scored,
+            silencing.forecasts(opinions, forecast.weights),
+            knobs.horizons,
+            closes=ends,
+            memory=fade,
+        ),
         last_training=state.last_training,
         asked=state.asked,
         outlook=liquidity.finer.outlook,
@@ -86,6 +94,7 @@ def learn_nothing(
 
     regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
     context = np.concatenate((state.context[:1], state.context[:-1]))
+    unheard = replace(state.silencing, pending=moved(state.silencing.pending))
     unknown = Pending(
         moved(pending.mean),
         moved(pending.width),
@@ -98,7 +107,14 @@ def learn_nothing(
     )
     unmet = replace(state.regret, declined=regret.skip(state.regret.declined))
     return replace(
-        state, tick=inputs.tick, decided=state.decided + 1, pending=unknown, context=context, regret=unmet, memories=online.pass_by(state.memories)
+        state,
+        tick=inputs.tick,
+        decided=state.decided + 1,
+        pending=unknown,
+        context=context,
+        regret=unmet,
+        silencing=unheard,
+        memories=online.pass_by(state.memories),
     )
 
 
@@ -136,6 +152,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         weight_rows=np.zeros(count),
         conditions=np.zeros((many, 4, 5)),
         context=np.zeros((length, 4)),
+        silencing=silencing.empty(length, count, symbols),
         last_training=-1,
         asked=0,
         outlook=outlook.empty(),

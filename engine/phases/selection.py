@@ -8,6 +8,7 @@ from engine.domain.decision import Chosen, Mood
 from engine.domain.model import Catalog
 from engine.domain.record import Floats
 from engine.domain.state import State
+from engine.evidence import silencing
 
 FEWEST = 2  # models always heard: where none is worth anything, want of skill is to bind, not want of models
 PRIOR = 500.0  # ticks of "as good as no forecast" each model starts from
@@ -19,7 +20,9 @@ def conditions(mood: Mood) -> Floats:
 
 
 def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
-    """Hears each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best two always.
+    """Prefers each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best two always.
+
+    Only those preferred are heard where that has been proved to pay against hearing all (evidence.silencing), else all that serve.
 
     The loss is sum (y - w f)^2 / sum y^2 over symbols and horizons of a tick, less 1, with w what the model's forecasts have been worth
     (see evidence.due), so that 0 is "no forecast" and the prior shrinks towards it. Decision 11 tells what this was compared with.
@@ -32,12 +35,14 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     if not np.isfinite(expected).all():
         raise ValueError(f"the predicted losses are not finite: {expected}")
     best = np.argsort(np.where(serving, expected, np.inf), kind="stable")[:FEWEST]
-    heard = serving & (expected <= 1.0)
-    heard[best] = serving[best]
-    return Chosen(catalog.names, heard, np.where(serving, expected, np.nan))
+    preferred = serving & (expected <= 1.0)
+    preferred[best] = serving[best]
+    heard = preferred if silencing.pays(state.silencing) else serving
+    return Chosen(catalog.names, heard, preferred, np.where(serving, expected, np.nan))
 
 
 def choose_all(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     """Assumes nothing of the models: hears all that serve."""
     del mood, state
-    return Chosen(catalog.names, np.array([served is not None for served in catalog.serving], dtype=bool), np.full(len(catalog.names), np.nan))
+    serving = np.array([served is not None for served in catalog.serving], dtype=bool)
+    return Chosen(catalog.names, serving, serving, np.full(len(catalog.names), np.nan))

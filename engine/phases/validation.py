@@ -51,6 +51,7 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
         confidence=confidence(votes, state),
         disagreement=disagreement,
         seen=tuple(seen),
+        chosen=chosen,
     )
 
 
@@ -82,8 +83,9 @@ def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -
     versions = tuple("" if served is None else served.version for served in catalog.serving)
     nothing, calm = np.zeros(count), np.zeros(shape[1:])
     return Opinions(
-        chosen.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, ()
-    )
+        chosen.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, (),
+        chosen,
+    )  # fmt: skip
 
 
 def _hollow(matrix: Matrix, catalog: Catalog) -> Bools:

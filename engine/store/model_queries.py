@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from engine.domain.decision import REGIMES
 from engine.domain.state import State
+from engine.evidence import silencing
 from engine.evidence.shares import FEWEST, wilson
 from engine.store import codec
 from engine.store.reader import Reader, StoreUnreadable, rows, told_all, told_first
@@ -70,6 +71,7 @@ class Checked:
     tick: int
     at: int  # ns UTC
     horizons: tuple[Reliability, ...]
+    silencing: tuple[float, float, float] | None = None  # R2 gained by hearing only the models preferred, low, high; None with too little data
     trouble: str | None = None
 
 
@@ -190,9 +192,10 @@ def calibration(reader: Reader, tick: int) -> Checked | None:
     try:
         state = codec.unpack(State, bytes(told[0]))
     except ValueError as error:
-        return Checked(tick, int(told[1]), (), str(error))
+        return Checked(tick, int(told[1]), (), trouble=str(error))
     shares = {horizon: effective / n for horizon, n, effective in skill if n and effective}
-    return Checked(tick, int(told[1]), tuple(_reliability(state, place, horizon, shares.get(horizon)) for place, horizon in enumerate(horizons)))
+    checks = tuple(_reliability(state, place, horizon, shares.get(horizon)) for place, horizon in enumerate(horizons))
+    return Checked(tick, int(told[1]), checks, silencing.bounds(state.silencing))
 
 
 def _reliability(state: State, place: int, horizon: int, deflation: Number) -> Reliability:

@@ -89,11 +89,11 @@ def run(about: str, feed: Feed) -> None:
                 break
             came.add(tick)
             chosen = selection.choose(tick.outcome.mood, before, engine.catalog)
-            kept += int(chosen.heard.sum())
-            rules.add(tick, before, chosen.heard.astype(np.float64), came)
+            kept += int(chosen.preferred.sum())
+            rules.add(tick, before, chosen.preferred.astype(np.float64), came)
     finally:
         workers.close()
-    print(f"{about}: {len(came.at):,} bars of {len(feed.info.symbols)} symbols, {kept / len(came.at):.2f} of {rules.models} models heard")
+    print(f"{about}: {len(came.at):,} bars of {len(feed.info.symbols)} symbols, {kept / len(came.at):.2f} of {rules.models} models preferred")
     _tell(rules, came)
 
 

@@ -18,9 +18,10 @@ from engine.backtest import run_backtest
 from engine.feeds.simulated import Simulated
 from engine.store import shelf
 from engine.store.inbox import Inbox
+from engine.store.model_queries import Checked
 from engine.store.reader import Reader
 from engine.store.shelf import Kept
-from pages.parts import backtest_rows, backtesting, charts_backtests, charts_models, estimates, theme, units
+from pages.parts import backtest_rows, backtesting, charts_backtests, charts_models, estimates, modelrows, theme, units
 from pages.parts.estimates import Estimate
 from tests.makers import KNOBS, StoppedClock, settings
 from tests.pages.stores import store
@@ -50,6 +51,14 @@ def shelved(full: str, folder: Path, *found: Kept) -> Iterator[str]:
             (folder / "backtests").mkdir(exist_ok=True)
             shelf.put(folder / "backtests", one)
         yield url
+
+
+def test_selection_says_who_is_heard_and_what_silencing_would_be_worth() -> None:
+    told = Checked(100, 0, ())
+    assert modelrows.selection(told) == "All models are heard: not enough data on what silencing any would be worth."
+    tie, paid = replace(told, silencing=(0.00005, -0.0001, 0.0002)), replace(told, silencing=(0.0002, 0.0001, 0.0003))
+    assert modelrows.selection(tie).startswith("All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010..0.020 %)")
+    assert modelrows.selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
 
 
 def commands(url: str, name: str) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 
 from engine import broker
 from engine.domain.control import Knobs
-from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
+from engine.domain.decision import REGIMES, Chosen, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.skill import Skill
@@ -117,7 +117,7 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     shape = (len(models), len(HORIZONS), symbols)
     opinions = Opinions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (),
+        np.zeros(shape[1:]), (), Chosen(models, np.ones(len(models), dtype=bool), np.ones(len(models), dtype=bool), np.full(len(models), np.nan)),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])

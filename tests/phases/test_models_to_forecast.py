@@ -28,15 +28,27 @@ def with_losses(at: Moment, first: list[float]) -> State:
     return replace(at.state, conditions=np.stack([np.concatenate((square, (now * loss * ticks)[:, None]), axis=1) for loss in losses]))
 
 
-def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard() -> None:
-    told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
-    assert told.heard.tolist() == [False] + [True] * (len(told.models) - 1)
+def proven(state: State) -> State:
+    """Silencing has paid beyond doubt."""
+    sums = replace(state.silencing.gained, **dict.fromkeys(("power", "gain", "blocks", "rows"), np.full((1, 1, 1), 1e4)))
+    return replace(state, silencing=replace(state.silencing, gained=replace(sums, block_squared=np.full((1, 1, 1), 1.0))))
+
+
+def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
+    told = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
+    assert told.heard.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
     assert told.expected_loss[0] > 1.0
     assert told.expected_loss[1] < 1.0
 
 
+def test_until_silencing_is_proved_to_pay_all_are_heard() -> None:
+    told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
+    assert told.heard.all()
+    assert told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
+
+
 def test_the_best_two_of_bad_models_are_still_heard() -> None:
-    heard = chosen(moment(), with_losses(moment(), [0.10, 0.05, 0.2, 0.3])).heard
+    heard = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).heard
     assert np.flatnonzero(heard).tolist() == [0, 1]
 
 

@@ -12,6 +12,7 @@ from engine.domain.control import Event, Knobs
 from engine.domain.decision import (
     LIMITS,
     REGIMES,
+    Chosen,
     Decisions,
     Fill,
     Forecast,
@@ -198,6 +199,7 @@ class Market:
         return Opinions(
             MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable",
             self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
+            Chosen(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan)),
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:

@@ -146,6 +146,23 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
     assert all(one.share is None and one.low is None for _, _, one in second.coverage)
 
 
+def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[Reader, sqlite3.Connection]) -> None:
+    reader, store = own
+    state = blank(len(SYMBOLS), MODELS, HORIZONS)
+    for blocks, known in ((29.0, False), (300.0, True)):
+        sums = {"power": 1e4, "gain": 50.0, "blocks": blocks, "block_squared": 100.0, "rows": 1e4}
+        gained = replace(state.silencing.gained, **{name: np.full((1, 1, 1), value) for name, value in sums.items()})
+        made = replace(state, silencing=replace(state.silencing, gained=gained))
+        store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
+        store.commit()
+        told = model_queries.calibration(reader, 100)
+        assert told is not None
+        assert (told.silencing is not None) == known
+        r2, low, high = told.silencing or (0.005, 0.0, 1.0)
+        assert r2 == pytest.approx(0.005)
+        assert low < r2 < high
+
+
 def test_an_interval_knows_that_rows_say_the_same(own: tuple[Reader, sqlite3.Connection]) -> None:
     loose, tight = model_queries.share_of(120.0, 200.0, 0.5), model_queries.share_of(120.0, 200.0, 1.0)
     assert loose.low is not None

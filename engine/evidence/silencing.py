@@ -1,0 +1,58 @@
+"""Whether hearing only the models preferred has been worth more than hearing all: the two forecasts against what came, row by row.
+
+The gain of a row is what the squared error of all exceeds that of those preferred by; gains of all horizons and symbols are summed over blocks of the
+longest horizon, and the bound is that of evidence.skill, valid at every tick at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.domain.decision import Opinions
+from engine.domain.record import Floats
+from engine.domain.state import Silencing
+from engine.evidence import skill
+from engine.evidence.due import Scored
+
+
+def empty(length: int, horizons: int, symbols: int) -> Silencing:
+    """Nothing forecast, nothing gained."""
+    return Silencing(np.full((length, 2, horizons, symbols), np.nan), skill.empty(1, 1, 1))
+
+
+def forecasts(opinions: Opinions, weights: Floats) -> Floats:
+    """(2, H, S) of all models and of those preferred; NaN where none speaks. One that was silenced counts with full trust."""
+    chosen, spoken = opinions.chosen, np.isfinite(opinions.mean)
+    trust = np.where(chosen.heard[:, None, None], opinions.trust, 1.0)
+    parts = np.where(spoken, opinions.mean, 0.0) * trust * weights[:, :, None]
+    preferred = np.where(chosen.preferred[:, None, None], parts, 0.0)
+    return np.where(spoken.any(axis=0), np.stack((parts.sum(axis=0), preferred.sum(axis=0))), np.nan)
+
+
+def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int, ...], *, closes: bool, memory: float) -> Silencing:
+    """What came due counted in, and this tick's two forecasts remembered; `closes` where a block ends with this tick."""
+    rows, index = np.array(horizons) - 1, np.arange(len(horizons))
+    everybody, preferred = silencing.pending[rows, :, index].transpose(1, 0, 2)
+    known = scored.known[-1] & np.isfinite(everybody)
+    gain = np.where(known, (everybody - preferred) * (everybody + preferred - 2.0 * scored.target), 0.0)
+    power = np.where(known, scored.target * scored.target, 0.0)
+    sums = tuple(np.array([[[float(part.sum())]]]) for part in (gain, gain * gain, power, known))
+    gained = skill.add(silencing.gained, (sums[0], sums[1], sums[2], sums[3]), np.array([float(closes)]), memory=memory)
+    return Silencing(np.concatenate((new[None], silencing.pending[:-1])), gained)
+
+
+def bounds(silencing: Silencing) -> tuple[float, float, float] | None:
+    """R2 gained by silencing with its 95 % bounds; None with fewer than 30 blocks, or where nobody was ever to be silenced."""
+    gained = silencing.gained
+    blocks, variance, power = (float(part[0, 0, 0]) for part in (gained.blocks, gained.block_squared, gained.power))
+    if blocks < skill.FEWEST or variance <= 0.0 or power <= 0.0:
+        return None
+    reach = float(skill.radius(gained.block_squared, gained.blocks, skill.SHOWN_ALPHA)[0, 0, 0])
+    gain = float(gained.gain[0, 0, 0])
+    return gain / power, (gain - reach) / power, (gain + reach) / power
+
+
+def pays(silencing: Silencing) -> bool:
+    """Whether the lower bound is above 0."""
+    found = bounds(silencing)
+    return found is not None and found[1] > 0.0

@@ -171,7 +171,7 @@ def _figure(row: SkillRow) -> Report:
 
 
 def _selection(engine: Engine) -> Report:
-    """R2 that hearing only the models preferred gains on hearing all, over all horizons; null with too little data, or where none was to be silenced."""
+    """R2 that hearing only the models preferred gains on hearing all; null with too little data, or where none was to be silenced."""
     told = silencing.bounds(engine.state.silencing) or (None, None, None)
     return {**dict(zip(("r2", "low", "high"), told, strict=True)), "n": int(engine.state.silencing.gained.rows.sum())}
 

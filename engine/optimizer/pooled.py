@@ -29,8 +29,8 @@ def judge_together(outcomes: Sequence[Outcome], better: int, *, bounds: bool = T
     Each question is a wager of its own (engine/optimizer/wager.py), which may be looked at after every window. Helped: the metric moved to the better
     side, at HELPS. Harmed: it moved to the worse side, or ticks take longer, or fewer are honest, each at a third of HARMS; harm outweighs help. The
     estimates are differences of means weighted by the chances (Hajek 1971), since these may change with time; their intervals hold the constant
-    effects u that a wager on the changes less u does not refuse at COVER, and where the means lie outside it, the effect refused least is told in
-    their place. `bounds` False leaves the intervals out.
+    effects u that a wager on the changes less u never refused at COVER, so that 0 is not in the interval of what helped; where the means lie outside
+    it, the effect refused least is told in their place. `bounds` False leaves the intervals out.
     """
     treated = np.array([one.treated for one in outcomes], dtype=np.bool_)
     chance = np.array([one.chance for one in outcomes])
@@ -94,7 +94,7 @@ def _estimate(treated: Bools, chance: Floats, change: Floats, *, bounds: bool) -
 
     def against(shift: float) -> float:
         left = change - shift * treated
-        return float(wealth(treated, chance, left, rising=True)[-1] + wealth(treated, chance, left, rising=False)[-1]) / 2.0
+        return float((wealth(treated, chance, left, rising=True) + wealth(treated, chance, left, rising=False)).max()) / 2.0
 
     low, high = _ends(lambda shift: against(shift) >= 1.0 / COVER, middle, reach)
     if (low is not None and effect < low) or (high is not None and effect > high):  # a few odd windows have pulled the means out of it

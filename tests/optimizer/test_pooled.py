@@ -65,6 +65,14 @@ def test_what_does_nothing_has_no_measurable_effect_and_an_interval_that_says_so
     assert (told.effect.low or 0.0) < 0.0 < (told.effect.high or 0.0)
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2, 3, 5])
+def test_what_was_found_to_help_has_an_interval_without_zero_also_when_it_has_done_little_since(seed: int) -> None:
+    told = judge_together(pool(-2.0, 30, seed=seed) + pool(-0.1, 40, seed=seed + 100), -1)
+    assert told.verdict == HELPED
+    assert told.effect.high is not None
+    assert told.effect.high < 0.0
+
+
 @pytest.mark.parametrize("odd", [60.0, 2_000.0])
 def test_an_effect_that_odd_windows_pull_out_of_its_interval_is_the_one_refused_least(odd: float) -> None:
     made = pool(-3.0, 40)

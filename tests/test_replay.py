@@ -121,6 +121,20 @@ def copied(made: Made, tmp_path: Path) -> str:
     return url
 
 
+@pytest.mark.parametrize("dropped", [0, 90])
+def test_a_restart_says_when_the_store_keeps_fewer_ticks_than_models_would_learn_from(
+    copied: str, dropped: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
+        store.execute("DELETE FROM slices WHERE tick < ?", (dropped,))
+    _, writer, history = opened(copied)
+    history.close()
+    writer.close()
+    told = [record.getMessage() for record in caplog.records if "models learn from" in record.getMessage()]
+    assert len(told) == (dropped > 0)
+    assert all(f"from {END - dropped} of {END} ticks" in line for line in told)
+
+
 def rewritten(url: str, table: str, column: str, tick: int, kind: type, change: Any) -> None:
     """A stored record read, changed and written back."""
     with closing(sqlite3.connect(str(database.path_of(url)))) as connection, connection as store:

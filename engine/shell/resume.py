@@ -16,6 +16,7 @@ from engine.replay import roll
 from engine.settings import Settings, identity_of, settings_json
 from engine.shell import fingerprint, obey, training
 from engine.shell.engine import Engine
+from engine.shell.logs import LOG
 from engine.shell.standins import Replaced
 from engine.store.errors import Forgotten
 from engine.store.history import History, StoredTick
@@ -54,8 +55,7 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
         raise ValueError(f"tick {last} cannot be gone on from: move the store away, or set PODIUM_HOME to another folder")
     for signal, at in orjson.loads(history.recalled(obey.switches_key(session)) or "[]"):
         engine.switch(signal, at)
-    for row in _rows(engine, history, session, last):
-        engine.rows.append(row)
+    _refill(engine, history, session, last, rolled.state.decided)
     engine.window = rolled.window
     engine.after = stored.at
     if damaged:
@@ -92,6 +92,18 @@ def _earlier(history: History, session: int, model: str, digest: str, tick: int)
         return None if found is None else training.load(found)
     except ValueError:
         return None
+
+
+def _refill(engine: Engine, history: History, session: int, last: int, decided: int) -> None:
+    """The rows that models are trained on, as far as they are kept; says so where there were more."""
+    kept = 0
+    for kept, row in enumerate(_rows(engine, history, session, last), 1):  # noqa: B007 the last number is the count
+        engine.rows.append(row)
+    wanted = min(decided, training.bars(engine.settings, engine.feed))
+    if kept < wanted:
+        LOG.warning(
+            "models learn from %s of %s ticks until more have come: the store keeps no more (PODIUM_KEEP_DECISIONS)", f"{kept:,}", f"{wanted:,}"
+        )
 
 
 def _rows(engine: Engine, history: History, session: int, last: int) -> Iterator[Row]:

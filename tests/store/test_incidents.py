@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from engine.domain.incidents import Incident
 from engine.domain.tick import Tick
@@ -16,18 +12,6 @@ from tests.store import made
 
 SINCE = 1_700_000_000 * 10**9
 HALT = Incident("halt", "*", SINCE, None, "all 4 symbols have bars without volume: 2 bars in a row when told, never more than 0 before")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return made.empty(tmp_path)
-
-
-@pytest.fixture
-def writer(url: str) -> Iterator[Writer]:
-    writer = Writer(url, busy_ms=50)
-    yield writer
-    writer.close()
 
 
 def rows(url: str) -> list[tuple[object, ...]]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -29,16 +27,9 @@ AT = made.WALL
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return made.empty(tmp_path)
-
-
-@pytest.fixture
-def writer(url: str) -> Iterator[Writer]:
-    writer = Writer(url, busy_ms=50)
+def writer(writer: Writer) -> Writer:
     writer.sync_actions([made.action()], {"collect_garbage": "auto"}, "auto")
-    yield writer
-    writer.close()
+    return writer
 
 
 @pytest.fixture

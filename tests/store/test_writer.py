@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,18 +24,6 @@ from tests.store import made
 from tests.store.made_ticks import skill
 
 TABLES = ("ticks", "decisions", "fills", "slices", "checkpoints", "skill", "knobs")
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return made.empty(tmp_path)
-
-
-@pytest.fixture
-def writer(url: str) -> Iterator[Writer]:
-    writer = Writer(url, busy_ms=50)
-    yield writer
-    writer.close()
 
 
 def ask(url: str, query: str, *values: object) -> list[tuple[object, ...]]:

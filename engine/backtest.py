@@ -172,8 +172,8 @@ def _figure(row: SkillRow) -> Report:
 
 def _selection(engine: Engine) -> Report:
     """R2 that hearing only the models preferred gains on hearing all; null with too little data, or where none was to be silenced."""
-    told = silencing.bounds(engine.state.silencing) or (None, None, None)
-    return {**dict(zip(("r2", "low", "high"), told, strict=True)), "n": int(engine.state.silencing.gained.rows.sum())}
+    told = silencing.bounds(engine.state.silencing) or (None, None, None, None)
+    return dict(zip(("r2", "low", "high", "n"), told, strict=True))
 
 
 def _calibration(engine: Engine) -> Report:

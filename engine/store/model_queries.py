@@ -71,7 +71,9 @@ class Checked:
     tick: int
     at: int  # ns UTC
     horizons: tuple[Reliability, ...]
-    silencing: tuple[float, float, float] | None = None  # R2 gained by hearing only the models preferred, low, high; None with too little data
+    silencing: tuple[float, float, float, int] | None = (
+        None  # R2 gained by hearing only the models preferred, low, high, n; None with too little data
+    )
     trouble: str | None = None
 
 

@@ -92,9 +92,9 @@ def selection(told: Checked) -> str:
     """Whether models are silenced, and what that has been worth."""
     if told.silencing is None:
         return f"All models are heard: {units.NOT_ENOUGH} on what silencing any would be worth."
-    r2, low, high = told.silencing
+    r2, low, high, n = told.silencing
     who = "Models predicted to do harm are silenced, as that has paid" if low > 0 else "All models are heard, as silencing any is not proved to pay"
-    return f"{who}: {units.percent(r2, 3, signed=True)} of R² ({units.interval(100.0 * low, 100.0 * high, 3, '%')}) over all horizons."
+    return f"{who}: {units.percent(r2, 3, signed=True)} of R² ({units.interval(100.0 * low, 100.0 * high, 3, '%')}, n={n:,}) over all horizons."
 
 
 def skill(frame: pd.DataFrame) -> list[Line]:

@@ -46,19 +46,20 @@ def made(noise: float, ticks: int = 900) -> tuple[Floats, Floats, Floats]:
 def test_silencing_a_model_that_only_makes_noise_is_proved_to_pay() -> None:
     told = watched(*made(0.5))
     assert silencing.pays(told)
-    r2, low, high = silencing.bounds(told) or (0.0, 0.0, 0.0)
+    r2, low, high, n = silencing.bounds(told) or (0.0, 0.0, 0.0, 0)
     everybody, preferred, came = made(0.5)
     rows = slice(0, len(came) - max(HORIZONS))
     gain = ((everybody - came) ** 2 - (preferred - came) ** 2)[rows].sum()
     assert r2 == pytest.approx(gain / (came[rows] ** 2).sum(), rel=0.02)
     assert 0 < low < r2 < high
+    assert n == (2 * len(came) - sum(HORIZONS)) * SYMBOLS
 
 
 def test_silencing_a_model_that_knows_something_is_not() -> None:
     noisy, known, came = made(0.5)
     told = watched(known, noisy, came)
     assert not silencing.pays(told)
-    assert (silencing.bounds(told) or (0.0, 0.0, 0.0))[2] < 0
+    assert (silencing.bounds(told) or (0.0, 0.0, 0.0, 0))[2] < 0
 
 
 def test_where_nobody_was_to_be_silenced_there_is_no_figure() -> None:

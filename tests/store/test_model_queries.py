@@ -158,9 +158,10 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
         told = model_queries.calibration(reader, 100)
         assert told is not None
         assert (told.silencing is not None) == known
-        r2, low, high = told.silencing or (0.005, 0.0, 1.0)
+        r2, low, high, n = told.silencing or (0.005, 0.0, 1.0, 10_000)
         assert r2 == pytest.approx(0.005)
         assert low < r2 < high
+        assert n == 10_000
 
 
 def test_an_interval_knows_that_rows_say_the_same(own: tuple[Reader, sqlite3.Connection]) -> None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Generic, ParamSpec, TypeVar
 
 import numpy as np
@@ -20,8 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 LARGEST = float(np.finfo(np.float32).max)  # models learn, and the store keeps, in single precision
 SAFE = LARGEST * LARGEST  # of a sum of squares: below it no number is larger than that, and none is NaN
-Plan = tuple[tuple[str, str | None, bool], ...]
-_PLANS: dict[type, Plan] = {}
+Plan = tuple[tuple[str, tuple[int, ...] | None, bool], ...]
 
 
 class Unsound(ValueError):
@@ -58,6 +58,7 @@ class Run:
     spans: list[Span] = field(default_factory=list)
     results: dict[Phase, Record] = field(default_factory=dict)
     failed: dict[Phase, str] = field(default_factory=dict)
+    sound: dict[int, Record] = field(default_factory=dict)  # by id, kept so that no id comes again: a part handed on is checked once
     begun: float | None = None
 
     @property
@@ -107,7 +108,7 @@ class Run:
             result = work(*args, **kwargs)
             if not isinstance(result, Record):
                 raise Unsound(f"expected a record, got {type(result).__name__}")
-            check(result, self.axes)
+            check(result, self.axes, self.sound)
         except Exception as problem:  # any fault inside a phase is this phase's failure, never the tick's
             return None, f"{type(problem).__name__}: {problem}"
         return result, None
@@ -115,7 +116,7 @@ class Run:
     def _fall_back(self, phase: Phase, fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
             result = fallback(*args, **kwargs)
-            check(result, self.axes)
+            check(result, self.axes, self.sound)
         except Exception as problem:
             raise FallbackFailed(f"the fallback of {phase.value} failed: {type(problem).__name__}: {problem}") from problem
         return result
@@ -138,32 +139,54 @@ def axes(inputs: Inputs, catalog: Catalog) -> dict[str, int]:
 PLAIN = frozenset({"str", "int", "bool", "Floats", "Ints", "Bools", "NDArray[np.float32]", "tuple[str, ...]", "tuple[int, ...]", "tuple[Phase, ...]"})
 
 
-def check(value: Record, lengths: Mapping[str, int]) -> None:
-    """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them."""
+def check(value: Record, lengths: Mapping[str, int], sound: dict[int, Record] | None = None) -> None:
+    """Raises Unsound when a record's arrays break its SHAPES, or hold NaN or inf where it does not allow them.
+
+    Records in `sound` have passed before, and what passes is added to them.
+    """
+    _check(value, _plans(tuple(lengths.items())), {} if sound is None else sound)
+
+
+def _check(value: Record, plans: _Plans, sound: dict[int, Record]) -> None:
     kind = type(value)
-    plan = _PLANS.get(kind)
-    for name, letters, blanks in _plan(kind) if plan is None else plan:
+    for name, shape, blanks in plans[kind]:
         part = getattr(value, name)
-        if letters is not None:
-            _check_array(value, name, part, tuple([lengths[letter] for letter in letters]), blanks)
+        if shape is not None:
+            _check_array(value, name, part, shape, blanks)
         elif isinstance(part, Record):
-            check(part, lengths)
+            if id(part) not in sound:
+                _check(part, plans, sound)
         elif isinstance(part, tuple):
             for item in part:
-                if isinstance(item, Record):
-                    check(item, lengths)
+                if isinstance(item, Record) and id(item) not in sound:
+                    _check(item, plans, sound)
         elif isinstance(part, float) and not math.isfinite(part):
             raise Unsound(f"{kind.__name__}.{name} is {part}")
+    sound[id(value)] = value
 
 
-def _plan(kind: type[Record]) -> Plan:
-    """Of every field there is something to check of: its name, its axes where it is an array with any, and whether it may hold NaN."""
-    shapes = kind.SHAPES
-    told = {name: str(annotation) for one in reversed(kind.__mro__) for name, annotation in getattr(one, "__annotations__", {}).items()}
-    names = [name for name in fields_of(kind) if name in shapes or told[name] not in PLAIN]
-    plan = tuple((name, shapes[name].rstrip("?") if name in shapes else None, shapes.get(name, "").endswith("?")) for name in names)
-    _PLANS[kind] = plan
-    return plan
+class _Plans(dict[type, Plan]):
+    """Of every field of a kind there is something to check of: its name, its shape where it is an array with axes, and whether it may hold NaN."""
+
+    def __init__(self, lengths: Mapping[str, int]) -> None:
+        super().__init__()
+        self._lengths = lengths
+
+    def __missing__(self, kind: type[Record]) -> Plan:
+        shapes = kind.SHAPES
+        told = {name: str(annotation) for one in reversed(kind.__mro__) for name, annotation in getattr(one, "__annotations__", {}).items()}
+        names = [name for name in fields_of(kind) if name in shapes or told[name] not in PLAIN]
+        plan = tuple((name, self._shape(shapes.get(name)), shapes.get(name, "").endswith("?")) for name in names)
+        self[kind] = plan
+        return plan
+
+    def _shape(self, letters: str | None) -> tuple[int, ...] | None:
+        return None if letters is None else tuple([self._lengths[letter] for letter in letters.rstrip("?")])
+
+
+@lru_cache(16)
+def _plans(lengths: tuple[tuple[str, int], ...]) -> _Plans:
+    return _Plans(dict(lengths))
 
 
 def _check_array(record: Record, name: str, part: object, expected: tuple[int, ...], blanks: bool) -> None:

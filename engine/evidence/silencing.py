@@ -36,7 +36,7 @@ def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int
     known = scored.known[-1] & np.isfinite(everybody)
     gain = np.where(known, (everybody - preferred) * (everybody + preferred - 2.0 * scored.target), 0.0)
     power = np.where(known, scored.target * scored.target, 0.0)
-    sums = tuple(np.array([[[float(part.sum())]]]) for part in (gain, gain * gain, power, known))
+    sums = np.array((gain, gain * gain, power, known)).reshape(4, -1).sum(axis=1).reshape(4, 1, 1, 1)
     gained = skill.add(silencing.gained, (sums[0], sums[1], sums[2], sums[3]), np.array([float(closes)]), memory=memory)
     return Silencing(np.concatenate((new[None], silencing.pending[:-1])), gained)
 

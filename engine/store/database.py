@@ -58,7 +58,9 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        connection.exec_driver_sql(connection.get_execution_options().get("start", start))
+        raw = connection.connection.driver_connection
+        assert isinstance(raw, sqlite3.Connection)
+        raw.execute(connection.get_execution_options().get("start", start))  # at every tick: SQLAlchemy would take longer than SQLite
 
     return engine
 

@@ -55,10 +55,11 @@ class Store:
     def write(self, *, fenced: bool = True) -> Iterator[Connection]:
         """A transaction; raises LeaseLost when another engine holds the store, StoreFailed when it cannot be written."""
         with self._lock, telling(str(self.path)), self._timed(), self._connection.begin():
-            if fenced and one(self._connection, "SELECT (SELECT holder FROM lease WHERE id = 1)") != self.holder:
+            rapid = driver(self._connection)
+            if fenced and rapid.execute("SELECT (SELECT holder FROM lease WHERE id = 1)").fetchone()[0] != self.holder:
                 raise LeaseLost(f"another engine holds the store {self.path}: this one stops")
             yield self._connection
-            self._connection.exec_driver_sql(_BUMP)
+            rapid.execute(_BUMP)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:

@@ -148,20 +148,20 @@ def check(value: Record, lengths: Mapping[str, int], sound: dict[int, Record] | 
 
 
 def _check(value: Record, plans: _Plans, sound: dict[int, Record]) -> None:
+    if id(value) in sound:
+        return
     kind = type(value)
     for name, shape, blanks in plans[kind]:
         part = getattr(value, name)
         if shape is not None:
             _check_array(value, name, part, shape, blanks)
-        elif isinstance(part, Record):
-            if id(part) not in sound:
-                _check(part, plans, sound)
-        elif isinstance(part, tuple):
-            for item in part:
-                if isinstance(item, Record) and id(item) not in sound:
+        elif isinstance(part, float):
+            if not math.isfinite(part):
+                raise Unsound(f"{kind.__name__}.{name} is {part}")
+        else:
+            for item in part if isinstance(part, tuple) else (part,):
+                if isinstance(item, Record):
                     _check(item, plans, sound)
-        elif isinstance(part, float) and not math.isfinite(part):
-            raise Unsound(f"{kind.__name__}.{name} is {part}")
     sound[id(value)] = value
 
 

@@ -92,6 +92,13 @@ def test_an_unsound_result_is_replaced_and_the_reason_kept(made: Any, why: str) 
     assert one.spans[0].fallback
 
 
+def test_a_part_that_was_found_unsound_is_unsound_wherever_it_is_handed_on() -> None:
+    one, sound, bad = run(), part(), unsound()
+    for phase, other in ((Phase.MARKET, sound), (Phase.FEATURES, bad), (Phase.RISK, bad), (Phase.DECISION, sound)):
+        one(phase, lambda other=other: Whole((sound,), other), lambda: Whole((), sound))  # type: ignore[misc]
+    assert one.degraded == (Phase.FEATURES, Phase.RISK)
+
+
 def test_a_blank_is_allowed_only_where_it_is_declared() -> None:
     check(part(may=np.full((2, 3), np.nan)), AXES)
     with pytest.raises(Unsound, match="NaN"):

@@ -9,7 +9,7 @@ import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -47,6 +47,7 @@ class Workers(Executor):
     def __init__(self, count: int = 1, *, broke: Callable[[str], None] = _unheard, mended: Callable[[str], None] = _unheard) -> None:
         self._count = count
         self._pool: ProcessPoolExecutor | None = None
+        self._aftermath = ThreadPoolExecutor(1, "broken pool")  # has no thread before it has work
         self._lock = RLock()
         self._broke, self._mended = broke, mended
         self._suspects: deque[_Asked] = deque()
@@ -113,13 +114,20 @@ class Workers(Executor):
             except BrokenProcessPool:
                 self._pool = None
                 inner = self._open().submit(asked.run)
-        inner.add_done_callback(partial(self._ended, asked))
+        inner.add_done_callback(partial(self._heard, asked))
 
     def _open(self) -> ProcessPoolExecutor:
         if self._pool is None:
             context = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self._count, mp_context=context, initializer=_settle, initargs=(os.getpid(),))
         return self._pool
+
+    def _heard(self, asked: _Asked, inner: Future[Any]) -> None:
+        """Of a pool that broke, by another thread: from Python 3.12 on this one holds that pool's lock, which whoever hands work to it waits for."""
+        if self._closed or inner.cancelled() or not isinstance(inner.exception(), BrokenProcessPool):
+            self._ended(asked, inner)
+        else:
+            self._aftermath.submit(self._ended, asked, inner)
 
     def _ended(self, asked: _Asked, inner: Future[Any]) -> None:
         if inner.cancelled():

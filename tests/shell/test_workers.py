@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import psutil
 import pytest
 
-from engine.shell.workers import Workers
+from engine.shell.workers import Workers, _Asked
 
 
 def fail() -> None:
@@ -59,6 +61,19 @@ def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -
     workers.close()
     with pytest.raises(RuntimeError, match="closed"):
         workers.submit(abs, 1)
+
+
+def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its_lock_held() -> None:
+    workers = Workers()
+    workers.submit(abs, -1).result(60)
+    asked, inner, pool = _Asked(partial(abs, -3)), Future[int](), workers._pool
+    assert pool is not None
+    inner.set_exception(BrokenProcessPool("its worker was killed"))
+    with pool._shutdown_lock:
+        workers._heard(asked, inner)
+        assert not asked.future.done()
+    assert asked.future.result(60) == 3
+    workers.close()
 
 
 def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

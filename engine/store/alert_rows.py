@@ -85,8 +85,8 @@ def silences(connection: Connection, now: int) -> tuple[Silence, ...]:
 
 
 _TOLD_WITH = """
-    UPDATE deliveries SET sent_at = ?1 FROM (SELECT alert, kind, target, at FROM deliveries WHERE id = ?3) m
-    WHERE deliveries.status = ?2 AND deliveries.at = m.at AND deliveries.kind = m.kind AND deliveries.target = m.target
+    UPDATE deliveries SET sent_at = ? FROM (SELECT alert, kind, target, at FROM deliveries WHERE id = ?) m
+    WHERE deliveries.status = ? AND deliveries.at = m.at AND deliveries.kind = m.kind AND deliveries.target = m.target
           AND deliveries.message = 'told with alert ' || m.alert"""
 
 
@@ -109,7 +109,7 @@ def sent(connection: Connection, numbers: Iterable[int], now: int) -> None:
         connection.exec_driver_sql(
             "UPDATE deliveries SET status = ?, sent_at = ?, tries = tries + 1, next_at = NULL, error = NULL WHERE id = ?", (SENT, now, number)
         )
-        connection.exec_driver_sql(_TOLD_WITH, (now, JOINED, number))
+        connection.exec_driver_sql(_TOLD_WITH, (now, number, JOINED))
 
 
 def put_off(connection: Connection, numbers: Iterable[int], next_at: int, error: str) -> None:

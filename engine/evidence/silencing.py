@@ -44,10 +44,11 @@ def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int
 def bounds(silencing: Silencing) -> tuple[float, float, float, int] | None:
     """R2 gained by silencing with its 95 % bounds and n; None with fewer than 30 blocks, or where nobody was ever to be silenced."""
     gained = silencing.gained
-    blocks, variance, power = (float(part[0, 0, 0]) for part in (gained.blocks, gained.block_squared, gained.power))
+    counted, squared = skill.sampled(gained)
+    blocks, variance, power = (float(part[0, 0, 0]) for part in (counted, squared, gained.power))
     if blocks < skill.FEWEST or variance <= 0.0 or power <= 0.0:
         return None
-    reach = float(skill.radius(gained.block_squared, gained.blocks, skill.SHOWN_ALPHA)[0, 0, 0])
+    reach = float(skill.radius(squared, counted, skill.SHOWN_ALPHA)[0, 0, 0])
     gain = float(gained.gain[0, 0, 0])
     return gain / power, (gain - reach) / power, (gain + reach) / power, int(gained.rows[0, 0, 0])
 

@@ -33,7 +33,7 @@ def empty(scopes: int, horizons: int, cells: int) -> Skill:
 def add(skill: Skill, sums: Sums, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
     """One tick's gain, squared gain, power and rows, each (scopes, H, cells), on top of those before, which `memory` discounts.
 
-    `closes` (H,) is 1 where a block ends with this tick, else 0.
+    `closes` (H,) is 1 where a block ends with this tick, else 0. A block in which nothing was forecast is none: it tells nothing of how gains vary.
     """
     gain, gain_squared, power, rows = sums
     open_gain = skill.open_gain + gain
@@ -43,10 +43,15 @@ def add(skill: Skill, sums: Sums, closes: Floats, *, memory: Floats | float = 1.
         gain=skill.gain * memory + gain,
         gain_squared=skill.gain_squared * memory + gain_squared,
         power=skill.power * memory + power,
-        blocks=skill.blocks * memory + ends,
+        blocks=skill.blocks * memory + ends * (open_gain != 0.0),
         block_squared=skill.block_squared * (memory * memory) + ends * open_gain * open_gain,
         open_gain=open_gain * (1.0 - ends),
     )
+
+
+def sampled(skill: Skill) -> tuple[Floats, Floats]:
+    """Blocks and the sum of their squared gains, the running block among them: its gain is in the sum of gains already."""
+    return skill.blocks + (skill.open_gain != 0.0), skill.block_squared + skill.open_gain * skill.open_gain
 
 
 def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
@@ -63,7 +68,7 @@ def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
     The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
     """
     power, gain = recent.power[0, :, 0], recent.gain[0, :, 0]
-    blocks, variance = recent.blocks[0, :, 0], recent.block_squared[0, :, 0]
+    blocks, variance = (part[0, :, 0] for part in sampled(recent))
     enough = (blocks >= FEWEST) & (power > 0) & (variance > 0)
     whole = np.where(power > 0, power, 1.0)
     reach = radius(variance, blocks, 2.0 * knobs.skill_alpha / len(blocks))
@@ -75,7 +80,7 @@ def _lately(recent: Skill, low: Floats) -> Floats:
     """(H,) the R2 of late; where it is surely below the bound of the whole, a signal is dying, and only its own lower bound is believed."""
     power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
     known = power > 0
-    worth, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(recent.block_squared[1, :, 0])))
+    worth, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(sampled(recent)[1][1, :, 0])))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known & (worth + error < low), worth - error, worth))
 
@@ -83,17 +88,18 @@ def _lately(recent: Skill, low: Floats) -> Floats:
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
     """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 30 blocks were scored."""
     skill = state.skill
-    reach = radius(skill.block_squared, skill.blocks, SHOWN_ALPHA)
+    blocks, squared = sampled(skill)
+    reach = radius(squared, blocks, SHOWN_ALPHA)
     with np.errstate(divide="ignore", invalid="ignore"):
         r2, width = skill.gain / skill.power, reach / skill.power
-        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / skill.block_squared)
+        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / squared)
         low, high = r2 - width, r2 + width
     rows = []
     for scope, name in enumerate((*state.models, "ensemble")):
         for column, horizon in enumerate(horizons):
             for cell, regime in enumerate((*REGIMES, "all")):
                 at = (scope, column, cell)
-                enough = skill.blocks[at] >= FEWEST and math.isfinite(width[at])
+                enough = blocks[at] >= FEWEST and math.isfinite(width[at])
                 numbers = [float(value[at]) if enough else None for value in (r2, low, high, effective)]
                 kind = "ensemble" if name == "ensemble" else "model"
                 rows.append(SkillRow(kind, name, horizon, regime, numbers[0], numbers[1], numbers[2], int(skill.rows[at]), numbers[3]))

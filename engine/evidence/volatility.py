@@ -181,10 +181,11 @@ class Figures(Record):
 
 def figures(told: Volatility) -> Figures | None:
     """The scores so far; None with fewer than 30 blocks."""
-    blocks = float(told.skill.blocks[0, 0, 0])
+    counted, squared = skill.sampled(told.skill)
+    blocks = float(counted[0, 0, 0])
     if blocks < skill.FEWEST or told.qlike[1] <= 0:
         return None
-    reach = skill.radius(told.skill.block_squared, told.skill.blocks, skill.SHOWN_ALPHA) / told.skill.power
+    reach = skill.radius(squared, counted, skill.SHOWN_ALPHA) / told.skill.power
     share = told.skill.gain / told.skill.power
     own, other = float(share[0, 0, 0]), float(share[1, 0, 0])
     wide, wide_other = float(reach[0, 0, 0]), float(reach[1, 0, 0])

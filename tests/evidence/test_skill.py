@@ -81,11 +81,28 @@ def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
     np.testing.assert_allclose(estimate, gains.sum(axis=0) / power.sum(axis=0))
     for column, horizon in enumerate(KNOBS.horizons):
         whole = 500 // horizon
-        blocks = gains[: whole * horizon, column].reshape(whole, horizon).sum(axis=1)
+        blocks = np.add.reduceat(gains[:, column], np.arange(0, 500, horizon))  # the last one is still running
         assert held.blocks[0, column, 0] == whole
-        square = float((blocks**2).sum())
-        reach = float(skill.radius(np.array(square), np.array(float(whole)), 2.0 * KNOBS.skill_alpha / 3))
+        square, count = np.array(float((blocks**2).sum())), np.array(float(len(blocks)))
+        reach = float(skill.radius(square, count, 2.0 * KNOBS.skill_alpha / 3))
         assert low[column] == pytest.approx((gains[:, column].sum() - reach) / power[:, column].sum())
+
+
+def test_time_in_which_nothing_was_forecast_is_no_evidence() -> None:
+    """Models serve after 600 bars without any: their first lucky bars come in the middle of a block, and prove nothing."""
+    held = skill.empty(2, 3, 1)
+    for tick in range(640):
+        closes = np.array([float((tick + 1) % horizon == 0) for horizon in KNOBS.horizons])
+        gain = np.full((1, 3, 1), 0.0 if tick < 618 else 1.0 + tick % 2)
+        held = skill.add(held, (gain, gain**2, np.full((1, 3, 1), 8.0), np.full((1, 3, 1), 8.0 * (tick >= 618))), closes)
+        assert not (skill.bound(held, KNOBS)[0] > 0).any(), tick
+    assert held.blocks[0, :, 0].tolist() == [22.0, 7.0, 2.0]
+
+
+def test_the_gain_of_the_running_block_counts_in_what_gains_vary_by() -> None:
+    lucky = replace(filled(blocks=40.0, gain=60.0), open_gain=np.full((2, 3, 1), 55.0))
+    assert (skill.bound(lucky, KNOBS)[0] < 0).all()
+    assert (skill.bound(filled(blocks=40.0, gain=60.0), KNOBS)[0] > 0).all()
 
 
 def test_with_fewer_than_thirty_blocks_nothing_is_said() -> None:

@@ -47,10 +47,12 @@ def choose(found: Sequence[Kept]) -> list[Kept]:
             "Open", list(known), key="runs_opened", max_selections=MOST, format_func=lambda name: backtesting.label(known[name]),
             placeholder="one, or several to compare", width="stretch",
         )  # fmt: skip
-        backtesting.remove([known[name] for name in names])
+        opened = [known[name] for name in names]
+        backtesting.remove(opened)
+    backtesting.confirm(opened)
     if ",".join(names) != st.query_params.get("runs", ""):
         st.query_params["runs"] = ",".join(names)
-    return [known[name] for name in names]
+    return opened
 
 
 def compare(chosen: list[Kept]) -> None:

@@ -54,19 +54,30 @@ def running(commands: pd.DataFrame, now: int) -> None:
 
 
 def remove(chosen: list[Kept]) -> None:
-    """Asks before anything is deleted; in place, since a dialog would not outlive the next refresh."""
+    """Asks for what is open to be deleted. The button stays where it is: nothing that deletes may come up under the pointer."""
     names = [one.name for one in chosen]
-    if names and st.session_state.get("to_delete") == names:
-        if st.button("Delete for good", type="primary", key="delete_for_good"):
-            for name in names:
-                asking.submit("delete_backtest", {"id": name}, "by hand")
-            st.session_state.pop("to_delete")
-            st.rerun(scope="app")
+    held = not names or is_asked(chosen)
+    st.button("Delete", icon=":material/delete:", key="delete", help="Deletes what is open; asks first", on_click=_ask, args=(names,), disabled=held)
+
+
+def confirm(chosen: list[Kept]) -> None:
+    """Asks before anything is deleted, on a line of its own; in place, since a dialog would not outlive the next refresh."""
+    with st.container(horizontal=True, vertical_alignment="center", key="confirming"):
+        if not is_asked(chosen):
+            return
+        widgets.note(f"Delete {units.count(len(chosen), 'backtest')}? There is no way back.")
         if st.button("Keep", key="keep"):
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
-    elif names:
-        st.button("Delete", icon=":material/delete:", key="delete", help="Deletes what is open; asks first", on_click=_ask, args=(names,))
+        if st.button("Delete for good", type="primary", key="delete_for_good"):
+            for one in chosen:
+                asking.submit("delete_backtest", {"id": one.name}, "by hand")
+            st.session_state.pop("to_delete")
+            st.rerun(scope="app")
+
+
+def is_asked(chosen: list[Kept]) -> bool:
+    return bool(chosen) and st.session_state.get("to_delete") == [one.name for one in chosen]
 
 
 def _ask(names: list[str]) -> None:

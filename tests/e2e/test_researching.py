@@ -29,6 +29,10 @@ def kept(visitor: Visitor) -> Locator:
     return visitor.page.locator('table[aria-label="Backtests that are kept"] tbody tr')
 
 
+def put_away(visitor: Visitor) -> Locator:
+    return visitor.fresh("button").filter(has=visitor.page.get_by_text("Delete", exact=True), visible=True)
+
+
 def files(server: Served) -> list[str]:
     return sorted(file.name for file in (server.home / "backtests").iterdir())
 
@@ -52,6 +56,14 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     visitor.sees("Side by side")
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')
     expect(heads).to_have_text(["", "A", "B"], timeout=MS)
+    delete, place = put_away(visitor), put_away(visitor).bounding_box()
+    delete.click()
+    keep = visitor.page.get_by_role("button", name="Keep")
+    expect(keep).to_be_visible(timeout=MS)
+    assert delete.bounding_box() == place, "something else came up under the pointer"
+    keep.click()
+    expect(visitor.page.get_by_role("button", name="Delete for good")).to_have_count(0, timeout=MS)
+    assert files(server) == sorted(f"{name}.json" for name in names)
     visitor.press("Delete")
     visitor.press("Delete for good")
     visitor.sees("no backtest is kept yet")
@@ -59,13 +71,13 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
 
 
 def test_a_backtest_in_hand_is_cancelled(server: Served, visit: Visit) -> None:
-    visitor = visit(server.url)
+    visitor, kept_before = visit(server.url), files(server)
     visitor.go("/backtests")
     ask(visitor, 1_000_000, "far too long")
     expect(visitor.banner("Running.")).to_contain_text("1,000,000 bars, about", timeout=MS)
     visitor.press("Cancel")
     expect(visitor.banner("Not done.")).to_contain_text("cancelled by dashboard", timeout=MS)
-    assert files(server) == []
+    assert files(server) == kept_before
     assert server.ask(LAST.format("backtest"))[0][3] == "failed"
 
 

@@ -121,7 +121,7 @@ def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Serv
     for path, title in TITLES.items():
         visitor.go(f"{path}?tick={newest}&symbol=ECHO" if path == "/decision" else path)
         expect(visitor.page.locator("table, .podium-chart .main-svg, .pd-wait").first).to_be_visible(timeout=MS)
-        assert visitor.overflow() <= 4, f"{title} {width} px {begun}"
+        visitor.fits()
         visitor.page.emulate_media(color_scheme="dark" if begun == "light" else "light")
         visitor.page.set_viewport_size({"width": 1830 - width, "height": 1744 - height})
         visitor.page.wait_for_function("wide => document.querySelector('[data-testid=\"stMain\"]').clientWidth > 800 === wide", arg=begun == "dark")
@@ -129,9 +129,7 @@ def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Serv
             "dark => (Number(getComputedStyle(document.querySelector('.stApp')).backgroundColor.match(/\\d+/)[0]) < 128) === dark",
             arg=begun == "light",
         )
-        visitor.page.wait_for_function(
-            "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth <= 4 }"
-        )
+        visitor.fits()
         assert visitor.boxes() == [], title
         visitor.page.emulate_media(color_scheme="light" if begun == "light" else "dark")
         visitor.page.set_viewport_size({"width": width, "height": height})

@@ -30,7 +30,7 @@ node => {
 }
 """
 KEEP = "node => { node.keptMark = Math.random(); return node.keptMark; }"
-WIDER = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth; }"
+FITS = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth <= 4; }"
 
 
 class Visitor:
@@ -123,9 +123,9 @@ class Visitor:
         """The texts of exception boxes: there must be none, whatever was asked."""
         return [box.inner_text() for box in self.page.locator('[data-testid="stException"]').all()]
 
-    def overflow(self) -> int:
-        """Pixels that the page is wider than the window."""
-        return int(self.page.evaluate(WIDER))
+    def fits(self) -> None:
+        """Waits until the page is no wider than the window: it may be for a frame while it is laid out."""
+        self.page.wait_for_function(FITS)
 
     def keep(self, what: Locator) -> float:
         """Marks a node, to see later that it is still the same one."""

@@ -16,7 +16,7 @@ from engine.feeds.simulated import open_feed
 from engine.settings import Settings
 from engine.shell.engine import Engine
 from engine.shell.excerpt import Excerpt
-from tests.makers import Inline, StoppedClock
+from tests.makers import Inline, StoppedClock, having
 
 HOLD = ACTIONS.index("hold")
 FREE = {"fee_bps": 0.0, "spread_bps": 0.0, "impact": 0.0}
@@ -99,7 +99,7 @@ def proven(r2: Floats) -> Skill:
     empty = skill.empty(2, len(r2), 1)
     power = np.full_like(empty.power, 1e6)
     blocks = np.full_like(power, 1e4)
-    return replace(empty, power=power, gain=power * r2[None, :, None], blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, 1e-3))
+    return having(empty, power=power, gain=power * r2[None, :, None], blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, 1e-3))
 
 
 def _play(one: Engine, counted_from: int, *, believed: bool) -> Told:

@@ -12,12 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from engine import window
+from engine.domain import skill as skills
 from engine.domain.control import Command, Knobs
 from engine.domain.decision import Outcome
 from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice
 from engine.domain.model import Catalog
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Bools, Floats
+from engine.domain.skill import Skill
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.feeds.simulated import Simulated
@@ -113,6 +115,14 @@ class Lesson:
     moments: dict[int, Moment]
     x: Floats  # (N, F) features of every symbol and tick that had any history
     outcomes: dict[int, Outcome]
+
+
+def having(sums: Skill, **parts: Floats | float) -> Skill:
+    """The same skill with other sums, by name."""
+    told = sums.sums.copy()
+    for name, value in parts.items():
+        told[getattr(skills, name.upper())] = value
+    return Skill(told)
 
 
 def settings(**changed: object) -> Settings:

@@ -122,6 +122,7 @@ class Chosen(Record):
     heard: Bools  # (M,)
     preferred: Bools  # (M,) those that would be heard, had silencing the others been proved to pay
     expected_loss: Floats  # (M,) predicted loss relative to "no forecast" in these conditions, below 1 is better; NaN while unknown
+    conditions: Floats  # (4,) of the market, that losses may depend on (see phases.selection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ class Forecast(Record):
     probability: Floats  # (H, S) that the target is above 0
     weights: Floats  # (M, H)
     scale: Floats  # (H, S) log return of one unit: sigma * sqrt(horizon); 0 where unknown
+    width: Floats  # (H, R, 2) half-widths in force, by regime and level; a symbol's are those of its regime times its reach
+    reach: Floats  # (H, S, 2)
     volatility: Foreseen  # of the bars to come
 
 

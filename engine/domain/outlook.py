@@ -38,6 +38,10 @@ class Outlook(Record):
     bias: Floats  # (3, 2, 2, S) running mean of (met - candidate) by candidate; the first is never corrected
     reach: Floats  # (3, 2, 2, S) running 90 % quantile of |met - candidate|
     scale: Floats  # (2, 2, S) running mean of |met - candidate|, the step of `reach`
+    next_levels: Floats  # (3, S) forecast of the levels, NaN where this bar's are not known
+    share: Floats  # (S,) of the lean that the mid makes up for, 0..1
+    candidates: Floats  # (3, 2, 2, S) bps, what the cost may be foreseen by, without their bias taken out
+    next_cost: Floats  # (2, 2, S) bps, the forecast chosen of them
     score: Floats  # (7, 6) by MEASURES: rows, gain, squared gain, power, blocks, squared block gains, gain of the running block (see state.Skill)
 
 

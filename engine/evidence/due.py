@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -11,7 +10,6 @@ from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.state import Pending
 
 CLIP = 5.0  # the target is clipped at this many volatilities
-Sums = tuple[Floats, Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +53,14 @@ def score(pending: Pending, horizons: tuple[int, ...], price: Floats) -> Scored:
     )
 
 
-def by_regime(scored: Scored, regimes: int) -> Sums:
-    """gain, gain squared, power and rows by (M + 1, H, R + 1); the last cell is all regimes."""
+def by_regime(scored: Scored, regimes: int) -> Floats:
+    """(4, M + 1, H, R + 1) gain, gain squared, power and rows; the last cell is all regimes."""
     came = scored.target
     gain = np.where(scored.known, scored.mean * (2.0 * came - scored.mean), 0.0)
     power = np.where(scored.known, came * came, 0.0)
     cells = np.concatenate((scored.regime[:, :, None] == np.arange(regimes), np.ones((*scored.regime.shape, 1), dtype=bool)), axis=2) * 1.0
-    parts = (gain, gain * gain, power, scored.known * 1.0)
-    return cast("Sums", tuple(np.matmul(part.transpose(1, 0, 2), cells).transpose(1, 0, 2) for part in parts))
+    parts = np.array((gain, gain * gain, power, scored.known))
+    return np.asarray(np.matmul(parts.transpose(0, 2, 1, 3), cells).transpose(0, 2, 1, 3))
 
 
 def moments(scored: Scored) -> tuple[Floats, Floats, Floats]:

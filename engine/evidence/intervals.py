@@ -56,9 +56,9 @@ def reach(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floats:
     return np.ascontiguousarray((foreseen * own ** (1.0 - FORESEEN)).transpose(0, 2, 1))
 
 
-def at_decision(intervals: Intervals, regime: Ints, reach: Floats) -> Floats:
-    """(H, S, 2) half-widths of each symbol in the regime it is in; `regime` (S,), `reach` (H, S, 2)."""
-    return np.asarray(in_force(intervals)[:, regime] * reach)
+def at_decision(width: Floats, regime: Ints, reach: Floats) -> Floats:
+    """(H, S, 2) half-widths of each symbol in the regime it is in; `width` (H, R, 2) in force, `regime` (S,), `reach` (H, S, 2)."""
+    return np.asarray(width[:, regime] * reach)
 
 
 def score(before: Intervals, scored: Scored, step: float, horizons: tuple[int, ...]) -> Intervals:

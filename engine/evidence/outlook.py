@@ -32,6 +32,7 @@ PULL = np.array([0.0, 0.5, 1.0]).reshape(3, 1, 1, 1)  # how far each candidate g
 PREFERENCE = np.array([1.0, 1.0 / BETTER, 1.0 / BETTER]).reshape(3, 1, 1, 1)
 CORRECTED = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1)  # the last book's cost is quoted as it is
 QUANTILE = 0.9
+Costs = tuple[Floats, Floats, Floats, Floats, Floats, Floats]  # usual, strayed, seen, bias, reach and scale
 
 
 def nothing_measured(symbols: int) -> Measured:
@@ -46,51 +47,48 @@ def empty(symbols: int = 0) -> Outlook:
     cost, three = np.zeros((2, 2, symbols)), np.zeros((3, 2, 2, symbols))
     return Outlook(
         -1, nothing_measured(symbols), np.full((3, symbols), np.nan), np.zeros((3, 3, symbols)), np.zeros((3, symbols)), cost, cost, cost,
-        three, three, cost, np.zeros((7, len(MEASURES))),
+        three, three, cost, np.full((3, symbols), np.nan), np.zeros(symbols), three, cost, np.zeros((7, len(MEASURES))),
     )  # fmt: skip
 
 
 def learn(before: Outlook, now: Measured, tick: int) -> Outlook:
-    """Scores the pending forecasts against what came, if they were made a tick ago, learns from it, and has `now` pending."""
+    """Scores the pending forecasts against what came, if they were made a tick ago, learns from it, and forecasts from `now`."""
     symbols = now.mid.shape[0]
     if before.mean.shape[1] != symbols:
         before = replace(empty(symbols), score=before.score)
     first = np.isnan(before.mean)
     mean = np.where(first, now.levels, before.mean + LEVEL_STEP * np.where(np.isnan(now.levels), 0.0, now.levels - before.mean))
     if before.tick != tick - 1 or tick == 0:
-        return replace(before, tick=tick, pending=now, mean=mean)
+        costs = (before.usual, before.strayed, before.seen, before.bias, before.reach, before.scale)
+        return _foreseen(tick, now, mean, before.moments, before.lean_moments, costs, before.score)
     then = before.pending
     move = (now.met_mid / then.mid - 1.0) * 1e4
-    told, candidates = _quoted(before)
     parts = (
-        _gain(now.levels, levels(before), then.levels),
-        _gain(move[None], (share(before) * then.lean)[None], np.zeros(1)),
-        _gain(now.met, told, then.quoted),
+        _gain(now.levels, before.next_levels, then.levels),
+        _gain(move[None], (before.share * then.lean)[None], np.zeros(1)),
+        _gain(now.met, before.next_cost, then.quoted),
     )
-    return Outlook(
-        tick, now, mean, before.moments * MEMORY + _moments(then.levels - before.mean, now.levels - before.mean),
-        before.lean_moments * MEMORY + _moments(then.lean, move), *_learn_costs(before, now.met, candidates),
-        _added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0),
-    )  # fmt: skip
+    moments = before.moments * MEMORY + _moments(then.levels - before.mean, now.levels - before.mean)
+    lean_moments = before.lean_moments * MEMORY + _moments(then.lean, move)
+    score = _added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0)
+    return _foreseen(tick, now, mean, moments, lean_moments, _learn_costs(before, now.met, before.candidates), score)
 
 
-def levels(told: Outlook) -> Floats:
-    """(3, S) the next bar's log spread, log depth and impact; NaN where this bar's is not known."""
-    rows, squares, products = told.moments
+def _foreseen(tick: int, now: Measured, mean: Floats, moments: Floats, lean_moments: Floats, costs: Costs, score: Floats) -> Outlook:
+    candidates, chosen = _quoted(now.quoted, *costs[:-1])
+    foreseen = _levels(now.levels, mean, moments), _share(lean_moments), candidates, chosen
+    return Outlook(tick, now, mean, moments, lean_moments, *costs, *foreseen, score)
+
+
+def _levels(now: Floats, mean: Floats, moments: Floats) -> Floats:
+    rows, squares, products = moments
     slope = (np.clip(_ratio(products, squares, 1.0), 0.0, 1.0) * rows + PRIOR) / (rows + PRIOR)
-    return np.asarray(told.mean + slope * (told.pending.levels - told.mean))
+    return np.asarray(mean + slope * (now - mean))
 
 
-def share(told: Outlook) -> Floats:
-    """(S,) of the size-weighted mid's offset that the mid makes up for, 0..1."""
-    rows, squares, products = told.lean_moments
+def _share(lean_moments: Floats) -> Floats:
+    rows, squares, products = lean_moments
     return np.asarray(np.clip(_ratio(products, squares, 0.0) * rows / (rows + LEAN_PRIOR), 0.0, 1.0))
-
-
-def costs(told: Outlook) -> Floats:
-    """(2, 2, S) bps from the mid at the fill, by notional and side; NaN where the last book does not hold the order."""
-    chosen, _ = _quoted(told)
-    return chosen
 
 
 def table(told: Outlook) -> tuple[OutlookRow, ...]:
@@ -144,19 +142,18 @@ def _moments(x: Floats, y: Floats) -> Floats:
     return np.array((known * 1.0, x * x, x * y))
 
 
-def _quoted(told: Outlook) -> tuple[Floats, Floats]:
-    """(2, 2, S) the forecast chosen, and (3, 2, 2, S) the candidates without their bias taken out."""
-    quoted = told.pending.quoted
-    settled = told.seen >= SETTLED
-    usual = np.where(settled, told.usual, quoted)
-    capped = np.where(settled, np.minimum(quoted, usual + ABSURD * told.strayed), quoted)
+def _quoted(quoted: Floats, usual: Floats, strayed: Floats, seen: Floats, bias: Floats, reach: Floats) -> tuple[Floats, Floats]:
+    """(3, 2, 2, S) the candidates, their bias left in, and (2, 2, S) the forecast chosen; NaN where the last book does not hold it."""
+    settled = seen >= SETTLED
+    usual = np.where(settled, usual, quoted)
+    capped = np.where(settled, np.minimum(quoted, usual + ABSURD * strayed), quoted)
     candidates = capped + PULL * (usual - capped)
-    chosen = (told.reach * PREFERENCE).argmin(axis=0)
-    picked = np.choose(chosen, candidates + told.bias)
-    return np.where(settled, np.maximum(picked, 0.0), quoted), candidates
+    chosen = (reach * PREFERENCE).argmin(axis=0)
+    picked = np.choose(chosen, candidates + bias)
+    return candidates, np.where(settled, np.maximum(picked, 0.0), quoted)
 
 
-def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
+def _learn_costs(before: Outlook, met: Floats, candidates: Floats) -> Costs:
     """usual, strayed, seen, bias, reach and scale with what orders met; as they were where that is not known."""
     error = met - candidates
     known = np.isfinite(error[0])

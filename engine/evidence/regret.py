@@ -8,6 +8,8 @@ evidence.skill, valid under continuous watching.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from engine.domain.decision import Decisions, Liquidity, Sizes
@@ -30,19 +32,19 @@ def score(before: Regret, declined: Declined, price: Floats, prices: Floats, hor
     `price` (S,) is the log price now, `prices` (L, S) those of the ticks before, newest first, NaN where not fresh; `closes` ends a block.
     """
     money, rows = _due(before, price, prices, horizons)
-    open_money, open_rows = before.open_money + money, before.open_rows + rows
-    ends = (open_rows > 0) & closes
-    done_money, done_rows = np.where(ends, open_money, 0.0), np.where(ends, open_rows, 0.0)
+    money, rows = before.open_money + money, before.open_rows + rows
+    if not closes:
+        return replace(before, declined=declined, open_money=money, open_rows=rows)
     return Regret(
         declined=declined,
-        rows=before.rows + done_rows,
-        money=before.money + done_money,
-        blocks=before.blocks + ends,
-        money_squared=before.money_squared + done_money * done_money,
-        money_rows=before.money_rows + done_money * done_rows,
-        rows_squared=before.rows_squared + done_rows * done_rows,
-        open_money=np.where(closes, 0.0, open_money),
-        open_rows=np.where(closes, 0.0, open_rows),
+        rows=before.rows + rows,
+        money=before.money + money,
+        blocks=before.blocks + (rows > 0),
+        money_squared=before.money_squared + money * money,
+        money_rows=before.money_rows + money * rows,
+        rows_squared=before.rows_squared + rows * rows,
+        open_money=np.zeros_like(money),
+        open_rows=np.zeros_like(rows),
     )
 
 

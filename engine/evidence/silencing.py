@@ -37,7 +37,7 @@ def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int
     gain = np.where(known, (everybody - preferred) * (everybody + preferred - 2.0 * scored.target), 0.0)
     power = np.where(known, scored.target * scored.target, 0.0)
     sums = np.array((gain, gain * gain, power, known)).reshape(4, -1).sum(axis=1).reshape(4, 1, 1, 1)
-    gained = skill.add(silencing.gained, (sums[0], sums[1], sums[2], sums[3]), np.array([float(closes)]), memory=memory)
+    gained = skill.add(silencing.gained, sums, np.array([float(closes)]), memory=memory)
     return Silencing(np.concatenate((new[None], silencing.pending[:-1])), gained)
 
 

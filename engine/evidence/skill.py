@@ -14,10 +14,9 @@ import numpy as np
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
-from engine.domain.skill import Skill
+from engine.domain.skill import BLOCK_SQUARED, BLOCKS, GAIN, OPEN_GAIN, Skill
 from engine.domain.state import State
 from engine.domain.tick import SkillRow
-from engine.evidence.due import Sums
 
 FEWEST = 30  # blocks before any bound is given
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
@@ -27,26 +26,21 @@ SHOWN_ALPHA = 0.05  # two-sided error of the intervals on screen
 
 def empty(scopes: int, horizons: int, cells: int) -> Skill:
     """Sums before anything is scored."""
-    return Skill(*(np.zeros((scopes, horizons, cells)) for _ in range(7)))
+    return Skill(np.zeros((7, scopes, horizons, cells)))
 
 
-def add(skill: Skill, sums: Sums, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
-    """One tick's gain, squared gain, power and rows, each (scopes, H, cells), on top of those before, which `memory` discounts.
+def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
+    """One tick's gain, squared gain, power and rows (4, scopes, H, cells) on top of those before, which `memory` discounts.
 
     `closes` (H,) is 1 where a block ends with this tick, else 0. A block in which nothing was forecast is none: it tells nothing of how gains vary.
     """
-    gain, gain_squared, power, rows = sums
-    open_gain = skill.open_gain + gain
-    ends = closes[:, None]
-    return Skill(
-        rows=skill.rows * memory + rows,
-        gain=skill.gain * memory + gain,
-        gain_squared=skill.gain_squared * memory + gain_squared,
-        power=skill.power * memory + power,
-        blocks=skill.blocks * memory + ends * (open_gain != 0.0),
-        block_squared=skill.block_squared * (memory * memory) + ends * open_gain * open_gain,
-        open_gain=open_gain * (1.0 - ends),
-    )
+    open_gain, ends = skill.open_gain + sums[GAIN], closes[:, None]
+    after = skill.sums * memory
+    after[:BLOCKS] += sums
+    after[BLOCKS] += ends * (open_gain != 0.0)
+    after[BLOCK_SQUARED] = skill.block_squared * (memory * memory) + ends * open_gain * open_gain
+    after[OPEN_GAIN] = open_gain * (1.0 - ends)
+    return Skill(after)
 
 
 def sampled(skill: Skill) -> tuple[Floats, Floats]:

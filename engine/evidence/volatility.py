@@ -138,7 +138,7 @@ def _score(before: Volatility, came: Floats, said: Floats, there: Bools, *, clos
     squares = away * away
     gains, rows = squares[1:] - squares[0], float(np.count_nonzero(there))
     sums = np.array((gains.sum(axis=1), (gains * gains).sum(axis=1), squares[1:].sum(axis=1), (rows, rows)))[:, :, None, None]
-    told = skill.add(before.skill, (sums[0], sums[1], sums[2], sums[3]), np.array([float(closes)]))
+    told = skill.add(before.skill, sums, np.array([float(closes)]))
     mse = float(before.error[0] / before.error[1]) if before.error[1] > 0 else 0.0
     excess = np.where(there, away[0] - 0.5 * mse, 0.0)  # log of the ratio of what came to the forecast
     return told, np.array((squares[0].sum(), rows)), np.array(((np.exp(excess) - excess - 1.0).sum(), rows))

@@ -17,9 +17,10 @@ def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forec
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
     foreseen = volatility.see(state.volatility, inputs.view)
     scale = _scale(mood, inputs)
-    width = intervals.at_decision(state.intervals, mood.regime, intervals.reach(state.intervals, foreseen.reach, scale))[:, :, 1]
+    width, reach = intervals.in_force(state.intervals), intervals.reach(state.intervals, foreseen.reach, scale)
+    half = intervals.at_decision(width, mood.regime, reach)[:, :, 1]
     likely = direction.probability(state.direction, mean)
-    return Forecast(mean, mean - width, mean + width, likely, state.weights, scale, foreseen)
+    return Forecast(mean, mean - half, mean + half, likely, state.weights, scale, width, reach, foreseen)
 
 
 def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
@@ -27,9 +28,10 @@ def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State)
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.knobs.horizons), count))
     scale = _scale(mood, inputs)
-    width = intervals.at_decision(state.intervals, mood.regime, intervals.reach(state.intervals, np.ones(count), scale))[:, :, 1]
+    width, reach = intervals.in_force(state.intervals), intervals.reach(state.intervals, np.ones(count), scale)
+    half = intervals.at_decision(width, mood.regime, reach)[:, :, 1]
     weights = np.zeros((len(opinions.models), len(zero)))
-    return Forecast(zero, -width, width, zero + 0.5, weights, scale, volatility.blank(state.volatility))
+    return Forecast(zero, -half, half, zero + 0.5, weights, scale, width, reach, volatility.blank(state.volatility))
 
 
 def _scale(mood: Mood, inputs: Inputs) -> Floats:

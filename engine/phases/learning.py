@@ -13,7 +13,6 @@ from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
 from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, volatility
-from engine.phases.selection import conditions
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -28,7 +27,6 @@ def learn(
     closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
     memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
-    whole = (cells[0][-1:, :, -1:], cells[1][-1:, :, -1:], cells[2][-1:, :, -1:], cells[3][-1:, :, -1:])
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
     gram, moment, rows = due.moments(scored)
     gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
@@ -45,7 +43,7 @@ def learn(
         moment=moment,
         weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
         skill=skill.add(state.skill, cells, closes),
-        recent=skill.add(state.recent, whole, closes, memory=memory),
+        recent=skill.add(state.recent, cells[:, -1:, :, -1:], closes, memory=memory),
         intervals=intervals.score(state.intervals, scored, knobs.interval_step, knobs.horizons),
         volatility=volatility.learn(
             state.volatility,
@@ -66,7 +64,7 @@ def learn(
         ),
         weight_rows=rows,
         conditions=state.conditions * fade + due.losses(scored, _worth(state, knobs), state.context, knobs.horizons),
-        context=np.concatenate((conditions(mood)[None], state.context[:-1])),
+        context=np.concatenate((opinions.chosen.conditions[None], state.context[:-1])),
         silencing=silencing.score(
             state.silencing,
             scored,
@@ -188,8 +186,8 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
 
     return Pending(
         mean=shift(votes, pending.mean),
-        width=shift(intervals.in_force(state.intervals)[None], pending.width),
-        reach=shift(intervals.reach(state.intervals, forecast.volatility.reach, forecast.scale)[None], pending.reach),
+        width=shift(forecast.width[None], pending.width),
+        reach=shift(forecast.reach[None], pending.reach),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(mood.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),

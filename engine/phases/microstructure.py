@@ -45,8 +45,8 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     if not full.all():
         impact = np.where(full, impact, np.fmax(impact, _lawful(inputs, mid)))
     told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
-    micro = walked.mid * (1.0 + outlook.share(told) * told.pending.lean / 1e4)
-    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, outlook.costs(told), _foreseen(told), told)
+    micro = walked.mid * (1.0 + told.share * told.pending.lean / 1e4)
+    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, told.next_cost, _foreseen(told), told)
     cost = spread / 2.0 + fee + impact
     crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
     return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, impact, cost, crossed, "book", finer)
@@ -130,7 +130,7 @@ def _measured(inputs: Inputs, walked: Walked) -> Measured:
 
 def _foreseen(told: Outlook) -> Floats:
     """(3, S) the next bar's spread in bps, depth in money and impact in bps."""
-    levels = outlook.levels(told)
+    levels = told.next_levels.copy()
     levels[:2] = np.exp(levels[:2])
     levels[2] = np.maximum(levels[2], 0.0)
     return levels

@@ -38,11 +38,11 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     preferred = serving & (expected <= 1.0)
     preferred[best] = serving[best]
     heard = preferred if silencing.pays(state.silencing) else serving
-    return Chosen(catalog.names, heard, preferred, np.where(serving, expected, np.nan))
+    return Chosen(catalog.names, heard, preferred, np.where(serving, expected, np.nan), now)
 
 
 def choose_all(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     """Assumes nothing of the models: hears all that serve."""
-    del mood, state
+    del state
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
-    return Chosen(catalog.names, serving, serving, np.full(len(catalog.names), np.nan))
+    return Chosen(catalog.names, serving, serving, np.full(len(catalog.names), np.nan), conditions(mood))

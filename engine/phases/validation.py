@@ -30,8 +30,10 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
     for index, served in enumerate(catalog.serving):
         if served is not None:
             mean[index] = _ask(index, served, matrix, state, seen)
-    outside = _outside(matrix, catalog)
-    heard = chosen.heard[:, None] & matrix.usable & ~_hollow(matrix, catalog)
+    mean = np.where(matrix.usable, mean, np.nan)
+    blank = np.isnan(matrix.values)
+    outside = _outside(matrix, blank, catalog)
+    heard = chosen.heard[:, None] & matrix.usable & ~_hollow(blank, catalog)
     trust = heard[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
     spoken = np.isfinite(mean)
     votes = np.where(spoken, mean, 0.0)
@@ -56,7 +58,7 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
 
 
 def _ask(index: int, served: Serving, matrix: Matrix, state: State, seen: list[Seen]) -> Floats:
-    """(H, S) what a model says, blank for symbols that are not usable; raises ValueError when that is no forecast.
+    """(H, S) what a model says, whatever of symbols that are not usable; raises ValueError when that is no forecast.
 
     What a model that learns at every tick looked at is added to `seen`.
     """
@@ -71,9 +73,9 @@ def _ask(index: int, served: Serving, matrix: Matrix, state: State, seen: list[S
     horizons = state.weights.shape[1]
     if said.shape != (horizons, len(matrix.usable)):
         raise ValueError(f"{served.version} gave shape {said.shape}, expected {(horizons, len(matrix.usable))}")
-    if not np.isfinite(said[:, matrix.usable]).all():
+    if not np.isfinite(said).all() and not np.isfinite(said[:, matrix.usable]).all():
         raise ValueError(f"{served.version} gave a forecast that is not finite")
-    return np.where(matrix.usable, said, np.nan)
+    return said
 
 
 def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
@@ -88,20 +90,20 @@ def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -
     )  # fmt: skip
 
 
-def _hollow(matrix: Matrix, catalog: Catalog) -> Bools:
-    """(M, S) where more than a quarter of what a model relies on is blank."""
-    none = np.zeros(len(matrix.columns))
+def _hollow(blank: Bools, catalog: Catalog) -> Bools:
+    """(M, S) where more than a quarter of what a model relies on is `blank` (S, F)."""
+    none = np.zeros(blank.shape[1])
     reliance = np.array([none if served is None else served.reliance for served in catalog.serving])
-    return np.asarray(reliance @ np.isnan(matrix.values).T > HOLLOW)
+    return np.asarray(reliance @ blank.T > HOLLOW)
 
 
-def _outside(matrix: Matrix, catalog: Catalog) -> Floats:
+def _outside(matrix: Matrix, blank: Bools, catalog: Catalog) -> Floats:
     """(S,) share of features outside the range the serving models were trained on; 1 where none serves."""
     served: list[Serving] = [one for one in catalog.serving if one is not None]
     if not served:
         return np.ones(len(matrix.usable))
     newest = max(served, key=lambda one: one.trained_to)
-    beyond = (matrix.values < newest.low) | (matrix.values > newest.high) | (np.isnan(matrix.values) & np.isfinite(newest.low))
+    beyond = (matrix.values < newest.low) | (matrix.values > newest.high) | (blank & np.isfinite(newest.low))
     return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
 
 

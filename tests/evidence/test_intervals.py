@@ -194,7 +194,7 @@ def test_the_reach_is_a_mean_in_logs_of_what_is_foreseen_and_what_the_symbol_its
     np.testing.assert_allclose(found[0, 0], [1.0, 2.0 ** (1.0 - intervals.FORESEEN)])
     np.testing.assert_allclose(found[0, 1], [2.0 * 2.0 ** (1.0 - intervals.FORESEEN), 2.0 * 4.0 ** (1.0 - intervals.FORESEEN)])
     np.testing.assert_array_equal(found[0, 2], [1.0, 1.0])  # no volatility is known
-    wide = intervals.at_decision(told, np.zeros(3, dtype=np.int64), found)
+    wide = intervals.at_decision(intervals.in_force(told), np.zeros(3, dtype=np.int64), found)
     np.testing.assert_allclose(wide, told.width[:, [0, 0, 0]] * found)
 
 

@@ -23,8 +23,8 @@ def play(levels: Floats, costs: Floats, *, first: int = 0) -> tuple[Outlook, lis
     told, ahead, quoted = outlook.empty(), [], []
     for tick, (level, cost) in enumerate(zip(levels, costs, strict=True), start=first):
         told = outlook.learn(told, measured(level, cost, cost), tick)
-        ahead.append(outlook.levels(told))
-        quoted.append(outlook.costs(told))
+        ahead.append(told.next_levels)
+        quoted.append(told.next_cost)
     return told, ahead, quoted
 
 
@@ -110,7 +110,7 @@ def test_a_book_that_has_all_but_run_dry_is_not_taken_at_its_word() -> None:
     told, _, quoted = play(levels, costs)
     assert (quoted[-1] == costs[-1]).mean() > 0.8  # of what wanders, mostly the last book's cost is quoted
     dry = outlook.learn(told, measured(levels[-1], np.full_like(costs[-1], 40_000.0), costs[-1]), 300)
-    assert (outlook.costs(dry) < 520.0).all()
+    assert (dry.next_cost < 520.0).all()
 
 
 def test_what_cannot_be_filled_has_no_forecast_and_is_not_scored() -> None:
@@ -144,7 +144,7 @@ def test_the_micro_price_follows_the_moves_of_the_mid() -> None:
         move = 0.6 * lean + draw.normal(0, 0.5)
         now = measured(np.ones((3, SYMBOLS)), cost, cost, met_mid=100.0 * (1 + move / 1e4), lean=(lean := draw.normal(0, 1)))
         told = outlook.learn(told, now, tick)
-    np.testing.assert_allclose(outlook.share(told), 0.6, atol=0.08)
+    np.testing.assert_allclose(told.share, 0.6, atol=0.08)
     row = by_measure(told)["micro_price"]
     assert row.r2 is not None
     assert 0.4 < row.r2 < 0.65

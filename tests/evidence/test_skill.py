@@ -14,6 +14,7 @@ from engine.domain.record import Bools, Floats
 from engine.domain.skill import Skill
 from engine.evidence import skill
 from engine.phases import learning
+from tests.makers import having
 
 KNOBS = Knobs()
 RUNS, TICKS, SYMBOLS = 400, 2_000, 4
@@ -75,8 +76,8 @@ def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
     power = draw.gamma(2.0, 2.0, (500, 3))
     for tick in range(500):
         closes = np.array([float((tick + 1) % horizon == 0) for horizon in KNOBS.horizons])
-        cells = tuple(part[None, :, None] for part in (gains[tick], gains[tick] ** 2, power[tick], np.full(3, 4.0)))
-        held = skill.add(held, cells, closes)  # type: ignore[arg-type]
+        cells = np.array((gains[tick], gains[tick] ** 2, power[tick], np.full(3, 4.0)))[:, None, :, None]
+        held = skill.add(held, cells, closes)
     low, estimate = skill.bound(held, KNOBS)
     np.testing.assert_allclose(estimate, gains.sum(axis=0) / power.sum(axis=0))
     for column, horizon in enumerate(KNOBS.horizons):
@@ -93,14 +94,15 @@ def test_time_in_which_nothing_was_forecast_is_no_evidence() -> None:
     held = skill.empty(2, 3, 1)
     for tick in range(640):
         closes = np.array([float((tick + 1) % horizon == 0) for horizon in KNOBS.horizons])
-        gain = np.full((1, 3, 1), 0.0 if tick < 618 else 1.0 + tick % 2)
-        held = skill.add(held, (gain, gain**2, np.full((1, 3, 1), 8.0), np.full((1, 3, 1), 8.0 * (tick >= 618))), closes)
+        gain = 0.0 if tick < 618 else 1.0 + tick % 2
+        sums = np.array((gain, gain**2, 8.0, 8.0 * (tick >= 618)))[:, None, None, None] * np.ones((1, 3, 1))
+        held = skill.add(held, sums, closes)
         assert not (skill.bound(held, KNOBS)[0] > 0).any(), tick
     assert held.blocks[0, :, 0].tolist() == [22.0, 7.0, 2.0]
 
 
 def test_the_gain_of_the_running_block_counts_in_what_gains_vary_by() -> None:
-    lucky = replace(filled(blocks=40.0, gain=60.0), open_gain=np.full((2, 3, 1), 55.0))
+    lucky = having(filled(blocks=40.0, gain=60.0), open_gain=55.0)
     assert (skill.bound(lucky, KNOBS)[0] < 0).all()
     assert (skill.bound(filled(blocks=40.0, gain=60.0), KNOBS)[0] > 0).all()
 
@@ -114,12 +116,7 @@ def test_with_fewer_than_thirty_blocks_nothing_is_said() -> None:
 
 
 def filled(*, blocks: float, scopes: int = 2, cells: int = 1, gain: float = 5.0) -> Skill:
-    empty = skill.empty(scopes, 3, cells)
-
-    def of(value: float) -> Floats:
-        return np.full_like(empty.rows, value)
-
-    return Skill(of(blocks * 8), of(gain), of(60.0), of(400.0), of(blocks), of(90.0), of(0.0))
+    return having(skill.empty(scopes, 3, cells), rows=blocks * 8, gain=gain, gain_squared=60.0, power=400.0, blocks=blocks, block_squared=90.0)
 
 
 def late(held: Skill, *, gain: float, block_squared: float) -> Skill:
@@ -128,7 +125,7 @@ def late(held: Skill, *, gain: float, block_squared: float) -> Skill:
     def other(part: Floats, value: float) -> Floats:
         return np.concatenate((part[:1], np.full_like(part[1:], value)))
 
-    return replace(held, gain=other(held.gain, gain), block_squared=other(held.block_squared, block_squared))
+    return having(held, gain=other(held.gain, gain), block_squared=other(held.block_squared, block_squared))
 
 
 def test_skill_that_has_lapsed_of_late_is_none_whatever_was_proven() -> None:
@@ -164,8 +161,7 @@ def test_the_radius_is_robbins_normal_mixture() -> None:
 
 def test_old_skill_fades_by_its_memory() -> None:
     held = filled(blocks=100.0)
-    zero = np.zeros((1, 3, 1))
-    faded = skill.add(held, (zero, zero, zero, zero), np.zeros(3), memory=0.5)
+    faded = skill.add(held, np.zeros((4, 1, 3, 1)), np.zeros(3), memory=0.5)
     assert (faded.gain == held.gain * 0.5).all()
     assert (faded.block_squared == held.block_squared * 0.25).all()
 

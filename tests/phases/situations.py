@@ -15,11 +15,11 @@ from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.skill import Skill
 from engine.domain.state import State
-from engine.evidence import incidents, outlook, regimes, skill, volatility
+from engine.evidence import incidents, intervals, outlook, regimes, skill, volatility
 from engine.phases import decision, learning, risk
 from engine.phases.microstructure import unbooked
 from engine.window import look
-from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
+from tests.makers import MINUTE, START, having, no_books, no_flow, walk_bars
 
 KNOBS = Knobs()
 HORIZONS = KNOBS.horizons
@@ -86,7 +86,7 @@ def sums(low: float, estimate: float) -> Skill:
     small, large = 1e-9, 1e12
     for _ in range(200):
         middle = (small * large) ** 0.5
-        made = replace(empty, power=power, gain=power * estimate, blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, middle))
+        made = having(empty, power=power, gain=power * estimate, blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, middle))
         if float(skill.bound(made, KNOBS)[0][0]) > low:
             small = middle
         else:
@@ -114,14 +114,15 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
         np.zeros(symbols, dtype=bool), "setting", unbooked(outlook.empty(), nothing, nothing, nothing),
     )  # fmt: skip
     models = ("one", "two", "three", "four")
-    shape = (len(models), len(HORIZONS), symbols)
+    shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
     opinions = Opinions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (), Chosen(models, np.ones(len(models), dtype=bool), np.ones(len(models), dtype=bool), np.full(len(models), np.nan)),
+        np.zeros(shape[1:]), (), Chosen(models, all_heard, all_heard, np.full(len(models), np.nan), np.zeros(4)),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])
     state = replace(learning.blank(symbols, models, HORIZONS), tick=TICK - 1, decided=TICK)
-    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, volatility.blank(state.volatility))
+    widths = intervals.in_force(state.intervals), np.ones((*shape[1:], 2))
+    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, *widths, volatility.blank(state.volatility))
     made = Situation(forecast, mood, liquidity, opinions, inputs, state)
     return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)

@@ -11,7 +11,7 @@ from engine.domain.decision import Chosen, Matrix
 from engine.domain.state import State
 from engine.evidence import due, intervals
 from engine.phases import ensemble, selection, validation
-from tests.makers import Moment, changed, decided, moment
+from tests.makers import Moment, changed, decided, having, moment
 from tests.sabotage import model_that
 
 
@@ -30,8 +30,8 @@ def with_losses(at: Moment, first: list[float]) -> State:
 
 def proven(state: State) -> State:
     """Silencing has paid beyond doubt."""
-    sums = replace(state.silencing.gained, **dict.fromkeys(("power", "gain", "blocks", "rows"), np.full((1, 1, 1), 1e4)))
-    return replace(state, silencing=replace(state.silencing, gained=replace(sums, block_squared=np.full((1, 1, 1), 1.0))))
+    gained = having(state.silencing.gained, power=1e4, gain=1e4, blocks=1e4, rows=1e4, block_squared=1.0)
+    return replace(state, silencing=replace(state.silencing, gained=gained))
 
 
 def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:

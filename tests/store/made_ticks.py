@@ -35,7 +35,7 @@ from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import RegretRow, SkillRow, Tick
-from engine.evidence import incidents, outlook, regimes, volatility
+from engine.evidence import incidents, intervals, outlook, regimes, volatility
 from engine.phases.ladder import AT_MOST, NAMES, SENSES, UNITS
 from engine.phases.learning import blank
 from engine.phases.microstructure import unbooked
@@ -199,7 +199,7 @@ class Market:
         return Opinions(
             MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable",
             self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
-            Chosen(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan)),
+            Chosen(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan), np.zeros(4)),
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:
@@ -207,7 +207,8 @@ class Market:
         mean = self.random.normal(scale=0.1, size=shape)
         scale = 1e-3 * np.sqrt(np.array(HORIZONS))[:, None] * np.ones(shape)
         weights = self.random.dirichlet(np.ones(len(HORIZONS)), len(MODELS))
-        return Forecast(mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, weights, scale, volatility.blank(self.state.volatility))
+        widths = intervals.in_force(self.state.intervals), np.ones((*shape, 2))
+        return Forecast(mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, weights, scale, *widths, volatility.blank(self.state.volatility))
 
     def _sizes(self, account: Account) -> Sizes:
         count, random = len(self.symbols), self.random

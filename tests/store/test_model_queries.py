@@ -19,6 +19,7 @@ from engine.phases.learning import blank
 from engine.store import codec, decision_query, model_queries
 from engine.store.reader import Reader
 from engine.store.writer import Writer
+from tests.makers import having
 from tests.store.made import HORIZONS, MODELS, SYMBOLS, WALL, artifact, empty, filled
 
 TICKS = 130
@@ -151,7 +152,7 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
     state = blank(len(SYMBOLS), MODELS, HORIZONS)
     for blocks, known in ((29.0, False), (300.0, True)):
         sums = {"power": 1e4, "gain": 50.0, "blocks": blocks, "block_squared": 100.0, "rows": 1e4}
-        gained = replace(state.silencing.gained, **{name: np.full((1, 1, 1), value) for name, value in sums.items()})
+        gained = having(state.silencing.gained, **sums)
         made = replace(state, silencing=replace(state.silencing, gained=gained))
         store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
         store.commit()

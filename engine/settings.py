@@ -82,11 +82,11 @@ def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
     )
 
 
-def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...]) -> str:
-    """What makes two runs the same session: the market and what is asked of it, as JSON."""
+def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
+    """What makes two runs the same session: the market, what is asked of it and how it is kept (store.codec.layout), as JSON."""
     told = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
-        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons, "columns": columns,
+        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons, "columns": columns, "layout": layout,
     }  # fmt: skip
     return json.dumps(told, sort_keys=True)
 

@@ -129,9 +129,10 @@ def test_costs_are_the_venues_unless_set() -> None:
 
 def test_another_market_or_model_is_another_session() -> None:
     settings = Settings(home="/h", database_url="sqlite:////h/podium.db")
-    same = identity_of(settings, info(), ("m",), ("c",))
-    assert same == identity_of(settings, info(fee_bps=9.0), ("m",), ("c",))
-    assert same != identity_of(settings, info(), ("m", "n"), ("c",))
+    same = identity_of(settings, info(), ("m",), ("c",), "l")
+    assert same == identity_of(settings, info(fee_bps=9.0), ("m",), ("c",), "l")
+    assert same != identity_of(settings, info(), ("m", "n"), ("c",), "l")
+    assert same != identity_of(settings, info(), ("m",), ("c",), "another")
 
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:

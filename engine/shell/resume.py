@@ -9,8 +9,11 @@ from itertools import pairwise
 import orjson
 
 from engine.discover import discover
+from engine.domain.control import Knobs
+from engine.domain.market import Account, Slice
 from engine.domain.model import Serving
 from engine.domain.ports import Clock, Feed
+from engine.domain.state import State
 from engine.domain.tick import Row
 from engine.replay import roll
 from engine.settings import Settings, identity_of, settings_json
@@ -18,6 +21,7 @@ from engine.shell import fingerprint, obey, training
 from engine.shell.engine import Engine
 from engine.shell.logs import LOG
 from engine.shell.standins import Replaced
+from engine.store import codec
 from engine.store.errors import Forgotten
 from engine.store.history import History, StoredTick
 from engine.store.writer import Writer
@@ -28,7 +32,8 @@ BLOCK = 1_000  # rows read at once
 def resume(
     settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None, pool: Executor | None = None
 ) -> tuple[Engine, int]:
-    """The engine for this market on this store, and its session: the last one gone on with where the market is the same, else a new one.
+    """The engine for this market on this store, and its session: the last one gone on with where the market is the same and the
+    store was written as it is now, else a new one.
 
     A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew.
 
@@ -36,7 +41,7 @@ def resume(
     """
     names = tuple(model.name for model in training.models(settings.models))
     columns = tuple(f"{family.name}.{column}" for family in discover("engine.features", "FAMILY") for column in family.columns)
-    identity = identity_of(settings, feed.info, names, columns)
+    identity = identity_of(settings, feed.info, names, columns, codec.layout(State, Account, Knobs, Slice, Row))
     session = writer.begin_session(identity, feed.info, names, settings.knobs.horizons, settings_json(settings), fingerprint.take(), clock.now())
     last = writer.last_tick()
     first_tick = 0 if last is None else last + 1

@@ -91,6 +91,11 @@ def unpack(kind: type[R], data: bytes) -> R:
     return record
 
 
+def layout(*kinds: type[Record]) -> str:
+    """Changes whenever one of these records, or a part of it, is laid out otherwise: what was packed before cannot be read from then on."""
+    return hashlib.blake2b(" ".join([_of_record(kind).mark for kind in kinds]).encode(), digest_size=8).hexdigest()
+
+
 def _open(data: bytes) -> tuple[Any, bytes]:
     magic, said, squeezed, head_size, body_size = _FRAME.unpack_from(data)
     if magic != _MAGIC or said != _sum(data[_SUMMED_FROM:]):

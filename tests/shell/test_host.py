@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,11 +13,16 @@ from typing import Any
 
 import pytest
 
+from engine.domain.control import Knobs
+from engine.domain.market import Account, Slice
+from engine.domain.state import State
+from engine.domain.tick import Row
 from engine.replay import replay
 from engine.settings import Settings
 from engine.shell.clock import WallClock
 from engine.shell.host import Host
 from engine.shell.vitals import read_vitals
+from engine.store import codec
 from engine.store.database import connect
 from engine.store.errors import LeaseLost
 from engine.store.history import History
@@ -100,6 +106,21 @@ def test_another_market_begins_a_new_session_and_tick_numbers_go_on(plain: Setti
     ran(replace(plain, seed=8), 2)
     assert rows(plain, "SELECT tick, session FROM ticks ORDER BY tick") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
     assert replay(History(plain.database_url), 4).identical
+
+
+def test_a_store_that_another_version_wrote_goes_on_in_a_new_session(plain: Settings) -> None:
+    """Its states are laid out otherwise and cannot be read: that must not keep the engine from starting."""
+    ran(plain, 3)
+    store = sqlite3.connect(Path(plain.home, "podium.db"))
+    ((identity,),) = store.execute("SELECT identity FROM sessions").fetchall()
+    told = json.loads(identity)
+    assert told["layout"] == codec.layout(State, Account, Knobs, Slice, Row)
+    store.execute("UPDATE sessions SET identity = ?", (json.dumps(told | {"layout": "older"}, sort_keys=True),))
+    store.execute("UPDATE checkpoints SET data = ?", (codec.pack(Knobs()),))
+    store.commit()
+    store.close()
+    assert ran(plain, 2).decided == 2
+    assert rows(plain, "SELECT tick, session FROM ticks ORDER BY tick") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from engine.domain.state import State
 from engine.domain.tick import SkillRow
 from engine.domain.tuning import Reading
 from engine.phases.learning import blank
-from engine.store.codec import pack, unpack
+from engine.store.codec import layout, pack, unpack
 from tests.store import made
 
 
@@ -133,6 +133,16 @@ def test_large_bodies_that_shrink_well_are_squeezed() -> None:
     packed = pack(state)
     assert len(packed) < mean.nbytes / 10
     assert unpack(State, packed).digest() == state.digest()
+
+
+def test_the_layout_changes_with_any_record_and_any_part_of_one() -> None:
+    assert layout(Everything, Inner) == layout(Everything, Inner) != layout(Inner, Everything)
+    assert len({layout(kind) for kind in (Everything, Inner, around(int), around(float), around(Inner))}) == 5
+
+
+def around(part: type) -> type[Record]:
+    """A record of one field."""
+    return dataclasses.make_dataclass("Around", [("part", part)], bases=(Record,), frozen=True, slots=True)
 
 
 def test_a_record_of_another_kind_or_version_is_refused() -> None:

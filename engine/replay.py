@@ -17,7 +17,6 @@ from engine.phases import learning
 from engine.run import Run, axes
 from engine.shell import fingerprint, obey, training
 from engine.shell.rolling import Window
-from engine.store import codec
 from engine.store.errors import Forgotten
 from engine.store.history import History, Session, StoredTick
 from engine.window import LENGTH
@@ -73,7 +72,7 @@ def roll(history: History, session: Session, to: int, damaged: dict[str, str] | 
     window = Window(info)
     for bar in history.slices(session.id, first - LENGTH, first - 1):
         window.append(bar)
-    state = learning.blank(len(session.symbols), session.models, session.horizons) if found is None else codec.unpack(State, found[1])
+    state = learning.blank(len(session.symbols), session.models, session.horizons) if found is None else found[1]
     rolled = Rolled(state, window, None, None, None)
     loaded: dict[str, Serving | None] = {}
     catalog = Catalog(discover("engine.features", "FAMILY"), session.models, ())

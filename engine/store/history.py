@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from engine.domain.control import Event, Knobs
 from engine.domain.market import Account, Slice
 from engine.domain.record import Record
+from engine.domain.state import State
 from engine.domain.tick import Artifact, Row
 from engine.store import codec, database
 from engine.store.errors import Forgotten, telling
@@ -125,16 +126,18 @@ class History:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
-    def checkpoint_at_or_before(self, tick: int, session: int | None = None) -> tuple[int, bytes] | None:
-        """The newest state after a tick up to this one, as `codec.pack(State)` made it. None: the session's start is where to begin.
+    def checkpoint_at_or_before(self, tick: int, session: int | None = None) -> tuple[int, State] | None:
+        """The newest state after a tick up to this one, with that tick. None: the session's start is where to begin.
 
-        `session` is that of the tick itself where none is given. Raises Forgotten where neither a checkpoint nor the start is kept.
+        `session` is that of the tick itself where none is given. Raises Forgotten where neither a checkpoint nor the start is kept, or it cannot be
+        read.
         """
         if session is None:
             session = self.tick(tick).session
         rows = self._rows("SELECT tick, data FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC LIMIT 1", tick, session)
         if rows:
-            return int(rows[0][0]), bytes(rows[0][1])
+            with self._undamaged():
+                return int(rows[0][0]), codec.unpack(State, bytes(rows[0][1]))
         began = self._rows("SELECT min(first_tick) FROM runs WHERE session = ?", session)[0][0]
         kept = self.kept(session)
         if kept is not None and began is not None and kept[0] > began:

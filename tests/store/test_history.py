@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.state import State
 from engine.domain.tick import Tick
 from engine.store import codec
 from engine.store.errors import Forgotten, StoreFailed
@@ -54,7 +53,7 @@ def test_the_state_is_found_at_the_newest_checkpoint_up_to_a_tick(tmp_path: Path
         found = history.checkpoint_at_or_before(tick)
         assert found is not None
         assert found[0] == begin
-        assert codec.unpack(State, found[1]).digest() == ticks[begin].outcome.state.digest()
+        assert found[1].digest() == ticks[begin].outcome.state.digest()
 
 
 def test_a_session_begins_from_nothing_and_never_from_another_sessions_state(tmp_path: Path) -> None:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from engine.domain.state import State
-from engine.store import codec, database
+from engine.store import database
 from engine.store.history import History
 from engine.store.writer import Writer
 from engine.window import LENGTH
@@ -68,4 +67,4 @@ def test_killed_while_it_prunes_every_decision_kept_still_has_its_inputs(tmp_pat
         assert set(range(max(0, begin + 2 - LENGTH), tick + 1)) <= have
     found = history.checkpoint_at_or_before(kept[-1])
     assert found is not None
-    assert codec.unpack(State, found[1]).tick == found[0]
+    assert found[1].tick == found[0]

@@ -122,6 +122,7 @@ def test_every_page_is_whole_in_light_and_dark_wide_and_on_a_phone(watched: Serv
         visitor.go(f"{path}?tick={newest}&symbol=ECHO" if path == "/decision" else path)
         expect(visitor.page.locator("table, .podium-chart .main-svg, .pd-wait").first).to_be_visible(timeout=MS)
         visitor.fits()
+        visitor.shows_its_title()
         visitor.page.emulate_media(color_scheme="dark" if begun == "light" else "light")
         visitor.page.set_viewport_size({"width": 1830 - width, "height": 1744 - height})
         visitor.page.wait_for_function("wide => document.querySelector('[data-testid=\"stMain\"]').clientWidth > 800 === wide", arg=begun == "dark")

@@ -30,6 +30,12 @@ node => {
 }
 """
 KEEP = "node => { node.keptMark = Math.random(); return node.keptMark; }"
+CLEAR = """
+() => {
+  const bar = document.querySelector('[data-testid="stHeader"]'), title = document.querySelector('h1');
+  return getComputedStyle(bar).backdropFilter === 'none' || title.getBoundingClientRect().top >= bar.getBoundingClientRect().bottom;
+}
+"""
 FITS = "() => { const m = document.querySelector('[data-testid=\"stMain\"]'); return m.scrollWidth - m.clientWidth <= 4; }"
 
 
@@ -126,6 +132,10 @@ class Visitor:
     def fits(self) -> None:
         """Waits until the page is no wider than the window: it may be for a frame while it is laid out."""
         self.page.wait_for_function(FITS)
+
+    def shows_its_title(self) -> None:
+        """Waits until the bar at the top, where it is not see-through, leaves the page's title free."""
+        self.page.wait_for_function(CLEAR)
 
     def keep(self, what: Locator) -> float:
         """Marks a node, to see later that it is still the same one."""

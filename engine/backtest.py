@@ -13,11 +13,10 @@ from dataclasses import asdict
 import numpy as np
 
 from engine.domain.decision import ACTIONS, REGIMES, Phase
-from engine.domain.ports import Clock, Feed
+from engine.domain.ports import Clock, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
 from engine.evidence import intervals, regret, sharpe, silencing, skill, volatility
-from engine.feeds.recorded import Recorded
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -138,13 +137,20 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "selection": _selection(engine),
         "calibration": _calibration(engine),
         "volatility": _volatility(engine),
-        "micro": tally.micro.told(engine.feed.explained if isinstance(engine.feed, Recorded) else None),
+        "micro": tally.micro.told(_explained(engine, tally)),
         "portfolio": _portfolio(settings, engine, tally),
         "equity": _equity(tally),
         "regret": _regret(engine, tally),
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
         "peak_rss_mb": _peak(),
     }
+
+
+def _explained(engine: Engine, tally: Tally) -> tuple[float | None, ...] | None:
+    """What order flow explains of the mid's moves over the bars that were decided, where the feed has every event."""
+    if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
+        return None
+    return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
 
 
 def _quantiles(values: array[float]) -> Report:

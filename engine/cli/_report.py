@@ -66,7 +66,7 @@ def _portfolio(told: Report) -> str:
     return "\n".join(
         (
             f"net return {_number(told.get('net_return'), '{:+.2%}')}, gross {_number(told.get('gross_return'), '{:+.2%}')}, "
-            f"costs {_number(told.get('cost_bps'), '{:.1f} bps of equity')}, largest drawdown {_number(told.get('max_drawdown'), '{:.2%}')}",
+            f"costs {_number(told.get('cost_bps'), '{:.1f} bps of what was traded')}, largest drawdown {_number(told.get('max_drawdown'), '{:.2%}')}",
             f"{_number(told.get('trades'), '{:,.0f}')} trades, turnover {_number(told.get('turnover'), '{:.1f} times equity')}, "
             f"Sharpe {_number(told.get('sharpe'), '{:+.2f}')}, probability that it is above 0: {_number(told.get('psr'), '{:.1%}')}",
         )

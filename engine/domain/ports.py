@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engine.domain.market import Slice
+from engine.domain.record import Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,24 @@ class Feed(Protocol):
 
     def switch_signal(self, signal: float, at: int) -> None:
         """Sets the simulated signal for bars that close after `at`; raises ValueError for other feeds."""
+        ...
+
+
+@runtime_checkable
+class Clocked(Protocol):
+    """A feed that knows when what it hands over was received."""
+
+    def clock_lags(self, at: int) -> Floats | None:
+        """(S,) seconds from the venue's clock to the receiver's over the bar that closes `at` ns; NaN where unknown, None where it always is."""
+        ...
+
+
+@runtime_checkable
+class ExplainsMoves(Protocol):
+    """A feed that has every book event of its bars."""
+
+    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+        """By symbol: R2 of the mid's change on order-flow imbalance by cells of 10 s between two times (ns UTC); None where it is not known."""
         ...
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from engine.domain.record import Floats, Ints
@@ -74,23 +76,36 @@ def books_from(rows: BookRows, times: Ints, until: Ints) -> Floats:
     return _taken(rows, found, there & (rows.at[found] < until))
 
 
-def explained(rows: BookRows, since: int | None, until: int | None, stale: int) -> float | None:
-    """R2 of the mid's change on the best level's imbalance by cells of 10 s, mean over windows of half an hour; None where none has 20 cells."""
+class FlowCells(NamedTuple):
+    """Order flow and the mid by cells of 10 s, over every event of one symbol's books; NaN where no sound book stood."""
+
+    opens: Ints  # (K,) ns UTC
+    flow: Floats  # (K,) imbalance of the best level, base units
+    move: Floats  # (K,) change of the mid, price
+
+
+def measure_cells(rows: BookRows, stale: int) -> FlowCells:
+    """The cells from the second one that has a sound book to the last; a book older than `stale` ns is none."""
     at, bid, bid_size, ask, ask_size = _sound(rows)
-    first, last = np.searchsorted(at, (at[0] if since is None else since, at[-1] + 1 if until is None else until)) if len(at) else (0, 0)
-    if last - first < FEWEST_CELLS:
-        return None
-    part = slice(int(first), int(last))
-    sound = np.ones(int(last - first), dtype=np.bool_)
-    best = BookRows(at[part], bid[part, :1], bid_size[part, :1], ask[part, :1], ask_size[part, :1], sound)
-    number = best.at // CELL
+    if not len(at):
+        return FlowCells(np.empty(0, dtype=np.int64), np.empty(0), np.empty(0))
+    best = BookRows(at, bid[:, :1], bid_size[:, :1], ask[:, :1], ask_size[:, :1], np.ones(len(at), dtype=np.bool_))
+    number = at // CELL
     cells = np.arange(number[0], number[-1] + 1)
     flow = imbalance(best, number - number[0], len(cells), stale)[:, 0]
     standing_book = books_at(best, (cells + 1) * CELL - 1, stale)[:, :, 0]
-    mid = 0.5 * (standing_book[0] + standing_book[2])
-    window = cells[1:] // (WINDOW // CELL)
-    found = [_fit(flow[1:][window == one], np.diff(mid)[window == one]) for one in np.unique(window)]
-    known = [r2 for r2 in found if r2 is not None]
+    return FlowCells(cells[1:] * CELL, flow[1:], np.diff(0.5 * (standing_book[0] + standing_book[2])))
+
+
+def explained(cells: FlowCells, since: int, until: int) -> float | None:
+    """R2 of the mid's change on the best level's imbalance by cells of 10 s that lie within the time, mean over windows of half an hour.
+
+    None where no window has 20 cells.
+    """
+    part = (cells.opens >= since) & (cells.opens + CELL <= until)
+    flow, move, window = cells.flow[part], cells.move[part], cells.opens[part] // WINDOW
+    fits = [_fit(flow[window == number], move[window == number]) for number in np.unique(window)]
+    known = [r2 for r2 in fits if r2 is not None]
     return float(np.mean(known)) if known else None
 
 

@@ -11,7 +11,7 @@ from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
 from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
-from engine.feeds._order_flow import FLOW, books_at, books_from, explained, imbalance, standing, traded
+from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, imbalance, measure_cells, standing, traded
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
 STALE = 60 * 10**9  # ns a book stands without an event, or one bar where that is longer
@@ -55,7 +55,7 @@ class Grid(Record):
     ofi: Floats  # (K, S, D)
     flow: Floats  # (K, S, 5), or (K, S, 0) without trades and books
     counts: tuple[Counts, ...]
-    explained: tuple[float | None, ...]  # by symbol: R2 of the mid's moves on order-flow imbalance by 10 s, of all events; None without books
+    flow_cells: tuple[FlowCells | None, ...]  # by symbol, over every event; None without books
 
 
 def read_tape(folder: Path, told: Contract) -> Tape:
@@ -96,8 +96,8 @@ def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None,
         raise BadRecording("the recording has no bar in the time asked for: widen it")
     kept = kept_bars(numbers)
     stale = max(STALE, interval)
-    fits = tuple(explained(tape.books, since, until, stale) if tape.books is not None else None for tape in tapes)
-    return replace(_filled(tapes, grids, kept, interval, offset, latency), explained=fits)
+    cells = tuple(None if tape.books is None else measure_cells(tape.books, stale) for tape in tapes)
+    return replace(_filled(tapes, grids, kept, interval, offset, latency), flow_cells=cells)
 
 
 def _clock(tapes: tuple[Tape, ...], wanted: int | None) -> tuple[int, int, int]:

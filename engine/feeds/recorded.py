@@ -15,6 +15,7 @@ from engine.domain.record import Floats
 from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts
+from engine.feeds._order_flow import explained
 from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, symbol_folders
 
@@ -64,10 +65,9 @@ class Recorded:
         """What was left out of each symbol's recording, and why."""
         return self._grid.counts
 
-    @property
-    def explained(self) -> tuple[float | None, ...]:
-        """By symbol, how much of the mid's moves order flow explains by cells of 10 s, over every event played; None without books."""
-        return self._grid.explained
+    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+        """By symbol, how much of the mid's moves order flow explains by cells of 10 s, over every event between two times (ns UTC); None without books."""
+        return tuple(None if cells is None else explained(cells, since, until) for cells in self._grid.flow_cells)
 
     def __len__(self) -> int:
         return self._length

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from engine.domain.control import Event
 from engine.domain.incidents import EVERYWHERE, Incident
-from engine.domain.ports import Feed
+from engine.domain.ports import Clocked, Feed
 from engine.domain.record import Floats
 
 EARLY, LATE = 0.1, 5.0  # s: nothing is received before it is sent, and what comes so late is no matter of distance
 NEARLY_ALL = 0.89  # share of the symbols that make it the universe's
-
-
-@runtime_checkable
-class Clocked(Protocol):
-    """A feed that knows when what it hands over was received."""
-
-    def clock_lags(self, at: int) -> Floats | None:
-        """(S,) seconds from the venue's clock to the receiver's over the bar that closes `at` ns; NaN where untold, None where it never is."""
-        ...
 
 
 def of(feed: Feed) -> Callable[[int], Floats | None] | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import islice, takewhile
 
 from engine.domain.market import Slice
-from engine.domain.ports import Feed, FeedInfo
+from engine.domain.ports import Clocked, ExplainsMoves, Feed, FeedInfo
+from engine.domain.record import Floats
 
 
 class Excerpt:
@@ -35,6 +36,14 @@ class Excerpt:
         begin = self._since if after is None else max(after, self._since or after)
         wanted = takewhile(lambda bar: self._until is None or bar.at <= self._until, self._feed.slices(begin))
         return islice(wanted, self._bars)
+
+    def clock_lags(self, at: int) -> Floats | None:
+        """See Clocked; None where the feed is not."""
+        return self._feed.clock_lags(at) if isinstance(self._feed, Clocked) else None
+
+    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+        """See ExplainsMoves; None for every symbol where the feed does not."""
+        return self._feed.explained(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
 
     def switch_signal(self, signal: float, at: int) -> None:
         self._feed.switch_signal(signal, at)

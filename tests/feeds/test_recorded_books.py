@@ -130,11 +130,13 @@ def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_fo
         rows.append(book(second, float(bid), bid + 2.0, size, 5))
     write(tmp_path, "A", "books", BOOK, rows)
     write(tmp_path, "B", "bars", BAR, [bar(i) for i in range(60)])
-    moving, still = Recorded(tmp_path, until=START + 1_800 * SECOND).explained, Recorded(tmp_path, since=START + 1_800 * SECOND).explained
+    half, end = START + 1_800 * SECOND, START + 3_600 * SECOND
+    feed = Recorded(tmp_path)
+    moving, still = feed.explained(START, half), feed.explained(half, end)
     assert moving[0] is not None
     assert moving[0] > 0.5
     assert still == (None, None)  # nothing moved, and B has no book
-    assert Recorded(tmp_path, interval=5 * MINUTE).explained == (moving[0], None)
+    assert Recorded(tmp_path, interval=5 * MINUTE).explained(START, end) == (moving[0], None)
 
 
 def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:

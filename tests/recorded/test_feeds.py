@@ -91,7 +91,7 @@ def test_order_flow_explains_the_move_as_far_as_is_known(recordings: Path, folde
 def test_the_fit_by_ten_seconds_is_told_whatever_the_bars(recordings: Path, folder: str, known: dict[str, float]) -> None:
     for interval in (SECOND, MINUTE):
         feed = Recorded(recordings / folder, interval=interval)
-        assert dict(zip(feed.info.symbols, feed.explained, strict=True)) == pytest.approx(known, abs=0.01)
+        assert dict(zip(feed.info.symbols, feed.explained(0, 2**62), strict=True)) == pytest.approx(known, abs=0.01)
 
 
 def test_sides_sum_to_the_volume_and_bars_contain_their_vwap(recordings: Path) -> None:

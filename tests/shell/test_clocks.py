@@ -13,6 +13,7 @@ from engine.domain.control import Event
 from engine.domain.incidents import Incident
 from engine.feeds.recorded import Recorded
 from engine.shell import clocks
+from engine.shell.excerpt import Excerpt
 from tests.feeds.recordings import SECOND, START, write
 from tests.makers import simulated
 
@@ -85,3 +86,12 @@ def test_a_recording_tells_its_lag_bar_by_bar_and_symbol_by_symbol(recording: Pa
     asked = clocks.of(feed)
     assert asked is not None
     assert clocks.events(second, feed.info.symbols, ()) == [Event("clock_skew", "B", "-0.50")]
+
+
+def test_a_part_of_a_recording_has_its_clocks_too(recording: Path) -> None:
+    whole = Recorded(recording)
+    lags, of_part = clocks.of(whole), clocks.of(Excerpt(whole, since=START))
+    assert lags is not None
+    assert of_part is not None
+    for at in (START + SECOND, START + 2 * SECOND):
+        np.testing.assert_array_equal(of_part(at), lags(at))

@@ -1,0 +1,54 @@
+"""The JSON of a backtest as the command line prints it: what a recording has is not lost on the way to the report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.__main__ import main
+from engine.feeds.recorded import Recorded
+from engine.shell.excerpt import Excerpt
+from tests.feeds.recordings import BOOK, MINUTE, SECOND, START, write
+
+FOR_THE_LIVE_ENGINE = {"counts", "played", "forget"}  # an excerpt is never compacted
+
+
+def write_moving_books(folder: Path, seconds: int) -> None:
+    """A book per second whose mid follows the order flow at its best bid."""
+    draw, rows, bid = np.random.default_rng(5), [], 1000
+    for second in range(seconds):
+        size = int(draw.integers(1, 9))
+        bid += 1 if size > 4 else -1
+        rows.append((START + second * SECOND, float(bid), size, bid + 2.0, 5))
+    write(folder, "A", "books", BOOK, rows)
+
+
+@pytest.fixture
+def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    write_moving_books(tmp_path / "books", 5_400)
+    return tmp_path / "books"
+
+
+def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, float]]:
+    assert main(["backtest", *words, "--no-training", "--json"]) == 0
+    printed: dict[str, dict[str, float]] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def test_what_flow_explains_by_ten_seconds_is_reported_for_bars_of_a_minute(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = report(capsys, str(recording), "--interval", "1m")["micro"]["ofi_r2_10s"]
+    assert whole > 0.5
+    part = report(capsys, str(recording), "--interval", "1m", "--to", "2024-01-01T00:30:00Z")["micro"]["ofi_r2_10s"]
+    assert part == Recorded(recording).explained(START, START + 30 * MINUTE)[0]
+    assert part != whole
+
+
+def test_an_excerpt_hides_nothing_of_the_feed_that_a_decision_or_a_report_uses(recording: Path) -> None:
+    feed = Recorded(recording)
+    offered = {name for name in dir(feed) if not name.startswith("_")} - FOR_THE_LIVE_ENGINE
+    assert offered <= set(dir(Excerpt(feed)))

@@ -36,6 +36,7 @@ class Vitals(Record):
     ticks_counted: int  # the last ticks looked at for the honest-decision rate
     ticks_honest: int  # of them, those in which no phase fell back
     open_alerts: int
+    critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open
 
     @property
     def honest_rate(self) -> float | None:
@@ -60,11 +61,17 @@ def judge(vitals: Vitals) -> Health:
     unwell = tuple(
         f"{one.component} is {one.state}: {one.last_error or 'no reason given'}" for one in vitals.components if one.state in {"degraded", "down"}
     )
-    if unwell:
-        return Health("degraded", True, unwell)
+    alerts = tuple(f"{rule}: {message}" for rule, message in vitals.critical_alerts if not _is_named(rule, vitals.components))
+    if unwell or alerts:
+        return Health("degraded", True, unwell + alerts)
     if vitals.decided is None or (vitals.started is not None and vitals.decided < vitals.started):
         return Health("starting", True, ("waiting for the first tick since the start",))
     return Health("healthy", True, ())
+
+
+def _is_named(rule: str, components: tuple[ComponentState, ...]) -> bool:
+    """Whether the alert says no more than a component that is a reason already."""
+    return any(part.state in {"degraded", "down"} and rule == f"{part.component} failing" for part in components)
 
 
 def _no_engine(vitals: Vitals) -> str | None:

@@ -48,3 +48,16 @@ def test_before_its_first_tick_an_engine_is_starting_for_two_minutes() -> None:
     again = replace(WELL, started=NOW - 60 * SECOND, decided=NOW - 600 * SECOND)
     assert judge(again).state == "starting"
     assert judge(replace(fresh, started=NOW - 121 * SECOND)).state == "down"
+
+
+def test_a_critical_alert_that_is_open_is_degraded_with_its_message() -> None:
+    full = replace(WELL, open_alerts=2, critical_alerts=(("disk full", "the disk of PODIUM_HOME is more than 97 % full"),))
+    assert (judge(full).state, judge(full).alive) == ("degraded", True)
+    assert judge(full).reasons == ("disk full: the disk of PODIUM_HOME is more than 97 % full",)
+    assert judge(replace(full, beat=None)).state == "down"
+
+
+def test_an_alert_that_repeats_a_component_is_named_once() -> None:
+    failing = ComponentState("store", "degraded", 0, "it is full")
+    named = replace(WELL, components=(failing,), critical_alerts=(("store failing", "store: it is full"), ("drill failed", "kill switch")))
+    assert judge(named).reasons == ("store is degraded: it is full", "drill failed: kill switch")

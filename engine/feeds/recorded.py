@@ -66,7 +66,7 @@ class Recorded:
         return self._grid.counts
 
     def explained(self, since: int, until: int) -> tuple[float | None, ...]:
-        """By symbol, how much of the mid's moves order flow explains by cells of 10 s, over every event between two times (ns UTC); None without books."""
+        """By symbol, how much of the mid's moves order flow explains by cells of 10 s between two times (ns UTC); None without books."""
         return tuple(None if cells is None else explained(cells, since, until) for cells in self._grid.flow_cells)
 
     def __len__(self) -> int:

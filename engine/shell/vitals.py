@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from engine.health import ComponentState, Health, Vitals
+from engine.store.alert_rows import critical_alerts
 from engine.store.database import connect, path_of
 from engine.store.errors import StoreFailed, in_one_line
 
@@ -53,6 +54,7 @@ def _vitals(connection: Connection, now: int) -> Vitals:
         tick=last.tick if last else None, decided=last.wall if last else None,
         components=tuple(ComponentState(one.component, one.state, one.since, one.last_error) for one in parts),
         ticks_counted=int(counted), ticks_honest=int(honest), open_alerts=int(alerts),
+        critical_alerts=critical_alerts(connection),
     )  # fmt: skip
 
 

@@ -38,6 +38,12 @@ def open_alerts(connection: Connection) -> tuple[Alert, ...]:
     return _alerts(connection.exec_driver_sql(f"SELECT {_COLUMNS} FROM alerts a WHERE a.state = 'open' ORDER BY a.id LIMIT {_OPEN}"))
 
 
+def critical_alerts(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """Rule and message of the critical alerts that are open, oldest first."""
+    sql = f"SELECT rule, message FROM alerts WHERE state = 'open' AND severity = 'critical' ORDER BY id LIMIT {_OPEN}"
+    return tuple((str(rule), str(message)) for rule, message in connection.exec_driver_sql(sql))
+
+
 def over_untold(connection: Connection) -> tuple[Alert, ...]:
     """Alerts that are over, of which somebody was told that they were open and nobody that they are over."""
     newest = f"(SELECT * FROM alerts ORDER BY id DESC LIMIT {LATELY})"

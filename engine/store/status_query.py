@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.store.alert_rows import critical_alerts
 from engine.store.reader import Reader, told_all, told_first
 
 
@@ -67,6 +68,7 @@ class Status:
     meta: dict[str, str]
     components: tuple[tuple[str, str, int, str | None], ...]  # component, state, since, last error
     alerts: int  # open
+    critical: tuple[tuple[str, str], ...] = ()  # rule and message of the critical ones
 
 
 def version(reader: Reader) -> str:
@@ -91,6 +93,7 @@ def status(reader: Reader) -> Status:
             meta=meta,
             components=tuple((str(name), str(state), int(since), error) for name, state, since, error in components),
             alerts=int(alerts[0]) if alerts else 0,
+            critical=critical_alerts(connection),
         )
 
 

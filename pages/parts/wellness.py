@@ -37,6 +37,7 @@ def health(status: Status, now: int) -> Health:
             ticks_counted=0,
             ticks_honest=0,
             open_alerts=status.alerts,
+            critical_alerts=status.critical,
         )
     )
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from engine.domain.alerting import Drill, Proof
-from engine.store import alert_query
+from engine.health import judge
+from engine.shell.vitals import read_vitals
+from engine.store import alert_query, status_query
 from engine.store.reader import Reader
-from pages.parts import alert_lines, units
+from pages.parts import alert_lines, units, wellness
 from tests.pages.stores import NOW, SECOND, store
 from tests.pages.test_pages import run, text
 
@@ -122,3 +124,15 @@ def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Pa
         found = alert_query.alerts(Reader(url), NOW, past=50)
         assert len(found.past) == 50
         assert len(alert_query.recoveries(Reader(url), limit=30)) == 30
+
+
+def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        before = judge(read_vitals(url, NOW))
+        told(tmp_path)
+        after, reader = judge(read_vitals(url, NOW)), Reader(url)
+        shown = wellness.health(status_query.status(reader), NOW)
+    reason = "drawdown limit hit: <b>the drawdown</b> passed its limit"
+    assert reason not in before.reasons
+    assert (after.state, after.alive, reason in after.reasons) == ("degraded", True, True)
+    assert (shown.state, reason in shown.reasons) == ("degraded", True)

@@ -30,6 +30,7 @@ DAY = 86_400 * 10**9  # ns
 WORKERS = 2
 CURVE_POINTS = 800
 Report = dict[str, object]
+EnterTrial = Callable[[str, str, float | None], tuple[float | None, ...]]  # recording, digest, daily Sharpe ratio; gives those of all trials
 Point = tuple[int, float, float]  # ns UTC, equity, buying all symbols in equal parts and holding
 
 
@@ -94,16 +95,21 @@ class Tally:
             self.stride *= 2
 
 
-def run_backtest(settings: Settings, feed: Feed, *, tell: Callable[[int, int | None], None], clock: Clock | None = None) -> Report:
-    """Decides every bar of the feed, models trained walk-forward as live; gives the JSON object of the contract."""
+def run_backtest(
+    settings: Settings, feed: Feed, *, tell: Callable[[int, int | None], None], clock: Clock | None = None, enter: EnterTrial | None = None
+) -> Report:
+    """Decides every bar of the feed, models trained walk-forward as live; gives the JSON object of the contract.
+
+    `enter` counts this run among the configurations tried, for the deflated Sharpe ratio; without it, it is the only one.
+    """
     workers = Workers(WORKERS)
     try:
-        return _run(settings, feed, tell, clock or WallClock(), workers)
+        return _run(settings, feed, tell, clock or WallClock(), workers, enter or _only_trial)
     finally:
         workers.close()
 
 
-def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor) -> Report:
+def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None], clock: Clock, workers: Executor, enter: EnterTrial) -> Report:
     engine = Engine(settings, feed, clock, trainers=workers)
     tally = Tally(feed.info.symbols, feed.info.interval)
     steady.settle()
@@ -114,10 +120,10 @@ def _run(settings: Settings, feed: Feed, tell: Callable[[int, int | None], None]
         if tally.ticks % TELL_EVERY == 0:
             tell(tally.ticks, total)
     tell(tally.ticks, tally.ticks)
-    return _report(settings, engine, tally, clock.tick() - begun)
+    return _report(settings, engine, tally, clock.tick() - begun, enter)
 
 
-def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Report:
+def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter: EnterTrial) -> Report:
     honest = 1.0 - tally.degraded / tally.ticks if tally.ticks else None
     return {
         "recording": engine.feed.info.label,
@@ -138,7 +144,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float) -> Re
         "calibration": _calibration(engine),
         "volatility": _volatility(engine),
         "micro": tally.micro.told(_explained(engine, tally)),
-        "portfolio": _portfolio(settings, engine, tally),
+        "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
         "regret": _regret(engine, tally),
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
@@ -232,17 +238,24 @@ def _winkler(sums: Floats, rows: Floats) -> Report:
     }
 
 
-def _portfolio(settings: Settings, engine: Engine, tally: Tally) -> Report:
+def _only_trial(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
+    del recording, digest
+    return (ratio,)
+
+
+def _portfolio(settings: Settings, engine: Engine, tally: Tally, enter: EnterTrial) -> Report:
     equity = np.array([settings.capital, *tally.equity.values()])
     returns: Floats = np.diff(np.log(equity[equity > 0]))
     net = engine.account.equity / settings.capital - 1.0
+    trials = enter(engine.feed.info.label, tally.chain.hexdigest(), sharpe.daily(returns))
     return {
         "net_return": net,
         "gross_return": net + tally.costs / settings.capital,
         "cost_bps": tally.costs / tally.traded * 1e4 if tally.traded else None,
         "sharpe": sharpe.yearly(returns),
         "psr": sharpe.probabilistic(returns),
-        "dsr": None,
+        "dsr": sharpe.deflated(returns, trials) if trials else None,
+        "dsr_trials": len(trials) if trials else None,
         "max_drawdown": tally.trough,
         "turnover": tally.traded / settings.capital,
         "trades": tally.trades,

@@ -8,10 +8,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
 from engine.settings import Settings
+
+if TYPE_CHECKING:
+    from engine.backtest import EnterTrial
+    from engine.store.backtest_trials import TrialLedger
 
 WIDTH = 40
 NEVER = 2**31  # ticks
@@ -38,6 +43,8 @@ def _run(told: argparse.Namespace) -> int:
     from engine.shell import backtests
     from engine.shell.excerpt import Excerpt
     from engine.shell.host import open_feed
+    from engine.store.backtest_trials import TrialLedger
+    from engine.store.shelf import folder_in
 
     if told.under is not None:
         backtests.give_way(told.under)
@@ -50,9 +57,23 @@ def _run(told: argparse.Namespace) -> int:
         raise WrongUse(
             f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
         )
-    report = run_backtest(settings, feed, tell=progress(sys.stderr.isatty()) if told.under is None else backtests.tell)
+    tell = progress(sys.stderr.isatty()) if told.under is None else backtests.tell
+    report = run_backtest(settings, feed, tell=tell, enter=_counted(TrialLedger(folder_in(Path(settings.home)))))
     print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
     return 0
+
+
+def _counted(ledger: TrialLedger) -> EnterTrial:
+    """Counts the run among the trials of this store; where that cannot be, says so and gives no trials."""
+
+    def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
+        try:
+            return ledger.enter(recording, digest, ratio)
+        except OSError as error:
+            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; make that folder writable")
+            return ()
+
+    return enter
 
 
 def _settings(told: argparse.Namespace) -> Settings:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from statistics import NormalDist
 
 import numpy as np
 
@@ -10,17 +12,18 @@ from engine.domain.record import Floats
 
 DAYS = 365.0  # a year of markets that never close
 FEWEST = 20  # days
+EULER = 0.5772156649015329  # the Euler-Mascheroni constant
 
 
 def yearly(returns: Floats) -> float | None:
     """Mean over deviation of daily log returns (N,), times the root of 365; None with fewer than 20 days or without any movement."""
-    ratio = _daily(returns)
+    ratio = daily(returns)
     return None if ratio is None else ratio * math.sqrt(DAYS)
 
 
-def probabilistic(returns: Floats) -> float | None:
-    """Probability that the true Sharpe ratio is above 0, allowing for skew and heavy tails (Bailey and Lopez de Prado 2012, equation 11)."""
-    ratio = _daily(returns)
+def probabilistic(returns: Floats, *, above: float = 0.0) -> float | None:
+    """Probability that the true daily Sharpe ratio exceeds `above`, given skew and heavy tails (Bailey and Lopez de Prado 2012, equation 11)."""
+    ratio = daily(returns)
     if ratio is None:
         return None
     scaled = (returns - returns.mean()) / returns.std()
@@ -28,10 +31,32 @@ def probabilistic(returns: Floats) -> float | None:
     variance = 1.0 - skew * ratio + (kurtosis - 1.0) / 4.0 * ratio * ratio
     if variance <= 0:
         return None
-    return 0.5 * (1.0 + math.erf(ratio * math.sqrt((len(returns) - 1) / variance) / math.sqrt(2.0)))
+    return 0.5 * (1.0 + math.erf((ratio - above) * math.sqrt((len(returns) - 1) / variance) / math.sqrt(2.0)))
 
 
-def _daily(returns: Floats) -> float | None:
+def deflated(returns: Floats, trials: Sequence[float | None]) -> float | None:
+    """Probability that the true Sharpe ratio exceeds the highest that `trials` configurations without skill would have shown.
+
+    `trials` are the daily Sharpe ratios of all configurations tried, this one among them, None for those that have none; their variance is that of
+    the ratio's sampling error where fewer than two are known (Bailey and Lopez de Prado 2014, "The Deflated Sharpe Ratio"). None as for the others.
+    """
+    if not trials:
+        raise ValueError("a deflated Sharpe ratio needs the trials, this one among them")
+    count, known = len(trials), [ratio for ratio in trials if ratio is not None]
+    if count == 1 or daily(returns) is None:
+        return probabilistic(returns)
+    variance = float(np.var(known, ddof=1)) if len(known) > 1 else 1.0 / (len(returns) - 1)
+    return probabilistic(returns, above=expected_maximum(variance, count))
+
+
+def expected_maximum(variance: float, trials: int) -> float:
+    """Of the Sharpe ratios of so many independent trials without skill, two or more, whose ratios have this variance."""
+    quantile = NormalDist().inv_cdf
+    return math.sqrt(variance) * ((1.0 - EULER) * quantile(1.0 - 1.0 / trials) + EULER * quantile(1.0 - 1.0 / (trials * math.e)))
+
+
+def daily(returns: Floats) -> float | None:
+    """Mean over deviation of daily log returns (N,); None with fewer than 20 days or without any movement."""
     if len(returns) < FEWEST or not np.isfinite(returns).all() or returns.std() < 1e-12:
         return None
     return float(returns.mean() / returns.std(ddof=1))

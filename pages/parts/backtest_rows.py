@@ -145,6 +145,12 @@ def _took(one: Kept) -> Cell:
     return Cell(units.age(number(one.report, "wall_seconds")), small=f"{units.number(number(one.report, 'decisions_per_second'))} decisions/s")
 
 
+def _deflated(run: Kept) -> Cell:
+    trials = number(run.report, "portfolio", "dsr_trials")
+    small = "" if trials is None else f"{int(trials):,} tried on this recording"
+    return Cell(_percent("portfolio", "dsr", digits=1, signed=False)(run), small=small)
+
+
 _MARKED = {"Net return", "Skill (R²), ensemble, first horizon"}
 _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Market", backtesting.market),
@@ -158,6 +164,7 @@ _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
     ("Sharpe ratio, a year", _plain("portfolio", "sharpe", digits=2)),
     ("Probability that it is above 0", _percent("portfolio", "psr", digits=1, signed=False)),
+    ("Deflated: above the best of all configurations tried", _deflated),
     ("Trades", _plain("portfolio", "trades")),
     ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
     ("Cost of a trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),

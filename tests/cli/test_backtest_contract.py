@@ -52,3 +52,17 @@ def test_an_excerpt_hides_nothing_of_the_feed_that_a_decision_or_a_report_uses(r
     feed = Recorded(recording)
     offered = {name for name in dir(feed) if not name.startswith("_")} - FOR_THE_LIVE_ENGINE
     assert offered <= set(dir(Excerpt(feed)))
+
+
+def test_every_configuration_tried_counts_against_the_sharpe_ratio(
+    recording: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trials(*words: str) -> float | None:
+        portfolio = report(capsys, str(recording), "--interval", "1m", *words)["portfolio"]
+        assert portfolio["dsr"] is None  # it takes 20 days of returns
+        return portfolio["dsr_trials"]
+
+    assert [trials(), trials(), trials("--to", "2024-01-01T00:30:00Z")] == [1, 1, 2]
+    (recording.parent / "file").touch()
+    monkeypatch.setenv("PODIUM_HOME", str(recording.parent / "file"))
+    assert trials() is None

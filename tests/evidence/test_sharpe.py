@@ -34,3 +34,34 @@ def test_a_martingale_is_above_zero_half_of_the_time() -> None:
 def test_where_nothing_can_be_said_nothing_is(returns: np.ndarray) -> None:
     assert sharpe.yearly(returns) is None
     assert sharpe.probabilistic(returns) is None
+
+
+def test_the_best_of_a_hundred_is_that_of_the_published_example() -> None:
+    """Bailey and Lopez de Prado (2014), numerical example: 100 trials, variance 1/2 per year of 250 days."""
+    assert sharpe.expected_maximum(0.5 / 250, 100) == pytest.approx(0.1132, abs=5e-5)
+
+
+def test_one_trial_is_not_deflated_and_many_are() -> None:
+    returns = np.random.default_rng(3).normal(0.001, 0.01, 250)
+    own = sharpe.daily(returns)
+    assert sharpe.deflated(returns, (own,)) == sharpe.probabilistic(returns)
+    ratios = (own, 0.02, -0.03, None, 0.05)
+    benchmark = sharpe.expected_maximum(float(np.var([own, 0.02, -0.03, 0.05], ddof=1)), 5)
+    assert sharpe.deflated(returns, ratios) == pytest.approx(sharpe.probabilistic(returns, above=benchmark))
+    alone = sharpe.expected_maximum(1 / 249, 3)
+    assert sharpe.deflated(returns, (own, None, None)) == pytest.approx(sharpe.probabilistic(returns, above=alone))
+    assert sharpe.deflated(np.zeros(100), ratios) is None
+    with pytest.raises(ValueError, match="this one among them"):
+        sharpe.deflated(returns, ())
+
+
+def test_the_best_of_many_without_skill_is_seldom_called_skilled() -> None:
+    draw, plain, deflated = np.random.default_rng(11), 0, 0
+    for _ in range(200):
+        returns = draw.normal(0, 0.01, (40, 250))
+        ratios = tuple(sharpe.daily(row) for row in returns)
+        best = returns[int(np.argmax([ratio or 0.0 for ratio in ratios]))]
+        plain += (sharpe.probabilistic(best) or 0.0) > 0.95
+        deflated += (sharpe.deflated(best, ratios) or 0.0) > 0.95
+    assert plain > 150
+    assert deflated < 16

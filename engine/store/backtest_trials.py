@@ -1,0 +1,53 @@
+"""Every configuration that was backtested on this store: one line per distinct outcome, so that the best of many is not taken for luck of one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import orjson
+
+FILE = "trials.jsonl"
+
+
+class TrialLedger:
+    """The trials of one store, in the folder of its backtests. Lines are only ever added; one that cannot be read counts for nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / FILE
+
+    def enter(self, recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
+        """Adds a trial, unless the same decisions were tried before; the daily Sharpe ratio of every trial on this recording, None where it has none.
+
+        Raises OSError where the file cannot be read or written.
+        """
+        trials = self._trials(recording)
+        if digest not in trials:
+            trials[digest] = ratio
+            self._append({"recording": recording, "digest": digest, "sharpe_daily": ratio})
+        return tuple(trials.values())
+
+    def _trials(self, recording: str) -> dict[str, float | None]:
+        try:
+            lines = self._file.read_bytes().splitlines()
+        except FileNotFoundError:
+            return {}
+        rows = [row for row in map(_parse, lines) if row is not None and row["recording"] == recording]
+        return {row["digest"]: row["sharpe_daily"] for row in rows}
+
+    def _append(self, row: dict[str, str | float | None]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            os.write(descriptor, b"\n" + orjson.dumps(row) + b"\n")  # a line of its own, whatever a killed process left
+        finally:
+            os.close(descriptor)
+
+
+def _parse(line: bytes) -> dict[str, str | float | None] | None:
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    whole = isinstance(row, dict) and isinstance(row.get("recording"), str) and isinstance(row.get("digest"), str)
+    return row if whole and isinstance(row.get("sharpe_daily"), float | None) else None

@@ -79,6 +79,11 @@ def mark(account: Account, bar: Slice, capital: float) -> Account:
     )
 
 
+def restart_peak(account: Account) -> Account:
+    """The account with its drawdown counted from today's equity."""
+    return replace(account, peak=account.equity)
+
+
 def _sum(values: Floats) -> float:
     """Of those that are known: numpy's own takes three times as long."""
     return float(np.where(np.isnan(values), 0.0, values).sum())

@@ -27,7 +27,7 @@ def lines(capital: float | None) -> None:
     if len(told) > 1:
         widgets.heading("Equity", "gain since the start of the session after every cost, against buying all symbols in equal parts and holding")
         live.chart(charts_overview.equity(told, capital), key="equity", label="Equity over time")
-        widgets.heading("Drawdown", "loss from the highest equity so far")
+        widgets.heading("Drawdown", "loss from the peak, which resuming after a drawdown stop restarts")
         live.chart(charts_machine.drawdown(told), key="drawdown", label="Drawdown over time")
 
 

@@ -20,5 +20,6 @@ def history() -> None:
 
 with widgets.reading(page=True):
     now = reads.status()
+    asking.drawdown_stop(now, reads.knobs(now))
     asking.controls(now)
 history()

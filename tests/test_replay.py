@@ -262,6 +262,26 @@ def test_a_pause_outlives_the_process_that_was_told_of_it(copied: str, name: str
     writer.close()
 
 
+def test_a_restarted_peak_outlives_the_process_and_is_applied_once(copied: str) -> None:
+    feed = simulated(END + 10, symbols=4)
+    engine, writer, history = opened(copied, feed)
+    engine.account = replace(engine.account, peak=engine.account.equity / 0.7)
+    (stopped,) = play(engine, 1)
+    equity = stopped.inputs.account.equity
+    assert stopped.inputs.account.peak == pytest.approx(equity / 0.7, rel=0.01)
+    engine.obey(command("resume"))
+    for tick in (END + 1, END + 2):
+        history.close()
+        writer.close()  # the process ends before its next tick
+        engine, writer, history = opened(copied, feed)
+        (made,) = play(engine, 1)
+        assert made.inputs.account.peak == max(equity, made.inputs.account.equity) if tick == END + 1 else made.inputs.account.peak >= equity
+        assert [event.kind for event in made.inputs.events] == (["peak_restarted"] if tick == END + 1 else [])
+        assert replay(history, tick).identical
+    history.close()
+    writer.close()
+
+
 def test_a_tick_that_is_not_kept_is_told_of_in_one_line(history: History) -> None:
     with pytest.raises(Forgotten, match=r"^tick 9999 is not in the store [^\n]*$"):
         replay(history, 9_999)

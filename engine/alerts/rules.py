@@ -26,7 +26,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("store over its limit", "warning", "store", "Pruning does not keep up: raise PODIUM_KEEP_DECISIONS or free space.", 900.0, 60.0),
     AlertRule("disk nearly full", "warning", "store", "Free space on the disk of PODIUM_HOME.", 60.0, 60.0),
     AlertRule("disk full", "critical", "store", "Free space now: ticks can soon not be kept.", 30.0, 60.0, cause=True),
-    AlertRule("drawdown limit hit", "critical", "risk", "Everything is being closed; decide whether to go on.", 0.0, 60.0),
+    AlertRule("drawdown limit hit", "critical", "risk", "Everything is being closed. Resume, with a reason, restarts the peak.", 0.0, 60.0),
     AlertRule("daily loss limit hit", "critical", "risk", "Nothing more is opened today; decide whether to go on.", 0.0, 60.0),
     AlertRule("kill switch engaged", "warning", "risk", "A person paused or flattened it; resume on Control.", 0.0, 0.0),
     AlertRule("optimizer harmed", "warning", "optimizer", "The action is undone and quarantined; look at Optimizer.", 0.0, 60.0),

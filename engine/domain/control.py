@@ -13,6 +13,7 @@ class Event(Record):
 
     kinds: model_adopted (subject: model, detail: digest), training_late, deadline_missed (subject: phase), phase_failed (subject: phase),
     command (subject: name, detail: arguments), resumed, gap (detail: bars),
+    peak_restarted (subject: the highest equity until then, detail: the equity that drawdown is counted from now),
     clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again),
     models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again),
     model_replaced (subject: a model that failed while it served, detail: what serves in its place).

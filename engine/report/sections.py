@@ -88,7 +88,7 @@ def _money(day: Day) -> Iterator[Paragraph | Table | Lines]:
     yield from _costs(day)
     worst = [span.drawdown for span in day.spans if span.drawdown is not None]
     if worst:
-        yield Paragraph(f"Largest drawdown from the highest equity so far: {share(max(worst))}.")
+        yield Paragraph(f"Largest drawdown from the peak: {share(max(worst))}.")
 
 
 def _accounts(span: Span, *, several: bool) -> Iterator[tuple[str, ...]]:

@@ -24,7 +24,7 @@ from engine.domain.tick import Artifact, Row, Tick
 from engine.domain.tuning import Block
 from engine.evidence import outlook, regret, skill
 from engine.orchestrator import decide
-from engine.phases import learning
+from engine.phases import learning, risk
 from engine.run import FallbackFailed, Run, axes
 from engine.settings import Settings, knobs_for
 from engine.shell import clocks, feeding, obey, standins, training
@@ -118,6 +118,8 @@ class Engine:
 
     def obey(self, command: Command) -> str:
         """Carries out a command from the next tick on, and says what will come of it; raises ValueError in one line."""
+        if command.name == "resume":
+            self._lift_drawdown_stop(command.reason)
         if command.name == "set":
             said = self.switch(obey.signal_of(command), self.after or 0)
         else:
@@ -127,6 +129,23 @@ class Engine:
             self.knobs = knobs
         self._events.append(obey.event(command))
         return said
+
+    def _lift_drawdown_stop(self, reason: str) -> None:
+        """Restarts the peak at today's equity where the drawdown limit has been passed; raises ValueError where no reason is given."""
+        lost, limit = risk.drawdown(self.account), self.knobs.max_drawdown
+        if lost <= limit:
+            return
+        if not reason.strip():
+            raise ValueError(f"the drawdown of {lost:.1%} has passed its limit of {limit:.1%}: to resume, give a reason (reason=...)")
+        before, after = self.account.peak, self.account.equity
+        if self._keeper is not None:  # before it holds: what a person decided outlives this process
+            self._keeper.remember(obey.peak_key(self._session), orjson.dumps((self.tick, before, after)).decode())
+        self.restart_peak(before, after)
+
+    def restart_peak(self, before: float, after: float) -> None:
+        """Counts drawdown from today's equity, from the next tick on."""
+        self.account = broker.restart_peak(self.account)
+        self._events.append(Event("peak_restarted", f"{before:.2f}", f"{after:.2f}"))
 
     def switch(self, signal: float, at: int) -> str:
         """Sets the simulated signal for bars after `at`; kept, so that a restart sets it again. Raises ValueError where the feed has none."""

@@ -54,6 +54,11 @@ def switches_key(session: int) -> str:
     return f"signal switches of session {session}"
 
 
+def peak_key(session: int) -> str:
+    """Under which it is kept at which tick a session's peak was restarted last, from where and to where."""
+    return f"peak restarted in session {session}"
+
+
 def halt_key(session: int) -> str:
     """Under which it is kept whether a session is paused, and whether it is flattened."""
     return f"halt of session {session}"

@@ -70,6 +70,11 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
     halted = history.recalled(obey.halt_key(session))
     if halted is not None:
         engine.halt(*orjson.loads(halted))
+    restarted = history.recalled(obey.peak_key(session))
+    if restarted is not None:
+        tick, before, after = orjson.loads(restarted)
+        if tick == engine.tick:  # no tick has seen it yet
+            engine.restart_peak(before, after)
 
 
 def _without(

@@ -32,8 +32,8 @@ class TrialLedger:
             lines = self._file.read_bytes().splitlines()
         except FileNotFoundError:
             return {}
-        rows = [row for row in map(_parse, lines) if row is not None and row["recording"] == recording]
-        return {row["digest"]: row["sharpe_daily"] for row in rows}
+        rows = [row for row in map(_parse, lines) if row is not None]
+        return {digest: ratio for name, digest, ratio in rows if name == recording}
 
     def _append(self, row: dict[str, str | float | None]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -44,10 +44,11 @@ class TrialLedger:
             os.close(descriptor)
 
 
-def _parse(line: bytes) -> dict[str, str | float | None] | None:
+def _parse(line: bytes) -> tuple[str, str, float | None] | None:
+    """Recording, digest and daily Sharpe ratio; None where the line is not whole."""
     try:
         row = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        recording, digest, ratio = row["recording"], row["digest"], row["sharpe_daily"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
-    whole = isinstance(row, dict) and isinstance(row.get("recording"), str) and isinstance(row.get("digest"), str)
-    return row if whole and isinstance(row.get("sharpe_daily"), float | None) else None
+    return (recording, digest, ratio) if isinstance(recording, str) and isinstance(digest, str) and isinstance(ratio, float | None) else None

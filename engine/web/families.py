@@ -130,7 +130,11 @@ def _money(told: Figures) -> Iterator[Metric]:
     last = told.last or NewestTick(-1, 0, 0, None, None, None, None, None)
     yield gauge("podium_equity", "Equity of the paper account at the newest tick, in its own currency.", last.equity)
     yield gauge("podium_hold_equity", "What buying all symbols in equal parts and holding would be worth.", last.naive)
-    yield gauge("podium_drawdown_ratio", "Share of the highest equity that is lost at the newest tick.", last.drawdown)
+    yield gauge(
+        "podium_drawdown_ratio",
+        "Share of the peak equity that is lost at the newest tick.",
+        last.drawdown,
+    )
     yield _gauges("podium_exposure_ratio", "Positions as a share of equity.", ("side",), [(("gross",), last.gross), (("net",), last.net)])
     yield _gauges("podium_position_ratio", "Position held, as a share of equity.", ("symbol",), [((one,), held) for one, held, _ in told.positions])
     yield _gauges("podium_target_ratio", "Position wanted, as a share of equity.", ("symbol",), [((one,), want) for one, _, want in told.positions])

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from engine.store.errors import StoreFailed
 from engine.store.inbox import Inbox
 from engine.store.status_query import Status
-from pages.parts import reads, theme, wellness, widgets
+from pages.parts import reads, theme, units, wellness, widgets
 
 BY = "dashboard"
 SHORTEST, LONGEST = 3, 200  # letters of a reason
@@ -37,7 +39,7 @@ def controls(status: Status) -> None:
     with st.container(horizontal=True, key="commands"):
         if st.button("Pause", icon=":material/pause:", help="Every decision holds; nothing is opened or closed"):
             reasoned("pause", {}, reason)
-        if st.button("Resume", icon=":material/play_arrow:", help="Ends a pause or a flattening"):
+        if st.button("Resume", icon=":material/play_arrow:", help="Ends a pause or a flattening, and lifts a drawdown stop"):
             reasoned("resume", {}, reason)
         if st.button("Retrain", icon=":material/model_training:", help="Trains every model now, in another process"):
             reasoned("retrain", {}, reason)
@@ -49,6 +51,18 @@ def controls(status: Status) -> None:
     if status.session is not None and status.session.simulated:
         signal(status, reason)
     answer("controls")
+
+
+def drawdown_stop(status: Status, knobs: dict[str, Any]) -> None:
+    """Says that the drawdown limit has been passed, and what lifts the stop."""
+    lost, limit = None if status.last is None else status.last.drawdown, knobs.get("max_drawdown")
+    if lost is None or limit is None or lost <= limit:
+        return
+    text = (
+        f"Equity is {units.percent(lost)} below its peak, the limit is {units.percent(limit)}. Every position is being closed. "
+        "Resume, with a reason, restarts the peak at today's equity."
+    )
+    widgets.show(f'<div class="pd">{widgets.notice(text, word="Drawdown stop.", colour=theme.HARM)}</div>')
 
 
 def retrain() -> None:

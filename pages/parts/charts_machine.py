@@ -108,7 +108,7 @@ def _happened(drawn: Figure, marks: pd.DataFrame, row: int, bottom: float) -> No
 
 
 def drawdown(frame: pd.DataFrame) -> Figure:
-    """Loss from the highest equity so far."""
+    """Loss from the peak equity, which resuming after a drawdown stop restarts."""
     drawn = figure(height=150)
     at = [int(one) // units.MS for one in frame["at"]]
     loss = [-abs(value) * 100 if units.known(value) else None for value in frame["drawdown"].tolist()]

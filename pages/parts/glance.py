@@ -73,7 +73,11 @@ def account(status: Status) -> list[Tile]:
         Tile("Equity", units.money(last.equity), f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs"),
         Tile("Cash", units.money(last.cash), f"started with {units.money(capital)}"),
         Tile("Buy and hold", units.percent(_gain(last.naive, capital), 2, signed=True), f"{units.money(last.naive)}, no costs taken"),
-        Tile("Drawdown", units.percent(None if last.drawdown is None else -abs(last.drawdown), 2), "from the highest equity so far"),
+        Tile(
+            "Drawdown",
+            units.percent(None if last.drawdown is None else -abs(last.drawdown), 2),
+            "from the peak equity",
+        ),
         Tile("Gross exposure", units.percent(last.gross), "of equity, long plus short"),
         Tile("Net exposure", units.percent(last.net, signed=True), "of equity, long less short"),
     ]

@@ -34,14 +34,15 @@ def recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "books"
 
 
-def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, float]]:
+def report(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, dict[str, float | None]]:
     assert main(["backtest", *words, "--no-training", "--json"]) == 0
-    printed: dict[str, dict[str, float]] = json.loads(capsys.readouterr().out)
+    printed: dict[str, dict[str, float | None]] = json.loads(capsys.readouterr().out)
     return printed
 
 
 def test_what_flow_explains_by_ten_seconds_is_reported_for_bars_of_a_minute(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = report(capsys, str(recording), "--interval", "1m")["micro"]["ofi_r2_10s"]
+    assert whole is not None
     assert whole > 0.5
     part = report(capsys, str(recording), "--interval", "1m", "--to", "2024-01-01T00:30:00Z")["micro"]["ofi_r2_10s"]
     assert part == Recorded(recording).explained(START, START + 30 * MINUTE)[0]

@@ -43,7 +43,7 @@ def test_the_best_of_a_hundred_is_that_of_the_published_example() -> None:
 
 def test_one_trial_is_not_deflated_and_many_are() -> None:
     returns = np.random.default_rng(3).normal(0.001, 0.01, 250)
-    own = sharpe.daily(returns)
+    own = sharpe.daily(returns) or 0.0
     assert sharpe.deflated(returns, (own,)) == sharpe.probabilistic(returns)
     ratios = (own, 0.02, -0.03, None, 0.05)
     benchmark = sharpe.expected_maximum(float(np.var([own, 0.02, -0.03, 0.05], ddof=1)), 5)

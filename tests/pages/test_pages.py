@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,14 @@ def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path)
         next(button for button in app.button if button.label == "Flatten").click().run()
         assert "Close every position" in [button.label for button in app.button]
         assert "flatten" not in text(app)
+
+
+@pytest.mark.parametrize(("lost", "stopped"), [(0.15, False), (0.182, True)])
+def test_a_drawdown_stop_is_named_on_control_with_what_lifts_it(full_store: str, tmp_path: Path, lost: float, stopped: bool) -> None:
+    with store("full", full_store, tmp_path) as url:
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            made.execute("UPDATE ticks SET drawdown = ? WHERE tick = (SELECT max(tick) FROM ticks)", (lost,))
+        shown = text(run("12_control.py", url))
+    assert ("Drawdown stop." in shown) == stopped
+    assert ("Equity is 18.2 % below its peak, the limit is 15.0 %." in shown) == stopped
+    assert ("restarts the peak at today" in shown) == stopped

@@ -206,6 +206,32 @@ def test_commands_hold_from_the_next_tick_on_and_are_kept_with_it() -> None:
     assert any((tick.outcome.decisions.delta != 0).any() for tick in play(one, 10))
 
 
+def test_a_drawdown_stop_closes_everything_until_a_person_resumes_with_a_reason() -> None:
+    one = resumed(at_bold(), lesson().bars)
+    one.account = replace(one.account, peak=one.account.equity / 0.8)
+    (stopped,) = play(one, 1)
+    assert (stopped.outcome.decisions.target == 0).all()
+    with pytest.raises(ValueError, match=r"^the drawdown of 2\d\.\d% has passed its limit of 15\.0%: to resume, give a reason \(reason=\.\.\.\)$"):
+        one.obey(replace(command("resume"), reason=" "))
+    assert not grew(play(one, 1)[0].outcome, one.account).any()
+    before = one.account
+    one.obey(command("resume"))
+    ticks = play(one, 10)
+    restarted = Event("peak_restarted", f"{before.peak:.2f}", f"{before.equity:.2f}")
+    assert ticks[0].inputs.events == (restarted, Event("command", "resume", ""))
+    assert ticks[0].inputs.account.peak == max(before.equity, ticks[0].inputs.account.equity)
+    assert any(grew(tick.outcome, tick.inputs.account).any() for tick in ticks)
+
+
+def test_resuming_within_the_limit_leaves_the_peak_alone() -> None:
+    one = resumed(at_bold(), lesson().bars)
+    one.account = replace(one.account, peak=one.account.equity / 0.9)
+    one.obey(replace(command("resume"), reason=""))
+    (tick,) = play(one, 1)
+    assert tick.inputs.account.peak == one.account.peak
+    assert [event.kind for event in tick.inputs.events] == ["command"]
+
+
 def test_commands_that_cannot_be_carried_out_are_refused_in_one_line() -> None:
     one = resumed(at_bold(), lesson().bars)
     for bad in (command("dance"), command("set"), command("set", signal="much"), command("set", signal="0.9"), command("set", signal="0.1")):

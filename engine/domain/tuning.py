@@ -216,16 +216,26 @@ class Action:
     undo: Callable[[Room], Measured] | None = None  # takes the last run back; None where there is nothing to take back
 
 
+MANUAL = "manual"  # the mode of a run that a person asked for; it enters no sum, rate or licence, for no coin decided it
+_COMPARISONS = {"helped": "better than usual", "no measurable effect": "as usual", "harmed": "worse than usual"}
+
+
+def compared_with_usual(verdict: str) -> str:
+    """The verdict on a manual run in words that claim no cause."""
+    return _COMPARISONS.get(verdict, verdict)
+
+
 @dataclass(frozen=True, slots=True)
 class Effect(Record):
-    """The causal effect of a trial on its metric: after less before, against random idle windows of the last 24 h."""
+    """What became of a trial's metric: after less before, against windows without the action. Causal where a coin decided that it was run; of a run
+    by hand an indication, against idle windows that began at a comparable level."""
 
     before: float  # NaN where it was not measured; so for the two below
     after: float
-    effect: float  # after - before, less the mean of the same difference in idle windows
+    effect: float  # after - before, less what the same difference is without the action
     low: float | None  # 95 % interval; None with too few windows
     high: float | None
-    windows: int  # idle windows compared with
+    windows: int  # compared with
     verdict: str  # helped, no measurable effect, harmed, not enough data
 
 
@@ -250,7 +260,7 @@ class Trial(Record):
     seconds: float  # the action took
     also: str | None = None  # JSON: {metric: [before, after]} of what must not suffer
     chance: float | None = None  # with which a trigger's answer was to run the action and not to do nothing; None by hand
-    compared: str | None = None  # JSON: {"before", "pause", "after": s, "starts": [ns]}: its windows, and when those it was compared with began
+    compared: str | None = None  # JSON: {"before", "pause", "after": s, "planned", "starts": [ns]}: its spans, and when windows it was compared with began
 
 
 @dataclass(frozen=True, slots=True)

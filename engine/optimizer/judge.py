@@ -27,7 +27,8 @@ def judge(before: Floats, after: Floats, idle: Floats, better: int) -> Effect:
     it were treated, `t_i = d_i - mean(others)`, and `p = #(|t_i| >= |t_d|) / (W + 1)`, d itself counted: exact in finite samples, whatever the
     distribution (Fisher 1935, The Design of Experiments, ch. 2; Phipson and Smyth 2010 for the count of d itself). The 95 % interval holds the
     effects u for which `d - u` would not be rejected at 5 % (the test inverted: Lehmann and Romano, Testing Statistical Hypotheses, 3.5 and 5.12).
-    The promise rests on idle windows that are like the run's own, which is why they are drawn from the same day and do not overlap.
+    The promise rests on windows that are like the run's own: for an automatic run those in which its rule fired and a coin left it out. A run by
+    hand is not timed at random; see `engine.optimizer.adjusted`.
     """
     before, after, idle = (values[np.isfinite(values)] for values in (before, after, idle))
     first, last, usual = (float(values.mean()) if len(values) else math.nan for values in (before, after, idle))
@@ -37,7 +38,7 @@ def judge(before: Floats, after: Floats, idle: Floats, better: int) -> Effect:
         return Effect(first, last, effect, None, None, windows, UNKNOWN)
     lowest, highest = _unsurprising(idle)
     low, high = change - highest, change - lowest
-    return Effect(first, last, effect, low, high, windows, _verdict(low, high, better))
+    return Effect(first, last, effect, low, high, windows, verdict_of(low, high, better))
 
 
 def surprise(change: float, idle: Floats) -> float:
@@ -60,7 +61,8 @@ def _unsurprising(idle: Floats) -> tuple[float, float]:
     return float(np.sort(np.minimum(idle, mirrored))[needed - 1]), float(np.sort(np.maximum(idle, mirrored))[-needed])
 
 
-def _verdict(low: float, high: float, better: int) -> str:
+def verdict_of(low: float, high: float, better: int) -> str:
+    """Helped or harmed where the interval leaves out 0."""
     if low <= 0.0 <= high:
         return NOTHING
     return HELPED if (1 if low > 0.0 else -1) == better else HARMED

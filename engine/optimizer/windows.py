@@ -1,7 +1,9 @@
-"""Idle windows: the same before and after as a run's, drawn at random where nothing was done."""
+"""The windows of an experiment: a span before, a pause, and a span after, cut alike whether the action was run, left out by a coin, or nothing was due."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +11,9 @@ import numpy as np
 from engine.domain.record import Bools, Floats, Ints, Record
 
 SECOND = 1_000_000_000  # ns
+COMPARABLE = 30  # windows of a comparable level that a manual run is compared with, at most
+PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # s; a ladder, so that windows of an action keep the same pause for long
+SLACK = 1.5  # times the longest run so far that the pause covers
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,50 +28,124 @@ class Plan(Record):
     widest_gap: float = 8.0  # between two samples of a window; where it is wider the engine was down
     fewest: int = 3  # samples on either side of a window
     most: int = 200  # windows drawn
+    longest_settling: float = 65.0  # waited at most until a metric can show an effect
 
 
-def differences(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], seconds: float, plan: Plan, chance: np.random.Generator) -> Floats:
-    """(W,) mean after less mean before, W <= plan.most, of windows in which nothing was done: those of `drawn`."""
-    return drawn(at, values, busy, seconds, plan, chance)[1]
+@dataclass(frozen=True, slots=True)
+class Timing(Record):
+    """The spans of one window in seconds; the action begins where `before` ends."""
+
+    before: float
+    pause: float
+    after: float
+
+    @property
+    def length(self) -> int:
+        """In ns."""
+        return round((self.before + self.pause + self.after) * SECOND)
 
 
-def drawn(
-    at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], seconds: float, plan: Plan, chance: np.random.Generator
-) -> tuple[Ints, Floats]:
-    """(W,) ns at which each idle window begins, and (W,) its mean after less its mean before, W <= plan.most.
+@dataclass(frozen=True, slots=True)
+class Windows(Record):
+    """W windows of one timing in which nothing was done."""
 
-    at (N,) ns ascending, values (N,); busy: spans in ns, both ends included, that no window may touch; seconds: how long the run took, which is the
-    pause between before and after in each window too. The windows lie side by side from a random beginning, so none overlaps another and each sample
-    counts once; where there are more than enough of them they are drawn with equal chances.
+    starts: Ints  # (W,) ns at which each begins
+    before: Floats  # (W,) mean
+    level: Floats  # (W,) the last value of before
+    after: Floats  # (W,) mean
+
+    @property
+    def change(self) -> Floats:
+        return self.after - self.before
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def cut(at: Ints, begin: int, timing: Timing) -> tuple[slice, slice]:
+    """Which samples belong to the span before `begin` (ns) and which to the span after; each span has its end and not its beginning.
+
+    Every window is cut here: treated, left out, and idle. at (N,) ns ascending.
     """
-    length = round((plan.before + seconds + plan.after) * SECOND)
+    resumed = begin + round(timing.pause * SECOND)
+    edges = (begin - round(timing.before * SECOND), begin, resumed, resumed + round(timing.after * SECOND))
+    first, middle, again, end = np.searchsorted(at, edges, side="right").tolist()
+    return slice(first, middle), slice(again, end)
+
+
+def planned_pause(settling: float, cost: str, took: Sequence[float]) -> float:
+    """The pause that is fixed before the coin falls, so that windows with and without the action have the same.
+
+    settling: s until the metric can show an effect; took: s that each earlier run of the action took; before any, its cost tells.
+    """
+    expected = SLACK * max(took) if took else {"none": 1.0, "low": 5.0}.get(cost, 20.0)
+    return max(settling, next((pause for pause in PAUSES if pause >= expected), expected))
+
+
+def as_kept(timing: Timing, planned: float, starts: Ints) -> str:
+    """A trial's windows and when those it was compared with began, as the store keeps it."""
+    told = {"before": timing.before, "pause": timing.pause, "after": timing.after, "planned": planned, "starts": np.sort(starts).tolist()}
+    return json.dumps(told)
+
+
+def pause_of(kept: str | None, seconds: float) -> float | None:
+    """The pause of a kept trial; None where its action took longer than the pause planned, so that it does not compare with windows left out."""
+    told = json.loads(kept) if kept else {}
+    planned = told.get("planned")
+    return None if planned is not None and seconds > planned else float(told.get("pause", seconds))
+
+
+def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan, chance: np.random.Generator) -> Windows:
+    """Windows drawn at random where nothing was done, plan.most at most.
+
+    at (N,) ns ascending, values (N,); busy: spans in ns, both ends included, that no window may touch. The windows lie side by side from a random
+    beginning, so none overlaps another and each sample counts once; where there are more than enough of them they are drawn with equal chances.
+    """
+    length = timing.length
     if len(at) == 0 or int(at[-1]) - int(at[0]) < length:
-        return np.empty(0, dtype=np.int64), np.empty(0)
+        return _measured(at, values, [], timing)
     first = int(at[0]) + int(chance.integers(min(length, int(at[-1]) - int(at[0]) - length + 1)))
     starts = np.arange(first, int(at[-1]) - length + 1, length, dtype=np.int64)
-    starts = chance.permutation(starts[_is_idle(starts, starts + length, busy)])
-    found: list[tuple[int, float]] = []
-    for start in starts.tolist():
-        difference = _difference(at, values, start, seconds, plan)
-        if difference is not None:
-            found.append((start, difference))
-        if len(found) == plan.most:
+    starts = chance.permutation(starts[_usable(at, starts, busy, timing, plan)])
+    return _measured(at, values, starts[: plan.most].tolist(), timing)
+
+
+def matched(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan, level: float) -> Windows:
+    """The windows whose level when the action would have begun is nearest to `level`, COMPARABLE at most; none overlaps another. Arguments as for
+    `drawn`."""
+    length = timing.length
+    starts = at - round(timing.before * SECOND)
+    inside = (starts >= at[0]) & (starts + length <= at[-1]) if len(at) else np.zeros(0, dtype=np.bool_)
+    places = np.flatnonzero(inside)
+    places = places[_usable(at, starts[places], busy, timing, plan)]
+    found: list[int] = []
+    free = np.ones(len(places), dtype=np.bool_)
+    for place in np.argsort(np.abs(values[places] - level), kind="stable").tolist():
+        if free[place]:
+            start = int(starts[places[place]])
+            found.append(start)
+            free &= np.abs(starts[places] - start) >= length
+        if len(found) == COMPARABLE:
             break
-    return np.array([start for start, _ in found], dtype=np.int64), np.array([difference for _, difference in found])
+    return _measured(at, values, found, timing)
 
 
-def _is_idle(starts: Ints, ends: Ints, busy: tuple[tuple[int, int], ...]) -> Bools:
-    idle = np.ones(len(starts), dtype=np.bool_)
+def _measured(at: Ints, values: Floats, starts: list[int], timing: Timing) -> Windows:
+    parts = [cut(at, start + round(timing.before * SECOND), timing) for start in starts]
+    before = np.array([values[first].mean() for first, _ in parts], dtype=np.float64)
+    level = np.array([values[first][-1] for first, _ in parts], dtype=np.float64)
+    after = np.array([values[last].mean() for _, last in parts], dtype=np.float64)
+    return Windows(np.array(starts, dtype=np.int64), before, level, after)
+
+
+def _usable(at: Ints, starts: Ints, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan) -> Bools:
+    """(W,) whether a window touches nothing busy, and has enough samples, none too far from the next."""
+    usable = np.ones(len(starts), dtype=np.bool_)
     for begun, done in busy:
-        idle &= (ends < begun) | (starts > done)
-    return idle
-
-
-def _difference(at: Ints, values: Floats, start: int, seconds: float, plan: Plan) -> float | None:
-    """Mean after less mean before of one window; None where samples are too few or too far apart."""
-    split, resumed = start + round(plan.before * SECOND), start + round((plan.before + seconds) * SECOND)
-    edges = np.searchsorted(at, [start, split, resumed, resumed + round(plan.after * SECOND)], side="left")
-    begin, middle, again, end = edges.tolist()
-    if min(middle - begin, end - again) < plan.fewest or np.diff(at[begin:end]).max() > plan.widest_gap * SECOND:
-        return None
-    return float(values[again:end].mean() - values[begin:middle].mean())
+        usable &= (starts + timing.length < begun) | (starts > done)
+    steps = np.cumsum(np.array((timing.before, timing.pause, timing.after)) * SECOND).round().astype(np.int64)
+    first, middle, again, end = (np.searchsorted(at, starts + step, side="right") for step in (0, *steps.tolist()))
+    usable &= np.minimum(middle - first, end - again) >= plan.fewest
+    gaps = np.concatenate(([0], np.cumsum(np.diff(at) > plan.widest_gap * SECOND))) if len(at) else np.zeros(0, dtype=np.int64)
+    usable[usable] = gaps[end[usable] - 1] == gaps[first[usable]]
+    return usable

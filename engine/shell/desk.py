@@ -247,7 +247,7 @@ class Desk:
             return run_action(
                 args.get("action", ""), dry_run=dry == "true", writer=self._writer, past=self._past, probes=self._probes,
                 home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
-                levers=self.levers,
+                levers=self.levers, plan=self._optimizing.plan, recent=self._optimizing.recent,
             )  # fmt: skip
         except ActionError as error:
             return {"error": str(error)}

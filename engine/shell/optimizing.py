@@ -66,10 +66,11 @@ class Optimizing:
         self._jobs: Jobs | None = None
         self._tick: tuple[bool, int, float] | None = None  # warm, orders, s of the clock's tick when it was done
         self._pen = OptimizerPen(parts.writer)
-        self._recent = Recent()
+        self.recent = Recent()
+        self.plan = plan or Plan(before=settings.trial_seconds, after=settings.trial_seconds)
         tools = Tools(
-            self._pen, TrialPast(settings.database_url), self._recent, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.levers,
-            self._slot, plan or Plan(before=settings.trial_seconds, after=settings.trial_seconds),
+            self._pen, TrialPast(settings.database_url), self.recent, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.levers,
+            self._slot, self.plan,
         )  # fmt: skip
         wishes = Wishes(settings.rules, settings.modes, settings.seed)
         past = OptimizerPast(settings.database_url)
@@ -86,7 +87,7 @@ class Optimizing:
 
     def hear(self) -> None:
         """A sample of the machine was taken."""
-        self._recent.hear(self._parts.monitor.newest)
+        self.recent.hear(self._parts.monitor.newest)
 
     def obey(self, command: Command) -> tuple[dict[str, object], Command | None]:
         """Carries out a command; what came of it, and the optimization to be run by hand for it, if any."""

@@ -9,20 +9,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.judging import Outcome
+from engine.domain.record import Floats
 from engine.domain.rules import AUTO, Rule
 from engine.domain.tuning import Action, Effect, Measured, Trial
 from engine.optimizer import harm
 from engine.optimizer.judge import HARMED, UNKNOWN, judge
 from engine.optimizer.planner import chance_of, dice, unquiet
-from engine.optimizer.windows import SECOND
-from engine.shell.beside import SETTLES, guards_of, harm_of, idle
+from engine.optimizer.windows import SECOND, Timing, as_kept, cut, drawn, planned_pause
+from engine.shell.controls import busy, controls, settling
 from engine.shell.logs import LOG
 from engine.shell.trial_tools import Case, Ended, Tools, Window
 from engine.shell.tune import TURN, ActionError, Run, act
 from engine.store.optimizer_past import HONEST, LATENCY, Tried
 from engine.store.optimizer_rows import UNDER_WAY
 
+ALIKE = 0.5  # s by which the pauses of windows that are compared may differ
+Guards = dict[str, tuple[float, float, Floats, int]]
 QUIET_SECONDS = 30.0  # a costly action waits for a quiet slot
 
 
@@ -49,9 +51,11 @@ def _try_out(tools: Tools, case: Case, ready: tuple[Action, ...], tried: Callabl
     for action in ready:
         metric, better = target(case.rule, action)
         before = tried(metric).get(action.name, ())
-        usual = idle(tools, metric)
-        if len(usual) < harm.FEWEST:
-            left.append(f"{action.name} waits for {harm.FEWEST} idle windows of {metric} to be judged by, there are {len(usual)}")
+        planned = planned_pause(settling(metric, tools.plan), action.cost, [one.seconds for one in before if one.outcome.treated])
+        timing = Timing(tools.plan.before, planned, tools.plan.after)
+        idle = len(controls(tools.past, metric, timing, tools.plan, tools.clock.now()))
+        if idle < harm.FEWEST:
+            left.append(f"{action.name} waits for {harm.FEWEST} idle windows of {metric} to be judged by, there are {idle}")
             continue
         why = _unwilling(tools, action) or _loud(tools, action)
         if why is not None:
@@ -59,9 +63,7 @@ def _try_out(tools: Tools, case: Case, ready: tuple[Action, ...], tried: Callabl
             continue
         chance = chance_of([one.outcome for one in before])
         treated = bool(dice(case.seed, case.rule.name, case.at, 1).random() < chance)
-        took = [one.seconds for one in before if one.outcome.treated]
-        pause = max(SETTLES.get(metric, 0.0), float(np.median(took)) if took else 0.0)
-        return _trial(tools, case, Window(action, metric, better, usual, before, treated, chance, pause))
+        return _trial(tools, case, Window(action, metric, better, before, treated, chance, planned, timing))
     return Ended(f"nothing was run: {'; '.join(left)}")
 
 
@@ -91,10 +93,8 @@ def _run(tools: Tools, action: Action) -> Run:
 
 def _trial(tools: Tools, case: Case, window: Window) -> Ended:
     """Kept from its first moment, so that a kill in the middle leaves a trial that says so."""
-    now = tools.clock.now()
-    window.begun = now
-    window.before = tools.recent.series(window.metric, now - round(tools.plan.before * SECOND), now + 1)[1]
-    last = tools.recent.last(window.metric, now - round(tools.plan.before * SECOND))
+    window.begun, begun = tools.clock.now(), tools.clock.tick()
+    last = tools.recent.last(window.metric, window.begun - round(window.timing.before * SECOND))
     window.unit = last.unit if last is not None else ""
     trial = _blank(case, window)
     number = tools.pen.save_trial(trial)
@@ -102,7 +102,8 @@ def _trial(tools: Tools, case: Case, window: Window) -> Ended:
     try:
         if window.treated:
             _treat(tools, window)
-        _wait(tools, window)
+        if _wait(tools, window, begun):
+            _measure(tools, window)
         ended = _judged(tools, window, trial)
         closing = ended.trial or closing
     finally:
@@ -127,49 +128,89 @@ def _treat(tools: Tools, window: Window) -> None:
         LOG.warning("%s", error)
 
 
-def _wait(tools: Tools, window: Window) -> None:
-    """The pause that windows with and without the action have alike, then the window after it; nothing where the engine stops meanwhile."""
-    begun, plan = tools.clock.tick(), tools.plan
-    if tools.stop.wait(max(0.0, window.pause - window.seconds)):
-        return
-    opened, since = tools.clock.now(), tools.clock.tick()
-    while (gone := tools.clock.tick() - since) < plan.after:
-        if tools.stop.wait(min(plan.step, plan.after - gone)):
-            return
-    window.pause = since - begun + (window.seconds if window.treated else 0.0)
-    window.after = tools.recent.series(window.metric, opened, tools.clock.now() + 1)[1]
+def _wait(tools: Tools, window: Window, begun: float) -> bool:
+    """The pause that windows with and without the action have alike, then the span after it; False where the engine stops meanwhile."""
+    if tools.stop.wait(max(0.0, window.planned - (tools.clock.tick() - begun))):
+        return False
+    window.timing = replace(window.timing, pause=max(window.planned, tools.clock.tick() - begun))
+    over = begun + window.timing.pause + window.timing.after
+    while (left := over - tools.clock.tick()) > 0.0:
+        if tools.stop.wait(min(tools.plan.step, left)):
+            return False
+    return True
+
+
+def _measure(tools: Tools, window: Window) -> None:
+    begin = window.begun - round(window.timing.before * SECOND)
+    at, values = tools.recent.series(window.metric, begin, begin + window.timing.length + 1)
+    before, after = cut(at, window.begun, window.timing)
+    if min(before.stop - before.start, after.stop - after.start) >= tools.plan.fewest:
+        window.before, window.after = values[before], values[after]
 
 
 def _judged(tools: Tools, window: Window, trial: Trial) -> Ended:
-    """The trial with its effect: against placebo windows of this action and metric, and for harm against idle windows too."""
-    placebos = tuple(one for one in window.tried if not one.outcome.treated)
-    others = np.array([one.outcome.change for one in placebos])
-    guards = guards_of(tools, window)
+    """The trial with its effect: against windows of this action and metric that a coin left out, and for harm against idle windows too."""
+    alike = tuple(one for one in window.tried if not one.outcome.treated and abs(one.pause - window.timing.pause) < ALIKE)
+    others = np.array([one.outcome.change for one in alike])
+    usual = controls(tools.past, window.metric, window.timing, tools.plan, window.begun).change if window.treated else np.empty(0)
+    guards = _guards_of(tools, window)
     also = {name: [before, after] for name, (before, after, _, _) in guards.items() if math.isfinite(after - before)}
-    latency, honest = (guards[name][1] - guards[name][0] if name in guards else math.nan for name in (LATENCY, HONEST))
-    harmed = harm_of(window, np.append(window.usual, others), guards) if window.treated else None
+    harmed = _harm_of(window, np.append(usual, others), guards) if window.treated else None
     undone = undo(tools, window.action) if harmed is not None else False
     effect = judge(window.before, window.after, others, window.better)
     if not window.treated:
         effect = replace(effect, effect=math.nan, low=None, high=None, windows=0, verdict=UNKNOWN)
     elif harmed is not None:
-        effect = replace(judge(window.before, window.after, window.usual, window.better), verdict=HARMED)
-    starts = [one.at - round(tools.plan.before * SECOND) for one in placebos] if window.treated else []
+        effect = replace(judge(window.before, window.after, usual, window.better), verdict=HARMED)
+    starts = np.array([one.at - round(window.timing.before * SECOND) for one in alike] if window.treated else [], dtype=np.int64)
     did = window.measured or Measured(0.0, "", window.failed or "nothing was done: a window to compare with", done=False)
     ended = replace(
         trial, effect=effect, undone=undone, amount=did.amount, amount_unit=did.unit, detail=_detail(did, harmed, window), seconds=window.seconds,
-        also=json.dumps(also), compared=json.dumps({"before": tools.plan.before, "pause": window.pause, "after": tools.plan.after, "starts": starts}),
+        also=json.dumps(also), compared=as_kept(window.timing, window.planned, starts),
     )  # fmt: skip
-    outcome = Outcome(window.treated, window.chance, window.change, latency, honest) if math.isfinite(window.change) else None
     word = "was run" if window.treated else "was left out, to compare with"
     said = f"{window.action.name} {word} (chance {window.chance:.0%}): {ended.detail}"
-    return Ended(said, ended, window.action, outcome, harmed, window.failed)
+    return Ended(said, ended, window.action, harmed, window.failed)
+
+
+def _guards_of(tools: Tools, window: Window) -> Guards:
+    """By what must not suffer: before, after, the same difference in idle windows (W,), and the side that is harm."""
+    if not len(window.after):
+        return {}
+    begin = window.begun - round(window.timing.before * SECOND)
+    try:
+        at, ms, honest = tools.past.ticks(begin - round(tools.plan.lookback * SECOND))
+        spans = busy(tools.past, tools.plan, begin - round(tools.plan.lookback * SECOND))
+    except StoreFailed as error:
+        LOG.info("what must not suffer was not measured: %s", error)
+        return {}
+    found = {}
+    first, last = cut(at, window.begun, window.timing)
+    for name, values, worse in ((LATENCY, ms, 1), (HONEST, honest, -1)):
+        before, after = (float(values[part].mean()) if part.stop > part.start else math.nan for part in (first, last))
+        idle = drawn(at[at < begin], values[at < begin], spans, window.timing, tools.plan, np.random.default_rng([window.begun]))
+        found[name] = before, after, idle.change, worse
+    return found
+
+
+def _harm_of(window: Window, usual: Floats, guards: Guards) -> str | None:
+    """What got far worse than in any window without the action; None where nothing did."""
+    before = float(np.abs(window.before.mean())) if len(window.before) else 0.0
+    if harm.is_far_worse(window.change, usual, -window.better, harm.SMALLEST * before):
+        return f"{window.metric} moved by {window.change:+.4g} {window.unit}, far outside {len(usual)} windows without it"
+    for name, (first, last, idle, worse) in guards.items():
+        smallest = harm.HONEST_SMALLEST if name == HONEST else harm.SMALLEST * abs(first)
+        if harm.is_far_worse(last - first, idle, worse, smallest):
+            return f"{name} moved by {last - first:+.4g}, far outside {len(idle)} idle windows"
+    return None
 
 
 def _detail(did: Measured, harmed: str | None, window: Window) -> str:
     told = [did.detail]
     if not math.isfinite(window.change):
         told.append("the engine stopped or the metric was not told, so it was not measured")
+    elif window.seconds > window.planned:
+        told.append(f"it took {window.seconds:.0f} s, longer than the pause of {window.planned:.0f} s, so it does not count with the others")
     if harmed is not None:
         told.append(f"harmed: {harmed}")
     return "; ".join(told)

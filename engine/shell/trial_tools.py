@@ -10,13 +10,12 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.domain.judging import Outcome
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints, Record
 from engine.domain.rules import Rule
 from engine.domain.tuning import Action, Levers, Measured, Trial
 from engine.optimizer.planner import Slot
-from engine.optimizer.windows import Plan
+from engine.optimizer.windows import Plan, Timing
 from engine.shell.recent import Recent
 from engine.shell.tune import Ledger, Readings, Stop
 from engine.store.optimizer_past import Tried
@@ -70,7 +69,6 @@ class Ended:
     said: str
     trial: Trial | None = None
     action: Action | None = None
-    outcome: Outcome | None = None
     harmed: str | None = None  # by which proof
     failed: str | None = None  # the action raised
 
@@ -82,11 +80,11 @@ class Window:
     action: Action
     metric: str
     better: int
-    usual: Floats  # the same difference in idle windows
     tried: tuple[Tried, ...]
     treated: bool
     chance: float
-    pause: float  # s between before and after
+    planned: float  # s between before and after, fixed before the coin fell
+    timing: Timing  # as it was; its pause is longer than planned only where the action, or the store, took longer
     begun: int = 0
     before: Floats = field(default_factory=lambda: np.empty(0))
     after: Floats = field(default_factory=lambda: np.empty(0))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,10 +15,12 @@ import numpy as np
 from engine.discover import discover
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints
-from engine.domain.tuning import Action, Effect, Levers, Measured, Reading, Room, Trial
-from engine.optimizer.judge import judge
-from engine.optimizer.windows import SECOND, Plan, drawn
+from engine.domain.tuning import MANUAL, Action, Effect, Levers, Measured, Reading, Room, Trial, compared_with_usual
+from engine.optimizer.adjusted import indicate
+from engine.optimizer.windows import SECOND, Plan, Timing, as_kept, cut
+from engine.shell.controls import History, controls, settling
 from engine.shell.no_engine import NoEngine
+from engine.shell.recent import Recent
 from engine.store.errors import StoreFailed
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
@@ -37,14 +38,6 @@ class Ledger(Protocol):
     def tune(self) -> Measured: ...
 
     def save_trial(self, trial: Trial) -> int: ...
-
-
-class History(Protocol):
-    """The reading side."""
-
-    def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]: ...
-
-    def runs(self, since: int) -> tuple[tuple[int, float], ...]: ...
 
 
 class Readings(Protocol):
@@ -71,11 +64,7 @@ class Run:
     tell: Tell
     plan: Plan
     levers: Levers
-
-    @property
-    def metric(self) -> tuple[str, str]:
-        source, _, name = self.action.cures.partition(".")
-        return source, name
+    recent: Recent | None = None  # the readings in memory, where an engine runs
 
 
 def actions() -> dict[str, Action]:
@@ -99,14 +88,15 @@ def run_action(
     plan: Plan | None = None,
     levers: Levers | None = None,
     known: Mapping[str, Action] | None = None,
+    recent: Recent | None = None,
 ) -> dict[str, object]:
-    """Runs an action and gives what it did, as JSON: its direct effect and, apart from it, the effect on the metric it should cure.
+    """Runs an action and gives what it did, as JSON: its direct effect and, apart from it, how its metric went against comparable windows.
 
-    Takes the action's own time and then plan.after seconds, so it belongs in a thread of its own; another run waits for its turn. Raises ActionError
+    Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another run waits for its turn. Raises ActionError
     in one line where the action is unknown, fails, or `stop` is set before its turn. A dry run, and a run that found nothing to do, are no trials.
     """
     action = _named(name, actions() if known is None else known)
-    run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine())
+    run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine(), recent)
     tell(0.0, "waiting for its turn")
     while not TURN.acquire(timeout=0.2):
         if stop.is_set():
@@ -121,22 +111,27 @@ def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
     if dry_run:
         measured, _ = act(run, dry_run=True)
         return _told(run.action, measured, "dry run")
-    begun, unit, before = _before(run)
+    kept = _kept(run)
+    fresh, unit = _sample(run)
+    begun, clock = run.clock.now(), run.clock.tick()
     measured, seconds = act(run, dry_run=False)
     if not measured.done:
         return _told(run.action, measured, "declined")
-    after = _after(run)
-    starts, idle = _idle(run, begun, seconds)
-    effect = judge(before, after, idle, run.action.better)
+    timing = Timing(run.plan.before, max(settling(run.action.cures, run.plan), seconds), run.plan.after)
+    at, values = _joined(kept, fresh, _watched(run, clock + timing.pause, clock + timing.pause + timing.after))
+    first, last = cut(at, begun, timing)
+    before, after = values[first], values[last]
+    windows = controls(run.past, run.action.cures, timing, run.plan, begun, level=float(before[-1]) if len(before) else math.nan)
+    effect = indicate(before, after, windows, run.action.better)
     trial = Trial(
-        begun, run.action.name, "by hand", "manual", False, run.action.cures, unit, effect,
-        False, measured.amount, measured.unit, measured.detail, by, reason, seconds, compared=_compared(run.plan, starts),
+        begun, run.action.name, "by hand", MANUAL, False, run.action.cures, unit, effect,
+        False, measured.amount, measured.unit, measured.detail, by, reason, seconds, compared=as_kept(timing, timing.pause, windows.starts),
     )  # fmt: skip
     try:
         number = run.writer.save_trial(trial)
     except StoreFailed as error:
         raise ActionError(f"{run.action.name}: {measured.detail}; but the run could not be recorded: {error}") from error
-    run.tell(1.0, effect.verdict)
+    run.tell(1.0, compared_with_usual(effect.verdict))
     return _told(run.action, measured, "done") | {"trial": number, "seconds": seconds, "metric_unit": unit} | _figures(effect)
 
 
@@ -163,52 +158,46 @@ def act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
     return measured, run.clock.tick() - begun
 
 
-def _sample(run: Run) -> tuple[float, str]:
-    """The metric now and its unit; NaN where it is not told."""
+def _sample(run: Run) -> tuple[Reading | None, str]:
+    """The metric now and its unit; None where it is not told."""
     for reading in run.probes.read():
-        if (reading.source, reading.name) == run.metric:
-            return reading.value, reading.unit
-    return math.nan, ""
+        if f"{reading.source}.{reading.name}" == run.action.cures:
+            return reading, reading.unit
+    return None, ""
 
 
-def _before(run: Run) -> tuple[int, str, Floats]:
-    """When the run begins (ns), the metric's unit, and its samples up to now: those kept and a fresh one."""
-    now = run.clock.now()
+def _kept(run: Run) -> tuple[Ints, Floats]:
+    """The metric's samples before the run: those in memory where the engine has them, for the store lags a few seconds, else those stored."""
+    now, span = run.clock.now(), round(run.plan.before * SECOND)
+    if run.recent is not None:
+        return run.recent.series(run.action.cures, now - span, now + 1)
+    source, _, name = run.action.cures.partition(".")
     try:
-        kept = run.past.readings(*run.metric, now - round(run.plan.before * SECOND))[1]
+        return run.past.readings(source, name, now - span)
     except StoreFailed:  # the fresh one stands alone
-        kept = np.empty(0)
-    fresh, unit = _sample(run)
-    return now, unit, np.append(kept, fresh)
-
-
-def _after(run: Run) -> Floats:
-    """Samples of the metric for plan.after seconds from now; none where the engine stops meanwhile, for a shorter window would not compare."""
-    samples: list[float] = []
-    begun = run.clock.tick()
-    while (gone := run.clock.tick() - begun) < run.plan.after:
-        run.tell(ACTING + (1 - ACTING) * gone / run.plan.after, f"measuring what came of it, {run.plan.after - gone:.0f} s left")
-        if run.stop.wait(min(run.plan.step, run.plan.after - gone)):
-            return np.empty(0)
-        samples.append(_sample(run)[0])
-    return np.array(samples)
-
-
-def _idle(run: Run, begun: int, seconds: float) -> tuple[Ints, Floats]:
-    """(W,) beginnings and (W,) differences of idle windows before the run, as far back as samples are kept; the run's own beginning is the seed."""
-    since, rest = begun - round(run.plan.lookback * SECOND), round((run.plan.after + run.plan.rest) * SECOND)
-    try:
-        at, values = run.past.readings(*run.metric, since)
-        busy = tuple((start, start + round(took * SECOND) + rest) for start, took in run.past.runs(since - rest))
-    except StoreFailed:
         return np.empty(0, dtype=np.int64), np.empty(0)
-    earlier = at < begun - round(run.plan.before * SECOND)
-    return drawn(at[earlier], values[earlier], busy, seconds, run.plan, np.random.default_rng([begun]))
 
 
-def _compared(plan: Plan, starts: Ints) -> str:
-    """The run's windows and when those it was compared with began, as the store keeps it."""
-    return json.dumps({"before": plan.before, "after": plan.after, "starts": np.sort(starts).tolist()})
+def _watched(run: Run, resumed: float, over: float) -> list[Reading | None]:
+    """Samples of the metric from the end of the pause to the end of the span after it (s of the clock's tick); none where the engine stops meanwhile,
+    for a shorter span would not compare."""
+    samples: list[Reading | None] = []
+    begun = run.clock.tick()
+    while (left := over - run.clock.tick()) > 0.0:
+        run.tell(ACTING + (1 - ACTING) * (1.0 - left / (over - begun)), f"measuring what came of it, {left:.0f} s left")
+        waits = resumed - run.clock.tick()
+        if run.stop.wait(min(run.plan.step, waits if waits > 0.0 else left)):
+            return []
+        samples.append(_sample(run)[0])
+    return samples
+
+
+def _joined(kept: tuple[Ints, Floats], fresh: Reading | None, watched: Sequence[Reading | None]) -> tuple[Ints, Floats]:
+    """All samples round the run, each moment once."""
+    told = [reading for reading in (fresh, *watched) if reading is not None]
+    at = np.append(kept[0], np.array([reading.at for reading in told], dtype=np.int64))
+    at, place = np.unique(at, return_index=True)
+    return at, np.append(kept[1], [reading.value for reading in told])[place]
 
 
 def _told(action: Action, measured: Measured, status: str) -> dict[str, object]:
@@ -226,4 +215,4 @@ def _figures(effect: Effect) -> dict[str, object]:
     """As JSON: what was not measured is null."""
     figures = {"before": effect.before, "after": effect.after, "effect": effect.effect, "low": effect.low, "high": effect.high}
     known: dict[str, object] = {name: figure if figure is not None and math.isfinite(figure) else None for name, figure in figures.items()}
-    return known | {"windows": effect.windows, "verdict": effect.verdict}
+    return known | {"windows": effect.windows, "verdict": effect.verdict, "comparison": compared_with_usual(effect.verdict)}

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from engine.domain.judging import Outcome
 from engine.domain.record import Floats, Ints, Record
+from engine.optimizer.windows import pause_of
 from engine.store.database import connect, path_of
 from engine.store.errors import telling
 from engine.store.optimizer_rows import MODES
@@ -20,7 +21,7 @@ NEWEST = 2_000  # trials of a metric, and firings, that are looked at
 LATENCY, HONEST = "engine.tick_ms", "engine.honest_percent"  # what must not suffer, as a trial keeps it
 
 _OUTCOMES = f"""
-SELECT t.action, t.placebo, t.chance, t.before, t.after, t.also, t.at, t.seconds FROM
+SELECT t.action, t.placebo, t.chance, t.before, t.after, t.also, t.at, t.seconds, t.compared FROM
     (SELECT * FROM trials ORDER BY id DESC LIMIT {NEWEST}) t JOIN actions a ON a.action = t.action
 WHERE t.metric = ? AND t.mode = 'auto' AND t.chance IS NOT NULL AND t.before IS NOT NULL AND t.after IS NOT NULL
     AND t.at > coalesce(a.licensed_at, 0)
@@ -35,6 +36,7 @@ class Tried(Record):
     outcome: Outcome
     at: int  # ns UTC
     seconds: float  # the action took
+    pause: float  # s between its spans before and after
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +58,10 @@ class OptimizerPast:
         """By action the finished trials on a metric since the action got its licence, oldest first."""
         found: dict[str, list[Tried]] = {}
         with telling(self._place), self._engine.begin() as connection:
-            for action, placebo, chance, before, after, also, at, seconds in connection.exec_driver_sql(_OUTCOMES, (metric,)):
-                changes = _changes(also)
-                outcome = Outcome(
-                    not placebo, float(chance), float(after) - float(before), changes.get(LATENCY, math.nan), changes.get(HONEST, math.nan)
+            for action, placebo, chance, before, after, also, at, seconds, compared in connection.exec_driver_sql(_OUTCOMES, (metric,)):
+                found.setdefault(str(action), []).append(
+                    tried_of(not placebo, float(chance), float(after) - float(before), also, int(at), float(seconds or 0.0), compared)
                 )
-                found.setdefault(str(action), []).append(Tried(outcome, int(at), float(seconds or 0.0)))
         return {action: tuple(told) for action, told in found.items()}
 
     def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
@@ -94,6 +94,16 @@ class OptimizerPast:
         """What each rule said last: fired, cleared, no data."""
         with telling(self._place), self._engine.begin() as connection:
             return _last_words(connection)
+
+
+def tried_of(treated: bool, chance: float, change: float, also: str | None, at: int, seconds: float, compared: str | None) -> Tried:
+    """A trial as it was kept. Where its action took longer than the pause that was fixed before the coin fell, its changes are not those of a window
+    left out under the null: they are unknown, and only the time it took counts."""
+    pause = pause_of(compared, seconds)
+    if pause is None:
+        return Tried(Outcome(treated, chance, math.nan, math.nan, math.nan), at, seconds, seconds)
+    changes = _changes(also)
+    return Tried(Outcome(treated, chance, change, changes.get(LATENCY, math.nan), changes.get(HONEST, math.nan)), at, seconds, pause)
 
 
 def _last_words(connection: Connection) -> dict[str, str]:

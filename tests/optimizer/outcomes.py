@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 
-from engine.domain.judging import Outcome
 from engine.domain.tuning import Trial
+from engine.store.optimizer_past import Tried, tried_of
 
 
-def outcome_of(trial: Trial, latency: str, honest: str) -> Outcome | None:
+def tried_as_kept(trial: Trial) -> Tried | None:
     """None where it was not measured."""
     change = trial.effect.after - trial.effect.before
     if trial.chance is None or not math.isfinite(change):
         return None
-    also = {name: pair[1] - pair[0] for name, pair in json.loads(trial.also or "{}").items()}
-    return Outcome(not trial.placebo, trial.chance, change, also.get(latency, math.nan), also.get(honest, math.nan))
+    return tried_of(not trial.placebo, trial.chance, change, trial.also, trial.at, trial.seconds, trial.compared)

@@ -21,8 +21,8 @@ from engine.shell.recent import Recent
 from engine.shell.trial_tools import Tools
 from engine.shell.tuner import Tuner
 from engine.shell.tuner_parts import Wishes
-from engine.store.optimizer_past import HONEST, LATENCY, Standing, Tried
-from tests.optimizer.outcomes import outcome_of
+from engine.store.optimizer_past import Standing, Tried
+from tests.optimizer.outcomes import tried_as_kept
 
 START = 1_700_000_000 * SECOND
 METRIC = "plant.load"
@@ -41,6 +41,7 @@ class Truth:
     tick_ms: float = 0.0  # to the time a tick takes
     lasts: float = 60.0  # s
     raises: type[Exception] | None = None
+    takes: float = 0.0  # s
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Plant:
     seed: int
     truths: dict[str, Truth]
     seconds: int = 40_000
+    memory: float = MEMORY
     at: int = START
     trials: dict[int, Trial] = field(default_factory=dict)
     firings: dict[int, Firing] = field(default_factory=dict)
@@ -66,11 +68,11 @@ class Plant:
 
     def __post_init__(self) -> None:
         chance = np.random.default_rng([self.seed, 11])
-        shocks = chance.standard_normal(self.seconds) * NOISE * np.sqrt(1.0 - MEMORY**2)
+        shocks = chance.standard_normal(self.seconds) * NOISE * np.sqrt(1.0 - self.memory**2)
         noise = np.empty(self.seconds)
         last = 0.0
         for second, shock in enumerate(shocks.tolist()):
-            last = MEMORY * last + shock
+            last = self.memory * last + shock
             noise[second] = last
         time = np.arange(self.seconds)
         phase = chance.uniform(0.0, 2.0 * np.pi)
@@ -123,9 +125,9 @@ class Plant:
         found: dict[str, list[Tried]] = {}
         for trial in self.trials.values():
             licensed = self.licences.get(trial.action, ("", "", 0))[2]
-            outcome = outcome_of(trial, LATENCY, HONEST)
-            if outcome is not None and trial.at > licensed:
-                found.setdefault(trial.action, []).append(Tried(outcome, trial.at, trial.seconds))
+            told = tried_as_kept(trial)
+            if told is not None and trial.at > licensed:
+                found.setdefault(trial.action, []).append(told)
         return {action: tuple(told) for action, told in found.items()}
 
     def standing(self) -> dict[str, Standing]:
@@ -198,6 +200,8 @@ class Plant:
             if truth.raises is not None:
                 raise truth.raises("no")
             self._turn(truth, +1.0)
+            if truth.takes:
+                self.wait(truth.takes)
             return Measured(0.0, "", "done")
 
         def back(room: Room) -> Measured:

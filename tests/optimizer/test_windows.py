@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats, Ints
-from engine.optimizer.windows import SECOND, Plan, differences
+from engine.optimizer.windows import SECOND, Plan, Timing
+from engine.optimizer.windows import drawn as drawn_windows
 
 PLAN = Plan()
 
@@ -16,7 +17,7 @@ def clockwork(seconds: int, every: int = 2) -> Ints:
 
 
 def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: Plan = PLAN, seed: int = 1) -> Floats:
-    return differences(at, values, busy, took, plan, np.random.default_rng(seed))
+    return drawn_windows(at, values, busy, Timing(plan.before, took, plan.after), plan, np.random.default_rng(seed)).change
 
 
 def test_of_a_metric_that_grows_evenly_every_window_shows_the_same_growth() -> None:

@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from threading import Event
 
+import numpy as np
+
 from engine.domain.tuning import Reading
 from engine.optimizer.windows import SECOND, Plan
 from engine.probes.probes import Probes
@@ -20,7 +22,7 @@ from engine.store.database import prepare
 from engine.store.writer import Writer
 from tests.actions.makers import Plain
 
-QUICK = Plan(before=0.3, after=0.3, step=0.1, rest=0.0, widest_gap=1.0, fewest=2)
+QUICK = Plan(before=0.3, after=0.3, step=0.1, rest=0.0, widest_gap=1.0, fewest=2, longest_settling=0.0)
 
 
 def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[dict[str, object], list[tuple[object, ...]]]:
@@ -40,10 +42,11 @@ def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[d
 
 
 def steady(metric: str, value: float) -> tuple[Reading, ...]:
-    """Ten minutes of a reading that does not move, up to a second ago."""
+    """Ten minutes of a reading that stays within 3 %, up to a second ago."""
     source, _, name = metric.partition(".")
     end = WallClock().now() - SECOND
-    return tuple(Reading(end - back * SECOND // 10, source, name, value, "bytes") for back in range(6_000, 0, -1))
+    moves = 1.0 + np.random.default_rng(7).uniform(-0.03, 0.03, 6_000)
+    return tuple(Reading(end - back * SECOND // 10, source, name, value * float(moves[back - 1]), "bytes") for back in range(6_000, 0, -1))
 
 
 def test_a_run_is_in_the_store_with_its_figures(tmp_path: Path) -> None:

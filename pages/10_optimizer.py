@@ -44,8 +44,8 @@ def sums() -> None:
         if told.savings:
             widgets.table(savings.SUMS, savings.sums(told.savings), label="Sums of measured effects by metric")
         else:
-            widgets.nothing("no run has been measured yet")
-        widgets.heading("Success rate", "of runs that could be judged, the share that helped; Wilson's interval")
+            widgets.nothing("no automatic run has been measured yet")
+        widgets.heading("Success rate", "of automatic runs that could be judged, the share that helped; Wilson's interval")
         left, right = st.columns(2, gap="medium")
         with left:
             widgets.table(savings.RATES, savings.rates(told.overall, told.by_action), label="Success rate by action")
@@ -55,6 +55,12 @@ def sums() -> None:
         widgets.note(savings.summary(told))
         if told.left:
             widgets.table(savings.PLACEBOS, savings.placebos(told.left), label="What came of doing nothing, and of the run")
+        widgets.heading("Runs by hand", "apart: no coin decided them")
+        widgets.note(savings.MANUAL)
+        if told.by_hand:
+            widgets.table(savings.BY_HAND, savings.by_hand(told.by_hand), label="Runs by hand, against comparable windows")
+        else:
+            widgets.nothing("no action has been run by hand yet")
 
 
 @st.fragment(run_every=5)

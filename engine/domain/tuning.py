@@ -225,6 +225,12 @@ def compared_with_usual(verdict: str) -> str:
     return _COMPARISONS.get(verdict, verdict)
 
 
+def described(action: str, verdict: str, mode: str) -> str:
+    """A run in a few words; of one by hand no cause is claimed."""
+    name = action.replace("_", " ")
+    return f"{name} by hand: {compared_with_usual(verdict)}" if mode == MANUAL else f"{name}: {verdict}"
+
+
 @dataclass(frozen=True, slots=True)
 class Effect(Record):
     """What became of a trial's metric: after less before, against windows without the action. Causal where a coin decided that it was run; of a run
@@ -260,7 +266,9 @@ class Trial(Record):
     seconds: float  # the action took
     also: str | None = None  # JSON: {metric: [before, after]} of what must not suffer
     chance: float | None = None  # with which a trigger's answer was to run the action and not to do nothing; None by hand
-    compared: str | None = None  # JSON: {"before", "pause", "after": s, "planned", "starts": [ns]}: its spans, and when windows it was compared with began
+    compared: str | None = (
+        None  # JSON: {"before", "pause", "after": s, "planned", "starts": [ns]}: its spans, and when windows it was compared with began
+    )
 
 
 @dataclass(frozen=True, slots=True)

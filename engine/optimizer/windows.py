@@ -1,4 +1,4 @@
-"""The windows of an experiment: a span before, a pause, and a span after, cut alike whether the action was run, left out by a coin, or nothing was due."""
+"""The windows of an experiment: a span before, a pause and a span after, cut alike whether the action was run, left out, or nothing was due."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.record import Record
+from engine.domain.tuning import MANUAL
 from engine.evidence.savings import Total
 
 LISTED = 200  # alerts, faults and drills of a day that are told of, at most
@@ -98,6 +99,13 @@ class Run(Record):
     undone: bool
     amount: float | None
     amount_unit: str
+    before: float | None = None
+    after: float | None = None
+
+    @property
+    def by_hand(self) -> bool:
+        """A person asked for it and no coin decided it: it enters no count and no sum."""
+        return self.mode == MANUAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from engine.domain.tuning import compared_with_usual
 from engine.report.day import Day, Run
 from engine.report.document import Paragraph, Table
 from engine.report.words import NOT_ENOUGH, between, clock, figure, whole
@@ -17,20 +18,43 @@ def optimizations(day: Day) -> Iterator[Paragraph | Table]:
     """By action, then the runs that mattered, then sums."""
     fired = ", ".join(f"{rule} {n}" for rule, n in day.fired[:TOLD])
     yield Paragraph(f"Rules that fired: {fired}." if fired else "No rule fired.")
-    if not day.runs:
-        yield Paragraph("No optimization was run or left out as a placebo.")
-        return
-    yield Table(
-        ("Action", "run", "placebos", "helped", "no effect", "harmed", "too little data", "undone", "did itself"), tuple(_by_action(day.runs))
-    )
     if day.more_runs:
-        yield Paragraph(f"These are the newest {len(day.runs):,} of the day.")
-    told = [one for one in day.runs if not one.placebo and (one.verdict in {"helped", "harmed"} or one.undone)]
+        yield Paragraph(f"What follows is of the newest {len(day.runs):,} runs and placebos of the day.")
+    yield from _by_coin(day, tuple(one for one in day.runs if not one.by_hand))
+    yield from _by_hand(tuple(one for one in day.runs if one.by_hand))
+
+
+def _by_coin(day: Day, runs: tuple[Run, ...]) -> Iterator[Paragraph | Table]:
+    """What the optimizer did by itself, a coin deciding whether the action was run or left out."""
+    if not runs:
+        yield Paragraph("The optimizer ran no action and left none out as a placebo.")
+        return
+    yield Table(("Action", "run", "placebos", "helped", "no effect", "harmed", "too little data", "undone", "did itself"), tuple(_by_action(runs)))
+    told = [one for one in runs if not one.placebo and (one.verdict in {"helped", "harmed"} or one.undone)]
     if told:
         yield Table(("At", "action", "because of", "metric", "verdict", "effect", "95 % interval"), tuple(_row(one) for one in told[:TOLD]), left=5)
     if len(told) > TOLD:
         yield Paragraph(f"{len(told) - TOLD} more helped, harmed or were taken back.")
-    yield from _saved(day)
+    yield from _saved(day, runs)
+
+
+def _by_hand(runs: tuple[Run, ...]) -> Iterator[Paragraph | Table]:
+    """Runs people asked for: no coin decided them, so they are in no count and no sum above."""
+    if not runs:
+        return
+    yield Table(
+        ("Run by hand at", "action", "metric", "compared with usual", "before", "after", "did itself"), tuple(map(_manual, runs[:TOLD])), left=4
+    )
+    more = f" {len(runs) - TOLD} more were run." if len(runs) > TOLD else ""
+    yield Paragraph(
+        "Runs by hand are in none of the counts and sums above: no coin decided them. They are compared with windows in which the metric stood at a "
+        f"comparable level and nothing was done, which is an indication and no proof.{more}"
+    )
+
+
+def _manual(one: Run) -> tuple[str, ...]:
+    before, after = (NOT_ENOUGH if value is None else figure(value, one.unit, sign=False) for value in (one.before, one.after))
+    return clock(one.at), one.action.replace("_", " "), one.metric, compared_with_usual(one.verdict), before, after, _direct([one])
 
 
 def _by_action(runs: tuple[Run, ...]) -> Iterator[tuple[str, ...]]:
@@ -60,12 +84,12 @@ def _row(one: Run) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _saved(day: Day) -> Iterator[Paragraph | Table]:
+def _saved(day: Day, runs: tuple[Run, ...]) -> Iterator[Paragraph | Table]:
     if not day.saved:
         yield Paragraph(f"Savings: {NOT_ENOUGH}; no run of the day has an interval yet.")
         return
     rows = [(one.metric, figure(one.told.amount, one.unit), between(one.told.low, one.told.high, one.unit), f"{one.told.n:,}") for one in day.saved]
     yield Table(("Saved on", "sum of measured effects", "95 % interval", "runs"), tuple(rows))
-    without = sum(not one.placebo and one.low is None for one in day.runs)
+    without = sum(not one.placebo and one.low is None for one in runs)
     left = f" {whole(without, 'run')} without an interval {'is' if without == 1 else 'are'} left out." if without else ""
     yield Paragraph(f"Above 0 is a gain. What was undone is not counted.{left}")

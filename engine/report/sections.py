@@ -54,11 +54,14 @@ def _lead(day: Day) -> Iterator[str]:
         top = next((one for one in day.gates if one.n), None)
         if top is not None and day.decisions > acted:
             yield f"What most often came first between a forecast and a trade was {top.gate} ({share(top.n / day.decisions, 0)} of decisions)."
-    treated = [one for one in day.runs if not one.placebo]
+    treated = [one for one in day.runs if not (one.placebo or one.by_hand)]
     if treated:
         helped = sum(one.verdict == "helped" for one in treated)
         harmed = sum(one.verdict == "harmed" for one in treated)
         yield f"{'At least ' if day.more_runs else ''}{whole(len(treated), 'optimization')} ran: {helped} measurably helped, {harmed} harmed."
+    by_hand = sum(one.by_hand for one in day.runs)
+    if by_hand:
+        yield f"{whole(by_hand, 'action')} {'was' if by_hand == 1 else 'were'} run by hand."
     still = sum(_is_open(one, day) for one in day.alerts)
     yield f"{_many(len(day.alerts), 'alert')}, {still} still open." if day.alerts else "No alert was open."
 

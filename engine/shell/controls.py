@@ -33,7 +33,7 @@ def settling(metric: str, plan: Plan) -> float:
 
 
 def controls(past: History, metric: str, timing: Timing, plan: Plan, begin: int, *, level: float | None = None) -> Windows:
-    """Windows of the last day before `begin` (ns), as far back as samples are kept: drawn at random, or those nearest to a level where it is given."""
+    """Windows of the last day before `begin` (ns), as far as samples are kept: drawn at random, or those nearest to a level where it is given."""
     source, _, name = metric.partition(".")
     since = begin - round(plan.lookback * SECOND)
     try:

@@ -20,6 +20,7 @@ from engine.shell.controls import busy, controls, settling
 from engine.shell.logs import LOG
 from engine.shell.trial_tools import Case, Ended, Tools, Window
 from engine.shell.tune import TURN, ActionError, Run, act
+from engine.store.errors import StoreFailed
 from engine.store.optimizer_past import HONEST, LATENCY, Tried
 from engine.store.optimizer_rows import UNDER_WAY
 
@@ -152,7 +153,8 @@ def _judged(tools: Tools, window: Window, trial: Trial) -> Ended:
     """The trial with its effect: against windows of this action and metric that a coin left out, and for harm against idle windows too."""
     alike = tuple(one for one in window.tried if not one.outcome.treated and abs(one.pause - window.timing.pause) < ALIKE)
     others = np.array([one.outcome.change for one in alike])
-    usual = controls(tools.past, window.metric, window.timing, tools.plan, window.begun).change if window.treated else np.empty(0)
+    measured = window.treated and len(window.after) > 0
+    usual = controls(tools.past, window.metric, window.timing, tools.plan, window.begun).change if measured else np.empty(0)
     guards = _guards_of(tools, window)
     also = {name: [before, after] for name, (before, after, _, _) in guards.items() if math.isfinite(after - before)}
     harmed = _harm_of(window, np.append(usual, others), guards) if window.treated else None

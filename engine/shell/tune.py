@@ -92,8 +92,9 @@ def run_action(
 ) -> dict[str, object]:
     """Runs an action and gives what it did, as JSON: its direct effect and, apart from it, how its metric went against comparable windows.
 
-    Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another run waits for its turn. Raises ActionError
-    in one line where the action is unknown, fails, or `stop` is set before its turn. A dry run, and a run that found nothing to do, are no trials.
+    Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another run
+    waits for its turn. Raises ActionError in one line where the action is unknown, fails, or `stop` is set before its turn. A dry run, and a run
+    that found nothing to do, are no trials.
     """
     action = _named(name, actions() if known is None else known)
     run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine(), recent)

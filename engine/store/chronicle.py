@@ -56,7 +56,7 @@ def save_trial(connection: Connection, trial: Trial) -> int:
     connection.exec_driver_sql(_TRIAL, row)
     number = int(one(connection, "SELECT last_insert_rowid()"))
     if trial.detail != UNDER_WAY:  # it is counted when it has ended
-        totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo))
+        totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo, mode=trial.mode))
     return number
 
 

@@ -19,7 +19,7 @@ from engine.store.errors import StoreFailed, telling
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0003"  # the newest migration
+HEAD = "0004"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK_SECONDS = 60.0
 _PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 33554432")

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from engine.domain.tuning import described
 from engine.store.page_queries import equity
 from engine.store.reader import Reader, told_all
 
@@ -18,7 +19,7 @@ _ACTED = """
 _RETRAINED = """
     SELECT serves_from, count(*) FROM (SELECT serves_from FROM artifacts ORDER BY id DESC LIMIT 400)
     WHERE serves_from BETWEEN :first AND :last GROUP BY serves_from ORDER BY serves_from"""
-_RUNS = "SELECT at, action, verdict FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 2000) WHERE placebo = 0 ORDER BY at DESC LIMIT 200"
+_RUNS = "SELECT at, action, verdict, mode FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 2000) WHERE placebo = 0 ORDER BY at DESC LIMIT 200"
 
 
 def marks(reader: Reader) -> pd.DataFrame:
@@ -44,8 +45,8 @@ def marks(reader: Reader) -> pd.DataFrame:
         for since, kind, symbol in faults
         if times[0] <= since <= times[-1]
     ]
-    for wall, action, verdict in runs:
+    for wall, action, verdict, mode in runs:
         place = int(np.searchsorted(walls, wall))
         if 0 < place < len(walls):
-            told.append(("optimized", int(times[place]), f"{action.replace('_', ' ')}: {verdict}"))
+            told.append(("optimized", int(times[place]), described(action, verdict, mode)))
     return pd.DataFrame(told, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)

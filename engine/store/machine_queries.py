@@ -1,4 +1,4 @@
-"""Readings of the machine, trials of the optimizer and commands, for the pages that operate the engine."""
+"""Readings of the machine, what was done with it and commands, for the pages that operate the engine."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import Connection
 
+from engine.domain.tuning import described
 from engine.store.reader import Reader, rows, told_all, told_first
 
 SECOND = 1_000_000_000  # ns
@@ -94,7 +95,7 @@ _ACTED = """
         FROM (SELECT value AS low, lead(value, 1, :last + 1) OVER (ORDER BY value) AS high FROM json_each(:bounds)) p) f
     JOIN ticks t ON t.tick = f.tick"""
 _RUNS = """
-    SELECT at, action, verdict FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
+    SELECT at, action, verdict, mode FROM (SELECT * FROM trials WHERE at >= :since AND at <= :until ORDER BY at DESC LIMIT 1000)
     WHERE placebo = 0 ORDER BY at DESC LIMIT 200"""
 _FAULTS = "SELECT session, since, kind, symbol FROM incidents ORDER BY id DESC LIMIT 200"
 _AT = "SELECT at, wall FROM ticks WHERE tick = :tick"
@@ -137,8 +138,8 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
     """What happened over a span of wall time: kind (acted, optimized, incident), at (ns UTC), detail; oldest first, a few hundred at most."""
     with reader.reading() as connection:
         found = [
-            ("optimized", int(at), f"{action.replace('_', ' ')}: {verdict}")
-            for at, action, verdict in told_all(connection, _RUNS, since=since, until=until)
+            ("optimized", int(at), described(action, verdict, mode))
+            for at, action, verdict, mode in told_all(connection, _RUNS, since=since, until=until)
         ]
         found += [
             ("incident", int(at), f"alert: {rule}")
@@ -155,25 +156,6 @@ def happened(reader: Reader, since: int, until: int) -> pd.DataFrame:
                 ("acted", int(wall), f"bought or sold at tick {tick:,}") for wall, tick in told_all(connection, _ACTED, bounds=bounds, last=last)
             ]
     return pd.DataFrame(found, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
-
-
-def actions(reader: Reader) -> pd.DataFrame:
-    """Every action with what its trials came to: counts by verdict, the last run, the sum of what it changed itself."""
-    return reader.frame("""
-        SELECT a.action, a.kind, a.cures, a.mode, a.licence, a.about, count(t.id) AS trials, max(t.at) AS last_at, sum(t.amount) AS amount,
-               max(t.amount_unit) AS amount_unit, count(CASE WHEN t.verdict = 'helped' THEN 1 END) AS helped,
-               count(CASE WHEN t.verdict = 'no measurable effect' THEN 1 END) AS no_effect, count(CASE WHEN t.verdict = 'harmed' THEN 1 END) AS harmed
-        FROM actions a LEFT JOIN (SELECT * FROM trials WHERE placebo = 0 ORDER BY id DESC LIMIT 5000) t ON t.action = a.action
-        GROUP BY a.action, a.kind, a.cures, a.mode, a.licence, a.about ORDER BY a.kind, a.action""")
-
-
-def trials(reader: Reader, *, limit: int) -> pd.DataFrame:
-    """The newest trials that were no placebo, newest first."""
-    return reader.frame(
-        'SELECT id, at, action, "trigger", mode, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
-        'amount, amount_unit, detail, "by", reason, seconds FROM trials WHERE placebo = 0 ORDER BY id DESC LIMIT :limit',
-        {"limit": limit},
-    )
 
 
 def commands(reader: Reader, *, limit: int, name: str | None = None) -> pd.DataFrame:

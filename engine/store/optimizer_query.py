@@ -22,6 +22,7 @@ ASKED = 700 * SECOND  # how old a question may be that still waits
 LONGEST = 2_000  # samples of a window
 
 _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED})"
+_BY_COIN = "t.placebo = 0 AND t.mode <> 'manual'"
 _COLUMNS = (
     'SELECT id, at, action, "trigger", mode, placebo, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
     'amount, amount_unit, detail, "by", reason, seconds, also, chance, compared'
@@ -92,13 +93,13 @@ def under_way(reader: Reader) -> pd.DataFrame:
 
 def actions(reader: Reader) -> pd.DataFrame:
     """Every action with its licence, its last run, how many treated and placebo windows it has, and what they say together of one metric: the one
-    most of them were judged on."""
+    most of them were judged on. Runs by hand are counted apart."""
     return reader.frame(f"""
         SELECT a.action, a.kind, a.cures, a.mode, a.licence, a.about, a.why, a.licensed_at, a.cost, a.better,
-               count(CASE WHEN t.placebo = 0 THEN 1 END) AS treated, count(CASE WHEN t.placebo = 1 THEN 1 END) AS placebos,
-               max(CASE WHEN t.placebo = 0 THEN t.at END) AS last_at,
-               count(CASE WHEN t.placebo = 0 AND t.verdict = 'helped' THEN 1 END) AS helped,
-               count(CASE WHEN t.placebo = 0 AND t.verdict = 'harmed' THEN 1 END) AS harmed,
+               count(CASE WHEN {_BY_COIN} THEN 1 END) AS treated, count(CASE WHEN t.placebo = 1 THEN 1 END) AS placebos,
+               count(CASE WHEN t.mode = 'manual' THEN 1 END) AS by_hand, max(CASE WHEN t.placebo = 0 THEN t.at END) AS last_at,
+               count(CASE WHEN {_BY_COIN} AND t.verdict = 'helped' THEN 1 END) AS helped,
+               count(CASE WHEN {_BY_COIN} AND t.verdict = 'harmed' THEN 1 END) AS harmed,
                j.metric, j.unit, j.effect, j.low, j.high, j.verdict, j.treated AS judged_treated, j.placebos AS judged_placebos, j.at AS judged_at,
                j.latency, j.latency_low, j.latency_high, j.honest, j.honest_low, j.honest_high
         FROM actions a

@@ -42,7 +42,7 @@ def finish_trial(connection: Connection, number: int, trial: Trial) -> None:
         "amount_unit = ?, detail = ?, seconds = ?, also = ?, compared = ? WHERE id = ?",
         row,
     )
-    totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo))
+    totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo, mode=trial.mode))
 
 
 def close_unfinished(connection: Connection) -> int:
@@ -53,10 +53,10 @@ def close_unfinished(connection: Connection) -> int:
         tuple(f"{word} %" for word in (ASKS, WAITS, TRIES)),
     )
     left = connection.exec_driver_sql(
-        "SELECT action, verdict, placebo, count(*) FROM trials WHERE detail = ? GROUP BY 1, 2, 3", (UNDER_WAY,)
+        "SELECT action, verdict, placebo, mode, count(*) FROM trials WHERE detail = ? GROUP BY 1, 2, 3, 4", (UNDER_WAY,)
     ).fetchall()
-    for action, verdict, placebo, n in left:
-        totals.add(connection, totals.of_trial(action, verdict, placebo=bool(placebo), n=n))
+    for action, verdict, placebo, mode, n in left:
+        totals.add(connection, totals.of_trial(action, verdict, placebo=bool(placebo), mode=mode, n=n))
     return int(connection.exec_driver_sql("UPDATE trials SET detail = ? WHERE detail = ?", (CUT_SHORT, UNDER_WAY)).rowcount)
 
 

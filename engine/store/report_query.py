@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.domain.tuning import MANUAL
 from engine.evidence.savings import Part, total
 from engine.evidence.shares import wilson
 from engine.report.day import LISTED, Acted, Alert, Bound, Day, Recovery, Run, Saved, Skill, Span, Trading
@@ -224,23 +225,27 @@ def _skill_then(connection: Connection, spans: tuple[Span, ...]) -> tuple[tuple[
 
 def _runs(connection: Connection, within: dict[str, Any]) -> tuple[Run, ...]:
     sql = f"""SELECT at, action, coalesce("trigger", 'by hand'), mode, placebo, coalesce(metric, ''), coalesce(unit, ''), effect, low, high,
-                     coalesce(windows, 1), verdict, undone, amount, coalesce(amount_unit, '')
+                     coalesce(windows, 1), verdict, undone, amount, coalesce(amount_unit, ''), before, after
               FROM trials WHERE at >= :begin AND at < :until ORDER BY id DESC LIMIT {RUNS + 1}"""
     told = (Run(*row) for row in told_all(connection, sql, **within))
     return tuple(replace(one, placebo=bool(one.placebo), undone=bool(one.undone)) for one in told)
 
 
 def _saved(connection: Connection, runs: tuple[Run, ...]) -> tuple[Saved, ...]:
-    """By metric, in the direction that is a gain of it; runs without an interval, or undone, are in no sum.
+    """By metric, in the direction that is a gain of it; runs by hand, without an interval, or undone, are in no sum.
 
     The direction is that of the action which cures the metric, else the way it went in a run that helped.
     """
-    better = {one.metric: 1 if one.effect > 0 else -1 for one in runs if one.verdict == "helped" and one.effect and not (one.placebo or one.undone)}
+    better = {
+        one.metric: 1 if one.effect > 0 else -1
+        for one in runs
+        if one.verdict == "helped" and one.effect and one.mode != MANUAL and not (one.placebo or one.undone)
+    }
     better |= dict(told_all(connection, "SELECT cures, better FROM actions"))
     parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
     for one in runs:
         way = better.get(one.metric)
-        if one.placebo or one.undone or way is None or one.effect is None or one.low is None or one.high is None:
+        if one.mode == MANUAL or one.placebo or one.undone or way is None or one.effect is None or one.low is None or one.high is None:
             continue
         low, high = sorted((way * one.low, way * one.high))
         parts[one.metric, one.unit].append(Part(way * one.effect, low, high, max(1, one.windows)))

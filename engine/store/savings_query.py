@@ -7,11 +7,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.domain.tuning import MANUAL
 from engine.evidence.savings import Part, Total, success, together, total, typical
 from engine.store.optimizer_query import COUNTED
 from engine.store.reader import Reader, Value, told_all
 
-__all__ = ["Change", "Family", "Left", "Rate", "Saving", "SavingsTold", "Total", "savings"]
+__all__ = ["ByHand", "Change", "Family", "Left", "Rate", "Saving", "SavingsTold", "Total", "savings"]
 
 HELPED, NOTHING, HARMED = JUDGED = ("helped", "no measurable effect", "harmed")
 MEMORY = ("rss", "memory", "swap", "heap")  # words of a metric in bytes that is of memory; any other is of disk
@@ -19,7 +20,7 @@ _ORDER = {"memory": 0, "disk": 1, "time": 2}
 Band = tuple[float, float]
 _RUNS = f"""
     SELECT t.action, coalesce(t."trigger", 'by hand'), t.mode, t.placebo, t.metric, t.unit, t.before, t.after, t.effect, t.low, t.high, t.windows,
-           t.verdict, t.undone, CASE WHEN a.cures = t.metric THEN a.better END
+           t.verdict, t.undone, CASE WHEN a.cures = t.metric THEN a.better END, t.amount, t.amount_unit
     FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED}) t LEFT JOIN actions a ON a.action = t.action ORDER BY t.id"""
 
 
@@ -42,6 +43,8 @@ class Run:
     verdict: str
     undone: int
     better: int | None
+    amount: float | None
+    amount_unit: str | None
 
     @property
     def change(self) -> float:
@@ -115,10 +118,26 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class SavingsTold:
-    """All that the newest trials came to."""
+class ByHand:
+    """An action's runs by hand: how the metric went against comparable windows, and what the runs freed or changed themselves."""
 
-    trials: int
+    action: str
+    metric: str
+    unit: str
+    n: int
+    better: int  # than in comparable windows
+    usual: int
+    worse: int
+    unknown: int
+    change: Change  # after less before
+    direct: tuple[tuple[str, float], ...]  # unit, sum
+
+
+@dataclass(frozen=True, slots=True)
+class SavingsTold:
+    """All that the newest trials came to. Runs by hand, which no coin decided, stand apart and are in nothing else."""
+
+    trials: int  # by the optimizer, placebos counted
     placebos: int
     families: tuple[Family, ...]
     savings: tuple[Saving, ...]
@@ -126,16 +145,26 @@ class SavingsTold:
     by_action: tuple[Rate, ...]
     by_trigger: tuple[Rate, ...]
     left: tuple[Left, ...]
+    by_hand: tuple[ByHand, ...]
 
 
 def savings(reader: Reader) -> SavingsTold:
     """Of the newest 5,000 trials."""
     with reader.reading() as connection:
         every = [Run(*row) for row in told_all(connection, _RUNS)]
+    every, manual = [one for one in every if one.mode != MANUAL], [one for one in every if one.mode == MANUAL]
     runs = [one for one in every if not one.placebo]
     found = tuple(_saving(metric, group) for metric, group in _groups(runs, "metric").items())
     return SavingsTold(
-        len(every), len(every) - len(runs), _families(found), found, _rate("", runs), _rates(runs, "action"), _rates(runs, "trigger"), _left(every)
+        len(every),
+        len(every) - len(runs),
+        _families(found),
+        found,
+        _rate("", runs),
+        _rates(runs, "action"),
+        _rates(runs, "trigger"),
+        _left(every),
+        tuple(_by_hand(*key, group) for key, group in _pairs(manual)),
     )
 
 
@@ -155,8 +184,7 @@ def _saving(metric: str, runs: Sequence[Run]) -> Saving:
         (one.effect, one.low, one.high, one.windows or 1) for one in kept if one.effect is not None and one.low is not None and one.high is not None
     ]
     parts = [] if way is None else [_part(way, *one) for one in sure]
-    unit = next((one.unit for one in reversed(runs) if one.unit), "")
-    return Saving(metric, unit, total(parts), len(kept) - len(sure), len(runs) - len(kept), 0 if way is not None else len(sure))
+    return Saving(metric, _unit(runs), total(parts), len(kept) - len(sure), len(runs) - len(kept), 0 if way is not None else len(sure))
 
 
 def _part(way: int, effect: float, low: float, high: float, windows: int) -> Part:
@@ -195,15 +223,33 @@ def _rate(name: str, runs: Sequence[Run]) -> Rate:
 
 
 def _left(every: Sequence[Run]) -> tuple[Left, ...]:
-    """Only where there was a placebo; runs by hand were not left to chance, so they are not set beside it."""
+    """Only where there was a placebo."""
     found = []
-    for action, runs in _groups([one for one in every if one.mode != "manual"], "action").items():
-        for metric, group in _groups(runs, "metric").items():
-            nothing = [one for one in group if one.placebo]
-            if nothing:
-                unit = next((one.unit for one in reversed(group) if one.unit), "")
-                found.append(Left(action, metric, unit, _change(nothing), _change([one for one in group if not one.placebo])))
+    for (action, metric), group in _pairs(every):
+        nothing = [one for one in group if one.placebo]
+        if nothing:
+            found.append(Left(action, metric, _unit(group), _change(nothing), _change([one for one in group if not one.placebo])))
     return tuple(found)
+
+
+def _by_hand(action: str, metric: str, runs: Sequence[Run]) -> ByHand:
+    better, usual, worse = (sum(one.verdict == word for one in runs) for word in JUDGED)
+    direct: defaultdict[str, float] = defaultdict(float)
+    for one in runs:
+        if one.amount is not None:
+            direct[one.amount_unit or ""] += one.amount
+    return ByHand(
+        action, metric, _unit(runs), len(runs), better, usual, worse, len(runs) - better - usual - worse, _change(runs), tuple(direct.items())
+    )
+
+
+def _pairs(runs: Sequence[Run]) -> list[tuple[tuple[str, str], list[Run]]]:
+    """Runs by action and metric."""
+    return [((action, metric), group) for action, same in _groups(runs, "action").items() for metric, group in _groups(same, "metric").items()]
+
+
+def _unit(runs: Sequence[Run]) -> str:
+    return next((one.unit for one in reversed(runs) if one.unit), "")
 
 
 def _change(runs: Sequence[Run]) -> Change:

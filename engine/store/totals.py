@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from engine.domain.decision import ACTIONS
 from engine.domain.tick import Tick
+from engine.domain.tuning import MANUAL
 
 BOUNDS = (
     0.001,
@@ -54,9 +55,9 @@ def of_tick(tick: Tick) -> list[Count]:
     return told + _of_fills(tick)
 
 
-def of_trial(action: str, verdict: str, *, placebo: bool, n: int = 1) -> list[Count]:
-    """What trials add that have ended."""
-    return [("placebos" if placebo else "trials", action, verdict, n)]
+def of_trial(action: str, verdict: str, *, placebo: bool, mode: str, n: int = 1) -> list[Count]:
+    """What trials add that have ended; runs by hand, which no coin decided, are counted apart."""
+    return [("placebos" if placebo else "by hand" if mode == MANUAL else "trials", action, verdict, n)]
 
 
 def _of_fills(tick: Tick) -> list[Count]:

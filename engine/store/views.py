@@ -99,13 +99,14 @@ _COMPONENTS = "SELECT component, state, since, last_error FROM components"
 
 _TRIALS = 'SELECT id, at, action, "trigger", mode, placebo, metric, before, after, effect, low, high, verdict, undone FROM trials'
 
+# Only what a coin decided is counted: a person presses a button when a metric is high, and what is high falls by itself.
 _ACTIONS = """
 SELECT a.action, a.kind, a.cures, a.mode, a.licence, count(t.id) AS trials,
        count(CASE WHEN t.verdict = 'helped' THEN 1 END) AS helped,
        count(CASE WHEN t.verdict = 'no measurable effect' THEN 1 END) AS no_effect,
        count(CASE WHEN t.verdict = 'harmed' THEN 1 END) AS harmed
 FROM actions a
-LEFT JOIN trials t ON t.action = a.action AND t.placebo = 0
+LEFT JOIN trials t ON t.action = a.action AND t.placebo = 0 AND t.mode <> 'manual'
 GROUP BY a.action, a.kind, a.cures, a.mode, a.licence
 """
 

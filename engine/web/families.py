@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from engine.domain.tuning import compared_with_usual
 from engine.health import Health, Vitals
 from engine.store.metrics_query import Figures, NewestTick
 from engine.store.savings_query import Saving
@@ -167,8 +168,12 @@ def _skill(told: Figures) -> Iterator[Metric]:
 def _optimizer(told: Figures) -> Iterator[Metric]:
     labels = ("action", "verdict", "placebo")
     runs = [((*key, placebo), value) for kind, placebo in (("trials", "false"), ("placebos", "true")) for *key, value in _kind(told, kind)]
-    yield _counters("podium_optimizer_trials", "Windows in which an action was run, or left out as a placebo, by verdict.", labels,
+    yield _counters("podium_optimizer_trials", "Windows in which an action was run, or left out as a placebo, as a coin decided, by verdict.", labels,
                     [((one, two, placebo), value) for (one, two, placebo), value in runs])  # fmt: skip
+    yield _counters(
+        "podium_optimizer_runs_by_hand", "Runs that people asked for, by how the metric went against comparable windows.", ("action", "comparison"),
+        [((action, compared_with_usual(verdict)), value) for action, verdict, value in _kind(told, "by hand")],
+    )  # fmt: skip
     yield _counters("podium_optimizer_rule_changes", "Times a rule fired, cleared or lost sight of its metric.", ("rule", "state"),
                     [((one, two), value) for one, two, value in _kind(told, "firings")])  # fmt: skip
     yield _states("podium_optimizer_licence", "Licence of an action: 1 for the one it has.", "action", "licence",

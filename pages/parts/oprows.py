@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.tuning import MANUAL, compared_with_usual
 from pages.parts import theme, units
 from pages.parts.tables import Cell, Column, Line
 
@@ -60,7 +61,7 @@ def trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[Line]:
 
 def why(one: Any) -> Cell:
     """The rule that asked for it, or who did and for what reason."""
-    if one.mode == "manual":
+    if one.mode == MANUAL:
         return Cell(_text(one.reason, "no reason given"), small=f"by {_text(one.by)}")
     return Cell(triggers(_text(one.trigger)), small=_text(one.reason, ""))
 
@@ -121,7 +122,7 @@ def result(kept: object) -> str:
     if isinstance(told, dict):
         for key in ("error", "detail", "message"):
             if isinstance(told.get(key), str):
-                return str(told[key]) + (f"; {told['verdict']}" if isinstance(told.get("verdict"), str) else "")
+                return str(told[key]) + (f"; {compared_with_usual(told['verdict'])}" if isinstance(told.get("verdict"), str) else "")
         return ", ".join(
             f"{key.replace('_', ' ')} {value}" for key, value in told.items() if value is not None and not isinstance(value, dict | list)
         )
@@ -143,11 +144,12 @@ def _licence(one: Any, now: int) -> Cell:
 
 
 def _counts(one: Any) -> Cell:
-    """The windows that the effect rests on, and all that were run."""
+    """The windows that the effect rests on, and all that were run; runs by hand stand apart."""
+    apart = f"{one.by_hand:,} by hand apart" if one.by_hand else ""
     if not units.known(one.judged_treated):
-        return Cell(f"{one.treated:,}, {one.placebos:,}")
+        return Cell(f"{one.treated:,}, {one.placebos:,}", small=apart)
     more = f"{one.treated:,} run in all" if one.treated != one.judged_treated else ""
-    return Cell(f"{int(one.judged_treated):,}, {int(one.judged_placebos):,}", small=more)
+    return Cell(f"{int(one.judged_treated):,}, {int(one.judged_placebos):,}", small=", ".join(part for part in (more, apart) if part))
 
 
 def _pooled(one: Any) -> Cell:
@@ -187,11 +189,17 @@ def _verdict(word: object) -> Cell:
 def _trial_verdict(one: Any) -> Cell:
     if one.placebo:
         return Cell("placebo", theme.NEUTRAL)
+    if one.mode == MANUAL:
+        return Cell(compared_with_usual(one.verdict), theme.NEUTRAL, small="by hand: an indication")
     return Cell(one.verdict, theme.state(one.verdict), small="undone" if one.undone else "")
 
 
 def _windows(one: Any) -> str:
-    return f"{int(one.windows)} {'idle' if one.mode == 'manual' else 'placebo'} windows" if units.known(one.windows) else "no windows to compare with"
+    return (
+        f"{int(one.windows)} {'comparable idle' if one.mode == MANUAL else 'placebo'} windows"
+        if units.known(one.windows)
+        else "no windows to compare with"
+    )
 
 
 def _text(value: object, missing: str = units.MISSING) -> str:

@@ -167,14 +167,6 @@ def _span(seconds: int, points: int = machine_queries.POINTS) -> tuple[int, int]
     return until - seconds * SECOND, until
 
 
-def actions() -> pd.DataFrame:
-    return machine_queries.actions(reader())
-
-
-def trials(*, limit: int) -> pd.DataFrame:
-    return machine_queries.trials(reader(), limit=limit)
-
-
 def commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
     return machine_queries.commands(reader(), limit=limit, name=name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.store.savings_query import Change, Family, Left, Rate, Saving, SavingsTold, Total
+from engine.store.savings_query import ByHand, Change, Family, Left, Rate, Saving, SavingsTold, Total
 from pages.parts import units
 from pages.parts.oprows import metric, plain
 from pages.parts.tables import Cell, Column, Line
@@ -22,9 +22,20 @@ PLACEBOS = (
     Column("When it was run", right=True, whole=True),
 )  # fmt: skip
 
+BY_HAND = (
+    Column("Action", nowrap=True), Column("Metric", nowrap=True), Column("Runs", right=True), Column("Better than usual", right=True),
+    Column("As usual", right=True), Column("Worse than usual", right=True), Column("Not enough data", right=True),
+    Column("Before to after", right=True, whole=True), Column("By itself", right=True, whole=True),
+)  # fmt: skip
+
+MANUAL = (
+    "No coin decided these runs, so they are in none of the sums and rates above and give or take no licence. A button is pressed when a metric is "
+    "high, and what is high falls by itself: each run is compared with windows in which nothing was done and the metric began at a comparable level. "
+    "That is an indication, no proof."
+)
 METHOD = (
-    "Only runs whose effect has an interval are counted; runs that were taken back are not. The interval of a sum: the distances of each effect "
-    "to its bounds, added in quadrature, and widened as though all runs on a metric had been compared with the same windows."
+    "Only runs that a coin decided and whose effect has an interval are counted; runs that were taken back are not. The interval of a sum: the "
+    "distances of each effect to its bounds, added in quadrature, and widened as though all runs on a metric had been compared with the same windows."
 )
 
 
@@ -34,7 +45,11 @@ def tiles(told: SavingsTold) -> list[Tile]:
     rate = units.NOT_ENOUGH if overall.band is None else units.percent(overall.share, 0)
     small = f"{_rate_band(overall)}; {overall.harmed} harmed" if overall.judged else "n=0 judged runs"
     shown = [_tile(one) for one in told.families] or [Tile("Saved", units.NOT_ENOUGH, "n=0")]
-    return [*shown, Tile("Success rate", rate, small), Tile("Runs", f"{runs:,}", f"{overall.judged:,} judged; {told.placebos:,} placebo windows")]
+    return [
+        *shown,
+        Tile("Success rate", rate, small),
+        Tile("Runs", f"{runs:,}", f"{overall.judged:,} judged; {told.placebos:,} placebo windows{_apart(told)}"),
+    ]
 
 
 def sums(found: Sequence[Saving]) -> list[Line]:
@@ -64,6 +79,21 @@ def placebos(found: Sequence[Left]) -> list[Line]:
         Line(f"{one.action} {one.metric}", (plain(one.action), metric(one.metric), _change(one.nothing, one.unit), _change(one.done, one.unit)))
         for one in found
     ]
+
+
+def by_hand(found: Sequence[ByHand]) -> list[Line]:
+    """A row for each action and metric that people ran by hand: how the metric went, and apart from that what the runs did themselves."""
+    lines = []
+    for one in found:
+        direct = ", ".join(units.reading(amount, unit) for unit, amount in one.direct) or units.NOT_MEASURED
+        counts = (f"{n:,}" for n in (one.n, one.better, one.usual, one.worse, one.unknown))
+        lines.append(Line(f"{one.action} {one.metric}", (plain(one.action), metric(one.metric), *counts, _change(one.change, one.unit), direct)))
+    return lines
+
+
+def _apart(told: SavingsTold) -> str:
+    n = sum(one.n for one in told.by_hand)
+    return f"; {n:,} by hand apart" if n else ""
 
 
 def summary(told: SavingsTold) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 
+from engine.domain.tuning import MANUAL, compared_with_usual
 from engine.store.optimizer_query import TrialTold
+from engine.store.reader import Value
 from pages.parts import units
 from pages.parts.oprows import figure, freed, metric, plain
 from pages.parts.widgets import Tile
@@ -21,11 +23,24 @@ def sentence(told: TrialTold) -> str:
         return f"Nothing was done: {metric(str(row['metric']))} went from {figure(row['before'], unit)} to {figure(row['after'], unit)}."
     if not units.known(row["effect"]):
         return f"{by_itself} Effect on {metric(str(row['metric']))}: {units.NOT_ENOUGH}."
+    if row["mode"] == MANUAL:
+        return f"{by_itself} {_indication(row, unit)}"
     against = f"against {int(row['windows'] or 0)} windows in which nothing was done"
     if not units.known(row["low"]) or not units.known(row["high"]):
         return f"{by_itself} Effect on {metric(str(row['metric']))}: {figure(row['effect'], unit)}, interval: {units.NOT_ENOUGH}, {against}."
     band = f"{figure(row['low'], unit)} to {figure(row['high'], unit)}, 95 %"
     return f"{by_itself} Effect on {metric(str(row['metric']))}: {figure(row['effect'], unit)} ({band}) {against}: {verdict}."
+
+
+def _indication(row: dict[str, Value], unit: str) -> str:
+    """How the metric went after a run by hand, with no claim about the cause."""
+    went = f"{metric(str(row['metric'])).capitalize()} went from {figure(row['before'], unit)} to {figure(row['after'], unit)}"
+    windows = f"{int(row['windows'] or 0)} windows that began at a comparable level with nothing done"
+    if not units.known(row["low"]) or not units.known(row["high"]):
+        return f"{went}; compared with {windows}: {units.NOT_ENOUGH}."
+    band = f"{figure(row['low'], unit)} to {figure(row['high'], unit)}, 95 %"
+    usual = compared_with_usual(str(row["verdict"]))
+    return f"{went}: {figure(row['effect'], unit)} ({band}) from where {windows} went: {usual}. An indication: no coin decided this run."
 
 
 def tiles(told: TrialTold) -> list[Tile]:
@@ -43,17 +58,19 @@ def tiles(told: TrialTold) -> list[Tile]:
         ),
     ]
     if not placebo:
-        verdict = str(row["verdict"])
+        by_hand, verdict = row["mode"] == MANUAL, str(row["verdict"])
         shown += [
-            Tile("Effect, 95 %", effect, f"{band}, n={int(row['windows'] or 0)} windows"),
-            Tile("Verdict", verdict, "taken back" if row["undone"] else "", state=verdict),
+            Tile("Against comparable windows" if by_hand else "Effect, 95 %", effect, f"{band}, n={int(row['windows'] or 0)} windows"),
+            Tile("Indication", compared_with_usual(verdict), "by hand: no coin decided it")
+            if by_hand
+            else Tile("Verdict", verdict, "taken back" if row["undone"] else "", state=verdict),
             Tile("By itself", freed(row["amount"], row["amount_unit"]), f"took {units.ms(float(row['seconds'] or 0.0) * 1000)}"),
         ]
     return [*shown, *_also(row["also"])]
 
 
 def _who(row: dict[str, int | float | str | None]) -> str:
-    if row["mode"] == "manual":
+    if row["mode"] == MANUAL:
         return f"by {row['by']}: {row['reason'] or 'no reason given'}"
     return f"rule {plain(str(row['trigger']))}, {row['mode']}"
 

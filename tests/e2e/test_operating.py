@@ -122,12 +122,12 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     told = json.loads(result)
     assert told["unit"] == "bytes"
     assert told["amount"] is not None
-    assert told["verdict"] in {"helped", "no measurable effect", "harmed", "not enough data"}
+    assert told["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
     expect(visitor.banner("Done.")).to_contain_text(told["detail"], timeout=MS)
     visitor.chart("What came of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()
     row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
-    for text in ("collect garbage", "dashboard", "how much does it hold", told["verdict"]):
+    for text in ("collect garbage", "dashboard", "how much does it hold", told["comparison"]):
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
     visitor.sees(f"Trial {told['trial']}")

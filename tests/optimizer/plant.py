@@ -52,6 +52,7 @@ class Plant:
     truths: dict[str, Truth]
     seconds: int = 40_000
     memory: float = MEMORY
+    noise: float = NOISE
     at: int = START
     trials: dict[int, Trial] = field(default_factory=dict)
     firings: dict[int, Firing] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Plant:
 
     def __post_init__(self) -> None:
         chance = np.random.default_rng([self.seed, 11])
-        shocks = chance.standard_normal(self.seconds) * NOISE * np.sqrt(1.0 - self.memory**2)
+        shocks = chance.standard_normal(self.seconds) * self.noise * np.sqrt(1.0 - self.memory**2)
         noise = np.empty(self.seconds)
         last = 0.0
         for second, shock in enumerate(shocks.tolist()):
@@ -110,7 +111,7 @@ class Plant:
         return ()
 
     def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:
-        first, last = max(0, (since - START) // SECOND), int(self.tick())
+        first, last = max(0, (since - START) // SECOND), min(int(self.tick()), self.seconds)
         return START + np.arange(first, last, dtype=np.int64) * SECOND, self.load[first:last]
 
     def runs(self, since: int) -> tuple[tuple[int, float], ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats, Ints
-from engine.optimizer.windows import SECOND, Plan, Timing
+from engine.optimizer.windows import COMPARABLE, SECOND, Plan, Timing, as_kept, cut, matched, pause_of, planned_pause
 from engine.optimizer.windows import drawn as drawn_windows
 
 PLAN = Plan()
@@ -84,3 +84,48 @@ def test_every_part_of_the_day_is_as_likely_to_be_drawn() -> None:
     quarters = [float(quarter) for seed in range(60) for quarter in np.round(drawn(at, values, plan=Plan(most=40), seed=seed) / 10.0) if quarter <= 4]
     shares = np.bincount(np.array(quarters, dtype=np.int64))[1:] / len(quarters)
     np.testing.assert_allclose(shares, 0.25, atol=0.04)
+
+
+def test_a_span_has_its_end_and_not_its_beginning() -> None:
+    at = clockwork(60, every=1)
+    before, after = cut(at, 20 * SECOND, Timing(10.0, 5.0, 10.0))
+    assert at[before].tolist() == [second * SECOND for second in range(11, 21)]
+    assert at[after].tolist() == [second * SECOND for second in range(26, 36)]
+
+
+def test_matched_windows_begin_nearest_to_the_level_and_none_overlaps_another_or_a_run() -> None:
+    at = clockwork(7_200, every=1)
+    values = np.random.default_rng(3).normal(size=len(at)).cumsum()
+    level, busy, timing = float(np.quantile(values, 0.9)), ((1_000 * SECOND, 2_000 * SECOND),), Timing(10.0, 7.0, 10.0)
+    found = matched(at, values, busy, timing, PLAN, level)
+    assert len(found) == COMPARABLE
+    starts = np.sort(found.starts)
+    assert (np.diff(starts) >= timing.length).all()
+    assert all(start > busy[0][1] or start + timing.length < busy[0][0] for start in starts.tolist())
+    plain = drawn_windows(at, values, busy, timing, PLAN, np.random.default_rng(1))
+    assert np.abs(found.level - level).mean() < np.sort(np.abs(plain.level - level))[:COMPARABLE].mean()
+    for place, start in enumerate(found.starts.tolist()):
+        first, last = cut(at, start + 10 * SECOND, timing)
+        assert (found.before[place], found.level[place]) == (values[first].mean(), values[first][-1])
+        assert found.after[place] == values[last].mean()
+
+
+@pytest.mark.parametrize("seconds", [0, 2, 19])
+def test_a_young_store_gives_no_matched_window(seconds: int) -> None:
+    at = clockwork(seconds)
+    assert len(matched(at, np.zeros(len(at)), (), Timing(10.0, 0.0, 10.0), PLAN, 0.0)) == 0
+
+
+def test_the_pause_is_fixed_before_the_coin_by_what_the_action_took_before() -> None:
+    assert [planned_pause(0.0, cost, []) for cost in ("none", "low", "high")] == [1.0, 5.0, 20.0]
+    assert planned_pause(0.0, "low", [0.2, 9.0, 0.1]) == 20.0
+    assert planned_pause(65.0, "none", [1.0]) == 65.0
+    assert planned_pause(0.0, "none", [200.0]) == 300.0
+
+
+def test_a_run_that_took_longer_than_its_pause_has_no_pause_to_compare_by() -> None:
+    kept = as_kept(Timing(10.0, 22.0, 10.0), 20.0, np.empty(0, dtype=np.int64))
+    assert pause_of(kept, 22.0) is None
+    assert pause_of(kept, 19.0) == 22.0
+    assert pause_of('{"before": 10.0, "pause": 3.0, "after": 10.0, "starts": []}', 4.0) == 3.0  # of an older version
+    assert pause_of(None, 4.0) == 4.0

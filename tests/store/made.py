@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,28 @@ def action(name: str = "collect_garbage") -> Action:
 def trial(at: int = WALL, verdict: str = "no measurable effect", name: str = "collect_garbage") -> Trial:
     effect = Effect(2.0e8, 1.9e8, -1.0e7, -1.5e7, 1.0e6, 31, verdict)
     return Trial(
-        at, name, "by hand", "manual", False, "process.rss_bytes", "bytes", effect, False, 1.0e7, "bytes", "freed 10 MB", "ada", "to see", 0.4
+        at,
+        name,
+        "memory_growth",
+        "auto",
+        False,
+        "process.rss_bytes",
+        "bytes",
+        effect,
+        False,
+        1.0e7,
+        "bytes",
+        "freed 10 MB",
+        "optimizer",
+        "memory_growth fired",
+        0.4,
+        chance=0.5,
     )
+
+
+def by_hand(trial: Trial) -> Trial:
+    """The same run, asked for by a person."""
+    return replace(trial, trigger="by hand", mode="manual", by="ada", reason="to see", chance=None)
 
 
 def readings(at: int) -> list[Reading]:

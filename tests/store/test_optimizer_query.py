@@ -81,7 +81,7 @@ def test_an_action_is_told_with_what_its_trials_say_together(made: tuple[Reader,
     told = optimizer_query.actions(made[0]).set_index("action")
     assert len(told) == len(ACTIONS)
     one = told.loc["collect_garbage"]
-    assert (one["treated"], one["placebos"], one["judged_treated"], one["verdict"]) == (17, 8, 16, "helped")
+    assert (one["treated"], one["placebos"], one["by_hand"], one["judged_treated"], one["verdict"]) == (16, 8, 1, 16, "helped")
     assert one["effect"] == -21.4 * MB
     assert told.loc["clear_caches"].isna()["effect"]
     assert told.loc["resize_threads", "licence"] == "quarantined"

@@ -101,6 +101,23 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
     assert "Rules that fired: disk is filling 1." in text
 
 
+def test_runs_by_hand_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 30)
+    before = told(url)
+    with closing(Writer(url)) as writer:
+        for number, verdict in enumerate(("helped", "harmed")):
+            writer.save_trial(made.by_hand(made.trial(LAST + number, verdict)))
+    text = told(url)
+    assert "2 optimizations ran: 1 measurably helped, 0 harmed. 2 actions were run by hand." in text
+    assert row(text, "collect garbage") == row(before, "collect garbage")
+    assert row(text, "process.rss\\_bytes") == row(before, "process.rss\\_bytes")
+    apart = text.split("Run by hand at")[1]
+    assert "| better than usual | 200.0 MB | 190.0 MB | 10.0 MB |" in apart
+    assert "| worse than usual |" in apart
+    assert "no coin decided them" in apart
+    assert "Run by hand at" not in before
+
+
 def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_known(tmp_path: Path) -> None:
     """No action cures the host's processor time, so only a run that helped tells which way is better; one that harmed may have harmed the ticks."""
     url = made.filled(tmp_path, 30)

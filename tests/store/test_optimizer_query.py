@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.alerting import Facts
 from engine.domain.tuning import Effect, Firing, Trial
-from engine.store import optimizer_query, savings_query
+from engine.store import machine_queries, optimizer_query, savings_query
+from engine.store.alert_facts import FactsReader
 from engine.store.optimizer_query import Shape
 from engine.store.optimizer_rows import UNDER_WAY
 from engine.store.reader import Reader
@@ -175,6 +177,32 @@ def test_the_placebo_record_sets_doing_nothing_beside_the_run_and_leaves_runs_by
     assert (one.nothing.n, one.done.n) == (1, 1)
     assert one.nothing.middle == -10 * MB
     assert one.nothing.band is None
+
+
+def test_runs_by_hand_are_in_no_sum_and_no_rate_and_stand_apart(fresh: tuple[Reader, Writer]) -> None:
+    by_coin = (run(-10 * MB), run(8 * MB, verdict="harmed"))
+    manual: dict[str, object] = {"mode": "manual", "trigger": "by hand", "amount": 3.0 * MB}
+    by_hand = (run(-90 * MB, **manual), run(70 * MB, verdict="harmed", **manual), run(None, verdict="not enough data", **manual))
+    alone = came_to(fresh, *by_coin)
+    told = came_to(fresh, *by_hand)
+    assert (told.trials, told.savings, told.families, told.overall) == (alone.trials, alone.savings, alone.families, alone.overall)
+    assert (told.by_action, told.by_trigger, told.left) == (alone.by_action, alone.by_trigger, alone.left)
+    assert alone.by_hand == ()
+    (one,) = told.by_hand
+    assert (one.action, one.metric, one.n, one.better, one.usual, one.worse, one.unknown) == ("collect_garbage", METRIC, 3, 1, 0, 1, 1)
+    assert (one.change.n, one.change.middle, one.direct) == (3, -10 * MB, (("bytes", 9.0 * MB),))
+
+
+def test_runs_by_hand_raise_no_alert_and_are_marked_without_a_claim(fresh: tuple[Reader, Writer], tmp_path: Path) -> None:
+    reader, writer = fresh
+    writer.save_trial(run(9 * MB, verdict="harmed", mode="manual", trigger="by hand"))
+    facts = FactsReader(f"sqlite:///{tmp_path}/podium.db")
+    assert facts.read(Facts(now=NOW)).harmed == ()
+    shown = machine_queries.happened(reader, NOW - SECOND, NOW + SECOND)
+    assert shown["detail"].tolist() == ["collect garbage by hand: worse than usual"]
+    writer.save_trial(run(9 * MB, verdict="harmed"))
+    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed",)
+    facts.close()
 
 
 def test_nothing_yet_is_nothing_and_not_zero(fresh: tuple[Reader, Writer]) -> None:

@@ -162,17 +162,21 @@ def test_a_vote_names_the_version_that_served_then_though_its_bytes_came_again(t
     assert [version for _, version in told] == ["ridge-0"] * 3 + ["ridge-3"] * 2
 
 
-def test_actions_count_their_verdicts_without_placebos(tmp_path: Path) -> None:
+def test_actions_count_their_verdicts_without_placebos_and_runs_by_hand(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
     writer = Writer(url)
     writer.sync_actions([made.action()], {"collect_garbage": "recommend"}, "auto")
     for verdict in ("helped", "helped", "no measurable effect", "harmed", "not enough data"):
         writer.save_trial(made.trial(verdict=verdict))
     writer.save_trial(replace(made.trial(verdict="helped"), placebo=True))
+    for verdict in ("helped", "no measurable effect", "harmed"):
+        writer.save_trial(made.by_hand(made.trial(verdict=verdict)))
     writer.sync_actions([made.action(), made.action("delete_temp")], dict.fromkeys(("collect_garbage", "delete_temp"), "ask"))
     with database.connect(url, read_only=True).connect() as connection:
         rows = connection.exec_driver_sql("SELECT action, mode, licence, trials, helped, no_effect, harmed FROM v_actions ORDER BY action").fetchall()
     assert [tuple(row) for row in rows] == [("collect_garbage", "ask", "auto", 5, 2, 1, 1), ("delete_temp", "ask", "recommend", 0, 0, 0, 0)]
+    with database.connect(url, read_only=True).connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM v_trials WHERE mode = 'manual'").scalar() == 3
 
 
 def test_a_component_keeps_its_last_error_and_since_when_it_is_as_it_is(tmp_path: Path) -> None:

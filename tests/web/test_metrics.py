@@ -199,6 +199,18 @@ def test_a_trial_counts_once_and_when_it_has_ended(tmp_path: Path) -> None:
         assert counted() == {"helped": 1, "not enough data": 1}
 
 
+def test_runs_by_hand_are_counted_apart_and_in_no_sum(tmp_path: Path) -> None:
+    url = made.filled(tmp_path, 25)
+    before = told(Asked(url, Clock(LAST)).get("/metrics").body)
+    with closing(Writer(url)) as writer:
+        writer.save_trial(made.by_hand(made.trial(LAST, "harmed")))
+    text = Asked(url, Clock(LAST)).get("/metrics").body
+    assert value(text, "podium_optimizer_runs_by_hand_total", action="collect_garbage", comparison="worse than usual") == 1
+    check(text)
+    same = ("podium_optimizer_trials_total", "podium_optimizer_saved", "podium_optimizer_saved_bound", "podium_optimizer_saved_runs")
+    assert {key: n for key, n in told(text).items() if key[0] in same} == {key: n for key, n in before.items() if key[0] in same}
+
+
 def test_old_readings_are_not_told_as_new_ones(filled: str) -> None:
     text = Asked(filled, Clock(LAST + 3 * made.MINUTE)).get("/metrics").body
     assert b"podium_reading_" not in text

@@ -109,5 +109,5 @@ def test_a_level_that_no_window_began_near_is_not_compared() -> None:
     windows = windows_of(chance.normal(50.0, 1.0, COMPARABLE), chance.standard_normal(COMPARABLE))
     told = indicate(np.array([90.0]), np.array([60.0]), windows, -1)
     assert (told.verdict, told.low, told.high, told.before, told.after) == (UNKNOWN, None, None, 90.0, 60.0)
-    few = Windows(*(part[:19] for part in (windows.starts, windows.before, windows.level, windows.after)))
+    few = Windows(windows.starts[:19], windows.before[:19], windows.level[:19], windows.after[:19])
     assert indicate(np.array([50.0]), np.array([40.0]), few, -1).verdict == UNKNOWN

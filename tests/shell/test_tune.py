@@ -22,7 +22,7 @@ START = 1_700_000_000 * SECOND
 
 def wobble(at: Ints) -> Floats:
     """(N,) between -1 and 1, as good as at random from one moment to the next."""
-    spread = np.sin(np.asarray(at) / SECOND * 12.9898) * 43_758.5453
+    spread = np.sin(at / SECOND * 12.9898) * 43_758.5453
     return np.asarray(2.0 * (spread - np.floor(spread)) - 1.0)
 
 
@@ -57,7 +57,7 @@ class World:
 
     def read(self) -> tuple[Reading, ...]:
         other = Reading(self.at, "host", "rss_bytes", 5.0, "bytes")
-        mine = Reading(self.at, "process", "rss_bytes", self.level + self.noise * float(wobble(np.int64(self.at))), "bytes")
+        mine = Reading(self.at, "process", "rss_bytes", self.level + self.noise * float(wobble(np.array([self.at]))[0]), "bytes")
         return (other,) if "metric" in self.broken else (other, mine)
 
     def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:

@@ -97,6 +97,7 @@ def test_a_trial_that_is_under_way_has_no_verdict(store: Path) -> None:
 
 def test_windows_are_counted_by_action_and_only_those_that_were_measured(store: Path) -> None:
     with closing(sqlite3.connect(store)) as kept, kept:
+        kept.execute("UPDATE trials SET mode = 'manual', \"trigger\" = 'by hand' WHERE action = 'collect_garbage'")
         for placebo in (0, 1):
             for number in range(9):
                 kept.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -181,8 +182,8 @@ def test_the_placebo_record_sets_doing_nothing_beside_the_run_and_leaves_runs_by
 
 def test_runs_by_hand_are_in_no_sum_and_no_rate_and_stand_apart(fresh: tuple[Reader, Writer]) -> None:
     by_coin = (run(-10 * MB), run(8 * MB, verdict="harmed"))
-    manual: dict[str, object] = {"mode": "manual", "trigger": "by hand", "amount": 3.0 * MB}
-    by_hand = (run(-90 * MB, **manual), run(70 * MB, verdict="harmed", **manual), run(None, verdict="not enough data", **manual))
+    others = (run(-90 * MB), run(70 * MB, verdict="harmed"), run(None, verdict="not enough data"))
+    by_hand = tuple(replace(one, mode="manual", trigger="by hand", amount=3.0 * MB) for one in others)
     alone = came_to(fresh, *by_coin)
     told = came_to(fresh, *by_hand)
     assert (told.trials, told.savings, told.families, told.overall) == (alone.trials, alone.savings, alone.families, alone.overall)

@@ -108,7 +108,7 @@ def test_trials_from_before_the_licence_was_given_count_no_more(pen: OptimizerPe
 
 
 def test_runs_by_hand_are_no_part_of_what_is_judged_together(writer: Writer, past: OptimizerPast) -> None:
-    writer.save_trial(made.trial())
+    writer.save_trial(made.by_hand(made.trial()))
     assert past.tried(METRIC) == {}
 
 

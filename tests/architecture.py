@@ -40,7 +40,7 @@ PARTS_MAY_USE = (
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})
-FILE_LINES, PAGE_LINES, STATEMENTS = 300, 150, 30
+FILE_LINES, PAGE_LINES, STATEMENTS = 400, 150, 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def test_the_architecture_holds() -> None:
     assert faults(modules) == []
 
 
-LONG = '"""Long."""\n' + "# line\n" * 300
+LONG = '"""Long."""\n' + "# line\n" * 400
 BIG = '"""Big."""\ndef big() -> None:\n' + "    print(1)\n" * 31
 
 
@@ -44,8 +44,8 @@ BIG = '"""Big."""\ndef big() -> None:\n' + "    print(1)\n" * 31
         ("engine/feeds/a.py", '"""A."""\ntry:\n    pass\nexcept (ValueError, Exception):\n    pass', "engine.feeds.a line 4 catches every exception"),
         ("engine/feeds/a.py", "x = 1", "engine.feeds.a does not open with a docstring"),
         ("engine/feeds/__init__.py", '"""Feeds."""\nx = 1', "engine.feeds/__init__.py holds more than a docstring"),
-        ("engine/feeds/a.py", LONG, "engine.feeds.a has 301 lines, over 300"),
-        ("pages/01_a.py", LONG, "pages.01_a has 301 lines, over 150"),
+        ("engine/feeds/a.py", LONG, "engine.feeds.a has 401 lines, over 400"),
+        ("pages/01_a.py", LONG, "pages.01_a has 401 lines, over 150"),
         ("engine/feeds/a.py", BIG, "engine.feeds.a.big has 31 statements, over 30"),
         ("engine/other.py", '"""A."""', "engine.other is in no layer"),
         ("engine/store/b.py", '"""B."""\nfrom engine.store import c', "import cycle: engine.store.b -> engine.store.c -> engine.store.b"),

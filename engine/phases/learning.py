@@ -24,13 +24,13 @@ def learn(
     knobs = inputs.knobs
     price = _price(inputs)
     scored = due.score(state.pending, knobs.horizons, price)
-    closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
+    closes, ends = skill.closing(inputs.tick, knobs.horizons), skill.closing(inputs.tick, (max(knobs.horizons),))
     memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
     gram, moment, rows = due.moments(scored)
     gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
-    again, ends = inputs.tick % REWEIGH_EVERY == 0, (inputs.tick + 1) % max(knobs.horizons) == 0
+    again = inputs.tick % REWEIGH_EVERY == 0
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,

@@ -70,7 +70,7 @@ def learn(before: Outlook, now: Measured, tick: int) -> Outlook:
     )
     moments = before.moments * MEMORY + _moments(then.levels - before.mean, now.levels - before.mean)
     lean_moments = before.lean_moments * MEMORY + _moments(then.lean, move)
-    score = skill.add(before.score, np.concatenate(parts, axis=1)[:, None, None], skill.closing(tick, (1,)))
+    score = skill.add(before.score, np.concatenate(parts, axis=1)[:, None, None], skill.closing(tick, (1,)), idle=True)
     return _foreseen(tick, now, mean, moments, lean_moments, _learn_costs(before, now.met, before.candidates), score)
 
 
@@ -92,7 +92,7 @@ def _share(lean_moments: Floats) -> Floats:
 
 
 def table(told: Outlook) -> tuple[OutlookRow, ...]:
-    """Every measure's R2 against "the same as now" with its 95 % interval; None with fewer than 30 blocks scored."""
+    """Every measure's R2 against "the same as now" with its 95 % interval; None with fewer than 15 blocks scored."""
     score, rows = told.score, []
     r2, reach, _ = skill.interval(score)
     variance = skill.sampled(score)[1]
@@ -103,7 +103,7 @@ def table(told: Outlook) -> tuple[OutlookRow, ...]:
             middle, half = float(r2[at]), float(reach[at])
             effective = min(float(n), n * float(score.gain_squared[at] / variance[at]))
             rows.append(OutlookRow(measure, middle, middle - half, middle + half, n, effective))
-        elif score.power[at] > 0 and score.gain_squared[at] == 0.0 and n >= skill.FEWEST * skill.BLOCK:  # only "the same as now" was ever said
+        elif score.power[at] > 0 and score.gain_squared[at] == 0.0 and score.blocks[at] >= skill.FEWEST:  # only "the same as now" was ever said
             rows.append(OutlookRow(measure, 0.0, 0.0, 0.0, n, None))
         else:
             rows.append(OutlookRow(measure, None, None, None, n, None))

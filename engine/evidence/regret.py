@@ -69,7 +69,7 @@ def skip(before: Declined) -> Declined:
 
 
 def table(regret: Regret, gates: tuple[str, ...]) -> tuple[RegretRow, ...]:
-    """Mean regret of each gate in bps a declined trade, with a 95 % interval; None with fewer than 30 blocks."""
+    """Mean regret of each gate in bps a declined trade, with a 95 % interval; None with fewer than 15 blocks."""
     mean, reach, blocks = (part[0, 0] for part in skill.interval(regret.scored))
     told = []
     for gate, name in enumerate(gates):

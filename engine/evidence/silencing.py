@@ -44,7 +44,7 @@ def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int
 
 
 def bounds(silencing: Silencing) -> tuple[float, float, float, int] | None:
-    """R2 gained by silencing with its 95 % bounds and n; None with fewer than 30 blocks, or where nobody was ever to be silenced."""
+    """R2 gained by silencing with its 95 % bounds and n; None with fewer than 15 blocks, or where nobody was ever to be silenced."""
     r2, reach, _ = (float(part[0, 0, 0]) for part in skill.interval(silencing.gained))
     return (r2, r2 - reach, r2 + reach, int(silencing.gained.rows[0, 0, 0])) if math.isfinite(reach) else None
 

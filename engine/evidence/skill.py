@@ -22,7 +22,7 @@ from engine.domain.state import State
 from engine.domain.tick import SkillRow
 
 BLOCK = 12  # ticks of a block at least: gains vary together for longer than targets overlap where forecasts persist
-FEWEST = 30  # blocks before any bound is given
+FEWEST = 15  # blocks before any bound is given
 SPARE = 15.0  # blocks that the variance is taken to have seen and missed: few blocks understate it where gains are skewed
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
 SURELY = 1.645  # standard errors: one-sided 5 %
@@ -40,10 +40,11 @@ def closing(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
     return np.array([float((tick + 1) % max(horizon, BLOCK) < every) for horizon in horizons])
 
 
-def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
+def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> Skill:
     """One tick's gain, squared gain, power and rows (4, scopes, H, cells) on top of those before, which `memory` discounts.
 
-    `closes` (H,) is 1 where a block ends with this tick, else 0. A block in which nothing was forecast is none: it tells nothing of how gains vary.
+    `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain is one in which nothing was forecast: it tells nothing of
+    how gains vary, and does not count unless `idle`.
     """
     after = skill.sums * memory
     after[SQUARES] *= memory
@@ -51,7 +52,7 @@ def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 
     after[OPEN_GAIN] += sums[GAIN]
     after[OPEN_POWER] += sums[POWER]
     if closes.any():
-        ends, found = closes[:, None] > 0, after[OPEN_GAIN] != 0.0
+        ends, found = closes[:, None] > 0, (after[OPEN_GAIN] != 0.0) | (idle & (after[OPEN_POWER] > 0.0))
         residual = np.where(ends, _residual(after), 0.0)
         after[BLOCKS] += ends & found
         after[BLOCK_SQUARED] += residual * residual
@@ -62,7 +63,7 @@ def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 
 
 
 def _residual(sums: Floats) -> Floats:
-    """The running block's gain less what it would be at the ratio of the blocks before (which its own power dampens); 0 where nothing was forecast."""
+    """The running block's gain less what it would be at the ratio of the blocks before, dampened by its own power; 0 where nothing was forecast."""
     share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
     return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
 
@@ -83,7 +84,7 @@ def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
 
 
 def interval(skill: Skill, alpha: float = SHOWN_ALPHA) -> tuple[Floats, Floats, Floats]:
-    """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 30."""
+    """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 15."""
     blocks, variance = sampled(skill)
     enough = (blocks >= FEWEST) & (skill.power > 0) & (variance > 0)
     whole = np.where(enough, skill.power, np.nan)
@@ -91,7 +92,7 @@ def interval(skill: Skill, alpha: float = SHOWN_ALPHA) -> tuple[Floats, Floats, 
 
 
 def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
-    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 30 blocks.
+    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 15 blocks.
 
     The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
     """
@@ -110,7 +111,7 @@ def _lately(recent: Skill, low: Floats) -> Floats:
 
 
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
-    """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 30 blocks were scored."""
+    """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 15 blocks were scored."""
     skill = state.skill
     r2, width, _ = interval(skill)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -179,7 +179,7 @@ class Figures(Record):
 
 
 def figures(told: Volatility) -> Figures | None:
-    """The scores so far; None with fewer than 30 blocks."""
+    """The scores so far; None with fewer than 15 blocks."""
     share, reach, _ = skill.interval(told.skill)
     own, other = float(share[0, 0, 0]), float(share[1, 0, 0])
     wide, wide_other = float(reach[0, 0, 0]), float(reach[1, 0, 0])

@@ -118,3 +118,47 @@ def test_an_interval_holds_the_truth_however_long_trades_overlap_and_sides_persi
             mean, reach, _ = (part[0, 0] for part in skill.interval(told.scored))
             missed |= np.abs(mean + 5.0) > reach
     assert missed.mean() <= skill.SHOWN_ALPHA
+
+
+@pytest.mark.parametrize("kind", chance.KINDS)
+@pytest.mark.parametrize("horizon", [3, 12])
+def test_an_interval_holds_the_truth_however_long_trades_overlap_and_sides_persist(kind: str, horizon: int) -> None:
+    """Every symbol has a gate of its own, so that each is a run of its own; a trade costs 5 bps and is worth nothing else."""
+    draw = np.random.default_rng([horizon, len(kind)])
+    runs, ticks = 400, 3_000
+    side = np.sign(chance.forecasts(kind, (runs, ticks, 1), draw))[:, :, 0].T
+    price = 1e-3 * chance.moves(runs, ticks, 1, draw)[:, :, 0].T.cumsum(axis=0)
+    told, prices, gate = regret.empty(runs, horizon, runs), np.full((horizon, runs), np.nan), np.arange(runs)
+    missed = np.zeros(runs, dtype=bool)
+    for tick in range(ticks):
+        before = told.declined
+        parts = ((gate, before.gate), (side[tick], before.side), (np.full(runs, 5.0), before.cost_bps), (0, before.horizon))
+        waiting = Declined(*(np.concatenate((np.asarray(new)[None], old[:-1])) for new, old in parts))
+        told = regret.score(told, waiting, price[tick], prices, (horizon,), closes=skill.closing(tick, (horizon,)))
+        prices = np.concatenate((price[tick][None], prices[:-1]))
+        if tick % 12 == 5:
+            mean, reach, _ = (part[0, 0] for part in skill.interval(told.scored))
+            missed |= np.abs(mean + 5.0) > reach
+    assert missed.mean() <= skill.SHOWN_ALPHA
+
+
+@pytest.mark.parametrize("kind", chance.KINDS)
+@pytest.mark.parametrize("horizon", [3, 12])
+def test_an_interval_holds_the_truth_however_long_trades_overlap_and_sides_persist(kind: str, horizon: int) -> None:
+    """Every symbol has a gate of its own, so that each is a run of its own; a trade costs 5 bps and is worth nothing else."""
+    draw = np.random.default_rng([horizon, len(kind)])
+    runs, ticks = 400, 3_000
+    side = np.sign(chance.forecasts(kind, (runs, ticks, 1), draw))[:, :, 0].T
+    price = 1e-3 * chance.moves(runs, ticks, 1, draw)[:, :, 0].T.cumsum(axis=0)
+    told, prices, gate = regret.empty(runs, horizon, runs), np.full((horizon, runs), np.nan), np.arange(runs)
+    missed = np.zeros(runs, dtype=bool)
+    for tick in range(ticks):
+        before = told.declined
+        parts = ((gate, before.gate), (side[tick], before.side), (np.full(runs, 5.0), before.cost_bps), (0, before.horizon))
+        waiting = Declined(*(np.concatenate((np.asarray(new)[None], old[:-1])) for new, old in parts))
+        told = regret.score(told, waiting, price[tick], prices, (horizon,), closes=skill.closing(tick, (horizon,)))
+        prices = np.concatenate((price[tick][None], prices[:-1]))
+        if tick % 12 == 5:
+            mean, reach, _ = (part[0, 0] for part in skill.interval(told.scored))
+            missed |= np.abs(mean + 5.0) > reach
+    assert missed.mean() <= skill.SHOWN_ALPHA

@@ -65,3 +65,9 @@ def test_the_best_of_many_without_skill_is_seldom_called_skilled() -> None:
         deflated += (sharpe.deflated(best, ratios) or 0.0) > 0.95
     assert plain > 150
     assert deflated < 16
+
+
+def test_returns_that_move_by_next_to_nothing_still_have_a_ratio_and_those_that_stand_still_have_none() -> None:
+    returns = 1.5e-12 * (np.tile([1.0, -1.0], 10) + 0.1)
+    assert sharpe.yearly(returns) == pytest.approx(0.1 / math.sqrt(20 / 19) * math.sqrt(365), rel=1e-6)
+    assert sharpe.yearly(0.6 * returns) is None

@@ -139,3 +139,15 @@ def test_breadth_and_stress_are_shares_of_the_symbols_that_are_known() -> None:
     assert market.analyse(none.inputs, none.state).breadth == 0.5
     assert market.analyse(none.inputs, none.state).sentiment == 0.0
     assert market.analyse(none.inputs, none.state).correlation == 0.0
+
+
+def test_a_symbol_whose_bar_is_stale_tells_nothing_of_its_regime() -> None:
+    at = moment()
+    told = market.analyse(at.inputs, at.state).probabilities
+    stale = market.analyse(replace(at.inputs, fresh=np.arange(8) != 3), at.state).probabilities
+    others = np.arange(8) != 3
+    np.testing.assert_array_equal(stale[others], told[others])
+    assert not np.array_equal(stale[3], told[3])
+    sigma = np.where(others, at.inputs.view.sigma, np.nan)
+    unknown = market.analyse(replace(at.inputs, view=replace(at.inputs.view, sigma=sigma)), at.state).probabilities
+    np.testing.assert_array_equal(stale[3], unknown[3])

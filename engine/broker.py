@@ -1,7 +1,7 @@
 """The paper broker: orders into fills into the account, as pure functions.
 
-An order decided at a tick is filled by walking the first book at or after the decision + latency; where there is no book, at the open of the next
-bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled.
+An order decided at a tick is filled by walking the first book at or after the decision + latency; where there is no book, or it was stale, at the
+open of the next bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.domain.control import Knobs
-from engine.domain.decision import Decisions, Fill, Liquidity, Order
+from engine.domain.decision import Decisions, Fill, Liquidity, Mood, Order
 from engine.domain.market import Account, Slice
 from engine.domain.record import Floats
 
@@ -36,10 +36,11 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity) -> tuple[Order, ...]:
+def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood) -> tuple[Order, ...]:
     """One order for each symbol that is not held."""
+    stale = mood.watch.faults.frozen_book
     return tuple(
-        Order(int(index), float(decisions.delta[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
+        Order(int(index), float(decisions.delta[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]), bool(stale[index]))
         for index in np.flatnonzero(decisions.delta)
     )
 
@@ -92,7 +93,7 @@ def _sum(values: Floats) -> float:
 def _meet(order: Order, bar: Slice) -> Met:
     side = 1.0 if order.units > 0 else -1.0
     books, index = bar.fill_books, order.symbol
-    if books.bid_price.shape[1]:
+    if books.bid_price.shape[1] and not order.at_open:
         prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
         mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
         if np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]:

@@ -207,7 +207,7 @@ def test_buy_and_hold_begins_with_each_symbols_first_price() -> None:
 
 def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
     outcome = decided(moment())
-    made = broker.orders(outcome.decisions, outcome.liquidity)
+    made = broker.orders(outcome.decisions, outcome.liquidity, outcome.mood)
     assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
     assert all(order.units == outcome.decisions.delta[order.symbol] for order in made)
 

@@ -226,6 +226,7 @@ class Order(Record):
     units: float  # base units, negative to sell
     spread_bps: float  # full spread expected, paid half where the fill meets no book
     impact_bps: float  # expected for this size, paid where the fill meets no book
+    at_open: bool = False  # its book is stale: filled at the next open, never by walking a book
 
 
 @dataclass(frozen=True, slots=True)

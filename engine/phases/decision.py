@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Liquidity, Opinions, Phase, Sizes
+from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
@@ -15,16 +15,17 @@ WAIT, PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(execution) for execution in
 
 
 def settle(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
-    """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all.
+    """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all, which needs a bar of this moment.
 
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
-    gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
+    gates = ladder.climb(sizes, liquidity, opinions, mood, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
-    asked = [rung for rung in range(ladder.TRADABLE) if not (inputs.knobs.flatten and rung == ladder.HEALTHY)]  # a person's flatten outranks a fault
-    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))
+    asked = [rung for rung in range(ladder.TRADABLE) if rung != ladder.FRESH and not (inputs.knobs.flatten and rung == ladder.HEALTHY)]
+    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))  # a person's flatten outranks a fault
+    tradable &= passed[ladder.FRESH] | ladder.current(mood, inputs)
     target = _target(sizes, inputs, whole, tradable)
     moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
     action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))
@@ -38,18 +39,20 @@ def settle(
     return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, inputs), votes)
 
 
-def stand_by(decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> Decisions:
+def stand_by(
+    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+) -> Decisions:
     """The decisions as they are, settled again where a phase after them failed: a degraded tick opens nothing."""
     if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
         return decisions
-    return settle(sizes, liquidity, opinions, inputs, degraded)
+    return settle(sizes, liquidity, opinions, mood, inputs, degraded)
 
 
 def hold(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
     """Assumes nothing can be decided: holds every symbol, all gates shut."""
-    del liquidity, degraded, waived
+    del liquidity, mood, degraded, waived
     count = len(inputs.symbols)
     shape = (len(ladder.NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)

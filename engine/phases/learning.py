@@ -22,7 +22,7 @@ def learn(
 ) -> State:
     """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
     knobs = inputs.knobs
-    price = _price(inputs)
+    price = _price(inputs, mood)
     scored = due.score(state.pending, knobs.horizons, price)
     closes, ends = skill.closing(inputs.tick, knobs.horizons), skill.closing(inputs.tick, (max(knobs.horizons),))
     memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
@@ -163,9 +163,11 @@ def _worth(state: State, knobs: Knobs) -> Floats:
     return stacking.worth(state.gram, state.moment, state.weight_rows, knobs.prior_rows)
 
 
-def _price(inputs: Inputs) -> Floats:
-    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh."""
-    return np.where(inputs.fresh & (inputs.view.age == 0), np.log(reference(inputs)), np.nan)
+def _price(inputs: Inputs, mood: Mood) -> Floats:
+    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh, or a bar or book repeats: no move is learned from it."""
+    faults = mood.watch.faults
+    known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
+    return np.where(known, np.log(reference(inputs)), np.nan)
 
 
 def reference(inputs: Inputs) -> Floats:

@@ -43,7 +43,7 @@ class Situation:
         return risk.size(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
 
     def settled(self, *, waived: tuple[str, ...] = ()) -> Decisions:
-        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.inputs, self.degraded, waived=waived)
+        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.mood, self.inputs, self.degraded, waived=waived)
 
     def knobs(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, knobs=replace(self.inputs.knobs, **changed)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import REGIMES
-from engine.domain.market import Bars
+from engine.domain.market import Bars, Books
 from engine.domain.record import Bools, Floats
 from engine.evidence import incidents
 from engine.phases import market
@@ -69,7 +69,8 @@ def test_a_shaped_market_is_recognised(kind: str) -> None:
 def four(at: Moment) -> Moment:
     """The moment with its first four symbols only."""
     account = replace(at.inputs.account, positions=np.zeros(4), entry=np.full(4, np.nan), mark=np.full(4, 100.0), losses=at.inputs.account.losses[:4])
-    return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account))
+    books = Books(*(getattr(at.inputs.books, name)[:4] for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
+    return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account, books=books))
 
 
 def test_symbols_without_a_volatility_stand_aside() -> None:

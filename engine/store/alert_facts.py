@@ -61,16 +61,15 @@ def _ticks(connection: Connection, facts: Facts) -> Facts:
 def _fresh_data(connection: Connection, tick: int) -> list[tuple[str, bool, str | None]]:
     """Each symbol, whether its gate "fresh data" was open, and the fault of the data that shut it, in words; a gate without a value says nothing.
 
-    A bar or a book that has repeated for fewer bars than an incident takes shuts the gate and is not worth an alert.
+    A bar or a book that has repeated for fewer bars than an incident takes shuts the gate and is not worth an alert: it counts as open here.
     """
     sql = """SELECT symbol, coalesce(json_extract(gates, '$.passed[0]') = 1 OR json_extract(gates, '$.value[0]') IS NULL, fresh),
              json_extract(gates, '$.fault'), json_extract(gates, '$.value[0]') FROM decisions WHERE tick = ? ORDER BY symbol"""
-    rows = connection.exec_driver_sql(sql, (tick,)).all()
-    return [(str(symbol), bool(is_open), describe_fault(fault, bars) if _lasts(fault, bars) else None) for symbol, is_open, fault, bars in rows]
-
-
-def _lasts(fault: str | None, bars: float | None) -> bool:
-    return fault is not None and (not fault.startswith("stale") or bars is None or bars >= FROZEN_BARS)
+    gated = []
+    for symbol, is_open, fault, bars in connection.exec_driver_sql(sql, (tick,)):
+        doubted = fault is not None and fault.startswith("stale") and bars is not None and bars < FROZEN_BARS
+        gated.append((str(symbol), bool(is_open) or doubted, None if fault is None or doubted else describe_fault(fault, bars)))
+    return gated
 
 
 def _shut(connection: Connection, tick: int, session: int) -> tuple[tuple[str, float | None, float | None], ...]:

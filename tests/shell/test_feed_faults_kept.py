@@ -12,6 +12,8 @@ import pytest
 
 from engine.alerts import rules
 from engine.domain.alerting import Facts, Sight
+from engine.domain.incidents import KINDS
+from engine.explain import describe_fault
 from engine.replay import replay
 from engine.shell.resume import resume
 from engine.store import database, decision_query, page_queries
@@ -102,6 +104,7 @@ def test_lists_and_the_gate_strip_name_the_fault(kept: Kept) -> None:
 def test_the_alert_names_the_symbols_that_the_gate_shuts_and_why(kept: Kept) -> None:
     seen = alert(kept.url)
     assert seen.wrong
+    assert seen.value == 2.0
     assert seen.words == (
         "the gate fresh data is shut for 2 of 4 symbols: BRAVO: stale feed: 14 bars repeat exactly; "
         "CHARLIE: stale book: it has stayed the same over 14 bars with trades"
@@ -113,7 +116,7 @@ def test_a_first_repeat_shuts_the_gate_and_alarms_nobody(tmp_path: Path) -> None
     told = decision_query.decision(early.reader, FROZEN, STALE)
     assert told is not None
     assert told.rungs[0].fault == "stale"
-    assert alert(early.url).wrong is False
+    assert (alert(early.url).wrong, alert(early.url).value) == (False, 4.0)
 
 
 def test_each_tick_is_replayed_bit_for_bit(kept: Kept) -> None:
@@ -124,3 +127,12 @@ def test_each_tick_is_replayed_bit_for_bit(kept: Kept) -> None:
     with closing(sqlite3.connect(kept.url.removeprefix("sqlite:///"))) as connection:
         rows = connection.execute("SELECT kind, symbol FROM v_incidents ORDER BY kind").fetchall()
     assert rows == [("stale", STALE), ("stale book", BOOK)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fault_is_put_into_words_that_begin_with_its_name(kind: str) -> None:
+    for bars, count in ((1.0, "1 bar"), (14.0, "14 bars"), (None, "an unknown number of bars")):
+        words = describe_fault(kind, bars)
+        assert words.startswith(kind)
+        assert count in words
+        assert "{" not in words

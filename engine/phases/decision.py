@@ -63,25 +63,33 @@ def hold(
 
 
 def flip(sizes: Sizes, inputs: Inputs) -> Floats:
-    """(S,) the smallest change of the expected move, in bps, that would change the action were every other gate passed; NaN where none would.
+    """(S,) a change of the expected move, in bps, that changes the action; NaN where none would.
 
-    The inverse of risk.within_band: the edge at which the wanted change just reaches the smallest trade, upwards or downwards.
+    It is the smallest, were every other gate passed and the other sizes as they are. As these give way where the symbol's own size changes, less
+    may do. The inverse of risk.within_band and of what the others take of the move: the edge at which the wanted change just reaches the smallest
+    trade, upwards or downwards.
     """
-    held, cost, most, least = sizes.held, sizes.cost_bps, inputs.knobs.max_position, ladder.smallest(sizes, inputs.knobs)
+    held, cost, taken, most = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position
+    least = ladder.smallest(sizes, inputs.knobs)
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
-    up = _edge_to_buy(held, cost, slope, least)
-    up = np.where(held + least > most, np.nan, up)
-    down = -_edge_to_buy(-held, cost, slope, least)
-    down = np.where(held - least < -most, np.nan, down)
-    to_buy, to_sell = up - sizes.edge_bps, down - sizes.edge_bps
+    to_buy = _edge_to_buy(held + least, held < 0, cost, taken, slope, most) - sizes.edge_bps
+    to_sell = -_edge_to_buy(least - held, held > 0, cost, -taken, slope, most) - sizes.edge_bps
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
-def _edge_to_buy(held: Floats, cost: Floats, slope: Floats, least: Floats) -> Floats:
-    """(S,) lowest edge in bps at which buying is wanted: a short is closed at 0 at the latest, new exposure must first cover its cost."""
-    level = held + least
+def _edge_to_buy(level: Floats, short: Bools, cost: Floats, taken: Floats, slope: Floats, most: float) -> Floats:
+    """(S,) lowest edge in bps at which a position of this level is wanted; NaN where none is enough, or any.
+
+    A short is closed at 0 at the latest, new exposure must first cover its cost. What others take counts against a position, and for closing one
+    that they make worse; the edge that can be given up to them is at most that of the largest position.
+    """
     covering = np.minimum(level, 0.0) / slope
-    return np.where(held < 0, covering, cost + level / slope)
+    closing = covering + np.minimum(taken, 0.0)
+    opening = cost + level / slope
+    wish = cost + most / slope
+    closing = np.where((level >= -most) & (closing > -wish), closing, np.nan)
+    opening = np.where((level <= most) & (opening + taken <= wish), opening + np.maximum(taken, 0.0), np.nan)
+    return np.where(short, closing, opening)
 
 
 def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) -> Floats:

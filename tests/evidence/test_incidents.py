@@ -212,6 +212,26 @@ def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
     assert not sessions.expected(known, 20 * 2)
 
 
+def test_until_a_week_was_seen_the_year_is_that_of_a_market_that_never_closes() -> None:
+    assert sessions.trading_year(sessions.blank().traded) == (8_760.0, 365.0)
+    known = np.ones(336)
+    assert sessions.trading_year(known) == (8_760.0, 365.0)
+    known[100] = np.nan
+    assert sessions.trading_year(known * 0.0) == (8_760.0, 365.0)
+
+
+def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday_changes_nothing() -> None:
+    market = Market(symbols=3)
+    for day in range(21):
+        if day % 7 < 5 and day != 15:  # the last Tuesday is a holiday
+            market.at = MONDAY + day * DAY + 9 * HOUR
+            market.run(8 * 60)
+            market.absent(13)
+    hours, days = sessions.trading_year(market.watch.calendar.traded)
+    assert days == pytest.approx(365.0 * 5 / 7)
+    assert hours == pytest.approx(8_760.0 * 5 * 16 / 336, rel=0.07)  # the half-hour after the close fades more slowly
+
+
 @pytest.mark.parametrize(("times", "way"), [(20.0, "up"), (1 / 20, "down")])
 def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_the_usual(times: float, way: str) -> None:
     market = after()

@@ -88,7 +88,7 @@ def market(opens: dict[int, tuple[float, float]], books: Callable[[int, Floats],
 def played(url: str, bars: Iterator[Slice], *, edge: tuple[float, float] = (60.0, -60.0), levels: int = 0) -> list[Tick]:
     """The ticks from the decision to enter on, decided with proven skill and kept in a store."""
     info = FeedInfo("recorded", "made by hand", NAMES, MINUTE, levels, False, False, 10.0, SPREAD_BPS, (0.0, 0.0), FEE_BPS)
-    knobs = Knobs(horizons=(1,), max_position=SHARE, max_gross=9.0, max_net=9.0, target_volatility=1e9)
+    knobs = Knobs(horizons=(1,), max_position=SHARE, max_gross=9.0, max_net=9.0, target_volatility=1e9, max_shortfall=1e9)
     settings = Settings(home="", database_url=url, models=("ridge",), capital=CAPITAL, impact=IMPACT, knobs=knobs)
     database.prepare(url)
     with closing(Writer(url)) as writer, closing(History(url)) as history:

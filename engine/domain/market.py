@@ -73,6 +73,14 @@ class Account(Record):
     losses: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
     naive: float  # equity of buying all symbols in equal parts at their first price and holding
     benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
+    accrued_at: int = 0  # ns UTC, up to which borrow and funding are paid; 0 before the first bar
+    borrow: float = 0.0  # money, paid so far for what was sold short; at most 0
+    funding: float = 0.0  # money, funding so far: below 0 paid, above 0 received
+
+    @property
+    def carry(self) -> float:
+        """Money that holding positions has cost so far, below 0, or earned."""
+        return self.borrow + self.funding
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ LATER = {
     "cluster": "running on a cluster is not there yet",
 }
 WARM_UP = {"simulated": 3000, "recorded": 0}
+BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # knobs that the feed gives
 PACE_SECONDS = 2.0  # between ticks on the dashboard
 
 Given = tuple[str, object]  # the name the user knows it by, and the value
@@ -101,9 +102,11 @@ def _knobs(given: Given | None) -> Knobs:
     name, table = given
     if not isinstance(table, dict):
         raise SettingsError(f"{name} must be a table: write [knobs] and a line for each")
-    known = {one.name: getattr(Knobs(), one.name) for one in fields(Knobs)}
+    known = {one.name: getattr(Knobs(), one.name) for one in fields(Knobs) if one.name not in BY_SYMBOL}
     changes: dict[str, Any] = {}
     for key, value in table.items():
+        if key in BY_SYMBOL:
+            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
         if key not in known:
             raise SettingsError(f"[knobs] in podium.toml has an unknown key {key!r}{_near(key, list(known))}")
         changes[key] = _knob(f"knobs.{key} in podium.toml", value, known[key])
@@ -247,6 +250,7 @@ def loopback_only(name: str, value: object) -> str:
 _READERS: dict[str, Callable[[str, object], Any]] = {
     "home": _text, "database_url": _database, "feed": _feed, "feed_path": _text, "symbols": _names, "interval": _span, "seed": _whole(0),
     "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
+    "participation": _number(0.0001, 1.0),
     "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
     "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 500), "models": _names, "train_days": _number(0.01, 3_650.0),
     "train_rows": _whole(0), "warm_up": _whole(0, 1_000_000), "pace_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),

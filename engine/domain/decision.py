@@ -165,7 +165,7 @@ class Forecast(Record):
 
 
 LIMITS = (
-    "kelly fraction", "proven skill", "cost", "position", "joint sizing", "correlated cluster", "volatility target", "expected shortfall",
+    "kelly fraction", "proven skill", "new version", "cost", "position", "joint sizing", "correlated cluster", "volatility target", "expected shortfall",
     "gross exposure", "net exposure", "daily loss", "drawdown",
 )  # fmt: skip
 

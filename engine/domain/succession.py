@@ -17,3 +17,13 @@ class Succession(Record):
     own: Skill  # (2, H, 1) what forecasts made on probation came to, over a long and a short memory
     probation: Bools  # (L, H) whether a pending forecast was made on probation, newest first; L = the longest horizon
     begun: int  # own records begun so far, over all horizons
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement(Record):
+    """How far the ensemble of newly adopted versions agrees with earlier ones; NaN where they cannot be compared."""
+
+    rows: int  # compared, each a symbol at a tick
+    record: Floats  # (H,) with the versions of record
+    before: Floats  # (H,) with the versions that served until now
+    models: tuple[tuple[str, Floats], ...]  # version, (H,) with the version of record of the same model

@@ -10,38 +10,29 @@ versions of record again, or when its own record allows as much as theirs, which
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from engine.domain.control import Event, Knobs
-from engine.domain.record import Bools, Floats, Record
+from engine.domain.record import Bools, Floats
 from engine.domain.skill import Skill
-from engine.domain.succession import Succession
+from engine.domain.succession import Agreement, Succession
 from engine.evidence import skill
 
 KIND = "version_agreement"  # of the event that tells a decision how far the versions agree
 FULL = 0.5  # agreement from which on all is inherited
 
 
-@dataclass(frozen=True, slots=True)
-class Agreement(Record):
-    """How far the ensemble of newly adopted versions agrees with earlier ones; NaN where they cannot be compared."""
-
-    rows: int  # compared, each a symbol at a tick
-    record: Floats  # (H,) with the versions of record
-    before: Floats  # (H,) with the versions that served until now
-    models: tuple[tuple[str, Floats], ...]  # version, (H,) with the version of record of the same model
-
-    def event(self) -> Event:
-        """The event that is stored with the tick from which the versions serve."""
-        models = {version: _rounded(values) for version, values in self.models}
-        detail = {"rows": self.rows, "record": _rounded(self.record), "before": _rounded(self.before), "models": models}
-        return Event(KIND, "ensemble", json.dumps(detail, separators=(",", ":")))
+def to_event(found: Agreement) -> Event:
+    """The event that is stored with the tick from which the versions serve, to four digits."""
+    models = {version: _rounded(values) for version, values in found.models}
+    detail = {"rows": found.rows, "record": _rounded(found.record), "before": _rounded(found.before), "models": models}
+    return Event(KIND, "ensemble", json.dumps(detail, separators=(",", ":")))
 
 
-def read(event: Event) -> Agreement:
-    """What `Agreement.event` wrote."""
+def from_event(event: Event) -> Agreement:
+    """What `to_event` wrote."""
     detail = json.loads(event.detail)
     models = tuple((version, np.array(values, dtype=float)) for version, values in detail["models"].items())
     return Agreement(detail["rows"], np.array(detail["record"], dtype=float), np.array(detail["before"], dtype=float), models)
@@ -73,7 +64,7 @@ def begin(succession: Succession, recent: Skill, events: tuple[Event, ...], knob
     """The succession with the versions adopted before this tick taken into account. Where nothing is proven there is nothing to inherit."""
     for event in events:
         if event.kind == KIND:
-            succession = _adopt(succession, skill.reliance(*skill.bound(recent, knobs)) > 0.0, read(event))
+            succession = _adopt(succession, skill.reliance(*skill.bound(recent, knobs)) > 0.0, from_event(event))
     return succession
 
 

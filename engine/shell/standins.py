@@ -12,6 +12,7 @@ from engine.domain.model import Serving
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import Artifact
+from engine.evidence.succession import to_event
 from engine.shell import succession, training
 from engine.shell.circuits import FAULTS
 from engine.shell.rolling import Rows
@@ -83,7 +84,7 @@ class Bench:
         named = {version for versions in state.succession.record for version in versions}
         self._record = {version: served for version, served in self._record.items() if version in named}
         found = succession.compare(before, after, state, rows, self._record.get)
-        return () if found is None else (found.event(),)
+        return () if found is None else (to_event(found),)
 
     def keep(self, served: Fitted) -> None:
         """Versions that the record of skill may belong to."""

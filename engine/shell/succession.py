@@ -9,8 +9,8 @@ import numpy as np
 from engine.domain.model import Serving
 from engine.domain.record import Floats
 from engine.domain.state import State
+from engine.domain.succession import Agreement
 from engine.evidence import online, succession
-from engine.evidence.succession import Agreement
 from engine.shell.circuits import FAULTS
 from engine.shell.rolling import Rows
 

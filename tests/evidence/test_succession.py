@@ -10,9 +10,8 @@ import pytest
 from engine.domain.control import Event, Knobs
 from engine.domain.record import Floats
 from engine.domain.skill import Skill
-from engine.domain.succession import Succession
+from engine.domain.succession import Agreement, Succession
 from engine.evidence import skill, succession
-from engine.evidence.succession import Agreement
 
 HORIZONS = (1, 3)
 KNOBS = Knobs(horizons=HORIZONS, lapse_halflife=1e9, skill_halflife=1e9)
@@ -21,7 +20,7 @@ DRAW = np.random.default_rng(5).standard_normal((2, 400))
 
 
 def event(*record: float, before: float = 1.0) -> Event:
-    return Agreement(2_304, np.array(record), np.full(len(record), before), ()).event()
+    return succession.to_event(Agreement(2_304, np.array(record), np.full(len(record), before), ()))
 
 
 @dataclass
@@ -71,8 +70,8 @@ def test_all_is_inherited_from_half_agreement_on_and_nothing_where_it_contradict
 
 def test_an_event_gives_back_what_was_compared() -> None:
     found = Agreement(2_304, np.array([0.93, np.nan]), np.array([0.5, 0.25]), (("ridge-887", np.array([0.1, -0.2])),))
-    again = succession.read(found.event())
-    assert found.event().kind == succession.KIND
+    again = succession.from_event(succession.to_event(found))
+    assert succession.to_event(found).kind == succession.KIND
     assert again.digest() == found.digest()
 
 

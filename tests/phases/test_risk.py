@@ -14,10 +14,10 @@ from scipy.linalg import hadamard
 from engine.domain.control import Event
 from engine.domain.decision import LIMITS
 from engine.domain.incidents import Calendar
-from engine.evidence import covariance, skill
+from engine.evidence import covariance, skill, succession
 from engine.evidence.shortfall import NORMAL, expected_shortfall
-from engine.evidence.succession import Agreement
-from engine.phases import risk
+from engine.domain.succession import Agreement
+from engine.evidence import skill, successionfrom engine.phases import risk
 from engine.window import decay
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import Situation, random_book, situation
@@ -44,7 +44,7 @@ def together(copies: int, others: int = 0, *, seed: int = 3, tails: float = 0.0,
 def agreeing(agreement: float) -> Event:
     """New versions are adopted that agree so far with those of record, at every horizon."""
     each = np.full(3, agreement)
-    return Agreement(2_304, each, each, ()).event()
+    return succession.to_event(Agreement(2_304, each, each, ()))
 
 
 MATTERS: dict[str, tuple[Situation, Callable[[Situation], Situation]]] = {

@@ -1,4 +1,4 @@
-"""New versions that contradict those before, made by trainings on flipped targets: what is held, what it costs, and what a restart and a replay see."""
+"""New versions that contradict those before, made by trainings on flipped targets: what is held, what it costs, what a restart and a replay see."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS
+from engine.domain.succession import Agreement
 from engine.domain.tick import Tick
 from engine.evidence import succession
 from engine.replay import replay
@@ -48,8 +49,8 @@ def held(ticks: list[Tick]) -> list[float]:
     return [float(np.abs(tick.outcome.sizes.held).sum()) for tick in ticks]
 
 
-def agreements(ticks: list[Tick]) -> dict[int, succession.Agreement]:
-    return {tick.inputs.tick: succession.read(event) for tick in ticks for event in tick.inputs.events if event.kind == succession.KIND}
+def agreements(ticks: list[Tick]) -> dict[int, Agreement]:
+    return {tick.inputs.tick: succession.from_event(event) for tick in ticks for event in tick.inputs.events if event.kind == succession.KIND}
 
 
 def test_a_training_on_flipped_targets_closes_what_is_held_and_a_sound_one_opens_again(sabotaged: list[Tick]) -> None:

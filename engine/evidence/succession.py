@@ -61,10 +61,15 @@ def allowed(agreement: Floats) -> Floats:
 
 
 def begin(succession: Succession, recent: Skill, events: tuple[Event, ...], knobs: Knobs) -> Succession:
-    """The succession with the versions adopted before this tick taken into account. Where nothing is proven there is nothing to inherit."""
+    """The succession with the versions adopted before this tick taken into account.
+
+    Where the record proves nothing there is nothing to inherit: what a new version forecasts goes on with it. Of late it may prove nothing and do
+    so again later, so only its long memory is asked.
+    """
     for event in events:
         if event.kind == KIND:
-            succession = _adopt(succession, skill.reliance(*skill.bound(recent, knobs)) > 0.0, from_event(event))
+            low, _ = skill.bound(Skill(recent.sums[:, [0, 0]]), knobs)
+            succession = _adopt(succession, low > 0.0, from_event(event))
     return succession
 
 
@@ -116,7 +121,7 @@ def _earned(succession: Succession, recent: Skill, knobs: Knobs) -> Floats:
     stricter = replace(knobs, skill_alpha=knobs.skill_alpha / max(1, succession.begun * (succession.begun + 1)))
     whole = skill.reliance(*skill.bound(recent, knobs))
     own = skill.reliance(*skill.bound(succession.own, stricter))
-    return np.where(whole > 0.0, np.minimum(own / np.where(whole > 0.0, whole, 1.0), 1.0), 0.0)
+    return np.minimum(own / np.maximum(whole, 1e-9), 1.0)
 
 
 def _take_over(succession: Succession, recent: Skill, knobs: Knobs) -> tuple[Succession, Skill]:

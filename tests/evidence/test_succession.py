@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.control import Event, Knobs
 from engine.domain.record import Floats
-from engine.domain.skill import Skill
+from engine.domain.skill import GAIN, Skill
 from engine.domain.succession import Agreement, Succession
 from engine.evidence import skill, succession
 
@@ -91,6 +91,27 @@ def test_where_nothing_is_proven_there_is_nothing_to_inherit_and_no_probation() 
     history = History().play(100, -0.01, -0.01).play(1, 0.0, 0.0, events=(event(-0.9, -0.9),))
     np.testing.assert_array_equal(history.standing(), 1.0)
     assert history.succession.begun == 0
+
+
+def test_a_record_that_proves_nothing_of_late_is_not_inherited_by_a_version_that_contradicts() -> None:
+    """Else a few good bars of the new version would bring back the size that the long record of the old one allowed."""
+    history = proven()
+    dying = history.recent.sums.copy()
+    dying[GAIN, 1] *= -1.0
+    history.recent = Skill(dying)
+    assert (skill.bound(history.recent, KNOBS)[0] < 0.0).all()
+    history.play(1, 0.05, 0.05, version="ridge-2", events=(event(-0.9, -0.9),))
+    np.testing.assert_array_equal(history.standing(), 0.0)
+
+
+def test_an_own_record_that_is_proved_replaces_one_that_allows_nothing_any_more() -> None:
+    history = proven().play(40, 0.05, 0.05, version="ridge-2", events=(event(-0.9, -0.9),))
+    gone = history.recent.sums.copy()
+    gone[GAIN, 1] *= -1.0
+    history.recent = Skill(gone)
+    history.play(300, 0.05, 0.05, version="ridge-2")
+    np.testing.assert_array_equal(history.succession.inherited, 1.0)
+    assert (skill.bound(history.recent, KNOBS)[0] > 0.0).all()
 
 
 def test_on_probation_the_record_stands_still_once_the_forecasts_of_before_have_come_due() -> None:

@@ -165,8 +165,8 @@ class Forecast(Record):
 
 
 LIMITS = (
-    "kelly fraction", "proven skill", "new version", "cost", "position", "joint sizing", "correlated cluster", "volatility target", "expected shortfall",
-    "gross exposure", "net exposure", "daily loss", "drawdown",
+    "kelly fraction", "proven skill", "new version", "cost", "position", "joint sizing", "correlated cluster", "volatility target",
+    "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown",
 )  # fmt: skip
 
 

@@ -52,8 +52,9 @@ def _versions(fitted: Fitted) -> Versions:
 
 
 def _agree(now: Versions, then: Versions, forecasts: Mapping[str, Floats], weights: Floats) -> Floats:
-    """(H,) agreement of two ensembles, of the models that are in both; `weights` (M, H)."""
-    both = [(m, new, old) for m, (new, old) in enumerate(zip(now, then, strict=True)) if new and old]
+    """(H,) agreement of two ensembles, of the models that can be asked in both; `weights` (M, H)."""
+    pairs = enumerate(zip(now, then, strict=True))
+    both = [(m, new, old) for m, (new, old) in pairs if new and old and np.isfinite(forecasts[new] + forecasts[old]).all()]
     if not both:
         return np.full(weights.shape[1], np.nan)
     new = sum(forecasts[version] * weights[m, :, None] for m, version, _ in both)

@@ -14,10 +14,10 @@ from scipy.linalg import hadamard
 from engine.domain.control import Event
 from engine.domain.decision import LIMITS
 from engine.domain.incidents import Calendar
+from engine.domain.succession import Agreement
 from engine.evidence import covariance, skill, succession
 from engine.evidence.shortfall import NORMAL, expected_shortfall
-from engine.domain.succession import Agreement
-from engine.evidence import skill, successionfrom engine.phases import risk
+from engine.phases import risk
 from engine.window import decay
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import Situation, random_book, situation

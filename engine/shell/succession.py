@@ -25,7 +25,8 @@ Find = Callable[[str], Serving | None]  # a version that served earlier
 def compare(before: Fitted, after: Fitted, state: State, rows: Rows, find: Find) -> Agreement | None:
     """How far the ensemble of `after` agrees with that of the versions of record and with that of `before`, weighed as the models are weighed now.
 
-    None where there is nothing to compare: every serving version is one of record, or the first of its model.
+    None where there is nothing to compare: every serving version is one of record or the first of its model, or no model can be asked in both, as
+    where the only one has failed and its previous version stands in. What was inherited is then inherited on.
     """
     record, now, earlier = state.succession.record, _versions(after), _versions(before)
     if not any(new and then not in ("", new) for then_all in record for new, then in zip(now, then_all, strict=True)):
@@ -39,9 +40,12 @@ def compare(before: Fitted, after: Fitted, state: State, rows: Rows, find: Find)
     def with_record(versions: Versions, places: slice, weights: Floats) -> Floats:
         return np.array([_agree(versions, then[places], forecasts, weights)[h] for h, then in enumerate(record)])
 
+    agreement = with_record(now, slice(None), state.weights)
+    if not np.isfinite(agreement).any():
+        return None
     return Agreement(
         rows=len(x),
-        record=with_record(now, slice(None), state.weights),
+        record=agreement,
         before=_agree(now, earlier, forecasts, state.weights),
         models=tuple((version, with_record((version,), slice(m, m + 1), alone)) for m, version in enumerate(now) if version),
     )

@@ -90,16 +90,16 @@ def broken(x: Floats) -> Floats:
 
 
 @pytest.mark.parametrize("predict", [broken, lambda x: np.full((2, len(x)), np.nan)])
-def test_a_model_that_cannot_be_asked_is_left_out_and_agreement_is_not_known_where_none_is_left(predict: Predict) -> None:
+def test_a_model_that_cannot_be_asked_is_left_out_and_nothing_is_compared_where_none_is_left(predict: Predict) -> None:
     """Its version fails on old rows, it failed while it served, or the version of record is not kept any more."""
     mute, turned = served("one-1", predict=predict), served("one-2", -9.0, -9.0)
     cases = ((OLD, served("one-2", predict=predict)), ((mute, OLD[1]), turned), ((None, OLD[1]), turned))
     for before, new in cases:
-        for other, told in ((served("two-2", 1.0, 1.0), 1.0), (None, np.nan)):
-            found = succession.compare(before, (new, other), state("one-1", "two-1"), rows(), nowhere)
-            assert found is not None
-            np.testing.assert_allclose(found.record, told)
-            assert np.isnan(found.models[0][1]).all()
+        found = succession.compare(before, (new, served("two-2", 1.0, 1.0)), state("one-1", "two-1"), rows(), nowhere)
+        assert found is not None
+        np.testing.assert_allclose(found.record, 1.0)
+        assert np.isnan(found.models[0][1]).all()
+        assert succession.compare(before, (new, None), state("one-1", "two-1"), rows(), nowhere) is None
 
 
 @pytest.mark.parametrize(("symbols", "ticks", "told"), [(3, 400, 288 * 3), (3, 50, 50 * 3), (50, 400, 48 * 50), (500, 400, 8 * 500)])

@@ -164,7 +164,7 @@ class Rows:
     def newest(self, ticks: int, most: int, fewest: int) -> Floats:
         """(N, F) features of the newest `ticks` ticks, thinned evenly in time to `most` rows, but at least `fewest` ticks; as in training."""
         order = self._order(np.iinfo(np.int64).max)[-ticks:]
-        step = max(1, len(order) // max(fewest, most // max(1, self._price.shape[1])))
+        step = max(1, -(-len(order) // max(fewest, most // max(1, self._price.shape[1]))))
         keep = order[::-1][::step][::-1]
         good = np.isfinite(self._sigma[keep]) & np.isfinite(self._price[keep])
         return self._features[keep][good].astype(np.float64)

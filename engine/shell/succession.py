@@ -15,7 +15,7 @@ from engine.shell.circuits import FAULTS
 from engine.shell.rolling import Rows
 
 TICKS = 288  # the newest ones, in which the rows lie
-ROWS = 2_400  # compared at most, but at least FEWEST ticks of every symbol
+ROWS = 1_200  # compared at most, but at least FEWEST ticks of every symbol
 FEWEST = 8
 Fitted = tuple[Serving | None, ...]
 Versions = tuple[str, ...]  # a model each, "" where none serves

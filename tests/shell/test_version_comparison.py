@@ -102,7 +102,7 @@ def test_a_model_that_cannot_be_asked_is_left_out_and_nothing_is_compared_where_
         assert succession.compare(before, (new, None), state("one-1", "two-1"), rows(), nowhere) is None
 
 
-@pytest.mark.parametrize(("symbols", "ticks", "told"), [(3, 400, 288 * 3), (3, 50, 50 * 3), (8, 400, 144 * 8), (50, 400, 24 * 50), (500, 400, 8 * 500)])
+@pytest.mark.parametrize(("symbols", "ticks", "told"), [(3, 400, 288 * 3), (3, 50, 150), (8, 400, 144 * 8), (50, 400, 24 * 50), (500, 400, 8 * 500)])
 def test_the_rows_lie_in_the_last_288_ticks_and_are_few_however_many_symbols(symbols: int, ticks: int, told: int) -> None:
     x = rows(symbols, ticks).newest(succession.TICKS, succession.ROWS, succession.FEWEST)
     assert x.shape == (told, 2)

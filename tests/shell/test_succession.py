@@ -63,10 +63,12 @@ def test_a_training_on_flipped_targets_closes_what_is_held_and_a_sound_one_opens
 
 def test_ordinary_trainings_agree_and_flipped_ones_contradict(sabotaged: list[Tick]) -> None:
     found = agreements(sabotaged)
+    proven = sabotaged[TURNED].outcome.state.succession.inherited < 1.0  # where nothing was, the record went on with the flipped versions
+    assert proven[:2].all()
     assert sorted(found) == [FIRST - 1 + EVERY + LATER, TURNED, TURNED_AGAIN, SOUND]
     for tick, signs in ((FIRST - 1 + EVERY + LATER, (1, 1)), (TURNED, (-1, -1)), (TURNED_AGAIN, (-1, 1)), (SOUND, (1, -1))):
-        assert (found[tick].record * signs[0] > 0.4).all(), tick
-        assert (found[tick].before * signs[1] > 0.4).all(), tick
+        assert (found[tick].record * signs[0] > 0.4)[proven].all(), tick
+        assert (found[tick].before * signs[1] > 0.4)[proven].all(), tick
         assert {version.rpartition("-")[0] for version, _ in found[tick].models} == set(MODELS)
         assert found[tick].rows >= 1_000
 

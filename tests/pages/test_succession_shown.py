@@ -75,9 +75,9 @@ def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_
 
 
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:
-    knobs = replace(KNOBS, first_training=150, retrain_every=60)
-    told = run_backtest(settings(knobs=knobs, models=("ridge", "online")), simulated(240, symbols=2), tell=lambda *_: None, clock=StoppedClock())
+    knobs = replace(KNOBS, first_training=250, retrain_every=100)
+    told = run_backtest(settings(knobs=knobs, models=("ridge", "online")), simulated(370, symbols=4), tell=lambda *_: None, clock=StoppedClock())
     (found,) = json.loads(json.dumps(told["training"]))["agreements"]
-    assert found["tick"] == 149 + 60 + KNOBS.adopt_after
+    assert found["tick"] == 249 + 100 + KNOBS.adopt_after
     assert len(found["record"]) == len(HORIZONS)
     assert found["rows"] > 100

@@ -117,10 +117,12 @@ def test_an_own_record_that_is_proved_replaces_one_that_allows_nothing_any_more(
 def test_on_probation_the_record_stands_still_once_the_forecasts_of_before_have_come_due() -> None:
     history = proven().play(3, -0.3, -0.3, version="ridge-2", events=(event(-0.9, -0.9),))
     assert history.recent.rows[0, :, 0].tolist() == [601.0, 603.0]  # the forecast of a bar before the adoption, and of three
-    before = history.recent.digest()
+    gain = history.recent.gain.copy()
+    before = history.play(24, -0.3, -0.3, version="ridge-2").recent.digest()  # in which the blocks that were running end
     history.play(60, -0.3, -0.3, version="ridge-2")
     assert history.recent.digest() == before
-    assert history.succession.own.rows[0, :, 0].tolist() == [62.0, 60.0]
+    np.testing.assert_array_equal(history.recent.gain, gain)
+    assert history.succession.own.rows[0, :, 0].tolist() == [86.0, 84.0]
     assert history.succession.record == (("ridge-1",), ("ridge-1",))
     np.testing.assert_array_equal(history.standing(), 0.0)
 

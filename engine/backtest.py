@@ -12,11 +12,12 @@ from dataclasses import asdict
 
 import numpy as np
 
+from engine.domain.control import Event
 from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import intervals, regret, sharpe, silencing, skill, volatility
+from engine.evidence import intervals, regret, sharpe, silencing, skill, succession, volatility
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -49,6 +50,7 @@ class Tally:
         self.bound = np.zeros(len(NAMES) + 1, dtype=np.int64)  # none, then by gate
         self.traded = self.costs = 0.0  # money
         self.trades = 0
+        self.agreements: list[Report] = []  # of versions of the models with those of record, as they were adopted
         self.equity: dict[int, float] = {}  # by day on which anything traded, the last
         self.curve: list[Point] = []  # at most so many, evenly spaced from the first tick on
         self.stride = 1  # ticks between two of them
@@ -74,6 +76,7 @@ class Tally:
             self.phases[span.phase].append(span.ms)
         self.actions += np.bincount(decisions.action, minlength=len(ACTIONS))
         self.bound += np.bincount(decisions.binding + 1, minlength=len(NAMES) + 1)
+        self.agreements += [_agreement(tick.inputs.tick, event) for event in tick.inputs.events if event.kind == succession.KIND]
         for fill in tick.fills:
             if fill.units:
                 money = abs(fill.units) * fill.price
@@ -149,7 +152,11 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
         "regret": _regret(engine, tally),
-        "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
+        "training": {
+            "fits": len(engine.trained),
+            "seconds": sum(artifact.seconds for artifact in engine.trained),
+            "agreements": tally.agreements,
+        },
         "peak_rss_mb": _peak(),
     }
 
@@ -159,6 +166,12 @@ def _explained(engine: Engine, tally: Tally) -> tuple[float | None, ...] | None:
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
     return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+
+
+def _agreement(tick: int, event: Event) -> Report:
+    """With the versions of record, by horizon; null where it is not known."""
+    found = succession.from_event(event)
+    return {"tick": tick, "rows": found.rows, "record": [value if np.isfinite(value) else None for value in found.record.tolist()]}
 
 
 def _quantiles(values: array[float]) -> Report:

@@ -63,11 +63,12 @@ class Facts(Record):
     cost_bps: float | None  # of a round trip
     shut: tuple[Shut, ...]  # in the order of the ladder; the first is the one that binds
     flip_bps: float | None  # smallest change of the expected move that would change the action, were the other gates passed
+    inherited: float | None = None  # share of the proven size that the serving versions of the models may use; None where none is proven
 
 
 def explain(facts: Facts) -> tuple[str, ...]:
     """Sentences: what is expected, what was done and why, and what would have changed it."""
-    told = (_expectation(facts), _deed(facts), _counterfactual(facts))
+    told = (_expectation(facts), _deed(facts), _version(facts), _counterfactual(facts))
     return tuple(sentence for sentence in told if sentence)
 
 
@@ -88,6 +89,15 @@ def _deed(facts: Facts) -> str:
     if facts.shut and _closer_to_flat(facts):
         return f"{done}: {_why(facts.shut[0])}, so nothing may be added and the position is cut."
     return f"{done}: every gate passed."
+
+
+def _version(facts: Facts) -> str:
+    if facts.inherited is None or facts.inherited >= 0.9995:
+        return ""
+    return (
+        "The new versions of the models disagree with the versions whose skill is proven: "
+        f"they may use {facts.inherited * 100:.0f} % of the proven size until their own record allows more."
+    )
 
 
 def _counterfactual(facts: Facts) -> str:

@@ -111,7 +111,11 @@ def lineage() -> None:
         if status.session is None or status.last is None or found.empty:
             widgets.nothing("no model has been trained yet")
             return
-        lines = modelrows.versions(found, reads.skill(), status.session, status.last.tick, reads.now())
+        compared = model_reads.agreements(found)
+        stands = modelrows.succession(found, compared, model_reads.inherited(), status.session)
+        if stands:
+            widgets.note(stands)
+        lines = modelrows.versions(found, reads.skill(), status.session, status.last.tick, reads.now(), compared)
         live.rows(modelrows.drawn(lines), key="versions", height=460)
 
 

@@ -1,8 +1,10 @@
-"""Faults inside a phase: what its work would have given is spoiled on the way out, or what it works on is spoiled on the way in."""
+"""Faults inside a phase: what its work would have given is spoiled on the way out, or what it works on is spoiled on the way in; and trainings
+on targets that are turned round."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
@@ -14,11 +16,26 @@ from engine.domain.market import View
 from engine.domain.model import Family, Serving
 from engine.domain.record import Floats, Record
 from engine.run import Run, Started, axes
-from tests.makers import Moment
+from engine.shell import parcel, training
+from tests.makers import Inline, Moment
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Record)
 KINDS = ("exception", "NaN", "inf", "wrong shape", "too slow", "nothing")
+
+
+class Flipped(Inline):
+    """Trainers that fit the trainings up to these ticks on targets with their sign flipped, of the models named or of all."""
+
+    def __init__(self, *until: int, models: Collection[str] = ()) -> None:
+        self.until, self.models = until, models
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        name, rows, *rest = args
+        if rows.until not in self.until or (self.models and name not in self.models):
+            return Inline.submit(self, fn, *args, **kwargs)
+        told = parcel.unwrap(rows)
+        return Inline.submit(self, training.fit, name, replace(told, y=np.ascontiguousarray(-told.y)), *rest)
 
 
 @dataclass

@@ -17,7 +17,8 @@ class Event(Record):
     peak_restarted (subject: the highest equity until then, detail: the equity that drawdown is counted from now),
     clock_skew (subject: symbol or *, detail: seconds from the venue's clock to the receiver's, 0 when they agree again),
     models_rest (subject: the models that do not serve from here on, separated by commas, "" when all serve again),
-    model_replaced (subject: a model that failed while it served, detail: what serves in its place).
+    model_replaced (subject: a model that failed while it served, detail: what serves in its place),
+    version_agreement (subject: ensemble, detail: JSON of how far new versions agree with earlier ones, see evidence.succession).
     """
 
     kind: str

@@ -167,7 +167,8 @@ class Forecast(Record):
 
 
 LIMITS = (
-    "kelly fraction", "proven skill", "cost", "position", "spot, no shorts", "joint sizing", "correlated cluster", "volatility target",
+    "kelly fraction", "proven skill", "new version", "cost", "position", "spot, no shorts", "joint sizing", "correlated cluster",
+    "volatility target", "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown",
     "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown",
 )  # fmt: skip
 

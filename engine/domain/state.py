@@ -13,6 +13,7 @@ from engine.domain.outlook import Outlook
 from engine.domain.record import Floats, Ints, Record
 from engine.domain.regimes import Hidden
 from engine.domain.skill import Skill
+from engine.domain.succession import Succession
 from engine.domain.volatility import Volatility
 
 
@@ -134,3 +135,4 @@ class State(Record):
     asked: int  # trainings asked for
     memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves
     outlook: Outlook
+    succession: Succession

@@ -101,6 +101,12 @@ def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
     return np.minimum(low, _lately(recent, low)), estimate
 
 
+def reliance(low: Floats, estimate: Floats) -> Floats:
+    """Share of the full size that proven skill allows: the lower bound of R2 over its estimate; 0 where the bound is not above 0."""
+    proven = (low > 0) & (estimate > 0)
+    return np.where(proven, np.minimum(1.0, low / np.where(proven, estimate, 1.0)), 0.0)
+
+
 def _lately(recent: Skill, low: Floats) -> Floats:
     """(H,) the R2 of late; where it is surely below the bound of the whole, a signal is dying, and only its own lower bound is believed."""
     power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]

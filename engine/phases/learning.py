@@ -12,7 +12,7 @@ from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, volatility
+from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, succession, volatility
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -28,8 +28,11 @@ def learn(
     memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
-    gram, moment, rows = due.moments(scored)
-    gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
+    sums, kept = due.moments(scored), ~succession.on_probation(state.succession, knobs.horizons) * 1.0
+    gram, moment = state.gram * fade + sums[0] * kept[:, None, None], state.moment * fade + sums[1] * kept[:, None]
+    rows = state.weight_rows * fade + sums[2] * kept
+    succeeding = succession.begin(state.succession, state.recent, inputs.events, knobs)
+    succeeding, recent = succession.score(succeeding, state.recent, cells[:, -1:, :, -1:], closes, memory, opinions.versions, knobs)
     again = inputs.tick % REWEIGH_EVERY == 0
     return State(
         tick=inputs.tick,
@@ -43,7 +46,7 @@ def learn(
         moment=moment,
         weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
         skill=skill.add(state.skill, cells, closes),
-        recent=skill.add(state.recent, cells[:, -1:, :, -1:], closes, memory=memory),
+        recent=recent,
         intervals=intervals.score(state.intervals, scored, knobs.interval_step, knobs.horizons),
         volatility=volatility.learn(
             state.volatility,
@@ -77,6 +80,7 @@ def learn(
         asked=state.asked,
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
+        succession=succeeding,
     )
 
 
@@ -113,6 +117,7 @@ def learn_nothing(
         regret=unmet,
         silencing=unheard,
         memories=online.pass_by(state.memories),
+        succession=succession.remember(succession.begin(state.succession, state.recent, inputs.events, inputs.knobs)),
     )
 
 
@@ -155,6 +160,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         asked=0,
         outlook=outlook.empty(),
         memories=(),
+        succession=succession.blank(length, many, count),
     )
 
 

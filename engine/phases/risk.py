@@ -12,7 +12,7 @@ from engine.domain.decision import LIMITS, Forecast, Liquidity, Mood, Sizes
 from engine.domain.market import Account, Inputs
 from engine.domain.record import Floats, Ints
 from engine.domain.state import State
-from engine.evidence import covariance, joint_sizing, sessions
+from engine.evidence import covariance, joint_sizing, sessions, succession
 from engine.evidence import skill as proven
 from engine.evidence.covariance import Comovement
 from engine.evidence.shortfall import NORMAL, expected_shortfall
@@ -31,20 +31,23 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     """
     knobs = inputs.knobs
     low, estimate = proven.bound(state.recent, knobs)
-    horizon = acted_on(low, knobs)
+    standing = succession.standing(succession.begin(state.succession, state.recent, inputs.events, knobs), state.recent, knobs)
+    usable = low * standing
+    horizon = acted_on(usable if (usable > 0.0).any() else low, knobs)
     held = shares(inputs.account, liquidity.mid)
     scale = forecast.scale[horizon]
     edge = forecast.mean[horizon] * scale
     cost = 2.0 * liquidity.cost_bps * knobs.edge_margin / 1e4
     optimal = np.where(scale > 0, 1.0 / np.where(scale > 0, scale * scale, 1.0), 0.0)
-    slope = optimal * knobs.kelly * reliance(low[horizon], estimate[horizon])
+    skilled = optimal * knobs.kelly * proven.reliance(low, estimate)[horizon]
+    slope = skilled * standing[horizon]
     wanted = edge * optimal
     banded = within_band(held, edge, cost, slope)
     capped = np.clip(banded, -knobs.max_position, knobs.max_position)
     owned = _without_shorts(capped, knobs)
     book = _book(owned, inputs)
     alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, knobs)
-    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, capped, owned, alone, *_portfolio(alone, held, book, mood, inputs)]
+    steps = [wanted, wanted * knobs.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *_portfolio(alone, held, book, mood, inputs)]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
@@ -71,11 +74,6 @@ def within_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floa
     buy_to = np.where(edge >= cost, slope * (edge - cost), slope * np.minimum(edge, 0.0))
     sell_to = np.where(edge <= -cost, slope * (edge + cost), slope * np.maximum(edge, 0.0))
     return np.clip(held, buy_to, sell_to)
-
-
-def reliance(low: float, estimate: float) -> float:
-    """Share of the full size that proven skill allows: the lower bound of R2 over its estimate; 0 where the bound is not above 0."""
-    return min(1.0, low / estimate) if low > 0 and estimate > 0 else 0.0
 
 
 def acted_on(low: Floats, knobs: Knobs) -> int:

@@ -18,7 +18,7 @@ from engine.domain.decision import Fill, Order, Outcome, Phase
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.model import Catalog, Serving
 from engine.domain.ports import Clock, Feed
-from engine.domain.record import Floats, Record
+from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row, Tick
 from engine.domain.tuning import Block
@@ -166,7 +166,13 @@ class Engine:
         if names != self.resting:
             self.resting = names
             self._events.append(Event("models_rest", ",".join(sorted(names)), ""))
-            self._put_in_service(self.fitted)
+            self.serve(self.fitted)
+
+    def serve(self, fitted: tuple[Serving | None, ...]) -> None:
+        """These serve from the next tick on; how far they agree with those before is an event, by which sizes are limited."""
+        before = self.catalog.serving
+        self._put_in_service(fitted)
+        self._events += self.bench.succeed(before, self.catalog.serving, self.state, self.rows)
 
     def _put_in_service(self, fitted: tuple[Serving | None, ...]) -> None:
         self.fitted = fitted
@@ -244,7 +250,7 @@ class Engine:
             spans=tuple(sorted(run.spans, key=lambda span: ORDER[span.phase])) if kept else tuple(run.spans),
             ms=ms,
             decisions_digest=decided,
-            phase_digests=tuple(decided if result is outcome.decisions else result.digest() for result in _in_order(run)) if kept else (),
+            phase_digests=tuple(decided if (one := run.results[phase]) is outcome.decisions else one.digest() for phase in Phase) if kept else (),
             serving=tuple(None if one is None else one.digest for one in self.catalog.serving),
             warm=outcome.state.decided <= self.settings.warm_up,
             checkpoint=kept and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
@@ -291,23 +297,19 @@ class Engine:
                 self._events.append(Event("training_failed", str(job.until), adopted.trouble))
             self._events += [Event("model_adopted", artifact.model, artifact.data_digest) for artifact in adopted.artifacts]
             self.trained.extend(replace(artifact, data=b"") for artifact in adopted.artifacts)
-            self._put_in_service(adopted.fitted)
+            self.serve(adopted.fitted)
 
     def stand_in(self) -> tuple[standins.Replaced, ...]:
         """Puts the previous version of each model that fails on the newest columns in its place. A replay sees who served a tick."""
         fitted, found = self.bench.stand_in(self.fitted)
         if found:
             self._events += [Event("model_replaced", one.model, one.how) for one in found]
-            self._put_in_service(fitted)
+            self.serve(fitted)
         return found
 
 
 def _unwatched() -> None:
     """Nobody watches the machine, as in a backtest."""
-
-
-def _in_order(run: Run) -> tuple[Record, ...]:
-    return tuple(run.results[phase] for phase in Phase)
 
 
 def row_of(tick: int, outcome: Outcome) -> Row:

@@ -14,7 +14,7 @@ from engine.domain.market import Account, Slice
 from engine.domain.model import Serving
 from engine.domain.ports import Clock, Feed
 from engine.domain.state import State
-from engine.domain.tick import Row
+from engine.domain.tick import Artifact, Row
 from engine.replay import roll
 from engine.settings import Settings, identity_of, settings_json
 from engine.shell import fingerprint, obey, training
@@ -65,8 +65,10 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
     engine.after = stored.at
     if damaged:
         writer.save_checkpoint(last, session, rolled.state)  # without what those models said: ticks to come are replayed from it
-    serving = _without(damaged, engine, history, session, rolled.serving, stored)
-    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, serving)
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, rolled.serving)
+    engine.bench.keep(_of_record(rolled.state, rolled.serving, history, session))
+    if damaged:
+        engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
     halted = history.recalled(obey.halt_key(session))
     if halted is not None:
         engine.halt(*orjson.loads(halted))
@@ -92,16 +94,27 @@ def _without(
     return tuple(after)
 
 
+def _of_record(state: State, serving: tuple[Serving | None, ...], history: History, session: int) -> tuple[Serving | None, ...]:
+    """The versions that the record of skill belongs to and that do not serve, so far as the store still has them."""
+    named = {(m, version) for versions in state.succession.record for m, version in enumerate(versions) if version}
+    there = {served.version for served in serving if served is not None}
+    missing = sorted((state.models[m], version) for m, version in named if version not in there)
+    return tuple(_load(history.artifact_of(session, model, version)) for model, version in missing)
+
+
+def _load(found: Artifact | None) -> Serving | None:
+    try:
+        return None if found is None else training.load(found)
+    except ValueError:
+        return None
+
+
 def _earlier(history: History, session: int, model: str, digest: str, tick: int) -> Serving | None:
     try:
         version = history.artifact(digest, tick).version
     except Forgotten:
         version = ""
-    found = history.artifact_before(session, model, version, tick)
-    try:
-        return None if found is None else training.load(found)
-    except ValueError:
-        return None
+    return _load(history.artifact_before(session, model, version, tick))
 
 
 def _refill(engine: Engine, history: History, session: int, last: int, decided: int) -> None:

@@ -161,6 +161,14 @@ class Rows:
         tick = np.broadcast_to(ticks[keep][:, None], good.shape)[good]
         return Training(self._columns, horizons, x, targets[keep][good], np.ascontiguousarray(tick), until)
 
+    def newest(self, ticks: int, most: int, fewest: int) -> Floats:
+        """(N, F) features of the newest `ticks` ticks, thinned evenly in time to `most` rows, but at least `fewest` ticks; as in training."""
+        order = self._order(np.iinfo(np.int64).max)[-ticks:]
+        step = max(1, -(-len(order) // max(fewest, most // max(1, self._price.shape[1]))))
+        keep = order[::-1][::step][::-1]
+        good = np.isfinite(self._sigma[keep]) & np.isfinite(self._price[keep])
+        return self._features[keep][good].astype(np.float64)
+
     def _order(self, until: int) -> Ints:
         held = min(self._count, len(self._tick))
         order = np.argsort(self._tick[:held], kind="stable")

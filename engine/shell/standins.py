@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.domain.control import Event
 from engine.domain.model import Serving
 from engine.domain.record import Floats
+from engine.domain.state import State
 from engine.domain.tick import Artifact
-from engine.shell import training
+from engine.evidence.succession import to_event
+from engine.shell import succession, training
 from engine.shell.circuits import FAULTS
+from engine.shell.rolling import Rows
 from engine.store.errors import StoreFailed
 
 Fitted = tuple[Serving | None, ...]
@@ -44,6 +48,7 @@ class Bench:
         self.spare: Spare | None = None  # where else an earlier version may be had
         self.replaced: tuple[Replaced, ...] = ()  # models that failed while they served, for whoever looks and empties it
         self._previous: dict[str, Serving] = {}  # by model: the version before the one that is fitted
+        self._record: dict[str, Serving] = {}  # by version: those that the record of skill belongs to, so far as they served in this process
 
     def adopt(self, job: training.Job, before: Fitted) -> Adopted:
         """The models of a training, each by itself: one that failed, cannot be loaded or gives no forecast is dropped, and the one before stays."""
@@ -72,6 +77,18 @@ class Bench:
             found.append(Replaced(served.model.name, why, how))
         self.replaced += tuple(found)
         return tuple(after), tuple(found)
+
+    def succeed(self, before: Fitted, after: Fitted, state: State, rows: Rows) -> tuple[Event, ...]:
+        """How far the versions that serve from here on agree with earlier ones, as an event that a replay repeats; none where all are of record."""
+        self.keep(before)
+        named = {version for versions in state.succession.record for version in versions}
+        self._record = {version: served for version, served in self._record.items() if version in named}
+        found = succession.compare(before, after, state, rows, self._record.get)
+        return () if found is None else (to_event(found),)
+
+    def keep(self, served: Fitted) -> None:
+        """Versions that the record of skill may belong to."""
+        self._record |= {one.version: one for one in served if one is not None}
 
     def _other(self, served: Serving, usable: Floats) -> Serving | None:
         kept = self._previous.get(served.model.name)

@@ -1,15 +1,19 @@
-"""What happened along the line of equity, as marks for its time axis: bounded, however long the session."""
+"""What happened along the line of equity, as marks for its time axis, and how versions compared: bounded, however long the session."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
+from engine.domain.control import Event
+from engine.domain.succession import Agreement
 from engine.domain.tuning import described
+from engine.evidence import succession
 from engine.store.page_queries import equity
-from engine.store.reader import Reader, told_all
+from engine.store.reader import Reader, told_all, told_first
 
 KINDS = ("acted", "retrained", "incident", "optimized")
 # One look into an index for each point of the line: "action <> 'hold'" is what the index of decisions acted on is made by.
@@ -19,6 +23,8 @@ _ACTED = """
 _RETRAINED = """
     SELECT serves_from, count(*) FROM (SELECT serves_from FROM artifacts ORDER BY id DESC LIMIT 400)
     WHERE serves_from BETWEEN :first AND :last GROUP BY serves_from ORDER BY serves_from"""
+_COMPARED = f"SELECT events FROM ticks WHERE tick >= :start AND tick < :until AND events LIKE '%{succession.KIND}%' ORDER BY tick LIMIT 1"
+_LATE = 24  # ticks after the one they are due at, in which versions are looked for that began to serve
 _RUNS = "SELECT at, action, verdict, mode FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 2000) WHERE placebo = 0 ORDER BY at DESC LIMIT 200"
 
 
@@ -50,3 +56,25 @@ def marks(reader: Reader) -> pd.DataFrame:
         if 0 < place < len(walls):
             told.append(("optimized", int(times[place]), described(action, verdict, mode)))
     return pd.DataFrame(told, columns=["kind", "at", "detail"]).astype({"at": "int64"}).sort_values("at", kind="stable").reset_index(drop=True)
+
+
+def agreements(reader: Reader, starts: Iterable[int]) -> dict[int, Agreement]:
+    """How far the versions that were to serve from these ticks agree with earlier ones; those that were not compared are left out."""
+    with reader.reading() as connection:
+        found = {start: told_first(connection, _COMPARED, start=start, until=start + _LATE) for start in starts}
+    events = {start: [Event(*event) for event in json.loads(row[0])] for start, row in found.items() if row is not None}
+    return {start: succession.from_event(event) for start, told in events.items() for event in told if event.kind == succession.KIND}
+
+
+def inherited(reader: Reader) -> float | None:
+    """Share of the proven size that the serving versions may use at the newest tick; None where no size is proven."""
+    sql = "SELECT limits FROM decisions WHERE tick = (SELECT max(tick) FROM ticks) AND limits IS NOT NULL"
+    with reader.reading() as connection:
+        named = told_first(connection, "SELECT limits FROM sessions ORDER BY id DESC LIMIT 1")
+        sizes = [json.loads(text) for (text,) in told_all(connection, sql)]
+    limits = json.loads(named[0]) if named is not None and named[0] else []
+    if "new version" not in limits:
+        return None
+    after = limits.index("new version") + 1
+    before, left = (sum(abs(size[place] or 0.0) for size in sizes) for place in (after - 1, after))
+    return left / before if before > 0.0 else None

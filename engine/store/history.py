@@ -159,6 +159,11 @@ class History:
         )  # fmt: skip
         return _artifact(rows[0]) if rows else None
 
+    def artifact_of(self, session: int, model: str, version: str) -> Artifact | None:
+        """This version of a model; None where it is not kept."""
+        rows = self._rows(_ARTIFACT + "WHERE session = ? AND model = ? AND version = ? ORDER BY id DESC LIMIT 1", session, model, version)
+        return _artifact(rows[0]) if rows else None
+
     def fingerprint(self, tick: int) -> dict[str, str]:
         """The platform a tick was decided on."""
         rows = self._rows("SELECT fingerprint FROM runs WHERE first_tick <= ? ORDER BY id DESC LIMIT 1", tick)

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.store import database, model_queries, shelf
+from engine.domain.succession import Agreement
+from engine.store import database, event_query, model_queries, shelf
 from engine.store.model_queries import Checked
 from engine.store.shelf import Kept
 from engine.store.status_query import Status
@@ -36,6 +37,19 @@ def pairs(place: int) -> pd.DataFrame:
 
 def versions(limit: int) -> pd.DataFrame:
     told: pd.DataFrame = _kept(reads.url(), reads.version(), "versions", (limit,))
+    return told
+
+
+def agreements(found: pd.DataFrame) -> dict[int, Agreement]:
+    """How far each of these versions agreed with the ones of record when it was adopted, by the tick it was to serve from."""
+    starts = tuple(sorted({int(start) for start in found["serves_from"]}))
+    told: dict[int, Agreement] = _kept(reads.url(), _now_and_then(), "agreements", (starts,))
+    return told
+
+
+def inherited() -> float | None:
+    """Share of the proven size that the serving versions may use now; None where none is proven."""
+    told: float | None = _kept(reads.url(), reads.version(), "inherited", ())
     return told
 
 
@@ -84,6 +98,8 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "weights": model_queries.weights,
     "pairs": model_queries.pairs,
     "versions": lambda reader, limit: model_queries.versions(reader, limit=limit),
+    "agreements": event_query.agreements,
+    "inherited": event_query.inherited,
     "regret": model_queries.regret,
     "calibration": model_queries.calibration,
 }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.succession import Agreement
 from engine.store.model_queries import Checked, Reliability, Share
 from engine.store.status_query import Session, Status
 from pages.parts import charts_models, theme, units
@@ -14,6 +15,7 @@ from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
 WHEN = "%m-%d %H:%M"
+FULL_SIZE = 0.9995  # of the proven size, from which on it counts as all of it
 SKILL = (
     Column("Model", nowrap=True), Column("Horizon", right=True), Column("Regime"), Column("R²", right=True), Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
@@ -21,7 +23,8 @@ SKILL = (
 VERSIONS = (
     Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Learned from bars", right=True, whole=True),
     Column("Rows", right=True),
-    Column("Trained in", right=True), Column("Serves from", right=True), Column("Skill now (R²)", right=True, whole=True),
+    Column("Trained in", right=True), Column("Serves from", right=True), Column("Agreement", right=True, whole=True),
+    Column("Skill now (R²)", right=True, whole=True),
     Column("Digest", nowrap=True),
 )  # fmt: skip
 REGRET = (
@@ -109,7 +112,27 @@ def skill(frame: pd.DataFrame) -> list[Line]:
     return lines
 
 
-def versions(frame: pd.DataFrame, told: pd.DataFrame, session: Session, tick: int, now: int) -> list[Line]:
+def succession(frame: pd.DataFrame, compared: dict[int, Agreement], inherited: float | None, session: Session) -> str:
+    """How far the versions that serve agree with those whose skill is proven, and what size that leaves them."""
+    starts = [int(start) for start in frame.loc[frame["role"] == "champion", "serves_from"]]
+    found = next((compared[start] for start in sorted(starts, reverse=True) if start in compared), None)
+    if found is None:
+        return ""
+    figures = ", ".join(
+        f"{units.number(known(value), 2, missing=units.NOT_ENOUGH)} over {units.count(horizon, 'bar')}"
+        for value, horizon in zip(found.record.tolist(), session.horizons, strict=False)
+    )
+    what = f"Agreement of the ensemble with the versions whose record sizes positions: {figures}, on {found.rows:,} rows"
+    if inherited is None:
+        return f"{what}; no skill is proven now, so there is no size to inherit."
+    if inherited >= FULL_SIZE:
+        return f"{what}; it serves at full size."
+    return f"{what}; its size is reduced to {units.percent(inherited, 0)} until its own record allows more."
+
+
+def versions(
+    frame: pd.DataFrame, told: pd.DataFrame, session: Session, tick: int, now: int, compared: dict[int, Agreement] | None = None
+) -> list[Line]:
     """Every version that is kept, with what its model's forecasts came to; that figure belongs to the model, so only what serves has it."""
     first = session.horizons[0]
     whole = told[(told["regime"] == "all") & (told["horizon"] == first)].set_index("model") if len(told) else told
@@ -120,6 +143,7 @@ def versions(frame: pd.DataFrame, told: pd.DataFrame, session: Session, tick: in
             Cell(one.version, charts_models.colour(one.model, session.models)), Cell(one.role, theme.state(one.role)),
             f"{units.age((now - one.trained_at) / units.SECOND)}", f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
             units.ms(one.seconds * 1e3) if units.known(one.seconds) else units.MISSING, _serves(one, tick),
+            _agreement((compared or {}).get(int(one.serves_from)), str(one.version)),
             _figure(whole.loc[one.model]) if serves else "", one.digest[:12],
         )  # fmt: skip
         lines.append(Line(str(one.id), cells))
@@ -211,6 +235,15 @@ def _covered(told: Reliability | None, level: float) -> Tile:
 def _serves(one: Any, tick: int) -> str:
     left = int(one.serves_from) - tick
     return f"tick {int(one.serves_from):,}" + (f", in {units.count(left, 'bar')}" if one.role == "challenger" else "")
+
+
+def _agreement(found: Agreement | None, version: str) -> Cell:
+    """The lowest over the horizons; a first version has none to agree with."""
+    values = [value for name, each_horizon in found.models if name == version for value in each_horizon.tolist()] if found is not None else []
+    if found is None or not values:
+        return Cell(units.MISSING)
+    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 what is not known comes first
+    return Cell(units.number(known(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{found.rows:,} rows")
 
 
 def _figure(one: pd.Series) -> Cell:

@@ -26,4 +26,11 @@ def facts(told: DecisionTold) -> Facts:
         cost_bps=told.cost_bps,
         shut=tuple(Shut(rung.name, rung.value, rung.limit, rung.fault) for rung in told.rungs if not rung.passed),
         flip_bps=told.flip_bps,
+        inherited=_inherited(dict(told.limits)),
     )
+
+
+def _inherited(sizes: dict[str, float | None]) -> float | None:
+    """What the limit of a new version left of the size that proven skill allows."""
+    before, after = sizes.get("proven skill"), sizes.get("new version")
+    return after / before if before and after is not None else None

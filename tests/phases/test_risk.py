@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
+from engine.domain.control import Event
 from engine.domain.decision import LIMITS
 from engine.domain.incidents import Calendar
+from engine.domain.succession import Agreement
 from engine.domain.trading_rules import TradingRules
-from engine.evidence import covariance
+from engine.evidence import covariance, skill, succession
 from engine.evidence.shortfall import NORMAL, expected_shortfall
 from engine.phases import risk
 from engine.window import decay
@@ -40,9 +42,16 @@ def together(copies: int, others: int = 0, *, seed: int = 3, tails: float = 0.0,
     return situation(copies + others).moving(np.concatenate((np.repeat(moves[:1], copies, axis=0), moves[1:])))
 
 
+def agreeing(agreement: float) -> Event:
+    """New versions are adopted that agree so far with those of record, at every horizon."""
+    each = np.full(3, agreement)
+    return succession.to_event(Agreement(2_304, each, each, ()))
+
+
 MATTERS: dict[str, tuple[Situation, Callable[[Situation], Situation]]] = {
     "kelly fraction": (situation(), lambda one: one.knobs(kelly=1.0)),
     "proven skill": (situation(), lambda one: one.proven(0.04 - 1e-9, 0.04)),
+    "new version": (situation().given(events=(agreeing(0.1),)), lambda one: one.given(events=(agreeing(0.9),))),
     "cost": (situation(), lambda one: one.costs(cost_bps=np.zeros(1))),
     "position": (situation(), lambda one: one.knobs(max_position=1e9)),
     "spot, no shorts": (
@@ -312,9 +321,9 @@ def test_the_horizon_acted_on_is_the_one_with_the_largest_proven_move() -> None:
 
 
 def test_reliance_is_between_none_and_whole() -> None:
-    assert risk.reliance(0.02, 0.04) == 0.5
-    assert risk.reliance(-0.01, 0.04) == 0.0
-    assert risk.reliance(float("nan"), float("nan")) == 0.0
+    assert skill.reliance(0.02, 0.04) == 0.5
+    assert skill.reliance(-0.01, 0.04) == 0.0
+    assert skill.reliance(float("nan"), float("nan")) == 0.0
 
 
 def test_when_sizing_fails_what_is_held_is_kept() -> None:

@@ -38,6 +38,7 @@ class Settings:
     fee_bps: float | None = None  # taker, one way
     spread_bps: float | None = None
     impact: float = 0.1
+    participation: float = 0.1  # largest share of a bar's volume an order may take
     latency_ms: float = 250.0
     # the simulated market
     sim_signal: float = 0.05  # one-bar R2 of the best forecast from public data; 0 is a martingale
@@ -78,6 +79,7 @@ def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
         fees_bps=info.fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
         impact=settings.impact,
+        participation=settings.participation,
         latency_ms=settings.latency_ms,
     )
 

@@ -127,6 +127,13 @@ def test_costs_are_the_venues_unless_set() -> None:
     assert (knobs_for(dear, info()).fee_bps, knobs_for(dear, info()).latency_ms) == (0.0, 9.0)
 
 
+def test_the_share_of_a_bars_volume_an_order_may_take_is_a_setting(tmp_path: Path) -> None:
+    assert knobs_for(load_settings({"HOME": "/h"}, tmp_path), info()).participation == 0.1
+    assert knobs_for(load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "0.02"}, tmp_path), info()).participation == 0.02
+    with pytest.raises(SettingsError, match="PODIUM_PARTICIPATION is '1.5': give a number from 0.0001 to 1"):
+        load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "1.5"}, tmp_path)
+
+
 def test_another_market_or_model_is_another_session() -> None:
     settings = Settings(home="/h", database_url="sqlite:////h/podium.db")
     same = identity_of(settings, info(), ("m",), ("c",), "l")

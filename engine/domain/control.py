@@ -56,8 +56,11 @@ class Knobs(Record):
     # costs of the paper broker
     fee_bps: float = 10.0  # taker, one way
     fees_bps: tuple[float, ...] = ()  # the same by symbol; () where `fee_bps` is that of all
+    maker_fee_bps: float | None = None  # of a passive fill, one way; below 0 is a rebate, None for the taker fee
+    maker_fees_bps: tuple[float, ...] = ()  # the same by symbol; () where `maker_fee_bps` is that of all
     spread_bps: float = 2.0  # full spread assumed where there is no book and none can be estimated
     impact: float = 0.1  # bar volatilities of impact for an order as large as the bar's volume, times the root of its share
+    participation: float = 0.1  # largest share of a bar's volume an order may take
     latency_ms: float = 250.0
     # evidence
     volatility_halflife: float = 60.0  # bars, of the EWMA volatility that scales the target

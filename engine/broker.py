@@ -1,7 +1,8 @@
 """The paper broker: orders into fills into the account, as pure functions.
 
-An order decided at a tick is filled by walking the first book at or after the decision + latency; where there is no book, at the open of the next
-bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled.
+An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, at the open of the next
+bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled, and where a market
+has books, nothing is filled outside of one.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ class Met(NamedTuple):
     mid: float
     spread_bps: float
     impact_bps: float
+
+
+NOTHING = Met(0.0, np.nan, np.nan, 0.0, 0.0)
 
 
 def open_account(capital: float, symbols: int) -> Account:
@@ -97,9 +101,10 @@ def _meet(order: Order, bar: Slice) -> Met:
         mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
         if np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]:
             return walk(prices[index], sizes[index], abs(order.units), side, mid)
+        return NOTHING
     at_open = float(bar.open[index])
     if not (np.isfinite(at_open) and at_open > 0 and bar.fresh[index]):
-        return Met(0.0, np.nan, np.nan, 0.0, 0.0)
+        return NOTHING
     half = order.spread_bps / 2.0
     return Met(order.units, at_open * (1.0 + side * (half + order.impact_bps) / 1e4), at_open, half, order.impact_bps)
 

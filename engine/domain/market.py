@@ -53,7 +53,7 @@ class Slice(Record):
     volume: Floats  # (S,)
     fresh: Bools  # (S,) the bar is there and is not a stale repeat
     books: Books  # at the decision, (S, D)
-    fill_books: Books  # the first book at or after the *previous* decision + latency, (S, D); NaN where none
+    fill_books: Books  # (S, D) the first book at or after the *previous* decision + latency, else the one standing then; NaN where none
     ofi: Floats  # (S, D) over this bar; D = 0 where the feed has none
     flow: Floats  # (S, 5) signed_volume, trades, vwap, spread, depth over this bar; (S, 0) where the feed has none
 
@@ -91,7 +91,7 @@ class Inputs(Record):
     knobs: Knobs
     events: tuple[Event, ...]
     view: View  # a pure function of bars, books and flow (engine.window.look)
-    met: Books | None = None  # the first book at or after the previous decision + latency, where orders of the bar before were filled
+    met: Books | None = None  # the book at the previous decision + latency (Slice.fill_books), where orders of the bar before were filled
 
 
 @dataclass(frozen=True, slots=True)

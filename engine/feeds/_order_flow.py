@@ -66,14 +66,20 @@ def books_at(rows: BookRows, times: Ints, stale: int) -> Floats:
     return _taken(rows, found, there)
 
 
-def books_from(rows: BookRows, times: Ints, until: Ints) -> Floats:
-    """(4, bars, D) the first sound book at or after each time and before `until`, NaN where there is none."""
+def books_from(rows: BookRows, times: Ints, until: Ints, stale: int) -> Floats:
+    """(4, bars, D) the book an order meets that arrives at each time: the first sound one from then on and before `until`.
+
+    Where none follows, the book that stands when the order arrives: the last one before, if it is sound and no more than `stale` ns old; else NaN.
+    """
     sound = np.flatnonzero(rows.sound)
     at = rows.at[sound]
     position = np.searchsorted(at, times, side="left")
-    there = position < len(at)
-    found = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
-    return _taken(rows, found, there & (rows.at[found] < until))
+    following = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
+    follows = (position < len(at)) & (rows.at[following] < until)
+    before = np.searchsorted(rows.at, times, side="left") - 1
+    last = np.maximum(before, 0)
+    stands = (before >= 0) & rows.sound[last] & (times - rows.at[last] <= stale)
+    return _taken(rows, np.where(follows, following, last), follows | stands)
 
 
 class FlowCells(NamedTuple):

@@ -174,7 +174,7 @@ def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval
             ofi[:, column, :own] = imbalance(tape.books, sound, bars, stale)
             flow[:, column, 3:] = standing(tape.books, closes - interval, closes, stale).T
             books[:, :, column, :own] = books_at(tape.books, closes, stale)
-            fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes)
+            fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes, stale)
         missing = np.isnan(values[3, :, column])
         ofi[missing, column], flow[missing, column] = np.nan, np.nan
     counts = tuple(_counted(tape, grid) for tape, grid in zip(tapes, grids, strict=True))

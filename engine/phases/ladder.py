@@ -28,12 +28,13 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
+    unbooked = np.isnan(liquidity.depth) & (liquidity.spread_source == "book")  # the market has books and here none stands: nothing could be filled
     least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
-        ((liquidity.crossed | ~(liquidity.mid > 0)) * 1.0, 0.0),
+        ((liquidity.crossed | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
         (float(knobs.flatten), 0.0),
         (inputs.view.known * 1.0, float(knobs.min_history)),
         (liquidity.spread_bps, knobs.max_spread_bps),

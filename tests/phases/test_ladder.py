@@ -54,6 +54,14 @@ def test_with_every_gate_open_it_buys() -> None:
     assert len(ladder.NAMES) == 17
 
 
+def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
+    booked = situation().costs(spread_source="book", depth=np.array([5_000.0]))
+    assert booked.settled().action[0] == BUY
+    missing = booked.costs(depth=np.array([np.nan]))
+    assert (missing.settled().action[0], binding(missing)) == (0, "sane book")
+    assert missing.knobs(flatten=True).holding(0.1).settled().delta[0] == 0.0
+
+
 @pytest.mark.parametrize("name", ladder.NAMES)
 def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
     one = SHUT[name](situation())

@@ -1,8 +1,8 @@
 """The paper broker: orders into fills into the account, as pure functions.
 
 An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, at the open of the next
-bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled, and where a market
-has books, nothing is filled outside of one.
+bar plus half the expected spread plus impact, up to a share of that bar's volume. Never at the price it was decided on. What the book or the bar
+cannot fill stays unfilled, and where a market has books, nothing is filled outside of one.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numpy as np
 
 from engine.domain.control import Knobs
 from engine.domain.decision import Decisions, Fill, Liquidity, Order
-from engine.domain.market import Account, Slice
+from engine.domain.market import Account, Books, Inputs, Slice
 from engine.domain.record import Floats
+from engine.evidence.impact import square_root, usual_volume
 
 DAY = 86_400 * 10**9  # ns
 NEVER = -(10**9)  # tick of a loss that did not happen
@@ -40,19 +41,27 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity) -> tuple[Order, ...]:
-    """One order for each symbol that is not held."""
-    return tuple(
-        Order(int(index), float(decisions.delta[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
-        for index in np.flatnonzero(decisions.delta)
-    )
+def orders(decisions: Decisions, liquidity: Liquidity, inputs: Inputs) -> tuple[Order, ...]:
+    """One order for each symbol that is not held, with the impact that is to be expected of its own size."""
+    found = np.flatnonzero(decisions.delta)
+    if not len(found):
+        return ()
+    volume = usual_volume(inputs.view.volume)
+    return tuple(_order(index, float(decisions.delta[index]), liquidity, inputs, float(volume[index])) for index in found.tolist())
+
+
+def _order(index: int, units: float, liquidity: Liquidity, inputs: Inputs, volume: float) -> Order:
+    sigma, spread = float(inputs.view.sigma[index]), float(liquidity.spread_bps[index])
+    booked = inputs.books.bid_price.shape[1] > 0
+    expected = _walk_side(inputs.books, index, units).impact_bps if booked else _taken(units, volume, sigma, inputs.knobs)[1]
+    return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0)
 
 
 def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:
     """Fills the orders of the tick before on the bar that followed it. An order that meets neither a book nor a bar is not filled."""
     fills: list[Fill] = []
     for order in asked:
-        met = _meet(order, bar)
+        met = _meet(order, bar, knobs)
         if met.units == 0.0:
             fills.append(Fill(order.symbol, 0.0, order.units, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0))
             continue
@@ -93,20 +102,36 @@ def _sum(values: Floats) -> float:
     return float(np.where(np.isnan(values), 0.0, values).sum())
 
 
-def _meet(order: Order, bar: Slice) -> Met:
-    side = 1.0 if order.units > 0 else -1.0
-    books, index = bar.fill_books, order.symbol
-    if books.bid_price.shape[1]:
-        prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
-        mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
-        if np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]:
-            return walk(prices[index], sizes[index], abs(order.units), side, mid)
-        return NOTHING
+def _meet(order: Order, bar: Slice, knobs: Knobs) -> Met:
+    if bar.fill_books.bid_price.shape[1]:
+        return _walk_side(bar.fill_books, order.symbol, order.units)
+    side, index = 1.0 if order.units > 0 else -1.0, order.symbol
     at_open = float(bar.open[index])
     if not (np.isfinite(at_open) and at_open > 0 and bar.fresh[index]):
         return NOTHING
+    units, moved = _taken(order.units, float(bar.volume[index]), order.sigma, knobs)
+    if units == 0.0:
+        return NOTHING
     half = order.spread_bps / 2.0
-    return Met(order.units, at_open * (1.0 + side * (half + order.impact_bps) / 1e4), at_open, half, order.impact_bps)
+    return Met(units, at_open * (1.0 + side * (half + moved) / 1e4), at_open, half, moved)
+
+
+def _taken(units: float, volume: float, sigma: float, knobs: Knobs) -> tuple[float, float]:
+    """What of an order a bar of this volume fills, and its impact in bps: nothing where nothing was traded or no volume is known."""
+    if not 0.0 < volume < np.inf:
+        return 0.0, 0.0
+    taken = min(abs(units), knobs.participation * volume)
+    return float(np.copysign(taken, units)), float(square_root(knobs.impact, np.float64(sigma), np.float64(taken / volume)))
+
+
+def _walk_side(books: Books, index: int, units: float) -> Met:
+    """The book of a symbol, taken by an order of so many units; nothing where none stands that is sane."""
+    side = 1.0 if units > 0 else -1.0
+    prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
+    mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
+    if not (np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]):
+        return NOTHING
+    return walk(prices[index], sizes[index], abs(units), side, mid)
 
 
 def walk(prices: Floats, sizes: Floats, units: float, side: float, mid: float) -> Met:

@@ -130,7 +130,7 @@ def test_costs_are_the_venues_unless_set() -> None:
 def test_the_share_of_a_bars_volume_an_order_may_take_is_a_setting(tmp_path: Path) -> None:
     assert knobs_for(load_settings({"HOME": "/h"}, tmp_path), info()).participation == 0.1
     assert knobs_for(load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "0.02"}, tmp_path), info()).participation == 0.02
-    with pytest.raises(SettingsError, match="PODIUM_PARTICIPATION is '1.5': give a number from 0.0001 to 1"):
+    with pytest.raises(SettingsError, match=r"PODIUM_PARTICIPATION is '1\.5': give a number from 0\.0001 to 1"):
         load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "1.5"}, tmp_path)
 
 

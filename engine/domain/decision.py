@@ -94,7 +94,7 @@ class Liquidity(Record):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mid": "S?", "spread_bps": "S", "depth": "S?", "imbalance": "S?", "micro_price": "S?", "pressure": "S?", "amihud": "S?",
-        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S",
+        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "room": "S?",
     }  # fmt: skip
 
     mid: Floats  # (S,) price, the close where there is no book
@@ -110,6 +110,7 @@ class Liquidity(Record):
     crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
     spread_source: str  # "book", "flow", "range estimate" or "setting"
     finer: BookAndFlow
+    room: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,10 @@ class Forecast(Record):
     volatility: Foreseen  # of the bars to come
 
 
-LIMITS = ("kelly fraction", "proven skill", "cost", "position", "volatility target", "gross exposure", "net exposure", "daily loss", "drawdown")
+LIMITS = (
+    "kelly fraction", "proven skill", "cost", "position", "volatility target", "gross exposure", "net exposure", "daily loss", "drawdown",
+    "participation",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,12 +224,13 @@ class Instruction(Record):
 
 @dataclass(frozen=True, slots=True)
 class Order(Record):
-    """A market order, filled at the first book at or after the decision + latency, or at the next open."""
+    """An order, filled by the book that stands at the decision + latency; without books at the next open, up to a share of that bar's volume."""
 
     symbol: int  # index
     units: float  # base units, negative to sell
-    spread_bps: float  # full spread expected, paid half where the fill meets no book
-    impact_bps: float  # expected for this size, paid where the fill meets no book
+    spread_bps: float  # full spread expected, paid half where there are no books
+    impact_bps: float  # expected, for as much of its own size as is expected to be filled
+    sigma: float = 0.0  # volatility of a bar (log return), known at the decision: what impact is paid by where there are no books
 
 
 @dataclass(frozen=True, slots=True)

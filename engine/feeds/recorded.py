@@ -34,7 +34,8 @@ class Recorded:
     bars they are made of trades, and of mids where nothing was traded while a book stood: those have volume 0 and are fresh, for a
     standing book can be traded on; their volume is NaN where no trades are recorded at all. The book of a decision is the last at
     or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency, within
-    the bar, and where none follows the sound one that stands then. Sizes are base units: contracts are made so by recording.toml (docs/recordings.md), Binance's coin-margined ones by their name.
+    the bar, and where none follows the sound one that stands then. Sizes are base units: contracts are made so by recording.toml
+    (docs/recordings.md), Binance's coin-margined ones by their name.
     """
 
     def __init__(

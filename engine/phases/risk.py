@@ -30,7 +30,7 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     wanted = edge * optimal
     banded = within_band(held, edge, cost, slope)
     alone = np.clip(banded, -knobs.max_position, knobs.max_position)
-    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, alone, *_portfolio(alone, held, mood, inputs)]
+    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, alone, *_portfolio(alone, held, mood, liquidity, inputs)]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(held, alone, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, horizon, confidence, low, estimate)
@@ -84,8 +84,8 @@ def drawdown(account: Account) -> float:
     return max(0.0, 1.0 - account.equity / account.peak) if account.peak > 0 else 0.0
 
 
-def _portfolio(alone: Floats, held: Floats, mood: Mood, inputs: Inputs) -> list[Floats]:
-    """The limits of the portfolio, one after the other: volatility target, gross, net, daily loss, drawdown."""
+def _portfolio(alone: Floats, held: Floats, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
+    """The limits of the portfolio, one after the other: volatility target, gross, net, daily loss, drawdown, participation."""
     knobs = inputs.knobs
     steps = [alone * _volatility_scale(alone, mood, inputs)]
     gross = float(np.abs(steps[-1]).sum())
@@ -94,7 +94,14 @@ def _portfolio(alone: Floats, held: Floats, mood: Mood, inputs: Inputs) -> list[
     smaller = np.where(np.sign(steps[-1]) == np.sign(held), np.sign(held) * np.minimum(np.abs(steps[-1]), np.abs(held)), 0.0)
     steps.append(smaller if day_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
     steps.append(np.zeros_like(alone) if drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
+    steps.append(_fillable(steps[-1], held, liquidity.room / max(inputs.account.equity, 1e-9)))
     return steps
+
+
+def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
+    """Adds no more than a bar may fill; what closes is wanted whole, and is filled bar by bar. A room that is NaN is no limit."""
+    most, least = np.maximum(held, 0.0) + room, np.minimum(held, 0.0) - room
+    return np.fmax(np.fmin(target, most), least)
 
 
 def _volatility_scale(target: Floats, mood: Mood, inputs: Inputs) -> float:

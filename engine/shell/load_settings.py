@@ -247,7 +247,8 @@ def loopback_only(name: str, value: object) -> str:
 _READERS: dict[str, Callable[[str, object], Any]] = {
     "home": _text, "database_url": _database, "feed": _feed, "feed_path": _text, "symbols": _names, "interval": _span, "seed": _whole(0),
     "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
-    "participation": _number(0.0001, 1.0), "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
+    "participation": _number(0.0001, 1.0),
+    "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),
     "sim_volatility_bps": _number(1.0, 1_000.0), "sim_symbols": _whole(1, 500), "models": _names, "train_days": _number(0.01, 3_650.0),
     "train_rows": _whole(0), "warm_up": _whole(0, 1_000_000), "pace_seconds": _number(0.0, 3_600.0), "threads": _whole(0, 64),
     "trial_seconds": _number(4.0, 600.0), "trial_rest_seconds": _number(1.0, 3_600.0),

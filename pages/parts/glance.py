@@ -92,7 +92,8 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
         f"({units.bps(knobs['spread_bps'])} where none is known), "
         f"impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
         f"latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
-        "Orders are filled at the first book after the latency, or at the next open; never at the price decided on."
+        "Orders are filled by the book that stands after the latency; without books at the next open, up to "
+        f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. What cannot be filled stays unfilled; never at the price decided on."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightgbm
@@ -64,10 +64,7 @@ class Trader:
         wanted = np.where(enter & ~stay, side * share, np.where(stay, held, 0.0))
         there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
         change = np.where(there, wanted - held, 0.0)
-        self.orders = tuple(
-            Order(int(index), float(change[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
-            for index in np.flatnonzero(change)
-        )
+        self.orders = broker.orders(replace(tick.outcome.decisions, delta=change), liquidity, tick.inputs)
 
 
 @dataclass

@@ -16,7 +16,7 @@ from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import intervals, regret, sharpe, silencing, skill, volatility
+from engine.evidence import execution, intervals, regret, sharpe, silencing, skill, volatility
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -146,6 +146,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
         "micro": tally.micro.told(_explained(engine, tally)),
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
+        "execution": _execution(engine),
         "regret": _regret(engine, tally),
         "training": {"fits": len(engine.trained), "seconds": sum(artifact.seconds for artifact in engine.trained)},
         "peak_rss_mb": _peak(),
@@ -157,6 +158,12 @@ def _explained(engine: Engine, tally: Tally) -> tuple[float | None, ...] | None:
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
     return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+
+
+def _execution(engine: Engine) -> Report:
+    """What kinds of order have come to, and those that stand over at the end; null where there is not enough data."""
+    rows = {row.kind: {name: value for name, value in asdict(row).items() if name != "kind"} for row in execution.table(engine.state.execution)}
+    return rows | {"working": len(engine.account.working)}
 
 
 def _quantiles(values: array[float]) -> Report:

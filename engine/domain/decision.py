@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.domain.gates import Ladder
 from engine.domain.incidents import Watch
+from engine.domain.orders import Order
 from engine.domain.outlook import Outlook
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.regimes import Hidden
@@ -34,7 +35,6 @@ class Phase(Enum):
 
 REGIMES = ("calm", "ranging", "trending", "volatile")
 ACTIONS = ("hold", "buy", "sell")  # the codes 0, 1, 2 of Decisions.action
-EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +110,7 @@ class Liquidity(Record):
     crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
     spread_source: str  # "book", "flow", "range estimate" or "setting"
     finer: BookAndFlow
+    too_dear: tuple[str, ...]  # kinds of order that are proven to cost more than taking at once: they are not recommended
     room: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
 
 
@@ -220,17 +221,6 @@ class Instruction(Record):
     kind: str
     subject: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Order(Record):
-    """An order, filled by the book that stands at the decision + latency; without books at the next open, up to a share of that bar's volume."""
-
-    symbol: int  # index
-    units: float  # base units, negative to sell
-    spread_bps: float  # full spread expected, paid half where there are no books
-    impact_bps: float  # expected, for as much of its own size as is expected to be filled
-    sigma: float = 0.0  # volatility of a bar (log return), known at the decision: what impact is paid by where there are no books
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.control import Event, Knobs
+from engine.domain.orders import Done, Order
 from engine.domain.record import Bools, Floats, Ints, Record
 
 
@@ -56,6 +57,7 @@ class Slice(Record):
     fill_books: Books  # (S, D) the first book at or after the *previous* decision + latency, else the one standing then; NaN where none
     ofi: Floats  # (S, D) over this bar; D = 0 where the feed has none
     flow: Floats  # (S, 5) signed_volume, trades, vwap, spread, depth over this bar; (S, 0) where the feed has none
+    later: Floats | None = None  # (S, 4) traded after fill_books were met: lowest and highest price, sold at its best bid, bought at its best ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Account(Record):
     losses: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
     naive: float  # equity of buying all symbols in equal parts at their first price and holding
     benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
+    working: tuple[Order, ...] = ()  # orders that stand over after the bar: resting, or with slices to come
+    done: tuple[Done, ...] = ()  # orders that were over with the bar
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.incidents import Watch
+from engine.domain.orders import Execution
 from engine.domain.outlook import Outlook
 from engine.domain.record import Floats, Ints, Record
 from engine.domain.regimes import Hidden
@@ -141,3 +142,4 @@ class State(Record):
     asked: int  # trainings asked for
     memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves
     outlook: Outlook
+    execution: Execution  # what kinds of order have come to

@@ -14,7 +14,7 @@ def usual_volume(volume: Floats) -> Floats:
     return np.asarray(volume[:, -LATE:].sum(axis=1) / LATE)
 
 
-def square_root(coefficient: float, sigma: Floats, share: Floats) -> Floats:
+def square_root(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
     """Impact in bps: `coefficient` bar volatilities for an order as large as the bar's volume, times the root of its share, however large.
 
     A volatility that is not known counts as 0: a symbol has one before anything is opened in it.

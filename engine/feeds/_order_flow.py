@@ -59,6 +59,27 @@ def traded(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
         return np.stack([signed, np.bincount(row, minlength=bars).astype(np.float64), money / volume])
 
 
+def traded_after(rows: TradeRows, met: Ints, until: Ints, bid: Floats, ask: Floats) -> Floats:
+    """(4, bars) of the trades after each time and before `until`: lowest and highest price (NaN without a trade), sold at `bid`, bought at `ask`.
+
+    A trade at the very time may have come before, and a side that is not told may be either: neither counts.
+    """
+    first, end = np.searchsorted(rows.at, met, side="right"), np.searchsorted(rows.at, until, side="left")
+    some = first < end
+    out = np.zeros((4, len(met)))
+    out[:2] = np.nan
+    ends = np.column_stack([first[some], end[some]]).ravel()
+    if len(ends):
+        out[0, some] = np.minimum.reduceat(np.append(rows.price, np.inf), ends)[::2]
+        out[1, some] = np.maximum.reduceat(np.append(rows.price, -np.inf), ends)[::2]
+    bar = np.minimum(np.searchsorted(until, rows.at, side="right"), len(until) - 1)
+    inside = (rows.at > met[bar]) & (rows.at < until[bar])
+    for row, (price, sign) in enumerate(((bid, -1.0), (ask, 1.0)), start=2):
+        counted = inside & (rows.sign == sign) & (rows.price == price[bar])
+        out[row] = np.bincount(bar[counted], weights=rows.size[counted], minlength=len(met))
+    return out
+
+
 def books_at(rows: BookRows, times: Ints, stale: int) -> Floats:
     """(4, bars, D) the last book at or before each time, sound or not, NaN where it is more than `stale` ns old."""
     found = np.searchsorted(rows.at, times, side="right") - 1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.settings import Settings
 
 
-_BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "at": 0}  # the axis of bars of each array
+_BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "later": 0, "at": 0}  # the axis of bars of each array
 
 
 class Recorded:
@@ -111,6 +111,7 @@ def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:
         at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
         none or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
         none or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
+        grid.later[row] if grid.later.shape[2] else None,
     )  # fmt: skip
 
 

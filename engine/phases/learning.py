@@ -12,7 +12,7 @@ from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, volatility
+from engine.evidence import direction, due, execution, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, volatility
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -77,6 +77,7 @@ def learn(
         asked=state.asked,
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
+        execution=execution.add(state.execution, inputs.account.done, closes=ends),
     )
 
 
@@ -155,6 +156,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         asked=0,
         outlook=outlook.empty(),
         memories=(),
+        execution=execution.empty(),
     )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from engine.domain.decision import BookAndFlow, Liquidity
 from engine.domain.market import Inputs
+from engine.domain.orders import KINDS
 from engine.domain.outlook import NOTIONALS, Measured, Outlook
 from engine.domain.record import Bools, Floats
 from engine.domain.state import State
-from engine.evidence import book_walk, impact, outlook
+from engine.evidence import book_walk, execution, impact, outlook
 from engine.evidence.order_flow import kyle, pressure, vpin
 
 WIDE = 10.0  # multiples of the assumed spread when nothing is known
@@ -28,6 +29,7 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     largest = knobs.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
     fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
+    dear = execution.too_dear(state.execution)
     side, levels = pressure(inputs.flow, inputs.view.volume)
     signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
@@ -37,7 +39,7 @@ def read(inputs: Inputs, state: State) -> Liquidity:
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
         finer = unbooked(state.outlook, *signs)
         cost = spread / 2.0 + fee + moved
-        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, "setting", finer, room)
+        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, "setting", finer, dear, room)
     walked = _walk(inputs)
     whole, mid = walked.whole, np.where(walked.whole, walked.mid, close)
     spread = np.where(whole, walked.spread, knobs.spread_bps)
@@ -51,7 +53,7 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     cost = spread / 2.0 + fee + moved
     crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
     nothing = np.full(count, np.nan)
-    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, "book", finer, nothing)
+    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, "book", finer, dear, nothing)
 
 
 def assume_wide(inputs: Inputs, state: State) -> Liquidity:
@@ -65,7 +67,7 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     sane = np.zeros(count, dtype=bool)
     cost = spread / 2.0 + fee + moved
     finer = unbooked(state.outlook, nothing, nothing, nothing)
-    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, "assumed wide", finer, np.zeros(count))
+    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, "assumed wide", finer, KINDS, np.zeros(count))
 
 
 def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats) -> BookAndFlow:

@@ -12,8 +12,8 @@ import numpy as np
 
 from engine import broker
 from engine.domain.control import Knobs
-from engine.domain.decision import Order
 from engine.domain.market import Account
+from engine.domain.orders import AGGRESSIVE, Order
 from engine.domain.ports import Feed
 from engine.domain.record import Bools, Floats
 from engine.domain.tick import Tick
@@ -64,7 +64,8 @@ class Trader:
         wanted = np.where(enter & ~stay, side * share, np.where(stay, held, 0.0))
         there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
         change = np.where(there, wanted - held, 0.0)
-        self.orders = broker.orders(replace(tick.outcome.decisions, delta=change), liquidity, tick.inputs)
+        decisions = replace(tick.outcome.decisions, delta=change, execution=np.full(len(change), AGGRESSIVE))
+        self.orders = broker.orders(decisions, liquidity, replace(tick.inputs, account=self.account))
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pytest
 
 from engine import broker
 from engine.domain.control import Knobs
-from engine.domain.decision import Order
+from engine.domain.orders import Order
 from engine.feeds._recording_files import BadRecording
 from engine.feeds.recorded import Recorded
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, closes, minutes, write
@@ -147,6 +147,32 @@ def test_an_order_larger_than_the_standing_book_is_filled_by_what_it_offers(tmp_
     account, fills = broker.fill(broker.open_account(1e8, 1), (Order(0, 100_000.0, 2.0, 1.0),), second, Knobs(fee_bps=10.0), 1)
     assert (fills[0].units, fills[0].unfilled, fills[0].price, fills[0].mid) == (351.0, 99_649.0, 225.06, 225.0)
     assert 1e8 - account.cash == pytest.approx(351 * 225.06 * 1.001, abs=0.005)
+
+
+def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_before(tmp_path: Path) -> None:
+    """Orders arrive at 60.25 s and meet 10 at 12, at 120.25 s the same book."""
+    write(tmp_path, "A", "books", BOOK, [book(1, 9, 13), book(60.1, 10, 12), book(119, 10, 12)])
+    rows = [
+        trade(5, 11.0),
+        trade(60.1, 8.0, 9.0, "sell"),  # before it arrives
+        trade(60.25, 8.5, 9.0, "sell"),  # as it arrives: not known to come after
+        trade(61, 10.0, 3.0, "sell"),
+        trade(62, 10.0, 2.0, "buy"),  # not sold
+        trade(63, 10.0, 4.0, "none"),  # may be either
+        trade(64, 9.5, 1.0, "sell"),  # beyond the touch
+        trade(65, 12.0, 5.0, "buy"),
+        trade(119.9, 10.0, 0.5, "sell"),
+        trade(120.3, 12.5, 7.0, "buy"),
+    ]
+    write(tmp_path, "A", "trades", TRADE, rows)
+    first, second, third = Recorded(tmp_path).slices(None)
+    assert first.later is not None
+    assert second.later is not None
+    assert third.later is not None
+    np.testing.assert_array_equal(second.later[0], [9.5, 12.0, 3.5, 5.0])
+    np.testing.assert_array_equal(third.later[0], [12.5, 12.5, 0.0, 0.0])
+    (tmp_path / "A" / "trades.csv").unlink()
+    assert next(Recorded(tmp_path).slices(None)).later is None
 
 
 def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import broker
+from engine import matching
 from engine.domain.decision import Liquidity
 from engine.domain.market import Books, Flow
 from engine.domain.outlook import NOTIONALS
@@ -133,7 +133,7 @@ def test_a_quote_is_what_the_broker_would_fill_at(notional: int) -> None:
         mid = float(told.mid[symbol])
         units = NOTIONALS[notional] / mid
         for side, (prices, sizes) in enumerate(((books.ask_price, books.ask_size), (books.bid_price, books.bid_size))):
-            met = broker.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
+            met = matching.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
             whole = abs(met.units) >= units * (1 - 1e-12)
             expected = met.spread_bps + met.impact_bps if whole else np.nan
             np.testing.assert_allclose(told.finer.quoted_bps[notional, side, symbol], expected, atol=1e-9)

@@ -1,10 +1,10 @@
-"""Portfolio: what is held, what was filled at what cost, and equity with its drawdown."""
+"""Portfolio: what is held, what was filled at what cost and how, and equity with its drawdown."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import charts_machine, charts_overview, glance, live, reads, rowsets, widgets
+from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, widgets
 
 FILLS = 100
 
@@ -39,12 +39,27 @@ def holdings() -> None:
         widgets.nothing("nothing is held")
     else:
         live.rows(rowsets.positions(held), key="positions")
+    orders()
     fills = reads.fills(limit=FILLS)
     widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
     if fills.empty:
         widgets.nothing("nothing has been bought or sold yet")
     else:
         live.rows(rowsets.fills(fills), key="fills", height=520)
+
+
+def orders() -> None:
+    """The orders that stand over, and what each kind of order has come to."""
+    working = reads.working()
+    if len(working):
+        widgets.heading("Orders at work", "they go on while they are wanted; a decision that wants otherwise cancels them")
+        live.rows(rows_execution.working(working), key="working")
+    kinds = reads.execution()
+    widgets.heading("How orders were filled", "by kind; what was not filled counts at the price when it was given up")
+    if any(kind["orders"] for kind in kinds):
+        live.rows(rows_execution.kinds(kinds), key="execution")
+    else:
+        widgets.nothing("no order is over yet")
 
 
 portfolio()

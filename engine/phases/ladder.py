@@ -28,7 +28,8 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
-    unbooked = np.isnan(liquidity.depth) & (liquidity.spread_source == "book")  # the market has books and here none stands: nothing could be filled
+    booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
+    unbooked = np.isnan(liquidity.depth) & booked  # the market has books and here none stands: nothing could be filled
     least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),

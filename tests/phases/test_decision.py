@@ -106,7 +106,7 @@ def test_how_to_trade_follows_depth_and_spread() -> None:
     one = situation(4).expecting(0.5, 0.5, 0.5, 0.0)
     size = abs(float(one.settled().delta[0])) * PRICE
     spread = np.array([2.0, 2.0, 5.0, 5.0])
-    told = one.costs(depth=np.array([4.1, 3.9, 4.1, 4.1]) * size, spread_bps=spread, fee_bps=np.full(4, 2.0), spread_source="book")
+    told = one.costs(depth=np.array([4.1, 3.9, 4.1, 4.1]) * size, spread_bps=spread, fee_bps=np.full(4, 2.0))
     assert [EXECUTIONS[code] for code in told.settled().execution] == ["aggressive", "slice", "passive", "wait"]
     dear = told.costs(too_dear=("passive", "slice"))  # proven to cost more than taking at once
     assert [EXECUTIONS[code] for code in dear.settled().execution] == ["aggressive", "aggressive", "aggressive", "wait"]
@@ -115,11 +115,11 @@ def test_how_to_trade_follows_depth_and_spread() -> None:
 
 
 def test_where_no_book_stands_or_no_trade_is_known_nothing_rests() -> None:
-    one = situation(2).expecting(0.5, 0.5).costs(spread_bps=np.full(2, 5.0), fee_bps=np.full(2, 2.0), spread_source="setting")
+    one = situation(2).expecting(0.5, 0.5).costs(spread_bps=np.full(2, 5.0), fee_bps=np.full(2, 2.0))
     assert [EXECUTIONS[code] for code in one.settled().execution] == ["aggressive", "aggressive"]
     volume = one.inputs.view.volume.copy()
     volume[1] = np.nan
-    booked = one.costs(depth=np.full(2, 1e9), spread_source="book").given(view=replace(one.inputs.view, volume=volume))
+    booked = one.costs(depth=np.full(2, 1e9)).given(view=replace(one.inputs.view, volume=volume))
     assert [EXECUTIONS[code] for code in booked.settled().execution] == ["passive", "aggressive"]
 
 
@@ -128,7 +128,7 @@ def resting(units: float, execution: str = "passive", symbol: int = 0) -> Order:
 
 
 def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice() -> None:
-    booked = situation(1).costs(depth=np.array([1e9]), spread_source="book")
+    booked = situation(1).costs(depth=np.array([1e9]))
     wanted = float(booked.settled().delta[0])
     for left in (0.4 * wanted, wanted, 3.0 * wanted):
         one = booked.account(working=(resting(left),))
@@ -153,14 +153,14 @@ SHUT: dict[str, Callable[[Situation], Situation]] = {
 
 @pytest.mark.parametrize("why", SHUT)
 def test_where_a_gate_shuts_a_working_order_that_opens_is_cancelled(why: str) -> None:
-    one = situation(1).costs(depth=np.array([1e9]), spread_source="book").account(working=(resting(50.0),))
+    one = situation(1).costs(depth=np.array([1e9])).account(working=(resting(50.0),))
     assert len(broker.orders(one.settled(), one.liquidity, one.inputs)) == 1
     shut = SHUT[why](one)
     assert broker.orders(shut.settled(), shut.liquidity, shut.inputs) == ()
 
 
 def test_what_a_person_wants_flat_is_taken_at_once() -> None:
-    one = situation(1).costs(depth=np.array([10.0]), spread_bps=np.array([40.0]), spread_source="book").holding(0.1).knobs(flatten=True)
+    one = situation(1).costs(depth=np.array([10.0]), spread_bps=np.array([40.0])).holding(0.1).knobs(flatten=True)
     selling = one.account(working=(resting(-20.0, "slice"),))
     (order,) = broker.orders(selling.settled(), selling.liquidity, selling.inputs)
     assert (order.units, order.execution, order.work) == (-one.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)

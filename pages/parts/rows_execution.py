@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -58,7 +58,8 @@ def kinds(told: Sequence[Mapping[str, Any]]) -> str:
 
 def working(frame: pd.DataFrame) -> str:
     lines = []
-    for one in frame.itertuples(index=False):
+    each: Iterator[Any] = frame.itertuples(index=False)
+    for one in each:
         cells = (
             one.symbol,
             Cell(one.side, theme.state(one.side)),

@@ -45,7 +45,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     standing = [tick.inputs.tick for tick in whole if tick.inputs.account.working]
     assert len(standing) > 5, "no order stood over: nothing is tested"
     cuts = [standing[0], standing[len(standing) // 2], standing[-1]]
-    url, pieces = made.empty(Path(tmp_path_factory.mktemp("working"))), []
+    url = made.empty(Path(tmp_path_factory.mktemp("working")))
+    pieces: list[Tick] = []
     for end in [*(cut + 1 for cut in cuts), END]:
         one, writer, history = opened(url)
         pieces += play(one, end - len(pieces))

@@ -8,12 +8,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types fix bench proof soak chromium promtool stress-ng
+.PHONY: help run test check lint types fix bench proof soak mutants chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
 	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
-	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)"
+	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them"
 
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
@@ -42,6 +42,9 @@ proof: .venv/dev.stamp
 
 soak: .venv/dev.stamp static/plotly.min.js stress-ng
 	$(BIN)/python -m tests.soak.soak
+
+mutants: .venv/dev.stamp static/plotly.min.js
+	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
 
 .venv/run.stamp: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' || { \

@@ -49,7 +49,7 @@ class Tally:
         self.bound = np.zeros(len(NAMES) + 1, dtype=np.int64)  # none, then by gate
         self.traded = self.costs = 0.0  # money
         self.trades = 0
-        self.equity: dict[int, float] = {}  # by day, the last
+        self.equity: dict[int, float] = {}  # by day on which anything traded, the last
         self.curve: list[Point] = []  # at most so many, evenly spaced from the first tick on
         self.stride = 1  # ticks between two of them
         self.newest: Point | None = None
@@ -80,7 +80,9 @@ class Tally:
                 self.traded += money
                 self.costs += money * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4
                 self.trades += 1
-        self.equity[tick.inputs.at // DAY] = account.equity
+        day = (tick.inputs.at - 1) // DAY  # of the bar: one that closes at midnight is the day's last
+        if day in self.equity or tick.inputs.fresh.any():
+            self.equity[day] = account.equity
         self._draw((tick.inputs.at, account.equity, account.naive))
         self.trough = max(self.trough, 1.0 - account.equity / account.peak)
         self.chain.update(tick.decisions_digest.encode())
@@ -253,16 +255,18 @@ def _only_trial(recording: str, digest: str, ratio: float | None) -> tuple[float
 def _portfolio(settings: Settings, engine: Engine, tally: Tally, enter: EnterTrial) -> Report:
     equity = np.array([settings.capital, *tally.equity.values()])
     returns: Floats = np.diff(np.log(equity[equity > 0]))
+    days = sharpe.days_per_year(list(tally.equity))
     net = engine.account.equity / settings.capital - 1.0
     trials = enter(engine.feed.info.label, tally.chain.hexdigest(), sharpe.daily(returns))
     return {
         "net_return": net,
         "gross_return": net + tally.costs / settings.capital,
         "cost_bps": tally.costs / tally.traded * 1e4 if tally.traded else None,
-        "sharpe": sharpe.yearly(returns),
+        "sharpe": None if days is None else sharpe.yearly(returns, days),
         "psr": sharpe.probabilistic(returns),
         "dsr": sharpe.deflated(returns, trials) if trials else None,
         "dsr_trials": len(trials) if trials else None,
+        "trading_days_per_year": days,
         "max_drawdown": tally.trough,
         "turnover": tally.traded / settings.capital,
         "trades": tally.trades,

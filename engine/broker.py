@@ -1,8 +1,8 @@
 """The paper broker: decisions into orders into fills into the account, as pure functions.
 
-An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, at the open of the next
-bar plus half the expected spread plus impact, up to a share of that bar's volume. Never at the price it was decided on. What the book or the bar
-cannot fill stays unfilled, and where a market has books, nothing is filled outside of one.
+An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, or where the book was
+stale, at the open of the next bar plus half the expected spread plus impact, up to a share of that bar's volume. Never at the price it was decided
+on. What the book or the bar cannot fill stays unfilled, and where a market has books, nothing is filled outside of one that is not stale.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from engine.domain.control import Knobs
-from engine.domain.decision import Decisions, Fill, Liquidity
+from engine.domain.decision import Decisions, Fill, Liquidity, Mood
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.orders import AGGRESSIVE, Done, Order, stands
 from engine.domain.record import Floats
@@ -29,7 +29,7 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity, inputs: Inputs) -> tuple[Order, ...]:
+def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood, inputs: Inputs) -> tuple[Order, ...]:
     """One order for each symbol that is not held, of what its position lacks: the one that is worked on goes on where it is wanted still.
 
     A working order in the direction wanted keeps its place and its time, for as many units as are left of it and wanted; what is wanted beyond is
@@ -38,23 +38,23 @@ def orders(decisions: Decisions, liquidity: Liquidity, inputs: Inputs) -> tuple[
     found = np.flatnonzero(decisions.delta)
     if not len(found):
         return ()
-    volume = usual_volume(inputs.view.volume)
+    volume, frozen = usual_volume(inputs.view.volume), mood.watch.faults.frozen_book
     working = {order.symbol: order for order in inputs.account.working}
     made = []
     for index in found.tolist():
         units, order = float(decisions.delta[index]), working.get(index)
-        if order is not None and stands(order, units, inputs.knobs):
+        if order is not None and stands(order, units, inputs.knobs) and not frozen[index]:
             made.append(replace(order, units=units if abs(units) < abs(order.units) else order.units))
         else:
-            made.append(_order(index, units, int(decisions.execution[index]), liquidity, inputs, float(volume[index])))
+            made.append(_order(index, units, int(decisions.execution[index]), liquidity, inputs, float(volume[index]), bool(frozen[index])))
     return tuple(made)
 
 
-def _order(index: int, units: float, execution: int, liquidity: Liquidity, inputs: Inputs, volume: float) -> Order:
+def _order(index: int, units: float, execution: int, liquidity: Liquidity, inputs: Inputs, volume: float, at_open: bool) -> Order:
     sigma, spread = float(inputs.view.sigma[index]), float(liquidity.spread_bps[index])
-    booked = inputs.books.bid_price.shape[1] > 0
+    booked = inputs.books.bid_price.shape[1] > 0 and not at_open
     expected = walk_side(inputs.books, index, units).impact_bps if booked else of_volume(units, volume, sigma, inputs.knobs)[1]
-    return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0, execution)
+    return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0, AGGRESSIVE if at_open else execution, None, at_open)
 
 
 def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:

@@ -27,6 +27,15 @@ SHUT = {  # what a gate that did not pass means; {value} and {limit} are its own
     "worth trading": "the change of {value} % of equity is below the smallest worth an order, {limit} %",
     "room in limits": "the limits of the portfolio leave {value} % of equity where {limit} % is needed",
 }
+FAULTS = {  # what a fault of the data means that shuts "fresh data", by the name of its incident; {bars} is how long it has lasted
+    "halt": "halt: no volume for {bars}",
+    "stale": "stale feed: {bars} {repeat} exactly",
+    "flat-filled": "flat-filled bars: no volume for {bars}",
+    "gap": "gap in the data: {bars} missing",
+    "clock skew": "clock skew: the clock of the data has been off for {bars}",
+    "volume-feed change": "volume-feed change: volume has been counted in another way for {bars}",
+    "stale book": "stale book: it has stayed the same over {bars} with trades",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,7 @@ class Shut(Record):
     gate: str
     value: float | None
     limit: float | None
+    fault: str | None = None  # of the data, as its incident is named, where it shut the gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,15 @@ def _counterfactual(facts: Facts) -> str:
     return f"It would have {would} had the expected move been {abs(facts.flip_bps):.1f} bps {direction}{also}."
 
 
+def describe_fault(kind: str, bars: float | None) -> str:
+    """A fault of the data with the number of bars it has lasted, the name of its incident first."""
+    count = "an unknown number of bars" if bars is None else "1 bar" if bars == 1 else f"{bars:.0f} bars"
+    return FAULTS.get(kind, kind + " for {bars}").format(bars=count, repeat="repeats" if bars == 1 else "repeat")
+
+
 def _why(shut: Shut) -> str:
+    if shut.fault is not None:
+        return describe_fault(shut.fault, shut.value)
     form = SHUT.get(shut.gate, shut.gate + " did not pass")
     return form.format(value=_number(shut.value), limit=_number(shut.limit))
 

@@ -31,7 +31,7 @@ NOTHING = Met(0.0, nan, nan, 0.0, 0.0)
 
 def meet(order: Order, bar: Slice, knobs: Knobs, tick: int) -> tuple[Order, Met, bool]:
     """The order after the bar, what it met, and whether it is over. Where no book stands at its arrival it is over: nothing is known to rest at."""
-    if order.execution == AGGRESSIVE or not bar.fill_books.bid_price.shape[1]:
+    if order.execution == AGGRESSIVE or order.at_open or not bar.fill_books.bid_price.shape[1]:
         return order, take(order, bar, knobs), True
     if order.work is None:
         order = _arrive(order, bar, knobs, tick)
@@ -42,7 +42,7 @@ def meet(order: Order, bar: Slice, knobs: Knobs, tick: int) -> tuple[Order, Met,
 
 def take(order: Order, bar: Slice, knobs: Knobs) -> Met:
     """All of the order at once."""
-    if bar.fill_books.bid_price.shape[1]:
+    if bar.fill_books.bid_price.shape[1] and not order.at_open:
         return walk_side(bar.fill_books, order.symbol, order.units)
     side, index = 1.0 if order.units > 0 else -1.0, order.symbol
     at_open = float(bar.open[index])

@@ -78,6 +78,7 @@ def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
         fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
         fees_bps=info.fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
+        trading_hours=info.trading_hours,
         impact=settings.impact,
         participation=settings.participation,
         latency_ms=settings.latency_ms,

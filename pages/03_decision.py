@@ -67,7 +67,7 @@ def draw(told: DecisionTold) -> None:
             widgets.note("Gates that failed forbid opening or adding; they let a position be reduced, so none of them binds here.")
         live.chart(charts_decision.ladder(told), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
     with right:
-        widgets.heading("From wish to target", "share of equity after each limit; amber where a limit changed it")
+        widgets.heading("From wish to target", "share of equity after each step, alone, then jointly; amber where a step changed it")
         live.chart(charts_decision.limits(told), key="limits", label="Size wanted and what each limit left of it")
     with st.expander("The ladder as a table"):
         widgets.table(rowsets.LADDER, rowsets.ladder(told), label="Every gate with value, limit and margin")

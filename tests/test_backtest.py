@@ -19,7 +19,8 @@ from engine.domain.market import Slice
 from engine.domain.tick import Tick
 from engine.feeds.simulated import Simulated
 from engine.shell import training
-from tests.makers import KNOBS, Drawer, Played, StoppedClock, engine, play, settings, simulated
+from tests.makers import KNOBS, MINUTE, START, Drawer, Played, StoppedClock, engine, play, settings, simulated
+from tests.makers import bar as made_bar
 
 BARS = 420
 CONTRACT = {
@@ -118,6 +119,19 @@ def test_figures_that_are_not_measured_are_null() -> None:
     assert told["skill"]["ensemble"]["r2"] is None  # type: ignore[index]
     assert told["calibration"]["brier"] is None  # type: ignore[index]
     assert told["portfolio"]["sharpe"] is None  # type: ignore[index]
+
+
+def test_days_without_trading_are_no_days_of_the_sharpe_ratio() -> None:
+    """Hourly bars of five weeks in which the market trades on weekdays only; on other days the feed has bars that nobody traded in."""
+    bars, hour = [], 60 * MINUTE
+    draw = np.random.default_rng(4)
+    for number in range(35 * 24):
+        weekday = (number // 24) % 7 < 5
+        price = 100.0 * np.exp(draw.normal(0, 0.01, 2))
+        bars.append(made_bar(START + (number + 1) * hour, price=price.tolist(), fresh=[weekday] * 2))
+    info = replace(simulated(1, symbols=2).info, interval=hour, levels=0, has_flow=False)
+    told = run_backtest(settings(), Played(info, bars), tell=silently, clock=StoppedClock())
+    assert told["portfolio"]["trading_days_per_year"] == pytest.approx(365 * 5 / 7)  # type: ignore[index]
 
 
 def test_a_feed_without_a_bar_gives_a_report_of_nothing() -> None:

@@ -244,7 +244,7 @@ def test_buy_and_hold_begins_with_each_symbols_first_price() -> None:
 
 def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
     outcome = decided(moment())
-    made = broker.orders(outcome.decisions, outcome.liquidity, moment().inputs)
+    made = broker.orders(outcome.decisions, outcome.liquidity, outcome.mood, moment().inputs)
     assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
     assert all(order.units == outcome.decisions.delta[order.symbol] for order in made)
 
@@ -257,11 +257,11 @@ def test_an_order_names_the_impact_of_its_own_size() -> None:
     decisions = replace(outcome.decisions, delta=delta)
     ones, steps = np.ones((8, 2)), np.array([0.0, 0.1])
     booked = replace(at.inputs, books=Books(99.9 * ones - steps, 4.0 * ones, 100.1 * ones + steps, 4.0 * ones))
-    assert [order.impact_bps for order in broker.orders(decisions, outcome.liquidity, booked)] == [pytest.approx(10.0 / 3.0)]
+    assert [order.impact_bps for order in broker.orders(decisions, outcome.liquidity, outcome.mood, booked)] == [pytest.approx(10.0 / 3.0)]
     volume = np.full((8, 300), 600.0)
     view = replace(at.inputs.view, volume=volume, sigma=np.full(8, 0.003))
     bare = replace(at.inputs, books=no_books(8), view=view)
-    made = broker.orders(decisions, outcome.liquidity, bare)[0]
+    made = broker.orders(decisions, outcome.liquidity, outcome.mood, bare)[0]
     assert (made.sigma, made.units) == (0.003, 6.0)
     assert made.impact_bps == pytest.approx(0.3)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from engine.health import BEAT_SECONDS, SECOND, ComponentState, Vitals, judge
 
@@ -61,3 +64,47 @@ def test_an_alert_that_repeats_a_component_is_named_once() -> None:
     failing = ComponentState("store", "degraded", 0, "it is full")
     named = replace(WELL, components=(failing,), critical_alerts=(("store failing", "store: it is full"), ("drill failed", "kill switch")))
     assert judge(named).reasons == ("store is degraded: it is full", "drill failed: kill switch")
+
+
+@pytest.mark.parametrize(
+    ("changed", "state", "reason"),
+    [
+        ({"beat": NOW - 15 * SECOND}, "healthy", None),
+        ({"beat": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
+        ({"decided": NOW - 30 * SECOND}, "healthy", None),
+        ({"decided": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
+        ({"decided": NOW - 50 * SECOND, "pace_seconds": 10.0}, "healthy", None),
+        ({"decided": NOW - 51 * SECOND, "pace_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
+        ({"decided": NOW - 45 * SECOND, "started": None}, "down", "the last tick was decided 45 s ago"),
+        ({"decided": NOW, "started": NOW}, "healthy", None),
+        ({"decided": None, "started": None}, "starting", "waiting for the first tick since the start"),
+        ({"decided": NOW - 121 * SECOND, "started": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
+        ({"decided": NOW - 122 * SECOND, "started": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
+        ({"decided": None, "started": NOW - 300 * SECOND, "pace_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
+        ({"decided": None, "started": NOW - 301 * SECOND, "pace_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
+    ],
+)
+def test_a_limit_is_kept_to_the_nanosecond(changed: dict[str, Any], state: str, reason: str | None) -> None:
+    health = judge(replace(WELL, **changed))
+    assert (health.state, health.alive) == (state, state != "down")
+    assert health.reasons == (() if reason is None else (reason,))
+
+
+@pytest.mark.parametrize(
+    ("component", "state", "verdict"),
+    [("feed", "down", "degraded"), ("feed", "starting", "down"), ("feed", "ok", "down"), ("store", "down", "down"), ("store", "degraded", "down")],
+)
+def test_only_a_feed_that_gives_nothing_excuses_a_tick_that_does_not_come(component: str, state: str, verdict: str) -> None:
+    late = replace(WELL, decided=NOW - 400 * SECOND, components=(ComponentState(component, state, 0, None),))
+    assert judge(late).state == verdict
+    assert judge(replace(late, beat=None)).state == "down"
+
+
+def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
+    parts = (
+        ComponentState("feed", "degraded", 0, "silent"), ComponentState("store", "ok", 0, "old"), ComponentState("trainer", "down", 0, None),
+        ComponentState("probes", "starting", 0, None),
+    )  # fmt: skip
+    health = judge(replace(WELL, components=parts))
+    assert (health.state, health.alive) == ("degraded", True)
+    assert health.reasons == ("feed is degraded: silent", "trainer is down: no reason given")

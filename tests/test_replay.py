@@ -162,7 +162,7 @@ def braver(state: State) -> State:
     [
         ("slices", "data", 480, Slice, higher, "market"),
         ("slices", "data", 470, Slice, higher, "market"),
-        ("slices", "data", 480, Slice, wider, "features"),
+        ("slices", "data", 480, Slice, wider, "market"),  # which looks at the book for whether it is still the one before
         ("ticks", "account", 480, Account, poorer, "microstructure"),
         ("checkpoints", "data", 400, State, surer, "ensemble"),
         ("checkpoints", "data", 400, State, braver, "market"),

@@ -10,7 +10,7 @@ import pytest
 from tests.controls import Told, watch
 
 BARS, WARM = 2_000, 1_400
-DIES, LAPSE = 1_400, 3_000  # bar at which the signal ends, bars after which nothing is held
+DIES, LAPSE = 1_800, 3_000  # bar at which the signal ends, bars after which nothing is held
 
 
 @pytest.fixture(scope="module")

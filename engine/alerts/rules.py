@@ -18,7 +18,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("engine failing", "critical", "engine", "Look at Components and at the log.", 10.0, cause=True),
     AlertRule("feed failing", "warning", "engine", "It is opened again by itself; look at the source of the data.", 10.0),
     AlertRule("trainer failing", "warning", "engine", "The models before serve on; the log says why a training failed.", 10.0),
-    AlertRule("data stale", "warning", "engine", "No symbol has a new bar: look at the source of the data.", 10.0),
+    AlertRule("data stale", "warning", "engine", "Nothing is opened on what has no fresh data: look at the source of the data.", 10.0),
     AlertRule("incident open", "info", "data", "A fault of the data: nothing is opened on a symbol it touches.", 30.0, 60.0),
     AlertRule("honest rate low", "warning", "engine", "Phases fall back too often: Components names them.", 30.0, 120.0),
     AlertRule("training overdue", "warning", "engine", "The models grow old: look at Training on Components.", 30.0, 60.0),
@@ -79,7 +79,11 @@ def stale(facts: Facts, is_open: bool) -> Sight:
     del is_open
     if facts.fresh is None or not facts.symbols:
         return Sight("data stale", None)
-    return Sight("data stale", facts.fresh == 0, f"none of {facts.symbols} symbols had a new bar at the newest tick", float(facts.fresh))
+    if not facts.faulty:
+        return Sight("data stale", facts.fresh == 0, f"none of {facts.symbols} symbols had a new bar at the newest tick", float(facts.fresh))
+    more = f" and {len(facts.faulty) - 4} more" if len(facts.faulty) > 4 else ""
+    words = f"the gate fresh data is shut for {len(facts.faulty)} of {facts.symbols} symbols: {'; '.join(facts.faulty[:4])}{more}"
+    return Sight("data stale", True, words, float(facts.fresh))
 
 
 def incident(facts: Facts, is_open: bool) -> Sight:

@@ -70,7 +70,8 @@ def _portfolio(told: Report) -> str:
             f"net return {_number(told.get('net_return'), '{:+.2%}')}, gross {_number(told.get('gross_return'), '{:+.2%}')}, "
             f"costs {_number(told.get('cost_bps'), '{:.1f} bps of what was traded')}, largest drawdown {_number(told.get('max_drawdown'), '{:.2%}')}",
             f"{_number(told.get('trades'), '{:,.0f}')} trades, turnover {_number(told.get('turnover'), '{:.1f} times equity')}, "
-            f"Sharpe {_number(told.get('sharpe'), '{:+.2f}')}, probability that it is above 0: {_number(told.get('psr'), '{:.1%}')}",
+            f"Sharpe {_number(told.get('sharpe'), '{:+.2f}')} on {_number(told.get('trading_days_per_year'), '{:.0f}')} trading days a year, "
+            f"probability that it is above 0: {_number(told.get('psr'), '{:.1%}')}",
             f"probability that it is above the best of {_number(told.get('dsr_trials'), '{:,.0f}')} configurations tried without skill: "
             f"{_number(told.get('dsr'), '{:.1%}')}",
         )

@@ -143,7 +143,8 @@ class Facts(Record):
     ended: bool = False  # the recording has ended, nothing more is to be decided
     ticks: int = 0  # the newest ticks looked at for the honest rate
     honest: int = 0  # of them, those without a fallback
-    fresh: int | None = None  # symbols with a new bar at the newest tick
+    fresh: int | None = None  # symbols whose gate "fresh data" was open at the newest tick, or shut by a repeat that is no incident yet
+    faulty: tuple[str, ...] = ()  # symbols for which a fault of the data shut it, each with the fault in words
     symbols: int | None = None
     incidents: tuple[str, ...] = ()  # open ones, in words
     shut: tuple[tuple[str, float | None, float | None], ...] = ()  # gates shut at the newest tick: name, value, limit

@@ -86,6 +86,10 @@ class Knobs(Record):
     kelly: float = 0.25  # fraction of the growth-optimal size
     target_volatility: float = 0.20  # of the portfolio, a year
     max_position: float = 0.20  # of equity, a symbol
+    trading_hours: tuple[float, ...] = ()  # by symbol, hours a year that its venue declares; 0 where it declares none, () where none does
+    max_cluster: float = 0.40  # of equity, gross, in symbols that move as one
+    cluster_correlation: float = 0.80  # of two symbols' bars, above which they are in one cluster
+    max_shortfall: float = 0.04  # of equity: expected shortfall of one day at 97.5 %
     max_gross: float = 1.00
     max_net: float = 0.60
     max_daily_loss: float = 0.03  # of the day's opening equity: opens nothing more that day

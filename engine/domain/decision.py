@@ -167,8 +167,8 @@ class Forecast(Record):
 
 
 LIMITS = (
-    "kelly fraction", "proven skill", "cost", "position", "volatility target", "gross exposure", "net exposure", "daily loss", "drawdown",
-    "participation",
+    "kelly fraction", "proven skill", "cost", "position", "joint sizing", "correlated cluster", "volatility target", "expected shortfall",
+    "gross exposure", "net exposure", "daily loss", "drawdown", "participation",
 )  # fmt: skip
 
 
@@ -177,18 +177,19 @@ class Sizes(Record):
     """Phase 7: how much, as shares of equity, and what each limit made of it."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "held": "S", "alone": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "confidence": "S",
+        "held": "S", "alone": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "taken_bps": "S", "confidence": "S",
         "skill": "H?", "skill_estimate": "H?",
     }  # fmt: skip
 
     held: Floats  # (S,) held now, share of equity
-    alone: Floats  # (S,) wanted for the symbol by itself, before the limits of the portfolio
+    alone: Floats  # (S,) wanted given what else is wanted, before the limits of the portfolio
     target: Floats  # (S,) wanted after every limit
     limits: tuple[str, ...]  # names of the steps
     steps: Floats  # (L + 1, S) what was wanted before any limit, then after each
     edge_bps: Floats  # (S,) expected move over the horizon acted on, signed
     cost_bps: Floats  # (S,) round trip in all
     slope: Floats  # (S,) share of equity per bps of edge beyond cost, after skill and volatility scaling
+    taken_bps: Floats  # (S,) of the expected move that the sizes of correlated symbols already take; below 0 where they hedge it
     horizon: int  # index of the horizon acted on
     confidence: Floats  # (S,) probability of the direction
     skill: Floats  # (H,) lower bound of the ensemble's R2, NaN while there is not enough data; what sizes are scaled by
@@ -210,7 +211,7 @@ class Decisions(Record):
     execution: Ints  # (S,) index into EXECUTIONS
     gates: Ladder
     binding: Ints  # (S,) index of the first gate that failed, -1 where none did
-    flip_bps: Floats  # (S,) smallest change of the expected move that would change the action, were every other gate passed; NaN where none would
+    flip_bps: Floats  # (S,) smallest change of the expected move that changes the action, other gates passed and other sizes as they are; or NaN
     votes: Floats  # (M, S) each model's forecast at the horizon acted on, in horizon volatilities
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from engine.domain.record import Floats, Ints, Record
+from engine.domain.record import Bools, Floats, Ints, Record
 
-KINDS = ("halt", "stale", "flat-filled", "gap", "clock skew", "volume-feed change")
+KINDS = ("halt", "stale", "flat-filled", "gap", "clock skew", "volume-feed change", "stale book")
 EVERYWHERE = "*"  # the symbol of an incident of the whole universe
+NO_FAULT = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +33,20 @@ class Calendar(Record):
 
 @dataclass(frozen=True, slots=True)
 class Quiet(Record):
-    """Runs of bars that are absent, without volume, or exact repeats of the one before: 3 ways a symbol is quiet."""
+    """Runs of bars that are absent, without volume, or exact repeats of the one before, or that left the book as it was: 4 ways a symbol is quiet."""
 
     bars: int  # seen in sessions
     under_way: bool  # some run is not 0
-    run: Ints  # (3, S) bars so far
-    began: Ints  # (3, S) ns UTC, the open of the run's first bar
-    starts: Ints  # (3, S) runs begun
-    stays: Ints  # (3, S) bars that went on with a run
-    longest: Ints  # (3, S) of the runs that were no incident
-    shared: Ints  # (3,) bars so far in which the whole universe is quiet
-    shared_longest: Ints  # (3,)
+    run: Ints  # (4, S) bars so far; of the book, only those in which the symbol traded
+    began: Ints  # (4, S) ns UTC, the open of the run's first bar
+    starts: Ints  # (4, S) runs begun
+    stays: Ints  # (4, S) bars that went on with a run
+    longest: Ints  # (4, S) of the runs that were no incident
+    shared: Ints  # (4,) bars so far in which the whole universe is quiet
+    shared_longest: Ints  # (4,)
+    apart: int  # bars since a part of the universe trades again while an incident of the whole of it is open
     last: Floats  # (5, S) the bar before
+    book: Ints  # (S,) fingerprint of the book before, 0 where there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,18 @@ class VolumeLevel(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Faults(Record):
+    """What is wrong with the data of each symbol at this bar, and shuts its gate "fresh data"."""
+
+    SHAPES: ClassVar[dict[str, str]] = {"kind": "S", "bars": "S", "frozen_bar": "S", "frozen_book": "S"}
+
+    kind: Ints  # (S,) index into KINDS, NO_FAULT where nothing is wrong
+    bars: Ints  # (S,) since it began, this one included; 0 where nothing is wrong
+    frozen_bar: Bools  # (S,) this bar repeats the one before it: it has no price of this moment
+    frozen_book: Bools  # (S,) the book did not change in bars in which the symbol traded: it is not the book of this moment
+
+
+@dataclass(frozen=True, slots=True)
 class Watch(Record):
     """All that is carried from bar to bar to tell incidents."""
 
@@ -69,3 +85,4 @@ class Watch(Record):
     volume: VolumeLevel
     open: tuple[Incident, ...]  # that last
     news: tuple[Incident, ...]  # that began or ended with this bar
+    faults: Faults  # of this bar, by symbol

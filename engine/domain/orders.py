@@ -39,6 +39,7 @@ class Order(Record):
     sigma: float = 0.0  # volatility of a bar (log return), known at the decision: what impact is paid by where there are no books
     execution: int = AGGRESSIVE  # index into EXECUTIONS
     work: Work | None = None  # None until it has arrived at a market
+    at_open: bool = False  # its book is stale: filled at the next open, never by walking a book
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.record import Floats, Record
+from engine.domain.skill import Skill
 
 LEVELS = ("spread", "depth", "impact")  # log bps, log money, bps: over or at the end of the next bar
 NOTIONALS = (10_000.0, 100_000.0)  # money, of the orders whose cost is quoted
@@ -42,7 +43,7 @@ class Outlook(Record):
     share: Floats  # (S,) of the lean that the mid makes up for, 0..1
     candidates: Floats  # (3, 2, 2, S) bps, what the cost may be foreseen by, without their bias taken out
     next_cost: Floats  # (2, 2, S) bps, the forecast chosen of them
-    score: Floats  # (7, 6) by MEASURES: rows, gain, squared gain, power, blocks, squared block gains, gain of the running block (see state.Skill)
+    score: Skill  # (1, 1, 6) by MEASURES
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class FeedInfo:
     tick_size: tuple[float, ...]  # by symbol; 0 where unknown
     fees_bps: tuple[float, ...] = ()  # by symbol, the taker fee of each; () where `fee_bps` is that of all
     sessions: tuple[str, ...] = ()  # by symbol, as "09:30-16:00 America/New_York"; "" round the clock, () where none is told
+    trading_hours: tuple[float, ...] = ()  # by symbol, hours of trading in a year as its venue declares; 0 where it does not, () where none does
 
 
 class Feed(Protocol):

@@ -8,18 +8,19 @@ import numpy as np
 
 from engine.domain.record import Floats, Record
 
-GAIN, GAIN_SQUARED, POWER, ROWS, BLOCKS, BLOCK_SQUARED, OPEN_GAIN = range(7)
+GAIN, GAIN_SQUARED, POWER, ROWS, BLOCKS, BLOCK_SQUARED, NEIGHBOURS, OPEN_GAIN, OPEN_POWER, LAST = range(10)
 
 
 @dataclass(frozen=True, slots=True)
 class Skill(Record):
-    """Sums a skill figure is made of, for (models + ensemble) x horizons x (regimes + all).
+    """Sums behind a ratio of gain to power and its interval, for (models + ensemble) x horizons x (regimes + all).
 
-    gain is y^2 - (y - f)^2, so R2 = sum gain / sum y^2; a block is `horizon` ticks, over all symbols, so that
-    overlapping targets and correlated symbols count once (see evidence.skill). They lie in one array, since they grow together.
+    Of a forecast, gain is y^2 - (y - f)^2 and power y^2, so that the ratio is R2; of declined trades, gain is bps and power their number.
+    A block is a run of ticks over all symbols, so that correlated symbols count once; its residual is its gain less what the ratio before it made
+    of its power (see evidence.skill). They lie in one array, since they grow together.
     """
 
-    sums: Floats  # (7, M + 1, H, R + 1)
+    sums: Floats  # (10, M + 1, H, R + 1)
 
     @property
     def gain(self) -> Floats:
@@ -48,10 +49,25 @@ class Skill(Record):
 
     @property
     def block_squared(self) -> Floats:
-        """Sum of their squared gains."""
+        """Sum of their squared residuals."""
         return np.asarray(self.sums[BLOCK_SQUARED])
+
+    @property
+    def neighbours(self) -> Floats:
+        """Sum of the products of each block's residual and that of the block before."""
+        return np.asarray(self.sums[NEIGHBOURS])
 
     @property
     def open_gain(self) -> Floats:
         """Gain of the running block."""
         return np.asarray(self.sums[OPEN_GAIN])
+
+    @property
+    def open_power(self) -> Floats:
+        """Its power."""
+        return np.asarray(self.sums[OPEN_POWER])
+
+    @property
+    def last(self) -> Floats:
+        """Residual of the block before it."""
+        return np.asarray(self.sums[LAST])

@@ -70,17 +70,10 @@ class Declined(Record):
 
 @dataclass(frozen=True, slots=True)
 class Regret(Record):
-    """Sums by gate over the trades it declined, in blocks (see evidence.regret)."""
+    """What each gate's declined trades came to (see evidence.regret)."""
 
     declined: Declined
-    rows: Floats  # (G,)
-    money: Floats  # (G,) bps
-    blocks: Floats  # (G,)
-    money_squared: Floats  # (G,) by block
-    money_rows: Floats  # (G,)
-    rows_squared: Floats  # (G,)
-    open_money: Floats  # (G,) of the running block
-    open_rows: Floats  # (G,)
+    scored: Skill  # (1, 1, G) bps as gain, trades as power
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ class RegretRow(Record):
     mean_bps: float | None
     low: float | None  # 95 % interval, valid under continuous watching
     high: float | None
-    n_effective: float  # blocks of the longest horizon
+    n_effective: float  # blocks (see evidence.skill)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def add(before: Execution, done: tuple[Done, ...], *, closes: bool) -> Execution
 
 
 def shortfall(told: Execution) -> tuple[Floats, Floats, Floats]:
-    """(3,) mean shortfall in bps per order and the ends of its interval, a kind each; NaN with fewer than 30 blocks."""
+    """(3,) mean shortfall in bps per order and the ends of its interval, a kind each; NaN with fewer than skill.FEWEST blocks."""
     sums = told.sums
     rows = np.maximum(sums[:, ROWS], 1.0)
     mean = sums[:, BPS] / rows

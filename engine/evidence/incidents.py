@@ -1,4 +1,5 @@
-"""Faults of the data, told bar by bar from what the feed hands over: a halt, a gap, a stale or filled bar, a clock, another way of counting volume.
+"""Faults of the data, told bar by bar from what the feed hands over: a halt, a gap, a stale or filled bar, a stale book, a clock, another way of
+counting volume.
 
 A fault of the venue is decided across the universe, against how often its symbols are quiet by themselves; a thin symbol's quiet bars are none, and
 neither is a market that is closed. A fault of one symbol must last three times as long as it was ever quiet before. Nothing here looks at prices to
@@ -14,32 +15,51 @@ import numpy as np
 
 from engine.domain.control import Event
 from engine.domain.incidents import EVERYWHERE, Incident, Quiet, Watch
+from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
-from engine.evidence import quiet, sessions, volume_level
-from engine.evidence.quiet import ABSENT, EMPTY, REPEATED
+from engine.evidence import faults, quiet, sessions, volume_level
+from engine.evidence.fingerprint import fingerprint
+from engine.evidence.quiet import ABSENT, BOOK, EMPTY, REPEATED
 
-WIDE = {ABSENT: "gap", EMPTY: "halt", REPEATED: "stale"}  # what being quiet is called where it is the universe's
-LONE = {ABSENT: "gap", EMPTY: "flat-filled", REPEATED: "stale"}  # and where it is one symbol's
-WORDS = {ABSENT: "have no bar", EMPTY: "have bars without volume", REPEATED: "repeat their last bar exactly"}
+WIDE = {ABSENT: "gap", EMPTY: "halt", REPEATED: "stale", BOOK: "stale book"}  # what being quiet is called where it is the universe's
+LONE = {ABSENT: "gap", EMPTY: "flat-filled", REPEATED: "stale", BOOK: "stale book"}  # and where it is one symbol's
+WORDS = {
+    ABSENT: "have no bar", EMPTY: "have bars without volume", REPEATED: "repeat their last bar exactly", BOOK: "keep the same book while they trade",
+}  # fmt: skip
+LONE_WORDS = {
+    ABSENT: "it has no bar while others trade", EMPTY: "its bars have no volume while others trade",
+    REPEATED: "it repeats its last bar exactly, volume included", BOOK: "it keeps the same book while it trades",
+}  # fmt: skip
 VOLUME, CLOCK = "volume-feed change", "clock skew"
+APART = 240  # bars in which a part of the universe trades again, though less than half: the incident of the whole of it is over
+LEARNING = 10 * volume_level.LEARNT  # bars of time after which a change of volume is over even where it could not be measured
 SECOND = 1e9  # ns
 Told = tuple[Incident, ...]
 
 
 def blank(symbols: int) -> Watch:
     """Before the first bar."""
-    return Watch(0, sessions.blank(), quiet.blank(symbols), volume_level.blank(symbols), (), ())
+    return Watch(0, sessions.blank(), quiet.blank(symbols), volume_level.blank(symbols), (), (), faults.none(symbols))
 
 
-def step(before: Watch, at: int, interval: int, symbols: tuple[str, ...], fresh: Bools, bar: Floats, events: Sequence[Event] = ()) -> Watch:
-    """What is known of faults after the bar (5, S: open, high, low, close, volume) that closes `at` ns; `fresh` marks the symbols that traded."""
+def step(
+    before: Watch, at: int, interval: int, symbols: tuple[str, ...], fresh: Bools, bar: Floats, events: Sequence[Event] = (),
+    books: Books | None = None,
+) -> Watch:  # fmt: skip
+    """What is known of faults after the bar (5, S: open, high, low, close, volume) that closes `at` ns, and the books at its close.
+
+    `fresh` marks the symbols that traded.
+    """
     opens = at - interval
     traded = int(np.count_nonzero(fresh)) / len(symbols)
     calendar = sessions.step(before.calendar, before.at, at, interval, traded)
     lone = _lone(before, symbols)
     everywhere = any(one.symbol == EVERYWHERE and one.kind in WIDE.values() for one in before.open)
     begun = _jumped(before, opens, interval, lone) if before.at and opens > before.at and not everywhere else ()
-    runs = quiet.step(before.quiet, opens, fresh, bar, lone, everywhere=everywhere) if calendar.opened else before.quiet
+    runs = before.quiet
+    if calendar.opened:
+        book = quiet.blank(len(symbols)).book if books is None else fingerprint(books)
+        runs = quiet.step(before.quiet, opens, fresh, bar, book, lone, everywhere=everywhere)
     ended: Told = ()
     if runs.under_way or before.open:
         begun += _begun(before, runs, opens, interval, symbols, lone) if calendar.opened else ()
@@ -47,8 +67,17 @@ def step(before: Watch, at: int, interval: int, symbols: tuple[str, ...], fresh:
     volume, moved = volume_level.step(before.volume, opens, interval, fresh, bar)
     begun += () if moved is None else _counted_anew(volume.since, moved)
     clock = _clock(before, opens, interval, events)
-    after = Watch(at, calendar, runs, volume, before.open, ())
-    return _told(after, begun + clock[0], ended + clock[1] + _learnt(before, volume.bars, at))
+    ended += clock[1] + _learnt(before, volume.bars, at, interval)
+    after = _told(Watch(at, calendar, runs, volume, before.open, (), before.faults), begun + clock[0], ended)
+    off = tuple(one for one in clock[0] if one.until is not None)  # of this bar alone
+    now = faults.find(after.open + off, runs if calendar.opened else None, at, interval, symbols)
+    return after if now is before.faults else replace(after, faults=now)
+
+
+def unknown(before: Watch) -> Watch:
+    """Where a bar could not be looked at: what was open stays open, and nothing is known of the bar itself."""
+    nothing = faults.none(len(before.faults.kind))
+    return replace(before, news=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
 
 
 def _told(after: Watch, begun: Told, ended: Told) -> Watch:
@@ -64,7 +93,7 @@ def _lone(before: Watch, symbols: tuple[str, ...]) -> Bools:
     out = np.zeros(len(symbols), dtype=np.bool_)
     for one in before.open:
         if one.symbol != EVERYWHERE and one.kind in LONE.values():
-            out[symbols.index(one.symbol)] = True
+            out[faults.places(symbols)[one.symbol]] = True
     return out
 
 
@@ -84,21 +113,25 @@ def _begun(before: Watch, runs: Quiet, opens: int, interval: int, symbols: tuple
     for way, index in np.argwhere(quiet.lone_symbols(runs)).tolist():
         if (LONE[way], symbols[index]) not in known:
             run, longest = int(runs.run[way, index]), int(runs.longest[way, index])
-            detail = f"its bars {WORDS[way]}" if way != ABSENT else "it has no bar"
-            detail += f" while others trade: {run} in a row when told, never more than {longest} before"
+            detail = f"{LONE_WORDS[way]}: {run} bars in a row when told, never more than {longest} before"
             told += (Incident(LONE[way], symbols[index], int(runs.began[way, index]), None, detail),)
     return told
 
 
 def _ended(before: Watch, runs: Quiet, opens: int, symbols: tuple[str, ...], *, over: bool) -> Told:
-    """The faults that this bar is free of; `over` when half of the universe trades again, or its session is closed."""
+    """The faults that this bar is free of; `over` when half of the universe trades again, or its session is closed.
+
+    What is left of a fault of the universe when a smaller part has traded for long is that of single symbols.
+    """
     told: Told = ()
     for one in before.open:
+        way = next((way for way, kind in (WIDE if one.symbol == EVERYWHERE else LONE).items() if kind == one.kind), None)
+        if way is None:
+            continue
         if one.symbol == EVERYWHERE:
-            gone = over if one.kind in {"gap", "halt"} else one.kind == "stale" and not runs.shared[REPEATED]
+            gone = over or runs.apart >= APART if way in {ABSENT, EMPTY} else not runs.shared[way]
         else:
-            way = next((way for way, kind in LONE.items() if kind == one.kind), None)
-            gone = way is not None and not runs.run[way, symbols.index(one.symbol)]
+            gone = not runs.run[way, faults.places(symbols)[one.symbol]]
         if gone:
             told += (replace(one, until=opens),)
     return told
@@ -128,11 +161,10 @@ def _counted_anew(since: int, moved: Floats) -> Told:
     return (Incident(VOLUME, EVERYWHERE, since, None, detail),)
 
 
-def _learnt(before: Watch, bars: int, at: int) -> Told:
-    """The change of volume that has become the normal one."""
-    if bars < volume_level.LEARNT:
-        return ()
-    return tuple(replace(one, until=at) for one in before.open if one.kind == VOLUME)
+def _learnt(before: Watch, bars: int, at: int, interval: int) -> Told:
+    """The change of volume that has become the normal one, or that could not be measured for long."""
+    known = bars >= volume_level.LEARNT
+    return tuple(replace(one, until=at) for one in before.open if one.kind == VOLUME and (known or at - one.since > LEARNING * interval))
 
 
 def _clock(before: Watch, opens: int, interval: int, events: Sequence[Event]) -> tuple[Told, Told]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from engine.domain.outlook import MEASURES, Measured, Outlook, OutlookRow
 from engine.domain.record import Floats
+from engine.domain.skill import Skill
 from engine.evidence import skill
 
-BLOCK = 12  # ticks that count as one sample in an interval
 LEVEL_STEP = 1.0 - 0.5 ** (1 / 20)  # exponential means of levels and costs: a half-life of 20 ticks
 STRAY_STEP = 1.0 - 0.5 ** (1 / 60)
 BIAS_STEP = 1.0 - 0.5 ** (1 / 300)
@@ -47,7 +47,7 @@ def empty(symbols: int = 0) -> Outlook:
     cost, three = np.zeros((2, 2, symbols)), np.zeros((3, 2, 2, symbols))
     return Outlook(
         -1, nothing_measured(symbols), np.full((3, symbols), np.nan), np.zeros((3, 3, symbols)), np.zeros((3, symbols)), cost, cost, cost,
-        three, three, cost, np.full((3, symbols), np.nan), np.zeros(symbols), three, cost, np.zeros((7, len(MEASURES))),
+        three, three, cost, np.full((3, symbols), np.nan), np.zeros(symbols), three, cost, skill.empty(1, 1, len(MEASURES)),
     )  # fmt: skip
 
 
@@ -70,11 +70,11 @@ def learn(before: Outlook, now: Measured, tick: int) -> Outlook:
     )
     moments = before.moments * MEMORY + _moments(then.levels - before.mean, now.levels - before.mean)
     lean_moments = before.lean_moments * MEMORY + _moments(then.lean, move)
-    score = _added(before.score, np.concatenate(parts, axis=1), (tick + 1) % BLOCK == 0)
+    score = skill.add(before.score, np.concatenate(parts, axis=1)[:, None, None], skill.closing(tick, (1,)), idle=True)
     return _foreseen(tick, now, mean, moments, lean_moments, _learn_costs(before, now.met, before.candidates), score)
 
 
-def _foreseen(tick: int, now: Measured, mean: Floats, moments: Floats, lean_moments: Floats, costs: Costs, score: Floats) -> Outlook:
+def _foreseen(tick: int, now: Measured, mean: Floats, moments: Floats, lean_moments: Floats, costs: Costs, score: Skill) -> Outlook:
     candidates, chosen = _quoted(now.quoted, *costs[:-1])
     foreseen = _levels(now.levels, mean, moments), _share(lean_moments), candidates, chosen
     return Outlook(tick, now, mean, moments, lean_moments, *costs, *foreseen, score)
@@ -92,19 +92,21 @@ def _share(lean_moments: Floats) -> Floats:
 
 
 def table(told: Outlook) -> tuple[OutlookRow, ...]:
-    """Every measure's R2 against "the same as now" with its 95 % interval; None with fewer than 30 blocks scored."""
-    count, gain, gain_squared, power, blocks, variance, _ = told.score
-    reach = skill.radius(variance, blocks, skill.SHOWN_ALPHA)
-    rows = []
+    """Every measure's R2 against "the same as now" with its 95 % interval; None with fewer than 15 blocks scored."""
+    score, rows = told.score, []
+    r2, reach, _ = skill.interval(score)
+    variance = skill.sampled(score)[1]
     for index, measure in enumerate(MEASURES):
-        n = int(count[index])
-        if blocks[index] < skill.FEWEST or power[index] <= 0:
-            rows.append(OutlookRow(measure, None, None, None, n, None))
-        elif variance[index] <= 0:  # nothing but "the same as now" was ever said
+        at = (0, 0, index)
+        n = int(score.rows[at])
+        if np.isfinite(reach[at]):
+            middle, half = float(r2[at]), float(reach[at])
+            effective = min(float(n), n * float(score.gain_squared[at] / variance[at]))
+            rows.append(OutlookRow(measure, middle, middle - half, middle + half, n, effective))
+        elif score.power[at] > 0 and score.gain_squared[at] == 0.0 and score.blocks[at] >= skill.FEWEST:  # only "the same as now" was ever said
             rows.append(OutlookRow(measure, 0.0, 0.0, 0.0, n, None))
         else:
-            r2, half = float(gain[index] / power[index]), float(reach[index] / power[index])
-            rows.append(OutlookRow(measure, r2, r2 - half, r2 + half, n, min(float(n), n * float(gain_squared[index] / variance[index]))))
+            rows.append(OutlookRow(measure, None, None, None, n, None))
     return tuple(rows)
 
 
@@ -113,25 +115,13 @@ def _ratio(part: Floats, whole: Floats, otherwise: float) -> Floats:
     return np.where(known, part, otherwise) / np.where(known, whole, 1.0)
 
 
-def _added(before: Floats, sums: Floats, closes: bool) -> Floats:
-    """The score with this tick's rows, gain, squared gain and power; a block ends with it where it `closes`."""
-    after = before.copy()
-    after[:4] += sums
-    after[6] += sums[1]
-    if closes:
-        after[4] += 1.0
-        after[5] += after[6] * after[6]
-        after[6] = 0.0
-    return after
-
-
 def _gain(came: Floats, forecast: Floats, naive: Floats) -> Floats:
-    """(4, K) by the first axis of `came`: rows, squared error of the naive forecast less that of the forecast, its square, the naive one's."""
+    """(4, K) by the first axis of `came`: squared error of the naive forecast less that of the forecast, its square, the naive one's, rows."""
     plain, error = came - naive, came - forecast
     known = np.isfinite(plain) & np.isfinite(error)
     power = np.where(known, plain * plain, 0.0)
     gain = power - np.where(known, error * error, 0.0)
-    return np.asarray(np.array((known * 1.0, gain, gain * gain, power)).reshape(4, len(came), -1).sum(axis=2))
+    return np.asarray(np.array((gain, gain * gain, power, known)).reshape(4, len(came), -1).sum(axis=2))
 
 
 def _moments(x: Floats, y: Floats) -> Floats:

@@ -12,6 +12,9 @@ from engine.domain.record import Floats
 HALF_HOUR = 30 * 60 * 10**9  # ns
 DAY, WEEK = 48, 336  # half-hours
 SETTLED = 0.999  # a share this near to 1 is left as it is
+OF_LATE = 0.45  # share above which a half-hour counts as trading time: one holiday, which halves it, changes nothing
+YEAR_DAYS = 365.0  # of a market that never closes
+HOURS = 8_760.0  # of a year
 
 
 def blank() -> Calendar:
@@ -66,6 +69,18 @@ def has_nights(known: Floats) -> bool:
     """Whether a tenth of the half-hours seen are closed."""
     seen = np.isfinite(known)
     return bool((known[seen] <= 0.5).sum() > 0.1 * seen.sum())
+
+
+def trading_year(known: Floats) -> tuple[float, float]:
+    """Hours and days in which the market trades in a year, as its week shows them; those of a market that never closes until a week has been seen.
+
+    A day is one of UTC with open hours. Holidays are not foreseen: five days a week come to 261 a year where an exchange has 252.
+    """
+    if np.isnan(known).any():
+        return HOURS, YEAR_DAYS
+    open_hours = (known > OF_LATE).reshape(-1, DAY)
+    share, days = int(np.count_nonzero(open_hours)) / WEEK, int(np.count_nonzero(open_hours.any(axis=1)))
+    return (HOURS * share, YEAR_DAYS * days / (WEEK // DAY)) if days else (HOURS, YEAR_DAYS)
 
 
 def _between(last: int, opens: int) -> list[int]:

@@ -10,15 +10,24 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-DAYS = 365.0  # a year of markets that never close
+YEAR, WEEK = 365.0, 7  # days
 FEWEST = 20  # days
 EULER = 0.5772156649015329  # the Euler-Mascheroni constant
 
 
-def yearly(returns: Floats) -> float | None:
-    """Mean over deviation of daily log returns (N,), times the root of 365; None with fewer than 20 days or without any movement."""
+def yearly(returns: Floats, days: float) -> float | None:
+    """Mean over deviation of daily log returns (N,), times the root of a year's trading days; None with fewer than 20 or without any movement."""
     ratio = daily(returns)
-    return None if ratio is None else ratio * math.sqrt(DAYS)
+    return None if ratio is None else ratio * math.sqrt(days)
+
+
+def days_per_year(traded: Sequence[int]) -> float | None:
+    """Trading days in a year at the rate of those seen, days since the epoch in order; None before a whole week.
+
+    Only the last whole weeks count: twenty days from a Monday to a Friday hold four weeks of work and three weekends.
+    """
+    weeks = (traded[-1] - traded[0] + 1) // WEEK if traded else 0
+    return sum(day > traded[-1] - weeks * WEEK for day in traded) / (weeks * WEEK) * YEAR if weeks else None
 
 
 def probabilistic(returns: Floats, *, above: float = 0.0) -> float | None:

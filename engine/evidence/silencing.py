@@ -1,10 +1,12 @@
 """Whether hearing only the models preferred has been worth more than hearing all: the two forecasts against what came, row by row.
 
-The gain of a row is what the squared error of all exceeds that of those preferred by; gains of all horizons and symbols are summed over blocks of the
-longest horizon, and the bound is that of evidence.skill, valid at every tick at once.
+The gain of a row is what the squared error of all exceeds that of those preferred by; gains of all horizons and symbols are summed, and blocks and
+bound are those of evidence.skill, valid at every tick at once.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -29,28 +31,22 @@ def forecasts(opinions: Opinions, weights: Floats) -> Floats:
     return np.where(spoken.any(axis=0), np.stack((parts.sum(axis=0), preferred.sum(axis=0))), np.nan)
 
 
-def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int, ...], *, closes: bool, memory: float) -> Silencing:
-    """What came due counted in, and this tick's two forecasts remembered; `closes` where a block ends with this tick."""
+def score(silencing: Silencing, scored: Scored, new: Floats, horizons: tuple[int, ...], *, closes: Floats, memory: float) -> Silencing:
+    """What came due counted in, and this tick's two forecasts remembered; `closes` (1,) where a block ends with this tick."""
     rows, index = np.array(horizons) - 1, np.arange(len(horizons))
     everybody, preferred = silencing.pending[rows, :, index].transpose(1, 0, 2)
     known = scored.known[-1] & np.isfinite(everybody)
     gain = np.where(known, (everybody - preferred) * (everybody + preferred - 2.0 * scored.target), 0.0)
     power = np.where(known, scored.target * scored.target, 0.0)
     sums = np.array((gain, gain * gain, power, known)).reshape(4, -1).sum(axis=1).reshape(4, 1, 1, 1)
-    gained = skill.add(silencing.gained, sums, np.array([float(closes)]), memory=memory)
+    gained = skill.add(silencing.gained, sums, closes, memory=memory)
     return Silencing(np.concatenate((new[None], silencing.pending[:-1])), gained)
 
 
 def bounds(silencing: Silencing) -> tuple[float, float, float, int] | None:
-    """R2 gained by silencing with its 95 % bounds and n; None with fewer than 30 blocks, or where nobody was ever to be silenced."""
-    gained = silencing.gained
-    counted, squared = skill.sampled(gained)
-    blocks, variance, power = (float(part[0, 0, 0]) for part in (counted, squared, gained.power))
-    if blocks < skill.FEWEST or variance <= 0.0 or power <= 0.0:
-        return None
-    reach = float(skill.radius(squared, counted, skill.SHOWN_ALPHA)[0, 0, 0])
-    gain = float(gained.gain[0, 0, 0])
-    return gain / power, (gain - reach) / power, (gain + reach) / power, int(gained.rows[0, 0, 0])
+    """R2 gained by silencing with its 95 % bounds and n; None with fewer than 15 blocks, or where nobody was ever to be silenced."""
+    r2, reach, _ = (float(part[0, 0, 0]) for part in skill.interval(silencing.gained))
+    return (r2, r2 - reach, r2 + reach, int(silencing.gained.rows[0, 0, 0])) if math.isfinite(reach) else None
 
 
 def pays(silencing: Silencing) -> bool:

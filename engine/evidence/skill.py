@@ -1,51 +1,78 @@
 """Out-of-sample skill with a bound that stays valid however often it is looked at.
 
-R2 = 1 - sum (y - f)^2 / sum y^2 = sum gain / sum y^2 with gain = y^2 - (y - f)^2. Gains are summed over all symbols and over blocks of `horizon`
-ticks, so that correlated symbols and overlapping targets make one sample. The bound is Robbins' normal mixture (Howard, Ramdas, McAuliffe and
-Sekhon 2021, section 3.2) with the empirical variance of the blocks, valid asymptotically (Waudby-Smith et al. 2024) at every tick at once.
+R2 = 1 - sum (y - f)^2 / sum y^2 = sum gain / sum y^2 with gain = y^2 - (y - f)^2. Gains are summed over all symbols and over blocks of 12 ticks or
+the horizon, whichever is longer. A target that is due in a block reaches into the block before, but no further, so neighbouring blocks are
+correlated: the variance of the sum is that of the blocks' residuals and twice the covariance of neighbours (a flat-top kernel, Politis and Romano
+1995). The bound is Robbins' normal mixture (Howard, Ramdas, McAuliffe and Sekhon 2021, section 3.2) with this variance, valid asymptotically
+(Waudby-Smith et al. 2024) at every tick at once. Declined trades, silencing, volatility and the outlook are measured by the same sums.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
-from engine.domain.skill import BLOCK_SQUARED, BLOCKS, GAIN, OPEN_GAIN, Skill
+from engine.domain.skill import BLOCK_SQUARED, BLOCKS, GAIN, LAST, NEIGHBOURS, OPEN_GAIN, OPEN_POWER, POWER, Skill
 from engine.domain.state import State
 from engine.domain.tick import SkillRow
 
-FEWEST = 30  # blocks before any bound is given
+BLOCK = 12  # ticks of a block at least: gains vary together for longer than targets overlap where forecasts persist
+FEWEST = 15  # blocks before any bound is given
+SPARE = 15.0  # blocks that the variance is taken to have seen and missed: few blocks understate it where gains are skewed
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
 SURELY = 1.645  # standard errors: one-sided 5 %
 SHOWN_ALPHA = 0.05  # two-sided error of the intervals on screen
+LINEAR, SQUARES = slice(0, BLOCKS), slice(BLOCK_SQUARED, OPEN_GAIN)
 
 
 def empty(scopes: int, horizons: int, cells: int) -> Skill:
     """Sums before anything is scored."""
-    return Skill(np.zeros((7, scopes, horizons, cells)))
+    return Skill(np.zeros((LAST + 1, scopes, horizons, cells)))
 
 
-def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0) -> Skill:
+def closing(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
+    """(H,) 1 where a block ends with this tick, else 0; `every` where only one tick in so many is scored."""
+    return np.array([float((tick + 1) % max(horizon, BLOCK) < every) for horizon in horizons])
+
+
+def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> Skill:
     """One tick's gain, squared gain, power and rows (4, scopes, H, cells) on top of those before, which `memory` discounts.
 
-    `closes` (H,) is 1 where a block ends with this tick, else 0. A block in which nothing was forecast is none: it tells nothing of how gains vary.
+    `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain is one in which nothing was forecast: it tells nothing of
+    how gains vary, and does not count unless `idle`.
     """
-    open_gain, ends = skill.open_gain + sums[GAIN], closes[:, None]
     after = skill.sums * memory
-    after[:BLOCKS] += sums
-    after[BLOCKS] += ends * (open_gain != 0.0)
-    after[BLOCK_SQUARED] = skill.block_squared * (memory * memory) + ends * open_gain * open_gain
-    after[OPEN_GAIN] = open_gain * (1.0 - ends)
+    after[SQUARES] *= memory
+    after[LINEAR] += sums
+    after[OPEN_GAIN] += sums[GAIN]
+    after[OPEN_POWER] += sums[POWER]
+    if closes.any():
+        ends, found = closes[:, None] > 0, (after[OPEN_GAIN] != 0.0) | (idle & (after[OPEN_POWER] > 0.0))
+        residual = np.where(ends, _residual(after), 0.0)
+        after[BLOCKS] += ends & found
+        after[BLOCK_SQUARED] += residual * residual
+        after[NEIGHBOURS] += residual * after[LAST]
+        after[LAST] = np.where(ends, residual, after[LAST])
+        after[OPEN_GAIN : OPEN_POWER + 1] *= ~ends
     return Skill(after)
 
 
+def _residual(sums: Floats) -> Floats:
+    """The running block's gain less what it would be at the ratio of the blocks before, dampened by its own power; 0 where nothing was forecast."""
+    share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
+    return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
+
+
 def sampled(skill: Skill) -> tuple[Floats, Floats]:
-    """Blocks and the sum of their squared gains, the running block among them: its gain is in the sum of gains already."""
-    return skill.blocks + (skill.open_gain != 0.0), skill.block_squared + skill.open_gain * skill.open_gain
+    """Blocks and the variance of the sum of their gains, the running block among them: its gain is in the sum of gains already."""
+    blocks, running = skill.blocks + (skill.open_gain != 0.0), _residual(skill.sums)
+    shared = np.maximum(skill.neighbours + running * skill.last, 0.0)
+    return blocks, (skill.block_squared + running * running + 2.0 * shared) * (1.0 + SPARE / np.maximum(blocks, 1.0))
 
 
 def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
@@ -56,18 +83,22 @@ def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
         return np.where(spread > 0, np.sqrt((variance + spread) * np.log((variance + spread) / (spread * alpha * alpha))), np.inf)
 
 
+def interval(skill: Skill, alpha: float = SHOWN_ALPHA) -> tuple[Floats, Floats, Floats]:
+    """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 15."""
+    blocks, variance = sampled(skill)
+    enough = (blocks >= FEWEST) & (skill.power > 0) & (variance > 0)
+    whole = np.where(enough, skill.power, np.nan)
+    return skill.gain / whole, radius(variance, blocks, alpha) / whole, blocks
+
+
 def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
-    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 30 blocks.
+    """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 15 blocks.
 
     The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
     """
-    power, gain = recent.power[0, :, 0], recent.gain[0, :, 0]
-    blocks, variance = (part[0, :, 0] for part in sampled(recent))
-    enough = (blocks >= FEWEST) & (power > 0) & (variance > 0)
-    whole = np.where(power > 0, power, 1.0)
-    reach = radius(variance, blocks, 2.0 * knobs.skill_alpha / len(blocks))
-    low = np.where(enough, (gain - np.where(enough, reach, 0.0)) / whole, np.nan)
-    return np.minimum(low, _lately(recent, low)), np.where(enough, gain / whole, np.nan)
+    estimate, reach, _ = (part[0, :, 0] for part in interval(recent, 2.0 * knobs.skill_alpha / recent.sums.shape[2]))
+    low = estimate - reach
+    return np.minimum(low, _lately(recent, low)), estimate
 
 
 def _lately(recent: Skill, low: Floats) -> Floats:
@@ -80,20 +111,18 @@ def _lately(recent: Skill, low: Floats) -> Floats:
 
 
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
-    """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 30 blocks were scored."""
+    """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 15 blocks were scored."""
     skill = state.skill
-    blocks, squared = sampled(skill)
-    reach = radius(squared, blocks, SHOWN_ALPHA)
+    r2, width, _ = interval(skill)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2, width = skill.gain / skill.power, reach / skill.power
-        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / squared)
-        low, high = r2 - width, r2 + width
+        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / sampled(skill)[1])
+    low, high = r2 - width, r2 + width
     rows = []
     for scope, name in enumerate((*state.models, "ensemble")):
         for column, horizon in enumerate(horizons):
             for cell, regime in enumerate((*REGIMES, "all")):
                 at = (scope, column, cell)
-                enough = blocks[at] >= FEWEST and math.isfinite(width[at])
+                enough = math.isfinite(width[at])
                 numbers = [float(value[at]) if enough else None for value in (r2, low, high, effective)]
                 kind = "ensemble" if name == "ensemble" else "model"
                 rows.append(SkillRow(kind, name, horizon, regime, numbers[0], numbers[1], numbers[2], int(skill.rows[at]), numbers[3]))

@@ -86,13 +86,12 @@ def blank(before: Volatility) -> Foreseen:
 def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick: int, fade: float) -> Volatility:
     """Scores and learns from the forecast that comes due with this bar; `known` (S,) where every bar since was there.
 
-    Every third tick is scored: targets overlap, so the two between would say the same again. A block ends with the longest horizon.
+    Every third tick is scored: targets overlap, so the two between would say the same again. They also reach into the block before.
     """
     waiting = np.concatenate((seen.row[None], before.waiting[:-1]))
     if (tick + 1) % EVERY:
         return replace(before, averages=seen.averages, weight=seen.weight, waiting=waiting)
-    again, closes = (tick + 1) % RENEWED == 0, (tick + 1) % len(before.waiting) < EVERY
-    length = len(before.waiting)
+    again, length = (tick + 1) % RENEWED == 0, len(before.waiting)
     late = view.returns[:, -length:]
     power = (late * late).sum(axis=1) / length
     there = known & (power > FAINT * FAINT) & np.isfinite(before.waiting[-1].sum(axis=1))
@@ -101,7 +100,7 @@ def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick:
     rows, target = float(np.count_nonzero(there)), came - due[:, SAID + 2]
     products = np.concatenate((due[:, :SAID], target[:, None]), axis=1)
     moments = before.moments * fade + products.T @ products
-    scores, error, qlike = _score(before, came, due[:, SAID:], there, closes=closes)
+    scores, error, qlike = _score(before, came, due[:, SAID:], there, skill.closing(tick, (length,), EVERY))
     return Volatility(
         averages=seen.averages,
         weight=seen.weight,
@@ -129,7 +128,7 @@ def _shared(relative: Floats, level: Floats) -> Floats:
     return told
 
 
-def _score(before: Volatility, came: Floats, said: Floats, there: Bools, *, closes: bool) -> tuple[Skill, Floats, Floats]:
+def _score(before: Volatility, came: Floats, said: Floats, there: Bools, closes: Floats) -> tuple[Skill, Floats, Floats]:
     """The scores after this tick, and what it adds to the squared errors and to QLIKE (Patton 2011), each with its rows."""
     if float(before.moments[COLUMNS - 1, COLUMNS - 1]) < FEWEST:  # the constant's sum is the number of rows
         return before.skill, np.zeros(2), np.zeros(2)
@@ -138,7 +137,7 @@ def _score(before: Volatility, came: Floats, said: Floats, there: Bools, *, clos
     squares = away * away
     gains, rows = squares[1:] - squares[0], float(np.count_nonzero(there))
     sums = np.array((gains.sum(axis=1), (gains * gains).sum(axis=1), squares[1:].sum(axis=1), (rows, rows)))[:, :, None, None]
-    told = skill.add(before.skill, sums, np.array([float(closes)]))
+    told = skill.add(before.skill, sums, closes)
     mse = float(before.error[0] / before.error[1]) if before.error[1] > 0 else 0.0
     excess = np.where(there, away[0] - 0.5 * mse, 0.0)  # log of the ratio of what came to the forecast
     return told, np.array((squares[0].sum(), rows)), np.array(((np.exp(excess) - excess - 1.0).sum(), rows))
@@ -180,16 +179,11 @@ class Figures(Record):
 
 
 def figures(told: Volatility) -> Figures | None:
-    """The scores so far; None with fewer than 30 blocks."""
-    counted, squared = skill.sampled(told.skill)
-    blocks = float(counted[0, 0, 0])
-    if blocks < skill.FEWEST or told.qlike[1] <= 0:
-        return None
-    reach = skill.radius(squared, counted, skill.SHOWN_ALPHA) / told.skill.power
-    share = told.skill.gain / told.skill.power
+    """The scores so far; None with fewer than 15 blocks."""
+    share, reach, _ = skill.interval(told.skill)
     own, other = float(share[0, 0, 0]), float(share[1, 0, 0])
     wide, wide_other = float(reach[0, 0, 0]), float(reach[1, 0, 0])
-    if not math.isfinite(wide):
+    if not math.isfinite(wide) or told.qlike[1] <= 0:
         return None
     qlike, rows = float(told.qlike[0] / told.qlike[1]), int(told.skill.rows[0, 0, 0])
     return Figures(own, own - wide, own + wide, other, other - wide_other, other + wide_other, qlike, rows)

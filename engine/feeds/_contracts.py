@@ -18,6 +18,7 @@ from engine.feeds._recording_files import BadRecording, BarRows, BookRows, Trade
 FILE = "recording.toml"
 KEYS = ("multiplier", "inverse", "tick", "fee_bps", "session")
 HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9  # ns
+TRADING_DAYS = 252  # a year, of a venue that closes: weekdays less holidays
 _SESSION = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)(?: +([A-Za-z_/+\-0-9]+))?")
 _COIN_MARGINED = re.compile(r"([A-Z0-9]+)USD_(PERP|\d{6})")  # Binance's names of contracts on a coin that are settled in that coin
 
@@ -30,6 +31,12 @@ class Session(Record):
     begins: int  # ns after midnight
     ends: int
     zone: str
+
+    @property
+    def hours_per_year(self) -> float:
+        """Of trading, on 252 days; 0 where it has no close, and days off are left to be learned."""
+        hours = ((self.ends - self.begins) % DAY) / HOUR
+        return hours * TRADING_DAYS
 
     def covers(self, at: Ints) -> Bools:
         """Which of the times, ns UTC, fall into it."""

@@ -80,7 +80,7 @@ def dress(path: Path, draws: Draws, market: Market, levels: int, spread_bps: flo
 
 
 def _range(path: Path, steps: Steps, draws: Draws, after: int) -> tuple[tuple[Floats, Floats], Floats]:
-    """Extremes of the mid: within each step those of a Brownian bridge, each by the exact law, the two drawn apart. Also those from step `after` on."""
+    """Extremes of the mid: within each step those of a Brownian bridge, each by the exact law, the two drawn apart. Then from step `after` on."""
     opening, close, tick, sigma = (part[LOOK_BACK:] for part in (path.open, path.close, path.tick, path.sigma))
     change = steps.change[1:]
     reach = draws.reach.reshape(2, -1, *change.shape[1:])[:, LOOK_BACK:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts
 from engine.feeds._order_flow import explained
-from engine.feeds._recording import Counts, Grid, on_one_clock, read_tape
+from engine.feeds._recording import Counts, Grid, Tape, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, symbol_folders
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Recorded:
             tick_size=tuple(tape.contract.tick for tape in tapes),
             fees_bps=tuple(fee_bps if tape.contract.fee_bps is None else tape.contract.fee_bps for tape in tapes) if priced else (),
             sessions=tuple(tape.contract.session.text if tape.contract.session else "" for tape in tapes),
+            trading_hours=_declared_hours(tapes),
         )  # fmt: skip
 
     @property
@@ -103,6 +104,11 @@ class Recorded:
     def switch_signal(self, signal: float, at: int) -> None:
         """Refused: what is recorded has the signal it has."""
         raise ValueError(f"the signal cannot be set to {signal} from {at} on: only the simulated market has a switch, and this is a recording")
+
+
+def _declared_hours(tapes: Sequence[Tape]) -> tuple[float, ...]:
+    hours = tuple(tape.contract.session.hours_per_year if tape.contract.session else 0.0 for tape in tapes)
+    return hours if any(hours) else ()
 
 
 def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, Decisions, Liquidity, Opinions, Phase, Sizes
+from engine.domain.decision import ACTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
 from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, stands
@@ -16,16 +16,17 @@ HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
 
 
 def settle(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
-    """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all.
+    """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all, which needs a bar of this moment.
 
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
-    gates = ladder.climb(sizes, liquidity, opinions, inputs, degraded)
+    gates = ladder.climb(sizes, liquidity, opinions, mood, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
-    asked = [rung for rung in range(ladder.TRADABLE) if not (inputs.knobs.flatten and rung == ladder.HEALTHY)]  # a person's flatten outranks a fault
-    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))
+    asked = [rung for rung in range(ladder.TRADABLE) if rung != ladder.FRESH and not (inputs.knobs.flatten and rung == ladder.HEALTHY)]
+    whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))  # a person's flatten outranks a fault
+    tradable &= passed[ladder.FRESH] | ladder.current(mood, inputs)
     target = _target(sizes, inputs, whole, tradable)
     moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
     action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))
@@ -39,18 +40,20 @@ def settle(
     return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, inputs), votes)
 
 
-def stand_by(decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> Decisions:
+def stand_by(
+    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+) -> Decisions:
     """The decisions as they are, settled again where a phase after them failed: a degraded tick opens nothing."""
     if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
         return decisions
-    return settle(sizes, liquidity, opinions, inputs, degraded)
+    return settle(sizes, liquidity, opinions, mood, inputs, degraded)
 
 
 def hold(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
     """Assumes nothing can be decided: holds every symbol, all gates shut."""
-    del liquidity, degraded, waived
+    del liquidity, mood, degraded, waived
     count = len(inputs.symbols)
     shape = (len(ladder.NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
@@ -61,25 +64,33 @@ def hold(
 
 
 def flip(sizes: Sizes, inputs: Inputs) -> Floats:
-    """(S,) the smallest change of the expected move, in bps, that would change the action were every other gate passed; NaN where none would.
+    """(S,) a change of the expected move, in bps, that changes the action; NaN where none would.
 
-    The inverse of risk.within_band: the edge at which the wanted change just reaches the smallest trade, upwards or downwards.
+    It is the smallest, were every other gate passed and the other sizes as they are. As these give way where the symbol's own size changes, less
+    may do. The inverse of risk.within_band and of what the others take of the move: the edge at which the wanted change just reaches the smallest
+    trade, upwards or downwards.
     """
-    held, cost, most, least = sizes.held, sizes.cost_bps, inputs.knobs.max_position, ladder.smallest(sizes, inputs.knobs)
+    held, cost, taken, most = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position
+    least = ladder.smallest(sizes, inputs.knobs)
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
-    up = _edge_to_buy(held, cost, slope, least)
-    up = np.where(held + least > most, np.nan, up)
-    down = -_edge_to_buy(-held, cost, slope, least)
-    down = np.where(held - least < -most, np.nan, down)
-    to_buy, to_sell = up - sizes.edge_bps, down - sizes.edge_bps
+    to_buy = _edge_to_buy(held + least, held < 0, cost, taken, slope, most) - sizes.edge_bps
+    to_sell = -_edge_to_buy(least - held, held > 0, cost, -taken, slope, most) - sizes.edge_bps
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
-def _edge_to_buy(held: Floats, cost: Floats, slope: Floats, least: Floats) -> Floats:
-    """(S,) lowest edge in bps at which buying is wanted: a short is closed at 0 at the latest, new exposure must first cover its cost."""
-    level = held + least
+def _edge_to_buy(level: Floats, short: Bools, cost: Floats, taken: Floats, slope: Floats, most: float) -> Floats:
+    """(S,) lowest edge in bps at which a position of this level is wanted; NaN where none is enough, or any.
+
+    A short is closed at 0 at the latest, new exposure must first cover its cost. What others take counts against a position, and for closing one
+    that they make worse; the edge that can be given up to them is at most that of the largest position.
+    """
     covering = np.minimum(level, 0.0) / slope
-    return np.where(held < 0, covering, cost + level / slope)
+    closing = covering + np.minimum(taken, 0.0)
+    opening = cost + level / slope
+    wish = cost + most / slope
+    closing = np.where((level >= -most) & (closing > -wish), closing, np.nan)
+    opening = np.where((level <= most) & (opening + taken <= wish), opening + np.maximum(taken, 0.0), np.nan)
+    return np.where(short, closing, opening)
 
 
 def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) -> Floats:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.control import Knobs
-from engine.domain.decision import Liquidity, Opinions, Phase, Sizes
+from engine.domain.decision import Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.gates import RUNGS, Ladder
+from engine.domain.incidents import NO_FAULT
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
 from engine.phases import risk
@@ -17,12 +18,16 @@ from engine.phases import risk
 NAMES, SENSES, UNITS = (tuple(rung[part] for rung in RUNGS) for part in range(3))
 Value = NDArray[Any] | float
 AT_MOST, MORE = (np.array([[sense == one] for sense in SENSES]) for one in ("<=", ">"))
-TRADABLE = 4  # the first four must pass for any trade at all, exits included
+TRADABLE = 4  # the first four must pass for any trade at all, exits included; of the first, exits need only a bar of this moment (see current)
+FRESH = NAMES.index("fresh data")
 HEALTHY = NAMES.index("sound phases")
 
 
-def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs, degraded: tuple[Phase, ...]) -> Ladder:
-    """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass."""
+def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]) -> Ladder:
+    """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass.
+
+    Data are fresh where the newest bar is there and nothing is wrong with the feed; else their value is the bars since it was so.
+    """
     knobs, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
     since_loss = np.minimum(inputs.tick - account.losses, 10**6).astype(float)
     change = sizes.target - sizes.held
@@ -32,7 +37,7 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     unbooked = np.isnan(liquidity.depth) & booked  # the market has books and here none stands: nothing could be filled
     least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
-        (np.where(inputs.fresh & (inputs.view.age == 0), 0.0, np.maximum(inputs.view.age, 1.0)), 0.0),
+        (_age(mood, inputs), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
         ((liquidity.crossed | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
@@ -54,6 +59,18 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, inputs: Inputs
     for rung, (value, limit) in enumerate(measured):
         values[rung], limits[rung] = value, limit
     return Ladder(NAMES, SENSES, UNITS, values, limits, holds(values, limits))
+
+
+def current(mood: Mood, inputs: Inputs) -> Bools:
+    """(S,) where the newest bar is one of this moment, whatever else is wrong with the feed: the price at which a position can still be closed."""
+    return np.asarray(inputs.fresh & (inputs.view.age == 0) & ~mood.watch.faults.frozen_bar)
+
+
+def _age(mood: Mood, inputs: Inputs) -> Floats:
+    """(S,) bars since the newest bar that was there and of a feed without a fault, 0 where it is this one."""
+    faults = mood.watch.faults
+    sound = inputs.fresh & (inputs.view.age == 0) & (faults.kind == NO_FAULT)
+    return np.where(sound, 0.0, np.maximum(np.maximum(inputs.view.age, faults.bars), 1.0))
 
 
 def smallest(sizes: Sizes, knobs: Knobs) -> Floats:

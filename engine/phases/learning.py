@@ -22,15 +22,15 @@ def learn(
 ) -> State:
     """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
     knobs = inputs.knobs
-    price = _price(inputs)
+    price = _price(inputs, mood)
     scored = due.score(state.pending, knobs.horizons, price)
-    closes = np.array([float((inputs.tick + 1) % horizon == 0) for horizon in knobs.horizons])
+    closes, ends = skill.closing(inputs.tick, knobs.horizons), skill.closing(inputs.tick, (max(knobs.horizons),))
     memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
     fade = 0.5 ** (1.0 / knobs.weight_halflife)
     gram, moment, rows = due.moments(scored)
     gram, moment, rows = state.gram * fade + gram, state.moment * fade + moment, state.weight_rows * fade + rows
-    again, ends = inputs.tick % REWEIGH_EVERY == 0, (inputs.tick + 1) % max(knobs.horizons) == 0
+    again = inputs.tick % REWEIGH_EVERY == 0
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
@@ -77,7 +77,7 @@ def learn(
         asked=state.asked,
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
-        execution=execution.add(state.execution, inputs.account.done, closes=ends),
+        execution=execution.add(state.execution, inputs.account.done, closes=bool(ends[0])),
     )
 
 
@@ -165,9 +165,11 @@ def _worth(state: State, knobs: Knobs) -> Floats:
     return stacking.worth(state.gram, state.moment, state.weight_rows, knobs.prior_rows)
 
 
-def _price(inputs: Inputs) -> Floats:
-    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh."""
-    return np.where(inputs.fresh & (inputs.view.age == 0), np.log(reference(inputs)), np.nan)
+def _price(inputs: Inputs, mood: Mood) -> Floats:
+    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh, or a bar or book repeats: no move is learned from it."""
+    faults = mood.watch.faults
+    known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
+    return np.where(known, np.log(reference(inputs)), np.nan)
 
 
 def reference(inputs: Inputs) -> Floats:

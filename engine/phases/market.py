@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from engine.domain.decision import REGIMES, Mood
@@ -42,7 +40,7 @@ def analyse(inputs: Inputs, state: State) -> Mood:
         stress=float(probabilities[:, REGIMES.index("volatile")].sum()) / len(probabilities),
         change=regimes.changed(state.regime, probabilities, state.hidden),
         hidden=hidden,
-        watch=incidents.step(state.watch, inputs.at, inputs.interval, inputs.symbols, inputs.fresh, newest(inputs.bars), inputs.events),
+        watch=incidents.step(state.watch, inputs.at, inputs.interval, inputs.symbols, inputs.fresh, newest(inputs.bars), inputs.events, inputs.books),
     )
 
 
@@ -54,7 +52,7 @@ def assume_stress(inputs: Inputs, state: State) -> Mood:
     volatile = REGIMES.index("volatile")
     probabilities[:, volatile] = 1.0
     sigma, regime = inputs.view.sigma, np.full(count, volatile)
-    return Mood(sigma, zero, nothing, nothing, regime, probabilities, 1.0, 0.5, 0.0, 1.0, zero, state.hidden, replace(state.watch, news=()))
+    return Mood(sigma, zero, nothing, nothing, regime, probabilities, 1.0, 0.5, 0.0, 1.0, zero, state.hidden, incidents.unknown(state.watch))
 
 
 def newest(bars: Bars) -> Floats:

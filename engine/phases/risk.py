@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from engine.domain.control import Knobs
 from engine.domain.decision import LIMITS, Forecast, Liquidity, Mood, Sizes
 from engine.domain.market import Account, Inputs
-from engine.domain.record import Floats
+from engine.domain.record import Floats, Ints
 from engine.domain.state import State
+from engine.evidence import covariance, joint_sizing, sessions
 from engine.evidence import skill as proven
+from engine.evidence.covariance import Comovement
+from engine.evidence.shortfall import NORMAL, expected_shortfall
+from engine.window import decay
 
-YEAR = 365 * 86_400 * 10**9  # ns
+DECLARED_DAYS = 252.0  # of trading in a year, of a venue that declares its hours
+BLOCK = 128  # symbols sized jointly at once
+NANOSECONDS = 3_600 * 10**9  # an hour
 
 
 def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
-    """Growth-optimal sizes, scaled by proven skill, traded only beyond the band that costs make (Davis and Norman 1990), then limited in order."""
+    """Growth-optimal sizes, scaled by proven skill, traded only beyond the band that costs make (Davis and Norman 1990), then limited in order.
+
+    Each symbol is sized alone first, then given what the others take of its expected move. Limits go from the part to the whole: a symbol, symbols
+    that move as one, the risk of the portfolio in the usual case and in the tail, its leverage, and the losses after which it stops.
+    """
     knobs = inputs.knobs
     low, estimate = proven.bound(state.recent, knobs)
     horizon = acted_on(low, knobs)
@@ -29,11 +40,15 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     slope = optimal * knobs.kelly * reliance(low[horizon], estimate[horizon])
     wanted = edge * optimal
     banded = within_band(held, edge, cost, slope)
-    alone = np.clip(banded, -knobs.max_position, knobs.max_position)
-    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, alone, *_portfolio(alone, held, mood, liquidity, inputs)]
+    capped = np.clip(banded, -knobs.max_position, knobs.max_position)
+    book = _book(capped, inputs)
+    alone, taken = _jointly(capped, held, edge, cost, slope, scale, book, knobs)
+    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, capped, alone, *_portfolio(alone, held, book, mood, liquidity, inputs)]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
-    return Sizes(held, alone, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, horizon, confidence, low, estimate)
+    return Sizes(
+        held, alone, steps[-1], LIMITS, np.stack(steps), edge * 1e4, cost * 1e4, slope, taken * 1e4, horizon, confidence, low, estimate
+    )  # fmt: skip
 
 
 def keep_positions(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
@@ -43,7 +58,7 @@ def keep_positions(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs:
     zero = np.zeros(len(held))
     none = np.full(len(inputs.knobs.horizons), np.nan)
     steps = np.repeat(held[None, :], len(LIMITS) + 1, axis=0)
-    return Sizes(held, held, held, LIMITS, steps, zero, 2.0 * liquidity.cost_bps, zero, len(none) - 1, zero + 0.5, none, none)
+    return Sizes(held, held, held, LIMITS, steps, zero, 2.0 * liquidity.cost_bps, zero, zero, len(none) - 1, zero + 0.5, none, none)
 
 
 def within_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floats:
@@ -84,10 +99,80 @@ def drawdown(account: Account) -> float:
     return max(0.0, 1.0 - account.equity / account.peak) if account.peak > 0 else 0.0
 
 
-def _portfolio(alone: Floats, held: Floats, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
-    """The limits of the portfolio, one after the other: volatility target, gross, net, daily loss, drawdown, participation."""
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The N symbols that are wanted, and how they move together."""
+
+    symbols: Ints  # (N,) indices
+    comovement: Comovement
+    sample: Floats  # (N, N) correlation as measured; (0, 0) of a book of more than one block, whose pairs are too many
+
+
+def _book(wanted: Floats, inputs: Inputs) -> Book | None:
+    """None where nothing is wanted."""
+    symbols = np.flatnonzero(wanted)
+    if not len(symbols):
+        return None
+    view = inputs.view
+    weights = decay(view.returns.shape[1], inputs.knobs.volatility_halflife)
+    if int(view.known[symbols].min()) < len(weights):
+        weights = covariance.trimmed(weights, np.isfinite(inputs.bars.close[symbols]))
+    comovement = covariance.estimate(view.returns, weights, np.isfinite(view.sigma))
+    return Book(symbols, comovement, _sample(comovement, symbols if len(symbols) <= BLOCK else symbols[:0]))
+
+
+def _sample(comovement: Comovement, symbols: Ints) -> Floats:
+    return covariance.sample_correlation(comovement.standardised[symbols], comovement.weights)
+
+
+def _jointly(
+    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: Book | None, knobs: Knobs
+) -> tuple[Floats, Floats]:
+    """(S,) sizes that are best together, never larger than alone; and (S,) log return, how much of each edge the others take.
+
+    Correlations are those of bars, volatilities those of the horizon acted on, in whose units the forecast is. An edge beyond what the largest
+    position needs counts as that much: two names of one symbol then share one position's size.
+    """
+    if book is None:
+        return capped, np.zeros_like(capped)
+    some = book.symbols
+    side = np.sign(capped[some])
+    unit = slope[some] * scale[some]  # share of equity for one unit of risk
+    size = np.abs(capped[some]) / unit
+    alone = capped
+    if len(some) > 1:
+        most = cost[some] + knobs.max_position / slope[some]
+        wish = np.minimum(side * edge[some], most) / scale[some]
+        best = _best(book, side, wish, cost[some] / scale[some], np.maximum(side * held[some], 0.0) / unit, size)
+        alone = capped.copy()
+        alone[some] = np.where(best < size, side * best * unit, capped[some])
+        size = best
+    exposure = side * size
+    taken = book.comovement.shared(book.comovement.series(exposure, some))
+    taken[some] -= (1.0 - book.comovement.shrinkage) * exposure
+    return alone, taken * scale
+
+
+def _best(book: Book, side: Floats, edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
+    """(N,) joint sizes in units of risk. Beyond one block the largest symbols go first, the next are given what these leave them."""
+    moving, some = book.comovement, book.symbols
+    if len(some) <= BLOCK:
+        return joint_sizing.solve(covariance.shrunk(book.sample, moving.shrinkage) * np.outer(side, side), edge, cost, held, bound)
+    best = np.zeros_like(bound)
+    for part in np.array_split(np.argsort(-bound, kind="stable"), -(-len(some) // BLOCK)):
+        left = edge[part] - side[part] * moving.shared(moving.series(side * best, some))[some[part]]
+        whole = covariance.shrunk(_sample(moving, some[part]), moving.shrinkage) * np.outer(side[part], side[part])
+        best[part] = joint_sizing.solve(whole, left, cost[part], held[part], bound[part])
+    return best
+
+
+def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
+    """The limits of the portfolio, in order: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
     knobs = inputs.knobs
-    steps = [alone * _volatility_scale(alone, mood, inputs)]
+    if book is None:
+        return [alone] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
+    steps = [_limit_clusters(alone, book, knobs)]
+    steps += _limit_risk(steps[-1], book, mood, inputs)
     gross = float(np.abs(steps[-1]).sum())
     steps.append(steps[-1] * min(1.0, knobs.max_gross / gross) if gross > 0 else steps[-1])
     steps.append(_limit_net(steps[-1], knobs.max_net))
@@ -104,13 +189,54 @@ def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
     return np.fmax(np.fmin(target, most), least)
 
 
-def _volatility_scale(target: Floats, mood: Mood, inputs: Inputs) -> float:
-    """Factor that brings the portfolio's yearly volatility to the target, with one correlation for all pairs."""
-    risk = target * np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
-    shared = max(mood.correlation, 0.0)
-    variance = shared * float(risk.sum()) ** 2 + (1.0 - shared) * float(risk @ risk)
-    yearly = math.sqrt(variance * YEAR / inputs.interval)
-    return min(1.0, inputs.knobs.target_volatility / yearly) if yearly > 0 else 1.0
+def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
+    """Scales down each cluster of correlated symbols whose gross exposure is above its limit."""
+    if float(np.abs(target).sum()) <= knobs.max_cluster:
+        return target
+    some, sample = book.symbols, book.sample
+    if not len(sample):
+        some = np.flatnonzero(target)
+        sample = _sample(book.comovement, some)
+    labels = covariance.clusters(sample, knobs.cluster_correlation)
+    many = np.bincount(labels)[labels] > 1
+    gross = np.bincount(labels, np.abs(target[some]))[labels]
+    share = np.where(many & (gross > knobs.max_cluster), knobs.max_cluster / np.where(gross > 0, gross, 1.0), 1.0)
+    out = target.copy()
+    out[some] *= share
+    return out
+
+
+def _limit_risk(target: Floats, book: Book, mood: Mood, inputs: Inputs) -> list[Floats]:
+    """After the volatility target, and after the limit on expected shortfall: both scale the whole portfolio.
+
+    Volatilities are those known at the decision, over as many bars as the market trades in a year. The shortfall is that of the portfolio's own bars
+    in the window, at least that of a normal distribution, times the root of a day's bars (as in Basel's MAR33).
+    """
+    knobs, some = inputs.knobs, book.symbols
+    hours, days = trading_year(knobs, mood)
+    sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
+    exposure = (target * sigma * np.sqrt(hours * (NANOSECONDS / inputs.interval)))[some]  # yearly volatilities
+    series = book.comovement.series(exposure, some)
+    yearly = math.sqrt(book.comovement.variance(exposure, series))
+    factor = min(1.0, knobs.target_volatility / yearly) if yearly > 0 else 1.0
+    after = target * factor
+    daily = factor / math.sqrt(days)
+    loss = daily * max(NORMAL * yearly, _tail(series, book.comovement.weights, knobs.max_shortfall / daily))
+    return [after, after * (knobs.max_shortfall / loss) if loss > knobs.max_shortfall else after]
+
+
+def _tail(series: Floats, weights: Floats, limit: float) -> float:
+    """Expected shortfall of one bar; 0 where not even the largest loss is beyond the limit."""
+    return expected_shortfall(-series, weights) if float(-series.min()) > limit else 0.0
+
+
+def trading_year(knobs: Knobs, mood: Mood) -> tuple[Floats | float, float]:
+    """Hours of trading in a year, by symbol (S,) where a venue declares them, and days: as declared, else as learned from when the market traded."""
+    hours, days = sessions.trading_year(mood.watch.calendar.traded)
+    if not knobs.trading_hours:
+        return hours, days
+    declared = np.array(knobs.trading_hours)
+    return np.where(declared > 0, declared, hours), DECLARED_DAYS
 
 
 def _limit_net(target: Floats, limit: float) -> Floats:

@@ -188,7 +188,7 @@ def _wished(moment: Moment) -> tuple[int, dict[str, int]]:
     wish = replace(found.sizes, alone=most, target=most)
 
     def opened(thrown: Inputs, waived: tuple[str, ...]) -> int:
-        settled = decision.settle(wish, found.liquidity, found.opinions, thrown, (), waived=waived)
+        settled = decision.settle(wish, found.liquidity, found.opinions, found.mood, thrown, (), waived=waived)
         return int((np.abs(settled.target) > np.abs(held) + SLACK).sum())
 
     thrown = {"not paused": _with(inputs, paused=True), "not flattened": _with(inputs, paused=False, flatten=True)}

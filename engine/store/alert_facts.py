@@ -9,6 +9,8 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.domain.alerting import Facts
+from engine.evidence.quiet import FROZEN_BARS
+from engine.explain import describe_fault
 from engine.store import alert_rows, database
 from engine.store.errors import telling
 
@@ -40,7 +42,7 @@ def _ticks(connection: Connection, facts: Facts) -> Facts:
     counted, honest = connection.exec_driver_sql(
         "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT ?)", (TICKS,)
     ).one()
-    symbols, fresh = connection.exec_driver_sql("SELECT count(*), coalesce(sum(fresh), 0) FROM decisions WHERE tick = ?", (tick,)).one()
+    gated = _fresh_data(connection, tick)
     sql = "SELECT kind, symbol FROM incidents WHERE session = ? AND until IS NULL ORDER BY id LIMIT 50"
     open_ones = tuple(f"{kind.replace('_', ' ')} {'everywhere' if symbol in {'*', ''} else symbol}" for kind, symbol in
                       connection.exec_driver_sql(sql, (session,)))  # fmt: skip
@@ -49,9 +51,25 @@ def _ticks(connection: Connection, facts: Facts) -> Facts:
         (session, session),
     ).scalar()
     return replace(
-        facts, last_wall=wall, warm=bool(warm), ticks=int(counted), honest=int(honest), fresh=int(fresh), symbols=int(symbols),
+        facts, last_wall=wall, warm=bool(warm), ticks=int(counted), honest=int(honest),
+        symbols=len(gated), fresh=sum(is_open for _, is_open, _ in gated),
+        faulty=tuple(f"{symbol}: {fault}" for symbol, _, fault in gated if fault),
         incidents=open_ones, shut=_shut(connection, tick, session), ticks_since_training=None if trained is None else tick - int(trained),
     )  # fmt: skip
+
+
+def _fresh_data(connection: Connection, tick: int) -> list[tuple[str, bool, str | None]]:
+    """Each symbol, whether its gate "fresh data" was open, and the fault of the data that shut it, in words; a gate without a value says nothing.
+
+    A bar or a book that has repeated for fewer bars than an incident takes shuts the gate and is not worth an alert: it counts as open here.
+    """
+    sql = """SELECT symbol, coalesce(json_extract(gates, '$.passed[0]') = 1 OR json_extract(gates, '$.value[0]') IS NULL, fresh),
+             json_extract(gates, '$.fault'), json_extract(gates, '$.value[0]') FROM decisions WHERE tick = ? ORDER BY symbol"""
+    gated = []
+    for symbol, is_open, fault, bars in connection.exec_driver_sql(sql, (tick,)):
+        doubted = fault is not None and fault.startswith("stale") and bars is not None and bars < FROZEN_BARS
+        gated.append((str(symbol), bool(is_open) or doubted, None if fault is None or doubted else describe_fault(fault, bars)))
+    return gated
 
 
 def _shut(connection: Connection, tick: int, session: int) -> tuple[tuple[str, float | None, float | None], ...]:

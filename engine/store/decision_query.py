@@ -36,6 +36,7 @@ class Rung:
     value: Number
     limit: Number
     passed: bool
+    fault: str | None = None  # of the data, as an incident is named, where it is what shut the gate
 
     @property
     def margin(self) -> Number:
@@ -222,11 +223,15 @@ def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], 
     )
 
 
-def _rungs(session: Session, gates: dict[str, list[Any]] | None) -> tuple[Rung, ...]:
+def _rungs(session: Session, gates: dict[str, Any] | None) -> tuple[Rung, ...]:
     if not gates:
         return ()
     told = zip(session.gates, gates["value"], gates["limit"], gates["passed"], strict=False)
-    return tuple(Rung(name, sense, unit, value, limit, bool(passed)) for (name, sense, unit), value, limit, passed in told)
+    fault = gates.get("fault")
+    return tuple(
+        Rung(name, sense, unit, value, limit, bool(passed), fault if name == "fresh data" else None)
+        for (name, sense, unit), value, limit, passed in told
+    )
 
 
 def _votes(

@@ -28,7 +28,8 @@ _TICKS = """
 _SLICES = "SELECT s.tick, s.data FROM json_each(:picked) p CROSS JOIN slices s ON s.tick = p.value"
 _DECISIONS = """
     SELECT d.tick, d.action, d.target, d.position, d.binding_gate, d.degraded, d.regime, d.horizon, d.price, d.log_price, d.spread_bps, d.edge_bps,
-           d.cost_bps, d.confidence, d.execution, d.fresh AS seen, d.forecast, d.regimes, d.micro
+           d.cost_bps, d.confidence, d.execution, d.fresh AS seen, d.forecast, d.regimes, d.micro,
+           json_extract(d.gates, '$.fault') AS fault
     FROM json_each(:picked) p CROSS JOIN decisions d ON d.tick = p.value AND d.symbol = :symbol ORDER BY d.tick"""
 _REALS = ("target", "position", "price", "log_price", "spread_bps", "edge_bps", "cost_bps", "confidence", "degraded")  # None is NaN
 _FILLS = """

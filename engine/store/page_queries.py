@@ -51,7 +51,7 @@ def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame,
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"""
             SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded,
-                   d.regime, d.price, d.flip_bps, d.horizon, t.wall
+                   d.regime, d.price, d.flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault
             FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick {condition} ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
         found = rows(connection, sql, params | {"limit": limit})
     return found, floor or None

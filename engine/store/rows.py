@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.domain.decision import ACTIONS, REGIMES, Fill, Outcome
 from engine.domain.gates import Ladder
+from engine.domain.incidents import KINDS, NO_FAULT, Faults
 from engine.domain.market import Inputs
 from engine.domain.orders import EXECUTIONS
 from engine.domain.record import Floats
@@ -63,8 +64,8 @@ def of_decisions(tick: Tick, ladder: tuple[str, ...]) -> list[Row]:
         target, held, sure, edge, cost, [names[rung] if rung >= 0 else None for rung in decided.binding.tolist()],
         [len(outcome.degraded)] * count, [REGIMES[code] for code in outcome.mood.regime.tolist()], [horizons[sizes.horizon]] * count,
         price, log_price, bps, spread, fee, impact, [EXECUTIONS[code] for code in decided.execution.tolist()], flip, delta, units, entry, marked,
-        inputs.fresh.astype(np.int64).tolist(), _forecasts(outcome), _gates(decided.gates, ladder), _votes(outcome), _lists(sizes.steps.T),
-        _lists(outcome.mood.probabilities), _micro(outcome),
+        inputs.fresh.astype(np.int64).tolist(), _forecasts(outcome), _gates(decided.gates, outcome.mood.watch.faults, ladder), _votes(outcome),
+        _lists(sizes.steps.T), _lists(outcome.mood.probabilities), _micro(outcome),
     ]  # fmt: skip
     return list(zip(*columns, strict=True))
 
@@ -140,10 +141,13 @@ def _forecasts(outcome: Outcome) -> list[str]:
     ]
 
 
-def _gates(gates: Ladder, ladder: tuple[str, ...]) -> list[str]:
+def _gates(gates: Ladder, faults: Faults, ladder: tuple[str, ...]) -> list[str]:
+    """Values, limits and which passed, by gate; the fault of the data, as an incident is named, where it is what shuts "fresh data"."""
     values, limits, passed = _lists(gates.value.T), _lists(gates.limit.T), _lists(gates.passed.T.astype(np.int64))
     end = "}" if gates.names == ladder else f',"names":{as_json(gates.names)}}}'
-    return [f'{{"value":{value},"limit":{limit},"passed":{yes}{end}' for value, limit, yes in zip(values, limits, passed, strict=True)]
+    named = [f',"fault":"{KINDS[kind]}"' if kind != NO_FAULT else "" for kind in faults.kind.tolist()]
+    rows = zip(values, limits, passed, named, strict=True)
+    return [f'{{"value":{value},"limit":{limit},"passed":{yes}{fault}{end}' for value, limit, yes, fault in rows]
 
 
 def _votes(outcome: Outcome) -> list[str]:

@@ -141,6 +141,14 @@ def _brier(one: Kept) -> Cell:
     )
 
 
+def _sharpe(one: Kept) -> Cell:
+    """With the length of the year behind it; runs of before version 0.4 took 365 days."""
+    days = number(one.report, "portfolio", "trading_days_per_year")
+    ratio = number(one.report, "portfolio", "sharpe")
+    small = "" if ratio is None or days is None else f"{days:.0f} trading days a year"
+    return Cell(units.number(ratio, 2, missing=units.NOT_ENOUGH), small=small)
+
+
 def _took(one: Kept) -> Cell:
     return Cell(units.age(number(one.report, "wall_seconds")), small=f"{units.number(number(one.report, 'decisions_per_second'))} decisions/s")
 
@@ -162,7 +170,7 @@ _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Buy all in equal parts, hold", _percent("portfolio", "naive_return")),
     ("Naive forecast: never trades", lambda _: units.percent(0.0, 2)),
     ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
-    ("Sharpe ratio, a year", _plain("portfolio", "sharpe", digits=2)),
+    ("Sharpe ratio, a year", _sharpe),
     ("Probability that it is above 0", _percent("portfolio", "psr", digits=1, signed=False)),
     ("Deflated: above the best of all configurations tried", _deflated),
     ("Trades", _plain("portfolio", "trades")),

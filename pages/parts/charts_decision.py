@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.explain import describe_fault
 from engine.store.decision_query import DecisionTold, PhaseSpan, Rung
 from pages.parts import theme, units
 from pages.parts.figure import Figure, figure, names_down
@@ -164,6 +165,8 @@ def _side(told: DecisionTold, rung: Rung) -> str:
 
 def figures(rung: Rung) -> str:
     """A gate's value against its limit; "" for a gate that only holds or does not."""
+    if rung.fault is not None:
+        return describe_fault(rung.fault, rung.value)
     if not rung.unit:
         return ""
     value = "none yet" if rung.value is not None and rung.value >= NEVER and rung.unit == "bars" else units.size(rung.value)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from engine.explain import describe_fault
 from engine.store.status_query import Session
 from pages.parts import theme, units
 from pages.parts.figure import Figure, figure
@@ -128,4 +129,6 @@ def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
     margin = None if value is None or limit is None else (limit - value if sense == "<=" else value - limit)
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1
     needs = f"{units.number(value, digits)}, needs {sense} {units.number(limit, digits, unit)}"
+    if gate == "fresh data" and told.get("fault"):
+        return f"{head}<br>{gate}: {describe_fault(told['fault'], value)}"
     return f"{head}<br>{gate}: {needs} (margin {units.number(margin, digits, signed=True)})"

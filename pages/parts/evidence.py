@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from engine.store.decision_query import DecisionTold
+from engine.explain import describe_fault
+from engine.store.decision_query import DecisionTold, Rung
 from pages.parts import tables, theme, units
 from pages.parts.tables import Cell, Line
 from pages.parts.widgets import Tile
@@ -31,7 +32,7 @@ def tiles(told: DecisionTold) -> list[Tile]:
         Tile(
             "Binding gate",
             told.binding_gate or ("none failed" if told.action == "hold" else "none: it acted"),
-            "" if binding is None else f"margin {units.size(binding.margin)} {binding.unit}",
+            "" if binding is None else binding_reason(binding),
         ),
         Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
         Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
@@ -46,11 +47,18 @@ def tiles(told: DecisionTold) -> list[Tile]:
     ]
 
 
+def binding_reason(rung: Rung) -> str:
+    """The fault of the data that shut the gate, else by how much it failed."""
+    if rung.fault is not None:
+        return describe_fault(rung.fault, rung.value)
+    return f"margin {units.size(rung.margin)} {rung.unit}"
+
+
 def flip(told: DecisionTold) -> str:
     """What the smallest change that flips the decision means."""
     if told.flip_bps is None:
         return "of the expected move alone"
-    return "smallest change of the expected move, were every other gate passed"
+    return "smallest change of the expected move, were every other gate passed and the other sizes as they are"
 
 
 def cost(told: DecisionTold) -> list[Line]:
@@ -90,7 +98,7 @@ def market(told: DecisionTold) -> list[Line]:
         ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
         ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)),
         ("Depth, money", units.money(told.micro.get("depth"))),
-        ("Bar", "fresh" if told.fresh else "missing or stale"),
+        ("Bar", next((describe_fault(rung.fault, rung.value) for rung in told.rungs if rung.fault), "fresh" if told.fresh else "missing or stale")),
     ]
     return [Line(name, (name, value)) for name, value in pairs if value]
 

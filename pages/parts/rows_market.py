@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from engine.store.market_query import Book, Covered, MarketTold
-from pages.parts import theme, units
+from pages.parts import rowsets, theme, units
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
@@ -187,7 +187,8 @@ def _expected(told: MarketTold) -> Tile:
 
 def _why(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
-        return f"bound by {last['binding_gate']}"
+        reason = rowsets.fault_of(last)
+        return f"bound by {last['binding_gate']}" + (f" ({reason})" if reason else "")
     return "no gate failed" if last["action"] == "hold" else "no gate bound"
 
 

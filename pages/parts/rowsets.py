@@ -163,7 +163,7 @@ def ladder(told: DecisionTold) -> list[Line]:
         verdict = "binding" if rung.name == told.binding_gate else "pass" if rung.passed else "fail"
         cells = (
             rung.name,
-            units.size(rung.value) if rung.unit else "",
+            Cell(units.size(rung.value), small=rung.fault or "") if rung.unit else "",
             f"{sense} {units.size(rung.limit)} {rung.unit}" if rung.unit else "",
             f"{units.size(rung.margin)} {rung.unit}" if rung.unit else "",
             _state(verdict),
@@ -216,8 +216,13 @@ def link(tick: int, symbol: str) -> str:
 
 def _gate(one: Any) -> Cell | str:
     if isinstance(one.binding_gate, str):
-        return Cell(one.binding_gate, small="degraded" if one.degraded else "")
+        return Cell(one.binding_gate, small=", ".join(part for part in (fault_of(one), "degraded" if one.degraded else "") if part))
     return Cell("none failed" if one.action == "hold" else "none: it acted", small="degraded" if one.degraded else "")
+
+
+def fault_of(one: Any) -> str:
+    """The incident that shut "fresh data", where that gate binds; "" where there is none."""
+    return one.fault if one.binding_gate == "fresh data" and isinstance(one.fault, str) else ""
 
 
 def _state(word: str) -> Cell:

@@ -24,6 +24,6 @@ def facts(told: DecisionTold) -> Facts:
         low_bps=acted_on.low_bps if acted_on else None,
         high_bps=acted_on.high_bps if acted_on else None,
         cost_bps=told.cost_bps,
-        shut=tuple(Shut(rung.name, rung.value, rung.limit) for rung in told.rungs if not rung.passed),
+        shut=tuple(Shut(rung.name, rung.value, rung.limit, rung.fault) for rung in told.rungs if not rung.passed),
         flip_bps=told.flip_bps,
     )

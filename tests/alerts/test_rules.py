@@ -72,6 +72,17 @@ def test_three_paces_without_a_decision_are_too_many_and_a_start_has_longer() ->
     assert broken(replace(WELL, last_wall=NOW - 900 * SECOND, ended=True)) == set()
 
 
+def test_data_are_stale_where_a_fault_shuts_the_gate_of_one_symbol_among_many() -> None:
+    faulty = replace(WELL, fresh=6, faulty=("BRAVO: stale feed: 14 bars repeat exactly", "ECHO: gap in the data: 3 bars missing"))
+    (sight,) = [one for one in look(faulty, frozenset()) if one.rule == "data stale"]
+    assert sight.wrong
+    assert sight.words.endswith("for 2 of 8 symbols: BRAVO: stale feed: 14 bars repeat exactly; ECHO: gap in the data: 3 bars missing")
+    assert broken(replace(faulty, warm=True)) == set()
+    assert broken(replace(WELL, fresh=5)) == set()  # thin symbols without a bar
+    many = replace(WELL, faulty=tuple(f"S{number}: gap" for number in range(7)))
+    assert next(one for one in look(many, frozenset()) if one.rule == "data stale").words.endswith("S3: gap and 3 more")
+
+
 def test_warming_up_on_history_alarms_nobody() -> None:
     for name in ("honest rate low", "data stale", "drawdown limit hit", "incident open"):
         assert broken(replace(WELL, warm=True, **WRONG[name])) == set()  # type: ignore[arg-type]

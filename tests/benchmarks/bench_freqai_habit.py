@@ -65,7 +65,7 @@ class Trader:
         there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
         change = np.where(there, wanted - held, 0.0)
         decisions = replace(tick.outcome.decisions, delta=change, execution=np.full(len(change), AGGRESSIVE))
-        self.orders = broker.orders(decisions, liquidity, replace(tick.inputs, account=self.account))
+        self.orders = broker.orders(decisions, liquidity, tick.outcome.mood, replace(tick.inputs, account=self.account))
 
 
 @dataclass

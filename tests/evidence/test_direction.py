@@ -65,3 +65,42 @@ def test_it_counts_what_was_said_and_what_came() -> None:
     assert told.brier[0] == pytest.approx(0.25**2 * 2 + 0.75**2)
     assert (told.counted[0, 7], told.stated[0, 7], told.observed[0, 7]) == (3.0, 2.25, 2.0)
     assert told.slope[0] == direction.FIRST_SLOPE
+
+
+def test_one_step_worked_by_hand() -> None:
+    """Two symbols, forecasts 0.5 and -0.2, odds 0.7 and 0.45, both went up."""
+    forecast, stated = np.array([0.5, -0.2]), np.array([0.7, 0.45])
+    told = direction.score(direction.empty(1), scored(forecast, np.array([1.0, 2.0]), stated))
+    information = 0.25 + 0.25 * 0.7 * 0.3 + 0.04 * 0.45 * 0.55
+    assert told.information[0] == pytest.approx(information, rel=1e-12)
+    assert told.slope[0] == pytest.approx(1.6 + (0.5 * 0.3 - 0.2 * 0.55) / information, rel=1e-12)
+    assert told.brier[0] == pytest.approx(0.3**2 + 0.55**2)
+    assert told.counted[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
+    assert told.observed[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
+    np.testing.assert_allclose(told.stated[0, [4, 7]], [0.45, 0.7])
+    twice = direction.score(told, scored(forecast, np.array([-1.0, 2.0]), stated))
+    assert (twice.rows[0], twice.observed[0, 7], twice.counted[0, 7]) == (4, 1, 2)
+    assert twice.brier[0] == pytest.approx(told.brier[0] + 0.7**2 + 0.55**2)
+
+
+def test_the_probability_is_the_logistic_of_slope_times_forecast_and_never_certain() -> None:
+    told = direction.empty(2)
+    said = direction.probability(told, np.array([[0.0, 0.5], [-0.5, 1e6]]))
+    np.testing.assert_allclose(said, [[0.5, 1 / (1 + np.exp(-0.8))], [1 / (1 + np.exp(0.8)), 1 / (1 + np.exp(-20.0))]])
+
+
+def test_the_slope_stays_between_none_and_ten() -> None:
+    sure = np.full(4, 0.5)
+    told = direction.score(direction.empty(1), scored(np.full(4, 0.5), np.full(4, -1.0), sure))
+    assert told.slope[0] == 0.0
+    assert direction.score(direction.empty(1), scored(np.full(400, 0.05), np.ones(400), np.full(400, 1e-3))).slope[0] == 10.0
+
+
+def test_a_certain_statement_counts_in_the_last_tenth() -> None:
+    told = direction.score(direction.empty(1), scored(np.zeros(2), np.ones(2), np.array([1.0, 0.0])))
+    assert told.counted[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_a_tick_on_which_nothing_moved_changes_nothing() -> None:
+    before = direction.empty(1)
+    assert direction.score(before, scored(np.ones(2), np.zeros(2), np.full(2, 0.6))) is before

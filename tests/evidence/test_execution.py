@@ -37,7 +37,7 @@ def test_shares_are_of_the_money_asked_for_and_an_order_that_cannot_be_compared_
     assert (taken.orders, taken.filled, taken.shortfall_bps, taken.n) == (1, 0.5, None, 0)  # it is what others are compared with
 
 
-def test_the_mean_is_by_order_and_its_interval_is_wide_until_there_are_30_blocks() -> None:
+def test_the_mean_is_by_order_and_its_interval_is_wide_until_there_are_blocks_enough() -> None:
     draw = np.random.default_rng(2).normal(-2.0, 5.0, 3 * 200)
     row = execution.table(learned(draw))[0]
     assert row.shortfall_bps == pytest.approx(draw.mean())

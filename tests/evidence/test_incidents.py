@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from engine.domain.control import Event
-from engine.domain.incidents import Incident, Watch
+from engine.domain.incidents import KINDS, NO_FAULT, Incident, Watch
+from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
 from engine.evidence import incidents, sessions, volume_level
+from engine.evidence.fingerprint import fingerprint
 from tests.makers import DAY, MINUTE, START
 
 HOUR = 60 * MINUTE
@@ -42,10 +44,12 @@ class Market:
         spread = np.log(high / low)
         return np.stack((opened, high, low, self.price, volume * 1e6 * spread * self.draw.gamma(20.0, 0.05, self.symbols)))
 
-    def step(self, bar: Floats, fresh: Bools | None = None, events: tuple[Event, ...] = ()) -> tuple[Incident, ...]:
+    def step(
+        self, bar: Floats, fresh: Bools | None = None, events: tuple[Event, ...] = (), books: Books | None = None
+    ) -> tuple[Incident, ...]:  # fmt: skip
         self.at += self.interval
         traded = np.asarray(np.isfinite(bar[3]) & (bar[4] > 0)) if fresh is None else fresh
-        self.watch = incidents.step(self.watch, self.at, self.interval, self.names, traded, bar, events)
+        self.watch = incidents.step(self.watch, self.at, self.interval, self.names, traded, bar, events, books)
         self.told += self.watch.news
         return self.watch.news
 
@@ -208,6 +212,26 @@ def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
     assert not sessions.expected(known, 20 * 2)
 
 
+def test_until_a_week_was_seen_the_year_is_that_of_a_market_that_never_closes() -> None:
+    assert sessions.trading_year(sessions.blank().traded) == (8_760.0, 365.0)
+    known = np.ones(336)
+    assert sessions.trading_year(known) == (8_760.0, 365.0)
+    known[100] = np.nan
+    assert sessions.trading_year(known * 0.0) == (8_760.0, 365.0)
+
+
+def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday_changes_nothing() -> None:
+    market = Market(symbols=3)
+    for day in range(21):
+        if day % 7 < 5 and day != 15:  # the last Tuesday is a holiday
+            market.at = MONDAY + day * DAY + 9 * HOUR
+            market.run(8 * 60)
+            market.absent(13)
+    hours, days = sessions.trading_year(market.watch.calendar.traded)
+    assert days == pytest.approx(365.0 * 5 / 7)
+    assert hours == pytest.approx(8_760.0 * 5 * 16 / 336, rel=0.07)  # the half-hour after the close fades more slowly
+
+
 @pytest.mark.parametrize(("times", "way"), [(20.0, "up"), (1 / 20, "down")])
 def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_the_usual(times: float, way: str) -> None:
     market = after()
@@ -294,3 +318,153 @@ def test_figures_that_cannot_be_leave_nothing_behind(row: int, value: float) -> 
     for part in (market.watch.volume.level, market.watch.volume.reach, market.watch.volume.profile[:10]):
         assert np.isfinite(part).all()
     assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]
+
+
+def faults(market: Market) -> list[str]:
+    """What is wrong with each symbol at this bar, "" where nothing is."""
+    return ["" if kind == NO_FAULT else KINDS[kind] for kind in market.watch.faults.kind.tolist()]
+
+
+def repeat(market: Market, bars: int, which: slice) -> tuple[Incident, ...]:
+    """Bars in which these symbols repeat their last one exactly."""
+    last, told = market.watch.quiet.last.copy(), ()  # type: tuple[Floats, tuple[Incident, ...]]
+    for _ in range(bars):
+        bar = market.bar()
+        bar[:, which] = last[:, which]
+        told += market.step(bar)
+    return told
+
+
+@pytest.mark.parametrize("known", [1, 30, 3_000])
+def test_one_symbol_that_repeats_its_bars_is_stale_within_ten_bars_however_little_is_known_of_it(known: int) -> None:
+    market = Market()
+    market.run(known)
+    began = market.at
+    told = repeat(market, 10, slice(0, 1))
+    assert [(one.kind, one.symbol, one.since) for one in told] == [("stale", "S0", began)]
+    bars = int(told[0].detail.split(": ")[1].split()[0])
+    assert bars == {1: 4, 30: 3, 3_000: 3}[known]
+    assert faults(market) == ["stale", "", "", "", ""]
+    assert market.watch.faults.bars.tolist() == [10, 0, 0, 0, 0]
+    assert named(market.run(1)) == [("stale", "S0", False)]
+    assert faults(market) == [""] * 5
+
+
+def test_the_first_bar_that_repeats_is_doubted_before_anything_is_an_incident() -> None:
+    market = Market()
+    market.run(200)
+    assert repeat(market, 1, slice(0, 1)) == ()
+    assert faults(market) == ["stale", "", "", "", ""]
+    assert market.watch.faults.frozen_bar.tolist() == [True, False, False, False, False]
+    market.run(1)
+    assert faults(market) == [""] * 5
+
+
+def test_a_symbol_that_trades_a_lot_at_a_time_at_one_price_is_judged_by_its_own_habit() -> None:
+    market = Market()
+    doubted = 0
+    for _ in range(4_000):
+        bar = market.bar()
+        bar[:4, 0], bar[4, 0] = 100.0 + market.draw.integers(0, 2) * 0.01, market.draw.integers(1, 3)  # a quarter of its bars repeat
+        market.step(bar)
+        doubted += market.watch.faults.frozen_bar[0]
+    assert market.told == []
+    assert doubted < 0.02 * 4_000
+    assert ("stale", "S0", True) in named(repeat(market, 60, slice(0, 1)))
+
+
+def test_a_bar_without_volume_that_moved_within_and_repeats_is_stale_and_a_still_one_is_not() -> None:
+    market = Market()
+    market.run(100)
+    bar = market.bar()
+    bar[4] = np.nan
+    fresh = np.ones(5, dtype=bool)
+    market.step(bar, fresh)
+    assert ("stale", "*", True) in named(tuple(one for _ in range(4) for one in market.step(bar, fresh)))
+    market.run(1)
+    bar = market.bar()
+    bar[:4], bar[4] = 100.0, 0.0
+    assert tuple(one for _ in range(40) for one in market.step(bar, fresh)) == ()
+
+
+def book(market: Market, *, levels: int = 3) -> Books:
+    sizes = market.draw.gamma(2.0, 10.0, (2, market.symbols, levels))
+    steps = np.arange(1, levels + 1) * 0.01
+    return Books(market.price[:, None] - steps, sizes[0], market.price[:, None] + steps, sizes[1])
+
+
+def mixed(which: int, one: Books, other: Books) -> Books:
+    """The books, with that symbol's taken from the first."""
+    mask = (np.arange(len(one.bid_price)) == which)[:, None]
+    return Books(*(np.where(mask, getattr(one, name), getattr(other, name)) for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
+
+
+def test_a_book_that_stays_the_same_while_its_symbol_trades_is_stale() -> None:
+    market = Market()
+    for _ in range(100):
+        market.step(market.bar(), books=book(market))
+    assert market.told == []
+    dead = book(market)
+    market.step(market.bar(), books=dead)
+    told = tuple(one for _ in range(5) for one in market.step(market.bar(), books=mixed(2, dead, book(market))))
+    assert named(told) == [("stale book", "S2", True)]
+    assert faults(market) == ["", "", "stale book", "", ""]
+    assert market.watch.faults.frozen_book.tolist() == [False, False, True, False, False]
+    assert not market.watch.faults.frozen_bar.any()
+    assert named(market.step(market.bar(), books=book(market))) == [("stale book", "S2", False)]
+
+
+def test_a_book_that_stands_while_nothing_trades_is_no_fault() -> None:
+    market = Market(symbols=1)
+    market.run(10)
+    dead = book(market)
+    for number in range(200):
+        bar = market.bar()
+        if number % 40:
+            bar[:4], bar[4] = market.price, 0.0
+        market.step(bar, np.ones(1, dtype=bool), books=dead if number % 40 else (dead := book(market)))
+    assert market.told == []
+    assert faults(market) == [""]
+
+
+def test_books_with_the_same_fingerprint_are_the_same() -> None:
+    market = Market(symbols=200)
+    one, other = book(market), book(market)
+    assert (fingerprint(one) == fingerprint(Books(one.bid_price.copy(), one.bid_size, one.ask_price, one.ask_size))).all()
+    assert (fingerprint(one) != fingerprint(other)).all()
+    swapped = Books(one.bid_price, one.ask_size, one.ask_price, one.bid_size)
+    assert (fingerprint(one) != fingerprint(swapped)).all()
+    whole = Books(*(np.round(part) for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))
+    more = Books(whole.bid_price, whole.bid_size + np.eye(200, 3), whole.ask_price, whole.ask_size)
+    assert ((fingerprint(whole) != fingerprint(more)) == (np.arange(200) < 3)).all()
+    assert (fingerprint(Books(*(part * np.nan for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))) == 0).all()
+
+
+def test_a_halt_after_which_only_a_quarter_of_the_market_trades_ends_for_those_that_do() -> None:
+    market = after(symbols=4)
+    assert named(market.empty(6)) == [("halt", "*", True)]
+    told = market.empty(incidents.APART, slice(1, None))
+    assert ("halt", "*", False) in named(told)
+    market.empty(5, slice(1, None))
+    assert faults(market) == ["", "flat-filled", "flat-filled", "flat-filled"]
+
+
+def test_a_change_of_volume_that_can_no_longer_be_measured_ends() -> None:
+    market = after()
+    assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]
+    assert faults(market) == ["volume-feed change"] * 5
+    for _ in range(incidents.LEARNING):
+        bar = market.bar()
+        bar[4] = np.nan
+        market.step(bar, np.ones(5, dtype=bool))
+    assert market.watch.open == ()
+    assert faults(market) == [""] * 5
+
+
+def test_a_bar_off_the_clock_is_a_fault_of_that_bar_alone() -> None:
+    market = after(1)
+    market.at += 7 * 10**9
+    market.run(1)
+    assert faults(market) == ["clock skew"] * 5
+    market.run(1)
+    assert faults(market) == [""] * 5

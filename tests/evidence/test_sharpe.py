@@ -18,7 +18,8 @@ def test_the_probability_is_that_of_bailey_and_lopez_de_prado(seed: int) -> None
     skew, kurtosis = stats.skew(returns), stats.kurtosis(returns, fisher=False)
     z = ratio * math.sqrt(249) / math.sqrt(1 - skew * ratio + (kurtosis - 1) / 4 * ratio**2)
     assert sharpe.probabilistic(returns) == pytest.approx(stats.norm.cdf(z))
-    assert sharpe.yearly(returns) == pytest.approx(ratio * math.sqrt(365))
+    assert sharpe.yearly(returns, 365.0) == pytest.approx(ratio * math.sqrt(365))
+    assert sharpe.yearly(returns, 252.0) == pytest.approx(ratio * math.sqrt(252))
 
 
 def test_a_martingale_is_above_zero_half_of_the_time() -> None:
@@ -32,7 +33,7 @@ def test_a_martingale_is_above_zero_half_of_the_time() -> None:
     "returns", [np.zeros(100), np.full(100, 0.01), np.linspace(-1, 1, 19), np.array([np.nan] * 30), np.array([]), np.r_[np.inf, np.ones(40)]]
 )
 def test_where_nothing_can_be_said_nothing_is(returns: np.ndarray) -> None:
-    assert sharpe.yearly(returns) is None
+    assert sharpe.yearly(returns, 365.0) is None
     assert sharpe.probabilistic(returns) is None
 
 
@@ -65,3 +66,29 @@ def test_the_best_of_many_without_skill_is_seldom_called_skilled() -> None:
         deflated += (sharpe.deflated(best, ratios) or 0.0) > 0.95
     assert plain > 150
     assert deflated < 16
+
+
+def test_returns_that_move_by_next_to_nothing_still_have_a_ratio_and_those_that_stand_still_have_none() -> None:
+    returns = 1.5e-12 * (np.tile([1.0, -1.0], 10) + 0.1)
+    assert sharpe.yearly(returns, 365.0) == pytest.approx(0.1 / math.sqrt(20 / 19) * math.sqrt(365), rel=1e-6)
+    assert sharpe.yearly(0.6 * returns, 365.0) is None
+
+
+def test_a_year_has_as_many_trading_days_as_the_whole_weeks_seen() -> None:
+    always = list(range(20_000, 20_030))
+    assert sharpe.days_per_year(always) == 365.0
+    weekdays = [day for day in range(20_000, 20_030) if (day + 3) % 7 < 5]  # day 0 was a Thursday
+    assert sharpe.days_per_year(weekdays) == pytest.approx(365.0 * 5 / 7)
+    holiday = [day for day in weekdays if day != weekdays[10]]
+    assert sharpe.days_per_year(holiday) == pytest.approx(365.0 * 19 / 28)
+
+
+def test_less_than_a_week_says_nothing_of_the_year() -> None:
+    assert sharpe.days_per_year([]) is None
+    assert sharpe.days_per_year([20_000, 20_001, 20_004]) is None
+
+
+def test_four_weeks_from_monday_to_friday_are_not_taken_for_a_year_of_281_days() -> None:
+    monday = 20_000 - (20_000 + 3) % 7
+    days = [monday + 7 * week + day for week in range(4) for day in range(5)]
+    assert sharpe.days_per_year(days) == pytest.approx(365.0 * 5 / 7)

@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.record import Floats
 from engine.domain.state import Silencing
-from engine.evidence import silencing
+from engine.evidence import silencing, skill
 from engine.evidence.due import Scored
 from tests.makers import decided, moment
 
@@ -31,7 +31,7 @@ def watched(everybody: Floats, preferred: Floats, came: Floats) -> Silencing:
     for tick in range(len(came)):
         due = np.stack([came[max(0, tick - horizon), column] for column, horizon in enumerate(HORIZONS)])
         new = np.stack((everybody[tick], preferred[tick]))
-        told = silencing.score(told, scored(due), new, HORIZONS, closes=(tick + 1) % max(HORIZONS) == 0, memory=1.0)
+        told = silencing.score(told, scored(due), new, HORIZONS, closes=skill.closing(tick, HORIZONS[-1:]), memory=1.0)
     return told
 
 
@@ -77,7 +77,9 @@ def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
         ever = False
         for tick in range(len(came)):
             due = np.stack([came[max(0, tick - horizon), column] for column, horizon in enumerate(HORIZONS)])
-            told = silencing.score(told, scored(due), np.stack((lean[tick], -lean[tick])), HORIZONS, closes=(tick + 1) % 3 == 0, memory=1.0)
+            told = silencing.score(
+                told, scored(due), np.stack((lean[tick], -lean[tick])), HORIZONS, closes=skill.closing(tick, HORIZONS[-1:]), memory=1.0
+            )
             ever = ever or silencing.pays(told)
         proved += ever
     assert proved <= 6  # nominal 2.5 %
@@ -85,11 +87,11 @@ def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
 
 def test_what_did_not_come_or_was_not_said_is_not_counted() -> None:
     told = silencing.empty(1, 1, 2)
-    told = silencing.score(told, scored(np.zeros((1, 2))), np.array([[[1.0, np.nan]], [[0.0, np.nan]]]), (1,), closes=False, memory=1.0)
+    told = silencing.score(told, scored(np.zeros((1, 2))), np.array([[[1.0, np.nan]], [[0.0, np.nan]]]), (1,), closes=np.zeros(1), memory=1.0)
     assert float(told.gained.rows.sum()) == 0.0
-    one = silencing.score(told, scored(np.array([[0.5, 0.5]])), told.pending[0], (1,), closes=False, memory=1.0)
+    one = silencing.score(told, scored(np.array([[0.5, 0.5]])), told.pending[0], (1,), closes=np.zeros(1), memory=1.0)
     assert (float(one.gained.rows.sum()), float(one.gained.gain.sum()), float(one.gained.power.sum())) == (1.0, 0.0, 0.25)
-    none = silencing.score(told, scored(np.array([[0.5, 0.5]]), np.zeros((1, 2), dtype=bool)), told.pending[0], (1,), closes=False, memory=1.0)
+    none = silencing.score(told, scored(np.array([[0.5, 0.5]]), np.zeros((1, 2), dtype=bool)), told.pending[0], (1,), closes=np.zeros(1), memory=1.0)
     assert float(none.gained.rows.sum()) == 0.0
 
 

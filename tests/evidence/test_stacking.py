@@ -74,3 +74,13 @@ def test_what_a_forecast_is_worth_by_itself_is_the_slope_of_what_came_on_it() ->
     told = stacking.worth(gram, moment, rows, 4_000.0)[:, 0]
     np.testing.assert_allclose(told, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
     assert (stacking.worth(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
+
+
+@pytest.mark.parametrize(("rows", "counted"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.5, 1.5), (50.0, 50.0)])
+def test_what_one_forecast_is_worth_by_hand(rows: float, counted: float) -> None:
+    """Power 2 and product 1 give a slope of a half, shrunk by 100 prior rows to each that is known, at least one."""
+    gram, moment = np.array([[[2.0]]]), np.array([[1.0]])
+    shrunk = 0.5 / (1.0 + 100.0 / counted)
+    assert stacking.weigh(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.worth(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.worth(gram, -moment, np.array([rows]), 100.0)[0, 0] == 0.0

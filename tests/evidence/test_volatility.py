@@ -10,7 +10,8 @@ import pytest
 from engine.domain.market import View
 from engine.domain.record import Floats
 from engine.domain.volatility import Volatility
-from engine.evidence import volatility
+from engine.evidence import skill, volatility
+from tests.evidence import chance
 from tests.makers import no_books, no_flow
 
 LENGTH, SYMBOLS, MINUTE = 12, 6, 60 * 10**9
@@ -98,3 +99,24 @@ def test_a_bar_that_is_missing_leaves_the_averages_and_is_not_scored() -> None:
     assert (after.mean[:, 1] - state.mean[:, 1]).tolist() == known.astype(float).tolist()
     constant = volatility.COLUMNS - 1
     assert (after.moments - state.moments)[constant, constant] == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("kind", chance.KINDS)
+def test_of_two_forecasts_as_good_as_each_other_neither_is_said_to_save_anything(kind: str) -> None:
+    """Scored every third tick over twelve bars to come, as the engine does, against a forecast that errs as much the other way."""
+    draw = np.random.default_rng(len(kind))
+    runs, ticks = 400, 6_000
+    squares = draw.normal(size=(runs, ticks + LENGTH, 2)) ** 2
+    walked = np.concatenate((np.zeros((runs, 1, 2)), squares.cumsum(axis=1)), axis=1)
+    scored = np.arange(volatility.EVERY - 1, ticks, volatility.EVERY)
+    came = np.log((walked[:, scored + LENGTH] - walked[:, scored]) / LENGTH)
+    came -= came.mean()
+    error = 0.3 * chance.forecasts(kind, (runs, ticks, 2), draw)[:, scored]
+    gain, power = (4.0 * came * error).sum(axis=2).T, ((came + error) ** 2).sum(axis=2).T
+    held, missed = skill.empty(1, 1, runs), np.zeros(runs, dtype=bool)
+    for row, tick in enumerate(scored.tolist()):
+        sums = np.array((gain[row], gain[row] ** 2, power[row], np.full(runs, 2.0)))[:, None, None]
+        held = skill.add(held, sums, skill.closing(tick, (LENGTH,), volatility.EVERY))
+        ratio, reach, _ = skill.interval(held)
+        missed |= (np.abs(ratio) > reach)[0, 0]
+    assert missed.mean() <= skill.SHOWN_ALPHA

@@ -90,6 +90,8 @@ def test_bars_outside_the_session_are_left_out(tmp_path: Path) -> None:
     feed = Recorded(tmp_path)
     assert minutes(feed.slices(None)) == [120.0, 150.0, 180.0]
     assert feed.info.sessions == ("01:30-03:00",)
+    assert feed.info.trading_hours == (252 * 1.5,)
+    assert knobs_for(Settings("", ""), feed.info).trading_hours == (252 * 1.5,)
 
 
 def test_each_symbol_keeps_its_own_hours(tmp_path: Path) -> None:
@@ -98,6 +100,22 @@ def test_each_symbol_keeps_its_own_hours(tmp_path: Path) -> None:
     told(tmp_path, '[symbols.B]\nsession = "02:00-03:00"\n')
     fresh = [found.fresh.tolist() for found in Recorded(tmp_path).slices(None)]
     assert fresh == [[True, False], [True, False], [True, True], [True, False], [True, False]]
+
+
+def test_hours_a_year_are_those_of_252_days_and_left_open_where_a_venue_does_not_close() -> None:
+    york = Session("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
+    assert york.hours_per_year == 252 * 6.5
+    assert Session("", 18 * HOUR, 17 * HOUR, "America/Chicago").hours_per_year == 252 * 23.0
+    assert Session("", 0, 24 * HOUR, "UTC").hours_per_year == 0.0
+
+
+def test_a_symbol_that_declares_no_hours_has_none_beside_one_that_does(tmp_path: Path) -> None:
+    for symbol in ("A", "B"):
+        write(tmp_path, symbol, "bars", BAR, [bar(i) for i in range(0, 300, 60)])
+    told(tmp_path, '[symbols.B]\nsession = "02:00-03:00"\n')
+    assert Recorded(tmp_path).info.trading_hours == (0.0, 252.0)
+    told(tmp_path, "tick = 0.5\n")
+    assert Recorded(tmp_path).info.trading_hours == ()
 
 
 def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() -> None:

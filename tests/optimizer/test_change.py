@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from statistics import median
 
 import pytest
 
+from engine.optimizer.change import FEWEST, NOTHING_SEEN, Change, middle, rank, usual_edge, weigh
 from tests.optimizer.alarms import alarms_of, blocks_until_alarm
 
 
@@ -23,3 +25,43 @@ def test_a_change_is_found_in_some_blocks(shift: float, blocks: float) -> None:
 
 def test_a_change_for_the_better_is_no_alarm() -> None:
     assert blocks_until_alarm(-3.0, every=1_000.0, before=120, seed=1) is None
+
+
+USUAL = tuple(float(value) for value in range(FEWEST))  # 0 to 19
+
+
+@pytest.mark.parametrize(
+    ("value", "above", "as_bad"),
+    [(25.0, True, 1), (19.0, True, 2), (18.5, True, 2), (9.5, True, 11), (-1.0, True, 21), (-1.0, False, 1), (0.0, False, 2), (25.0, False, 21)],
+)
+def test_a_rank_counts_the_blocks_that_are_as_bad_or_worse_and_the_new_one(value: float, above: bool, as_bad: int) -> None:
+    assert rank(USUAL, value, above=above) == as_bad / 21
+
+
+def test_the_evidence_after_a_block_worked_by_hand() -> None:
+    """The worst of 21 has p = 1/21; the mean of e p^(e - 1) over the four bets; nothing was known, so money is 1 + 0 times that."""
+    bet = (0.15 * 21**0.85 + 0.3 * 21**0.7 + 0.5 * 21**0.5 + 0.75 * 21**0.25) / 4
+    first = weigh(Change(USUAL), 25.0, above=True, most=100)
+    assert first.evidence == pytest.approx(bet, rel=1e-12)
+    assert first.usual == (*USUAL, 25.0)
+    second = weigh(first, 30.0, above=True, most=100)
+    again = (0.15 * 22**0.85 + 0.3 * 22**0.7 + 0.5 * 22**0.5 + 0.75 * 22**0.25) / 4
+    assert second.evidence == pytest.approx((1 + bet) * again, rel=1e-12)
+    least = weigh(Change(USUAL, 3.0), -1.0, above=True, most=100)
+    assert least.evidence == pytest.approx(4.0 * (0.15 + 0.3 + 0.5 + 0.75) / 4)  # p = 1
+
+
+def test_before_twenty_blocks_nothing_is_said_and_at_most_so_many_are_kept() -> None:
+    change = NOTHING_SEEN
+    for place in range(FEWEST):
+        change = weigh(change, 10.0**place, above=True, most=100)
+        assert change.evidence == 0.0
+    assert weigh(change, 1e30, above=True, most=100).evidence > 0.0
+    assert len(weigh(Change(USUAL), 1.0, above=True, most=21).usual) == 21
+    assert weigh(Change(USUAL), 1.0, above=True, most=20).usual == (*USUAL[10:], 1.0)  # the older half is let go
+
+
+def test_the_usual_ends_at_the_quartile_on_the_bad_side() -> None:
+    assert (usual_edge(USUAL, above=True), usual_edge(USUAL, above=False)) == (14.25, 4.75)
+    assert middle(USUAL) == 9.5
+    assert math.isnan(middle(()))

@@ -81,3 +81,43 @@ def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
     three = 3 * 60 * MINUTE
     assert last_due("0 3 * * *", three + (GRACE - 1) * MINUTE) == three
     assert last_due("0 3 * * *", three + GRACE * MINUTE) is None
+
+
+@pytest.mark.parametrize("year", [1970, 1972, 1999, 2000, 2001, 2026, 2100, 2400])
+def test_every_day_of_a_year_has_its_date_and_weekday(year: int) -> None:
+    for one in range((datetime(year + 1, 1, 1, tzinfo=UTC) - datetime(year, 1, 1, tzinfo=UTC)).days):
+        day = datetime(year, 1, 1, 23, 59, tzinfo=UTC) + timedelta(days=one)
+        minute = int((day - EPOCH).total_seconds()) // 60
+        assert is_due(f"59 23 {day.day} {day.month} *", minute)
+        assert not is_due(f"59 23 {day.day % 28 + 1} {day.month} *", minute)
+        assert is_due(f"* * * * {day.isoweekday() % 7}", minute)
+        assert not is_due(f"* * * * {(day.isoweekday() + 1) % 7}", minute)
+
+
+@pytest.mark.parametrize(
+    ("text", "days"), [("*/2", (0, 2, 4, 6)), ("5/1", (5, 6)), ("mon-wed", (1, 2, 3)), ("5-7", (0, 5, 6)), ("7", (0,)), ("sat,sun", (0, 6))]
+)
+def test_weekdays_are_counted_from_sunday(text: str, days: tuple[int, ...]) -> None:
+    assert parse(f"* * * * {text}")[4] == frozenset(days)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "meant"),
+    [("*/20", 0, (0, 20, 40)), ("50/4", 0, (50, 54, 58)), ("10-20/5", 0, (10, 15, 20)), ("0", 0, (0,)), ("59", 0, (59,)), ("23", 1, (23,)),
+     ("31", 2, (31,)), ("*/10", 2, (1, 11, 21, 31)), ("jan", 3, (1,)), ("nov-dec", 3, (11, 12))],
+)  # fmt: skip
+def test_a_field_names_these(text: str, place: int, meant: tuple[int, ...]) -> None:
+    assert parse(" ".join(text if field == place else "*" for field in range(5)))[place] == frozenset(meant)
+
+
+@pytest.mark.parametrize(
+    ("days", "weekdays", "either"), [("1", "1", True), ("*", "1", False), ("1", "*", False), ("*/2", "1", False), ("1", "*/2", False)]
+)
+def test_either_kind_of_day_is_enough_only_where_both_are_restricted(days: str, weekdays: str, either: bool) -> None:
+    assert parse(f"0 0 {days} * {weekdays}")[5] is either
+
+
+def test_the_newest_time_within_its_grace_is_the_one_that_is_due() -> None:
+    assert last_due("*/5 * * * *", 17 * MINUTE + 1) == 15 * MINUTE
+    assert last_due("*/5 * * * *", 15 * MINUTE) == 15 * MINUTE
+    assert last_due("*/5 * * * *", 15 * MINUTE - 1) == 10 * MINUTE

@@ -10,7 +10,8 @@ import pytest
 
 from engine.domain.judging import Outcome
 from engine.domain.tuning import Action, Measured
-from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, effective_mode, plan, record
+from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, draw, effective_mode, plan, record
+from engine.optimizer.pooled import gain_of
 
 QUIET = Slot(warming_up=False, training=False, orders=0, since_tick=0.2, running=None, resting=0.0)
 
@@ -26,6 +27,18 @@ def able(action: str, *, mode: str = "auto", licence: str = "auto", costly: bool
 
 def answer(*candidates: Candidate, slot: Slot = QUIET, seed: int = 1) -> Answer:
     return plan(candidates, slot, np.random.default_rng([seed, 6]))
+
+
+def test_a_gain_is_drawn_from_what_the_windows_have_told_of_it() -> None:
+    """Before any window N(0, 1); t windows with the action and p without tell it with a variance of 1 / t + 1 / p."""
+    untold = draw(able("one"), np.random.default_rng(4))
+    assert untold == np.random.default_rng(4).normal(0.0, 1.0)
+    candidate = able("one", effect=-2.0, count=30)
+    gain, told = gain_of(candidate.outcomes, -1)[0], 1 / (1 / 15 + 1 / 15)
+    assert draw(candidate, np.random.default_rng(4)) == pytest.approx(np.random.default_rng(4).normal(gain * 7.5 / 8.5, 8.5**-0.5), rel=1e-12)
+    assert told == 7.5
+    only = tuple(one for one in candidate.outcomes if one.treated)
+    assert draw(replace(candidate, outcomes=only), np.random.default_rng(4)) == untold  # nothing to compare with
 
 
 @pytest.mark.parametrize(

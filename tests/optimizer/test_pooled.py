@@ -147,3 +147,82 @@ def test_the_licence_that_is_left() -> None:
     assert licence_after("auto", judge_together(pool(-3.0, 40), -1)) is None
     with pytest.raises(ValueError, match="licence is 'free': give auto, recommend, quarantined"):
         read_licence("free")
+
+
+def test_a_gain_worked_by_hand() -> None:
+    """With: -5, -3, -4; without: 1, 0, 2. Medians -4 and 1; each lies 0, 1 or 1 from its own, so the scale is 1.4826."""
+    made = [Outcome(place < 3, 0.5, change, 0.0, 0.0) for place, change in enumerate((-5.0, -3.0, -4.0, 1.0, 0.0, 2.0))]
+    np.testing.assert_allclose(gain_of(made, -1), (5.0 / 1.4826, 1.4826, 3, 3))
+    np.testing.assert_allclose(gain_of(made, 1), (-5.0 / 1.4826, 1.4826, 3, 3))
+    four = made[:2] + made[3:5]  # fewer than six: the scale is round one middle, that of -5, -3, 1, 0, which is -1.5
+    np.testing.assert_allclose(gain_of(four, -1), (4.5 / (1.4826 * 2.0), 1.4826 * 2.0, 2, 2))
+    still = [Outcome(place < 3, 0.5, -4.0 if place < 3 else 1.0, 0.0, 0.0) for place in range(6)]
+    np.testing.assert_allclose(gain_of(still, -1), (20.0, 0.25, 3, 3))  # a scale below 5 % of the difference is not believed
+    np.testing.assert_allclose(gain_of(made[:3], -1), (0.0, 1.4826, 3, 0))
+    assert gain_of([*made, Outcome(True, 0.5, math.nan, 0.0, 0.0)], -1) == gain_of(made, -1)
+
+
+def bet(treated: list[bool], chance: list[float], change: list[float], *, rising: bool) -> list[float]:
+    """The wager, window after window, as its docstring says it."""
+    money = [[1.0] for _ in range(6)]
+    for place in range(len(change)):
+        before = range(place)
+        up, down = ([change[other] for other in before if treated[other] is kind] for kind in (True, False))
+        stakes = [one[-1] for one in money]
+        if up and down and place >= 3:
+            middles = {True: float(np.median(up)), False: float(np.median(down))}
+            apart = [abs(change[other] - middles[treated[other]]) for other in before]
+            scale = 1.4826 * float(np.median(apart)) * math.sqrt(place / max(place - 2, 1)) * (1 + 1 / place)
+            scale = max(scale, 0.05 * abs(middles[True] - middles[False]))
+            sign = 1.0 if rising else -1.0
+            seen = max(sign * (middles[True] - middles[False]), 0.0)
+            for stake, size in enumerate((seen, 0.5 * seen, *(one * scale for one in (0.7, 1.5, 3.0, 6.0)))):
+                if size <= 0.0 or scale <= 0.0:
+                    continue
+                shift = sign * size
+                centre = (len(up) * (middles[True] - shift) + len(down) * middles[False]) / place
+                odds = 1.0
+                for at, power in ((centre + shift, -2.5), (centre, 2.5)):  # Student's density with 4 degrees
+                    odds *= (1.0 + ((change[place] - at) / scale) ** 2 / 4.0) ** power
+                chance_up = chance[place] * odds / (chance[place] * odds + 1.0 - chance[place])
+                stakes[stake] *= chance_up / chance[place] if treated[place] else (1.0 - chance_up) / (1.0 - chance[place])
+        for stake, one in enumerate(money):
+            one.append(stakes[stake])
+    return [sum(one[place + 1] for one in money) / 6 for place in range(len(change))]
+
+
+@pytest.mark.parametrize("rising", [True, False])
+@pytest.mark.parametrize("effect", [-3.0, 0.0, 2.0])
+def test_the_wager_is_worth_what_its_bets_come_to(effect: float, rising: bool) -> None:
+    made = pool(effect, 25, seed=4)
+    parts = [one.treated for one in made], [one.chance for one in made], [one.change for one in made]
+    said = wealth(*(np.array(part) for part in parts), rising=rising)
+    np.testing.assert_allclose(said, bet(*parts, rising=rising), rtol=1e-9)
+
+
+def test_the_estimate_is_a_difference_of_means_weighted_by_the_chances() -> None:
+    made = [
+        Outcome(True, 0.5, 4.0, 1.0, 0.0),
+        Outcome(True, 0.8, 1.0, 2.0, 0.0),
+        Outcome(False, 0.5, 0.0, 0.0, 0.0),
+        Outcome(False, 0.8, 3.0, 4.0, 0.0),
+    ]
+    told = judge_together(made, -1)
+    assert told.effect.effect == pytest.approx((4 / 0.5 + 1 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 3 / 0.2) / (1 / 0.5 + 1 / 0.2))
+    assert told.latency.effect == pytest.approx((1 / 0.5 + 2 / 0.8) / (1 / 0.5 + 1 / 0.8) - (0 / 0.5 + 4 / 0.2) / (1 / 0.5 + 1 / 0.2))
+    assert (told.treated, told.placebos, told.effect.low, told.effect.high) == (2, 2, None, None)
+
+
+@pytest.mark.parametrize(("change", "worse", "far"), [(7.1, 1, True), (6.9, 1, False), (-7.1, -1, True), (-7.1, 1, False), (math.nan, 1, False)])
+def test_a_change_is_far_worse_beyond_six_scales_of_the_usual(change: float, worse: int, far: bool) -> None:
+    """Of 1 to 20 less their middle the median distance is 5: a scale of 7.413; one of 20 usual ones lies 9.5 out."""
+    usual = np.arange(1.0, 21.0) - 10.5
+    assert is_far_worse(change * 7.413 * 6.0 / 7.0, usual, worse, 0.0) is far
+    assert not is_far_worse(change * 7.413 * 6.0 / 7.0, usual[1:], worse, 0.0)
+    assert not is_far_worse(change * 7.413 * 6.0 / 7.0, usual, worse, 8.7)  # a scale that is smaller than this is not believed
+
+
+def test_harm_is_worse_than_every_usual_change() -> None:
+    usual = np.append(np.zeros(19), 10.0)
+    assert is_far_worse(10.1, usual, 1, 0.1)
+    assert not is_far_worse(10.0, usual, 1, 0.1)

@@ -20,6 +20,13 @@ def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...] = (), *, t
     return drawn_windows(at, values, busy, Timing(plan.before, took, plan.after), plan, np.random.default_rng(seed)).change
 
 
+def begun(at: Ints, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: Plan = PLAN, seed: int = 1) -> list[int]:
+    """When the windows that are drawn begin, in order of time."""
+    found = drawn_windows(at, np.zeros(len(at)), busy, Timing(plan.before, took, plan.after), plan, np.random.default_rng(seed))
+    starts: list[int] = sorted(found.starts.tolist())
+    return starts
+
+
 def test_of_a_metric_that_grows_evenly_every_window_shows_the_same_growth() -> None:
     at = clockwork(3_600)
     found = drawn(at, at / SECOND)
@@ -129,3 +136,72 @@ def test_a_run_that_took_longer_than_its_pause_has_no_pause_to_compare_by() -> N
     assert pause_of(kept, 19.0) == 22.0
     assert pause_of('{"before": 10.0, "pause": 3.0, "after": 10.0, "starts": []}', 4.0) == 3.0  # of an older version
     assert pause_of(None, 4.0) == 4.0
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_window_and_a_run_never_share_a_moment_and_every_other_window_is_there(seed: int) -> None:
+    """Many runs, shorter than a window and longer; both ends of either count."""
+    chance = np.random.default_rng([9, seed])
+    at = clockwork(3_600, every=1)
+    runs = np.sort(chance.choice(3_600, 12, replace=False)) * SECOND
+    busy = tuple((int(start), int(start + length * SECOND)) for start, length in zip(runs, chance.integers(0, 60, 12), strict=True))
+    length = 21 * SECOND  # ten before, one of the run, ten after
+    every = begun(at, took=1.0, seed=seed)
+    apart = [start for start in every if all(start + length < first or start > last for first, last in busy)]
+    assert begun(at, busy, took=1.0, seed=seed) == apart
+    assert 20 < len(apart) < len(every) - 10
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "free"), [(20, 20, False), (21, 30, True), (-9, -1, True), (-9, 0, False), (7, 8, False), (-50, 90, False)]
+)
+def test_a_run_that_only_touches_an_end_of_a_window_shuts_it(first: int, last: int, free: bool) -> None:
+    """One window of 20 s is all there is room for: it begins with the first sample and ends 20 s later."""
+    at = clockwork(21, every=1)
+    busy = ((first * SECOND, last * SECOND),)
+    assert begun(at, busy) == [0] * free
+    assert drawn(at, at / SECOND, busy).tolist() == [10.0] * free
+
+
+def test_three_samples_on_either_side_are_enough_and_two_are_not() -> None:
+    at = np.array([0, 4, 8, 10, 14, 18, 20], dtype=np.int64) * SECOND
+    np.testing.assert_allclose(drawn(at, at / SECOND), [10.0])
+    for missing in (1, 4):
+        assert len(drawn(np.delete(at, missing), np.zeros(6))) == 0
+
+
+@pytest.mark.parametrize(("gap", "found"), [(8, 1), (9, 0)])
+def test_samples_eight_seconds_apart_are_no_gap(gap: int, found: int) -> None:
+    at = np.array([0, 1, 2, 2 + gap, 12, 14, 20], dtype=np.int64) * SECOND
+    assert len(drawn(at, np.zeros(7))) == found
+
+
+@pytest.mark.parametrize(("seconds", "latest"), [(3_600, 20), (26, 5)])
+def test_the_first_window_begins_anywhere_within_its_length(seconds: int, latest: int) -> None:
+    """At any moment of the first 20 s, or as late as the samples leave room for a window."""
+    at = clockwork(seconds, every=1)
+    plan = Plan(most=1_000)
+    first = [begun(at, plan=plan, seed=seed)[0] / SECOND for seed in range(200)]
+    assert 0.0 <= min(first) < 0.1 * latest
+    assert 0.9 * latest < max(first) <= latest
+    assert np.mean(first) == pytest.approx(latest / 2, rel=0.15)
+
+
+def test_a_run_of_no_plan_is_measured_for_ten_seconds_on_either_side_and_rests_for_a_minute() -> None:
+    assert (PLAN.before, PLAN.after, PLAN.step, PLAN.rest, PLAN.lookback, PLAN.widest_gap) == (10.0, 10.0, 1.0, 60.0, 86_400.0, 8.0)
+    at = clockwork(7_200, every=1)
+    assert len(drawn(at, np.zeros(len(at)))) == 200
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_matched_windows_and_runs_never_share_a_moment(seed: int) -> None:
+    """Many runs, shorter than a window and longer."""
+    chance = np.random.default_rng([9, seed])
+    at = clockwork(3_600, every=1)
+    values = chance.normal(size=len(at)).cumsum()
+    runs = np.sort(chance.choice(3_600, 12, replace=False)) * SECOND
+    busy = tuple((int(start), int(start + length * SECOND)) for start, length in zip(runs, chance.integers(0, 60, 12), strict=True))
+    timing = Timing(10.0, 1.0, 10.0)
+    found = matched(at, values, busy, timing, PLAN, float(np.median(values)))
+    assert len(found) > 10
+    assert all(start + timing.length < first or start > last for start in found.starts.tolist() for first, last in busy)

@@ -11,8 +11,8 @@ import numpy as np
 from engine import broker
 from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES, Chosen, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
-from engine.domain.market import Inputs
-from engine.domain.record import Floats
+from engine.domain.market import Bars, Inputs
+from engine.domain.record import Bools, Floats, Ints
 from engine.domain.skill import Skill
 from engine.domain.state import State
 from engine.evidence import incidents, intervals, outlook, regimes, skill, volatility
@@ -43,7 +43,7 @@ class Situation:
         return risk.size(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
 
     def settled(self, *, waived: tuple[str, ...] = ()) -> Decisions:
-        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.inputs, self.degraded, waived=waived)
+        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.mood, self.inputs, self.degraded, waived=waived)
 
     def knobs(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, knobs=replace(self.inputs.knobs, **changed)))
@@ -53,6 +53,15 @@ class Situation:
 
     def given(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, **changed))
+
+    def moving(self, returns: Floats, *, missing: Bools | None = None) -> Situation:
+        """With bars (S, 300) that close at these log returns from one to the next, NaN where missing."""
+        close = PRICE * np.exp(np.cumsum(returns, axis=1))
+        close = close if missing is None else np.where(missing, np.nan, close)
+        bars = Bars(close, close, close, close, np.ones_like(close))
+        inputs = self.inputs
+        view = look(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.knobs.volatility_halflife)
+        return self.given(bars=bars, view=view)
 
     def costs(self, **changed: Any) -> Situation:
         return replace(self, liquidity=replace(self.liquidity, **changed))
@@ -126,3 +135,19 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, *widths, volatility.blank(state.volatility))
     made = Situation(forecast, mood, liquidity, opinions, inputs, state)
     return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)
+
+
+def random_book(seed: int, *, symbols: int = 6, order: Ints | None = None) -> Situation:
+    """Forecasts, positions, costs, volatilities, skill and correlations at random, some symbols nearly the same; in this order."""
+    draw = np.random.default_rng(seed)
+    loads = draw.normal(size=(symbols, 2)) * draw.choice([0.1, 1.0, 4.0], (symbols, 1))
+    moves = loads @ draw.normal(size=(2, 300)) + draw.normal(size=(symbols, 300)) * draw.choice([0.2, 1.0])
+    sigma, cost = draw.uniform(0.0005, 0.004, symbols), draw.uniform(0.5, 15.0, symbols)
+    held = np.where(draw.random(symbols) < 0.4, 0.0, draw.uniform(-0.2, 0.2, symbols))
+    mean, low = draw.normal(0.0, 0.5, symbols), float(draw.uniform(0.001, 0.05))
+    order = np.arange(symbols) if order is None else order
+    moves, sigma, cost, held, mean = moves[order] * 0.001, sigma[order], cost[order], held[order], mean[order]
+    one = situation(symbols).knobs(max_position=float(draw.choice([0.2, 0.5]))).moving(moves)
+    scale = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma
+    one = replace(one, forecast=replace(one.forecast, scale=scale), mood=replace(one.mood, sigma=sigma))
+    return one.expecting(*mean).costs(cost_bps=cost).holding(*held).proven(low, 0.05)

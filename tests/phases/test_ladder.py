@@ -172,7 +172,7 @@ def test_what_may_not_open_may_not_turn_a_position_round() -> None:
 
 def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
     one = situation(2).holding(0.1, 0.0)
-    held = decision.hold(one.sizes(), one.liquidity, one.opinions, one.inputs, (Phase.DECISION,))
+    held = decision.hold(one.sizes(), one.liquidity, one.opinions, one.mood, one.inputs, (Phase.DECISION,))
     assert [gate.name for gate in held.gates] == list(ladder.NAMES)
     assert {ladder.NAMES[index] for index in held.binding} == {"sound phases"}
     assert (held.delta == 0).all()

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import REGIMES
-from engine.domain.market import Bars
-from engine.domain.record import Floats
+from engine.domain.market import Bars, Books
+from engine.domain.record import Bools, Floats
 from engine.evidence import incidents
 from engine.phases import market
 from tests.makers import Moment, moment, seen, walk_bars
@@ -69,7 +69,8 @@ def test_a_shaped_market_is_recognised(kind: str) -> None:
 def four(at: Moment) -> Moment:
     """The moment with its first four symbols only."""
     account = replace(at.inputs.account, positions=np.zeros(4), entry=np.full(4, np.nan), mark=np.full(4, 100.0), losses=at.inputs.account.losses[:4])
-    return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account))
+    books = Books(*(getattr(at.inputs.books, name)[:4] for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
+    return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account, books=books))
 
 
 def test_symbols_without_a_volatility_stand_aside() -> None:
@@ -89,3 +90,65 @@ def test_the_worst_is_assumed_when_it_fails() -> None:
     assert {REGIMES[index] for index in mood.regime} == {"volatile"}
     assert (mood.stress, mood.correlation) == (1.0, 1.0)
     np.testing.assert_array_equal(mood.sigma, at.inputs.view.sigma)
+
+
+def placed(bars: Bars) -> Floats:
+    """(S, 12) where each of the last closes fell from its open, in the reach of its bar."""
+    opened, high, low, close = (np.log(one[:, -12:]) for one in (bars.open, bars.high, bars.low, bars.close))
+    return np.asarray((close - opened) / (high - low))
+
+
+def standing(bars: Bars, where: Bools, price: Floats | float) -> Bars:
+    """The bars with others in some places, that open and close at the price without having moved."""
+    opened, high, low, close = (np.where(where, price, part) for part in (bars.open, bars.high, bars.low, bars.close))
+    return Bars(opened, high, low, close, bars.volume)
+
+
+def test_sentiment_is_the_mean_place_of_the_last_twelve_closes_in_their_bars() -> None:
+    at = seen(moment(), walk_bars(8, 300, 4))
+    bars = at.inputs.bars
+    assert market.analyse(at.inputs, at.state).sentiment == pytest.approx(placed(bars).mean(), rel=1e-9)
+    still = seen(at, standing(bars, np.arange(8)[:, None] < 2, 100.0))
+    assert np.isnan(still.inputs.view.sigma[:2]).all()  # they never moved, so they have no volatility and are not asked
+    assert market.analyse(still.inputs, still.state).sentiment == pytest.approx(placed(bars)[2:].mean(), rel=1e-9)
+
+
+def test_a_bar_without_reach_has_no_sentiment_and_counts_as_even() -> None:
+    bars = walk_bars(8, 300, 4)
+    at = seen(moment(), standing(bars, np.arange(300) >= 299, bars.close[:, [298]]))
+    assert market.analyse(at.inputs, at.state).sentiment == pytest.approx(placed(bars)[:, :-1].sum() / 96, rel=1e-9)
+
+
+def test_the_correlation_leaves_out_what_stands_still() -> None:
+    moves = np.random.default_rng(3).standard_normal((3, 48))
+    assert market._correlation(np.vstack((moves, np.zeros(48)))) == pytest.approx(np.asarray(np.corrcoef(moves))[np.triu_indices(3, 1)].mean())
+    assert market._correlation(np.vstack((moves[0], np.zeros(48)))) == 0.0
+    assert market._correlation(moves[:1]) == 0.0
+    assert market._correlation(np.vstack((moves[0], 3.0 * moves[0]))) == pytest.approx(1.0)
+    assert market._correlation(np.vstack((moves[0], -moves[0]))) == pytest.approx(-1.0)
+
+
+def test_breadth_and_stress_are_shares_of_the_symbols_that_are_known() -> None:
+    at = moment()
+    close = 100.0 * np.exp(np.cumsum(np.where(np.arange(8)[:, None] < 2, 1e-3, -1e-3) * np.ones((8, 300)), axis=1))
+    one = seen(at, Bars(close, close * 1.001, close * 0.999, close, np.ones_like(close)))
+    assert market.analyse(one.inputs, one.state).breadth == 0.25
+    blank = np.arange(8)[:, None] == 0
+    part = seen(at, Bars(*(np.where(blank, np.nan, piece) for piece in (close, close * 1.001, close * 0.999, close, np.ones_like(close)))))
+    assert market.analyse(part.inputs, part.state).breadth == pytest.approx(1 / 7)
+    none = seen(at, Bars(*(np.full((8, 300), np.nan) for _ in range(5))))
+    assert market.analyse(none.inputs, none.state).breadth == 0.5
+    assert market.analyse(none.inputs, none.state).sentiment == 0.0
+    assert market.analyse(none.inputs, none.state).correlation == 0.0
+
+
+def test_a_symbol_whose_bar_is_stale_tells_nothing_of_its_regime() -> None:
+    at = moment()
+    told = market.analyse(at.inputs, at.state).probabilities
+    stale = market.analyse(replace(at.inputs, fresh=np.arange(8) != 3), at.state).probabilities
+    others = np.arange(8) != 3
+    np.testing.assert_array_equal(stale[others], told[others])
+    assert not np.array_equal(stale[3], told[3])
+    sigma = np.where(others, at.inputs.view.sigma, np.nan)
+    unknown = market.analyse(replace(at.inputs, view=replace(at.inputs.view, sigma=sigma)), at.state).probabilities
+    np.testing.assert_array_equal(stale[3], unknown[3])

@@ -260,10 +260,10 @@ def test_nothing_a_venue_may_send_makes_the_phase_fail_or_give_what_is_no_number
             told = microstructure.read(replace(inputs, tick=inputs.tick + turn, books=books, met=met, flow=flow, view=view), state)
         check(told, lengths)
         state = replace(state, outlook=told.finer.outlook)
-        for figure in (told.finer.cost_bps, told.finer.quoted_bps, told.finer.next_levels, state.outlook.share, state.outlook.score):
+        for figure in (told.finer.cost_bps, told.finer.quoted_bps, told.finer.next_levels, state.outlook.share, state.outlook.score.sums):
             assert not np.isinf(figure).any()
         assert (told.cost_bps >= told.fee_bps).all()
-    assert np.isfinite(state.outlook.score).all()
+    assert np.isfinite(state.outlook.score.sums).all()
     assert np.isfinite(state.outlook.bias).all()
 
 

@@ -34,6 +34,13 @@ def proven(state: State) -> State:
     return replace(state, silencing=replace(state.silencing, gained=gained))
 
 
+def test_the_conditions_a_loss_may_depend_on() -> None:
+    """A constant, stress, the mean size of the trends, 5 at most, and correlation."""
+    mood = replace(decided(moment()).mood, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
+    assert selection.conditions(mood).tolist() == [1.0, 0.25, 1.25, 0.4]
+    assert selection.conditions(replace(mood, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
+
+
 def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
     told = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
     assert told.heard.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
@@ -62,6 +69,19 @@ def test_a_model_that_does_not_serve_is_not_heard() -> None:
     assert np.isnan(opinions.mean[0]).all()
     assert (opinions.trust[0] == 0).all()
     assert opinions.versions[0] == ""
+
+
+def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None:
+    at = moment()
+    whole, less = (
+        decided(replace(at, catalog=replace(at.catalog, serving=serving))) for serving in (at.catalog.serving, (None, *at.catalog.serving[1:]))
+    )
+    assert less.degraded == ()
+    assert np.isnan(less.opinions.mean[0]).all()
+    assert (less.opinions.trust[0] == 0.0).all()
+    assert less.opinions.versions[0] == ""
+    np.testing.assert_array_equal(less.opinions.mean[1:], whole.opinions.mean[1:])
+    np.testing.assert_array_equal(less.opinions.heard, whole.opinions.heard - (whole.opinions.trust[0, 0] > 0))
 
 
 def test_before_any_training_nobody_is_heard() -> None:

@@ -226,6 +226,7 @@ class Market:
             edge,
             np.full(count, 12.3),
             np.full(count, 1e-3),
+            np.zeros(count),
             0,
             random.uniform(0.5, 0.6, count),
             proven,

@@ -150,7 +150,7 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
 def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[Reader, sqlite3.Connection]) -> None:
     reader, store = own
     state = blank(len(SYMBOLS), MODELS, HORIZONS)
-    for blocks, known in ((29.0, False), (300.0, True)):
+    for blocks, known in ((14.0, False), (300.0, True)):
         sums = {"power": 1e4, "gain": 50.0, "blocks": blocks, "block_squared": 100.0, "rows": 1e4}
         gained = having(state.silencing.gained, **sums)
         made = replace(state, silencing=replace(state.silencing, gained=gained))

@@ -1,0 +1,131 @@
+"""make mutants: small faults in the core, drawn by a seed, and whether the tests see them. Nothing is changed outside of copies."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from tests.mutants.mutate import Mutant, mutants_of
+from tests.mutants.trial import SLACK, Map, Trial, copied
+
+ROOT = Path(__file__).parent.parent.parent
+ENOUGH = 0.9  # of the sample must be killed
+TARGETS = [f"engine/{name}.py" for name in ("orchestrator", "run", "broker", "explain", "health")] + [
+    f"engine/{folder}/*.py" for folder in ("phases", "evidence", "models", "optimizer")
+]
+HEAVY = (
+    "pandas",
+    "pytest",
+    "hypothesis.strategies",
+    "sqlalchemy",
+    "alembic.command",
+    "lightgbm",
+    "sklearn.cluster",
+    "pyarrow.parquet",
+    "scipy.optimize",
+)
+TESTS = (  # measured beside one another
+    ("tests/evidence", "tests/phases", "tests/models", "tests/contracts", "tests/optimizer", "tests/features", "tests/feeds"),
+    ("tests/store", "tests/shell", "tests/pages", "tests/report", "tests/web", "tests/cli", "tests/alerts", "tests/actions", "."),
+)
+
+
+def main(words: list[str]) -> int:
+    """Measure who runs what, try the sample, and list what survived."""
+    options = _options(words)
+    files = [str(path.relative_to(ROOT)) for pattern in options.only or TARGETS for path in sorted(ROOT.glob(pattern))]
+    every = [mutant for file in files for mutant in mutants_of(ROOT, file)]
+    drawn = np.random.default_rng(options.seed).permutation(len(every))[: options.sample]
+    sample = [every[place] for place in sorted(drawn.tolist())]
+    print(f"{len(sample)} of {len(every)} mutants of {len(files)} files, seed {options.seed}", flush=True)
+    covered = _covered(options.map or [])
+    for name in HEAVY:
+        importlib.import_module(name)
+    with tempfile.TemporaryDirectory(prefix="podium-mutants-") as folder:
+        fates = _try_all(sample, covered, [copied(ROOT, Path(folder) / str(number)) for number in range(options.jobs)])
+    return _report(fates)
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("--sample", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", nargs="+", metavar="FILE", help="files under the root, with * for any name")
+    parser.add_argument("--map", nargs="+", type=Path, metavar="FILE", help="what an earlier run found of who runs what; measured anew without")
+    return parser.parse_args(words)
+
+
+def _covered(parts: list[Path]) -> Map:
+    """Who runs what: read, or measured by two processes beside one another and kept in build/mutants."""
+    if not parts:
+        (ROOT / "build" / "mutants").mkdir(parents=True, exist_ok=True)
+        parts = [ROOT / "build" / "mutants" / f"map{number}.json" for number in range(len(TESTS))]
+        run = [sys.executable, "-m", "tests.mutants.covering"]
+        watched = " ".join([*TARGETS, "engine/domain/*.py"])
+        running = [subprocess.Popen([*run, str(part), watched, *_paths(tests)], cwd=ROOT) for part, tests in zip(parts, TESTS, strict=True)]
+        for process in running:
+            process.wait()
+    covered = Map()
+    for part in parts:
+        covered.add(part)
+    print(f"{len(covered.tests)} tests measured", flush=True)
+    return covered
+
+
+def _paths(tests: tuple[str, ...]) -> list[str]:
+    """The folders, and for "." the files beside them."""
+    return [path for name in tests for path in (sorted(map(str, Path("tests").glob("test_*.py"))) if name == "." else [name])]
+
+
+def _try_all(sample: list[Mutant], covered: Map, copies: list[Path]) -> list[tuple[Mutant, str, str]]:
+    waiting, free, running = list(sample), list(copies), list[Trial]()
+    fates: list[tuple[Mutant, str, str]] = []
+    os.environ["MUTANTS_ROOT"] = str(ROOT)
+    while waiting or running:
+        while waiting and free:
+            mutant = waiting.pop(0)
+            tests = covered.chosen(mutant, ROOT)
+            if tests:
+                limit = SLACK + 3.0 * covered.price(covered.needs_of(tests))
+                running.append(Trial(mutant, tests, free.pop(), limit))
+                running[-1].start()
+            else:
+                fates.append((mutant, "survived", "no test runs it"))
+        time.sleep(0.05)
+        for trial in [*running]:
+            fate = trial.finished()
+            if fate is not None:
+                running.remove(trial)
+                free.append(trial.copy)
+                detail = trial.killer() if fate == "killed" else f"{len(trial.tests)} tests"
+                fates.append((trial.mutant, fate, detail))
+                print(f"{fate:8} {time.monotonic() - trial.began:5.1f} s  {trial.mutant}   [{detail[:120]}]", flush=True)
+    return fates
+
+
+def _report(fates: list[tuple[Mutant, str, str]]) -> int:
+    known = tomllib.loads((Path(__file__).parent / "survivors.toml").read_text(encoding="utf-8"))["survivor"]
+    reasons = {(one["file"], one["before"], one["after"]): one["why"] for one in known}
+    survived = [(mutant, detail) for mutant, fate, detail in fates if fate == "survived"]
+    unexplained = 0
+    for mutant, detail in survived:
+        why = reasons.get((mutant.file, mutant.before, mutant.after))
+        unexplained += why is None
+        print(f"survived: {mutant} ({detail}): {why or 'NOT EXPLAINED in tests/mutants/survivors.toml'}")
+    killed = len(fates) - len(survived)
+    print(f"{killed} of {len(fates)} killed ({killed / max(1, len(fates)):.1%}), {sum(fate == 'hung' for _, fate, _ in fates)} of them hung")
+    return 0 if killed >= ENOUGH * len(fates) and not unexplained else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -18,7 +18,7 @@ from engine.store.writer import Writer
 from tests.makers import KNOBS, Inline, StoppedClock, engine, play, settings, simulated
 from tests.store import made
 
-END = 640
+END = 780
 RESTING = replace(KNOBS, first_training=260, retrain_every=1_000, maker_fee_bps=0.0)  # the fee spared makes resting worth it
 
 
@@ -35,13 +35,13 @@ class Ran:
 def opened(url: str) -> tuple[Engine, Writer, History]:
     writer, history = Writer(url), History(url)
     told: Settings = settings(database_url=url, knobs=RESTING)
-    found, _ = resume(told, simulated(END, symbols=4), StoppedClock(), writer, history, trainers=Inline())
+    found, _ = resume(told, simulated(END, symbols=4, signal=0.5), StoppedClock(), writer, history, trainers=Inline())
     return found, writer, history
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    whole = play(engine(simulated(END, symbols=4), knobs=RESTING))
+    whole = play(engine(simulated(END, symbols=4, signal=0.5), knobs=RESTING))
     standing = [tick.inputs.tick for tick in whole if tick.inputs.account.working]
     assert len(standing) > 5, "no order stood over: nothing is tested"
     cuts = [standing[0], standing[len(standing) // 2], standing[-1]]

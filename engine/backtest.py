@@ -260,7 +260,7 @@ def _portfolio(settings: Settings, engine: Engine, tally: Tally, enter: EnterTri
     trials = enter(engine.feed.info.label, tally.chain.hexdigest(), sharpe.daily(returns))
     return {
         "net_return": net,
-        "gross_return": net + tally.costs / settings.capital,
+        "gross_return": net + (tally.costs - engine.account.carry) / settings.capital,
         "cost_bps": tally.costs / tally.traded * 1e4 if tally.traded else None,
         "sharpe": None if days is None else sharpe.yearly(returns, days),
         "psr": sharpe.probabilistic(returns),
@@ -270,6 +270,12 @@ def _portfolio(settings: Settings, engine: Engine, tally: Tally, enter: EnterTri
         "max_drawdown": tally.trough,
         "turnover": tally.traded / settings.capital,
         "trades": tally.trades,
+        "carry": {
+            "money": engine.account.carry,
+            "share": engine.account.carry / settings.capital,
+            "borrow": engine.account.borrow,
+            "funding": engine.account.funding,
+        },
         "naive_return": engine.account.naive / settings.capital - 1.0,
     }
 

@@ -16,10 +16,12 @@ from engine.domain.decision import Decisions, Fill, Liquidity, Mood
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.orders import AGGRESSIVE, Done, Order, stands
 from engine.domain.record import Floats
+from engine.evidence import order_size
 from engine.evidence.impact import usual_volume
 from engine.matching import NOTHING, Met, fee_of, meet, middle, of_volume, walk_side
 
 DAY = 86_400 * 10**9  # ns
+YEAR, EIGHT_HOURS = 365 * DAY, DAY // 3  # ns that borrow and funding rates are for
 NEVER = -(10**9)  # tick of a loss that did not happen
 
 
@@ -108,9 +110,28 @@ def _price(account: Account, bar: Slice, index: int) -> float:
     return found if np.isfinite(found) else float(account.mark[index])
 
 
-def mark(account: Account, bar: Slice, capital: float) -> Account:
-    """Values the account at the bar's closes, carried where missing; begins a day at midnight UTC; keeps buy-and-hold beside it."""
+def accrue(account: Account, until: int, price: Floats, knobs: Knobs) -> Account:
+    """Pays borrow and funding on the positions held from when they were last paid to `until` (ns UTC), at these prices.
+
+    Borrow is paid on the value of what is short; funding on the value of every position, by longs where its rate is above 0 and by shorts where it
+    is below. Time counts as it passes: over a gap as much is paid as over the bars that are missing.
+    """
+    elapsed, rules = until - account.accrued_at, knobs.rules
+    if elapsed <= 0 or account.accrued_at == 0:
+        return replace(account, accrued_at=max(until, account.accrued_at))
+    if not (rules.borrow_rates or rules.funding_rates):
+        return replace(account, accrued_at=until)
+    value = account.positions * price
+    borrow = _sum(np.minimum(value, 0.0) * order_size.by_symbol(rules.borrow_rates, len(value))) * (elapsed / YEAR)
+    funding = 0.0 - _sum(value * order_size.by_symbol(rules.funding_rates, len(value))) * (elapsed / EIGHT_HOURS)
+    cash = account.cash + borrow + funding
+    return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + funding)
+
+
+def mark(account: Account, bar: Slice, capital: float, knobs: Knobs) -> Account:
+    """Values the account at the bar's closes, carried where missing, borrow and funding paid; begins a day at midnight UTC; keeps buy-and-hold."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark)
+    account = accrue(account, bar.at, price, knobs)
     equity = account.cash + _sum(account.positions * price)
     benchmark = np.where(np.isnan(account.benchmark) & np.isfinite(price), capital / len(price) / price, account.benchmark)
     held = np.isfinite(benchmark)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.domain.record import Record
 
-FORECAST_GATES = frozenset({"edge over cost", "worth trading"})  # that a change of the forecast alone can open
+FORECAST_GATES = frozenset({"edge over cost", "worth trading", "minimum order"})  # that a change of the forecast alone can open
 SHUT = {  # what a gate that did not pass means; {value} and {limit} are its own
     "fresh data": "the last fresh bar is {value} bars old",
     "not paused": "the engine is paused",
@@ -26,6 +26,7 @@ SHUT = {  # what a gate that did not pass means; {value} and {limit} are its own
     "drawdown": "equity is {value} % below its peak and {limit} % is the limit",
     "worth trading": "the change of {value} % of equity is below the smallest worth an order, {limit} %",
     "room in limits": "the limits of the portfolio leave {value} % of equity where {limit} % is needed",
+    "minimum order": "the order is worth {value} in whole lots and the venue takes none below {limit}",
 }
 FAULTS = {  # what a fault of the data means that shuts "fresh data", by the name of its incident; {bars} is how long it has lasted
     "halt": "halt: no volume for {bars}",

@@ -13,6 +13,7 @@ from engine.domain.market import Books, Slice
 from engine.domain.orders import AGGRESSIVE, PASSIVE, Order, Work
 from engine.domain.record import Floats
 from engine.evidence.impact import square_root
+from engine.evidence.order_size import round_to_lot
 
 
 class Met(NamedTuple):
@@ -49,6 +50,8 @@ def take(order: Order, bar: Slice, knobs: Knobs) -> Met:
     if not (isfinite(at_open) and at_open > 0 and bar.fresh[index]):
         return NOTHING
     units, moved = of_volume(order.units, float(bar.volume[index]), order.sigma, knobs)
+    if units != order.units:  # a part: in whole lots
+        units, moved = of_volume(_whole_lots(units, at_open, index, knobs), float(bar.volume[index]), order.sigma, knobs)
     if units == 0.0:
         return NOTHING
     half = order.spread_bps / 2.0
@@ -105,6 +108,12 @@ def cost_of(met: Met, symbol: int, knobs: Knobs) -> float:
     return met.units * met.price + abs(met.units) * met.price * fee_of(met, symbol, knobs) / 1e4
 
 
+def _whole_lots(units: float, price: float, index: int, knobs: Knobs) -> float:
+    """Toward zero to whole lots of the symbol; the units themselves where no lot is known."""
+    count = len(knobs.rules.lots)
+    return float(round_to_lot(np.full(count, units), np.full(count, price), knobs.rules)[index]) if count else units
+
+
 def _arrive(order: Order, bar: Slice, knobs: Knobs, tick: int) -> Order:
     """The order with what it found at its arrival: a limit at the touch of its own side, the queue there, and what taking at once would cost."""
     books, index = bar.fill_books, order.symbol
@@ -132,7 +141,8 @@ def _worked(order: Order, work: Work, met: Met, knobs: Knobs) -> Order:
 def _slice(order: Order, work: Work, bar: Slice, knobs: Knobs) -> tuple[Order, Met, bool]:
     """An equal part of what is left in each bar that is left; what one book did not hold is spread over the later ones."""
     left = max(knobs.slice_bars - work.bars, 1)
-    met = walk_side(bar.fill_books, order.symbol, order.units / left)
+    part = order.units if left == 1 else _whole_lots(order.units / left, work.mid, order.symbol, knobs)
+    met = walk_side(bar.fill_books, order.symbol, part)
     return _worked(order, work, met, knobs), met, left == 1
 
 

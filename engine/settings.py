@@ -72,16 +72,19 @@ class Settings:
 
 
 def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
-    """The knobs a feed is traded with: its venue's fee and spread unless the settings say otherwise."""
+    """The knobs a feed is traded with: its venue's rules, and its fees and spread unless the settings say otherwise."""
     return replace(
         settings.knobs,
         fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
         fees_bps=info.fees_bps if settings.fee_bps is None else (),
+        maker_fee_bps=info.maker_fee_bps if settings.fee_bps is None else None,
+        maker_fees_bps=info.maker_fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
         trading_hours=info.trading_hours,
         impact=settings.impact,
         participation=settings.participation,
         latency_ms=settings.latency_ms,
+        rules=replace(info.rules, ticks=info.tick_size if any(info.tick_size) else ()),
     )
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.decision_query import DecisionTold
 from engine.store.page_queries import Wanted
-from pages.parts import charts_decision, evidence, frame, live, reads, replaying, rowsets, spoken, units, widgets
+from pages.parts import charts_decision, evidence, frame, live, reads, replaying, rowsets, spoken, units, venue, widgets
 
 DIGITS = 18  # of the largest tick a store can hold
 
@@ -111,6 +111,10 @@ def aftermath(told: DecisionTold) -> None:
             widgets.table(rowsets.FIGURE, lines, label="The machine at the decision", cards=False)
         else:
             widgets.nothing("nobody watched the machine at this tick")
+    rules = venue.pairs(reads.knobs_of(told.knobs_digest), told.session.symbols, told.symbol, told.spread_source, told.micro)
+    if rules:
+        with st.expander("Trading rules and costs, as they were"):
+            widgets.table(rowsets.PAIR, rules, label="Trading rules and costs at the decision", cards=False)
     if told.fills:
         widgets.heading("Filled", "at the tick after, never at the price it was decided on")
         widgets.table(rowsets.FILLS[2:], rowsets.filled(told), label="Fills of this decision's order")

@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.market_query import MarketTold
 from engine.store.status_query import Session
-from pages.parts import charts_market, choices, live, reads, rows_market, rowsets, units, widgets
+from pages.parts import charts_market, choices, live, reads, rows_market, rowsets, units, venue, widgets
 
 BARS = {"60": 60, "120": 120, "300": 300}
 
@@ -29,6 +29,7 @@ def market(symbol: str, shown: int, horizon: int) -> None:
             widgets.nothing(f"no tick of {symbol} is kept")
             return
         widgets.tiles(rows_market.tiles(told, shown))
+        rules(told)
         lacking = rows_market.without(told)
         if lacking is not None:
             widgets.note(lacking)
@@ -45,6 +46,14 @@ def market(symbol: str, shown: int, horizon: int) -> None:
                 widgets.heading("Cost and flow now", "foreseen for an order filled after the latency; fee apart")
                 widgets.table(rowsets.PAIR, lines, label="What trading costs now and which way the flow leans", cards=False)
             foreseen()
+
+
+def rules(told: MarketTold) -> None:
+    """What orders of the symbol must keep to and what trading and holding it cost."""
+    lines = venue.pairs(reads.knobs(reads.status()), told.session.symbols, told.symbol, told.spread_source, told.micro)
+    if lines:
+        with st.expander("Trading rules and costs"):
+            widgets.table(rowsets.PAIR, lines, label="Trading rules and costs of the symbol", cards=False)
 
 
 def drawn(told: MarketTold, shown: int, horizon: int) -> None:

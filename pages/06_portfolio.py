@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, widgets
+from engine.store.status_query import Status
+from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, units, venue, widgets
 
 FILLS = 100
 
@@ -18,7 +19,7 @@ def portfolio() -> None:
             return
         widgets.tiles(glance.account(status))
         lines(status.session.settings.get("capital"))
-        holdings()
+        holdings(status)
         widgets.note(glance.costs(status, reads.knobs(status)))
 
 
@@ -31,7 +32,7 @@ def lines(capital: float | None) -> None:
         live.chart(charts_machine.drawdown(told), key="drawdown", label="Drawdown over time")
 
 
-def holdings() -> None:
+def holdings(status: Status) -> None:
     told = reads.positions()
     held = told[told["units"].fillna(0.0) != 0.0]
     widgets.heading("Positions", f"{len(held)} of {len(told)} symbols held")
@@ -40,6 +41,7 @@ def holdings() -> None:
     else:
         live.rows(rowsets.positions(held), key="positions")
     orders()
+    rules(status, held["symbol"].tolist())
     fills = reads.fills(limit=FILLS)
     widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
     if fills.empty:
@@ -60,6 +62,17 @@ def orders() -> None:
         live.rows(rows_execution.kinds(kinds), key="execution")
     else:
         widgets.nothing("no order is over yet")
+
+
+def rules(status: Status, held: list[str]) -> None:
+    """What orders must keep to and what trading and holding cost."""
+    if status.last is None or status.session is None:
+        return
+    lines = venue.table(reads.knobs(status), status.session.symbols, status.last.spread_sources, held)
+    if lines:
+        rest = len(status.session.symbols) - len(lines)
+        widgets.heading("Trading rules and costs", "of what is held" if held else f"{units.count(rest, 'more symbol')} on Market" if rest else "")
+        widgets.table(venue.RULES, lines, label="Trading rules and costs by symbol")
 
 
 portfolio()

@@ -81,7 +81,10 @@ def test_what_is_counted_is_what_there_was() -> None:
     assert portfolio["cost_bps"] == pytest.approx(costs / traded * 1e4)
     last = done[-1].inputs.account
     assert portfolio["net_return"] == pytest.approx(last.equity / 100_000.0 - 1.0)
-    assert portfolio["gross_return"] == pytest.approx(portfolio["net_return"] + costs / 100_000.0)
+    assert portfolio["gross_return"] == pytest.approx(portfolio["net_return"] + (costs - last.carry) / 100_000.0)
+    assert portfolio["carry"] == {"money": last.carry, "share": last.carry / 100_000.0, "borrow": last.borrow, "funding": last.funding}
+    assert (last.borrow < 0.0) == any((tick.inputs.account.positions < 0).any() for tick in done)
+    assert last.funding == 0.0  # the simulated market has none
     assert portfolio["max_drawdown"] == pytest.approx(max(1 - tick.inputs.account.equity / tick.inputs.account.peak for tick in done))
 
 

@@ -14,6 +14,7 @@ from engine.domain.control import Knobs
 from engine.domain.decision import Fill
 from engine.domain.market import Account, Books, Slice
 from engine.domain.orders import EXECUTIONS, Done, Order
+from engine.domain.trading_rules import TradingRules
 from tests.makers import MINUTE, START, bar
 
 PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(kind) for kind in ("passive", "aggressive", "slice"))
@@ -135,6 +136,16 @@ def test_what_the_last_slice_cannot_fill_is_over() -> None:
     assert done[0].filled / done[0].asked == pytest.approx(7 / 9)
 
 
+def test_parts_are_whole_lots_and_the_last_one_takes_what_is_left() -> None:
+    """11 in three slices of lots of 2: 2 of the 3.67, 4 of the 4.5, then 5; and a tenth of 79 is 6 of the 7.9 allowed."""
+    knobs = replace(KNOBS, rules=TradingRules(lots=(2.0,)))
+    bars = (traded(book()), traded(book()), traded(book()))
+    assert [fill.units for fill in work(order(11.0, SLICE), *bars, knobs=knobs)[1]] == [2.0, 4.0, 5.0]
+    bare = bar(START + MINUTE, volume=79.0)
+    assert [fill.units for fill in work(order(-9.0, AGGRESSIVE), bare, knobs=knobs)[1]] == [-6.0]
+    assert [fill.units for fill in work(order(-7.0, AGGRESSIVE), bare, knobs=knobs)[1]] == [-7.0]
+
+
 @pytest.mark.parametrize("kind", [PASSIVE, SLICE])
 def test_an_order_that_finds_no_book_at_its_arrival_is_over(kind: int) -> None:
     account, fills, done = work(order(4.0, kind), traded(book(np.nan, np.nan)))
@@ -173,7 +184,7 @@ def test_accounts_reconcile_and_no_order_fills_more_than_it_asks_whatever_comes(
         orders = account.working if wanted is None else (order(*wanted),)
         before = orders[0].units if orders else 0.0
         account, fills = broker.fill(account, orders, one, KNOBS, number)
-        account = broker.mark(account, one, 10_000.0)
+        account = broker.mark(account, one, 10_000.0, KNOBS)
         filled = sum(fill.units for fill in fills)
         for fill in fills:
             cash -= fill.units * fill.price + abs(fill.units) * fill.price * fill.fee_bps / 1e4 if fill.units else 0.0

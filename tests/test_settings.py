@@ -9,6 +9,7 @@ import pytest
 
 from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
+from engine.domain.trading_rules import TradingRules
 from engine.settings import DAY, Settings, SettingsError, identity_of, knobs_for, parse_keep, parse_span, span_text
 from engine.shell.load_settings import KEYS, LATER, load_settings
 
@@ -122,7 +123,7 @@ def test_spans_and_sizes_are_read_and_written() -> None:
 
 def test_costs_are_the_venues_unless_set() -> None:
     plain = Settings(home="/h", database_url="sqlite:////h/podium.db")
-    assert knobs_for(plain, info()) == Knobs(fee_bps=5.0, spread_bps=2.0)
+    assert knobs_for(plain, info()) == Knobs(fee_bps=5.0, spread_bps=2.0, rules=TradingRules(ticks=(0.01, 0.01)))
     dear = Settings(home="/h", database_url="sqlite:////h/podium.db", fee_bps=0.0, latency_ms=9.0)
     assert (knobs_for(dear, info()).fee_bps, knobs_for(dear, info()).latency_ms) == (0.0, 9.0)
 

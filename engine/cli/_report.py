@@ -72,6 +72,7 @@ def _portfolio(told: Report) -> str:
             f"{_number(told.get('trades'), '{:,.0f}')} trades, turnover {_number(told.get('turnover'), '{:.1f} times equity')}, "
             f"Sharpe {_number(told.get('sharpe'), '{:+.2f}')} on {_number(told.get('trading_days_per_year'), '{:.0f}')} trading days a year, "
             f"probability that it is above 0: {_number(told.get('psr'), '{:.1%}')}",
+            f"borrow and funding {_number((told.get('carry') or {}).get('share'), '{:+.3%} of capital')}",
             f"probability that it is above the best of {_number(told.get('dsr_trials'), '{:,.0f}')} configurations tried without skill: "
             f"{_number(told.get('dsr'), '{:.1%}')}",
         )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.domain.record import Record
+from engine.domain.trading_rules import TradingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Knobs(Record):
     latency_ms: float = 250.0
     passive_bars: int = 3  # an order rests at the touch before it takes
     slice_bars: int = 4  # over which an order is spread that is large for the book
+    rules: TradingRules = field(default_factory=TradingRules)  # of each symbol's venue
     # evidence
     volatility_halflife: float = 60.0  # bars, of the EWMA volatility that scales the target
     weight_halflife: float = 20_000.0  # ticks, memory of the ensemble's weights

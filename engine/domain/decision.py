@@ -35,6 +35,7 @@ class Phase(Enum):
 
 REGIMES = ("calm", "ranging", "trending", "volatile")
 ACTIONS = ("hold", "buy", "sell")  # the codes 0, 1, 2 of Decisions.action
+SPREAD_SOURCES = ("book", "Abdi-Ranaldo 2017", "setting", "tick", "assumed wide")  # the codes of Liquidity.spread_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,7 @@ class BookAndFlow(Record):
     cost_bps: Floats  # (2, 2, S) the same as foreseen for the fill
     next_levels: Floats  # (3, S) foreseen for the next bar: spread in bps, depth at the best prices in money, impact in bps
     outlook: Outlook  # with this tick learned, for the state
+    estimate: Floats  # (4, S) spread estimated from bars: bps, low and high of its 95 % interval, pairs of bars; NaN where there is a book
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ class Liquidity(Record):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mid": "S?", "spread_bps": "S", "depth": "S?", "imbalance": "S?", "micro_price": "S?", "pressure": "S?", "amihud": "S?",
-        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "room": "S?",
+        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "spread_source": "S", "room": "S?",
     }  # fmt: skip
 
     mid: Floats  # (S,) price, the close where there is no book
@@ -108,7 +110,7 @@ class Liquidity(Record):
     impact_bps: Floats  # (S,) one way, for an order of the largest size allowed: walking the book, else by the square-root law
     cost_bps: Floats  # (S,) one way in all: half the spread + fee + impact
     crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
-    spread_source: str  # "book", "flow", "range estimate" or "setting"
+    spread_source: Ints  # (S,) index into SPREAD_SOURCES
     finer: BookAndFlow
     too_dear: tuple[str, ...]  # kinds of order that are proven to cost more than taking at once: they are not recommended
     room: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
@@ -167,8 +169,8 @@ class Forecast(Record):
 
 
 LIMITS = (
-    "kelly fraction", "proven skill", "cost", "position", "joint sizing", "correlated cluster", "volatility target", "expected shortfall",
-    "gross exposure", "net exposure", "daily loss", "drawdown", "participation",
+    "kelly fraction", "proven skill", "cost", "position", "spot, no shorts", "joint sizing", "correlated cluster", "volatility target",
+    "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown", "participation",
 )  # fmt: skip
 
 

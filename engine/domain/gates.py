@@ -26,6 +26,7 @@ RUNGS = (  # of the gate ladder, in order: name, sense and unit; a gate has pass
     ("drawdown", "<=", "%"),
     ("worth trading", ">=", "%"),
     ("room in limits", ">=", "%"),
+    ("minimum order", ">=", "money"),
 )
 
 

@@ -77,6 +77,14 @@ class Account(Record):
     benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
     working: tuple[Order, ...] = ()  # orders that stand over after the bar: resting, or with slices to come
     done: tuple[Done, ...] = ()  # orders that were over with the bar
+    accrued_at: int = 0  # ns UTC, up to which borrow and funding are paid; 0 before the first bar
+    borrow: float = 0.0  # money, paid so far for what was sold short; at most 0
+    funding: float = 0.0  # money, funding so far: below 0 paid, above 0 received
+
+    @property
+    def carry(self) -> float:
+        """Money that holding positions has cost so far, below 0, or earned."""
+        return self.borrow + self.funding
 
 
 @dataclass(frozen=True, slots=True)

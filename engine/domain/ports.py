@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from engine.domain.market import Slice
 from engine.domain.record import Floats
+from engine.domain.trading_rules import TradingRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,9 @@ class FeedInfo:
     spread_bps: float  # assumed where there is no book
     tick_size: tuple[float, ...]  # by symbol; 0 where unknown
     fees_bps: tuple[float, ...] = ()  # by symbol, the taker fee of each; () where `fee_bps` is that of all
+    maker_fee_bps: float | None = None  # the venue's fee of a passive fill, below 0 a rebate; None for the taker fee
+    maker_fees_bps: tuple[float, ...] = ()  # by symbol; () where `maker_fee_bps` is that of all
+    rules: TradingRules = field(default_factory=TradingRules)  # besides `tick_size`
     sessions: tuple[str, ...] = ()  # by symbol, as "09:30-16:00 America/New_York"; "" round the clock, () where none is told
     trading_hours: tuple[float, ...] = ()  # by symbol, hours of trading in a year as its venue declares; 0 where it does not, () where none does
 

@@ -8,15 +8,28 @@ import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.domain.trading_rules import TradingRules
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows
 
 FILE = "recording.toml"
-KEYS = ("multiplier", "inverse", "tick", "fee_bps", "session")
+KEYS = (
+    "multiplier", "inverse", "tick", "lot", "min_notional", "fee_bps", "maker_fee_bps", "spot", "borrow_rate", "funding_rate", "session",
+)  # fmt: skip
+_BOUNDS: dict[str, tuple[float, float, str]] = {  # least, most, and what the number means where it is easily taken for another
+    "tick": (0.0, np.inf, ""),
+    "lot": (0.0, np.inf, ""),
+    "min_notional": (0.0, np.inf, ""),
+    "fee_bps": (0.0, np.inf, ""),
+    "maker_fee_bps": (-1_000.0, np.inf, ""),
+    "borrow_rate": (0.0, 10.0, ", a fraction a year: 0.05 is 5 %"),
+    "funding_rate": (-0.1, 0.1, ", a fraction per 8 h: 0.0001 is 1 bps; a series over time is not supported"),
+}
 HOUR, DAY = 3_600 * 10**9, 86_400 * 10**9  # ns
 TRADING_DAYS = 252  # a year, of a venue that closes: weekdays less holidays
 _SESSION = re.compile(r"(\d\d):(\d\d)-(\d\d):(\d\d)(?: +([A-Za-z_/+\-0-9]+))?")
@@ -57,7 +70,13 @@ class Contract(Record):
     multiplier: float = 1.0
     inverse: bool = False
     tick: float = 0.0  # price, 0 where unknown
+    lot: float = 0.0  # recorded units of size that an order is a multiple of, 0 where unknown
+    min_notional: float = 0.0  # money
     fee_bps: float | None = None  # taker, one way; None for the settings' own
+    maker_fee_bps: float | None = None  # of a passive fill, below 0 a rebate; None for the taker fee
+    spot: bool = False  # sold short only where it can be borrowed
+    borrow_rate: float | None = None  # a year, of the value of a short; None where not told
+    funding_rate: float = 0.0  # per 8 h, of the value of a position; above 0 longs pay shorts
     session: Session | None = None  # None for round the clock
     told: bool = False  # by recording.toml
 
@@ -83,6 +102,24 @@ def contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
         raise BadRecording(f"{file}: symbols is to be one table a symbol: write [symbols.NAME]")
     common = _contract(file, "", told, Contract())
     return {symbol: _contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
+
+
+def rules_of(contracts: tuple[Contract, ...]) -> TradingRules:
+    """What orders of these symbols must keep to and what holding them costs, sizes in base units; ticks aside."""
+    lots = tuple(one.lot * one.multiplier for one in contracts)
+    money_lots = tuple(one.inverse and one.lot > 0 for one in contracts)
+    min_notionals = tuple(one.min_notional for one in contracts)
+    shorts = tuple(not one.spot or one.borrow_rate is not None for one in contracts)
+    borrow_rates = tuple(one.borrow_rate or 0.0 for one in contracts)
+    funding_rates = tuple(one.funding_rate for one in contracts)
+    return TradingRules(
+        lots=lots if any(lots) else (),
+        money_lots=money_lots if any(money_lots) else (),
+        min_notionals=min_notionals if any(min_notionals) else (),
+        shorts=() if all(shorts) else shorts,
+        borrow_rates=borrow_rates if any(borrow_rates) else (),
+        funding_rates=funding_rates if any(funding_rates) else (),
+    )
 
 
 def by_name(symbol: str, sizes: Floats) -> Contract:
@@ -117,24 +154,37 @@ def _contract(file: Path, where: str, told: dict[str, object], common: Contract)
             near = difflib.get_close_matches(key, KEYS, 1)
             remedy = f"it is {near[0]}" if near else f"there are {', '.join(KEYS)}"
             raise BadRecording(f"{file}: {where}there is no {key!r}: {remedy}")
-    numbers: dict[str, float] = {}
-    for key in ("multiplier", "tick", "fee_bps"):
-        if key in told:
-            numbers[key] = _number(file, where + key, told[key], least=0.0, above=key == "multiplier")
-    inverse = told.get("inverse", common.inverse)
-    if not isinstance(inverse, bool):
-        raise BadRecording(f"{file}: {where}inverse is {inverse!r}: make it true or false")
-    return Contract(
-        numbers.get("multiplier", common.multiplier), inverse, numbers.get("tick", common.tick), numbers.get("fee_bps", common.fee_bps),
-        _session(file, where, told["session"]) if "session" in told else common.session, told=True,
-    )  # fmt: skip
+    contract = replace(common, told=True, **_numbers(file, where, told), **_flags(file, where, told))
+    if "session" in told:
+        contract = replace(contract, session=_session(file, where, told["session"]))
+    if contract.spot and contract.funding_rate:
+        raise BadRecording(f"{file}: {where}funding_rate is {contract.funding_rate:g} and spot is true: only derivatives pay funding, drop one")
+    if contract.maker_fee_bps is not None and contract.fee_bps is not None and contract.maker_fee_bps > contract.fee_bps:
+        raise BadRecording(f"{file}: {where}maker_fee_bps is {contract.maker_fee_bps:g}, above fee_bps of {contract.fee_bps:g}: exchange them")
+    return contract
 
 
-def _number(file: Path, what: str, value: object, *, least: float, above: bool) -> float:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value)
-    if not good or float(str(value)) < least or (above and float(str(value)) == least):
-        raise BadRecording(f"{file}: {what} is {value!r}: make it a number {'above' if above else 'of at least'} {least:g}")
-    return float(str(value))
+def _numbers(file: Path, where: str, told: dict[str, object]) -> dict[str, Any]:
+    numbers = {key: _number(file, where + key, told[key], *_BOUNDS[key]) for key in _BOUNDS if key in told}
+    if "multiplier" in told:
+        numbers["multiplier"] = _number(file, where + "multiplier", told["multiplier"], 0.0, np.inf, above=True)
+    return numbers
+
+
+def _flags(file: Path, where: str, told: dict[str, object]) -> dict[str, Any]:
+    flags: dict[str, Any] = {key: told[key] for key in ("inverse", "spot") if key in told}
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise BadRecording(f"{file}: {where}{key} is {value!r}: make it true or false")
+    return flags
+
+
+def _number(file: Path, what: str, value: object, least: float, most: float, meaning: str = "", *, above: bool = False) -> float:
+    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    if not (least <= number <= most and np.isfinite(number)) or (above and number == least):
+        bounds = f"above {least:g}" if above else f"of at least {least:g}" if np.isinf(most) else f"from {least:g} to {most:g}"
+        raise BadRecording(f"{file}: {what} is {value!r}: make it a number {bounds}{meaning}")
+    return number
 
 
 def _session(file: Path, where: str, value: object) -> Session:

@@ -14,7 +14,7 @@ from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.record import Floats
 from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
-from engine.feeds._contracts import contracts
+from engine.feeds._contracts import contracts, rules_of
 from engine.feeds._order_flow import explained
 from engine.feeds._recording import Counts, Grid, Tape, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, symbol_folders
@@ -45,16 +45,22 @@ class Recorded:
         folders = symbol_folders(Path(path), symbols)
         told = contracts(Path(path), tuple(folder.name for folder in folders))
         tapes = tuple(read_tape(folder, told[folder.name]) for folder in folders)
-        priced = any(tape.contract.fee_bps is not None for tape in tapes)
+        agreed = tuple(tape.contract for tape in tapes)
+        priced, rested = any(one.fee_bps is not None for one in agreed), any(one.maker_fee_bps is not None for one in agreed)
+        takers = tuple(fee_bps if one.fee_bps is None else one.fee_bps for one in agreed)
         self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
         self._lags = lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
-            tick_size=tuple(tape.contract.tick for tape in tapes),
-            fees_bps=tuple(fee_bps if tape.contract.fee_bps is None else tape.contract.fee_bps for tape in tapes) if priced else (),
-            sessions=tuple(tape.contract.session.text if tape.contract.session else "" for tape in tapes),
+            tick_size=tuple(one.tick for one in agreed),
+            fees_bps=takers if priced else (),
+            maker_fees_bps=tuple(
+                taker if one.maker_fee_bps is None else one.maker_fee_bps for taker, one in zip(takers, agreed, strict=True)
+            ) if rested else (),
+            rules=rules_of(agreed),
+            sessions=tuple(one.session.text if one.session else "" for one in agreed),
             trading_hours=_declared_hours(tapes),
         )  # fmt: skip
 

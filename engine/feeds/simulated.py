@@ -10,6 +10,7 @@ import numpy as np
 
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.trading_rules import TradingRules
 from engine.feeds._simulated_agents import Steps
 from engine.feeds._simulated_bars import Chunk, Sides, dress
 from engine.feeds._simulated_draws import BLOCK, LOOK_BACK, draw
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z, ns
 MINUTE = 60 * 10**9  # ns
+MAKER_FEE_BPS = 2.0  # of a passive fill
+LOT_MONEY = 1.0  # a lot is the largest power of ten that is worth no more, at the first price
+MIN_NOTIONAL = 10.0  # money
+BORROW_RATE = 0.02  # a year, of the value of a short
 
 
 class Simulated:
@@ -48,7 +53,8 @@ class Simulated:
         ticks = tick_of(self._first.close, self._market.volatility)[self._columns]
         self._info = FeedInfo(
             "simulated", "simulated market", tuple(chosen), interval, levels, has_flow=True, simulated=True, fee_bps=fee_bps,
-            spread_bps=spread_bps, tick_size=tuple(ticks.tolist()),
+            spread_bps=spread_bps, tick_size=tuple(ticks.tolist()), maker_fee_bps=min(MAKER_FEE_BPS, fee_bps),
+            rules=_rules(self._first.close[self._columns]),
         )  # fmt: skip
 
     @property
@@ -150,6 +156,12 @@ class Simulated:
             Books(fill_bid[row], fill_bid_size[row], fill_ask[row], fill_ask_size[row]), chunk.ofi[row], chunk.flow[row],
             chunk.later[row],
         )  # fmt: skip
+
+
+def _rules(first: Floats) -> TradingRules:
+    count = len(first)
+    lots = np.power(10.0, np.floor(np.log10(LOT_MONEY / first)))
+    return TradingRules(lots=tuple(lots.tolist()), min_notionals=(MIN_NOTIONAL,) * count, borrow_rates=(BORROW_RATE,) * count)
 
 
 def _check(symbol_count: int, interval: int, persistence: float, volatility_bps: float) -> None:

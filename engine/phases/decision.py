@@ -9,7 +9,7 @@ from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
 from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, stands
 from engine.domain.record import Bools, Floats
-from engine.evidence import impact
+from engine.evidence import impact, order_size
 from engine.phases import ladder
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
@@ -22,22 +22,22 @@ def settle(
 
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
-    gates = ladder.climb(sizes, liquidity, opinions, mood, inputs, degraded)
+    order = ladder.order_size_of(sizes, liquidity, inputs)
+    gates = ladder.climb(sizes, order, liquidity, opinions, mood, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
     asked = [rung for rung in range(ladder.TRADABLE) if rung != ladder.FRESH and not (inputs.knobs.flatten and rung == ladder.HEALTHY)]
     whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))  # a person's flatten outranks a fault
     tradable &= passed[ladder.FRESH] | ladder.current(mood, inputs)
     target = _target(sizes, inputs, whole, tradable)
-    moved = np.where(np.abs(target - sizes.held) > 1e-12, target - sizes.held, 0.0)
-    action = np.where(moved > 0, BUY, np.where(moved < 0, SELL, HOLD))
+    delta = _delta(target, order, sizes, inputs, passed[ladder.MINIMUM])
+    if inputs.knobs.rules.lots:
+        target = np.where(target == 0.0, target, sizes.held + delta * order.price / max(inputs.account.equity, 1e-9))
+    action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(whole, -1, (~passed).argmax(axis=0)), -1)
-    price = np.where(liquidity.mid > 0, liquidity.mid, 1.0)
-    closing = (target == 0) & (inputs.account.positions != 0)
-    delta = np.where(closing & (action != HOLD), -inputs.account.positions, moved * inputs.account.equity / price)
     votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
     settled = np.where(action == HOLD, sizes.held, target)
     execution = _execution(delta, liquidity, inputs)
-    return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, inputs), votes)
+    return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, order, inputs), votes)
 
 
 def stand_by(
@@ -63,18 +63,20 @@ def hold(
     )
 
 
-def flip(sizes: Sizes, inputs: Inputs) -> Floats:
+def flip(sizes: Sizes, order: ladder.OrderSize, inputs: Inputs) -> Floats:
     """(S,) a change of the expected move, in bps, that changes the action; NaN where none would.
 
     It is the smallest, were every other gate passed and the other sizes as they are. As these give way where the symbol's own size changes, less
     may do. The inverse of risk.within_band and of what the others take of the move: the edge at which the wanted change just reaches the smallest
     trade, upwards or downwards.
     """
-    held, cost, taken, most = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position
-    least = ladder.smallest(sizes, inputs.knobs)
+    held, cost, taken, most, rules = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position, inputs.knobs.rules
+    least = np.maximum(ladder.smallest(sizes, inputs.knobs), order.least / max(inputs.account.equity, 1e-9))
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
     to_buy = _edge_to_buy(held + least, held < 0, cost, taken, slope, most) - sizes.edge_bps
     to_sell = -_edge_to_buy(least - held, held > 0, cost, -taken, slope, most) - sizes.edge_bps
+    if rules.shorts:  # what may not be short can only be closed
+        to_sell = np.where(order_size.may_be_short(rules, len(held)) | (held > 0), to_sell, np.nan)
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
@@ -104,6 +106,14 @@ def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) ->
     worth = (np.abs(reduced - held) >= ladder.smallest(sizes, inputs.knobs)) | ((reduced == 0) & (held != 0))
     reduced = np.where(worth, reduced, held)
     return np.where(open_gates, wanted, np.where(tradable, reduced, held))
+
+
+def _delta(target: Floats, order: ladder.OrderSize, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
+    """(S,) base units to trade. A target is what was wanted, what is held, or nothing; an order that the venue does not take is not sent."""
+    positions = inputs.account.positions
+    wanted = np.where(sent, order.units, 0.0)
+    closed = np.where((target == 0.0) & (np.abs(sizes.held) > 1e-12), -positions, 0.0)
+    return np.where(target == sizes.held, 0.0, np.where(target == sizes.target, wanted, closed))
 
 
 def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from engine.domain.gates import RUNGS, Ladder
 from engine.domain.incidents import NO_FAULT
 from engine.domain.market import Inputs
 from engine.domain.record import Bools, Floats
+from engine.evidence import order_size
 from engine.phases import risk
 
 NAMES, SENSES, UNITS = (tuple(rung[part] for rung in RUNGS) for part in range(3))
@@ -21,9 +22,20 @@ AT_MOST, MORE = (np.array([[sense == one] for sense in SENSES]) for one in ("<="
 TRADABLE = 4  # the first four must pass for any trade at all, exits included; of the first, exits need only a bar of this moment (see current)
 FRESH = NAMES.index("fresh data")
 HEALTHY = NAMES.index("sound phases")
+MINIMUM = NAMES.index("minimum order")
 
 
-def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]) -> Ladder:
+class OrderSize(NamedTuple):
+    """The order that takes each position to its target after every limit, as the venue takes it."""
+
+    units: Floats  # (S,) base units, whole lots
+    price: Floats  # (S,) mid, 1 where there is none
+    least: Floats | float  # (S,) money, the smallest order that is taken; 0 where the venue has no rule
+
+
+def climb(
+    sizes: Sizes, order: OrderSize, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+) -> Ladder:
     """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass.
 
     Data are fresh where the newest bar is there and nothing is wrong with the feed; else their value is the bars since it was so.
@@ -54,11 +66,31 @@ def climb(sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, in
         (risk.drawdown(account) * 100.0, knobs.max_drawdown * 100.0),
         (np.where(closing, np.maximum(alone, least), alone) * 100.0, least * 100.0),
         (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
+        (np.abs(order.units) * order.price, order.least if np.ndim(order.least) == 0 else np.where(sizes.target == 0.0, 0.0, order.least)),
     )
     values, limits = np.empty((2, len(RUNGS), count))
     for rung, (value, limit) in enumerate(measured):
         values[rung], limits[rung] = value, limit
     return Ladder(NAMES, SENSES, UNITS, values, limits, holds(values, limits))
+
+
+def order_size_of(sizes: Sizes, liquidity: Liquidity, inputs: Inputs) -> OrderSize:
+    """Base units that take each position to its target, in whole lots toward zero, and the smallest order that the venue takes.
+
+    A position is closed whole, whatever it is a multiple of; one that turns round is closed whole and the rest is rounded.
+    """
+    positions, rules, target = inputs.account.positions, inputs.knobs.rules, sizes.target
+    price = np.where(liquidity.mid > 0, liquidity.mid, 1.0)
+    moved = target - sizes.held
+    moved = np.where(np.abs(moved) > 1e-12, moved, 0.0)
+    units = moved * inputs.account.equity / price
+    closed = np.where((target * positions <= 0) & (moved != 0), -positions, 0.0)
+    if rules.lots:
+        units = np.asarray(closed + np.where(target == 0, 0.0, order_size.round_to_lot(units - closed, price, rules)))
+    else:
+        units = np.where((target == 0) & (closed != 0), closed, units)
+    least = order_size.smallest_order(price, rules) * price if rules.lots or rules.min_notionals else 0.0
+    return OrderSize(units, price, least)
 
 
 def current(mood: Mood, inputs: Inputs) -> Bools:

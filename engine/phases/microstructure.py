@@ -6,15 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.decision import BookAndFlow, Liquidity
+from engine.domain.decision import SPREAD_SOURCES, BookAndFlow, Liquidity
 from engine.domain.market import Inputs
 from engine.domain.orders import KINDS
 from engine.domain.outlook import NOTIONALS, Measured, Outlook
-from engine.domain.record import Bools, Floats
+from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
-from engine.evidence import book_walk, execution, impact, outlook
+from engine.evidence import book_walk, execution, impact, order_size, outlook, spread_estimate
 from engine.evidence.order_flow import kyle, pressure, vpin
 
+BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
 WIDE = 10.0  # multiples of the assumed spread when nothing is known
 _MONEY = np.array(NOTIONALS)[:, None]
 
@@ -33,27 +34,27 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     side, levels = pressure(inputs.flow, inputs.view.volume)
     signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
-        spread = np.full(count, knobs.spread_bps)
+        spread, source, estimate = _estimated(inputs, close)
         room = np.nan_to_num(knobs.participation * _money(inputs, close), nan=0.0)
         moved, amihud = _lawful(inputs, _money(inputs, close), np.minimum(largest, room)), _amihud(inputs, close)
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
-        finer = unbooked(state.outlook, *signs)
+        finer = unbooked(state.outlook, *signs, estimate)
         cost = spread / 2.0 + fee + moved
-        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, "setting", finer, dear, room)
+        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, source, finer, dear, room)
     walked = _walk(inputs)
     whole, mid = walked.whole, np.where(walked.whole, walked.mid, close)
-    spread = np.where(whole, walked.spread, knobs.spread_bps)
+    spread, source, estimate = _quoted(inputs, walked, close)
     moved, amihud = walked.impact, _amihud(inputs, mid)
     full = walked.fillable >= 1.0
     if not full.all():
         moved = np.where(full, moved, np.fmax(moved, _lawful(inputs, _money(inputs, mid), largest)))
     told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
     micro = walked.mid * (1.0 + told.share * told.pending.lean / 1e4)
-    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, told.next_cost, _foreseen(told), told)
+    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, told.next_cost, _foreseen(told), told, estimate)
     cost = spread / 2.0 + fee + moved
     crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
     nothing = np.full(count, np.nan)
-    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, "book", finer, dear, nothing)
+    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, source, finer, dear, nothing)
 
 
 def assume_wide(inputs: Inputs, state: State) -> Liquidity:
@@ -67,14 +68,39 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     sane = np.zeros(count, dtype=bool)
     cost = spread / 2.0 + fee + moved
     finer = unbooked(state.outlook, nothing, nothing, nothing)
-    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, "assumed wide", finer, KINDS, np.zeros(count))
+    source, room = np.full(count, ASSUMED), np.zeros(count)
+    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, source, finer, KINDS, room)
 
 
-def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats) -> BookAndFlow:
+def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None) -> BookAndFlow:
     """What is told of symbols without books."""
     count = len(levels)
     nothing, costs = np.full(count, np.nan), np.full((2, 2, count), np.nan)
-    return BookAndFlow(nothing, levels, toxicity, slope, nothing, costs, costs, np.full((3, count), np.nan), told)
+    estimate = np.full((4, count), np.nan) if estimate is None else estimate
+    return BookAndFlow(nothing, levels, toxicity, slope, nothing, costs, costs, np.full((3, count), np.nan), told, estimate)
+
+
+def _quoted(inputs: Inputs, walked: Walked, close: Floats) -> tuple[Floats, Ints, Floats]:
+    """The same three as `_estimated`: of the book where there is a sane one."""
+    whole, count = walked.whole, len(close)
+    if whole.all():
+        return walked.spread, np.full(count, BOOK), np.full((4, count), np.nan)
+    spread, source, estimate = _estimated(inputs, close)
+    return np.where(whole, walked.spread, spread), np.where(whole, BOOK, source), np.where(whole, np.nan, estimate)
+
+
+def _estimated(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Floats]:
+    """(S,) spread in bps without a book, (S,) where it is from, and (4, S) the estimate itself: what is set, unless the bars prove it larger.
+
+    Never below one tick, which is the smallest spread that can be quoted.
+    """
+    view, knobs = inputs.view, inputs.knobs
+    seen = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
+    squared = spread_estimate.abdi_ranaldo(view.log_high, view.log_low, view.log_close, seen)
+    spread = spread_estimate.shrink(squared, knobs.spread_bps)
+    source = np.where(spread > knobs.spread_bps, ESTIMATE, SETTING)
+    tick = order_size.by_symbol(knobs.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
+    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimate.interval(squared)
 
 
 class Walked(NamedTuple):

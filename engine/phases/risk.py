@@ -41,9 +41,10 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     wanted = edge * optimal
     banded = within_band(held, edge, cost, slope)
     capped = np.clip(banded, -knobs.max_position, knobs.max_position)
-    book = _book(capped, inputs)
-    alone, taken = _jointly(capped, held, edge, cost, slope, scale, book, knobs)
-    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, capped, alone, *_portfolio(alone, held, book, mood, liquidity, inputs)]
+    owned = _without_shorts(capped, knobs)
+    book = _book(owned, inputs)
+    alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, knobs)
+    steps = [wanted, wanted * knobs.kelly, edge * slope, banded, capped, owned, alone, *_portfolio(alone, held, book, mood, liquidity, inputs)]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
@@ -97,6 +98,11 @@ def day_loss(account: Account) -> float:
 def drawdown(account: Account) -> float:
     """Fall from the highest equity, as a share of it."""
     return max(0.0, 1.0 - account.equity / account.peak) if account.peak > 0 else 0.0
+
+
+def _without_shorts(target: Floats, knobs: Knobs) -> Floats:
+    """What is sold short on spot, and cannot be borrowed, is not held at all."""
+    return np.where(np.array(knobs.rules.shorts), target, np.maximum(target, 0.0)) if knobs.rules.shorts else target
 
 
 @dataclass(frozen=True, slots=True)

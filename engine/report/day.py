@@ -24,6 +24,7 @@ class Span(Record):
     drawdown: float | None  # the largest, share of the highest equity
     equity: tuple[float, float] | None  # before the first tick and after the last
     hold: tuple[float, float] | None  # what buying all in equal parts and holding was worth then
+    carry: float | None = None  # money that holding cost, below 0, or earned: borrow and funding; None where the account cannot be read
 
     @property
     def ticks(self) -> int:

@@ -113,6 +113,8 @@ def _costs(day: Day) -> Iterator[Paragraph | Table]:
     gained = sum(span.equity[1] - span.equity[0] for span in day.spans if span.equity is not None)
     parts = (("Fees", told.fee), ("Half the spread", told.spread), ("Impact", told.impact), ("All costs", told.cost))
     rows = [(name, money(-cost), f"{cost / told.turnover * 1e4:.2f} bps" if told.turnover > 0 else NOT_ENOUGH) for name, cost in parts]
+    carry = [span.carry for span in day.spans if span.carry is not None]
+    rows += [("Borrow and funding", money(sum(carry), sign=True), "")] if any(carry) else []
     rows += [("Change of equity", money(gained, sign=True), ""), ("The same had trading been free", money(gained + told.cost, sign=True), "")]
     yield Table(("", "money", "of what was traded"), tuple(rows))
     none = f", {whole(told.unfilled, 'order')} found no fill" if told.unfilled else ""

@@ -199,8 +199,9 @@ class Engine:
 
     def _decide(self, bar: Slice) -> Tick:
         begun = self.clock.tick()
-        account, fills = broker.fill(self.account, self._orders, bar, self.knobs, self.tick)
-        account = broker.mark(account, bar, self.settings.capital)
+        account = broker.accrue(self.account, bar.at - self.feed.info.interval, self.account.mark, self.knobs)  # a gap, before it is traded
+        account, fills = broker.fill(account, self._orders, bar, self.knobs, self.tick)
+        account = broker.mark(account, bar, self.settings.capital, self.knobs)
         self.window.append(bar)
         self.after = bar.at
         lags = self._clock_lags(bar.at) if self._clock_lags is not None else None

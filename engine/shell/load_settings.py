@@ -21,6 +21,7 @@ LATER = {
     "cluster": "running on a cluster is not there yet",
 }
 WARM_UP = {"simulated": 3000, "recorded": 0}
+BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # knobs that the feed gives
 PACE_SECONDS = 2.0  # between ticks on the dashboard
 
 Given = tuple[str, object]  # the name the user knows it by, and the value
@@ -101,9 +102,11 @@ def _knobs(given: Given | None) -> Knobs:
     name, table = given
     if not isinstance(table, dict):
         raise SettingsError(f"{name} must be a table: write [knobs] and a line for each")
-    known = {one.name: getattr(Knobs(), one.name) for one in fields(Knobs)}
+    known = {one.name: getattr(Knobs(), one.name) for one in fields(Knobs) if one.name not in BY_SYMBOL}
     changes: dict[str, Any] = {}
     for key, value in table.items():
+        if key in BY_SYMBOL:
+            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
         if key not in known:
             raise SettingsError(f"[knobs] in podium.toml has an unknown key {key!r}{_near(key, list(known))}")
         changes[key] = _knob(f"knobs.{key} in podium.toml", value, known[key])

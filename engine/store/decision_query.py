@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from engine.store.reader import Reader, told_all, told_first
-from engine.store.status_query import Session, session_of
+from engine.store.status_query import Session, session_of, source_of
 
 Number = float | None  # None where it was not known
 
@@ -18,7 +18,9 @@ _DECISION = """
            d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.flip_bps, d.delta, d.units, d.entry, d.mark,
            d.fresh, d.forecast, d.gates, d.votes, d.limits, d.regimes, d.micro, d.log_price
     FROM decisions d WHERE d.tick = :tick AND d.symbol = :symbol"""
-_TICK = "SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, machine FROM ticks WHERE tick = :tick"
+_TICK = """
+    SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, machine, knobs_digest
+    FROM ticks WHERE tick = :tick"""
 _VERSION = "SELECT version FROM artifacts WHERE digest = :digest AND session = :session AND serves_from <= :tick ORDER BY serves_from DESC LIMIT 1"
 _OUTCOME = "SELECT log_price, fresh FROM decisions WHERE tick = :tick AND symbol = :symbol AND session = :session"
 _FILLS = """
@@ -139,6 +141,7 @@ class DecisionTold:
     fresh: bool
     verdict: str
     spread_source: str
+    knobs_digest: str
     degraded: tuple[str, ...]
     events: tuple[tuple[str, str, str], ...]
     skill: dict[str, list[Number]]  # low, estimate: by horizon
@@ -203,7 +206,8 @@ def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], 
         entry=row[22],
         fresh=bool(row[24]),
         verdict=str(whole[5]),
-        spread_source=str(whole[8]),
+        spread_source=source_of(str(whole[8]), session, symbol),
+        knobs_digest=str(whole[13]),
         degraded=tuple(degraded or ()),
         events=tuple((str(a), str(b), str(c)) for a, b, c in events or ()),
         skill=skill or {},

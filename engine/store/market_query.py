@@ -18,7 +18,7 @@ from engine.domain.record import Floats
 from engine.evidence.shares import wilson
 from engine.store import codec
 from engine.store.reader import Reader, StoreUnreadable, rows, told_all, told_first
-from engine.store.status_query import Session, session_of
+from engine.store.status_query import Session, session_of, source_of
 
 TICKS = 300  # read at most
 _KEPT = 300 * 24  # bars of a symbol that stay decoded
@@ -111,7 +111,7 @@ def market(reader: Reader, symbol: str | None, ticks: int = TICKS) -> MarketTold
     last = kept[-1]
     return MarketTold(
         symbol, session, _frame(numbers, times, kept, decided, session), forecasts, _coverage(forecasts, session), last.book,
-        last.flow is not None, _micro(decided), str(newest[2]), fills, incidents,
+        last.flow is not None, _micro(decided), source_of(str(newest[2]), session, symbol), fills, incidents,
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from engine.evidence.shares import wilson
 from engine.report.day import LISTED, Acted, Alert, Bound, Day, Recovery, Run, Saved, Skill, Span, Trading
 from engine.store.alert_rows import drill_of
 from engine.store.reader import Reader, told_all, told_first
+from engine.store.status_query import carried
 
 DAY = 86_400_000_000_000  # ns
 POINTS = 96  # of the line of equity
@@ -100,14 +101,18 @@ def _cut(connection: Connection, begin: int, until: int) -> int | None:
 def _valued(connection: Connection, span: Span) -> Span:
     """With the account before its first tick, or at it where the session began there, and after its last."""
     before = told_first(
-        connection, "SELECT equity, naive FROM ticks WHERE session = :session AND tick IN (:before, :first) ORDER BY tick LIMIT 1",
+        connection, "SELECT equity, naive, account FROM ticks WHERE session = :session AND tick IN (:before, :first) ORDER BY tick LIMIT 1",
         session=span.session, before=span.first - 1, first=span.first,
     )  # fmt: skip
-    after = told_first(connection, "SELECT equity, naive FROM ticks WHERE tick = :last", last=span.last)
+    after = told_first(connection, "SELECT equity, naive, account FROM ticks WHERE tick = :last", last=span.last)
     if before is None or after is None:
         return span
     equity, hold = ((before[place], after[place]) for place in (0, 1))
-    return replace(span, equity=None if None in equity else equity, hold=None if None in hold else hold)
+    earlier, later = (sum(part or 0.0 for part in carried(found[2])) for found in (before, after))
+    return replace(
+        span, equity=None if None in equity else equity, hold=None if None in hold else hold,
+        carry=None if None in carried(after[2]) else later - earlier,
+    )  # fmt: skip
 
 
 def _market(connection: Connection, spans: tuple[Span, ...]) -> tuple[str, bool, tuple[str, ...]]:

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.domain.decision import ACTIONS, REGIMES, Fill, Outcome
+from engine.domain.decision import ACTIONS, REGIMES, SPREAD_SOURCES, Fill, Outcome
 from engine.domain.gates import Ladder
 from engine.domain.incidents import KINDS, NO_FAULT, Faults
 from engine.domain.market import Inputs
@@ -20,6 +20,8 @@ from engine.domain.tick import Tick
 from engine.store import codec
 
 Row = tuple[Any, ...]
+BOOK = SPREAD_SOURCES.index("book")
+ESTIMATE = ("spread_estimate_bps", "spread_estimate_low_bps", "spread_estimate_high_bps", "spread_estimate_pairs")
 
 
 def as_json(value: object) -> str:
@@ -40,7 +42,7 @@ def of_tick(tick: Tick, knobs_digest: str) -> Row:
         float(np.abs(shares).sum()), float(shares.sum()),
         as_json({"correlation": mood.correlation, "breadth": mood.breadth, "sentiment": mood.sentiment, "stress": mood.stress}),
         outcome.opinions.verdict, as_json(outcome.forecast.weights), as_json({"low": sizes.skill, "estimate": sizes.skill_estimate}),
-        outcome.liquidity.spread_source, knobs_digest, as_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
+        _spread_source(outcome), knobs_digest, as_json([[event.kind, event.subject, event.detail] for event in inputs.events]),
         as_json(tick.serving), as_json([[told.kind, told.subject, told.detail] for told in outcome.instructions]), codec.pack(account),
         tick.machine,
     )  # fmt: skip
@@ -101,6 +103,12 @@ def of_regret(tick: Tick) -> list[Row]:
 def of_outlook(tick: Tick) -> list[Row]:
     """The rows of `outlook`."""
     return [(row.measure, row.r2, row.low, row.high, row.n, row.n_effective) for row in tick.outlook]
+
+
+def _spread_source(outcome: Outcome) -> str:
+    """Where the spread is from: one name where that of every symbol is from there, else a JSON list with the name of each symbol's."""
+    codes = outcome.liquidity.spread_source.tolist()
+    return SPREAD_SOURCES[codes[0]] if len(set(codes)) == 1 else as_json([SPREAD_SOURCES[code] for code in codes])
 
 
 def _shares(inputs: Inputs) -> Floats:
@@ -169,11 +177,12 @@ def _micro(outcome: Outcome) -> list[str]:
         "fillable": finer.fillable, "next_spread_bps": spread, "next_depth": depth, "next_impact_bps": impact,
         "buy_10k_bps": finer.cost_bps[0, 0], "sell_10k_bps": finer.cost_bps[0, 1],
         "buy_100k_bps": finer.cost_bps[1, 0], "sell_100k_bps": finer.cost_bps[1, 1],
+        **dict(zip(ESTIMATE, finer.estimate, strict=True)),
     }  # fmt: skip
-    booked = told.spread_source == "book"  # a feed without books says nothing of them
+    booked = bool((told.spread_source == BOOK).any())  # a feed without books says nothing of them
     brief = dict(zip(more, _brief(np.array(list(more.values()))), strict=True))
     parts = {name: part.astype(np.float32) for name, part in parts.items()}
-    parts.update({name: part for name, part in brief.items() if booked or np.isfinite(part).any()})
+    parts.update({name: part for name, part in brief.items() if (booked and name not in ESTIMATE) or np.isfinite(part).any()})
     form = "{{" + ",".join(f'"{name}":{{}}' for name in parts) + "}}"
     columns = [as_json(part)[1:-1].split(",") for part in parts.values()]
     return [form.format(*row) for row in zip(*columns, strict=True)]

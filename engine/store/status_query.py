@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.domain.market import Account
+from engine.store import codec
 from engine.store.alert_rows import critical_alerts
 from engine.store.reader import Reader, told_all, told_first
 
@@ -48,7 +50,9 @@ class LastTick:
     gross: float | None
     net: float | None
     verdict: str
-    spread_source: str
+    spread_sources: tuple[str, ...]  # by symbol, or one that is that of all
+    borrow: float | None  # money, paid so far for what was sold short, at most 0; None where the account cannot be read
+    funding: float | None  # money, funding received less paid so far
     degraded: tuple[str, ...]
     knobs_digest: str
     paused: bool  # as its gates saw it
@@ -155,7 +159,7 @@ def _last(connection: Connection) -> LastTick | None:
     told = told_first(
         connection,
         "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
-        "verdict, spread_source, degraded, knobs_digest, session "
+        "verdict, spread_source, degraded, knobs_digest, session, account "
         "FROM ticks ORDER BY tick DESC LIMIT 1",
     )
     if told is None:
@@ -175,12 +179,33 @@ def _last(connection: Connection) -> LastTick | None:
         told[9],
         told[10],
         told[11],
-        told[12],
+        spread_sources(told[12]),
+        *carried(told[16]),
         tuple(json.loads(told[13])),
         str(told[14]),
         paused="not paused" in shut,
         flattening="not flattened" in shut,
     )
+
+
+def spread_sources(text: str) -> tuple[str, ...]:
+    """Where the spread of each symbol is from, or one name where that of all is from there."""
+    return tuple(json.loads(text)) if text.startswith("[") else (text,)
+
+
+def source_of(text: str, session: Session, symbol: str) -> str:
+    """Where the spread of a symbol is from."""
+    sources = spread_sources(text)
+    return sources[0] if len(sources) == 1 else sources[session.symbols.index(symbol)]
+
+
+def carried(data: bytes) -> tuple[float | None, float | None]:
+    """Borrow and funding so far; None for an account that an older version wrote."""
+    try:
+        account = codec.unpack(Account, bytes(data))
+    except ValueError:
+        return None, None
+    return account.borrow, account.funding
 
 
 def _decided(connection: Connection) -> int | None:

@@ -176,6 +176,7 @@ _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Trades", _plain("portfolio", "trades")),
     ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
     ("Cost of a trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
+    ("Borrow and funding, of capital", _percent("portfolio", "carry", "share", digits=3)),
     ("Decisions", _plain("decisions")),
     ("Decided", _actions),
     ("Skill (R²), ensemble, first horizon", lambda one: skill(one.report, "ensemble")),

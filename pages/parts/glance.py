@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from engine.store.status_query import Status
-from pages.parts import units
+from pages.parts import units, venue
 from pages.parts.widgets import Tile
 
 STALE = 20.0  # s after which readings are no longer of now
@@ -73,11 +73,8 @@ def account(status: Status) -> list[Tile]:
         Tile("Equity", units.money(last.equity), f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs"),
         Tile("Cash", units.money(last.cash), f"started with {units.money(capital)}"),
         Tile("Buy and hold", units.percent(_gain(last.naive, capital), 2, signed=True), f"{units.money(last.naive)}, no costs taken"),
-        Tile(
-            "Drawdown",
-            units.percent(None if last.drawdown is None else -abs(last.drawdown), 2),
-            "from the peak equity",
-        ),
+        Tile("Drawdown", units.percent(None if last.drawdown is None else -abs(last.drawdown), 2), "from the peak equity"),
+        Tile("Borrow and funding", *venue.carry(last.borrow, last.funding)),
         Tile("Gross exposure", units.percent(last.gross), "of equity, long plus short"),
         Tile("Net exposure", units.percent(last.net, signed=True), "of equity, long less short"),
     ]
@@ -85,12 +82,13 @@ def account(status: Status) -> list[Tile]:
 
 def costs(status: Status, knobs: dict[str, Any]) -> str:
     """The settings behind every net figure."""
-    if not knobs or status.last is None:
+    if not knobs or status.last is None or status.session is None:
         return ""
+    symbols = len(status.session.symbols)
     return (
-        f"Paper money. Fee {units.bps(knobs['fee_bps'])} a side, spread from {status.last.spread_source} "
-        f"({units.bps(knobs['spread_bps'])} where none is known), "
-        f"impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
+        f"Paper money. {venue.fee_in_words(knobs, symbols)}, spread from {venue.sources_in_words(status.last.spread_sources)}; "
+        f"{units.bps(knobs['spread_bps'])} is set for where none is known. "
+        f"Impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
         f"latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
         "Orders are filled by the book that stands after the latency; without books at the next open, up to "
         f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. What cannot be filled stays unfilled; never at the price decided on. "

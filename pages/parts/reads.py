@@ -52,9 +52,12 @@ def status() -> Status:
 
 def knobs(status: Status) -> dict[str, Any]:
     """The knobs the newest tick was decided with; {} before the first."""
-    if status.last is None:
-        return {}
-    told: dict[str, Any] = _kept(url(), "", "knobs", (status.last.knobs_digest,))
+    return {} if status.last is None else knobs_of(status.last.knobs_digest)
+
+
+def knobs_of(digest: str) -> dict[str, Any]:
+    """The knobs of this digest by name; {} where they are not kept."""
+    told: dict[str, Any] = _kept(url(), "", "knobs", (digest,))
     return told
 
 

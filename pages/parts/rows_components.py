@@ -9,7 +9,7 @@ import pandas as pd
 
 from engine.store.component_queries import Honesty, Latency, Life, PhaseTime
 from engine.store.status_query import Status
-from pages.parts import rowsets, theme, units, wellness
+from pages.parts import rowsets, theme, units, venue, wellness
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
@@ -116,7 +116,7 @@ def feed(status: Status, alive: Life) -> list[Line]:
         ("Symbols", f"{len(status.session.symbols)}, bars of {units.bars(status.session.interval)}"),
         ("Newest bar", f"{units.moment(status.last.at)} UTC, market time"),
         ("Without a bar now", ", ".join(stale[:8]) + (f" and {len(stale) - 8} more" if len(stale) > 8 else "") if stale else "none"),
-        ("Spread from", status.last.spread_source),
+        ("Spread from", venue.sources_in_words(status.last.spread_sources)),
     )
     return [Line(name, (name, value)) for name, value in pairs]
 

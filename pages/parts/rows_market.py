@@ -14,7 +14,11 @@ from pages.parts.widgets import Tile
 
 LEVELS = 10  # of a side shown
 OUTLOOK = (Column(""), Column("R²", right=True), Column("95 % interval", right=True), Column("n", right=True))
-SOURCES = {"setting": "the one set", "range estimate": "estimated from the ranges of bars", "flow": "the mean over the bar, from the flow"}
+SOURCES = {
+    "setting": "the one set",
+    "tick": "one tick, the smallest that can be quoted",
+    "Abdi-Ranaldo 2017": "estimated from the ranges of bars (Abdi and Ranaldo 2017)",
+}
 MEASURES = {"micro_price": "micro-price", "cost_10k": "cost of 10k", "cost_100k": "cost of 100k"}
 _LADDER = (
     Column("Price", right=True),

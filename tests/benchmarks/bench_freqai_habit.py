@@ -48,7 +48,7 @@ class Trader:
     def meet(self, tick: Tick, knobs: Knobs) -> None:
         """Fills what was ordered, by the same broker as ours."""
         account, fills = broker.fill(self.account, self.orders, tick.slice, knobs, tick.inputs.tick)
-        self.account = broker.mark(account, tick.slice, CAPITAL)
+        self.account = broker.mark(account, tick.slice, CAPITAL, knobs)
         for fill in fills:
             if fill.units:
                 self.trades += 1

@@ -112,6 +112,33 @@ def test_a_wrong_use_is_one_line_and_exit_64(home: Path, capsys: pytest.CaptureF
     assert out == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("lot = -1", "lot is -1: make it a number of at least 0"),
+        ("spot = 1", "spot is 1: make it true or false"),
+        ("borrow_rate = 12.0", "borrow_rate is 12.0: make it a number from 0 to 10, a fraction a year: 0.05 is 5 %"),
+        ("funding_rate = [0.0001]", "a series over time is not supported"),
+        ("min_notional_usd = 5", "there is no 'min_notional_usd': it is min_notional"),
+        ("fee_bps = 2\nmaker_fee_bps = 3", "maker_fee_bps is 3, above fee_bps of 2: exchange them"),
+    ],
+)
+def test_trading_rules_that_cannot_be_meant_are_one_line_and_exit_64(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    del home
+    folder = tmp_path / "recorded"
+    (folder / "A").mkdir(parents=True)
+    (folder / "A" / "bars.csv").write_text("ts,open,high,low,close,volume\n2024-01-01T00:00Z,1,1,1,1,1\n2024-01-01T00:01Z,1,1,1,1,1\n")
+    (folder / "recording.toml").write_text(text)
+    assert main(["backtest", str(folder)]) == 64
+    out, err = capsys.readouterr()
+    assert told in err
+    assert err.count("\n") == 1
+    assert err.startswith("podium: ")
+    assert out == ""
+
+
 def test_hostile_arguments_change_nothing(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = sorted(path.name for path in home.rglob("*"))
     for words in (

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.domain.trading_rules import TradingRules
 from engine.feeds._contracts import Session
 from engine.feeds._recording_files import BadRecording
 from engine.feeds.recorded import Recorded
@@ -84,6 +85,35 @@ def test_a_recording_that_tells_no_fee_leaves_it_to_the_settings(tmp_path: Path)
     assert Recorded(tmp_path, fee_bps=3.0).info.fees_bps == ()
 
 
+def test_trading_rules_are_each_symbols_own_and_sizes_are_in_base_units(tmp_path: Path) -> None:
+    for symbol in ("A", "B", "C"):
+        written(tmp_path, symbol)
+    told(
+        tmp_path,
+        "lot = 0.1\nmin_notional = 5\nfee_bps = 4\nmaker_fee_bps = -1\nspot = true\n"
+        "[symbols.B]\nmultiplier = 0.01\nlot = 1\nborrow_rate = 0.08\nmaker_fee_bps = 2\n"
+        "[symbols.C]\nmultiplier = 100\ninverse = true\nlot = 1\nspot = false\nfunding_rate = 0.0001\nmin_notional = 0\n",
+    )
+    info = Recorded(tmp_path).info
+    assert info.maker_fees_bps == (-1.0, 2.0, -1.0)
+    assert info.rules == TradingRules(
+        lots=(0.1, 0.01, 100.0), money_lots=(False, False, True), min_notionals=(5.0, 5.0, 0.0), shorts=(False, True, True),
+        borrow_rates=(0.0, 0.08, 0.0), funding_rates=(0.0, 0.0, 0.0001),
+    )  # fmt: skip
+    knobs = knobs_for(Settings("", ""), info)
+    assert (knobs.rules, knobs.maker_fees_bps) == (info.rules, (-1.0, 2.0, -1.0))
+    assert knobs_for(replace(Settings("", ""), fee_bps=7.0), info).maker_fees_bps == ()  # what a person sets holds for all fills
+
+
+def test_a_recording_without_rules_has_none(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert Recorded(tmp_path).info.rules == TradingRules()
+    told(tmp_path, "tick = 0.5\n")
+    info = Recorded(tmp_path).info
+    assert info.rules == TradingRules()
+    assert knobs_for(Settings("", ""), info).rules == TradingRules(ticks=(0.5,))
+
+
 def test_bars_outside_the_session_are_left_out(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(0, 600, 30)])
     told(tmp_path, 'session = "01:30-03:00"\n')
@@ -133,7 +163,7 @@ def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() ->
     ("text", "said"),
     [
         ("multiplyer = 10", "there is no 'multiplyer': it is multiplier"),
-        ("colour = 10", "there is no 'colour': there are multiplier, inverse, tick, fee_bps, session"),
+        ("colour = 10", "there is no 'colour': there are multiplier, inverse, tick, lot, min_notional, fee_bps, maker_fee_bps, spot, borrow_rate"),
         ("[symbols.A]\nfees = 10", "A: there is no 'fees'"),
         ("multiplier = 0", "multiplier is 0: make it a number above 0"),
         ("multiplier = -1", "multiplier is -1"),
@@ -142,6 +172,18 @@ def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() ->
         ("multiplier = true", "multiplier is True"),
         ("[symbols.A]\ntick = -0.1", "A: tick is -0.1: make it a number of at least 0"),
         ("inverse = 1", "inverse is 1: make it true or false"),
+        ("lot = -1", "lot is -1: make it a number of at least 0"),
+        ("lot = inf", "lot is inf: make it a number of at least 0"),
+        ('[symbols.A]\nmin_notional = "5"', "A: min_notional is '5': make it a number of at least 0"),
+        ("maker_fee_bps = -2000", "maker_fee_bps is -2000: make it a number of at least -1000"),
+        ("fee_bps = 4\n[symbols.A]\nmaker_fee_bps = 5", "A: maker_fee_bps is 5, above fee_bps of 4: exchange them"),
+        ('spot = "yes"', "spot is 'yes': make it true or false"),
+        ("borrow_rate = 12", "borrow_rate is 12: make it a number from 0 to 10, a fraction a year: 0.05 is 5 %"),
+        ("borrow_rate = -0.1", "borrow_rate is -0.1"),
+        ("funding_rate = 1", "funding_rate is 1: make it a number from -0.1 to 0.1, a fraction per 8 h: 0.0001 is 1 bps"),
+        ("funding_rate = [0.0001, 0.0002]", "a series over time is not supported"),
+        ("spot = true\nfunding_rate = 0.0001", "funding_rate is 0.0001 and spot is true: only derivatives pay funding, drop one"),
+        ("lots = 1", "there is no 'lots': it is lot"),
         ("symbols = 3", "symbols is to be one table a symbol"),
         ("multiplier = ", "recording.toml cannot be read"),
         ('session = "9 to 5"', "session is '9 to 5': write it as"),

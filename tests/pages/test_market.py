@@ -120,10 +120,10 @@ def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketTold) -> Non
 
 
 def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketTold) -> None:
-    bare = replace(told, book=None, has_flow=False, spread_source="range estimate")
+    bare = replace(told, book=None, has_flow=False, spread_source="Abdi-Ranaldo 2017")
     assert "Depth" not in titles(bare)
     assert "Signed volume" not in titles(bare)
-    assert "from range estimate" in titles(bare)
+    assert "from Abdi-Ranaldo 2017" in titles(bare)
     line = rows_market.without(bare)
     assert line is not None
     assert "no order book" in line

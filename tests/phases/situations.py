@@ -10,7 +10,7 @@ import numpy as np
 
 from engine import broker
 from engine.domain.control import Knobs
-from engine.domain.decision import REGIMES, Chosen, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
+from engine.domain.decision import REGIMES, SPREAD_SOURCES, Chosen, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.market import Bars, Inputs
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.skill import Skill
@@ -120,7 +120,8 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     assert len(REGIMES) == 4
     liquidity = Liquidity(
         ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
-        np.zeros(symbols, dtype=bool), "setting", unbooked(outlook.empty(), nothing, nothing, nothing), (), nothing,
+        np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), unbooked(outlook.empty(), nothing, nothing, nothing),
+        (), nothing,
     )  # fmt: skip
     models = ("one", "two", "three", "four")
     shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)

@@ -14,26 +14,34 @@ from scipy.linalg import hadamard
 from engine import broker
 from engine.domain.decision import ACTIONS, Decisions, Phase
 from engine.domain.orders import EXECUTIONS, Order, Work
+from engine.domain.trading_rules import TradingRules
 from engine.phases import ladder, risk
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import PRICE, TICK, Situation, random_book, situation
 
-OTHERS = tuple(name for name in ladder.NAMES if name not in {"edge over cost", "worth trading"})
+OTHERS = tuple(name for name in ladder.NAMES if name not in {"edge over cost", "worth trading", "minimum order"})
 COUNT = 6
 
 
 FREE = {"target_volatility": 1e6, "max_gross": 1e3, "max_net": 1e3, "max_cluster": 1e3, "max_shortfall": 1e6}
 
 
-def random_situation(seed: int) -> Situation:
-    """A book at random; limits of the portfolio out of the way."""
-    return random_book(seed, symbols=COUNT).knobs(**FREE)
+def random_situation(seed: int, *, rules: bool = False) -> Situation:
+    """A book at random, with a venue's rules or none; limits of the portfolio out of the way."""
+    one = random_book(seed, symbols=COUNT).knobs(**FREE)
+    if not rules:
+        return one
+    draw = np.random.default_rng(seed + 1)
+    lots, least = draw.choice([0.0, 0.5, 7.0, 40.0], COUNT), draw.choice([0.0, 500.0, 9_000.0], COUNT)
+    shorts = draw.random(COUNT) < 0.6
+    ruled = one.knobs(rules=TradingRules(lots=tuple(lots.tolist()), min_notionals=tuple(least.tolist()), shorts=tuple(shorts.tolist())))
+    return ruled.holding(*np.where(shorts, one.sizes().held, np.abs(one.sizes().held)))
 
 
-def unrelated(seed: int) -> Situation:
+def unrelated(seed: int, *, rules: bool = False) -> Situation:
     """The same with symbols that do not move together."""
     moves = np.kron(hadamard(8)[1 : COUNT + 1], np.ones((1, 38)))[:, :300].astype(np.float64) * 0.002
-    return random_situation(seed).knobs(volatility_halflife=1e12).moving(moves)
+    return random_situation(seed, rules=rules).knobs(volatility_halflife=1e12).moving(moves)
 
 
 def shifted(one: Situation, bps: np.ndarray) -> Decisions:
@@ -64,10 +72,10 @@ def with_others_fixed(one: Situation, bps: np.ndarray) -> np.ndarray:
     return np.clip(left, np.minimum(alone, 0.0), np.maximum(alone, 0.0))
 
 
-@given(st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
-def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed: int) -> None:
-    one = unrelated(seed)
+@given(st.integers(0, 10_000), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed: int, rules: bool) -> None:
+    one = unrelated(seed, rules=rules)
     here = one.settled(waived=OTHERS)
     flip = here.flip_bps
     known = np.isfinite(flip)
@@ -149,6 +157,70 @@ def test_an_order_takes_the_position_to_its_target() -> None:
         np.testing.assert_allclose(share, outcome.decisions.target, atol=1e-12)
         held = outcome.decisions.action == 0
         assert (outcome.decisions.delta[held] == 0).all()
+
+
+def test_an_order_is_whole_lots_toward_zero_and_the_target_is_what_it_reaches() -> None:
+    """A fifth of 100,000 at 100 is 200 units: 28 lots of 7 are 196, worth 19,600."""
+    settled = situation().knobs(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE).settled()
+    rung = settled.gates[ladder.NAMES.index("minimum order")]
+    assert (settled.delta[0], settled.target[0]) == (pytest.approx(196.0), pytest.approx(0.196))
+    assert (rung.value[0], rung.limit[0]) == (pytest.approx(19_600.0), pytest.approx(700.0))
+    free = situation().knobs(kelly=100.0, **FREE).settled()
+    rung = free.gates[ladder.NAMES.index("minimum order")]
+    assert (free.delta[0], rung.value[0], rung.limit[0]) == (pytest.approx(200.0), pytest.approx(20_000.0), 0.0)
+
+
+def test_an_order_below_the_minimum_is_not_sent_and_the_ladder_says_why() -> None:
+    one = situation().knobs(rules=TradingRules(lots=(150.0,), min_notionals=(16_000.0,)), kelly=100.0, **FREE)
+    settled = one.settled()  # 200 units are one lot of 150, worth 15,000; the least is two lots
+    assert (ACTIONS[settled.action[0]], settled.delta[0], settled.target[0]) == ("hold", 0.0, 0.0)
+    rung = settled.gates[settled.binding[0]]
+    assert (rung.name, rung.value[0], rung.limit[0]) == ("minimum order", pytest.approx(15_000.0), pytest.approx(30_000.0))
+    assert one.settled(waived=("minimum order",)).delta[0] == pytest.approx(150.0)
+
+
+def test_what_is_too_small_to_open_can_still_be_closed() -> None:
+    one = situation(2).holding(0.00123, -0.00077).proven(-0.01, 0.04)
+    rules = TradingRules(lots=(1.0, 1.0), min_notionals=(5_000.0, 5_000.0))
+    settled = one.knobs(rules=rules, min_trade=0.0).settled()
+    assert (settled.delta == -one.inputs.account.positions).all()
+    assert (settled.target == 0.0).all()
+
+
+def test_a_position_that_is_no_multiple_turns_round_to_whole_lots() -> None:
+    one = situation().holding(-0.0503).knobs(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE)
+    settled = one.settled()
+    assert one.inputs.account.positions[0] + settled.delta[0] == pytest.approx(196.0)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=200, deadline=None)
+def test_an_order_is_never_larger_than_was_wanted_and_a_close_closes_whole(seed: int) -> None:
+    one = random_situation(seed, rules=True)
+    free = one.knobs(rules=replace(one.inputs.knobs.rules, lots=(), min_notionals=())).settled()
+    settled, positions = one.settled(), one.inputs.account.positions
+    assert (np.abs(settled.delta) <= np.abs(free.delta) * (1 + 1e-12)).all()
+    assert (settled.delta * free.delta >= 0).all()
+    closes = (settled.target == 0) & (settled.delta != 0)
+    np.testing.assert_array_equal(settled.delta[closes], -positions[closes])
+    lots, least = (np.array(part) for part in (one.inputs.knobs.rules.lots, one.inputs.knobs.rules.min_notionals))
+    sent = (settled.delta != 0) & ~closes
+    assert (np.abs(settled.delta[sent]) * PRICE >= least[sent] - 1e-6).all()
+    after = positions + settled.delta
+    opened = sent & (lots > 0) & ((positions == 0) | (after * positions < 0))
+    np.testing.assert_allclose(after[opened] / lots[opened], np.round(after[opened] / lots[opened]), atol=1e-6)
+    np.testing.assert_allclose(after * PRICE / one.inputs.account.equity, np.where(settled.delta != 0, settled.target, after / 1_000.0), atol=1e-9)
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=150, deadline=None)
+def test_spot_is_never_sold_short(seed: int) -> None:
+    one = random_situation(seed, rules=True)
+    settled = one.settled()
+    spot = ~np.array(one.inputs.knobs.rules.shorts)
+    after = one.inputs.account.positions + settled.delta
+    assert (after[spot] >= 0).all()
+    assert (settled.target[spot] >= 0).all()
 
 
 def test_a_buy_buys_and_a_sell_sells() -> None:

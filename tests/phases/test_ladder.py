@@ -1,4 +1,4 @@
-"""The gate ladder: all seventeen gates for every symbol, each of which binds in a situation of its own and in no other."""
+"""The gate ladder: all gates for every symbol, each of which binds in a situation of its own and in no other."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from engine.domain.decision import ACTIONS, Phase
 from engine.domain.market import Books
+from engine.domain.trading_rules import TradingRules
 from engine.phases import decision, ladder
 from tests.makers import lesson
 from tests.phases.situations import PRICE, TICK, Situation, situation
@@ -34,6 +35,7 @@ SHUT: dict[str, Callable[[Situation], Situation]] = {
     "drawdown": lambda one: one.account(peak=118_000.0),
     "worth trading": lambda one: one.knobs(min_trade=0.3),
     "room in limits": lambda one: one.knobs(max_gross=0.0009),
+    "minimum order": lambda one: one.knobs(rules=TradingRules(min_notionals=(50_000.0,))),
 }
 
 
@@ -52,7 +54,7 @@ def test_with_every_gate_open_it_buys() -> None:
     assert settled.binding[0] == -1
     assert all(gate.passed.all() for gate in settled.gates)
     assert [gate.name for gate in settled.gates] == list(ladder.NAMES)
-    assert len(ladder.NAMES) == 17
+    assert len(ladder.NAMES) == 18
 
 
 def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
@@ -98,7 +100,7 @@ def test_a_gate_that_is_waived_binds_no_more(name: str) -> None:
 
 @pytest.mark.parametrize("sense", ["<=", ">=", ">"])
 def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
-    rows = ladder.holds(np.full((17, 1), np.nan), np.zeros((17, 1)))
+    rows = ladder.holds(np.full((18, 1), np.nan), np.zeros((18, 1)))
     assert not rows[ladder.SENSES.index(sense)].any()
 
 

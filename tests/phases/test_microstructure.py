@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from engine import matching
-from engine.domain.decision import Liquidity
+from engine.domain.decision import SPREAD_SOURCES, Liquidity
 from engine.domain.market import Books, Flow
 from engine.domain.outlook import NOTIONALS
 from engine.domain.record import Floats
+from engine.domain.trading_rules import TradingRules
 from engine.evidence import outlook
 from engine.phases import microstructure
 from engine.run import check
-from tests.makers import Moment, changed, moment, no_books, no_flow, runner
+from tests.makers import Moment, changed, moment, no_books, no_flow, runner, seen
 
 BOOK = ("bid_price", "bid_size", "ask_price", "ask_size")
 FLOW = ("ofi", "signed_volume", "trades", "vwap", "spread", "depth")
@@ -36,6 +37,10 @@ def book(*, step: float = 0.1, **parts: float) -> Books:
 def read(at: Moment) -> Liquidity:
     with np.errstate(invalid="ignore", divide="ignore"):
         return microstructure.read(at.inputs, at.state)
+
+
+def sources(told: Liquidity) -> set[str]:
+    return {SPREAD_SOURCES[code] for code in told.spread_source.tolist()}
 
 
 def with_books(books: Books) -> Moment:
@@ -66,7 +71,7 @@ def test_a_book_gives_spread_mid_depth_and_imbalance() -> None:
     np.testing.assert_allclose(told.depth, bids + asks)
     np.testing.assert_allclose(told.imbalance, (bids - asks) / (bids + asks))
     np.testing.assert_allclose(told.finer.imbalance_best, 0.5)
-    assert told.spread_source == "book"
+    assert sources(told) == {"book"}
     assert not told.crossed.any()
 
 
@@ -229,9 +234,55 @@ def test_a_book_that_is_not_there_is_not_crossed_and_costs_the_settings_spread()
     assert np.isnan(told.micro_price).all()
 
 
+def bouncing(spread_bps: float, symbols: tuple[int, ...]) -> Moment:
+    """A moment without books at which some symbols' bars are of trades at a bid and an ask that are so far apart."""
+    at = changed(moment(), books=no_books(8), flow=no_flow(8))
+    random, chosen = np.random.default_rng(5), list(symbols)
+    mid = np.cumsum(random.normal(0.0, 1e-4, (len(chosen), 300, 60)).reshape(len(chosen), -1), axis=1).reshape(len(chosen), 300, 60)
+    trades = 100.0 * np.exp(mid + random.choice([-0.5, 0.5], mid.shape) * spread_bps * 1e-4)
+    parts = {name: getattr(at.inputs.bars, name).copy() for name in ("open", "high", "low", "close")}
+    for name, values in (("open", trades[:, :, 0]), ("high", trades.max(axis=2)), ("low", trades.min(axis=2)), ("close", trades[:, :, -1])):
+        parts[name][chosen] = values
+    return seen(at, replace(at.inputs.bars, **parts))
+
+
+def test_a_spread_that_bars_prove_is_taken_and_named_for_its_symbols_alone() -> None:
+    told = read(bouncing(30.0, (2, 5)))
+    names = [SPREAD_SOURCES[code] for code in told.spread_source]
+    assert [index for index, name in enumerate(names) if name == "Abdi-Ranaldo 2017"] == [2, 5]
+    assert {names[index] for index in (0, 1, 3, 4, 6, 7)} == {"setting"}
+    np.testing.assert_allclose(told.spread_bps[[2, 5]], 30.0, rtol=0.2)
+    np.testing.assert_allclose(np.delete(told.spread_bps, [2, 5]), moment().inputs.knobs.spread_bps)
+    low, high, pairs = told.finer.estimate[1:, 2]
+    assert low < 30.0 < high
+    assert pairs == 299
+    np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
+
+
+def test_no_spread_is_below_one_tick() -> None:
+    at = changed(moment(), books=no_books(8), flow=no_flow(8))
+    close = np.exp(at.inputs.view.log_close[:, -1])
+    ticks = tuple((close * np.array([0.0, 50.0, 1.0, 3.0, 0.0, 0.0, 0.0, 0.0]) / 1e4).tolist())
+    told = read(changed(at, knobs=replace(at.inputs.knobs, spread_bps=2.0, rules=TradingRules(ticks=ticks))))
+    np.testing.assert_allclose(told.spread_bps, [2.0, 50.0, 2.0, 3.0, 2.0, 2.0, 2.0, 2.0])
+    assert [SPREAD_SOURCES[code] for code in told.spread_source[:4]] == ["setting", "tick", "setting", "tick"]
+
+
+def test_a_symbol_without_a_book_among_others_is_told_by_itself() -> None:
+    whole = book()
+    prices = {name: getattr(whole, name).copy() for name in BOOK}
+    for part in prices.values():
+        part[3] = np.nan
+    told = read(with_books(Books(**prices)))
+    names = [SPREAD_SOURCES[code] for code in told.spread_source]
+    assert names[3] == "setting"
+    assert set(names[:3] + names[4:]) == {"book"}
+    assert np.isnan(told.finer.estimate[:, [0, 1, 2, 4, 5, 6, 7]]).all()
+
+
 def test_without_books_the_settings_spread_is_named_as_such() -> None:
     told = read(changed(moment(), books=no_books(8), flow=no_flow(8)))
-    assert told.spread_source == "setting"
+    assert sources(told) == {"setting"}
     for figure in (told.depth, told.finer.vpin, told.finer.kyle, told.finer.pressure_levels, told.finer.cost_bps):
         assert np.isnan(figure).all()
 

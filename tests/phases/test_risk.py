@@ -13,6 +13,7 @@ from scipy.linalg import hadamard
 
 from engine.domain.decision import LIMITS
 from engine.domain.incidents import Calendar
+from engine.domain.trading_rules import TradingRules
 from engine.evidence import covariance
 from engine.evidence.shortfall import NORMAL, expected_shortfall
 from engine.phases import risk
@@ -44,6 +45,10 @@ MATTERS: dict[str, tuple[Situation, Callable[[Situation], Situation]]] = {
     "proven skill": (situation(), lambda one: one.proven(0.04 - 1e-9, 0.04)),
     "cost": (situation(), lambda one: one.costs(cost_bps=np.zeros(1))),
     "position": (situation(), lambda one: one.knobs(max_position=1e9)),
+    "spot, no shorts": (
+        situation().expecting(-0.5).knobs(rules=TradingRules(shorts=(False,))),
+        lambda one: one.knobs(rules=TradingRules(shorts=(True,), borrow_rates=(0.05,))),
+    ),
     "joint sizing": (together(3).knobs(**FREE), lambda one: one.moving(np.random.default_rng(1).normal(0, 0.002, (3, 300)))),
     "correlated cluster": (together(5).knobs(**FREE | {"max_cluster": 0.1}), lambda one: one.knobs(max_cluster=1.0)),
     "volatility target": (situation(8), lambda one: one.knobs(target_volatility=1e9, max_shortfall=1e9)),
@@ -65,6 +70,18 @@ def test_each_limit_reduces_the_wish_where_it_applies_and_only_there(name: str) 
     steps = np.abs(free.sizes().steps)
     np.testing.assert_allclose(steps[row + 1], steps[row], rtol=1e-6 if name != "joint sizing" else 0.15)
     assert bound.sizes().limits == LIMITS
+
+
+def test_spot_is_not_sold_short_and_what_is_held_may_be_sold() -> None:
+    spot = situation(3).expecting(-0.5, -0.5, 0.5).holding(0.1, 0.0, 0.0).knobs(rules=TradingRules(shorts=(False, True, False)))
+    row = LIMITS.index("spot, no shorts")
+    steps = spot.sizes().steps
+    assert (steps[row][0] < 0, steps[row + 1][0]) == (True, 0.0)
+    assert (steps[row + 1][1:] == steps[row][1:]).all()
+    assert (steps[row][1] < 0) & (steps[row][2] > 0)
+    settled = spot.settled()
+    assert settled.delta[0] == -spot.inputs.account.positions[0]
+    assert settled.delta[1] < 0 < settled.delta[2]
 
 
 def test_no_limit_ever_adds_to_a_wish_in_a_run() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.domain.decision import SPREAD_SOURCES
 from engine.domain.tick import Tick
 from engine.feeds.recorded import Recorded
 from engine.shell.engine import Engine
@@ -130,7 +131,7 @@ def test_books_bars_and_trades_of_every_kind_are_decided_without_a_fallback(
         sane = np.isfinite(last.liquidity.micro_price)
         assert sane.any()
         assert (last.liquidity.spread_bps[sane] > 0).all()
-        assert last.liquidity.spread_source == "book"
+        assert (last.liquidity.spread_source[sane] == SPREAD_SOURCES.index("book")).all()
         assert np.isfinite(last.liquidity.imbalance[sane]).all()
 
 

@@ -76,7 +76,7 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
 def test_regret_skill_and_honesty_come_with_their_evidence_or_say_that_there_is_too_little(filled: str) -> None:
     text = told(filled)
     assert row(text, "fresh data")[3:] == ["+1.50 bps", "+0.50 to +2.50", "239"]
-    assert row(text, "models heard")[3:5] == ["not enough data", "not enough data"]
+    assert row(text, "sound phases")[3:5] == ["not enough data", "not enough data"]
     assert row(text, "ensemble")[2:] == ["+0.0040", "-0.0010 to +0.0090", "956", "239"]
     assert "Decided without a fallback: 98.182% of 220 ticks (95 % interval 95.4" in text
     assert row(text, "validation") == ["validation", "4"]

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 import pytest
 
-from engine.domain.decision import Outcome
+from engine.domain.decision import SPREAD_SOURCES, Outcome
 from engine.domain.outlook import MEASURES, OutlookRow
 from engine.evidence import outlook
 from engine.store import rows
@@ -69,5 +69,7 @@ def test_a_market_without_books_keeps_nothing_of_them(outcome: Outcome) -> None:
     nothing, costs = np.full(8, np.nan), np.full((2, 2, 8), np.nan)
     bare = replace(finer, imbalance_best=nothing, pressure_levels=nothing, fillable=nothing, quoted_bps=costs, cost_bps=costs,
                    next_levels=np.full((3, 8), np.nan), outlook=outlook.empty())  # fmt: skip
-    told = orjson.loads(rows._micro(replace(outcome, liquidity=replace(outcome.liquidity, finer=bare, spread_source="setting")))[0])
+    told = orjson.loads(
+        rows._micro(replace(outcome, liquidity=replace(outcome.liquidity, finer=bare, spread_source=np.full(8, SPREAD_SOURCES.index("setting")))))[0]
+    )
     assert set(told) == {"imbalance", "micro_price", "depth", "pressure", "amihud", "vpin", "kyle"}

@@ -48,9 +48,9 @@ def test_the_newest_decisions_are_whole_and_of_the_symbol_asked_for(asked: Asked
     assert [(row["tick"], row["symbol"]) for row in told["rows"]] == [(tick, "ETH") for tick in range(239, 234, -1)]
     assert (told["view"], told["limit"], told["count"]) == ("decisions", 5, 5)
     ladder = asked.get("/api/v1/gates", "symbol=ETH&limit=20").json["rows"]
-    assert [(row["tick"], row["rung"]) for row in ladder] == [(239, rung) for rung in range(17, 0, -1)] + [(238, rung) for rung in (17, 16, 15)] or [
+    assert [(row["tick"], row["rung"]) for row in ladder] == [(239, rung) for rung in range(18, 0, -1)] + [(238, rung) for rung in (18, 17)] or [
         (row["tick"], row["rung"]) for row in ladder
-    ] == [(239, rung) for rung in range(1, 18)] + [(238, rung) for rung in (1, 2, 3)]
+    ] == [(239, rung) for rung in range(1, 19)] + [(238, rung) for rung in (1, 2)]
 
 
 def test_what_is_missing_is_null_and_times_are_both_ns_and_text(asked: Asked) -> None:

@@ -1,0 +1,107 @@
+"""What each symbol's venue demands of an order and what trading and holding cost there, in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pages.parts import units
+from pages.parts.tables import Column, Line
+
+RULES = (
+    Column("Symbol"),
+    Column("Tick", right=True),
+    Column("Lot", right=True),
+    Column("Minimum order", right=True),
+    Column("Fee, taker", right=True),
+    Column("Fee, maker", right=True),
+    Column("Spread from", right=True),
+    Column("Short", right=True),
+    Column("Borrow a year", right=True),
+    Column("Funding per 8 h", right=True),
+)
+SHOWN = 12  # symbols, where none is held
+
+
+def pairs(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: str, micro: dict[str, float | None]) -> list[Line]:
+    """The rules and costs of one symbol, a line each; [] where the knobs are not kept."""
+    if not knobs or symbol not in symbols:
+        return []
+    names = [column.label for column in RULES[1:]]
+    lines = [Line(name, (name, value)) for name, value in zip(names, cells(knobs, symbols.index(symbol), source), strict=True)]
+    estimate, low, high, n = (micro.get(f"spread_estimate_{part}") for part in ("bps", "low_bps", "high_bps", "pairs"))
+    if n is not None:
+        known = None not in {estimate, low, high}
+        told = f"{units.bps(estimate)} ({units.interval(low, high, 1, 'bps')}, n={n:,.0f})" if known else f"{units.NOT_ENOUGH}, n={n:,.0f}"
+        lines.append(Line("estimate", ("Spread from the bars' ranges (Abdi and Ranaldo 2017)", told)))
+    return lines
+
+
+def cells(knobs: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
+    """The rules and costs of the symbol at this place, in the order of RULES."""
+    rules = knobs["rules"]
+    lot, money = _of(rules["lots"], place), _of(rules["money_lots"], place)
+    least, borrow, funding = (_of(rules[name], place) for name in ("min_notionals", "borrow_rates", "funding_rates"))
+    taker, maker = fees(knobs, place)
+    may_be_short = not rules["shorts"] or rules["shorts"][place]
+    return (
+        units.size(_of(rules["ticks"], place) or None),
+        units.MISSING if not lot else units.money(lot) if money else units.size(lot),
+        units.money(least) if least else units.MISSING,
+        units.bps(taker),
+        units.bps(maker),
+        source,
+        "allowed" if may_be_short else "not allowed: spot",
+        units.percent(borrow, 2) if borrow else "none",
+        units.percent(funding, 4, signed=True) if funding else "none",
+    )
+
+
+def fees(knobs: dict[str, Any], place: int) -> tuple[float, float]:
+    """Taker and maker fee of the symbol at this place, bps a side."""
+    taker = float(knobs["fees_bps"][place] if knobs["fees_bps"] else knobs["fee_bps"])
+    maker = knobs["maker_fees_bps"][place] if knobs["maker_fees_bps"] else knobs["maker_fee_bps"]
+    return taker, taker if maker is None else float(maker)
+
+
+def table(knobs: dict[str, Any], symbols: tuple[str, ...], sources: tuple[str, ...], held: list[str]) -> list[Line]:
+    """The rules of what is held, of the first symbols where nothing is."""
+    if not knobs:
+        return []
+    lines = []
+    for symbol in held or list(symbols[:SHOWN]):
+        place = symbols.index(symbol)
+        lines.append(Line(symbol, (symbol, *cells(knobs, place, source_at(sources, place)))))
+    return lines
+
+
+def source_at(sources: tuple[str, ...], place: int) -> str:
+    return sources[0] if len(sources) == 1 else sources[place]
+
+
+def sources_in_words(sources: tuple[str, ...]) -> str:
+    """Where spreads are from: one name, or each with the number of symbols."""
+    names = dict.fromkeys(sources)
+    return ", ".join(name if len(names) == 1 else f"{name} ({units.count(sources.count(name), 'symbol')})" for name in names)
+
+
+def fee_in_words(knobs: dict[str, Any], symbols: int) -> str:
+    """The fees of all symbols, as a range where they differ."""
+    told = [fees(knobs, place) for place in range(symbols)]
+    taker, maker = ([one[kind] for one in told] for kind in (0, 1))
+    return f"Fee {_range(taker)} a side for a fill that takes, {_range(maker)} for one that rested"
+
+
+def carry(borrow: float | None, funding: float | None) -> tuple[str, str]:
+    """Borrow and funding so far, and what they are made of; a cost is below 0."""
+    if borrow is None or funding is None:
+        return units.MISSING, "written by an older version"
+    return units.money(borrow + funding, signed=True), f"borrow {units.money(borrow, signed=True)}, funding {units.money(funding, signed=True)}"
+
+
+def _range(values: list[float]) -> str:
+    low, high = min(values), max(values)
+    return units.bps(low) if low == high else f"{units.number(low, 1)} to {units.bps(high)}"
+
+
+def _of(values: Any, place: int) -> Any:
+    return values[place] if values else None

@@ -33,7 +33,7 @@ T = TypeVar("T")
 MINUTE = 60 * 10**9
 DAY = 86_400 * 10**9
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z
-BARS = 760
+BARS = 840
 KNOBS = Knobs(first_training=400, retrain_every=150)
 
 
@@ -152,7 +152,7 @@ def play(one: Engine, ticks: int | None = None) -> list[Tick]:
 
 @cache
 def lesson() -> Lesson:
-    """760 bars of 8 symbols, trained at ticks 400, 550 and 700; moments kept at 0, 200, 430 and every 10 ticks from 640 on."""
+    """840 bars of 8 symbols, trained at ticks 400, 550 and 700; moments kept at 0, 200, 430 and every 10 ticks from 640 on."""
     feed, keeper = simulated(), Drawer()
     one = engine(feed, keeper=keeper)
     digests, moments, outcomes, features = [], {}, {}, []
@@ -181,7 +181,7 @@ def bold() -> Moment:
     """The moment at which most symbols are opened or added to."""
     return moment(
         max(
-            (tick for tick in lesson().moments if 640 <= tick < 750),
+            (tick for tick in lesson().moments if 740 <= tick < 830),
             key=lambda tick: grew(lesson().outcomes[tick], moment(tick).inputs.account).sum(),
         )
     )

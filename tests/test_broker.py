@@ -121,7 +121,7 @@ def test_a_fill_is_never_at_the_price_it_was_decided_on(units: float) -> None:
 def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None:
     taught = lesson()
     for tick, outcome in taught.outcomes.items():
-        if tick < 640 or tick + 1 >= len(taught.bars):
+        if tick < 740 or tick + 1 >= len(taught.bars):
             continue
         account, fills = broker.fill(moment(tick).inputs.account, outcome.orders, taught.bars[tick + 1], KNOBS, tick + 1)
         asked_for, standing = {order.symbol: order for order in outcome.orders}, {order.symbol: order.units for order in account.working}

@@ -150,7 +150,7 @@ def test_a_run_names_its_flips_in_a_sound_way() -> None:
 
 
 def test_an_order_takes_the_position_to_its_target() -> None:
-    for tick in (690, 740):
+    for tick in (740, 790):
         at, outcome = moment(tick), decided(moment(tick))
         units = at.inputs.account.positions + outcome.decisions.delta
         share = units * outcome.liquidity.mid / at.inputs.account.equity

@@ -14,7 +14,7 @@ from engine.domain.market import Slice
 from engine.domain.record import Bools, Floats
 from engine.domain.tick import Tick
 from engine.phases import ladder
-from tests.makers import MINUTE, Played, bold, command, decided, grew, lesson, play, resumed, simulated
+from tests.makers import BARS, MINUTE, Played, bold, command, decided, grew, lesson, play, resumed, simulated
 from tests.shell.frozen import freeze
 
 ALL = np.ones(8, dtype=bool)
@@ -28,7 +28,7 @@ def first() -> int:
 @cache
 def market() -> tuple[Slice, ...]:
     """The lesson's market, 100 bars longer."""
-    return tuple(simulated(860).slices(None))
+    return tuple(simulated(BARS + 100).slices(None))
 
 
 def wanted() -> Bools:

@@ -17,7 +17,7 @@ from engine.domain.decision import ACTIONS, REGIMES, Phase
 from engine.domain.ports import Clock, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
-from engine.evidence import intervals, regret, sharpe, silencing, skill, succession, volatility
+from engine.evidence import execution, intervals, regret, sharpe, silencing, skill, succession, volatility
 from engine.phases.ladder import NAMES
 from engine.settings import Settings
 from engine.shell import steady
@@ -151,6 +151,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
         "micro": tally.micro.told(_explained(engine, tally)),
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
+        "execution": _execution(engine),
         "regret": _regret(engine, tally),
         "training": {
             "fits": len(engine.trained),
@@ -172,6 +173,12 @@ def _agreement(tick: int, event: Event) -> Report:
     """With the versions of record, by horizon; null where it is not known."""
     found = succession.from_event(event)
     return {"tick": tick, "rows": found.rows, "record": [value if np.isfinite(value) else None for value in found.record.tolist()]}
+
+
+def _execution(engine: Engine) -> Report:
+    """What kinds of order have come to, and those that stand over at the end; null where there is not enough data."""
+    rows = {row.kind: {name: value for name, value in asdict(row).items() if name != "kind"} for row in execution.table(engine.state.execution)}
+    return rows | {"working": len(engine.account.working)}
 
 
 def _quantiles(values: array[float]) -> Report:

@@ -1,35 +1,28 @@
-"""The paper broker: orders into fills into the account, as pure functions.
+"""The paper broker: decisions into orders into fills into the account, as pure functions.
 
-An order decided at a tick is filled by walking the first book at or after the decision + latency; where there is no book, or it was stale, at the
-open of the next bar plus half the expected spread plus impact. Never at the price it was decided on. What the book cannot fill stays unfilled.
+An order decided at a tick is filled by walking the book that stands at the decision + latency; on a market without books, or where the book was
+stale, at the open of the next bar plus half the expected spread plus impact, up to a share of that bar's volume. Never at the price it was decided
+on. What the book or the bar cannot fill stays unfilled, and where a market has books, nothing is filled outside of one that is not stale.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
 from engine.domain.control import Knobs
-from engine.domain.decision import Decisions, Fill, Liquidity, Mood, Order
-from engine.domain.market import Account, Slice
+from engine.domain.decision import Decisions, Fill, Liquidity, Mood
+from engine.domain.market import Account, Inputs, Slice
+from engine.domain.orders import AGGRESSIVE, Done, Order, stands
 from engine.domain.record import Floats
 from engine.evidence import order_size
+from engine.evidence.impact import usual_volume
+from engine.matching import NOTHING, Met, fee_of, meet, middle, of_volume, walk_side
 
 DAY = 86_400 * 10**9  # ns
 YEAR, EIGHT_HOURS = 365 * DAY, DAY // 3  # ns that borrow and funding rates are for
 NEVER = -(10**9)  # tick of a loss that did not happen
-
-
-class Met(NamedTuple):
-    """What an order met: how much of it was filled, at which price, against which mid, and the cost in bps apart from the fee."""
-
-    units: float
-    price: float
-    mid: float
-    spread_bps: float
-    impact_bps: float
 
 
 def open_account(capital: float, symbols: int) -> Account:
@@ -38,28 +31,83 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood) -> tuple[Order, ...]:
-    """One order for each symbol that is not held."""
-    stale = mood.watch.faults.frozen_book
-    return tuple(
-        Order(int(index), float(decisions.delta[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]), bool(stale[index]))
-        for index in np.flatnonzero(decisions.delta)
-    )
+def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood, inputs: Inputs) -> tuple[Order, ...]:
+    """One order for each symbol that is not held, of what its position lacks: the one that is worked on goes on where it is wanted still.
+
+    A working order in the direction wanted keeps its place and its time, for as many units as are left of it and wanted; what is wanted beyond is
+    ordered when it is over. Every other working order ends here: nothing is ordered twice.
+    """
+    found = np.flatnonzero(decisions.delta)
+    if not len(found):
+        return ()
+    volume, frozen = usual_volume(inputs.view.volume), mood.watch.faults.frozen_book
+    working = {order.symbol: order for order in inputs.account.working}
+    made = []
+    for index in found.tolist():
+        units, order = float(decisions.delta[index]), working.get(index)
+        if order is not None and stands(order, units, inputs.knobs) and not frozen[index]:
+            made.append(replace(order, units=units if abs(units) < abs(order.units) else order.units))
+        else:
+            made.append(_order(index, units, int(decisions.execution[index]), liquidity, inputs, float(volume[index]), bool(frozen[index])))
+    return tuple(made)
+
+
+def _order(index: int, units: float, execution: int, liquidity: Liquidity, inputs: Inputs, volume: float, at_open: bool) -> Order:
+    sigma, spread = float(inputs.view.sigma[index]), float(liquidity.spread_bps[index])
+    booked = inputs.books.bid_price.shape[1] > 0 and not at_open
+    expected = walk_side(inputs.books, index, units).impact_bps if booked else of_volume(units, volume, sigma, inputs.knobs)[1]
+    return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0, AGGRESSIVE if at_open else execution, None, at_open)
 
 
 def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:
-    """Fills the orders of the tick before on the bar that followed it. An order that meets neither a book nor a bar is not filled."""
+    """Works the orders of the tick before on the bar that followed it. What stands over, and what is over, is the account's afterwards."""
     fills: list[Fill] = []
+    working: list[Order] = []
+    done = _cancelled(account, asked, bar)
     for order in asked:
-        met = _meet(order, bar)
-        if met.units == 0.0:
-            fills.append(Fill(order.symbol, 0.0, order.units, np.nan, np.nan, 0.0, 0.0, 0.0, 0.0))
-            continue
-        fee_bps = knobs.fees_bps[order.symbol] if knobs.fees_bps else knobs.fee_bps
-        account, realised = _book(account, order.symbol, met, fee_bps, tick)
-        left = order.units - met.units
-        fills.append(Fill(order.symbol, met.units, left, met.price, met.mid, fee_bps, met.spread_bps, met.impact_bps, realised))
-    return account, tuple(fills)
+        after, met, is_over = meet(order, bar, knobs, tick)
+        left = after.units if after.work is not None else order.units - met.units
+        fee_bps, realised = 0.0, 0.0
+        if met.units:
+            fee_bps = fee_of(met, order.symbol, knobs)
+            account, realised = _book(account, order.symbol, met, fee_bps, tick)
+        if met.units or is_over:
+            price, mid = (met.price, met.mid) if met.units else (np.nan, np.nan)
+            unfilled = left if is_over else 0.0
+            fills.append(Fill(order.symbol, met.units, unfilled, price, mid, fee_bps, met.spread_bps, met.impact_bps, realised))
+        if is_over:
+            done.append(_ended(after, met, _price(account, bar, order.symbol)))
+        else:
+            working.append(after)
+    return replace(account, working=tuple(working), done=tuple(done)), tuple(fills)
+
+
+def _cancelled(account: Account, asked: tuple[Order, ...], bar: Slice) -> list[Done]:
+    """The working orders that no decision carried on."""
+    carried = {(order.symbol, order.work.tick) for order in asked if order.work is not None}
+    ended = [order for order in account.working if order.work is not None and (order.symbol, order.work.tick) not in carried]
+    return [_ended(order, NOTHING, _price(account, bar, order.symbol)) for order in ended]
+
+
+def _ended(order: Order, met: Met, price: float) -> Done:
+    """What became of an order; `price` is what its unfilled part is worth now."""
+    work = order.work
+    if work is None:
+        worth = met.mid if np.isfinite(met.mid) else price
+        money = (abs(order.units) * worth, abs(met.units) * worth) if np.isfinite(worth) else (0.0, 0.0)
+        return Done(order.execution, *money, 0.0 if order.execution == AGGRESSIVE else np.nan)
+    side, common = (1.0 if work.asked > 0 else -1.0), min(abs(work.filled), abs(work.at_once))
+    more = side * (work.paid / work.filled - work.at_once_price) * common if common else 0.0
+    missed = abs(work.at_once) - common
+    more += side * (price - work.at_once_price) * missed if missed else 0.0
+    shortfall = more / (abs(work.at_once) * work.mid) * 1e4 if work.at_once else np.nan
+    return Done(order.execution, abs(work.asked) * work.mid, abs(work.filled) * work.mid, float(shortfall))
+
+
+def _price(account: Account, bar: Slice, index: int) -> float:
+    """What a unit is worth: the mid where a book stands, else the last price known."""
+    found = middle(bar.fill_books, index)
+    return found if np.isfinite(found) else float(account.mark[index])
 
 
 def accrue(account: Account, until: int, price: Floats, knobs: Knobs) -> Account:
@@ -109,35 +157,6 @@ def restart_peak(account: Account) -> Account:
 def _sum(values: Floats) -> float:
     """Of those that are known: numpy's own takes three times as long."""
     return float(np.where(np.isnan(values), 0.0, values).sum())
-
-
-def _meet(order: Order, bar: Slice) -> Met:
-    side = 1.0 if order.units > 0 else -1.0
-    books, index = bar.fill_books, order.symbol
-    if books.bid_price.shape[1] and not order.at_open:
-        prices, sizes = (books.ask_price, books.ask_size) if side > 0 else (books.bid_price, books.bid_size)
-        mid = float(books.bid_price[index, 0] + books.ask_price[index, 0]) / 2.0
-        if np.isfinite(mid) and 0 < books.bid_price[index, 0] < books.ask_price[index, 0]:
-            return walk(prices[index], sizes[index], abs(order.units), side, mid)
-    at_open = float(bar.open[index])
-    if not (np.isfinite(at_open) and at_open > 0 and bar.fresh[index]):
-        return Met(0.0, np.nan, np.nan, 0.0, 0.0)
-    half = order.spread_bps / 2.0
-    return Met(order.units, at_open * (1.0 + side * (half + order.impact_bps) / 1e4), at_open, half, order.impact_bps)
-
-
-def walk(prices: Floats, sizes: Floats, units: float, side: float, mid: float) -> Met:
-    """Takes level after level, (D,) best first, until `units` are filled or the book ends; the cost over the best price counts as impact."""
-    good = np.isfinite(prices) & np.isfinite(sizes) & (sizes > 0)
-    prices, sizes = prices[good], sizes[good]
-    before = np.concatenate((np.zeros(1), np.cumsum(sizes)[:-1])) if len(sizes) else sizes
-    taken = np.clip(units - before, 0.0, sizes)
-    filled = min(units, float(sizes.sum()))  # what the book holds is filled to the last bit: a sum of parts would leave dust of a position
-    if not filled > 0.0:
-        return Met(0.0, np.nan, mid, 0.0, 0.0)
-    price = float(taken @ prices) / filled
-    half = side * (float(prices[0]) / mid - 1.0) * 1e4
-    return Met(side * filled, price, mid, half, side * (price / mid - 1.0) * 1e4 - half)
 
 
 def _book(account: Account, index: int, met: Met, fee_bps: float, tick: int) -> tuple[Account, float]:

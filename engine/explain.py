@@ -12,7 +12,7 @@ SHUT = {  # what a gate that did not pass means; {value} and {limit} are its own
     "fresh data": "the last fresh bar is {value} bars old",
     "not paused": "the engine is paused",
     "sound phases": "{value} phases fell back",
-    "sane book": "the book is crossed or malformed",
+    "sane book": "the book is crossed, malformed or missing",
     "not flattened": "the engine was told to stay flat",
     "history": "only {value} of the {limit} bars it needs are known",
     "spread": "the spread of {value} bps is above {limit} bps",

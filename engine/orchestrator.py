@@ -25,5 +25,5 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: Run) -> Outcome:
     learned = run(Phase.LEARNING, learning.learn, learning.learn_nothing, opinions, forecast, mood, liquidity, sizes, decisions, inputs, state)
     plan = run(Phase.EVOLUTION, evolution.propose, evolution.propose_nothing, learned, inputs)
     decisions = decision.stand_by(decisions, sizes, liquidity, opinions, mood, inputs, run.degraded)
-    orders = broker.orders(decisions, liquidity, mood)
+    orders = broker.orders(decisions, liquidity, mood, inputs)
     return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, mood, matrix, liquidity, opinions, forecast, sizes)

@@ -1,11 +1,11 @@
-"""Portfolio: what is held, what was filled at what cost, and equity with its drawdown."""
+"""Portfolio: what is held, what was filled at what cost and how, and equity with its drawdown."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from engine.store.status_query import Status
-from pages.parts import charts_machine, charts_overview, glance, live, reads, rowsets, units, venue, widgets
+from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, units, venue, widgets
 
 FILLS = 100
 
@@ -40,6 +40,7 @@ def holdings(status: Status) -> None:
         widgets.nothing("nothing is held")
     else:
         live.rows(rowsets.positions(held), key="positions")
+    orders()
     rules(status, held["symbol"].tolist())
     fills = reads.fills(limit=FILLS)
     widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
@@ -47,6 +48,20 @@ def holdings(status: Status) -> None:
         widgets.nothing("nothing has been bought or sold yet")
     else:
         live.rows(rowsets.fills(fills), key="fills", height=520)
+
+
+def orders() -> None:
+    """The orders that stand over, and what each kind of order has come to."""
+    working = reads.working()
+    if len(working):
+        widgets.heading("Orders at work", "they go on while they are wanted; a decision that wants otherwise cancels them")
+        live.rows(rows_execution.working(working), key="working")
+    kinds = reads.execution()
+    widgets.heading("How orders were filled", "by kind; what was not filled counts at the price when it was given up")
+    if any(kind["orders"] for kind in kinds):
+        live.rows(rows_execution.kinds(kinds), key="execution")
+    else:
+        widgets.nothing("no order is over yet")
 
 
 def rules(status: Status, held: list[str]) -> None:

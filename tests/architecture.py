@@ -11,7 +11,10 @@ from pathlib import Path
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
     (frozenset({"engine.settings", "engine.discover", "engine.evidence", "engine.window"}),),
-    tuple(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run", "broker")),
+    (
+        *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run")),
+        frozenset({"engine.broker", "engine.matching"}),
+    ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
     (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),

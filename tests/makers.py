@@ -241,7 +241,14 @@ def no_flow(symbols: int) -> Flow:
     return Flow(np.empty((symbols, 0, 0)), blank, blank, blank, blank, blank)
 
 
-def bar(at: int = START + MINUTE, *, price: Sequence[float] = (100.0,), fresh: Sequence[bool] | None = None, books: Books | None = None) -> Slice:
+def bar(
+    at: int = START + MINUTE,
+    *,
+    price: Sequence[float] = (100.0,),
+    fresh: Sequence[bool] | None = None,
+    books: Books | None = None,
+    volume: float = 1.0,
+) -> Slice:
     """One closed bar that opens, stands and closes at the price."""
     prices = np.array(price, dtype=float)
     count = len(prices)
@@ -249,7 +256,7 @@ def bar(at: int = START + MINUTE, *, price: Sequence[float] = (100.0,), fresh: S
     none = no_books(count)
     opened, high, low, close = (prices.copy() for _ in range(4))
     blank = np.empty((count, 0))
-    return Slice(at, opened, high, low, close, np.ones(count), known, none, none if books is None else books, blank, blank)
+    return Slice(at, opened, high, low, close, np.full(count, volume), known, none, none if books is None else books, blank, blank)
 
 
 def resumed(tick: int, bars: Sequence[Slice], *, keeper: Drawer | None = None) -> Engine:

@@ -25,8 +25,8 @@ from tests.makers import bar as made_bar
 BARS = 420
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-    "honest_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "regret", "training",
-    "peak_rss_mb",
+    "honest_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
+    "training", "peak_rss_mb",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -9,27 +10,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import broker
+from engine import broker, matching
 from engine.domain.control import Knobs
-from engine.domain.decision import Fill, Order
+from engine.domain.decision import Fill
 from engine.domain.market import Account, Books
+from engine.domain.orders import PASSIVE, Order
 from engine.domain.record import Floats
 from engine.domain.trading_rules import TradingRules
-from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment
+from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment, no_books
 
 KNOBS = Knobs(fee_bps=10.0)
 PRICES = st.floats(1.0, 1_000.0)
 SIZES = st.floats(-50.0, 50.0).filter(lambda size: abs(size) > 1e-3)
-STEPS = st.lists(st.tuples(PRICES, SIZES, st.floats(0.0, 30.0), st.floats(0.0, 10.0)), min_size=1, max_size=12)
+STEPS = st.lists(st.tuples(PRICES, SIZES, st.floats(0.0, 30.0), st.floats(0.0, 0.01), st.floats(0.0, 1_000.0)), min_size=1, max_size=12)
 
 
-def asked(units: float, spread: float = 4.0, impact: float = 1.0) -> tuple[Order, ...]:
-    return (Order(0, units, spread, impact),)
+def asked(units: float, spread: float = 4.0, sigma: float = 0.001) -> tuple[Order, ...]:
+    return (Order(0, units, spread, 1.0, sigma),)
 
 
-def trade(account: Account, units: float, price: float, spread: float = 4.0, impact: float = 1.0, tick: int = 1) -> tuple[Account, Fill]:
-    one = bar(price=(price,))
-    filled, fills = broker.fill(account, asked(units, spread, impact), one, KNOBS, tick)
+def trade(
+    account: Account, units: float, price: float, spread: float = 4.0, sigma: float = 0.001, tick: int = 1, volume: float = 1_000.0
+) -> tuple[Account, Fill]:
+    one = bar(price=(price,), volume=volume)
+    filled, fills = broker.fill(account, asked(units, spread, sigma), one, KNOBS, tick)
     return broker.mark(filled, one, 1_000.0, KNOBS), fills[0]
 
 
@@ -39,24 +43,31 @@ def fee(fill: Fill) -> float:
 
 @given(STEPS)
 @settings(max_examples=150, deadline=None)
-def test_equity_is_cash_and_positions_and_every_cost_is_paid_once(steps: list[tuple[float, float, float, float]]) -> None:
+def test_equity_is_cash_and_positions_and_every_cost_is_paid_once(steps: list[tuple[float, float, float, float, float]]) -> None:
     account = broker.open_account(1_000.0, 1)
     cash = units = opening_fees = realised = 0.0
-    for price, size, spread, impact in steps:
-        account, fill = trade(account, size, price, spread, impact)
+    for price, size, spread, sigma, volume in steps:
+        account, fill = trade(account, size, price, spread, sigma, volume=volume)
+        filled = fill.units
+        assert abs(filled) == pytest.approx(min(abs(size), 0.1 * volume))
+        assert filled + fill.unfilled == pytest.approx(size)
+        if filled == 0.0:
+            continue
         side = 1.0 if size > 0 else -1.0
+        impact = 0.1 * sigma * 1e4 * math.sqrt(abs(filled) / volume)
         assert fill.price == pytest.approx(price * (1 + side * (spread / 2 + impact) / 1e4), rel=1e-12)
-        assert (fill.spread_bps, fill.impact_bps, fill.fee_bps, fill.unfilled) == (spread / 2, impact, 10.0, 0.0)
-        closed = min(abs(size), abs(units)) if units * size < 0 else 0.0
-        opening_fees += (abs(size) - closed) * fill.price * KNOBS.fee_bps / 1e4
-        cash -= size * fill.price + fee(fill)
-        units += size
+        assert (fill.spread_bps, fill.fee_bps) == (spread / 2, 10.0)
+        assert fill.impact_bps == pytest.approx(impact)
+        closed = min(abs(filled), abs(units)) if units * filled < 0 else 0.0
+        opening_fees += (abs(filled) - closed) * fill.price * KNOBS.fee_bps / 1e4
+        cash -= filled * fill.price + fee(fill)
+        units += filled
         realised += fill.realised
         assert account.cash == pytest.approx(1_000.0 + cash, abs=1e-6)
         assert account.equity == pytest.approx(account.cash + float(account.positions[0]) * price, abs=1e-6)
         assert account.positions[0] == pytest.approx(units, abs=1e-6)
     if account.positions[0]:
-        account, fill = trade(account, -float(account.positions[0]), steps[0][0])
+        account, fill = trade(account, -float(account.positions[0]), steps[0][0], volume=1e4)
         realised += fill.realised
     assert account.positions[0] == 0.0
     assert np.isnan(account.entry[0])
@@ -70,6 +81,32 @@ def test_what_is_closed_in_two_parts_leaves_exactly_nothing(price: float, first:
     account, _ = trade(account, -first * abs(part) / 51.0, price * 1.01)
     account, _ = trade(account, -float(account.positions[0]), price * 0.99)
     assert account.positions[0] == 0.0
+
+
+def test_an_order_takes_no_more_than_its_share_of_the_bar_and_pays_for_what_it_took() -> None:
+    """20,000 of money at 250 in a bar that traded 30: 3 units are filled, a tenth of the bar, at 0.1 x 40 bps x root of 0.1."""
+    account, fill = trade(broker.open_account(100_000.0, 1), 80.0, 250.0, spread=6.0, sigma=0.004, volume=30.0)
+    impact = 0.1 * 40.0 * math.sqrt(0.1)  # 1.2649 bps
+    assert (fill.units, fill.unfilled, fill.spread_bps) == (3.0, 77.0, 3.0)
+    assert fill.impact_bps == pytest.approx(impact)
+    assert fill.price == pytest.approx(250.0 * (1 + (3.0 + impact) / 1e4))  # 250.1066
+    assert 100_000.0 - account.cash == pytest.approx(3 * 250.1066 * 1.001, abs=0.005)  # 751.07
+
+
+def test_impact_is_that_of_the_orders_own_size_whatever_else_is_allowed() -> None:
+    """9 of 900 units traded is a hundredth, so a tenth of what an order as large as the bar pays: 0.1 x 20 bps x 0.1."""
+    fill = trade(broker.open_account(10_000.0, 1), 9.0, 100.0, sigma=0.002, volume=900.0)[1]
+    assert fill.impact_bps == pytest.approx(0.2)
+    knobs = replace(KNOBS, participation=1.0)
+    whole = broker.fill(broker.open_account(1e6, 1), asked(4_000.0, sigma=0.002), bar(volume=1_000.0), knobs, 1)[1][0]
+    assert whole.units == 1_000.0
+    assert whole.impact_bps == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("volume", [0.0, np.nan, np.inf, -1.0])
+def test_where_nothing_was_traded_or_no_volume_is_known_nothing_is_filled(volume: float) -> None:
+    account, fill = trade(broker.open_account(1_000.0, 1), 2.0, 100.0, volume=volume)
+    assert (fill.units, fill.unfilled, account.cash) == (0.0, 2.0, 1_000.0)
 
 
 @pytest.mark.parametrize("units", [3.0, -3.0])
@@ -87,14 +124,19 @@ def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None
         if tick < 740 or tick + 1 >= len(taught.bars):
             continue
         account, fills = broker.fill(moment(tick).inputs.account, outcome.orders, taught.bars[tick + 1], KNOBS, tick + 1)
-        for order, fill in zip(outcome.orders, fills, strict=True):
+        asked_for, standing = {order.symbol: order for order in outcome.orders}, {order.symbol: order.units for order in account.working}
+        assert {fill.symbol for fill in fills} | set(standing) == set(asked_for)
+        for fill in fills:
+            order = asked_for[fill.symbol]
+            assert fill.units + fill.unfilled + standing.get(fill.symbol, 0.0) == pytest.approx(order.units)
+            if fill.fee_bps != KNOBS.fee_bps or order.execution == PASSIVE:
+                continue
             books = taught.bars[tick + 1].fill_books
             best = (books.ask_price if order.units > 0 else books.bid_price)[fill.symbol, 0]
             assert fill.price * np.sign(order.units) >= best * np.sign(order.units) - 1e-9
             assert fill.spread_bps > 0
             assert fill.mid == (books.bid_price[fill.symbol, 0] + books.ask_price[fill.symbol, 0]) / 2
             assert (fill.price - fill.mid) * order.units > 0
-            assert fill.units + fill.unfilled == pytest.approx(order.units)
         assert account.cash + float(np.nansum(account.positions * account.mark)) < moment(tick).inputs.account.equity * 1.001
 
 
@@ -119,7 +161,7 @@ LEVEL = st.tuples(st.floats(0.01, 1.0), st.one_of(st.floats(0.01, 20.0), st.just
 def test_walking_the_book_is_taking_level_after_level(levels: list[tuple[float, float]], units: float, side: float) -> None:
     steps = np.cumsum([step for step, _ in levels])
     prices, sizes, mid = 100.0 + side * steps, np.array([size for _, size in levels]), 100.0
-    met = broker.walk(prices, sizes, units, side, mid)
+    met = matching.walk(prices, sizes, units, side, mid)
     filled, money = brute(prices, sizes, units)
     assert met.units == pytest.approx(side * filled)
     if filled > 0:
@@ -149,9 +191,9 @@ def test_an_empty_book_fills_nothing_and_gives_no_price() -> None:
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(100.2, 100.1), (np.nan, 100.1), (100.0, 100.0), (-1.0, 0.5)])
-def test_a_book_that_is_none_is_not_walked(bid: float, ask: float) -> None:
-    fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)[1]
-    assert fills[0].price == pytest.approx(100.0 * (1 + 3.0 / 1e4))
+def test_where_a_market_has_books_nothing_is_filled_without_one(bid: float, ask: float) -> None:
+    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)
+    assert (fills[0].units, fills[0].unfilled, account.cash) == (0.0, 1.0, 1_000.0)
 
 
 @pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
@@ -256,9 +298,28 @@ def test_buy_and_hold_begins_with_each_symbols_first_price() -> None:
 
 def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
     outcome = decided(moment())
-    made = broker.orders(outcome.decisions, outcome.liquidity, outcome.mood)
+    made = broker.orders(outcome.decisions, outcome.liquidity, outcome.mood, moment().inputs)
     assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
-    assert all(order.units == outcome.decisions.delta[order.symbol] for order in made)
+    for order in made:
+        wanted = outcome.decisions.delta[order.symbol]
+        assert order.units == wanted or (order.work is not None and 0.0 < order.units / wanted < 1.0)
+
+
+def test_an_order_names_the_impact_of_its_own_size() -> None:
+    """An order of 6 against 4 at 100.1 and 4 at 100.2 pays 100.1333: half the spread of 10 bps and 3.33 bps of impact; without books by its share."""
+    at, outcome = moment(), decided(moment())
+    delta = np.zeros(8)
+    delta[3] = 6.0
+    decisions = replace(outcome.decisions, delta=delta)
+    ones, steps = np.ones((8, 2)), np.array([0.0, 0.1])
+    booked = replace(at.inputs, books=Books(99.9 * ones - steps, 4.0 * ones, 100.1 * ones + steps, 4.0 * ones))
+    assert [order.impact_bps for order in broker.orders(decisions, outcome.liquidity, outcome.mood, booked)] == [pytest.approx(10.0 / 3.0)]
+    volume = np.full((8, 300), 600.0)
+    view = replace(at.inputs.view, volume=volume, sigma=np.full(8, 0.003))
+    bare = replace(at.inputs, books=no_books(8), view=view)
+    made = broker.orders(decisions, outcome.liquidity, outcome.mood, bare)[0]
+    assert (made.sigma, made.units) == (0.003, 6.0)
+    assert made.impact_bps == pytest.approx(0.3)
 
 
 def test_an_order_that_the_book_holds_is_filled_to_the_last_bit() -> None:
@@ -266,4 +327,4 @@ def test_an_order_that_the_book_holds_is_filled_to_the_last_bit() -> None:
     for _ in range(2_000):
         sizes = random.uniform(1.0, 50.0, 5)
         units = float(random.uniform(0.1, 0.99) * sizes.sum())
-        assert broker.walk(np.linspace(100.0, 100.04, 5), sizes, units, 1.0, 99.99).units == units
+        assert matching.walk(np.linspace(100.0, 100.04, 5), sizes, units, 1.0, 99.99).units == units

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NONE = "not measured yet"
+KINDS = ("passive", "aggressive", "slice")
 Report = Mapping[str, Any]
 
 
@@ -16,6 +17,7 @@ def as_text(report: Report) -> str:
         _skill(report.get("skill") or {}),
         _calibration(report),
         _portfolio(report.get("portfolio") or {}),
+        _execution(report.get("execution") or {}),
         _gates(report),
         _cost(report),
     ]
@@ -75,6 +77,20 @@ def _portfolio(told: Report) -> str:
             f"{_number(told.get('dsr'), '{:.1%}')}",
         )
     )
+
+
+def _execution(told: Report) -> str:
+    lines = ["how orders were filled"]
+    for kind in KINDS:
+        row = told.get(kind) or {}
+        if not row.get("orders"):
+            continue
+        cost = "" if kind == "aggressive" else ", against taking at once not enough data"
+        if row.get("shortfall_bps") is not None:
+            cost = f", against taking at once {row['shortfall_bps']:+.2f} bps ({row['low']:+.2f} to {row['high']:+.2f}; n {row['n']:,})"
+        refused = "" if row["offered"] else "; no longer recommended"
+        lines.append(f"  {kind:<12} {row['orders']:,} orders, filled {_number(row.get('filled'), '{:.1%}')}{cost}{refused}")
+    return "\n".join(lines) if len(lines) > 1 else ""
 
 
 def _gates(report: Report) -> str:

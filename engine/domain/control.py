@@ -64,6 +64,8 @@ class Knobs(Record):
     impact: float = 0.1  # bar volatilities of impact for an order as large as the bar's volume, times the root of its share
     participation: float = 0.1  # largest share of a bar's volume an order may take
     latency_ms: float = 250.0
+    passive_bars: int = 3  # an order rests at the touch before it takes
+    slice_bars: int = 4  # over which an order is spread that is large for the book
     rules: TradingRules = field(default_factory=TradingRules)  # of each symbol's venue
     # evidence
     volatility_halflife: float = 60.0  # bars, of the EWMA volatility that scales the target

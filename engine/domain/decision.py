@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.domain.gates import Ladder
 from engine.domain.incidents import Watch
+from engine.domain.orders import Order
 from engine.domain.outlook import Outlook
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.regimes import Hidden
@@ -34,7 +35,6 @@ class Phase(Enum):
 
 REGIMES = ("calm", "ranging", "trending", "volatile")
 ACTIONS = ("hold", "buy", "sell")  # the codes 0, 1, 2 of Decisions.action
-EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution
 SPREAD_SOURCES = ("book", "Abdi-Ranaldo 2017", "setting", "tick", "assumed wide")  # the codes of Liquidity.spread_source
 
 
@@ -96,7 +96,7 @@ class Liquidity(Record):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mid": "S?", "spread_bps": "S", "depth": "S?", "imbalance": "S?", "micro_price": "S?", "pressure": "S?", "amihud": "S?",
-        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "spread_source": "S",
+        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "spread_source": "S", "room": "S?",
     }  # fmt: skip
 
     mid: Floats  # (S,) price, the close where there is no book
@@ -112,6 +112,8 @@ class Liquidity(Record):
     crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
     spread_source: Ints  # (S,) index into SPREAD_SOURCES
     finer: BookAndFlow
+    too_dear: tuple[str, ...]  # kinds of order that are proven to cost more than taking at once: they are not recommended
+    room: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +170,7 @@ class Forecast(Record):
 
 LIMITS = (
     "kelly fraction", "proven skill", "new version", "cost", "position", "spot, no shorts", "joint sizing", "correlated cluster",
-    "volatility target", "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown",
-    "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown",
+    "volatility target", "expected shortfall", "gross exposure", "net exposure", "daily loss", "drawdown", "participation",
 )  # fmt: skip
 
 
@@ -223,17 +224,6 @@ class Instruction(Record):
     kind: str
     subject: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Order(Record):
-    """A market order, filled at the first book at or after the decision + latency, or at the next open."""
-
-    symbol: int  # index
-    units: float  # base units, negative to sell
-    spread_bps: float  # full spread expected, paid half where the fill meets no book
-    impact_bps: float  # expected for this size, paid where the fill meets no book
-    at_open: bool = False  # its book is stale: filled at the next open, never by walking a book
 
 
 @dataclass(frozen=True, slots=True)

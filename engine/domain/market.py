@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.domain.control import Event, Knobs
+from engine.domain.orders import Done, Order
 from engine.domain.record import Bools, Floats, Ints, Record
 
 
@@ -53,9 +54,10 @@ class Slice(Record):
     volume: Floats  # (S,)
     fresh: Bools  # (S,) the bar is there and is not a stale repeat
     books: Books  # at the decision, (S, D)
-    fill_books: Books  # the first book at or after the *previous* decision + latency, (S, D); NaN where none
+    fill_books: Books  # (S, D) the first book at or after the *previous* decision + latency, else the one standing then; NaN where none
     ofi: Floats  # (S, D) over this bar; D = 0 where the feed has none
     flow: Floats  # (S, 5) signed_volume, trades, vwap, spread, depth over this bar; (S, 0) where the feed has none
+    later: Floats | None = None  # (S, 4) traded after fill_books were met: lowest and highest price, sold at its best bid, bought at its best ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Account(Record):
     losses: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
     naive: float  # equity of buying all symbols in equal parts at their first price and holding
     benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
+    working: tuple[Order, ...] = ()  # orders that stand over after the bar: resting, or with slices to come
+    done: tuple[Done, ...] = ()  # orders that were over with the bar
     accrued_at: int = 0  # ns UTC, up to which borrow and funding are paid; 0 before the first bar
     borrow: float = 0.0  # money, paid so far for what was sold short; at most 0
     funding: float = 0.0  # money, funding so far: below 0 paid, above 0 received
@@ -99,7 +103,7 @@ class Inputs(Record):
     knobs: Knobs
     events: tuple[Event, ...]
     view: View  # a pure function of bars, books and flow (engine.window.look)
-    met: Books | None = None  # the first book at or after the previous decision + latency, where orders of the bar before were filled
+    met: Books | None = None  # the book at the previous decision + latency (Slice.fill_books), where orders of the bar before were filled
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.incidents import Watch
+from engine.domain.orders import Execution
 from engine.domain.outlook import Outlook
 from engine.domain.record import Floats, Ints, Record
 from engine.domain.regimes import Hidden
@@ -136,3 +137,4 @@ class State(Record):
     memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves
     outlook: Outlook
     succession: Succession
+    execution: Execution  # what kinds of order have come to

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
 from engine.domain.market import Inputs, Slice
+from engine.domain.orders import ExecutionRow
 from engine.domain.outlook import OutlookRow
 from engine.domain.record import Floats, Record
 
@@ -71,6 +72,7 @@ class Tick(Record):
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
     regret: tuple[RegretRow, ...]  # likewise
     outlook: tuple[OutlookRow, ...] = ()  # likewise
+    execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: what the machine was like when the tick was decided, by reading; None where nothing was measured
 
 

@@ -59,6 +59,27 @@ def traded(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
         return np.stack([signed, np.bincount(row, minlength=bars).astype(np.float64), money / volume])
 
 
+def traded_after(rows: TradeRows, met: Ints, until: Ints, bid: Floats, ask: Floats) -> Floats:
+    """(4, bars) of the trades after each time and before `until`: lowest and highest price (NaN without a trade), sold at `bid`, bought at `ask`.
+
+    A trade at the very time may have come before, and a side that is not told may be either: neither counts.
+    """
+    first, end = np.searchsorted(rows.at, met, side="right"), np.searchsorted(rows.at, until, side="left")
+    some = first < end
+    out = np.zeros((4, len(met)))
+    out[:2] = np.nan
+    ends = np.column_stack([first[some], end[some]]).ravel()
+    if len(ends):
+        out[0, some] = np.minimum.reduceat(np.append(rows.price, np.inf), ends)[::2]
+        out[1, some] = np.maximum.reduceat(np.append(rows.price, -np.inf), ends)[::2]
+    bar = np.minimum(np.searchsorted(until, rows.at, side="right"), len(until) - 1)
+    inside = (rows.at > met[bar]) & (rows.at < until[bar])
+    for row, (price, sign) in enumerate(((bid, -1.0), (ask, 1.0)), start=2):
+        counted = inside & (rows.sign == sign) & (rows.price == price[bar])
+        out[row] = np.bincount(bar[counted], weights=rows.size[counted], minlength=len(met))
+    return out
+
+
 def books_at(rows: BookRows, times: Ints, stale: int) -> Floats:
     """(4, bars, D) the last book at or before each time, sound or not, NaN where it is more than `stale` ns old."""
     found = np.searchsorted(rows.at, times, side="right") - 1
@@ -66,14 +87,20 @@ def books_at(rows: BookRows, times: Ints, stale: int) -> Floats:
     return _taken(rows, found, there)
 
 
-def books_from(rows: BookRows, times: Ints, until: Ints) -> Floats:
-    """(4, bars, D) the first sound book at or after each time and before `until`, NaN where there is none."""
+def books_from(rows: BookRows, times: Ints, until: Ints, stale: int) -> Floats:
+    """(4, bars, D) the book an order meets that arrives at each time: the first sound one from then on and before `until`.
+
+    Where none follows, the book that stands when the order arrives: the last one before, if it is sound and no more than `stale` ns old; else NaN.
+    """
     sound = np.flatnonzero(rows.sound)
     at = rows.at[sound]
     position = np.searchsorted(at, times, side="left")
-    there = position < len(at)
-    found = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
-    return _taken(rows, found, there & (rows.at[found] < until))
+    following = sound[np.minimum(position, len(at) - 1)] if len(at) else np.zeros(len(times), dtype=np.int64)
+    follows = (position < len(at)) & (rows.at[following] < until)
+    before = np.searchsorted(rows.at, times, side="left") - 1
+    last = np.maximum(before, 0)
+    stands = (before >= 0) & rows.sound[last] & (times - rows.at[last] <= stale)
+    return _taken(rows, np.where(follows, following, last), follows | stands)
 
 
 class FlowCells(NamedTuple):

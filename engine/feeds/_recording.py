@@ -11,7 +11,7 @@ from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
 from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
-from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, imbalance, measure_cells, standing, traded
+from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, imbalance, measure_cells, standing, traded, traded_after
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
 STALE = 60 * 10**9  # ns a book stands without an event, or one bar where that is longer
@@ -54,6 +54,7 @@ class Grid(Record):
     fill_books: Floats  # (4, K, S, D) after the decision before + latency
     ofi: Floats  # (K, S, D)
     flow: Floats  # (K, S, 5), or (K, S, 0) without trades and books
+    later: Floats  # (K, S, 4) traded after fill_books were met (_order_flow.traded_after), NaN where not known; (K, S, 0) without trades and books
     counts: tuple[Counts, ...]
     flow_cells: tuple[FlowCells | None, ...]  # by symbol, over every event; None without books
 
@@ -161,6 +162,7 @@ def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval
     values, fresh = np.full((5, bars, symbols), np.nan), np.zeros((bars, symbols), dtype=np.bool_)
     books, fills = np.full((4, bars, symbols, levels), np.nan), np.full((4, bars, symbols, levels), np.nan)
     ofi, flow = np.full((bars, symbols, levels), np.nan), np.full((bars, symbols, columns), np.nan)
+    later = np.full((bars, symbols, 4 if any(tape.books and tape.trades for tape in tapes) else 0), np.nan)
     for column, (tape, grid) in enumerate(zip(tapes, grids, strict=True)):
         row = _rows(kept, grid.number)
         inside = row >= 0
@@ -174,11 +176,13 @@ def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval
             ofi[:, column, :own] = imbalance(tape.books, sound, bars, stale)
             flow[:, column, 3:] = standing(tape.books, closes - interval, closes, stale).T
             books[:, :, column, :own] = books_at(tape.books, closes, stale)
-            fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes)
+            fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes, stale)
+        if tape.books is not None and tape.trades is not None:
+            later[:, column] = traded_after(tape.trades, decided + latency, closes, fills[0, :, column, 0], fills[2, :, column, 0]).T
         missing = np.isnan(values[3, :, column])
         ofi[missing, column], flow[missing, column] = np.nan, np.nan
     counts = tuple(_counted(tape, grid) for tape, grid in zip(tapes, grids, strict=True))
-    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, counts, ())
+    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, counts, ())
 
 
 def _rows(kept: Ints, numbers: Ints) -> Ints:

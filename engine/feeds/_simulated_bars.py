@@ -43,6 +43,7 @@ class Chunk(Record):
     fill_books: Sides  # at the open + latency
     ofi: Floats  # (n, S, D)
     flow: Floats  # (n, S, 5)
+    later: Floats  # (n, S, 4) lowest and highest price in the steps after that of the fill, NaN where there is none; then NaN: not known
     steps: Steps  # (n + 1, 12, S), the bar before first
 
 
@@ -65,7 +66,7 @@ def dress(path: Path, draws: Draws, market: Market, levels: int, spread_bps: flo
     here = slice(LOOK_BACK, None)
     opening, close, tick = path.open[here], path.close[here], path.tick[here]
     gap = np.maximum(GAP_SHARE * spread_bps * 1e-4 * opening / tick, 1.05)
-    high, low = _range(path, steps, draws)
+    (high, low), later = _range(path, steps, draws, min(int(fraction * STEPS), STEPS - 1) + 1)
     books = _book(_at_close(path, known, steps, draws), tick, gap, levels)
     fill_books = _book(_at_fill(path, known, steps, draws, (high, low), fraction), tick, gap, levels)
     acted = {name: getattr(steps, name)[1:] for name in ("signed", "volume", "trades", "half_spread", "bid", "ask")}
@@ -75,21 +76,26 @@ def dress(path: Path, draws: Draws, market: Market, levels: int, spread_bps: flo
     depth = 0.5 * (acted["bid"] + acted["ask"]).mean(axis=1) / opening
     vwap = np.clip(_vwap(opening, tick, steps, volume), low, high)
     flow = np.stack([signed, 1.0 + acted["trades"].sum(axis=1), vwap, spread, depth], axis=2)
-    return Chunk(opening, high, low, close, volume / opening, books, fill_books, _imbalance(steps, draws, opening, levels), flow, steps)
+    return Chunk(opening, high, low, close, volume / opening, books, fill_books, _imbalance(steps, draws, opening, levels), flow, later, steps)
 
 
-def _range(path: Path, steps: Steps, draws: Draws) -> tuple[Floats, Floats]:
-    """Extremes of the mid: within each step those of a Brownian bridge, each with the exact law, the two drawn apart."""
+def _range(path: Path, steps: Steps, draws: Draws, after: int) -> tuple[tuple[Floats, Floats], Floats]:
+    """Extremes of the mid: within each step those of a Brownian bridge, each by the exact law, the two drawn apart. Then from step `after` on."""
     opening, close, tick, sigma = (part[LOOK_BACK:] for part in (path.open, path.close, path.tick, path.sigma))
     change = steps.change[1:]
     reach = draws.reach.reshape(2, -1, *change.shape[1:])[:, LOOK_BACK:]
     wander = (2.0 * sigma.astype(np.float32) ** 2)[:, None] * steps.clock[1:]
     before = steps.rise[1:] - change
-    up = (before + 0.5 * (change + np.sqrt(change**2 + wander * reach[0]))).max(axis=1)
-    down = (before + 0.5 * (change - np.sqrt(change**2 + wander * reach[1]))).min(axis=1)
-    high = to_tick(opening * np.exp(up.astype(np.float64)), tick, np.ceil)
-    low = to_tick(opening * np.exp(down.astype(np.float64)), tick, np.floor)
-    return np.maximum(high, np.maximum(opening, close)), np.minimum(low, np.minimum(opening, close))
+    up = before + 0.5 * (change + np.sqrt(change**2 + wander * reach[0]))
+    down = before + 0.5 * (change - np.sqrt(change**2 + wander * reach[1]))
+    high = to_tick(opening * np.exp(up.max(axis=1).astype(np.float64)), tick, np.ceil)
+    low = to_tick(opening * np.exp(down.min(axis=1).astype(np.float64)), tick, np.floor)
+    whole = np.maximum(high, np.maximum(opening, close)), np.minimum(low, np.minimum(opening, close))
+    later = np.full((*opening.shape, 4), np.nan)
+    if after < STEPS:
+        later[..., 0] = np.maximum(to_tick(opening * np.exp(down[:, after:].min(axis=1).astype(np.float64)), tick, np.floor), whole[1])
+        later[..., 1] = np.minimum(to_tick(opening * np.exp(up[:, after:].max(axis=1).astype(np.float64)), tick, np.ceil), whole[0])
+    return whole, later
 
 
 def _vwap(opening: Floats, tick: Floats, steps: Steps, volume: Floats) -> Floats:

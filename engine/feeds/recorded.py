@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.settings import Settings
 
 
-_BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "at": 0}  # the axis of bars of each array
+_BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "later": 0, "at": 0}  # the axis of bars of each array
 
 
 class Recorded:
@@ -33,8 +33,9 @@ class Recorded:
     fill-in, or a market too thin to trade on) keeps its prices and is not fresh, so that nothing is opened on it. Without recorded
     bars they are made of trades, and of mids where nothing was traded while a book stood: those have volume 0 and are fresh, for a
     standing book can be traded on; their volume is NaN where no trades are recorded at all. The book of a decision is the last at
-    or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency,
-    within the bar. Sizes are base units: contracts are made so by recording.toml (docs/recordings.md), Binance's coin-margined ones by their name.
+    or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency, within
+    the bar, and where none follows the sound one that stands then. Sizes are base units: contracts are made so by recording.toml
+    (docs/recordings.md), Binance's coin-margined ones by their name.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:
         at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
         none or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
         none or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
+        grid.later[row] if grid.later.shape[2] else None,
     )  # fmt: skip
 
 

@@ -154,6 +154,7 @@ class Simulated:
             START + (bar + 1) * self._interval, chunk.open[row], chunk.high[row], chunk.low[row], chunk.close[row], chunk.volume[row],
             np.ones(len(self._columns), dtype=np.bool_), Books(bid[row], bid_size[row], ask[row], ask_size[row]),
             Books(fill_bid[row], fill_bid_size[row], fill_ask[row], fill_ask_size[row]), chunk.ofi[row], chunk.flow[row],
+            chunk.later[row],
         )  # fmt: skip
 
 
@@ -190,7 +191,7 @@ def _pick(chunk: Chunk, columns: list[int]) -> Chunk:
 
     return Chunk(
         of(chunk.open), of(chunk.high), of(chunk.low), of(chunk.close), of(chunk.volume), all_of(chunk.books), all_of(chunk.fill_books),
-        of(chunk.ofi), of(chunk.flow), chunk.steps,
+        of(chunk.ofi), of(chunk.flow), of(chunk.later), chunk.steps,
     )  # fmt: skip
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
+from engine.domain.decision import ACTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
 from engine.domain.gates import Ladder
 from engine.domain.market import Inputs
+from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, stands
 from engine.domain.record import Bools, Floats
-from engine.evidence import order_size
+from engine.evidence import impact, order_size
 from engine.phases import ladder
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
-WAIT, PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(execution) for execution in ("wait", "passive", "aggressive", "slice"))
 
 
 def settle(
@@ -36,7 +36,7 @@ def settle(
     binding = np.where(action == HOLD, np.where(whole, -1, (~passed).argmax(axis=0)), -1)
     votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
     settled = np.where(action == HOLD, sizes.held, target)
-    execution = _execution(action, delta, liquidity)
+    execution = _execution(delta, liquidity, inputs)
     return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, order, inputs), votes)
 
 
@@ -116,9 +116,30 @@ def _delta(target: Floats, order: ladder.OrderSize, sizes: Sizes, inputs: Inputs
     return np.where(target == sizes.held, 0.0, np.where(target == sizes.target, wanted, closed))
 
 
-def _execution(action: np.ndarray, delta: Floats, liquidity: Liquidity) -> np.ndarray:
-    """Slices what is more than a quarter of the book, waits passively where the spread is the larger part of the cost, else takes."""
+def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarray:
+    """Goes on with a working order in the direction wanted; slices what is more than a quarter of the book, rests where what that spares is more
+    than what is paid either way, else takes.
+
+    Only where a book stands is there a touch to rest at, and only where trades are known is it ever known to be filled. A kind of order that is
+    proven to cost more than taking at once is not recommended, and what a person wants flat is taken at once.
+    """
+    knobs, resting = inputs.knobs, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
-    large = np.isfinite(liquidity.depth) & (money > 0.25 * np.where(np.isfinite(liquidity.depth), liquidity.depth, 0.0))
-    passive = liquidity.spread_bps / 2.0 > liquidity.fee_bps + liquidity.impact_bps
-    return np.where(action == HOLD, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
+    booked = np.isfinite(liquidity.depth) & (not knobs.flatten)
+    large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.too_dear)
+    spared = liquidity.spread_bps / 2.0 + liquidity.fee_bps - resting
+    traded = impact.usual_volume(inputs.view.volume) > 0
+    passive = booked & traded & (spared > resting + liquidity.impact_bps) & ("passive" not in liquidity.too_dear)
+    chosen = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
+    for order in inputs.account.working:
+        if stands(order, float(delta[order.symbol]), knobs):
+            chosen[order.symbol] = order.execution
+    return chosen
+
+
+def _maker_fee(inputs: Inputs, liquidity: Liquidity) -> Floats:
+    """(S,) bps of an order that rests; the taker's where no other is set."""
+    knobs = inputs.knobs
+    if knobs.maker_fees_bps:
+        return np.array(knobs.maker_fees_bps)
+    return liquidity.fee_bps if knobs.maker_fee_bps is None else np.full(len(liquidity.fee_bps), knobs.maker_fee_bps)

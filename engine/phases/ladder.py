@@ -45,12 +45,14 @@ def climb(
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
+    booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
+    unbooked = np.isnan(liquidity.depth) & booked  # the market has books and here none stands: nothing could be filled
     least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (_age(mood, inputs), 0.0),
         (float(knobs.paused), 0.0),
         (float(len(degraded)), 0.0),
-        ((liquidity.crossed | ~(liquidity.mid > 0)) * 1.0, 0.0),
+        ((liquidity.crossed | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
         (float(knobs.flatten), 0.0),
         (inputs.view.known * 1.0, float(knobs.min_history)),
         (liquidity.spread_bps, knobs.max_spread_bps),

@@ -12,7 +12,22 @@ from engine.domain.gates import RUNGS
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import Pending, State
-from engine.evidence import direction, due, incidents, intervals, online, outlook, regimes, regret, silencing, skill, stacking, succession, volatility
+from engine.evidence import (
+    direction,
+    due,
+    execution,
+    incidents,
+    intervals,
+    online,
+    outlook,
+    regimes,
+    regret,
+    silencing,
+    skill,
+    stacking,
+    succession,
+    volatility,
+)  # fmt: skip
 
 REWEIGH_EVERY = 8  # ticks
 
@@ -81,6 +96,7 @@ def learn(
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
         succession=succeeding,
+        execution=execution.add(state.execution, inputs.account.done, closes=bool(ends[0])),
     )
 
 
@@ -161,6 +177,7 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
         outlook=outlook.empty(),
         memories=(),
         succession=succession.blank(length, many, count),
+        execution=execution.empty(),
     )
 
 

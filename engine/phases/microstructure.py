@@ -8,14 +8,14 @@ import numpy as np
 
 from engine.domain.decision import SPREAD_SOURCES, BookAndFlow, Liquidity
 from engine.domain.market import Inputs
+from engine.domain.orders import KINDS
 from engine.domain.outlook import NOTIONALS, Measured, Outlook
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
-from engine.evidence import book_walk, order_size, outlook, spread_estimate
+from engine.evidence import book_walk, execution, impact, order_size, outlook, spread_estimate
 from engine.evidence.order_flow import kyle, pressure, vpin
 
 BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
-LATE = 48  # bars
 WIDE = 10.0  # multiples of the assumed spread when nothing is known
 _MONEY = np.array(NOTIONALS)[:, None]
 
@@ -27,30 +27,34 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     books. Where the book does not hold the largest order, its impact is that of the part it holds, or the square-root law's if that is more.
     """
     knobs, books, count = inputs.knobs, inputs.books, len(inputs.symbols)
+    largest = knobs.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
     fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
+    dear = execution.too_dear(state.execution)
     side, levels = pressure(inputs.flow, inputs.view.volume)
     signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimated(inputs, close)
-        impact, amihud = _lawful(inputs, close), _amihud(inputs, close)
+        room = np.nan_to_num(knobs.participation * _money(inputs, close), nan=0.0)
+        moved, amihud = _lawful(inputs, _money(inputs, close), np.minimum(largest, room)), _amihud(inputs, close)
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
         finer = unbooked(state.outlook, *signs, estimate)
-        cost = spread / 2.0 + fee + impact
-        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, impact, cost, none, source, finer)
+        cost = spread / 2.0 + fee + moved
+        return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, source, finer, dear, room)
     walked = _walk(inputs)
     whole, mid = walked.whole, np.where(walked.whole, walked.mid, close)
     spread, source, estimate = _quoted(inputs, walked, close)
-    impact, amihud = walked.impact, _amihud(inputs, mid)
+    moved, amihud = walked.impact, _amihud(inputs, mid)
     full = walked.fillable >= 1.0
     if not full.all():
-        impact = np.where(full, impact, np.fmax(impact, _lawful(inputs, mid)))
+        moved = np.where(full, moved, np.fmax(moved, _lawful(inputs, _money(inputs, mid), largest)))
     told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
     micro = walked.mid * (1.0 + told.share * told.pending.lean / 1e4)
     finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, told.next_cost, _foreseen(told), told, estimate)
-    cost = spread / 2.0 + fee + impact
+    cost = spread / 2.0 + fee + moved
     crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
-    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, impact, cost, crossed, source, finer)
+    nothing = np.full(count, np.nan)
+    return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, source, finer, dear, nothing)
 
 
 def assume_wide(inputs: Inputs, state: State) -> Liquidity:
@@ -58,13 +62,14 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     knobs, count = inputs.knobs, len(inputs.symbols)
     nothing = np.full(count, np.nan)
     spread = np.full(count, knobs.spread_bps * WIDE)
-    impact = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
+    moved = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
     fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
     sane = np.zeros(count, dtype=bool)
-    cost = spread / 2.0 + fee + impact
+    cost = spread / 2.0 + fee + moved
     finer = unbooked(state.outlook, nothing, nothing, nothing)
-    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, impact, cost, sane, np.full(count, ASSUMED), finer)
+    source, room = np.full(count, ASSUMED), np.zeros(count)
+    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, source, finer, KINDS, room)
 
 
 def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None) -> BookAndFlow:
@@ -162,21 +167,17 @@ def _foreseen(told: Outlook) -> Floats:
 
 
 def _money(inputs: Inputs, mid: Floats) -> Floats:
-    """(S,) traded in a bar, mean of the last 48."""
-    return np.asarray(inputs.view.volume[:, -LATE:].sum(axis=1) / LATE * np.where(mid > 0, mid, 0.0))
+    """(S,) traded per bar, mean of the last 48."""
+    return np.asarray(impact.usual_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
 
 
-def _lawful(inputs: Inputs, mid: Floats) -> Floats:
-    """(S,) square-root impact of the largest order in bps: coefficient x bar volatility x root of its share of a bar's money."""
-    view, knobs = inputs.view, inputs.knobs
-    money = _money(inputs, mid)
-    order = knobs.max_position * max(inputs.account.equity, 0.0)
-    share = np.where(money > 0, order / np.where(money > 0, money, 1.0), 1.0)
-    sigma = np.where(np.isfinite(view.sigma), view.sigma, 0.0)
-    return np.asarray(knobs.impact * sigma * 1e4 * np.sqrt(np.minimum(share, 1.0)))
+def _lawful(inputs: Inputs, money: Floats, largest: Floats | float) -> Floats:
+    """(S,) square-root impact in bps of the largest order; of one as large as the bar's volume where no volume is known."""
+    share = np.where(money > 0, largest / np.where(money > 0, money, 1.0), 1.0)
+    return impact.square_root(inputs.knobs.impact, inputs.view.sigma, share)
 
 
 def _amihud(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) |log return| of a bar over the money traded in it, means of the last 48, per 1e6 money."""
     money = _money(inputs, mid)
-    return np.asarray(np.abs(inputs.view.returns[:, -LATE:]).sum(axis=1) / LATE / np.where(money > 0, money, np.nan) * 1e6)
+    return np.asarray(np.abs(inputs.view.returns[:, -impact.LATE :]).sum(axis=1) / impact.LATE / np.where(money > 0, money, np.nan) * 1e6)

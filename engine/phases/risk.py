@@ -47,7 +47,8 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     owned = _without_shorts(capped, knobs)
     book = _book(owned, inputs)
     alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, knobs)
-    steps = [wanted, wanted * knobs.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *_portfolio(alone, held, book, mood, inputs)]
+    limited = _portfolio(alone, held, book, mood, liquidity, inputs)
+    steps = [wanted, wanted * knobs.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *limited]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
@@ -170,8 +171,8 @@ def _best(book: Book, side: Floats, edge: Floats, cost: Floats, held: Floats, bo
     return best
 
 
-def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, inputs: Inputs) -> list[Floats]:
-    """The limits of the portfolio, one after the other: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown."""
+def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
+    """The limits of the portfolio, in order: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
     knobs = inputs.knobs
     if book is None:
         return [alone] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
@@ -183,7 +184,14 @@ def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, input
     smaller = np.where(np.sign(steps[-1]) == np.sign(held), np.sign(held) * np.minimum(np.abs(steps[-1]), np.abs(held)), 0.0)
     steps.append(smaller if day_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
     steps.append(np.zeros_like(alone) if drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
+    steps.append(_fillable(steps[-1], held, liquidity.room / max(inputs.account.equity, 1e-9)))
     return steps
+
+
+def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
+    """Adds no more than a bar may fill; what closes is wanted whole, and is filled bar by bar. A room that is NaN is no limit."""
+    most, least = np.maximum(held, 0.0) + room, np.minimum(held, 0.0) - room
+    return np.fmax(np.fmin(target, most), least)
 
 
 def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:

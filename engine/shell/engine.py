@@ -14,15 +14,16 @@ from threadpoolctl import threadpool_limits
 from engine import broker
 from engine.discover import discover
 from engine.domain.control import Command, Event, Knobs
-from engine.domain.decision import Fill, Order, Outcome, Phase
+from engine.domain.decision import Fill, Outcome, Phase
 from engine.domain.market import Account, Inputs, Slice
 from engine.domain.model import Catalog, Serving
+from engine.domain.orders import Order
 from engine.domain.ports import Clock, Feed
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row, Tick
 from engine.domain.tuning import Block
-from engine.evidence import outlook, regret, skill
+from engine.evidence import execution, outlook, regret, skill
 from engine.orchestrator import decide
 from engine.phases import learning, risk
 from engine.run import FallbackFailed, Run, axes
@@ -257,6 +258,7 @@ class Engine:
             skill=skill.table(outcome.state, self.knobs.horizons) if refresh else (),
             regret=regret.table(outcome.state.regret, outcome.decisions.gates.names) if refresh else (),
             outlook=outlook.table(outcome.state.outlook) if refresh else (),
+            execution=execution.table(outcome.state.execution) if refresh else (),
             machine=self.machine(),
         )
 

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from engine.domain.control import Knobs
+from engine.domain.market import Account
+from engine.domain.orders import EXECUTIONS, Order
 from engine.store import codec
 from engine.store.reader import Reader, StoreUnreadable, rows, told_first
 from engine.store.status_query import session_ends, session_of
@@ -141,6 +143,32 @@ def fills(reader: Reader, *, limit: int) -> pd.DataFrame:
         "FROM fills ORDER BY id DESC LIMIT :limit",
         {"limit": limit},
     )
+
+
+def execution(reader: Reader) -> list[dict[str, Any]]:
+    """What kinds of order have come to in the newest session (orders.ExecutionRow by name); [] until it is first kept."""
+    with reader.reading() as connection:
+        told = told_first(connection, "SELECT value FROM meta WHERE key = 'execution.' || (SELECT max(id) FROM sessions)")
+    return json.loads(told[0]) if told is not None else []
+
+
+def working(reader: Reader) -> pd.DataFrame:
+    """The orders that stand over at the newest tick: symbol, kind, side, units left, units asked, limit, bars worked."""
+    with reader.reading() as connection:
+        told = told_first(connection, "SELECT t.account, s.symbols FROM ticks t JOIN sessions s ON s.id = t.session ORDER BY t.tick DESC LIMIT 1")
+    orders: tuple[Order, ...] = ()
+    if told is not None:
+        try:
+            orders = codec.unpack(Account, bytes(told[0])).working
+        except ValueError:  # a session of another version, which had none
+            orders = ()
+    symbols = json.loads(told[1]) if told is not None else []
+    found = [
+        (symbols[one.symbol], EXECUTIONS[one.execution], "buy" if one.units > 0 else "sell", abs(one.units), abs(work.asked), work.limit, work.bars)
+        for one in orders
+        if (work := one.work) is not None
+    ]
+    return pd.DataFrame(found, columns=["symbol", "kind", "side", "left", "asked", "limit", "bars"])
 
 
 def _filters(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, REGIMES, SPREAD_SOURCES, Fill, Outcome
+from engine.domain.decision import ACTIONS, REGIMES, SPREAD_SOURCES, Fill, Outcome
 from engine.domain.gates import Ladder
 from engine.domain.incidents import KINDS, NO_FAULT, Faults
 from engine.domain.market import Inputs
+from engine.domain.orders import EXECUTIONS
 from engine.domain.record import Floats
 from engine.domain.tick import Tick
 from engine.store import codec
@@ -81,6 +83,11 @@ def of_fills(fills: Sequence[Fill], inputs: Inputs) -> list[Row]:
              fill.fee_bps, fill.spread_bps, fill.impact_bps, cost, fill.realised)
         )  # fmt: skip
     return rows
+
+
+def of_execution(tick: Tick) -> str:
+    """What kinds of order have come to, as JSON: a list of execution rows."""
+    return as_json([asdict(row) for row in tick.execution])
 
 
 def of_skill(tick: Tick) -> list[Row]:

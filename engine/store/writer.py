@@ -29,6 +29,7 @@ _TICK, _DECISION, _FILL, _SLICE, _CHECKPOINT, _SKILL, _REGRET, _OUTLOOK, _SESSIO
 )  # fmt: skip
 _KNOBS = insert(schema.KNOBS, verb="INSERT OR IGNORE")
 _ARTIFACT = insert(schema.ARTIFACTS)
+_META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
 class Writer:
@@ -108,6 +109,8 @@ class Writer:
                 rapid.execute(_CHECKPOINT, (number, tick.session, state))
             if faults:
                 rapid.executemany(incident_rows.KEEP, faults)
+            if tick.execution:
+                rapid.execute(_META, (f"execution.{tick.session}", rows.of_execution(tick)))
             for table, statement, told in anew:
                 _renew(connection, table, statement, told)
         if tick.checkpoint and self._keep is not None:
@@ -132,7 +135,7 @@ class Writer:
     def remember(self, key: str, value: str) -> None:
         """Keeps a fact that outlives ticks, under its key."""
         with self._store.write() as connection:
-            connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+            connection.exec_driver_sql(_META, (key, value))
 
     def save_readings(self, told: Sequence[Reading]) -> None:
         """Readings as they are, and rolled up where they close a bucket (store/readings.py); the same again changes nothing."""

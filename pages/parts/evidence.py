@@ -67,7 +67,7 @@ def cost(told: DecisionTold) -> list[Line]:
     told_lines = (
         ("Fee, one way", units.bps(told.fee_bps)),
         (f"Half the spread ({told.spread_source})", units.bps(half)),
-        ("Impact, one way", units.bps(told.impact_bps)),
+        ("Impact, one way, of the largest order", units.bps(told.impact_bps)),
         ("One way in all", units.bps(one_way)),
         ("Round trip", units.bps(told.cost_bps)),
         ("Expected move", units.bps(told.edge_bps, signed=True)),

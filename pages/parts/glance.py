@@ -90,7 +90,10 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
         f"{units.bps(knobs['spread_bps'])} is set for where none is known. "
         f"Impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
         f"latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
-        "Orders are filled at the first book after the latency, or at the next open; never at the price decided on."
+        "Orders are filled by the book that stands after the latency; without books at the next open, up to "
+        f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. What cannot be filled stays unfilled; never at the price decided on. "
+        f"An order that rests waits {units.count(int(knobs.get('passive_bars', 0)), 'bar')} at the touch and then takes; "
+        f"one that is large for its book is spread over {units.count(int(knobs.get('slice_bars', 0)), 'bar')}."
     )
 
 

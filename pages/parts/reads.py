@@ -106,6 +106,15 @@ def fills(*, limit: int) -> pd.DataFrame:
     return _frame("fills", limit)
 
 
+def execution() -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = _kept(url(), version(), "execution", ())
+    return told
+
+
+def working() -> pd.DataFrame:
+    return _frame("working")
+
+
 def market(symbol: str) -> MarketTold | None:
     told: MarketTold | None = _kept(url(), version(), "market", (symbol,))
     return told
@@ -214,6 +223,8 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "skill": page_queries.skill,
     "positions": page_queries.positions,
     "fills": lambda reader, limit: page_queries.fills(reader, limit=limit),
+    "execution": page_queries.execution,
+    "working": page_queries.working,
     "lines": machine_queries.lines,
     "happened": machine_queries.happened,
     "knobs": page_queries.knobs,

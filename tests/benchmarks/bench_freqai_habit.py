@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import lightgbm
@@ -12,8 +12,8 @@ import numpy as np
 
 from engine import broker
 from engine.domain.control import Knobs
-from engine.domain.decision import Order
 from engine.domain.market import Account
+from engine.domain.orders import AGGRESSIVE, Order
 from engine.domain.ports import Feed
 from engine.domain.record import Bools, Floats
 from engine.domain.tick import Tick
@@ -64,10 +64,8 @@ class Trader:
         wanted = np.where(enter & ~stay, side * share, np.where(stay, held, 0.0))
         there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
         change = np.where(there, wanted - held, 0.0)
-        self.orders = tuple(
-            Order(int(index), float(change[index]), float(liquidity.spread_bps[index]), float(liquidity.impact_bps[index]))
-            for index in np.flatnonzero(change)
-        )
+        decisions = replace(tick.outcome.decisions, delta=change, execution=np.full(len(change), AGGRESSIVE))
+        self.orders = broker.orders(decisions, liquidity, tick.outcome.mood, replace(tick.inputs, account=self.account))
 
 
 @dataclass

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine import broker
+from engine.domain.control import Knobs
+from engine.domain.orders import Order
 from engine.feeds._recording_files import BadRecording
 from engine.feeds.recorded import Recorded
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, closes, minutes, write
@@ -113,11 +116,63 @@ def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latenc
     slices = list(Recorded(tmp_path, latency_ms=250.0).slices(None))
     assert [found.books.bid_price[0, 0] for found in slices][:2] == [2.0, 6.0]
     assert slices[1].fill_books.bid_price[0, 0] == 4.0
-    assert np.isnan(slices[2].fill_books.bid_price[0, 0])  # none in the third minute
+    assert slices[2].fill_books.bid_price[0, 0] == 6.0  # none in the third minute: the one from before still stands
     assert slices[3].fill_books.bid_price[0, 0] == 7.0
     assert Recorded(tmp_path, latency_ms=0.0)
     with pytest.raises(BadRecording, match="a latency of 60000 ms does not fit into bars of 60000 ms"):
         Recorded(tmp_path, latency_ms=60_000.0)
+
+
+def test_where_no_book_follows_an_order_meets_the_one_that_stands_if_it_is_sound_and_not_stale(tmp_path: Path) -> None:
+    """Decided at 60 s each minute, arriving 0.25 s later."""
+    standing = [book(1, 9, 11), book(59, 10, 12, 3, 4), book(181, 9, 11)]
+    write(tmp_path / "stands", "A", "books", BOOK, standing)
+    met = [found.fill_books for found in Recorded(tmp_path / "stands").slices(None)]
+    assert [met[1].bid_price[0, 0], met[1].bid_size[0, 0], met[1].ask_price[0, 0], met[1].ask_size[0, 0]] == [10, 3, 12, 4]
+    assert np.isnan(met[2].ask_price[0, 0])  # 61.25 s old when the order arrives
+    crossed = [book(1, 9, 11), book(58, 10, 12), book(59, 13, 12), book(181, 9, 11)]
+    write(tmp_path / "crossed", "A", "books", BOOK, crossed)
+    met = [found.fill_books for found in Recorded(tmp_path / "crossed").slices(None)]
+    assert np.isnan(met[1].ask_price[0, 0])  # the last book is crossed: the sound one before it no longer stands
+    passing = [book(1, 9, 11), book(60.2, 10, 12), book(61, 13, 12), book(181, 9, 11)]
+    write(tmp_path / "passing", "A", "books", BOOK, passing)
+    met = [found.fill_books for found in Recorded(tmp_path / "passing").slices(None)]
+    assert met[1].ask_price[0, 0] == 12.0  # it stood when the order arrived, whatever came after
+
+
+def test_an_order_larger_than_the_standing_book_is_filled_by_what_it_offers(tmp_path: Path) -> None:
+    """351 shares are offered and no event follows: an order of 100,000 takes these and nothing else, at their price."""
+    write(tmp_path, "A", "books", BOOK, [book(1, 99, 101), book(59, 224.94, 225.06, 200, 351), book(130, 99, 101)])
+    second = list(Recorded(tmp_path).slices(None))[1]
+    account, fills = broker.fill(broker.open_account(1e8, 1), (Order(0, 100_000.0, 2.0, 1.0),), second, Knobs(fee_bps=10.0), 1)
+    assert (fills[0].units, fills[0].unfilled, fills[0].price, fills[0].mid) == (351.0, 99_649.0, 225.06, 225.0)
+    assert 1e8 - account.cash == pytest.approx(351 * 225.06 * 1.001, abs=0.005)
+
+
+def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_before(tmp_path: Path) -> None:
+    """Orders arrive at 60.25 s and meet 10 at 12, at 120.25 s the same book."""
+    write(tmp_path, "A", "books", BOOK, [book(1, 9, 13), book(60.1, 10, 12), book(119, 10, 12)])
+    rows = [
+        trade(5, 11.0),
+        trade(60.1, 8.0, 9.0, "sell"),  # before it arrives
+        trade(60.25, 8.5, 9.0, "sell"),  # as it arrives: not known to come after
+        trade(61, 10.0, 3.0, "sell"),
+        trade(62, 10.0, 2.0, "buy"),  # not sold
+        trade(63, 10.0, 4.0, "none"),  # may be either
+        trade(64, 9.5, 1.0, "sell"),  # beyond the touch
+        trade(65, 12.0, 5.0, "buy"),
+        trade(119.9, 10.0, 0.5, "sell"),
+        trade(120.3, 12.5, 7.0, "buy"),
+    ]
+    write(tmp_path, "A", "trades", TRADE, rows)
+    first, second, third = Recorded(tmp_path).slices(None)
+    assert first.later is not None
+    assert second.later is not None
+    assert third.later is not None
+    np.testing.assert_array_equal(second.later[0], [9.5, 12.0, 3.5, 5.0])
+    np.testing.assert_array_equal(third.later[0], [12.5, 12.5, 0.0, 0.0])
+    (tmp_path / "A" / "trades.csv").unlink()
+    assert next(Recorded(tmp_path).slices(None)).later is None
 
 
 def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:

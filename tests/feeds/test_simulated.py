@@ -164,6 +164,21 @@ def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
     assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
 
 
+def test_what_is_reached_after_an_order_arrives_lies_within_the_bar_and_is_less_the_later_it_arrives() -> None:
+    early, late, never = (list(Simulated(bars=200, latency_ms=latency).slices(None)) for latency in (250.0, 40_000.0, 60_000.0))
+    for soon, later, none in zip(early, late, never, strict=True):
+        assert soon.later is not None
+        assert later.later is not None
+        assert none.later is not None
+        assert np.isnan(none.later).all()
+        assert np.isnan(soon.later[:, 2:]).all()  # what was traded at the touch is not known
+        assert ((soon.low <= soon.later[:, 0]) & (soon.later[:, 0] <= later.later[:, 0])).all()
+        assert ((soon.high >= soon.later[:, 1]) & (soon.later[:, 1] >= later.later[:, 1])).all()
+    soon_share, late_share = (float(np.mean([bar.later[:, 0] == bar.low for bar in bars if bar.later is not None])) for bars in (early, late))
+    assert soon_share > 0.8
+    assert 0.1 < late_share < 0.6
+
+
 @pytest.mark.parametrize("latency_ms", [0.0, 250.0, 4_999.0, 5_000.0, 31_000.0, 60_000.0, 1e9])
 def test_an_order_meets_a_book_inside_the_bar_whatever_the_latency(latency_ms: float) -> None:
     slices = list(Simulated(bars=300, latency_ms=latency_ms).slices(None))

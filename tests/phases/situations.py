@@ -121,6 +121,7 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     liquidity = Liquidity(
         ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
         np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), unbooked(outlook.empty(), nothing, nothing, nothing),
+        (), nothing,
     )  # fmt: skip
     models = ("one", "two", "three", "four")
     shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from engine.domain.decision import ACTIONS, EXECUTIONS, Decisions
+from engine import broker
+from engine.domain.decision import ACTIONS, Decisions, Phase
+from engine.domain.orders import EXECUTIONS, Order, Work
 from engine.domain.trading_rules import TradingRules
 from engine.phases import ladder, risk
 from tests.makers import decided, lesson, moment
-from tests.phases.situations import PRICE, Situation, random_book, situation
+from tests.phases.situations import PRICE, TICK, Situation, random_book, situation
 
 OTHERS = tuple(name for name in ladder.NAMES if name not in {"edge over cost", "worth trading", "minimum order"})
 COUNT = 6
@@ -229,8 +232,65 @@ def test_a_buy_buys_and_a_sell_sells() -> None:
 def test_how_to_trade_follows_depth_and_spread() -> None:
     one = situation(4).expecting(0.5, 0.5, 0.5, 0.0)
     size = abs(float(one.settled().delta[0])) * PRICE
-    told = one.costs(depth=np.array([size * 4.1, size * 3.9, np.nan, np.nan]), spread_bps=np.array([2.0, 2.0, 5.0, 5.0]), fee_bps=np.full(4, 2.0))
+    spread = np.array([2.0, 2.0, 5.0, 5.0])
+    told = one.costs(depth=np.array([4.1, 3.9, 4.1, 4.1]) * size, spread_bps=spread, fee_bps=np.full(4, 2.0))
     assert [EXECUTIONS[code] for code in told.settled().execution] == ["aggressive", "slice", "passive", "wait"]
+    dear = told.costs(too_dear=("passive", "slice"))  # proven to cost more than taking at once
+    assert [EXECUTIONS[code] for code in dear.settled().execution] == ["aggressive", "aggressive", "aggressive", "wait"]
+    cheap = told.knobs(maker_fees_bps=(0.4, 0.4, -1.0, 0.4))  # half a spread of 1 and 1.6 of fee spared, against 0.4 paid either way
+    assert [EXECUTIONS[code] for code in cheap.settled().execution] == ["passive", "slice", "passive", "wait"]
+
+
+def test_where_no_book_stands_or_no_trade_is_known_nothing_rests() -> None:
+    one = situation(2).expecting(0.5, 0.5).costs(spread_bps=np.full(2, 5.0), fee_bps=np.full(2, 2.0))
+    assert [EXECUTIONS[code] for code in one.settled().execution] == ["aggressive", "aggressive"]
+    volume = one.inputs.view.volume.copy()
+    volume[1] = np.nan
+    booked = one.costs(depth=np.full(2, 1e9)).given(view=replace(one.inputs.view, volume=volume))
+    assert [EXECUTIONS[code] for code in booked.settled().execution] == ["passive", "aggressive"]
+
+
+def resting(units: float, execution: str = "passive", symbol: int = 0) -> Order:
+    return Order(symbol, units, 2.0, 0.0, 0.002, EXECUTIONS.index(execution), Work(TICK - 1, 1, units, PRICE, PRICE, 5.0, units, PRICE, 0.0, 0.0))
+
+
+def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice() -> None:
+    booked = situation(1).costs(depth=np.array([1e9]))
+    wanted = float(booked.settled().delta[0])
+    for left in (0.4 * wanted, wanted, 3.0 * wanted):
+        one = booked.account(working=(resting(left),))
+        settled = one.settled()
+        (order,) = broker.orders(settled, one.liquidity, one.mood, one.inputs)
+        assert (EXECUTIONS[int(settled.execution[0])], order.work) == ("passive", resting(left).work)
+        assert order.units == pytest.approx(min(left, wanted))
+    other = booked.account(working=(resting(-wanted),))
+    (order,) = broker.orders(other.settled(), other.liquidity, other.mood, other.inputs)
+    assert (order.work, order.units, order.execution) == (None, wanted, EXECUTIONS.index("aggressive"))
+
+
+SHUT: dict[str, Callable[[Situation], Situation]] = {
+    "paused": lambda one: one.knobs(paused=True),
+    "an old bar": lambda one: one.given(fresh=np.zeros(1, dtype=bool)),
+    "no skill": lambda one: one.proven(-0.001, 0.04),
+    "a wide spread": lambda one: one.costs(spread_bps=np.array([80.0])),
+    "flattened": lambda one: one.knobs(flatten=True),
+    "a failed phase": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
+}
+
+
+@pytest.mark.parametrize("why", SHUT)
+def test_where_a_gate_shuts_a_working_order_that_opens_is_cancelled(why: str) -> None:
+    one = situation(1).costs(depth=np.array([1e9])).account(working=(resting(50.0),))
+    assert len(broker.orders(one.settled(), one.liquidity, one.mood, one.inputs)) == 1
+    shut = SHUT[why](one)
+    assert broker.orders(shut.settled(), shut.liquidity, shut.mood, shut.inputs) == ()
+
+
+def test_what_a_person_wants_flat_is_taken_at_once() -> None:
+    one = situation(1).costs(depth=np.array([10.0]), spread_bps=np.array([40.0])).holding(0.1).knobs(flatten=True)
+    selling = one.account(working=(resting(-20.0, "slice"),))
+    (order,) = broker.orders(selling.settled(), selling.liquidity, selling.mood, selling.inputs)
+    assert (order.units, order.execution, order.work) == (-one.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)
 
 
 def test_votes_are_those_of_models_that_were_heard() -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import ACTIONS, Phase
+from engine.domain.market import Books
 from engine.domain.trading_rules import TradingRules
 from engine.phases import decision, ladder
 from tests.makers import lesson
@@ -54,6 +55,17 @@ def test_with_every_gate_open_it_buys() -> None:
     assert all(gate.passed.all() for gate in settled.gates)
     assert [gate.name for gate in settled.gates] == list(ladder.NAMES)
     assert len(ladder.NAMES) == 18
+
+
+def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
+    levels = np.ones((1, 1))
+    booked = situation().given(books=Books(99.99 * levels, levels, 100.01 * levels, levels)).costs(depth=np.array([5_000.0]))
+    assert booked.settled().action[0] == BUY
+    missing = booked.costs(depth=np.array([np.nan]))
+    assert (missing.settled().action[0], binding(missing)) == (0, "sane book")
+    assert missing.knobs(flatten=True).holding(0.1).settled().delta[0] == 0.0
+    blind = replace(missing, degraded=(Phase.MICROSTRUCTURE,)).knobs(flatten=True).holding(0.1)  # nobody has looked: what a person wants flat is sold
+    assert blind.settled().delta[0] < 0.0
 
 
 @pytest.mark.parametrize("name", ladder.NAMES)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine import broker
+from engine import matching
 from engine.domain.decision import SPREAD_SOURCES, Liquidity
 from engine.domain.market import Books, Flow
 from engine.domain.outlook import NOTIONALS
@@ -89,14 +89,30 @@ def test_the_cost_is_half_the_spread_the_fee_and_the_impact() -> None:
     np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
 
 
-def test_without_books_impact_follows_the_square_root_law() -> None:
-    at = changed(moment(), books=no_books(8))
+@pytest.mark.parametrize("equity", [100_000.0, 5e7])
+def test_without_books_impact_follows_the_square_root_law_for_what_a_bar_may_fill(equity: float) -> None:
+    at = changed(moment(), books=no_books(8), account=replace(moment().inputs.account, equity=equity))
     told = read(at)
     money = at.inputs.bars.volume[:, -48:].mean(axis=1) * told.mid
-    order = at.inputs.knobs.max_position * at.inputs.account.equity
-    share = np.minimum(order / money, 1.0)
+    np.testing.assert_allclose(told.room, 0.1 * money)
+    share = np.minimum(at.inputs.knobs.max_position * equity / money, 0.1)
     np.testing.assert_allclose(told.impact_bps, at.inputs.knobs.impact * at.inputs.view.sigma * 1e4 * np.sqrt(share), rtol=1e-9)
     np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
+
+
+def test_where_no_volume_is_known_or_nothing_was_traded_there_is_no_room() -> None:
+    at = changed(moment(), books=no_books(8))
+    volume = at.inputs.view.volume.copy()
+    volume[0, -1], volume[1, -48:] = np.nan, 0.0
+    told = read(changed(at, view=replace(at.inputs.view, volume=volume)))
+    np.testing.assert_array_equal(told.room[:3] > 0, [False, False, True])
+    assert np.isnan(read(moment()).room).all()  # the book decides
+
+
+def test_a_larger_order_than_the_book_costs_by_its_share_without_a_cap() -> None:
+    at = spending(with_books(book()), 1e9)
+    money = at.inputs.view.volume[:, -48:].mean(axis=1) * 100.0
+    np.testing.assert_allclose(read(at).impact_bps, 0.1 * at.inputs.view.sigma * 1e4 * np.sqrt(1e9 / money))
 
 
 def test_with_a_book_impact_is_what_walking_it_costs_beyond_half_the_spread() -> None:
@@ -122,7 +138,7 @@ def test_a_quote_is_what_the_broker_would_fill_at(notional: int) -> None:
         mid = float(told.mid[symbol])
         units = NOTIONALS[notional] / mid
         for side, (prices, sizes) in enumerate(((books.ask_price, books.ask_size), (books.bid_price, books.bid_size))):
-            met = broker.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
+            met = matching.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
             whole = abs(met.units) >= units * (1 - 1e-12)
             expected = met.spread_bps + met.impact_bps if whole else np.nan
             np.testing.assert_allclose(told.finer.quoted_bps[notional, side, symbol], expected, atol=1e-9)

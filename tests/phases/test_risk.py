@@ -66,6 +66,7 @@ MATTERS: dict[str, tuple[Situation, Callable[[Situation], Situation]]] = {
     "net exposure": (crowd(), lambda one: one.knobs(max_net=5.0)),
     "daily loss": (situation().account(day_open=105_000.0), lambda one: one.account(day_open=100_000.0)),
     "drawdown": (situation().account(peak=120_000.0), lambda one: one.account(peak=100_000.0)),
+    "participation": (situation().costs(room=np.array([50.0])), lambda one: one.costs(room=np.array([1e6]))),
 }
 
 
@@ -270,6 +271,20 @@ def test_a_symbol_with_a_short_history_is_known_for_the_copy_it_is() -> None:
     one = together(2).knobs(**FREE)
     young = one.moving(one.inputs.view.returns, missing=missing).sizes().alone
     assert young.sum() == pytest.approx(one.sizes().alone.sum(), rel=0.1)
+
+
+def test_no_more_is_added_than_a_bar_may_fill_and_what_closes_is_wanted_whole() -> None:
+    """Room for 50 of money, 0.0005 of the equity of 100,000, in each of five situations."""
+    one = situation(5).costs(room=np.full(5, 50.0)).knobs(target_volatility=50.0, max_gross=9.0, max_net=9.0)
+    target = one.expecting(0.5, 0.5, -0.5, 0.0, -0.5).holding(0.0, 0.004, 0.004, 0.004, 0.0).sizes().target
+    assert target[0] == pytest.approx(0.0005)
+    assert target[1] == pytest.approx(0.0045)
+    assert target[2] == pytest.approx(-0.0005)  # the long is closed whole, and no more than room allows is sold short
+    assert 0.0 <= target[3] <= 0.004
+    assert target[4] == pytest.approx(-0.0005)
+    assert (one.costs(room=np.zeros(5)).sizes().target == 0).all()  # no volume known: nothing is opened
+    free = one.costs(room=np.full(5, np.nan)).sizes()  # a book decides what is filled
+    np.testing.assert_array_equal(free.target, free.steps[-2])
 
 
 def test_after_a_bad_day_positions_may_shrink_but_nothing_is_added_or_turned() -> None:

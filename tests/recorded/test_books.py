@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from engine import broker
+from engine import broker, matching
 from engine.domain.control import Knobs
 from engine.domain.outlook import NOTIONALS, OutlookRow
 from engine.domain.record import Floats
@@ -91,7 +91,7 @@ def test_what_the_book_does_not_hold_is_said_and_never_priced(recordings: Path, 
             bid, ask = bar.books.bid_price[symbol], bar.books.ask_price[symbol]
             mid = float(bid[0] + ask[0]) / 2.0
             for kind, notional in enumerate(NOTIONALS):
-                bought = broker.walk(ask, bar.books.ask_size[symbol], notional / mid, 1.0, mid)
+                bought = matching.walk(ask, bar.books.ask_size[symbol], notional / mid, 1.0, mid)
                 whole = bool(np.isfinite(mid)) and bought.units >= notional / mid * (1 - 1e-9)
                 quoted = told.last[index, kind, 0, symbol]
                 assert bool(np.isfinite(quoted)) == whole

@@ -21,7 +21,6 @@ from engine.domain.decision import (
     Matrix,
     Mood,
     Opinions,
-    Order,
     Outcome,
     Phase,
     Sizes,
@@ -30,6 +29,7 @@ from engine.domain.decision import (
 from engine.domain.gates import RUNGS, Ladder
 from engine.domain.incidents import EVERYWHERE, Incident
 from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice, View
+from engine.domain.orders import Order
 from engine.domain.outlook import OutlookRow
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
@@ -185,7 +185,8 @@ class Market:
         crossed = np.zeros(count, dtype=bool)
         return Liquidity(
             self.price.copy(), wide, np.full(count, 5e4), lean, self.price * (1 + lean * 1e-5), lean / 2, np.full(count, 0.1), fee, impact,
-            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), unbooked(outlook.empty(), lean, lean, lean),
+            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), unbooked(outlook.empty(), lean, lean, lean), (),
+            np.full(count, np.nan),
         )  # fmt: skip
 
     def _opinions(self) -> Opinions:

@@ -1,0 +1,73 @@
+"""How orders are filled, by kind, and the orders that stand over, as rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from pages.parts import theme, units
+from pages.parts.tables import Cell, Column, Line, html
+
+WORDS = {
+    "passive": "rests at the touch, then takes",
+    "aggressive": "takes at once",
+    "slice": "an equal part of each coming bar's book",
+}
+_KINDS = (
+    Column("Kind of order"),
+    Column("Orders over", right=True),
+    Column("Filled", right=True),
+    Column("Unfilled", right=True),
+    Column("Cost against taking at once, bps", right=True),
+    Column("95 % interval", right=True),
+    Column("Compared", right=True),
+    Column("Recommended"),
+)
+_WORKING = (
+    Column("Symbol"),
+    Column("Side"),
+    Column("Kind of order"),
+    Column("Left", right=True),
+    Column("Asked", right=True),
+    Column("Limit", right=True),
+    Column("Bars so far", right=True),
+)
+
+
+def kinds(told: Sequence[Mapping[str, Any]]) -> str:
+    """A row a kind of order; what taking at once costs is what the others are compared with."""
+    lines = []
+    for row in told:
+        taken = row["kind"] == "aggressive"
+        cost = "the comparison" if taken else units.number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
+        cells = (
+            Cell(row["kind"], small=WORDS[row["kind"]]),
+            f"{row['orders']:,}",
+            units.percent(row["filled"], missing="none yet"),
+            units.percent(row["unfilled"], missing="none yet"),
+            cost,
+            "" if taken else units.interval(row["low"], row["high"], 2),
+            "" if taken else f"{row['n']:,}",
+            "where it applies" if row["offered"] else "no: proven to cost more",
+        )
+        lines.append(Line(row["kind"], cells))
+    return html(_KINDS, lines, label="How orders were filled")
+
+
+def working(frame: pd.DataFrame) -> str:
+    lines = []
+    each: Iterator[Any] = frame.itertuples(index=False)
+    for one in each:
+        cells = (
+            one.symbol,
+            Cell(one.side, theme.state(one.side)),
+            one.kind,
+            units.size(one.left),
+            units.size(one.asked),
+            units.price(one.limit) if one.kind == "passive" else "",
+            f"{one.bars}",
+        )
+        lines.append(Line(f"{one.symbol}", cells))
+    return html(_WORKING, lines, label="Orders at work")

@@ -120,11 +120,6 @@ def view(url: str, name: str) -> pd.DataFrame:
     return Reader(url).frame(f"SELECT * FROM {name} WHERE tick >= {ENTER} ORDER BY tick")
 
 
-def impact_bps(equity: float, price: float, volume: float) -> float:
-    """Of the largest order there may be: what the broker adds to half the spread where there are no books."""
-    return float(IMPACT * MOVE * 1e4 * np.sqrt(SHARE * equity / price / volume))
-
-
 def test_a_round_trip_without_books_comes_to_the_cent_from_the_decision_to_the_account(url: str) -> None:
     entered, filled, left, closed, *_ = played(url, market({ENTER + 1: OPEN_IN, EXIT + 1: OPEN_OUT}))
 
@@ -145,12 +140,12 @@ def test_a_round_trip_without_books_comes_to_the_cent_from_the_decision_to_the_a
     assert account.equity == pytest.approx(cash + 200 * marked[0] - 400 * marked[1], abs=CENT)
     assert (filled.outcome.decisions.delta == 0).all()  # nothing new was said
 
-    # Out: half a spread and the impact off 103 and on 48.
-    equity, (first, second) = left.inputs.account.equity, closes()[:, EXIT]
-    out = (103.0 * (1 - (2.0 + impact_bps(equity, first, VOLUME[0])) / 1e4), 48.0 * (1 + (2.0 + impact_bps(equity, second, VOLUME[1])) / 1e4))
-    fees_out = (200 * out[0] * 0.00075, 400 * out[1] * 0.0012)
-    cash += 200 * out[0] - 400 * out[1] - sum(fees_out)
-    assert cash == pytest.approx(100_890.69, abs=0.05)  # 103 less 4 bps and 48 plus 4 bps, to some thousandths of a bp of impact
+    # Out: the same share of a bar's volume, so 4 bps again: 200 at 103 x 0.9996 = 102.9588 and 400 at 48 x 1.0004 = 48.0192.
+    assert (left.outcome.decisions.target == 0).all()
+    out = (102.9588, 48.0192)
+    fees_out = (20_591.76 * 0.00075, 19_207.68 * 0.0012)  # 15.44 and 23.05
+    cash += 20_591.76 - 19_207.68 - sum(fees_out)
+    assert cash == pytest.approx(100_890.68, abs=CENT)
     account = closed.inputs.account
     assert (account.positions == 0).all()
     assert np.isnan(account.entry).all()

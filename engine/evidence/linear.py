@@ -54,6 +54,8 @@ def standard_of(parts: dict[str, Floats]) -> Standard:
 def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
     """(F,) 0.5 % and 99.5 % quantiles of each column, from an even sample of at most 20,000 rows; -inf and inf where a column is blank."""
     sample = x[:: max(1, len(x) // SAMPLE)].astype(np.float64)
+    if not len(sample):
+        raise ValueError("there is no row to learn from")
     sample[np.isinf(sample)] = np.nan
     blank = np.isnan(sample).all(axis=0)
     safe = np.where(blank, 0.0, sample)

@@ -205,7 +205,7 @@ def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
     labels = covariance.clusters(sample, knobs.cluster_correlation)
     many = np.bincount(labels)[labels] > 1
     gross = np.bincount(labels, np.abs(target[some]))[labels]
-    share = np.where(many & (gross > knobs.max_cluster), knobs.max_cluster / np.where(gross > 0, gross, 1.0), 1.0)
+    share = np.where(many, knobs.max_cluster / np.maximum(gross, knobs.max_cluster), 1.0)
     out = target.copy()
     out[some] *= share
     return out

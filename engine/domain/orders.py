@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.domain.control import Knobs
 from engine.domain.record import Floats, Record
+from engine.domain.skill import Skill
 
 EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution and Order.execution
 WAIT, PASSIVE, AGGRESSIVE, SLICE = range(4)
@@ -54,9 +55,10 @@ class Done(Record):
 
 @dataclass(frozen=True, slots=True)
 class Execution(Record):
-    """Sums over the orders that are over, a row a kind of KINDS (see evidence.execution)."""
+    """Sums over the orders that are over, by KINDS (see evidence.execution)."""
 
-    sums: Floats  # (3, 11) by evidence.execution's columns
+    orders: Floats  # (3,)
+    scored: Skill  # (2, 1, 3): money filled less money unfilled, of the money asked for; and shortfall in bps, of the orders compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,8 @@ class ExecutionRow(Record):
     kind: str  # of KINDS
     orders: int  # that are over
     filled: float | None  # share of the money asked for
+    filled_low: float | None  # 95 % interval, valid under continuous watching
+    filled_high: float | None
     unfilled: float | None
     shortfall_bps: float | None  # mean by order against taking at once; None for orders that take at once, which are what is compared with
     low: float | None  # 95 % interval, valid under continuous watching

@@ -2,8 +2,8 @@
 
 The shortfall of an order is what it paid more, fees included, than the part of it that taking at once would have filled then would have cost. What
 was not filled in the end, whether out of time or cancelled, is counted at the mid when it was over (Perold 1988): an order that is only filled
-when the market comes its way does not look cheap. Orders of a moment are alike, so the interval is made of blocks of ticks, by a ratio estimator as
-in evidence.regret, with the bound of evidence.skill, valid under continuous watching.
+when the market comes its way does not look cheap. Shares and shortfalls are ratios, with the blocks and intervals of evidence.skill, valid under
+continuous watching.
 
 A kind of order is recommended until it is proven to cost more than taking at once: until the interval lies above 0 as a whole.
 """
@@ -16,69 +16,60 @@ import numpy as np
 
 from engine.domain.orders import AGGRESSIVE, EXECUTIONS, KINDS, Done, Execution, ExecutionRow
 from engine.domain.record import Floats
-from engine.evidence.skill import FEWEST, SHOWN_ALPHA, radius
+from engine.evidence import skill
 
-ORDERS, ASKED, FILLED, ROWS, BPS, BLOCKS, BPS_SQUARED, BPS_ROWS, ROWS_SQUARED, OPEN_BPS, OPEN_ROWS = range(11)
+SHARE, SHORTFALL = range(2)  # the first axis of Execution.scored
 
 
 def empty() -> Execution:
     """No order is over."""
-    return Execution(np.zeros((len(KINDS), 11)))
+    return Execution(np.zeros(len(KINDS)), skill.empty(2, 1, len(KINDS)))
 
 
-def add(before: Execution, done: tuple[Done, ...], *, closes: bool) -> Execution:
-    """With the orders that were over with this bar; a block ends with it where it `closes`."""
-    if not (done or closes):
+def add(before: Execution, done: tuple[Done, ...], *, closes: Floats) -> Execution:
+    """With the orders that were over with this bar; `closes` (1,) ends a block."""
+    if not (done or closes.any()):
         return before
-    sums = before.sums.copy()
+    orders, sums = before.orders.copy(), np.zeros((4, 2, 1, len(KINDS)))
     for order in done:
-        row = sums[order.execution - 1]
-        row[ORDERS] += 1.0
-        row[ASKED] += order.asked
-        row[FILLED] += order.filled
-        if np.isfinite(order.shortfall_bps):
-            row[OPEN_BPS] += order.shortfall_bps
-            row[OPEN_ROWS] += 1.0
-    if closes:
-        money, rows = sums[:, OPEN_BPS].copy(), sums[:, OPEN_ROWS].copy()
-        sums[:, ROWS] += rows
-        sums[:, BPS] += money
-        sums[:, BLOCKS] += rows > 0
-        sums[:, BPS_SQUARED] += money * money
-        sums[:, BPS_ROWS] += money * rows
-        sums[:, ROWS_SQUARED] += rows * rows
-        sums[:, OPEN_BPS:] = 0.0
-    return Execution(sums)
+        kind = order.execution - 1
+        orders[kind] += 1.0
+        sums[:, SHARE, 0, kind] += _row(2.0 * order.filled - order.asked, order.asked)
+        if math.isfinite(order.shortfall_bps):
+            sums[:, SHORTFALL, 0, kind] += _row(order.shortfall_bps, 1.0)
+    return Execution(orders, skill.add(before.scored, sums, closes))
 
 
-def shortfall(told: Execution) -> tuple[Floats, Floats, Floats]:
-    """(3,) mean shortfall in bps per order and the ends of its interval, a kind each; NaN with fewer than skill.FEWEST blocks."""
-    sums = told.sums
-    rows = np.maximum(sums[:, ROWS], 1.0)
-    mean = sums[:, BPS] / rows
-    variance = sums[:, BPS_SQUARED] - 2.0 * mean * sums[:, BPS_ROWS] + mean * mean * sums[:, ROWS_SQUARED]
-    reach = radius(np.maximum(variance, 0.0), sums[:, BLOCKS], SHOWN_ALPHA) / rows
-    known = (sums[:, BLOCKS] >= FEWEST) & np.isfinite(reach)
-    mean, reach = np.where(known, mean, np.nan), np.where(known, reach, np.nan)
-    return mean, mean - reach, mean + reach
+def _row(gain: float, power: float) -> tuple[float, float, float, float]:
+    return gain, gain * gain, power, 1.0
 
 
-def too_dear(told: Execution) -> tuple[str, ...]:
+def too_dear(execution: Execution) -> tuple[str, ...]:
     """The kinds of order that are proven to cost more than taking at once."""
-    if not (told.sums[:, BLOCKS] >= FEWEST).any():
+    if not (execution.scored.blocks[SHORTFALL] >= skill.FEWEST - 1).any():
         return ()
-    return tuple(kind for kind, low in zip(KINDS, shortfall(told)[1].tolist(), strict=True) if low > 0.0)
+    mean, half, _ = (part[SHORTFALL, 0] for part in skill.interval(execution.scored))
+    return tuple(kind for kind, low in zip(KINDS, (mean - half).tolist(), strict=True) if low > 0.0)
 
 
-def table(told: Execution) -> tuple[ExecutionRow, ...]:
-    """A row a kind of order."""
-    refused = too_dear(told)
+def table(execution: Execution) -> tuple[ExecutionRow, ...]:
+    """A row per kind of order."""
+    refused, scored = too_dear(execution), execution.scored
+    ratio, half, _ = (part[:, 0] for part in skill.interval(scored))
     rows = []
-    for index, (kind, mean, low, high) in enumerate(zip(KINDS, *(part.tolist() for part in shortfall(told)), strict=True)):
-        orders, asked, filled = (float(value) for value in told.sums[index, :ROWS])
-        share = filled / asked if asked > 0.0 else None
+    for index, kind in enumerate(KINDS):
+        asked = float(scored.power[SHARE, 0, index])
+        share = (1.0 + float(scored.gain[SHARE, 0, index]) / asked) / 2.0 if asked > 0.0 else None
+        filled = _interval(share, float(half[SHARE, index]) / 2.0)
         compared = kind != EXECUTIONS[AGGRESSIVE]
-        bps, least, most = (mean, low, high) if compared and math.isfinite(mean) else (None, None, None)
-        n = int(told.sums[index, ROWS] + told.sums[index, OPEN_ROWS]) if compared else 0
-        rows.append(ExecutionRow(kind, int(orders), share, None if share is None else 1.0 - share, bps, least, most, n, kind not in refused))
+        known = compared and math.isfinite(half[SHORTFALL, index])
+        mean = float(ratio[SHORTFALL, index]) if known else None
+        bps = _interval(mean, float(half[SHORTFALL, index]))
+        n = int(scored.rows[SHORTFALL, 0, index]) if compared else 0
+        unfilled = None if share is None else 1.0 - share
+        rows.append(ExecutionRow(kind, int(execution.orders[index]), share, *filled, unfilled, mean, *bps, n, kind not in refused))
     return tuple(rows)
+
+
+def _interval(middle: float | None, half: float) -> tuple[float | None, float | None]:
+    return (middle - half, middle + half) if middle is not None and math.isfinite(half) else (None, None)

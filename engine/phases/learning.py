@@ -96,7 +96,7 @@ def learn(
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
         succession=succeeding,
-        execution=execution.add(state.execution, inputs.account.done, closes=bool(ends[0])),
+        execution=execution.add(state.execution, inputs.account.done, closes=ends),
     )
 
 

@@ -45,7 +45,7 @@ def kinds(told: Sequence[Mapping[str, Any]]) -> str:
         cells = (
             Cell(row["kind"], small=WORDS[row["kind"]]),
             f"{row['orders']:,}",
-            units.percent(row["filled"], missing="none yet"),
+            Cell(units.percent(row["filled"], missing="none yet"), small=_filled_interval(row)),
             units.percent(row["unfilled"], missing="none yet"),
             cost,
             "" if taken else units.interval(row["low"], row["high"], 2),
@@ -54,6 +54,11 @@ def kinds(told: Sequence[Mapping[str, Any]]) -> str:
         )
         lines.append(Line(row["kind"], cells))
     return html(_KINDS, lines, label="How orders were filled")
+
+
+def _filled_interval(row: Mapping[str, Any]) -> str:
+    low, high = row.get("filled_low"), row.get("filled_high")
+    return "" if low is None or high is None else units.interval(100.0 * low, 100.0 * high, 1, "%")
 
 
 def working(frame: pd.DataFrame) -> str:

@@ -18,7 +18,7 @@ def learned(shortfalls: np.ndarray, kind: int = PASSIVE, block: int = 3) -> Exec
     """An order over per tick, blocks of three ticks."""
     told = execution.empty()
     for tick, bps in enumerate(shortfalls.tolist()):
-        told = execution.add(told, (Done(kind, 100.0, 80.0, bps),), closes=(tick + 1) % block == 0)
+        told = execution.add(told, (Done(kind, 100.0, 80.0, bps),), closes=np.array([float((tick + 1) % block == 0)]))
     return told
 
 
@@ -31,7 +31,7 @@ def test_before_anything_is_over_nothing_is_known_and_every_kind_is_offered() ->
 
 def test_shares_are_of_the_money_asked_for_and_an_order_that_cannot_be_compared_still_counts() -> None:
     done = (Done(PASSIVE, 300.0, 300.0, -4.0), Done(PASSIVE, 100.0, 0.0, math.nan), Done(AGGRESSIVE, 50.0, 25.0, 0.0))
-    passive, taken, _ = execution.table(execution.add(execution.empty(), done, closes=True))
+    passive, taken, _ = execution.table(execution.add(execution.empty(), done, closes=np.ones(1)))
     assert (passive.orders, passive.filled, passive.unfilled, passive.n) == (2, 0.75, 0.25, 1)
     assert (passive.shortfall_bps, passive.low, passive.high) == (None, None, None)  # not enough data
     assert (taken.orders, taken.filled, taken.shortfall_bps, taken.n) == (1, 0.5, None, 0)  # it is what others are compared with
@@ -45,6 +45,9 @@ def test_the_mean_is_by_order_and_its_interval_is_wide_until_there_are_blocks_en
     assert row.high is not None
     assert row.low < draw.mean() < row.high < 0.0
     assert (row.n, row.offered, row.filled) == (600, True, 0.8)
+    assert row.filled_low is not None
+    assert row.filled_high is not None
+    assert row.filled_low <= 0.8 <= row.filled_high
     few = execution.table(learned(draw[: 3 * (FEWEST - 1)]))[0]
     assert few.shortfall_bps is None
 
@@ -66,7 +69,7 @@ def test_of_a_kind_that_costs_the_same_few_are_ever_refused() -> None:
         draw = np.random.default_rng([4, seed]).standard_t(4, 200) * 5.0
         sums, ever = execution.empty(), False
         for bps in draw.tolist():
-            sums = execution.add(sums, (Done(PASSIVE, 1.0, 1.0, bps),), closes=True)
+            sums = execution.add(sums, (Done(PASSIVE, 1.0, 1.0, bps),), closes=np.ones(1))
             ever = ever or bool(execution.too_dear(sums))
         refused += ever
     assert refused <= 10

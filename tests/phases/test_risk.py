@@ -336,9 +336,8 @@ def test_the_horizon_acted_on_is_the_one_with_the_largest_proven_move() -> None:
 
 
 def test_reliance_is_between_none_and_whole() -> None:
-    assert skill.reliance(0.02, 0.04) == 0.5
-    assert skill.reliance(-0.01, 0.04) == 0.0
-    assert skill.reliance(float("nan"), float("nan")) == 0.0
+    low, estimate = np.array([0.02, -0.01, np.nan, 0.05]), np.array([0.04, 0.04, np.nan, 0.04])
+    np.testing.assert_array_equal(skill.reliance(low, estimate), [0.5, 0.0, 0.0, 1.0])
 
 
 def test_when_sizing_fails_what_is_held_is_kept() -> None:

@@ -38,7 +38,7 @@ def wanted() -> Bools:
 
 def one_wanted() -> Bools:
     """One of them alone."""
-    return np.arange(8) == int(np.flatnonzero(wanted())[0])
+    return np.asarray(np.arange(8) == int(np.flatnonzero(wanted())[0]))
 
 
 def played(bars: Sequence[Slice], ticks: int = 100) -> list[Tick]:

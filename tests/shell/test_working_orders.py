@@ -82,6 +82,6 @@ def test_what_stands_over_was_ordered_and_what_is_over_is_counted_once(ran: Ran)
         assert len(account.done) + len(account.working) >= len(ordered)
         assert len(account.done) + len(account.working) <= len(ordered) + len(stood)
         over += len(account.done)
-    told = ran.whole[-1].outcome.state.execution.sums[:, 0]
+    told = ran.whole[-1].outcome.state.execution.orders
     assert told.sum() == over > 20
     assert told[EXECUTIONS.index("passive") - 1] > 5

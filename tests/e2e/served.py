@@ -20,7 +20,7 @@ from engine.shell.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = 60.0  # s that anything may take on a busy machine
-WARM_UP = 700  # ticks of the engine that is watched: models are trained at 600, so there are votes, and on so strong a signal also trades
+WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
 OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
 

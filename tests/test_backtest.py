@@ -22,7 +22,7 @@ from engine.shell import training
 from tests.makers import KNOBS, MINUTE, START, Drawer, Played, StoppedClock, engine, play, settings, simulated
 from tests.makers import bar as made_bar
 
-BARS = 420
+BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
     "honest_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",

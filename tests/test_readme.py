@@ -222,4 +222,5 @@ def test_the_file_that_requirements_point_to_names_every_package() -> None:
 def test_the_changelog_begins_with_this_version() -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     versions = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert versions[0] == version
+    assert next(name for name in versions if name != "Unreleased") == version
+    assert "Unreleased" not in versions[1:]

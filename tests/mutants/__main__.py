@@ -19,7 +19,7 @@ from tests.mutants.trial import SLACK, Map, Trial, copied
 
 ROOT = Path(__file__).parent.parent.parent
 ENOUGH = 0.9  # of the sample must be killed
-TARGETS = [f"engine/{name}.py" for name in ("orchestrator", "run", "broker", "explain", "health")] + [
+TARGETS = [f"engine/{name}.py" for name in ("orchestrator", "run", "broker", "matching", "explain", "health")] + [
     f"engine/{folder}/*.py" for folder in ("phases", "evidence", "models", "optimizer")
 ]
 HEAVY = (

@@ -27,9 +27,9 @@ def find(touching: tuple[Incident, ...], runs: Quiet | None, at: int, interval: 
     if not touching and (doubt is None or not doubt.any()):
         return none(len(symbols))
     kind, bars = np.full(len(symbols), NO_FAULT), np.zeros(len(symbols), dtype=np.int64)
-    for one in sorted(touching, key=lambda one: GRAVITY.index(one.kind)):
-        where = slice(None) if one.symbol == EVERYWHERE else places(symbols)[one.symbol]
-        kind[where], bars[where] = KINDS.index(one.kind), max((at - one.since) // interval, 1)
+    for incident in sorted(touching, key=lambda incident: GRAVITY.index(incident.kind)):
+        where = slice(None) if incident.symbol == EVERYWHERE else places(symbols)[incident.symbol]
+        kind[where], bars[where] = KINDS.index(incident.kind), max((at - incident.since) // interval, 1)
     if runs is None or doubt is None:
         no = np.zeros(len(symbols), dtype=np.bool_)
         return Faults(kind, bars, no, no)

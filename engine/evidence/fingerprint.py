@@ -20,8 +20,8 @@ def fingerprint(books: Books) -> Ints:
         return np.zeros(count, dtype=np.int64)
     bits = np.concatenate((books.bid_price, books.bid_size, books.ask_price, books.ask_size), axis=1).view(np.uint64)
     mixed = (bits ^ (bits >> np.uint64(32))) * _multipliers(4 * levels)
-    told = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64).view(np.int64)
-    return np.where(np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0]), 0, told)
+    number = (mixed ^ (mixed >> np.uint64(29))).sum(axis=1, dtype=np.uint64).view(np.int64)
+    return np.where(np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0]), 0, number)
 
 
 @cache

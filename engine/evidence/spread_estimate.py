@@ -68,12 +68,12 @@ def shrink(squared: Squared, setting: float) -> Floats:
 
 def interval(squared: Squared) -> Floats:
     """(4, S) the spread in bps, low and high of its 95 % interval, and the pairs of bars behind it; NaN with too few, 0 for what is below 0."""
-    told = np.empty((4, len(squared.mean)))
-    told[0], told[3] = squared.mean, squared.pairs
-    np.subtract(squared.mean, squared.radius, out=told[1])
-    np.add(squared.mean, squared.radius, out=told[2])
-    np.sqrt(np.maximum(told[:3], 0.0), out=told[:3])
-    return told
+    figures = np.empty((4, len(squared.mean)))
+    figures[0], figures[3] = squared.mean, squared.pairs
+    np.subtract(squared.mean, squared.radius, out=figures[1])
+    np.add(squared.mean, squared.radius, out=figures[2])
+    np.sqrt(np.maximum(figures[:3], 0.0), out=figures[:3])
+    return figures
 
 
 def _mean(product: Floats, pairs: Floats) -> Squared:

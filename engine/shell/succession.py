@@ -32,7 +32,7 @@ def compare(before: Fitted, after: Fitted, state: State, rows: Rows, find: Find)
     if not any(new and then not in ("", new) for then_all in record for new, then in zip(now, then_all, strict=True)):
         return None
     x = rows.newest(TICKS, ROWS, FEWEST)
-    served = {one.version: one for one in (*before, *after) if one is not None}
+    served = {version.version: version for version in (*before, *after) if version is not None}
     named = {*now, *earlier, *(version for versions in record for version in versions)} - {""}
     forecasts = {version: _forecast(served.get(version) or find(version), x, state) for version in sorted(named)}
     alone = np.ones((1, len(record)))

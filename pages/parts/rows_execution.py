@@ -36,10 +36,10 @@ _WORKING = (
 )
 
 
-def kinds(told: Sequence[Mapping[str, Any]]) -> str:
+def kinds(rows: Sequence[Mapping[str, Any]]) -> str:
     """A row a kind of order; what taking at once costs is what the others are compared with."""
     lines = []
-    for row in told:
+    for row in rows:
         taken = row["kind"] == "aggressive"
         cost = "the comparison" if taken else units.number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
         cells = (
@@ -64,15 +64,15 @@ def _filled_interval(row: Mapping[str, Any]) -> str:
 def working(frame: pd.DataFrame) -> str:
     lines = []
     each: Iterator[Any] = frame.itertuples(index=False)
-    for one in each:
+    for order in each:
         cells = (
-            one.symbol,
-            Cell(one.side, theme.state(one.side)),
-            one.kind,
-            units.size(one.left),
-            units.size(one.asked),
-            units.price(one.limit) if one.kind == "passive" else "",
-            f"{one.bars}",
+            order.symbol,
+            Cell(order.side, theme.state(order.side)),
+            order.kind,
+            units.size(order.left),
+            units.size(order.asked),
+            units.price(order.limit) if order.kind == "passive" else "",
+            f"{order.bars}",
         )
-        lines.append(Line(f"{one.symbol}", cells))
+        lines.append(Line(f"{order.symbol}", cells))
     return html(_WORKING, lines, label="Orders at work")

@@ -31,8 +31,8 @@ def pairs(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: 
     estimate, low, high, n = (micro.get(f"spread_estimate_{part}") for part in ("bps", "low_bps", "high_bps", "pairs"))
     if n is not None:
         known = None not in {estimate, low, high}
-        told = f"{units.bps(estimate)} ({units.interval(low, high, 1, 'bps')}, n={n:,.0f})" if known else f"{units.NOT_ENOUGH}, n={n:,.0f}"
-        lines.append(Line("estimate", ("Spread from the bars' ranges (Abdi and Ranaldo 2017)", told)))
+        words = f"{units.bps(estimate)} ({units.interval(low, high, 1, 'bps')}, n={n:,.0f})" if known else f"{units.NOT_ENOUGH}, n={n:,.0f}"
+        lines.append(Line("estimate", ("Spread from the bars' ranges (Abdi and Ranaldo 2017)", words)))
     return lines
 
 
@@ -86,8 +86,8 @@ def sources_in_words(sources: tuple[str, ...]) -> str:
 
 def fee_in_words(knobs: dict[str, Any], symbols: int) -> str:
     """The fees of all symbols, as a range where they differ."""
-    told = [fees(knobs, place) for place in range(symbols)]
-    taker, maker = ([one[kind] for one in told] for kind in (0, 1))
+    pairs = [fees(knobs, place) for place in range(symbols)]
+    taker, maker = ([pair[kind] for pair in pairs] for kind in (0, 1))
     return f"Fee {_range(taker)} a side for a fill that takes, {_range(maker)} for one that rested"
 
 

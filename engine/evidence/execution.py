@@ -60,7 +60,8 @@ def table(execution: Execution) -> tuple[ExecutionRow, ...]:
     for index, kind in enumerate(KINDS):
         asked = float(scored.power[SHARE, 0, index])
         share = (1.0 + float(scored.gain[SHARE, 0, index]) / asked) / 2.0 if asked > 0.0 else None
-        filled = _interval(share, float(half[SHARE, index]) / 2.0)
+        low, high = _interval(share, float(half[SHARE, index]) / 2.0)
+        filled = (None, None) if low is None or high is None else (max(low, 0.0), min(high, 1.0))
         compared = kind != EXECUTIONS[AGGRESSIVE]
         known = compared and math.isfinite(half[SHORTFALL, index])
         mean = float(ratio[SHORTFALL, index]) if known else None

@@ -17,6 +17,8 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
          "--disable-component-update", "--disable-sync")  # fmt: skip
 NAMES = (os.environ.get("CHROMIUM") or "chromium", "chromium", "chromium-browser", "google-chrome")
 
+SETTLED = 4  # ticks after the warm-up until every page has heard that it is over
+
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
@@ -37,8 +39,9 @@ def young(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterato
 
 @pytest.fixture
 def watched(young: Served) -> Served:
-    """The same when it has models and goes a bar at a time."""
-    young.wait(lambda: young.tick() > WARM_UP, "the warm-up to be over")
+    """The same when it has models and goes a bar at a time, and nothing is announced above a page's rows that would soon go away."""
+    young.wait(lambda: young.tick() > WARM_UP + SETTLED, "the warm-up to be over")
+    young.wait(lambda: young.ask("SELECT count(*) FROM alerts WHERE state = 'open'") == [(0,)], "no alert to be open")
     return young
 
 

@@ -34,7 +34,7 @@ def put_away(visitor: Visitor) -> Locator:
 
 
 def files(server: Served) -> list[str]:
-    return sorted(file.name for file in server.home.glob("backtests/*"))
+    return sorted(file.name for file in server.home.glob("backtests/*.json"))
 
 
 def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: Visit) -> None:

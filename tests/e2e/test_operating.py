@@ -215,6 +215,7 @@ def test_an_engine_that_is_gone_is_told_on_every_page_and_by_the_health(viewer: 
             expect(visitor.page.locator(".pd-chip").first).to_have_text("down")
             expect(visitor.page.locator("table:visible, .podium-chart .main-svg, .pd-words").first).to_be_visible(timeout=MS)
             assert visitor.boxes() == [], path
+        visitor.page.close()  # before its server goes, which a page that is open complains of
     finally:
         idle.end()
     assert idle.tracebacks() == []

@@ -61,14 +61,14 @@ def table(execution: Execution) -> tuple[ExecutionRow, ...]:
         asked = float(scored.power[SHARE, 0, index])
         share = (1.0 + float(scored.gain[SHARE, 0, index]) / asked) / 2.0 if asked > 0.0 else None
         low, high = _interval(share, float(half[SHARE, index]) / 2.0)
-        filled = (None, None) if low is None or high is None else (max(low, 0.0), min(high, 1.0))
+        least, most = None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)
         compared = kind != EXECUTIONS[AGGRESSIVE]
         known = compared and math.isfinite(half[SHORTFALL, index])
         mean = float(ratio[SHORTFALL, index]) if known else None
         bps = _interval(mean, float(half[SHORTFALL, index]))
         n = int(scored.rows[SHORTFALL, 0, index]) if compared else 0
         unfilled = None if share is None else 1.0 - share
-        rows.append(ExecutionRow(kind, int(execution.orders[index]), share, *filled, unfilled, mean, *bps, n, kind not in refused))
+        rows.append(ExecutionRow(kind, int(execution.orders[index]), share, least, most, unfilled, mean, *bps, n, kind not in refused))
     return tuple(rows)
 
 

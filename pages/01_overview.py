@@ -10,6 +10,7 @@ from pages.parts import alert_lines, alert_reads, charts_overview, glance, live,
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
+GATES = 8  # rows of gates that bound
 
 
 @st.fragment(run_every=2)
@@ -36,7 +37,7 @@ def overview() -> None:
 def why(session: Session) -> None:
     shares, capped = reads.gate_shares()
     widgets.heading("Why not trading?", "the gate that bound, last 24 h" + (f", of the last {int(shares['n'].sum()):,} decisions" if capped else ""))
-    live.rows(rowsets.gates(shares, session), key="gates")
+    live.rows(rowsets.gates(shares, session), key="gates", reserved=GATES)
 
 
 def machine() -> None:

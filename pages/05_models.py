@@ -6,7 +6,7 @@ import streamlit as st
 
 from engine.store.model_queries import Checked
 from engine.store.status_query import Session
-from pages.parts import asking, charts_models, live, model_reads, modelrows, oprows, reads, units, widgets
+from pages.parts import asking, charts_models, live, model_reads, modelrows, oprows, reads, tables, units, widgets
 
 KEPT = 8  # versions of each model shown
 
@@ -44,7 +44,7 @@ def models(horizon: int) -> None:
             live.chart(charts_models.agreement(pairs, session.models), key="agreement", label="How often two models point the same way")
         said(session, horizon)
         relied(checked, horizon)
-        gates()
+        gates(session)
 
 
 def said(session: Session, horizon: int) -> None:
@@ -84,7 +84,7 @@ def relied(checked: Checked | None, horizon: int) -> None:
         widgets.table(modelrows.CHECKS, modelrows.checks(told), label="Brier score, coverage and sharpness")
 
 
-def gates() -> None:
+def gates(session: Session) -> None:
     told = model_reads.regret()
     widgets.heading(
         "Which gate costs, which gate saves", "every hold marked to market as the trade it declined, after costs: above 0 the gate cost money"
@@ -92,9 +92,10 @@ def gates() -> None:
     if told.empty:
         widgets.nothing(f"{units.NOT_ENOUGH}: no declined trade has come due")
         return
-    live.chart(charts_models.regret(told), key="regret", label="What each gate cost or saved")
+    live.chart(charts_models.regret(told, [name for name, _, _ in session.gates]), key="regret", label="What each gate cost or saved")
     with st.expander("The gates as a table"):
-        widgets.table(modelrows.REGRET, modelrows.regret(told), label="Regret by gate")
+        rows = tables.html(modelrows.REGRET, modelrows.regret(told), label="Regret by gate")
+        live.rows(rows, key="regret_rows", reserved=len(session.gates))
 
 
 @st.fragment(run_every=3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.store.status_query import Status
-from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, units, venue, widgets
+from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, tables, venue, widgets
 
 FILLS = 100
+ROWS = 8  # that lists which change with every tick take
+WORKING = 3  # rows of orders at work
 
 
 @st.fragment(run_every=2)
@@ -36,32 +38,20 @@ def holdings(status: Status) -> None:
     told = reads.positions()
     held = told[told["units"].fillna(0.0) != 0.0]
     widgets.heading("Positions", f"{len(held)} of {len(told)} symbols held")
-    if held.empty:
-        widgets.nothing("nothing is held")
-    else:
-        live.rows(rowsets.positions(held), key="positions")
+    live.rows(rowsets.positions(held), key="positions", reserved=min(len(told), ROWS))
     orders()
     rules(status, held["symbol"].tolist())
     fills = reads.fills(limit=FILLS)
     widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
-    if fills.empty:
-        widgets.nothing("nothing has been bought or sold yet")
-    else:
-        live.rows(rowsets.fills(fills), key="fills", height=520)
+    live.rows(rowsets.fills(fills), key="fills", reserved=3 * ROWS // 2)
 
 
 def orders() -> None:
     """The orders that stand over, and what each kind of order has come to."""
-    working = reads.working()
-    if len(working):
-        widgets.heading("Orders at work", "they go on while they are wanted; a decision that wants otherwise cancels them")
-        live.rows(rows_execution.working(working), key="working")
-    kinds = reads.execution()
+    widgets.heading("Orders at work", "they go on while they are wanted; a decision that wants otherwise cancels them")
+    live.rows(rows_execution.working(reads.working()), key="working", reserved=WORKING)
     widgets.heading("How orders were filled", "by kind; what was not filled counts at the price when it was given up")
-    if any(kind["orders"] for kind in kinds):
-        live.rows(rows_execution.kinds(kinds), key="execution")
-    else:
-        widgets.nothing("no order is over yet")
+    live.rows(rows_execution.kinds(reads.execution()), key="execution")
 
 
 def rules(status: Status, held: list[str]) -> None:
@@ -70,9 +60,9 @@ def rules(status: Status, held: list[str]) -> None:
         return
     lines = venue.table(reads.knobs(status), status.session.symbols, status.last.spread_sources, held)
     if lines:
-        rest = len(status.session.symbols) - len(lines)
-        widgets.heading("Trading rules and costs", "of what is held" if held else f"{units.count(rest, 'more symbol')} on Market" if rest else "")
-        widgets.table(venue.RULES, lines, label="Trading rules and costs by symbol")
+        widgets.heading("Trading rules and costs", "of what is held, else of the first symbols; each symbol's are on Market")
+        rows = tables.html(venue.RULES, lines, label="Trading rules and costs by symbol")
+        live.rows(rows, key="rules", reserved=min(len(status.session.symbols), ROWS))
 
 
 portfolio()

@@ -10,11 +10,12 @@ from engine.store.shelf import Kept
 from pages.parts import backtest_rows, backtesting, charts_backtests, live, model_reads, reads, units, widgets
 
 MOST = 4  # laid side by side
+RUNNING = 62  # px: the backtest in hand, or what became of the newest
 
 
 @st.fragment(run_every=2)
 def progress() -> None:
-    with widgets.reading():
+    with widgets.reading(), widgets.reserved("running", RUNNING):
         backtesting.running(reads.commands(limit=30, name="backtest"), reads.now())
 
 

@@ -6,9 +6,10 @@ import streamlit as st
 
 from engine.store.component_queries import Latency, Life
 from engine.store.status_query import Status
-from pages.parts import alert_lines, alert_reads, charts_components, live, reads, rows_components, rowsets, units, widgets
+from pages.parts import alert_lines, alert_reads, charts_components, live, reads, rows_components, rowsets, tables, units, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
+ROWS = 5  # that a list of them takes
 
 
 @st.fragment(run_every=3)
@@ -56,29 +57,24 @@ def times(told: Latency | None) -> None:
 def recovered() -> None:
     widgets.heading("Recoveries", f"the newest {NEWEST} faults, and how long each took to come back without a person")
     faults = alert_reads.recoveries(limit=NEWEST)
-    if faults.empty:
-        widgets.nothing("nothing has broken yet")
-    else:
-        widgets.table(alert_lines.RECOVERIES, alert_lines.recoveries(faults, reads.now()), label="Faults and how they were mended")
+    lines = alert_lines.recoveries(faults, reads.now())
+    rows = tables.html(alert_lines.RECOVERIES, lines, label="Faults and how they were mended", empty="nothing has broken yet")
+    live.rows(rows, key="recoveries", reserved=ROWS)
 
 
 def fallen() -> None:
     counts, newest = reads.fallback_counts(), reads.fallbacks(limit=NEWEST)
     widgets.heading("Fallbacks", "in the last 30 days, by phase and one by one; a row opens the decisions they degraded")
-    if newest.empty:
-        widgets.nothing("no phase has fallen back")
-        return
-    live.rows(rows_components.counts(counts), key="counts")
-    live.rows(rows_components.fallen(newest), key="fallen", height=300)
+    live.rows(rows_components.counts(counts), key="counts", reserved=3)
+    live.rows(rows_components.fallen(newest), key="fallen", reserved=ROWS)
 
 
 def incidents() -> None:
     told = reads.incidents(limit=NEWEST)
     widgets.heading("Incidents in the data", "faults, not drift; market time in UTC")
-    if told.empty:
-        widgets.nothing("none has been found")
-    else:
-        widgets.table(rows_components.INCIDENTS, rows_components.incidents(told), label="Incidents, those that last first")
+    lines, label = rows_components.incidents(told), "Incidents, those that last first"
+    rows = tables.html(rows_components.INCIDENTS, lines, label=label, empty="none has been found")
+    live.rows(rows, key="incidents", reserved=ROWS + 4)
 
 
 def signs(status: Status, told: Latency | None, alive: Life, now: int) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from pages.parts import asking, live, oprows, optimizer_reads, optimizing, reads, rule_form, rule_reads, savings, tables, trial_view, widgets
 
+NOW = 220  # px: what runs, what fires and what became of the newest run
 VIEWS = ("Actions", "History", "Savings", "Rules")
 
 
@@ -15,15 +16,16 @@ def now() -> None:
         commands = optimizing.runs(reads.commands(limit=200))
         known = optimizer_reads.actions()["action"].tolist()
         widgets.heading("Now", "what fires, what is to be done about it, and what runs")
-        with widgets.place("under_way"):
-            optimizing.queue(commands)
-            optimizing.trial(optimizer_reads.under_way(), reads.now())
-        asking.answer("now")
-        with widgets.place("firing"):
-            optimizing.questions(optimizer_reads.questions(), reads.now())
-            optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
-        with widgets.place("newest"):
-            optimizing.newest(commands, reads.now())
+        with widgets.reserved("now", NOW):
+            with widgets.place("under_way"):
+                optimizing.queue(commands)
+                optimizing.trial(optimizer_reads.under_way(), reads.now())
+            asking.answer("now")
+            with widgets.place("firing"):
+                optimizing.questions(optimizer_reads.questions(), reads.now())
+                optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
+            with widgets.place("newest"):
+                optimizing.newest(commands, reads.now())
         widgets.tiles(savings.tiles(optimizer_reads.savings()))
 
 

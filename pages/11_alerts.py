@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.alerts.rules import rule_of
 from engine.store.alert_query import AlertsTold
-from pages.parts import alert_forms, alert_lines, alert_reads, asking, oprows, reads, widgets
+from pages.parts import alert_forms, alert_lines, alert_reads, asking, live, oprows, reads, tables, widgets
 
 PAST = 50  # alerts listed
+ROWS = 5  # that a list takes
+ACKNOWLEDGE = 56  # px: a line of buttons
 
 
 @st.fragment(run_every=2)
@@ -20,14 +21,11 @@ def alerts() -> None:
             return
         widgets.tiles(alert_lines.tiles(told, status, now))
         widgets.heading("Open", "acknowledged ones stay until they are over and are not sent again")
-        with widgets.place("open"):
-            if told.open.empty:
-                widgets.nothing("nothing is wrong that a rule looks at")
-            else:
-                widgets.table(alert_lines.OPEN, alert_lines.standing(told, now), label="Open alerts")
-                widgets.note(" ".join(dict.fromkeys(rule_of(rule).about for rule in told.open["rule"].head(4))))
-                alert_forms.acknowledge(told.open)
-        asking.answer("alerts")
+        rows = tables.html(alert_lines.OPEN, alert_lines.standing(told, now), label="Open alerts", empty="nothing is wrong that a rule looks at")
+        live.rows(rows, key="open", reserved=ROWS)
+        with widgets.reserved("acknowledge", ACKNOWLEDGE):
+            asking.answer("alerts")
+            alert_forms.acknowledge(told.open)
 
 
 @st.fragment(run_every=3)
@@ -42,20 +40,14 @@ def rest() -> None:
         with right:
             widgets.heading("Targets", "addresses are masked; set them by PODIUM_ALERT_URLS or [alerts] in podium.toml")
             lines = alert_lines.targets(told, status)
-            if lines:
-                widgets.table(alert_lines.TARGETS, lines, label="Who is told, masked, and the state of the last message")
-            else:
-                widgets.nothing("none is set: alerts are on this page only")
+            label, empty = "Who is told, masked, and the state of the last message", "none is set: alerts are on this page only"
+            live.rows(tables.html(alert_lines.TARGETS, lines, label=label, empty=empty), key="targets", reserved=3)
         widgets.heading("Drills", "the newest ten; a drill touches nothing that is traded")
-        if told.drills:
-            widgets.table(alert_lines.DRILLS, alert_lines.drills(told.drills), label="Drills and what they proved")
-        else:
-            widgets.nothing("none yet: the first one runs some minutes after the start")
+        lines, empty = alert_lines.drills(told.drills), "none yet: the first one runs some minutes after the start"
+        live.rows(tables.html(alert_lines.DRILLS, lines, label="Drills and what they proved", empty=empty), key="drills", reserved=ROWS)
         widgets.heading("Past", f"the newest {PAST}")
-        if told.past.empty:
-            widgets.nothing("no alert is over yet")
-        else:
-            widgets.table(alert_lines.PAST, alert_lines.past(told), label="Alerts that are over")
+        rows = tables.html(alert_lines.PAST, alert_lines.past(told), label="Alerts that are over", empty="no alert is over yet")
+        live.rows(rows, key="past", reserved=2 * ROWS)
         commands = reads.commands(limit=200)
         asked = commands[commands["name"].isin(["ack", "silence", "unsilence", "drill"])].head(5) if len(commands) else commands
         if len(asked):
@@ -65,10 +57,8 @@ def rest() -> None:
 
 def silenced(told: AlertsTold, now: int) -> None:
     widgets.heading("Silenced", "alerts are raised all the same, and nobody is told")
-    if told.silences.empty:
-        widgets.nothing("no rule is silenced")
-    else:
-        widgets.table(alert_lines.SILENCES, alert_lines.silences(told, now), label="Rules that are silenced")
+    rows = tables.html(alert_lines.SILENCES, alert_lines.silences(told, now), label="Rules that are silenced", empty="no rule is silenced")
+    live.rows(rows, key="silenced", reserved=3)
 
 
 alerts()

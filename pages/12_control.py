@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import asking, oprows, reads, widgets
+from pages.parts import asking, live, oprows, reads, tables, widgets
+
+ROWS = 12  # that the list of commands takes
 
 
 @st.fragment(run_every=2)
@@ -12,10 +14,8 @@ def history() -> None:
     with widgets.reading():
         told = reads.commands(limit=50)
         widgets.heading("Commands", "newest first; times in UTC")
-        if told.empty:
-            widgets.nothing("no command has been given yet")
-        else:
-            widgets.table(oprows.COMMANDS, oprows.commands(told), label="Commands given")
+        rows = tables.html(oprows.COMMANDS, oprows.commands(told), label="Commands given", empty="no command has been given yet")
+        live.rows(rows, key="commands_given", reserved=ROWS)
 
 
 with widgets.reading(page=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.alerts.rules import rule_of
 from engine.domain.alerting import ALL, Drill
 from engine.store.alert_query import AlertsTold
 from engine.store.status_query import Status
@@ -57,7 +58,7 @@ def standing(told: AlertsTold, now: int) -> list[Line]:
         acked = f"by {one.acked_by}, {units.age((now - one.acked_at) / units.SECOND)} ago" if isinstance(one.acked_by, str) else "no"
         cells = (
             Cell(f"{one.id} {plain(one.rule)}"), Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)),
-            units.age((now - one.at) / units.SECOND), one.message, acked, _heard(one, now),
+            units.age((now - one.at) / units.SECOND), Cell(one.message, small=rule_of(one.rule).about), acked, _heard(one, now),
         )  # fmt: skip
         lines.append(Line(str(one.id), cells, marked=one.severity == "critical" and not isinstance(one.acked_by, str)))
     return lines

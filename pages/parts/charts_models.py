@@ -154,13 +154,13 @@ def coverage(told: Reliability) -> Figure:
     return estimates.chart(shown, rows, series, digits=1, marks=[level * 100 for level in levels], height=300)
 
 
-def regret(frame: pd.DataFrame) -> Figure:
-    """What each gate cost or saved a declined trade; harm to the right, good to the left, grey where it cannot be told."""
+def regret(frame: pd.DataFrame, gates: Sequence[str]) -> Figure:
+    """What each gate of the ladder cost or saved a declined trade; harm to the right, good to the left, grey where it cannot be told."""
     told = [
         Estimate(one.gate, "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1])
-        for one in each(frame[frame["n"] > 0])
+        for one in each(frame[frame["gate"].isin(gates)])
     ]
-    return estimates.chart(told, [one.row for one in told], [("", theme.NEUTRAL)], unit="bps", digits=1)
+    return estimates.chart(told, gates, [("", theme.NEUTRAL)], unit="bps", digits=1)
 
 
 def verdict(low: object, high: object) -> tuple[str, str]:

@@ -51,10 +51,9 @@ def head(title: str) -> None:
         status = reads.status()
     except StoreUnreadable as error:
         word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
-        note = "" if error.kind == "missing" else widgets.notice(_lasting(), word=_WORDS.get(error.kind, "Store unreadable."), colour=theme.HARM)
-        widgets.show(
-            f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>{note}</div>'
-        )
+        shown = [] if error.kind == "missing" else [wellness.Banner(_WORDS.get(error.kind, "Store unreadable."), _lasting(), theme.HARM)]
+        head = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>'
+        widgets.show(f'<div class="pd">{head}{wellness.draw(shown)}</div>')
         return
     st.session_state.pop("unreadable_since", None)
     now = reads.now()
@@ -80,7 +79,7 @@ def _facts(status: Status, now: int) -> list[str]:
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
         facts.append(f"market {units.moment(status.last.at, '%Y-%m-%d %H:%M')} UTC")
-        facts.append(f'<span class="pd-muted">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
+        facts.append(f'<span class="pd-muted pd-age">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
     return facts
 
 

@@ -21,9 +21,13 @@ def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> N
     )
 
 
-def rows(html: str, *, key: str, height: int | None = None) -> None:
-    """Draws a table made by `tables.html`; its rows are links."""
-    _rows()(key=key, data={"html": html, "height": height})
+def rows(html: str, *, key: str, height: int | None = None, reserved: int | None = None) -> None:
+    """Draws a table made by `tables.html`; its rows may be links.
+
+    `height` is the most it takes, in pixels. `reserved` rows are taken whether there are that many or not, and more of them are scrolled to:
+    a list that changes with every tick then moves nothing that stands below it.
+    """
+    _rows()(key=key, data={"html": html, "height": height, "reserved": reserved})
 
 
 @cache

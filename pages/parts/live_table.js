@@ -23,6 +23,8 @@ export default function (component) {
   const { data, parentElement } = component;
   const node = parentElement.querySelector(".podium-rows");
   node.style.maxHeight = data.height ? `${data.height}px` : "";
+  node.classList.toggle("pd-reserved", Boolean(data.reserved));
+  node.style.setProperty("--pd-rows", data.reserved || 0);
   if (node.podiumMarkup !== data.html) {
     update(node, data.html);
     node.podiumMarkup = data.html;

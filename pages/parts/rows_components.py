@@ -72,7 +72,7 @@ def counts(frame: pd.DataFrame) -> str:
     lines = [
         Line(str(one.phase), (Cell(str(one.phase), theme.WARNING), f"{one.n:,}", f"{one.tick:,}"), "/decisions?degraded=yes") for one in _each(frame)
     ]
-    return html(_COUNTS, lines, label="How often each phase fell back", cards=False)
+    return html(_COUNTS, lines, label="How often each phase fell back", cards=False, empty="no phase has fallen back")
 
 
 def fallen(frame: pd.DataFrame) -> str:
@@ -82,7 +82,7 @@ def fallen(frame: pd.DataFrame) -> str:
         link = rowsets.link(int(one.tick), str(one.symbol)) if isinstance(one.symbol, str) else None
         cells = (f"{one.tick:,}", units.moment(int(one.wall), WHEN), Cell(str(one.phase), theme.WARNING), _text(one.error, "no error told"))
         lines.append(Line(f"{one.tick} {one.phase}", cells, link))
-    return html(_FALLEN, lines, label="Phases that fell back, newest first")
+    return html(_FALLEN, lines, label="Phases that fell back, newest first", empty="no phase has fallen back")
 
 
 def incidents(frame: pd.DataFrame) -> list[Line]:

@@ -75,4 +75,4 @@ def working(frame: pd.DataFrame) -> str:
             f"{order.bars}",
         )
         lines.append(Line(f"{order.symbol}", cells))
-    return html(_WORKING, lines, label="Orders at work")
+    return html(_WORKING, lines, label="Orders at work", empty="no order is at work")

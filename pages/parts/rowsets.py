@@ -110,7 +110,7 @@ def positions(frame: pd.DataFrame) -> str:
             units.percent(one.target, signed=True),
         )
         lines.append(Line(f"{one.tick} {one.symbol}", cells, link(one.tick, one.symbol)))
-    return html(_POSITIONS, lines, label="Positions")
+    return html(_POSITIONS, lines, label="Positions", empty="nothing is held")
 
 
 def fills(frame: pd.DataFrame) -> str:
@@ -131,7 +131,7 @@ def fills(frame: pd.DataFrame) -> str:
             units.money(one.realised, signed=True),
         )
         lines.append(Line(f"{one.id}|{one.tick - 1} {one.symbol}", cells, link(one.tick - 1, one.symbol)))
-    return html(FILLS, lines, label="Fills")
+    return html(FILLS, lines, label="Fills", empty="nothing has been bought or sold yet")
 
 
 def filled(told: DecisionTold) -> list[Line]:

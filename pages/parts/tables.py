@@ -41,10 +41,13 @@ class Line:
     marked: bool = False
 
 
-def html(columns: Sequence[Column], lines: Sequence[Line], *, label: str, cards: bool = True) -> str:
+def html(columns: Sequence[Column], lines: Sequence[Line], *, label: str, cards: bool = True, empty: str = "") -> str:
+    """Return the table; `empty` stands in place of the rows where there are none."""
     cells = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)
     head = f"<thead><tr>{cells}</tr></thead>" if any(column.label for column in columns) else ""
     body = "".join(_line(columns, line) for line in lines)
+    if not lines and empty:
+        body = f'<tr class="pd-none"><td colspan="{len(columns)}">{escape(empty)}</td></tr>'
     kind = "pd-cards" if cards else ""
     return f'<div class="pd pd-scroll {kind}"><table aria-label="{escape(label)}">{head}<tbody>{body}</tbody></table></div>'
 

@@ -73,7 +73,10 @@ def banners(status: Status, told: Health, now: int) -> list[Banner]:
 
 
 def draw(shown: list[Banner]) -> str:
-    return "".join(widgets.notice(one.text, word=one.word, colour=one.colour, progress=one.progress) for one in shown)
+    """A strip of one height whatever is in it: the gravest banner's text and the words of the others, all of it in full under the pointer."""
+    notices = [widgets.notice(banner.text, word=banner.word, colour=banner.colour, progress=banner.progress) for banner in shown]
+    inside = "".join(notices) or '<div class="pd-quiet pd-muted">Nothing needs attention</div>'
+    return f'<div class="pd-strip" tabindex="0" role="group" aria-label="What matters now"><div>{inside}</div></div>'
 
 
 def _since(status: Status, told: Health, now: int) -> str:

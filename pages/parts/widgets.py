@@ -46,6 +46,11 @@ def place(name: str) -> AbstractContextManager[object]:
     return st.container(key=f"place_{name}")
 
 
+def reserved(name: str, height: int) -> AbstractContextManager[object]:
+    """A place of a fixed height, in px, for what comes and goes: more of it is scrolled to, and nothing below it is ever moved."""
+    return st.container(key=f"reserved_{name}", height=height, border=False)
+
+
 def again(seen: str | None) -> None:
     """Runs the page again as soon as the store can be read and is another than the one seen."""
     st.session_state["store_seen"] = seen
@@ -107,7 +112,7 @@ def table(columns: Sequence[tables.Column], lines: Sequence[tables.Line], *, lab
 def notice(text: str, *, word: str, colour: str, progress: float | None = None) -> str:
     """A banner's HTML."""
     bar = "" if progress is None else f'<div class="pd-progress"><i style="width:{progress * 100:.1f}%"></i></div>'
-    return f'<div class="pd-notice" role="status" style="--pd-tone:{colour}"><b>{escape(word)}</b>{escape(text)}{bar}</div>'
+    return f'<div class="pd-notice" role="status" style="--pd-tone:{colour}"><b>{escape(word)}</b><span>{escape(text)}</span>{bar}</div>'
 
 
 def safe(text: str) -> str:

@@ -56,6 +56,7 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     visitor.sees("Side by side")
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')
     expect(heads).to_have_text(["", "A", "B"], timeout=MS)
+    expect(visitor.page.locator('[data-testid="stMultiSelect"] [data-tag]')).to_have_count(2, timeout=MS)
     delete, place = put_away(visitor), put_away(visitor).bounding_box()
     delete.click()
     keep = visitor.page.get_by_role("button", name="Keep")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from engine.shell.clock import WallClock
+from engine.store.inbox import Inbox
 from tests.e2e.served import Served
 from tests.e2e.visitor import MS, TITLES, Visitor
 
@@ -29,6 +31,44 @@ node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) 
   window.podiumClicked = { told: String(customdata), away: Math.abs(event.clientX - from - xaxis.d2p(x)) };
 })
 """
+SETTLED = """
+() => {
+  const height = document.querySelector('[data-testid="stMainBlockContainer"]').scrollHeight;
+  if (height !== window.seenHeight) [window.seenHeight, window.seenAt] = [height, performance.now()];
+  return performance.now() - window.seenAt > 3000;
+}
+"""
+WATCH_SHIFTS = """
+() => {
+  window.shifts = [];
+  const block = document.querySelector('[data-testid="stMainBlockContainer"]'), height = block.scrollHeight;
+  new ResizeObserver(() => {
+    if (block.scrollHeight !== height) window.shifts.push(`the page is ${block.scrollHeight} px high, was ${height}`);
+  }).observe(block);
+  new PerformanceObserver((list) => {
+    for (const { node, previousRect: from, currentRect: to } of list.getEntries().flatMap((entry) => entry.sources)) {
+      const element = node && (node.nodeType === 1 ? node : node.parentElement), gone = !to.height || !from.height;
+      if (!element || gone || element.closest(".podium-rows, .pd-head") || to.y === from.y) continue;
+      window.shifts.push(`${element.innerText.slice(0, 60)}: from ${from.y} to ${to.y} px`);
+    }
+  }).observe({ type: "layout-shift" });
+}
+"""
+
+
+def test_nothing_on_a_page_moves_while_it_is_live(watched: Served, visit: Visit) -> None:
+    visitors = {path: visit(watched.url) for path in TITLES}
+    for path, visitor in visitors.items():
+        visitor.go(path)
+    for visitor in visitors.values():
+        visitor.page.wait_for_function(SETTLED, polling=500)
+        visitor.page.evaluate(WATCH_SHIFTS)
+    inbox = Inbox(f"sqlite:///{watched.home}/podium.db")
+    for command in ("pause", "resume"):
+        inbox.submit(command, {}, "test", "to see whether a banner moves the page", WallClock().now())
+        for visitor in visitors.values():
+            expect(visitor.banner("Paused.")).to_have_count(int(command == "pause"), timeout=MS)
+    assert {path: visitor.page.evaluate("window.shifts") for path, visitor in visitors.items()} == {path: [] for path in TITLES}
 
 
 def test_resources_show_the_machine_and_keep_the_zoom(watched: Served, visit: Visit) -> None:

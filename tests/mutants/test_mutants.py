@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
 
-from tests.mutants.mutate import Mutant, mutants_of
+from tests.mutants.mutate import COMPARISONS, OPERATORS, Mutant, mutants_of
 from tests.mutants.trial import Map
 
 
@@ -22,6 +23,8 @@ def made(tmp_path: Path, source: str) -> list[str]:
         ("x = a < b", ["x = (a <= b)", "x = (a >= b)"]),
         ("x = a == b", ["x = (a != b)"]),
         ("x = a + b", ["x = (a)", "x = (a - b)"]),
+        ("x = a ^ b", ["x = (a | b)"]),
+        ("x = a << b", ["x = (a >> b)"]),
         ("x = a and b", ["x = (a or b)"]),
         ("x = not a", ["x = (a)"]),
         ("x = -a", ["x = (a)"]),
@@ -43,6 +46,11 @@ def made(tmp_path: Path, source: str) -> list[str]:
 )
 def test_a_line_has_these_mutants(tmp_path: Path, source: str, mutants: list[str]) -> None:
     assert sorted(made(tmp_path, source)) == sorted(mutants)
+
+
+def test_every_operator_of_the_language_has_a_mutation() -> None:
+    assert set(ast.operator.__subclasses__()) == set(OPERATORS)
+    assert set(ast.cmpop.__subclasses__()) == set(COMPARISONS)
 
 
 def test_letters_of_more_than_a_byte_move_nothing(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Pa
     with store("full", full_store, tmp_path) as url:
         app = run("05_models.py", url)
         button(app, "Retrain").click().run()
-        assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
+        assert "Not sent. Give a reason" in text(app).replace("</b><span>", " ")
         app.text_input(key="reason_to_retrain").set_value("the market has changed").run()
         button(app, "Retrain").click().run()
         assert commands(url, "retrain")["reason"].tolist() == ["the market has changed"]

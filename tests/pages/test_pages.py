@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -29,7 +30,9 @@ def run(page: str, url: str, **query: str) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    return " ".join(str(part.value) for part in app.markdown)
+    """What the page says: its Markdown, then the rows of its live tables."""
+    tables = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
+    return " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
 
 
 def test_there_are_pages() -> None:
@@ -140,7 +143,7 @@ def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
         app = run("12_control.py", url)
         for name in ("Pause", "Resume", "Retrain", "Flatten", "Set signal"):
             next(button for button in app.button if button.label == name).click().run()
-            assert "Not sent. Give a reason" in text(app).replace("</b>", " ")
+            assert "Not sent. Give a reason" in text(app).replace("</b><span>", " ")
         app.text_input(key="reason").set_value("before lunch").run()
         next(button for button in app.button if button.label == "Pause").click().run()
     assert "Sent." in text(app)

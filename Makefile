@@ -8,18 +8,27 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 export OMP_NUM_THREADS ?= 1
 export OPENBLAS_NUM_THREADS ?= 1
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types fix bench proof soak mutants chromium promtool stress-ng
+.PHONY: help run test check lint types fix bench proof soak mutants test-stability chromium promtool stress-ng
 
 help:
 	@echo "make run     the dashboard with the engine inside, on http://127.0.0.1:8501 (PODIUM_PORT=8600 make run; make run ARGS=\"--feed recorded --path DIR\")"
 	@echo "make test    all tests    make check  format, lint, types, tests    make fix  format and mend    make bench  the figures    make proof  the long statistical proofs"
 	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them"
+	@echo "make test-stability    all tests 20 times beside a load on every core (RUNS=3 make test-stability)"
 
 run: .venv/run.stamp static/plotly.min.js
 	@exec $(BIN)/python -m engine serve $(ARGS)
 
 test: .venv/dev.stamp static/plotly.min.js chromium promtool stress-ng
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+# The whole suite again and again, with both cores kept busy by something else: it must not depend on speed.
+RUNS ?= 20
+test-stability: .venv/dev.stamp static/plotly.min.js chromium promtool stress-ng
+	@PATH="$$PWD/$(BIN):$$PATH"; stress-ng --quiet --cpu $(JOBS) & trap "kill $$!" EXIT; \
+	for run in $$(seq $(RUNS)); do \
+	    echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS) || exit 1; \
+	done
 
 check: lint types test
 

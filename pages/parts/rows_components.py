@@ -117,9 +117,13 @@ def feed(status: Status, alive: Life) -> list[Line]:
         ("Newest bar", f"{units.moment(status.last.at)} UTC, market time"),
         ("Without a bar now", ", ".join(stale[:8]) + (f" and {len(stale) - 8} more" if len(stale) > 8 else "") if stale else "none"),
         ("Spread from", venue.sources_in_words(status.last.spread_sources)),
-        *(("Recording", line) for line in status.meta.get("recording", "").splitlines()),
     )
     return [Line(name, (name, value)) for name, value in pairs]
+
+
+def recording(status: Status) -> list[str]:
+    """What was not read of the recording that is played, and what is not known of it, as sentences."""
+    return [f"{line[:1].upper()}{line[1:]}." for line in status.meta.get("recording", "").splitlines()]
 
 
 def store(status: Status, alive: Life, readings: pd.DataFrame) -> list[Line]:

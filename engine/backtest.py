@@ -14,7 +14,7 @@ import numpy as np
 
 from engine.domain.control import Event
 from engine.domain.decision import ACTIONS, REGIMES, Phase
-from engine.domain.ports import Clock, ExplainsMoves, Feed
+from engine.domain.ports import Clock, CountsData, ExplainsMoves, Feed
 from engine.domain.record import Floats
 from engine.domain.tick import SkillRow, Tick
 from engine.evidence import execution, intervals, regret, sharpe, silencing, skill, succession, volatility
@@ -144,6 +144,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
         "fallbacks": tally.fallbacks,
         "honest_rate": honest,
         "binding_gates": dict(tally.binding.most_common()),
+        **report_data(engine.feed),
         "skill": _skill(engine),
         "selection": _selection(engine),
         "calibration": _calibration(engine),
@@ -160,6 +161,23 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
         },
         "peak_rss_mb": _peak(),
     }
+
+
+def report_data(feed: Feed) -> Report:
+    """What the files of a recording came to, by symbol, and what of them was not read; empty where there are no files."""
+    counts, left_out = (feed.counts, feed.left_out) if isinstance(feed, CountsData) else ((), {})
+    return {
+        "data": {
+            found.symbol: {
+                "rows": found.rows, "bars": found.bars, "duplicates": found.duplicate_bars, "faulty": found.faulty,
+                "without_volume": found.without_volume, "signed_trades": found.signed_trades, "unsigned_trades": found.unsigned_trades,
+                "faulty_books": found.faulty_books, "outside_session": found.outside_session, "trades_without_bar": found.trades_without_bar,
+                "volume": found.volume,
+            }
+            for found in counts
+        },
+        "left_out": dict(left_out),
+    }  # fmt: skip
 
 
 def _explained(engine: Engine, tally: Tally) -> tuple[float | None, ...] | None:

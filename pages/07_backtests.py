@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine.store.shelf import Kept
-from pages.parts import backtest_rows, backtesting, charts_backtests, live, model_reads, reads, units, widgets
+from pages.parts import backtest_data, backtest_rows, backtesting, charts_backtests, live, model_reads, reads, units, widgets
 
 MOST = 4  # laid side by side
 RUNNING = 62  # px: the backtest in hand, or what became of the newest
@@ -71,6 +71,7 @@ def compare(chosen: list[Kept]) -> None:
     with right:
         gates(chosen)
         calibration(chosen)
+    data(chosen)
     widgets.heading("Side by side" if several else "In figures", "every interval is one of 95 %")
     lines, columns = backtest_rows.compared(chosen), backtest_rows.columns(chosen)
     if several:
@@ -80,6 +81,16 @@ def compare(chosen: list[Kept]) -> None:
     for place, part in zip(st.columns(2, gap="medium"), (lines[:half], lines[half:]), strict=True):
         with place:
             widgets.table(columns, part, label="The figures of the run", cards=False)
+
+
+def data(chosen: list[Kept]) -> None:
+    """What each recording came to, where one was read."""
+    counts, left_out = backtest_data.counts(chosen), backtest_data.left_out(chosen)
+    if counts:
+        widgets.heading("Data", backtest_data.MEANING)
+        widgets.table(backtest_data.COUNTS, counts, label="Rows of the recording that were read and left out, by symbol")
+    if left_out:
+        widgets.table(backtest_data.LEFT_OUT, left_out, label="Symbols and files that are there and were not read")
 
 
 def skill(chosen: list[Kept]) -> None:

@@ -92,6 +92,8 @@ def signs(status: Status, told: Latency | None, alive: Life, now: int) -> None:
                 widgets.table(rowsets.PAIR, lines, label=name, cards=False)
             else:
                 widgets.waiting("the first tick")
+    for sentence in rows_components.recording(status):
+        widgets.note(sentence)
 
 
 components()

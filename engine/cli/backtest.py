@@ -40,6 +40,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(told: argparse.Namespace) -> int:
     from engine.backtest import run_backtest
+    from engine.report.data_counts import describe_data
     from engine.shell import backtests
     from engine.shell.excerpt import Excerpt
     from engine.shell.host import open_feed
@@ -57,6 +58,9 @@ def _run(told: argparse.Namespace) -> int:
         raise WrongUse(
             f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
         )
+    if told.under is None:
+        for line in describe_data(whole):
+            say(f"podium: {line}")
     tell = progress(sys.stderr.isatty()) if told.under is None else backtests.tell
     report = run_backtest(settings, feed, tell=tell, enter=_counted(TrialLedger(folder_in(Path(settings.home)))))
     print(json.dumps(report, allow_nan=False) if told.json else as_text(report))

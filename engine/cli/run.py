@@ -46,6 +46,8 @@ def drive(settings: Settings, ticks: int | None) -> int:
         host.open()
         opened = True
         host.start()
+        for note in host.notes:
+            say(f"podium: {note}")
         say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
         while not signals and not host.ended.wait(LOOK_SECONDS):
             pass

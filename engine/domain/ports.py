@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from engine.domain.data_counts import DataCounts
 from engine.domain.market import Slice
 from engine.domain.record import Floats
 from engine.domain.trading_rules import TradingRules
@@ -66,6 +67,21 @@ class ExplainsMoves(Protocol):
 
     def explained(self, since: int, until: int) -> tuple[float | None, ...]:
         """By symbol: R2 of the mid's change on order-flow imbalance by cells of 10 s between two times (ns UTC); None where it is not known."""
+        ...
+
+
+@runtime_checkable
+class CountsData(Protocol):
+    """A feed that is read from files and knows what they came to."""
+
+    @property
+    def counts(self) -> tuple[DataCounts, ...]:
+        """Of each symbol."""
+        ...
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Reasons by name of the symbols and files that are there and are not read."""
         ...
 
 

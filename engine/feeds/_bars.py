@@ -21,17 +21,20 @@ class GridBars(Record):
 
 
 def from_rows(rows: BarRows, interval: int, offset: int) -> GridBars:
-    """Recorded bars, joined into longer ones where the clock is slower. A bar without volume is a halt, a fill-in or too thin to trade on."""
+    """Recorded bars, joined into longer ones where the clock is slower.
+
+    A bar of volume 0 is a halt, a fill-in or too thin to trade on; one of unknown volume (NaN) is none of these as far as is known.
+    """
     number = bar_numbers(rows.opened, interval, offset)
     starts = _starts(number)
     if len(starts) == len(number):
-        return GridBars(number, rows.values, rows.values[4] > 0.0)
+        return GridBars(number, rows.values, rows.values[4] != 0.0)
     first_price, high, low, last_price, volume = rows.values
     values = np.stack([
         first_price[starts], np.maximum.reduceat(high, starts), np.minimum.reduceat(low, starts), last_price[_ends(starts, len(number))],
         np.add.reduceat(volume, starts),
     ])  # fmt: skip
-    return GridBars(number[starts], values, values[4] > 0.0)
+    return GridBars(number[starts], values, values[4] != 0.0)
 
 
 def from_trades(rows: TradeRows, interval: int, offset: int) -> GridBars:

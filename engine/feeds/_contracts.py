@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,14 +95,25 @@ def contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
     if not file.is_file():
         return dict.fromkeys(symbols, Contract())
     try:
-        told = tomllib.loads(file.read_text())
+        told = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
     by_symbol = told.pop("symbols", {})
     if not isinstance(by_symbol, dict) or not all(isinstance(part, dict) for part in by_symbol.values()):
         raise BadRecording(f"{file}: symbols is to be one table a symbol: write [symbols.NAME]")
+    _demand_folders(file, by_symbol, path)
     common = _contract(file, "", told, Contract())
     return {symbol: _contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
+
+
+def _demand_folders(file: Path, by_symbol: Mapping[str, object], path: Path) -> None:
+    """Refuses a table of a symbol that the recording has no folder of: what it says would be in force nowhere."""
+    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir())
+    for symbol in by_symbol:
+        if symbol not in folders:
+            near = difflib.get_close_matches(symbol, folders, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(folders[:12])}"
+            raise BadRecording(f"{file}: [symbols.{symbol}] is of no symbol of this recording: {remedy}")
 
 
 def rules_of(contracts: tuple[Contract, ...]) -> TradingRules:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.domain.data_counts import RECORDED, UNKNOWN, ZERO, DataCounts
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
@@ -30,19 +31,6 @@ class Tape(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Counts(Record):
-    """What was left out of a symbol's recording, and why."""
-
-    symbol: str
-    bars: int
-    without_volume: int  # bars that nothing is opened on
-    duplicate_bars: int  # identical, dropped
-    faulty_bars: int  # not finite, not positive, not consistent or off the clock: missing
-    faulty_trades: int
-    faulty_books: int  # crossed or malformed: left out of the flow
-
-
-@dataclass(frozen=True, slots=True)
 class Grid(Record):
     """K bars of S symbols with D levels; a bar a symbol does not have is NaN."""
 
@@ -55,7 +43,7 @@ class Grid(Record):
     ofi: Floats  # (K, S, D)
     flow: Floats  # (K, S, 5), or (K, S, 0) without trades and books
     later: Floats  # (K, S, 4) traded after fill_books were met (_order_flow.traded_after), NaN where not known; (K, S, 0) without trades and books
-    counts: tuple[Counts, ...]
+    counts: tuple[DataCounts, ...]
     flow_cells: tuple[FlowCells | None, ...]  # by symbol, over every event; None without books
 
 
@@ -86,7 +74,9 @@ def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None,
             f"a latency of {latency / 1e6:g} ms does not fit into bars of {interval / 1e6:g} ms: lower the latency or lengthen the interval"
         )
     tapes = tuple(_on_beat(tape, base, offset) for tape in tapes)
-    grids = [_in_session(tape, _bars_of(tape, interval, offset), interval, offset) for tape in tapes]
+    whole = [_bars_of(tape, interval, offset) for tape in tapes]
+    grids = [_in_session(tape, grid, interval, offset) for tape, grid in zip(tapes, whole, strict=True)]
+    counts = tuple(count_rows(tape, grid, every, interval, offset) for tape, grid, every in zip(tapes, grids, whole, strict=True))
     numbers = np.unique(np.concatenate([grid.number for grid in grids]))
     opens = offset + numbers * interval
     if since is not None:
@@ -98,7 +88,7 @@ def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None,
     kept = kept_bars(numbers)
     stale = max(STALE, interval)
     cells = tuple(None if tape.books is None else measure_cells(tape.books, stale) for tape in tapes)
-    return replace(_filled(tapes, grids, kept, interval, offset, latency), flow_cells=cells)
+    return replace(_filled(tapes, grids, kept, interval, offset, latency), counts=counts, flow_cells=cells)
 
 
 def _clock(tapes: tuple[Tape, ...], wanted: int | None) -> tuple[int, int, int]:
@@ -181,8 +171,7 @@ def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval
             later[:, column] = traded_after(tape.trades, decided + latency, closes, fills[0, :, column, 0], fills[2, :, column, 0]).T
         missing = np.isnan(values[3, :, column])
         ofi[missing, column], flow[missing, column] = np.nan, np.nan
-    counts = tuple(_counted(tape, grid) for tape, grid in zip(tapes, grids, strict=True))
-    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, counts, ())
+    return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, (), ())
 
 
 def _rows(kept: Ints, numbers: Ints) -> Ints:
@@ -191,8 +180,26 @@ def _rows(kept: Ints, numbers: Ints) -> Ints:
     return np.asarray(np.where(kept[row] == numbers, row, -1), dtype=np.int64)
 
 
-def _counted(tape: Tape, grid: GridBars) -> Counts:
-    return Counts(
-        tape.symbol, len(grid.number), int((~grid.traded).sum()), tape.bars.duplicates if tape.bars else 0, tape.bars.faulty if tape.bars else 0,
-        tape.trades.faulty if tape.trades else 0, int((~tape.books.sound).sum()) if tape.books else 0,
-    )  # fmt: skip
+def count_rows(tape: Tape, grid: GridBars, every: GridBars, interval: int, offset: int) -> DataCounts:
+    """What a symbol's files came to; `grid` is its bars within its session, `every` all of them."""
+    bars, trades, books, volume = tape.bars, tape.trades, tape.books, grid.values[4]
+    rows = len(bars.opened) + bars.duplicates + bars.faulty if bars else 0
+    rows += len(trades.at) + trades.faulty if trades else 0
+    signed = int((trades.sign != 0.0).sum()) if trades else 0
+    placed = _rows(every.number, bar_numbers(trades.at, interval, offset)) >= 0 if trades else np.ones(0, dtype=np.bool_)
+    return DataCounts(
+        symbol=tape.symbol,
+        rows=rows + (len(books.at) if books else 0),
+        bars=len(grid.number),
+        without_volume=int((~(volume > 0.0)).sum()) if bars else 0,
+        duplicate_bars=bars.duplicates if bars else 0,
+        faulty_bars=bars.faulty if bars else 0,
+        faulty_trades=trades.faulty if trades else 0,
+        faulty_books=int((~books.sound).sum()) if books else 0,
+        signed_trades=signed,
+        unsigned_trades=len(trades.at) - signed if trades else 0,
+        outside_session=len(every.number) - len(grid.number),
+        trades_without_bar=int((~placed).sum()),
+        volume=UNKNOWN if np.isnan(volume).all() else RECORDED if (volume > 0.0).any() else ZERO,
+        has_books=books is not None,
+    )

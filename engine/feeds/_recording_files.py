@@ -12,13 +12,16 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.feeds._columns import explain_columns, explain_levels, explain_missing_volume
+from engine.feeds._left_out import find_left_out
+from engine.feeds._row_counts import bar_faults, explain_books, explain_negative, explain_refusal, sound_rows, trade_faults
+from engine.feeds._sides import trade_signs
 
 BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 KINDS = ("bars", "books", "trades")
 SUFFIXES = (".parquet", ".csv")  # the first that is there is read
-BAR_COLUMNS = ("open", "high", "low", "close", "volume")
+PRICES = ("open", "high", "low", "close")
 _REMEDY = "write it as 2024-01-01T00:00:00Z or as whole ms or ns since 1970"
-_LOOSE = 1e-9  # relative slack before an open or close outside high..low is a fault and not rounding
 
 
 class BadRecording(ValueError):
@@ -30,10 +33,10 @@ class BarRows(Record):
     """bars: sound rows only, in order of time."""
 
     opened: Ints  # (n,) ns UTC
-    values: Floats  # (5, n) open, high, low, close, volume
+    values: Floats  # (5, n) open, high, low, close, volume; volume is NaN in every row where it is unknown
     spacing: int | None  # ns, most common distance of two rows, faulty ones too; None with fewer than two rows
     duplicates: int  # identical rows dropped
-    faulty: int  # rows without a finite, positive and consistent bar: taken as missing
+    faulty: int  # rows, apart from repeats, without a finite, positive and consistent bar: taken as missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +70,10 @@ def symbol_folders(path: Path, wanted: tuple[str, ...]) -> tuple[Path, ...]:
         raise BadRecording(f"{path} is the folder of one symbol: give the folder above it, {path.resolve().parent}")
     known = {folder.name: folder for folder in sorted(path.iterdir()) if folder.is_dir() and any(file_of(folder, kind) for kind in KINDS)}
     if not known:
-        raise BadRecording(f"{path} holds no symbol: a recording is DIR/SYMBOL/bars.parquet, books.parquet or trades.parquet (or .csv)")
+        raise BadRecording(f"{path} holds no symbol: a recording is DIR/SYMBOL/bars.parquet, books.parquet or trades.parquet (or .csv){_found(path)}")
     for symbol in wanted:
         if symbol not in known:
-            raise BadRecording(f"{path} has no symbol {symbol!r}: it has {', '.join(known)}")
+            raise BadRecording(f"{path} has no symbol {symbol!r}: it has {', '.join(known)}{_found(path, symbol)}")
     return tuple(known[symbol] for symbol in (dict.fromkeys(wanted) or known))
 
 
@@ -79,35 +82,50 @@ def file_of(folder: Path, kind: str) -> Path | None:
     return next((folder / (kind + suffix) for suffix in SUFFIXES if (folder / (kind + suffix)).is_file()), None)
 
 
+def read_files(folders: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files of these symbols' folders that are read."""
+    return tuple(file for folder in folders for kind in KINDS if (file := file_of(folder, kind)))
+
+
+def _found(path: Path, symbol: str | None = None) -> str:
+    """What lies there and is not read, in words that follow an error: of one symbol, or the first of all."""
+    left_out = find_left_out(path, read_files(tuple(folder for folder in path.iterdir() if folder.is_dir())))
+    name = next(iter(left_out), None) if symbol is None else symbol
+    return f"; {name} is left out ({left_out[name]})" if name in left_out else ""
+
+
 def read_bars(file: Path) -> BarRows:
     """Identical repeats of a row are dropped; two different bars for one time are refused."""
-    table = _read(file, ("ts", *BAR_COLUMNS))
+    table = _read(file, ("ts", *PRICES))
     opened = _times(file, table)
-    values = np.stack([_numbers(file, table, name) for name in BAR_COLUMNS])
+    values = np.stack([*(_numbers(file, table, name) for name in PRICES), _volumes(file, table)])
+    _refuse(file, explain_negative(values[:4]))
     again = np.flatnonzero(np.diff(opened) == 0) + 1
     for row in again.tolist():
         if not np.array_equal(values[:, row], values[:, row - 1], equal_nan=True):
             raise BadRecording(f"{file}: row {row + 1} is a second and different bar of {_shown(opened[row])}: keep one of the two")
-    first_price, high, low, last_price, volume = values
-    with np.errstate(invalid="ignore"):
-        sound = np.isfinite(values).all(axis=0) & (low > 0.0) & (volume >= 0.0)
-        sound &= (high * (1.0 + _LOOSE) >= np.maximum(first_price, last_price)) & (low * (1.0 - _LOOSE) <= np.minimum(first_price, last_price))
-    keep = sound.copy()
-    keep[again] = False
-    if not keep.any():
-        raise BadRecording(f"{file} has no sound bar, each of its {len(keep)} rows is faulty: leave the symbol out")
-    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), _spacing(opened), len(again), int((~sound).sum()))
+    single = np.ones(len(opened), dtype=np.bool_)
+    single[again] = False
+    faults = bar_faults(values)
+    _refuse(file, explain_refusal(faults, single))
+    keep = sound_rows(faults) & single
+    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), _spacing(opened), len(again), int((single & ~keep).sum()))
 
 
 def read_trades(file: Path) -> TradeRows:
-    """A side other than buy or sell counts as not told."""
-    table = _read(file, ("ts", "price", "size", "side"))
+    """Sides in the spellings of _sides; a column in which none is understood is refused."""
+    table = _read(file, ("ts", "price", "size"))
+    try:
+        sign = trade_signs(table)
+    except ValueError as error:
+        raise BadRecording(f"{file} {error}") from None
     at = _times(file, table)
     price, size = _numbers(file, table, "price"), _numbers(file, table, "size")
-    side = pc.utf8_lower(pc.cast(table["side"], pa.string()))
-    told = [pc.fill_null(pc.equal(side, word), False).to_numpy().astype(np.float64) for word in ("buy", "sell")]
-    sound = np.isfinite(price) & np.isfinite(size) & (price > 0.0) & (size > 0.0)
-    return TradeRows(at[sound], price[sound], size[sound], (told[0] - told[1])[sound], int((~sound).sum()))
+    _refuse(file, explain_negative(price[None]))
+    faults = trade_faults(price, size)
+    _refuse(file, explain_refusal(faults, np.ones(len(at), dtype=np.bool_)))
+    sound = sound_rows(faults)
+    return TradeRows(at[sound], price[sound], size[sound], sign[sound], int((~sound).sum()))
 
 
 def read_books(file: Path) -> BookRows:
@@ -117,13 +135,29 @@ def read_books(file: Path) -> BookRows:
     levels = 1
     while all(f"{name}_{levels}" in table.column_names for name in BOOK_COLUMNS):
         levels += 1
+    _refuse(file, explain_levels(table.column_names, levels))
     sides = [
         np.column_stack([_numbers(file, table, f"{name}_{level}") for level in range(levels)]) for name in ("bid_px", "bid_sz", "ask_px", "ask_sz")
     ]
     bid, bid_size, ask, ask_size = (side[:, 0] for side in sides)
+    _refuse(file, explain_books(bid, bid_size, ask, ask_size))
     with np.errstate(invalid="ignore"):
         sound = (bid > 0.0) & (ask > bid) & np.isfinite(ask) & (bid_size > 0.0) & (ask_size > 0.0) & np.isfinite(bid_size) & np.isfinite(ask_size)
     return BookRows(at, sides[0], sides[1], sides[2], sides[3], sound)
+
+
+def _volumes(file: Path, table: pa.Table) -> Floats:
+    """The volumes of bars, NaN in every row where there is no such column."""
+    if "volume" in table.column_names:
+        return _numbers(file, table, "volume")
+    _refuse(file, explain_missing_volume(table.column_names))
+    return np.full(table.num_rows, np.nan)
+
+
+def _refuse(file: Path, reason: str | None) -> None:
+    """Raises BadRecording where there is a reason."""
+    if reason is not None:
+        raise BadRecording(f"{file} {reason}")
 
 
 def _spacing(opened: Ints) -> int | None:
@@ -134,12 +168,13 @@ def _spacing(opened: Ints) -> int | None:
 
 def _read(file: Path, needed: tuple[str, ...]) -> pa.Table:
     try:
-        table = pyarrow.csv.read_csv(file) if file.suffix == ".csv" else pyarrow.parquet.read_table(file)
+        table = pyarrow.csv.read_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
     except (pa.ArrowException, OSError) as error:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): record or copy it again") from error
     missing = [name for name in needed if name not in table.column_names]
     if missing:
         raise BadRecording(f"{file} lacks {', '.join(missing)}: its columns are {', '.join(table.column_names[:12])}")
+    _refuse(file, explain_columns(table, file.name))
     if table.num_rows == 0:
         raise BadRecording(f"{file} is empty: remove it or record it again")
     return table

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.domain.data_counts import DataCounts
 from engine.domain.market import Books, Slice
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.record import Floats
 from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts, rules_of
+from engine.feeds._left_out import find_left_out
 from engine.feeds._order_flow import explained
-from engine.feeds._recording import Counts, Grid, Tape, on_one_clock, read_tape
-from engine.feeds._recording_files import BadRecording, symbol_folders
+from engine.feeds._recording import Grid, Tape, on_one_clock, read_tape
+from engine.feeds._recording_files import BadRecording, read_files, symbol_folders
 
 if TYPE_CHECKING:
     from engine.settings import Settings
@@ -32,7 +34,8 @@ class Recorded:
     `at` is a bar's close. A bar a symbol lacks is NaN and not fresh, never carried. A recorded bar without volume (a halt, a
     fill-in, or a market too thin to trade on) keeps its prices and is not fresh, so that nothing is opened on it. Without recorded
     bars they are made of trades, and of mids where nothing was traded while a book stood: those have volume 0 and are fresh, for a
-    standing book can be traded on; their volume is NaN where no trades are recorded at all. The book of a decision is the last at
+    standing book can be traded on; their volume is NaN where no trades are recorded at all. Recorded bars of unknown volume (NaN in
+    each, or no such column) are fresh, and no order fills on them without a book. The book of a decision is the last at
     or before the close, crossed or not; the book orders meet is the first sound one at or after the decision before + latency, within
     the bar, and where none follows the sound one that stands then. Sizes are base units: contracts are made so by recording.toml
     (docs/recordings.md), Binance's coin-margined ones by their name.
@@ -51,6 +54,9 @@ class Recorded:
         self._grid = on_one_clock(tapes, interval, since, until, round(latency_ms * 1e6))
         self._lags = lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
+        left_out = find_left_out(Path(path), read_files(folders))
+        asked = {folder.name for folder in folders}
+        self._left_out = {name: reason for name, reason in left_out.items() if not symbols or name.partition("/")[0] in asked}
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
@@ -69,9 +75,14 @@ class Recorded:
         return self._info
 
     @property
-    def counts(self) -> tuple[Counts, ...]:
-        """What was left out of each symbol's recording, and why."""
+    def counts(self) -> tuple[DataCounts, ...]:
+        """What each symbol's files came to."""
         return self._grid.counts
+
+    @property
+    def left_out(self) -> dict[str, str]:
+        """Reasons by name of what lies in the folder and is not read; of the symbols asked for alone where some are."""
+        return self._left_out
 
     def explained(self, since: int, until: int) -> tuple[float | None, ...]:
         """By symbol, how much of the mid's moves order flow explains by cells of 10 s between two times (ns UTC); None without books."""

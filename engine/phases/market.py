@@ -67,9 +67,9 @@ def _surge(view: View) -> Floats:
 
 
 def _illiquidity(view: View, late: Floats) -> Floats:
-    """Amihud (2002): |log return| per unit of money traded, 1e6 money, mean over the last 48 bars."""
+    """Amihud (2002): |log return| per unit of money traded, 1e6 money, mean over the last 48 bars; NaN where volume is not known."""
     money = view.volume[:, -LATE:] * np.exp(view.log_close[:, -LATE:])
-    np.fmax(money, 1.0, out=money)
+    np.maximum(money, 1.0, out=money)
     return np.asarray((np.abs(late) / money).sum(axis=1) * (1e6 / LATE))
 
 

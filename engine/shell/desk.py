@@ -15,6 +15,7 @@ from engine.domain.tuning import Action, Pace
 from engine.optimizer.planner import default_mode
 from engine.probes.probes import Probes
 from engine.probes.work import Work
+from engine.report.data_counts import describe_data
 from engine.settings import Settings
 from engine.shell import alerting, backtests, obey_optimizer, optimizing, steady
 from engine.shell.answers import FAILED, Answers
@@ -76,7 +77,7 @@ class Desk:
         self.ended, self.decided = Event(), 0  # the feed has ended, or the ticks asked for are done
         try:
             known = actions()
-            self._introduce(known)
+            self._introduce(known, feed)
             self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
             self._watch_over(reopen)
         except (StoreFailed, ValueError, OSError) as error:
@@ -89,10 +90,14 @@ class Desk:
         for component in ("store", "trainer", "optimizer", "alerts"):
             self.board.say(component, "ok")
 
-    def _introduce(self, known: dict[str, Action]) -> None:
+    def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
         self._writer.sync_actions(list(known.values()), {name: default_mode(action) for name, action in known.items()}, "auto")
         self.board.beat()
         self._writer.remember("backtests", str(shelf.folder_in(Path(self._settings.home))))
+        self.notes = describe_data(feed)  # in the log and on Components
+        for line in self.notes:
+            LOG.warning("the recording: %s", line)
+        self._writer.remember("recording", "\n".join(self.notes))
 
     def _watch_over(self, reopen: Callable[[], Feed] | None) -> None:
         settings, store = self._settings, self._writer.store

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
 
+from engine.domain.data_counts import DataCounts
 from engine.domain.market import Slice
-from engine.domain.ports import Clocked, ExplainsMoves, Feed, FeedInfo
+from engine.domain.ports import Clocked, CountsData, ExplainsMoves, Feed, FeedInfo
 from engine.domain.record import Floats
 
 
@@ -44,6 +45,16 @@ class Excerpt:
     def explained(self, since: int, until: int) -> tuple[float | None, ...]:
         """See ExplainsMoves; None for every symbol where the feed does not."""
         return self._feed.explained(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
+
+    @property
+    def counts(self) -> tuple[DataCounts, ...]:
+        """See CountsData: of the whole files; none where the feed has no files."""
+        return self._feed.counts if isinstance(self._feed, CountsData) else ()
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """See CountsData."""
+        return self._feed.left_out if isinstance(self._feed, CountsData) else {}
 
     def switch_signal(self, signal: float, at: int) -> None:
         self._feed.switch_signal(signal, at)

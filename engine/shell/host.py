@@ -53,6 +53,7 @@ class Host:
         self.trouble: str | None = None  # why no engine runs here, or what of the host's own fails
         self._failing: tuple[str, str] | None = None  # the job of the host's own that the trouble is of
         self.decided = 0
+        self.notes: tuple[str, ...] = ()  # what was not read of a recording
 
     def open(self) -> None:
         """Takes the store and sits down at it. Raises StoreFailed (also where another engine holds it) or ValueError, having let go again."""
@@ -69,6 +70,7 @@ class Host:
                 if self._desk is None:
                     self._leave()
             self.ended.clear()
+            self.notes = self._desk.notes
             self._desk.ended = self.ended
             self.trouble = None
 

@@ -67,7 +67,7 @@ def _default_home(environ: Mapping[str, str]) -> Path:
 
 def _from_file(path: Path) -> dict[str, Given]:
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -121,6 +121,11 @@ def feed(status: Status, alive: Life) -> list[Line]:
     return [Line(name, (name, value)) for name, value in pairs]
 
 
+def recording(status: Status) -> list[str]:
+    """What was not read of the recording that is played, and what is not known of it, as sentences."""
+    return [f"{line[:1].upper()}{line[1:]}." for line in status.meta.get("recording", "").splitlines()]
+
+
 def store(status: Status, alive: Life, readings: pd.DataFrame) -> list[Line]:
     size = readings[readings["name"] == "store_bytes"]["value"].tolist() if len(readings) else []
     limit = None if status.session is None else status.session.settings.get("keep_bytes")

@@ -21,7 +21,7 @@ from engine.store.inbox import Inbox
 from engine.store.model_queries import Checked
 from engine.store.reader import Reader
 from engine.store.shelf import Kept
-from pages.parts import backtest_rows, backtesting, charts_backtests, charts_models, estimates, modelrows, theme, units
+from pages.parts import backtest_data, backtest_rows, backtesting, charts_backtests, charts_models, estimates, modelrows, theme, units
 from pages.parts.estimates import Estimate
 from tests.makers import KNOBS, StoppedClock, settings
 from tests.pages.stores import store
@@ -151,6 +151,7 @@ def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
 HOLLOW: list[dict[str, Any]] = [
     {}, {"skill": None, "portfolio": None, "equity": None}, {"skill": {"ensemble": []}, "equity": [[1], None, "x"], "calibration": 3},
     {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "regret": {"edge": None}},
+    {"data": {"A": 3, "B": {"rows": "many"}}, "left_out": [1]}, {"data": [2], "left_out": {"x": None}},
     {"calibration": {"reliability": [[0.5, 0.5, 0], [None, 1, 2], "x"]}, "skill": {"ensemble": {"n": None, "by_horizon": {"one": {}}}}},
 ]  # fmt: skip
 
@@ -259,3 +260,29 @@ def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> 
 def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
     assert backtesting.words({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
     assert backtesting.words({"market": "simulated"}) == "as the settings say"
+
+
+COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_volume": 11, "signed_trades": 5, "volume": "unknown"}
+
+
+def test_what_was_left_out_of_a_recording_is_shown_with_its_run(full_store: str, tmp_path: Path) -> None:
+    counted = report() | {"data": {"BTC": COUNTED}, "left_out": {"ETH": "Bars.csv: rename it to bars.csv"}}
+    with shelved(full_store, tmp_path, kept(1, report=counted), kept(2)) as url:
+        shown = text(run("07_backtests.py", url, runs="20260101-000001-1"))
+        other = text(run("07_backtests.py", url, runs="20260101-000002-2"))
+    for figure in ("1,234", "1,200", "volume not known", "Bars.csv: rename it to bars.csv"):
+        assert figure in shown
+        assert figure not in other
+    assert "Not read" not in other
+
+
+def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
+    runs = [
+        kept(1, report=report() | {"data": {"BTC": COUNTED}}),
+        kept(2),
+        kept(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
+    ]
+    first, second = backtest_data.counts(runs)
+    assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
+    assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
+    assert [line.cells for line in backtest_data.left_out(runs)] == [("C x", "why")]

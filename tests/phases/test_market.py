@@ -46,6 +46,14 @@ def test_trend_breadth_and_liquidity() -> None:
     assert mood.stress == pytest.approx(mood.probabilities[:, REGIMES.index("volatile")].mean())
 
 
+def test_the_money_that_moves_a_price_is_not_known_without_a_volume() -> None:
+    at = moment()
+    volume = at.inputs.view.volume.copy()
+    volume[0] = np.nan
+    liquidity = market.analyse(replace(at.inputs, view=replace(at.inputs.view, volume=volume)), at.state).liquidity
+    np.testing.assert_array_equal(np.isnan(liquidity), [True, *[False] * 7])
+
+
 def shaped(kind: str) -> Bars:
     """A market that calms, trends or storms at its end."""
     draw = np.random.default_rng(7)

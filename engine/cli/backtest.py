@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
+from engine.files.owned import FolderTaken
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ def _counted(ledger: TrialLedger) -> EnterTrial:
     def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         try:
             return ledger.enter(recording, digest, ratio)
-        except OSError as error:
-            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; make that folder writable")
+        except (OSError, FolderTaken) as error:
+            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder")
             return ()
 
     return enter

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.cli._frame import CliCommand, settings_from
+from engine.libraries import find_failures
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreFailed
 
@@ -36,6 +37,7 @@ def _run(told: argparse.Namespace) -> int:
 def _look(told: argparse.Namespace) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
     yield from packages(ROOT / "requirements.txt")
+    yield from _libraries()
     yield _chart_library()
     yield _browser()
     try:
@@ -70,6 +72,14 @@ def packages(requirements: Path) -> Iterator[Finding]:
             yield "wrong", trouble
     if not wrong:
         yield "ok", f"all {names} packages of {requirements.name} are there in their ranges"
+
+
+def _libraries() -> Iterator[Finding]:
+    """One finding for every library that cannot be loaded, as where one of the system's is missing."""
+    failures = find_failures()
+    yield from (("wrong", line) for line in failures)
+    if not failures:
+        yield "ok", "every required library can be loaded"
 
 
 def _package(name: str, wanted: str) -> str | None:

@@ -13,6 +13,7 @@ import zstandard
 
 from engine.actions.compress_logs import ACTION, QUIET
 from engine.actions.delete_temp import ACTION as DELETE_TEMP
+from engine.files.owned import TEMPORARY
 from engine.shell.clock import WallClock
 from engine.shell.logs import LOG, close_log, open_log
 from tests.actions.hostile import OLD, PLAIN, aged, rotated, world
@@ -156,9 +157,8 @@ def test_a_folder_that_may_not_be_written_ends_in_one_line(tmp_path: Path) -> No
 
 def test_temp_files_are_not_its_business_nor_logs_that_of_delete_temp(tmp_path: Path) -> None:
     rotated(tmp_path / "logs")
-    aged(tmp_path / "tmp/podium.log.1")
+    left = aged(tmp_path / TEMPORARY.name / "podium.log.1")
     DELETE_TEMP.do(room(tmp_path))
     assert (tmp_path / "logs/podium.log.1").exists()
-    aged(tmp_path / "tmp/podium.log.1")
     ACTION.do(room(tmp_path))
-    assert (tmp_path / "tmp/podium.log.1").exists()
+    assert left.exists()

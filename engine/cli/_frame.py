@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -144,13 +145,14 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 @contextmanager
 def to_file(path: Path | None) -> Iterator[Path | None]:
-    """A name to write to that becomes `path` only when all went well; None for the terminal."""
+    """A file to write to that becomes `path` only when all went well; None for the terminal. Its mode follows the user's umask."""
     if path is None:
         yield None
         return
     if not path.parent.is_dir():
         raise WrongUse(f"--out {path}: the folder {path.parent} is not there")
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.draft")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # a name of its own: nobody's file is written over
     try:
         yield draft
         draft.replace(path)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.cli._frame import CliCommand, settings_from
+from engine.files import owned
+from engine.files.owned import LOGS, FolderTaken
 from engine.libraries import find_failures
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreFailed
@@ -47,6 +49,7 @@ def _look(told: argparse.Namespace) -> Iterator[Finding]:
         return
     yield "ok", f"settings: {settings.feed} feed, store {settings.database_url}"
     yield _home(Path(settings.home))
+    yield from _open_to_others(settings)
     yield _room(Path(settings.home))
     yield _store(settings)
     yield _port(settings)
@@ -113,7 +116,23 @@ def _home(home: Path) -> Finding:
     nearest = next(folder for folder in (home, *home.parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return "wrong", f"{home} cannot be written: give another folder in PODIUM_HOME"
+    try:
+        for folder in owned.FOLDERS:
+            owned.refuse_others(home / folder.name, folder)
+    except FolderTaken as error:
+        return "wrong", str(error)
     return "ok", f"data folder {home}" + ("" if home.exists() else " (made at the first start)")
+
+
+def _open_to_others(settings: Settings) -> Iterator[Finding]:
+    """A note where an earlier version made files that other users of this machine can read."""
+    from engine.store.database import path_of
+
+    store = path_of(settings.database_url)
+    found = [path for path in (store, Path(settings.home) / LOGS.name / "podium.log") if path.is_file() and path.stat().st_mode & 0o077]
+    if found:
+        names = " ".join(f"{path}*" for path in found)
+        yield "note", f"other users of this machine can read what an earlier version made: chmod 600 {names}"
 
 
 def _room(home: Path) -> Finding:

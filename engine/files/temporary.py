@@ -125,10 +125,11 @@ def _folder_for(home: str) -> Path:
             owned.claim(path, TEMPORARY)
             return path
     path = _system_folder()
-    owned.claim(path, TEMPORARY)
+    private.make_folder(path)
     status = path.lstat()
     if stat.S_ISLNK(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
         raise FolderTaken(f"{path} is another user's: set TMPDIR to another folder")
+    owned.claim(path, TEMPORARY)
     return path
 
 

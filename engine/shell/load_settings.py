@@ -209,6 +209,12 @@ def _text(name: str, value: object) -> str:
     return value.strip()
 
 
+def _path(name: str, value: object) -> str:
+    text = _text(name, value)
+    _expand(name, text)
+    return text
+
+
 def _number(low: float, high: float = math.inf) -> Callable[[str, object], float]:
     def read(name: str, value: object) -> float:
         try:
@@ -294,7 +300,7 @@ def loopback_only(name: str, value: object) -> str:
 
 
 _READERS: dict[str, Callable[[str, object], Any]] = {
-    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _text, "symbols": _names, "interval": _span, "seed": _whole(0),
+    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _path, "symbols": _names, "interval": _span, "seed": _whole(0),
     "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
     "participation": _number(0.0001, 1.0),
     "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),

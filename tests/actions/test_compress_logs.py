@@ -96,7 +96,7 @@ def test_what_a_kill_left_is_finished_by_the_next_run(tmp_path: Path) -> None:
     aged(tmp_path / "logs/podium-5-6.log", PLAIN + b"the end")
     aged(tmp_path / "logs/podium-5-6.log.zst.part", b"half")
     assert ACTION.do(room(tmp_path)).detail.startswith("compressed 1 log file, ")
-    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["podium-5-6.log.zst"]
+    assert [path.name for path in (tmp_path / "logs").glob("podium*")] == ["podium-5-6.log.zst"]
     assert unpacked(tmp_path / "logs/podium-5-6.log.zst") == PLAIN + b"the end"
     assert (tmp_path / "logs/podium-5-6.log.zst").stat().st_mtime == OLD
 

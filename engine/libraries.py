@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Iterable
@@ -10,10 +11,12 @@ from typing import NoReturn
 
 from engine.domain.texts import on_one_line
 
-REQUIRED = (
-    "numpy", "pandas", "pyarrow", "sklearn", "lightgbm", "sqlalchemy", "alembic", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard",
-    "streamlit", "uvicorn", "prometheus_client", "plotly", "apprise", "pynvml",
+LOADED = (  # by every engine
+    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
+SHOWING = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
+SELDOM = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
+REQUIRED = (*LOADED, *SHOWING, *SELDOM)
 OWN = frozenset({"engine", "pages", "app"})
 OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
 INSTALL = "pip install -r requirements.txt (make run does it)"
@@ -48,6 +51,19 @@ def find_failures(names: Iterable[str] = REQUIRED) -> list[str]:
         except (ImportError, OSError) as error:
             lines.append(explain(error) or f"the library {name} cannot be loaded ({on_one_line(str(error))[:200]}): {INSTALL}")
     return lines
+
+
+def demand(*, dashboard: bool) -> None:
+    """Raises LibraryFailed where a library that this process needs is missing, or, for the dashboard, cannot be loaded.
+
+    An engine without a dashboard finds out what cannot be loaded as it loads its own parts, and loads no library for this alone.
+    """
+    missing = [name for name in (*LOADED, *SELDOM) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise LibraryFailed(f"the library {missing[0]} is missing: {INSTALL}")
+    failures = find_failures((*LOADED, *SHOWING)) if dashboard else []
+    if failures:
+        raise LibraryFailed(failures[0])
 
 
 def end(error: ImportError | OSError) -> NoReturn:

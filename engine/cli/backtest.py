@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import libraries
 from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
 from engine.files.owned import FolderTaken
@@ -40,6 +41,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(told: argparse.Namespace) -> int:
+    libraries.demand(dashboard=False)
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
     from engine.shell import backtests

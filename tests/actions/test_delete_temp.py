@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -95,7 +95,7 @@ def test_in_its_own_folder_only_names_that_podium_gives_go(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "make", [lambda marker: marker.symlink_to("real"), lambda marker: marker.mkdir(), lambda marker: marker.write_bytes(b"mine")]
 )
-def test_a_marker_that_is_none_marks_nothing(tmp_path: Path, make: object) -> None:
+def test_a_marker_that_is_none_marks_nothing(tmp_path: Path, make: Callable[[Path], object]) -> None:
     folder = tmp_path / TEMPORARY.name
     folder.mkdir()
     (folder / "real").write_bytes(TEXT)

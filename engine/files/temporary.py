@@ -28,23 +28,26 @@ DEEPEST = 16  # folders inside one another that are deleted
 class Temporary:
     """One temporary file or folder, locked by this process until it is deleted."""
 
-    def __init__(self, path: Path, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int | None) -> None:
+        """`descriptor` holds the lock; None where the system opens no folder."""
         self.path = path
-        self._descriptor: int | None = descriptor
+        self._descriptor = descriptor
+        self._deleted = False
         self._deleting = Lock()
 
     def delete(self) -> None:
-        """Delete it and give up its lock; does nothing the second time. What cannot be deleted is left to the next sweep."""
+        """Give up its lock and delete it; does nothing the second time. What cannot be deleted is left to the next sweep."""
         with self._deleting:
-            descriptor, self._descriptor = self._descriptor, None
-        if descriptor is None:
-            return
+            if self._deleted:
+                return
+            self._deleted = True
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # first: Windows deletes no open file
         with suppress(OSError):
             if self.path.is_dir():
                 shutil.rmtree(self.path)
             else:
                 self.path.unlink(missing_ok=True)
-        os.close(descriptor)
 
 
 @dataclass(slots=True)
@@ -66,9 +69,9 @@ def create_file(home: str, kind: str) -> Temporary:
 def create_folder(home: str, kind: str) -> Temporary:
     """Create an empty private folder. Raises OSError or FolderTaken."""
 
-    def make(path: Path) -> int:
+    def make(path: Path) -> int | None:
         path.mkdir(private.FOLDER_MODE)
-        return os.open(path, FOLDER_FLAGS)
+        return os.open(path, FOLDER_FLAGS) if hasattr(os, "O_DIRECTORY") else None
 
     return _create(home, kind, make)
 
@@ -104,11 +107,13 @@ def sweep(path: Path, *, dry_run: bool = False) -> Swept:
     return swept
 
 
-def _create(home: str, kind: str, make: Callable[[Path], int]) -> Temporary:
+def _create(home: str, kind: str, make: Callable[[Path], int | None]) -> Temporary:
     folder = _folder_for(home)
     while True:
         path = folder / f"{kind}-{secrets.token_hex(8)}"
         descriptor = make(path)
+        if descriptor is None:
+            return Temporary(path, None)
         if sys.platform != "win32":
             with suppress(OSError):  # a file system without locks: then no sweep can lock it either, and leaves it alone
                 fcntl.flock(descriptor, fcntl.LOCK_EX)

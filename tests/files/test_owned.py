@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from engine.cli import doctor
+from engine.cli._frame import to_file
 from engine.cli.backtest import _counted
 from engine.files import owned, temporary
 from engine.files.owned import BACKTESTS, FOLDERS, LOGS, MARKER, TEMPORARY, FolderTaken
-from engine.settings import SettingsError
+from engine.settings import Settings, SettingsError
 from engine.shell.logs import LOG, close_log, open_log
 from engine.store import shelf
 from engine.store.backtest_trials import TrialLedger
@@ -181,3 +183,27 @@ def test_the_log_is_the_only_folder_that_may_be_elsewhere(tmp_path: Path) -> Non
     (tmp_path / "home" / LOGS.name).symlink_to(tmp_path / "disk")
     close_log(open_log(tmp_path / "home"))
     assert owned.is_marked(tmp_path / "disk")
+
+
+def test_doctor_names_another_programs_files_and_what_others_can_read(tmp_path: Path) -> None:
+    settings = Settings(home=str(tmp_path), database_url=url_of(tmp_path / "podium.db"))
+    close_log(open_log(tmp_path))
+    assert doctor._home(tmp_path) == ("ok", f"data folder {tmp_path}")
+    assert list(doctor._open_to_others(settings)) == []
+    (tmp_path / LOGS.name / "podium.log").chmod(0o644)
+    ((level, sentence),) = doctor._open_to_others(settings)
+    assert (level, sentence.endswith(f"chmod 600 {tmp_path}/logs/podium.log*")) == ("note", True)
+    (tmp_path / LOGS.name / MARKER).unlink()
+    written(tmp_path / LOGS.name / "nginx.log")
+    level, sentence = doctor._home(tmp_path)
+    assert (level, "holds files of another program ('nginx.log')" in sentence) == ("wrong", True)
+
+
+def test_an_export_writes_over_no_file_but_the_one_that_is_meant(tmp_path: Path) -> None:
+    out, foreign = tmp_path / "x.csv", written(tmp_path / ".x.csv.draft")
+    with open_umask(), to_file(out) as draft:
+        assert draft is not None
+        draft.write_text("a", encoding="utf-8")
+    assert (out.read_text(encoding="utf-8"), foreign.read_bytes()) == ("a", b"x")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o666, "an export follows the user's umask"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".x.csv.draft", "x.csv"]

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine import libraries
 from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
+from engine.files import temporary
 from engine.files.owned import FolderTaken
 from engine.settings import Settings
 
@@ -53,6 +55,8 @@ def _run(told: argparse.Namespace) -> int:
     if told.under is not None:
         backtests.give_way(told.under)
     settings = _settings(told)
+    with suppress(OSError, FolderTaken):  # what killed ones left; a home that cannot be looked into is told where it is written
+        temporary.sweep_at_start(settings.home)
     bars = told.bars or (20_000 if settings.feed == "simulated" else None)
     whole = open_feed(settings)
     feed = Excerpt(whole, since=told.since, until=told.until, bars=bars)

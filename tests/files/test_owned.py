@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.__main__ import main
 from engine.cli import doctor
 from engine.cli._frame import to_file
 from engine.cli.backtest import _counted
@@ -157,6 +158,14 @@ def test_rows_of_killed_engines_go_at_the_next_start(tmp_path: Path) -> None:
         assert list((tmp_path / TEMPORARY.name).glob("rows-*")) == [used.path]
     used.delete()
     assert foreign.exists()
+
+
+def test_rows_of_killed_backtests_go_at_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
+    owned.claim_home(tmp_path)
+    left = written(tmp_path / TEMPORARY.name / "rows-0123456789abcdef")
+    assert main(["backtest", "simulated", "--bars", "3", "--symbol-count", "1", "--no-training", "--json"]) == 0
+    assert not left.exists()
 
 
 def test_where_the_home_cannot_be_written_rows_go_to_a_folder_of_this_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

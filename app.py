@@ -9,24 +9,29 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from anyio import to_thread
-from starlette.middleware import Middleware
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
-from streamlit import config
-from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.starlette import App
+from engine import libraries
 
-from engine.settings import Settings, SettingsError
-from engine.shell.caches import Kept
-from engine.shell.clock import WallClock
-from engine.shell.host import Host
-from engine.shell.load_settings import load_settings, loopback_only
-from engine.shell.logs import open_log
-from engine.web.routes import routes
-from pages.parts import kept
-from pages.parts.origin import ToldOrigin
+try:
+    from anyio import to_thread
+    from starlette.middleware import Middleware
+    from starlette.responses import PlainTextResponse
+    from starlette.types import ASGIApp, Receive, Scope, Send
+    from streamlit import config
+    from streamlit.runtime.pages_manager import PagesManager
+    from streamlit.runtime.scriptrunner import get_script_run_ctx
+    from streamlit.starlette import App
+
+    from engine.settings import Settings, SettingsError
+    from engine.shell.caches import Kept
+    from engine.shell.clock import WallClock
+    from engine.shell.host import Host
+    from engine.shell.load_settings import load_settings, loopback_only
+    from engine.shell.logs import open_log
+    from engine.web.routes import routes
+    from pages.parts import kept
+    from pages.parts.origin import ToldOrigin
+except (ImportError, OSError) as error:
+    libraries.end(error)
 
 STOP_SECONDS = 20.0
 
@@ -69,12 +74,21 @@ def _settings() -> Settings:
     """The settings; a bad one, or an address that others could reach, ends the server in one line."""
     try:
         loopback_only("the server's address", _address())
+        _answer_to_own_address()
+        libraries.demand(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         open_log(Path(settings.home))
         return settings
-    except SettingsError as error:
+    except (SettingsError, libraries.LibraryFailed) as error:
         print(f"podium: {error}", file=sys.stderr)
         raise SystemExit(64) from None
+
+
+def _answer_to_own_address() -> None:
+    """Lets browsers connect under the address the server listens on, such as ::1 or 127.1.2.3: under a name it does not know it shows no page."""
+    names, own = config.get_option("server.allowedHosts"), _address()
+    if names and own not in names:
+        config.set_option("server.allowedHosts", [*names, own])
 
 
 def _store() -> str:

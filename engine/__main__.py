@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from types import TracebackType
 
-from engine.cli._bugs import keep
-from engine.cli._frame import WRONG, WrongUse, choose, parser_of
-from engine.discover import discover
-from engine.shell.jobs import in_one_line
-from engine.store.errors import StoreFailed
+from engine import libraries
+from engine.domain.texts import shorten
+
+try:
+    from engine.cli._bugs import keep
+    from engine.cli._frame import WRONG, WrongUse, choose, demand_plain_text, parser_of
+    from engine.discover import discover
+    from engine.shell.jobs import in_one_line
+    from engine.store.errors import StoreFailed
+except (ImportError, OSError) as error:
+    libraries.end(error)
 
 BUG = 70  # exit code of an error nobody foresaw
 
 
 def main(words: list[str]) -> int:
     """Runs one command and gives its exit code; what cannot be done is one line on stderr."""
-    commands = discover("engine.cli", "COMMAND")
     try:
+        demand_plain_text(words)
+        commands = discover("engine.cli", "COMMAND")
         if words and not words[0].startswith("-"):
             words = words[:1] if choose(commands, words[0]).is_later else words
         told = parser_of(commands).parse_args(words)
@@ -29,11 +37,21 @@ def main(words: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, StoreFailed, OSError) as error:
-        print(f"podium: {in_one_line(error)}", file=sys.stderr)
+        print(f"podium: {_line_of(error)}", file=sys.stderr)
         return WRONG
+    except ImportError as error:
+        libraries.end(error)
     except KeyboardInterrupt:
         print("podium: stopped", file=sys.stderr)
         return 130
+
+
+def _line_of(error: Exception) -> str:
+    if isinstance(error, OSError):
+        if error.errno == errno.ENAMETOOLONG:
+            return f"{shorten(str(error.filename))} is longer than the name of a file may be: give a shorter one"
+        return libraries.explain(error) or in_one_line(error)
+    return in_one_line(error)
 
 
 def tell_a_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -7,9 +7,24 @@ import pkgutil
 from types import ModuleType
 from typing import Any
 
+from engine.libraries import LibraryFailed, explain
+
 
 def discover(package: ModuleType | str, constant: str) -> tuple[Any, ...]:
-    """The constant of every module of the package, in order of the modules' names; a module without it raises AttributeError."""
+    """The constant of every module of the package, in order of the modules' names; a module without it raises AttributeError.
+
+    Raises LibraryFailed where a module needs a library that is missing or cannot be loaded.
+    """
     home = importlib.import_module(package) if isinstance(package, str) else package
     names = sorted(found.name for found in pkgutil.iter_modules(home.__path__) if not found.name.startswith("_"))
-    return tuple(getattr(importlib.import_module(f"{home.__name__}.{name}"), constant) for name in names)
+    return tuple(getattr(_load(f"{home.__name__}.{name}"), constant) for name in names)
+
+
+def _load(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError) as error:
+        line = explain(error)
+        if line is None:
+            raise
+        raise LibraryFailed(line) from error

@@ -10,10 +10,12 @@ from engine.domain.addresses import labels
 from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
 from engine.domain.rules import Rule
+from engine.domain.texts import shorten
 
 FEEDS = ("simulated", "recorded")
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
+LONGEST = 2**62  # ns: what is added to a time still fits in 64 bits
 _SPANS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -105,9 +107,9 @@ def settings_json(settings: Settings) -> str:
 
 def parse_span(text: str) -> int:
     """'5m', '1s', '2h', '1d' as ns."""
-    found = re.fullmatch(r"(\d+)\s*([smhd])", text.strip())
-    if not found or int(found[1]) == 0:
-        raise SettingsError(f"{text!r} is not a span of time: write it as 1s, 5m, 1h or 1d")
+    found = re.fullmatch(r"(\d{1,9})\s*([smhd])", text.strip(), re.ASCII)
+    if not found or not 0 < int(found[1]) * _SPANS[found[2]] < LONGEST:
+        raise SettingsError(f"{shorten(text)} is not a span of time: write it as 1s, 5m, 1h or 1d")
     return int(found[1]) * _SPANS[found[2]]
 
 
@@ -124,12 +126,12 @@ def parse_keep(text: str) -> tuple[float | None, int | None]:
     days: float | None = None
     size: int | None = None
     for part in text.split(","):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-zA-Z]+)", part.strip())
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([a-zA-Z]{1,2})", part.strip(), re.ASCII)
         unit = found[2] if found else ""
         if found and unit.lower() in {"d", "h", "m"} and float(found[1]) > 0 and days is None:
             days = float(found[1]) * _SPANS[unit.lower()] / DAY
         elif found and unit.upper() in _SIZES and float(found[1]) > 0 and size is None:
             size = round(float(found[1]) * _SIZES[unit.upper()])
         else:
-            raise SettingsError(f"{text!r} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
+            raise SettingsError(f"{shorten(text)} is not an age or a size: write it as 30d, 500MB or 30d,2GB")
     return days, size

@@ -10,12 +10,13 @@ from pathlib import Path
 # Each layer may import the ones before it. Parts of a layer in one set may import each other, parts in a tuple of sets may not.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.discover", "engine.evidence", "engine.window"}),),
+    (frozenset({"engine.settings", "engine.discover", "engine.libraries", "engine.evidence", "engine.window"}),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run")),
         frozenset({"engine.broker", "engine.matching"}),
     ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
+    (frozenset({"engine.files"}),),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
     (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
     (frozenset({"pages.parts"}),),
@@ -39,7 +40,7 @@ PARTS_MAY_USE = (
     *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
     "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms", "engine.alerts.rules",
     "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
-    "engine.shell.clock",
+    "engine.shell.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.files import owned
+
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 MOST = 10_000  # entries looked at in one folder
 
@@ -31,7 +33,8 @@ class Found:
 
 @contextmanager
 def inside(home: Path, name: str) -> Iterator[int | None]:
-    """The folder `name` directly in `home`, open; None where it is not there. Raises OSError in one line where it is a link or cannot be opened."""
+    """The folder `name` directly in `home`, open; None where it is not there. Raises OSError in one line where it is a link, cannot be opened or
+    does not carry Podium's marker."""
     try:
         folder = os.open(home / name, FOLDER)
     except FileNotFoundError:
@@ -40,6 +43,8 @@ def inside(home: Path, name: str) -> Iterator[int | None]:
     except OSError as error:
         raise OSError(f"{home / name} cannot be looked into: {error.strerror}") from error
     try:
+        if not owned.is_marked(folder):
+            raise OSError(f"{home / name} was not made by Podium (it has no {owned.MARKER} file): nothing in it is touched")
         yield folder
     finally:
         os.close(folder)

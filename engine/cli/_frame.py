@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from engine.domain.texts import find_fault, shorten
 from engine.settings import Settings, SettingsError, parse_span
 from engine.shell.clock import WallClock
 from engine.shell.load_settings import load_settings
 from engine.store.database import path_of
 
+LONGEST_NUMBER = 20  # digits
 WRONG = 64  # exit code of a wrong use or a failed wish, as in sysexits.h
 
 
@@ -61,13 +64,22 @@ def parser_of(commands: tuple[CliCommand, ...]) -> Parser:
     return parser
 
 
+def demand_plain_text(words: list[str]) -> None:
+    """Raises WrongUse where an argument has characters that are no text."""
+    for place, word in enumerate(words, 1):
+        fault = find_fault(word)
+        if fault is not None:
+            raise WrongUse(f"argument {place}, {shorten(word)}, has {fault}: give a text of one line without it")
+
+
 def choose(commands: tuple[CliCommand, ...], name: str) -> CliCommand:
     """The command of that name; a name that is none raises WrongUse with the near miss."""
     for command in commands:
         if command.name == name:
             return command
     close = difflib.get_close_matches(name, [command.name for command in commands], n=1)
-    raise WrongUse(f"there is no command {name!r}: " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(c.name for c in commands)}"))
+    remedy = f"did you mean {close[0]}?" if close else f"there are {', '.join(command.name for command in commands)}"
+    raise WrongUse(f"there is no command {shorten(name)}: {remedy}")
 
 
 def settings_from(told: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
@@ -98,7 +110,7 @@ def moment(text: str) -> int:
     try:
         told = datetime.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z or 2h (ago)") from None
+        raise argparse.ArgumentTypeError(f"{shorten(text)} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z or 2h (ago)") from None
     at = round((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
     if not 0 <= at < 2**63 - 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time this can count: give one from 1970 to 2261")
@@ -109,8 +121,8 @@ def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
     """A reader of whole numbers in reach."""
 
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{shorten(text)} is not a whole number from {low} to {high}")
         return int(text)
 
     return read
@@ -125,7 +137,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
         except ValueError:
             told = low - 1.0
         if not low <= told <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low:g} to {high:g}")
+            raise argparse.ArgumentTypeError(f"{shorten(text)} is not a number from {low:g} to {high:g}")
         return told
 
     return read
@@ -133,13 +145,14 @@ def number(low: float, high: float) -> Callable[[str], float]:
 
 @contextmanager
 def to_file(path: Path | None) -> Iterator[Path | None]:
-    """A name to write to that becomes `path` only when all went well; None for the terminal."""
+    """A file to write to that becomes `path` only when all went well; None for the terminal. Its mode follows the user's umask."""
     if path is None:
         yield None
         return
     if not path.parent.is_dir():
         raise WrongUse(f"--out {path}: the folder {path.parent} is not there")
-    draft = path.with_name(f".{path.name}.draft")
+    draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.draft")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # a name of its own: nobody's file is written over
     try:
         yield draft
         draft.replace(path)

@@ -6,12 +6,16 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine import libraries
 from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
 from engine.cli._report import as_text
+from engine.files import temporary
+from engine.files.owned import FolderTaken
 from engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -39,6 +43,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(told: argparse.Namespace) -> int:
+    libraries.demand(dashboard=False)
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
     from engine.shell import backtests
@@ -50,6 +55,8 @@ def _run(told: argparse.Namespace) -> int:
     if told.under is not None:
         backtests.give_way(told.under)
     settings = _settings(told)
+    with suppress(OSError, FolderTaken):  # what killed ones left; a home that cannot be looked into is told where it is written
+        temporary.sweep_at_start(settings.home)
     bars = told.bars or (20_000 if settings.feed == "simulated" else None)
     whole = open_feed(settings)
     feed = Excerpt(whole, since=told.since, until=told.until, bars=bars)
@@ -73,8 +80,8 @@ def _counted(ledger: TrialLedger) -> EnterTrial:
     def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         try:
             return ledger.enter(recording, digest, ratio)
-        except OSError as error:
-            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; make that folder writable")
+        except (OSError, FolderTaken) as error:
+            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder")
             return ()
 
     return enter

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.cli._frame import CliCommand, settings_from
+from engine.files import owned
+from engine.files.owned import LOGS, FolderTaken
+from engine.libraries import find_failures
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreFailed
 
@@ -36,6 +39,7 @@ def _run(told: argparse.Namespace) -> int:
 def _look(told: argparse.Namespace) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
     yield from packages(ROOT / "requirements.txt")
+    yield from _libraries()
     yield _chart_library()
     yield _browser()
     try:
@@ -45,6 +49,7 @@ def _look(told: argparse.Namespace) -> Iterator[Finding]:
         return
     yield "ok", f"settings: {settings.feed} feed, store {settings.database_url}"
     yield _home(Path(settings.home))
+    yield from _open_to_others(settings)
     yield _room(Path(settings.home))
     yield _store(settings)
     yield _port(settings)
@@ -70,6 +75,14 @@ def packages(requirements: Path) -> Iterator[Finding]:
             yield "wrong", trouble
     if not wrong:
         yield "ok", f"all {names} packages of {requirements.name} are there in their ranges"
+
+
+def _libraries() -> Iterator[Finding]:
+    """One finding for every library that cannot be loaded, as where one of the system's is missing."""
+    failures = find_failures()
+    yield from (("wrong", line) for line in failures)
+    if not failures:
+        yield "ok", "every required library can be loaded"
 
 
 def _package(name: str, wanted: str) -> str | None:
@@ -103,7 +116,23 @@ def _home(home: Path) -> Finding:
     nearest = next(folder for folder in (home, *home.parents) if folder.exists())
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return "wrong", f"{home} cannot be written: give another folder in PODIUM_HOME"
+    try:
+        for folder in owned.FOLDERS:
+            owned.refuse_others(home / folder.name, folder)
+    except FolderTaken as error:
+        return "wrong", str(error)
     return "ok", f"data folder {home}" + ("" if home.exists() else " (made at the first start)")
+
+
+def _open_to_others(settings: Settings) -> Iterator[Finding]:
+    """A note where an earlier version made files that other users of this machine can read."""
+    from engine.store.database import path_of
+
+    store = path_of(settings.database_url)
+    found = [path for path in (store, Path(settings.home) / LOGS.name / "podium.log") if path.is_file() and path.stat().st_mode & 0o077]
+    if found:
+        names = " ".join(f"{path}*" for path in found)
+        yield "note", f"other users of this machine can read what an earlier version made: chmod 600 {names}"
 
 
 def _room(home: Path) -> Finding:

@@ -6,6 +6,7 @@ import argparse
 import signal
 from types import FrameType
 
+from engine import libraries
 from engine.cli._frame import CliCommand, say, settings_from, whole
 from engine.settings import Settings
 
@@ -30,6 +31,7 @@ def _run(told: argparse.Namespace) -> int:
 
 def drive(settings: Settings, ticks: int | None) -> int:
     """Runs the engine until its ticks are done, the recording ends or a signal asks it to stop."""
+    libraries.demand(dashboard=False)
     from engine.shell.host import Host
 
     signals: list[int] = []

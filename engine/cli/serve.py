@@ -37,12 +37,13 @@ def _run(told: argparse.Namespace) -> int:
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
     os.environ.setdefault(*ONE_HEAP)
-    say(f"Podium on http://{settings.address}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
+    host = f"[{settings.address}]" if ":" in settings.address else settings.address
+    say(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
     sys.stdout.flush()
     # the server takes this process's place, so signals reach it
     os.execv(sys.executable, [
-        sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port), "--server.address", settings.address,
-        "--server.headless", "true",
+        sys.executable, "-m", "engine.cli._streamlit", "run", str(ROOT / "app.py"), "--server.port", str(settings.port),
+        "--server.address", settings.address, "--server.headless", "true",
     ])  # fmt: skip
 
 

@@ -193,7 +193,7 @@ class Room:
     """All an action may touch: its folder, the store's housekeeping and the engine's levers, nothing else."""
 
     home: Path  # PODIUM_HOME
-    temp: Path  # home / "tmp"
+    temp: Path  # the folder in home for temporary files
     tune_store: Callable[[], Measured]  # checkpoint, optimize and compact the store; given by the shell
     tell: Callable[[float, str], None]  # progress 0..1 and a word
     dry_run: bool

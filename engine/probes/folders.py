@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 from engine.domain.tuning import Reading
+from engine.files.owned import LOGS, TEMPORARY
 
-FOLDERS = {"temp_bytes": "tmp", "log_bytes": "logs"}
+FOLDERS = {"temp_bytes": TEMPORARY.name, "log_bytes": LOGS.name}
 EVERY = 60.0  # s between two looks, at least
 FILES_A_SECOND = 1_000  # a folder of many files is looked at less often, so that looking never takes a hundredth of a processor
 

@@ -19,6 +19,8 @@ import orjson
 
 from engine.domain.control import Command
 from engine.domain.ports import Clock
+from engine.files import owned, private
+from engine.files.owned import BACKTESTS
 from engine.shell.backtest_wish import words_of
 from engine.shell.logs import LOG
 from engine.store import shelf
@@ -138,8 +140,9 @@ class Backtests:
         name = f"{datetime.fromtimestamp(at / 1e9, UTC):%Y%m%d-%H%M%S}-{command.id}"
         draft = self._folder / f".{name}.out"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as out:
+            owned.claim(self._folder, BACKTESTS)
+            draft.unlink(missing_ok=True)  # of a run that was killed
+            with os.fdopen(private.create(draft), "wb") as out:
                 error = self._decide(command, out)
             if error is not None:
                 return {"error": error}

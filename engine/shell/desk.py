@@ -12,6 +12,7 @@ from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
 from engine.domain.tuning import Action, Pace
+from engine.files import temporary
 from engine.optimizer.planner import default_mode
 from engine.probes.probes import Probes
 from engine.probes.work import Work
@@ -91,6 +92,7 @@ class Desk:
             self.board.say(component, "ok")
 
     def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
+        _sweep(self._settings.home)
         self._writer.sync_actions(list(known.values()), {name: default_mode(action) for name, action in known.items()}, "auto")
         self.board.beat()
         self._writer.remember("backtests", str(shelf.folder_in(Path(self._settings.home))))
@@ -301,3 +303,14 @@ class Desk:
                 LOG.info("the store was not told of the stop: %s", error)
             self._inbox.close()
             self._writer.close()
+
+
+def _sweep(home: str) -> None:
+    """Deletes the training rows and other temporary files of engines that were killed."""
+    try:
+        swept = temporary.sweep_at_start(home)
+    except (OSError, ValueError) as error:
+        LOG.warning("temporary files of killed processes were not deleted: %s", error)
+        return
+    if swept.items:
+        LOG.info("deleted %s temporary files that killed processes left, %s bytes", f"{swept.items:,}", f"{swept.bytes:,}")

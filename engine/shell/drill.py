@@ -14,8 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Protocol
+from urllib.parse import quote
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 from engine.domain.ports import Clock
 from engine.domain.state import State
+from engine.files import temporary
 from engine.orchestrator import decide
 from engine.phases import decision
 from engine.run import Run, axes
@@ -34,6 +35,7 @@ from engine.shell.courier import Letter
 from engine.shell.deliver import Deliveries, Ledger, Sender
 from engine.shell.logs import LOG
 from engine.store import alert_rows
+from engine.store.database import url_of
 from engine.store.errors import StoreFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,29 +101,36 @@ def kill_switch(moment: Moment | None, deciding: Decide = decide) -> tuple[bool,
     )
 
 
-def stop(clock: Clock, halted: Stop) -> tuple[bool, str]:
-    """Starts a throw-away engine on the simulated market, stops it as a server is stopped, and looks at what it left."""
-    with TemporaryDirectory(prefix="podium-drill-") as folder:
-        home = Path(folder)
-        words = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
-        child = subprocess.Popen(
-            words, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            if not _ticking(home / "podium.db", child, clock, halted):
-                return False, f"the throw-away engine decided nothing within {START_SECONDS:g} s"
-            begun = clock.tick()
-            child.send_signal(signal.SIGTERM)
-            code = child.wait(STOP_SECONDS)
-            took = clock.tick() - begun
-        except subprocess.TimeoutExpired:
-            return False, f"it was still running {STOP_SECONDS:g} s after it was told to stop"
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-        return _left(home / "podium.db", code, took)
+def stop(clock: Clock, halted: Stop, home: str) -> tuple[bool, str]:
+    """Starts a throw-away engine on the simulated market in a temporary folder of PODIUM_HOME, stops it as a server is stopped, and looks at
+    what it left."""
+    folder = temporary.create_folder(home, "drill")
+    try:
+        return _stop_engine_in(folder.path, clock, halted)
+    finally:
+        folder.delete()
+
+
+def _stop_engine_in(home: Path, clock: Clock, halted: Stop) -> tuple[bool, str]:
+    words = [sys.executable, "-c", _GIVES_WAY, "run", "--feed", "simulated", "--ticks", str(TICKS)]
+    child = subprocess.Popen(
+        words, cwd=home, env=_environment(home), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        if not _ticking(home / "podium.db", child, clock, halted):
+            return False, f"the throw-away engine decided nothing within {START_SECONDS:g} s"
+        begun = clock.tick()
+        child.send_signal(signal.SIGTERM)
+        code = child.wait(STOP_SECONDS)
+        took = clock.tick() - begun
+    except subprocess.TimeoutExpired:
+        return False, f"it was still running {STOP_SECONDS:g} s after it was told to stop"
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+    return _left(home / "podium.db", code, took)
 
 
 def alert_path(deliveries: Deliveries, targets: tuple[str, ...], ledger: Ledger, sender: Sender, clock: Clock,
@@ -234,7 +243,7 @@ def _left(store: Path, code: int, took: float) -> tuple[bool, str]:
 
 def _asked(store: Path, sql: str, missing: int) -> int:
     try:
-        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=2.0)) as connection:
+        with closing(sqlite3.connect(f"file:{quote(str(store))}?mode=ro", uri=True, timeout=2.0)) as connection:
             row = connection.execute(sql).fetchone()
     except sqlite3.Error:
         return missing
@@ -245,7 +254,7 @@ def _environment(home: Path) -> dict[str, str]:
     """Nothing of what is really set: a market, a folder and a store of its own, and nobody to tell."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("PODIUM_")}
     ours = {
-        "HOME": str(home), "DATABASE_URL": f"sqlite:///{home}/podium.db", "FEED": "simulated", "SIM_SYMBOLS": "2", "WARM_UP": "0",
+        "HOME": str(home), "DATABASE_URL": url_of(home / "podium.db"), "FEED": "simulated", "SIM_SYMBOLS": "2", "WARM_UP": "0",
         "PACE_SECONDS": "0.1", "THREADS": "0", "MODELS": "ridge",
     }  # fmt: skip
     return plain | {"PYTHONPATH": str(ROOT)} | {f"PODIUM_{name}": value for name, value in ours.items()}

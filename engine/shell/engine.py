@@ -276,7 +276,8 @@ class Engine:
             return
         try:
             rows = self.rows.training(until, self.knobs.horizons, self.settings.train_rows)
-            self.jobs.append(training.submit(self._trainers, rows, self._named, self.settings.seed, until + self.knobs.adopt_after))
+            due = until + self.knobs.adopt_after
+            self.jobs.append(training.submit(self._trainers, rows, self._named, self.settings.seed, due, self.settings.home))
         except FAULTS as error:  # no memory, no room for a file, no process to be had: the tick in hand is none the worse
             self.trouble = f"{type(error).__name__}: {' '.join(str(error).split())}"
             self._events.append(Event("training_failed", str(until), self.trouble))

@@ -14,6 +14,7 @@ from apscheduler.schedulers import SchedulerNotRunningError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from engine.domain.ports import Clock
+from engine.domain.texts import on_one_line
 from engine.shell.logs import LOG
 
 THREADS = 8
@@ -117,6 +118,6 @@ class Jobs:
 
 def in_one_line(error: BaseException) -> str:
     """An error as a page or a terminal shows it."""
-    said = " ".join(str(error).split())
+    said = on_one_line(str(error))
     ours = isinstance(error, ValueError | OSError) or type(error).__module__.startswith("engine.")
     return (said if said and ours else f"{type(error).__name__}: {said}")[:300]

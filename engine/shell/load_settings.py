@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import math
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
@@ -13,8 +14,11 @@ from typing import Any
 
 from engine.domain import addresses
 from engine.domain.control import Knobs
+from engine.domain.texts import SHOWN, find_fault, on_one_line, shorten
 from engine.settings import FEEDS, Settings, SettingsError, parse_keep, parse_span
 from engine.shell import load_optimizer
+from engine.store.database import path_of, url_of
+from engine.store.errors import StoreFailed
 
 LATER = {
     "exchange": "it is for the live feed, which is not there yet",
@@ -22,6 +26,7 @@ LATER = {
 }
 WARM_UP = {"simulated": 3000, "recorded": 0}
 BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # knobs that the feed gives
+LONGEST_PATH, LONGEST_NAME = 4_000, 255  # bytes, what Linux and macOS take
 PACE_SECONDS = 2.0  # between ticks on the dashboard
 
 Given = tuple[str, object]  # the name the user knows it by, and the value
@@ -34,6 +39,8 @@ def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mappin
     """
     told = _from_file(folder / "podium.toml") | _from_environment(environ)
     told |= {key: (f"--{key.replace('_', '-')}", value) for key, value in (overrides or {}).items() if value is not None}
+    for name, value in told.values():
+        _demand_plain_text(name, value)
     knobs = _knobs(told.pop("knobs", None))
     values: dict[str, Any] = {}
     for key, (name, value) in told.items():
@@ -42,11 +49,11 @@ def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mappin
 
 
 def _complete(values: dict[str, Any], environ: Mapping[str, str], knobs: Knobs, *, headless: bool) -> Settings:
-    home = str(Path(values.pop("home", None) or _default_home(environ)).expanduser().absolute())
+    home = str(_expand("home", values.pop("home", None) or _default_home(environ)))
     feed = values.get("feed", "simulated")
     if feed == "recorded":
         _demand_recording(values)
-    values.setdefault("database_url", f"sqlite:///{home}/podium.db")
+    values.setdefault("database_url", url_of(Path(home) / "podium.db"))
     values.setdefault("warm_up", WARM_UP.get(feed, 0))
     values.setdefault("pace_seconds", 0.0 if headless and feed == "recorded" else PACE_SECONDS)
     return Settings(home=home, knobs=knobs, **values)
@@ -56,9 +63,41 @@ def _demand_recording(values: dict[str, Any]) -> None:
     path = values.get("feed_path")
     if path is None:
         raise SettingsError("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
-    if not Path(path).expanduser().is_dir():
-        raise SettingsError(f"feed_path {path!r} is not a folder: give the folder that holds SYMBOL/bars.parquet, books or trades")
-    values["feed_path"] = str(Path(path).expanduser().absolute())
+    folder = _expand("feed_path", path)
+    if not folder.is_dir():
+        raise SettingsError(f"feed_path {shorten(path)} is not a folder: give the folder that holds SYMBOL/bars.parquet, books or trades")
+    values["feed_path"] = str(folder)
+
+
+def _expand(name: str, value: str | Path) -> Path:
+    """The absolute path that is meant; raises SettingsError for one that no file system takes."""
+    try:
+        path = Path(value).expanduser().absolute()
+    except RuntimeError:  # ~user of nobody on this machine
+        raise SettingsError(f"{name} is {shorten(str(value))}: there is no such user on this machine; give the whole path") from None
+    _demand_path(name, path)
+    return path
+
+
+def _demand_path(name: str, path: Path) -> None:
+    fault = find_fault(str(path))
+    if fault is not None:
+        raise SettingsError(f"{name} is {shorten(str(path))}, which has {fault}: give another path")
+    if len(os.fsencode(path)) > LONGEST_PATH or any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise SettingsError(f"{name} is {shorten(str(path))}: give a path of at most {LONGEST_PATH:,} letters, {LONGEST_NAME} in one name")
+
+
+def _demand_plain_text(name: str, value: object) -> None:
+    """Raises SettingsError where a text anywhere in a value has characters that are none; the value may be secret and is not shown."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _demand_plain_text(name, key)
+            _demand_plain_text(name, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _demand_plain_text(name, inner)
+    elif isinstance(value, str) and (fault := find_fault(value)) is not None:
+        raise SettingsError(f"{name} has {fault}: give a text of one line without it")
 
 
 def _default_home(environ: Mapping[str, str]) -> Path:
@@ -70,11 +109,11 @@ def _from_file(path: Path) -> dict[str, Given]:
         told = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from None
+    except (OSError, ValueError, RecursionError) as error:  # a number of too many digits is a ValueError, too many brackets a RecursionError
+        raise SettingsError(f"{path} cannot be read: {on_one_line(str(error))}") from None
     for key in told:
         if key not in KEYS:
-            raise SettingsError(f"{path} has an unknown key {key!r}{_near(key, KEYS)}")
+            raise SettingsError(f"{path} has an unknown key {shorten(key)}{_near(key, KEYS)}")
     return {key: (f"{key} in podium.toml", value) for key, value in told.items()}
 
 
@@ -86,7 +125,8 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
             continue
         if name not in known:
             close = difflib.get_close_matches(name.removeprefix("PODIUM_"), [one.removeprefix("PODIUM_") for one in known], n=1, cutoff=0.5)
-            raise SettingsError(f"{name} is not a setting" + (f": did you mean PODIUM_{close[0]}?" if close else "; see Settings in the README"))
+            remedy = f": did you mean PODIUM_{close[0]}?" if close else "; see Settings in the README"
+            raise SettingsError(f"{name if len(name) <= SHOWN else shorten(name)} is not a setting{remedy}")
         told[name.removeprefix("PODIUM_").lower()] = (name, value)
     return told
 
@@ -108,7 +148,7 @@ def _knobs(given: Given | None) -> Knobs:
         if key in BY_SYMBOL:
             raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
         if key not in known:
-            raise SettingsError(f"[knobs] in podium.toml has an unknown key {key!r}{_near(key, list(known))}")
+            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}{_near(key, list(known))}")
         changes[key] = _knob(f"knobs.{key} in podium.toml", value, known[key])
     return replace(Knobs(), **changes)
 
@@ -116,7 +156,7 @@ def _knobs(given: Given | None) -> Knobs:
 def _knob(name: str, value: object, default: object) -> object:
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise SettingsError(f"{name} is {value!r}: give true or false")
+            raise SettingsError(f"{name} is {shorten(value)}: give true or false")
         return value
     if isinstance(default, tuple):
         return _horizons(name, value)
@@ -126,13 +166,13 @@ def _knob(name: str, value: object, default: object) -> object:
 def _horizons(name: str, value: object) -> tuple[int, ...]:
     bars = tuple(_whole(1, 250)(name, one) for one in value) if isinstance(value, list) else ()
     if not bars or list(bars) != sorted(set(bars)):
-        raise SettingsError(f"{name} is {value!r}: give whole numbers of bars in rising order, such as [1, 3, 12]")
+        raise SettingsError(f"{name} is {shorten(value)}: give whole numbers of bars in rising order, such as [1, 3, 12]")
     return bars
 
 
 def _read(key: str, name: str, value: object) -> dict[str, Any]:
     if key in LATER:
-        raise SettingsError(f"{name}={value}: {LATER[key]}; unset it")
+        raise SettingsError(f"{name}={value if len(str(value)) <= SHOWN else shorten(value)}: {LATER[key]}; unset it")
     if key == "alerts":
         return _alerts(name, value)
     if key in _OPTIMIZER:
@@ -148,7 +188,7 @@ def _alerts(name: str, table: object) -> dict[str, Any]:
         raise SettingsError(f"{name} must be a table: write [alerts] and a line for each")
     for key in table:
         if key not in _ALERTS:
-            raise SettingsError(f"[alerts] in podium.toml has an unknown key {key!r}{_near(key, tuple(_ALERTS))}")
+            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}{_near(key, tuple(_ALERTS))}")
     return {_ALERTS[key][0]: _ALERTS[key][1](f"alerts.{key} in podium.toml", value) for key, value in table.items()}
 
 
@@ -164,9 +204,15 @@ def _addresses(name: str, value: object) -> tuple[str, ...]:
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise SettingsError(f"{name} is {value!r}: give a text")
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{name} is {shorten(value)}: give a text")
     return value.strip()
+
+
+def _path(name: str, value: object) -> str:
+    text = _text(name, value)
+    _expand(name, text)
+    return text
 
 
 def _number(low: float, high: float = math.inf) -> Callable[[str, object], float]:
@@ -177,7 +223,7 @@ def _number(low: float, high: float = math.inf) -> Callable[[str, object], float
             number = math.nan
         if not (low <= number <= high and math.isfinite(number)):
             reach = f"from {low:g} to {high:g}" if math.isfinite(high) else f"of at least {low:g}"
-            raise SettingsError(f"{name} is {value!r}: give a number {reach}")
+            raise SettingsError(f"{name} is {shorten(value)}: give a number {reach}")
         return number
 
     return read
@@ -190,7 +236,7 @@ def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str, object], int]:
         except ValueError:
             number = low - 1
         if not low <= number <= high:
-            raise SettingsError(f"{name} is {value!r}: give a whole number from {low} to {high}")
+            raise SettingsError(f"{name} is {shorten(value)}: give a whole number from {low} to {high}")
         return number
 
     return read
@@ -199,10 +245,12 @@ def _whole(low: int, high: int = 2**31 - 1) -> Callable[[str, object], int]:
 def _names(name: str, value: object) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part.strip() for part in parts):
-        raise SettingsError(f"{name} is {value!r}: give names separated by commas")
+        raise SettingsError(f"{name} is {shorten(value)}: give names separated by commas")
     names = tuple(part.strip() for part in parts)
     if len(set(names)) < len(names):
-        raise SettingsError(f"{name} names {next(one for one in names if names.count(one) > 1)!r} twice: give each once")
+        raise SettingsError(f"{name} names {shorten(next(one for one in names if names.count(one) > 1))} twice: give each once")
+    if any(len(one) > LONGEST_NAME for one in names):
+        raise SettingsError(f"{name} has {shorten(max(names, key=len))}: give names of at most {LONGEST_NAME} letters")
     return names
 
 
@@ -211,7 +259,7 @@ def _feed(name: str, value: object) -> str:
     if text == "live":
         raise SettingsError(f"{name}=live: the live feed is not there yet; use simulated or recorded")
     if text not in FEEDS:
-        raise SettingsError(f"{name} is {text!r}{_near(text, FEEDS)}")
+        raise SettingsError(f"{name} is {shorten(text)}{_near(text, FEEDS)}")
     return text
 
 
@@ -229,9 +277,13 @@ def _span(name: str, value: object) -> int:
 def _database(name: str, value: object) -> str:
     url = _text(name, value)
     if url.startswith("postgres"):
-        raise SettingsError(f"{name}={url.partition('@')[0].partition(':')[0]}: PostgreSQL is not there yet; use sqlite:///FILE")
+        raise SettingsError(f"{name}={url.partition(':')[0][:20]}: PostgreSQL is not there yet; use sqlite:///FILE")
     if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
-        raise SettingsError(f"{name} is {url!r}: give sqlite:///FILE")
+        raise SettingsError(f"{name} is {shorten(url)}: give sqlite:///FILE")
+    try:
+        _demand_path(name, path_of(url))
+    except StoreFailed as error:
+        raise SettingsError(f"{name}: {error}") from None
     return url
 
 
@@ -243,12 +295,12 @@ def loopback_only(name: str, value: object) -> str:
     except ValueError:
         inside = False
     if not inside:
-        raise SettingsError(f"{name} is {text!r}: there is no login yet, so only this machine may connect; use 127.0.0.1 and an SSH tunnel")
+        raise SettingsError(f"{name} is {shorten(text)}: there is no login yet, so only this machine may connect; use 127.0.0.1 and an SSH tunnel")
     return "127.0.0.1" if text == "localhost" else text
 
 
 _READERS: dict[str, Callable[[str, object], Any]] = {
-    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _text, "symbols": _names, "interval": _span, "seed": _whole(0),
+    "home": _text, "database_url": _database, "feed": _feed, "feed_path": _path, "symbols": _names, "interval": _span, "seed": _whole(0),
     "capital": _number(1.0), "fee_bps": _number(0.0, 1_000.0), "spread_bps": _number(0.0, 1_000.0), "impact": _number(0.0, 100.0),
     "participation": _number(0.0001, 1.0),
     "latency_ms": _number(0.0, 60_000.0), "sim_signal": _number(0.0, 0.5), "sim_persistence": _number(0.0, 0.999),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -14,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from engine.domain.model import Training
+from engine.files import temporary
+from engine.files.temporary import Temporary
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,32 +25,29 @@ class Parcel:
     horizons: tuple[int, ...]
     until: int
 
-    def drop(self) -> None:
-        """Deletes the file."""
-        Path(self.path).unlink(missing_ok=True)
 
-    def drop_after(self, futures: Sequence[Future[Any]]) -> None:
-        """Deletes the file as soon as all of them are done, however they end."""
-        for one in futures:
-            one.add_done_callback(partial(self._drop_when_done, futures))
-
-    def _drop_when_done(self, futures: Sequence[Future[Any]], _: Future[Any]) -> None:
-        if all(one.done() for one in futures):
-            self.drop()
-
-
-def wrap(training: Training) -> Parcel:
-    """Writes the rows; raises OSError where there is no room for them, and leaves nothing."""
-    number, path = tempfile.mkstemp(prefix="podium-rows-")
-    parcel = Parcel(path, training.columns, training.horizons, training.until)
+def wrap(training: Training, home: str) -> tuple[Parcel, Temporary]:
+    """Write the rows to a temporary file of PODIUM_HOME. Raises OSError or FolderTaken where it cannot be written, and leaves nothing."""
+    rows = temporary.create_file(home, "rows")
     try:
-        with os.fdopen(number, "wb") as file:
+        with rows.path.open("wb") as file:
             for part in (training.x, training.y, training.tick):
                 np.save(file, part, allow_pickle=False)
     except OSError:
-        parcel.drop()
+        rows.delete()
         raise
-    return parcel
+    return Parcel(str(rows.path), training.columns, training.horizons, training.until), rows
+
+
+def delete_after(rows: Temporary, futures: Sequence[Future[Any]]) -> None:
+    """Delete the file as soon as all futures are done, however they end."""
+    for future in futures:
+        future.add_done_callback(partial(_delete_when_done, rows, futures))
+
+
+def _delete_when_done(rows: Temporary, futures: Sequence[Future[Any]], _: Future[Any]) -> None:
+    if all(future.done() for future in futures):
+        rows.delete()
 
 
 def unwrap(parcel: Parcel) -> Training:

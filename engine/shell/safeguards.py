@@ -118,7 +118,7 @@ class Safeguards:
         try:
             told = drill.run_drill({
                 "kill switch": lambda: drill.kill_switch(self._moment()),
-                "stop": lambda: drill.stop(self._clock, self._stop),
+                "stop": lambda: drill.stop(self._clock, self._stop, self._settings.home),
                 "alert path": lambda: drill.alert_path(self.deliveries, self.targets, self._store, self._sender, self._clock, self._stop),
             }, self._clock, by)  # fmt: skip
             if self._stop.is_set():  # it was cut short: that proves nothing either way

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.domain.ports import Clock
+from engine.files import owned
 from engine.shell.logs import LOG
 from engine.shell.recovery import Recovery
 from engine.store import shelf
@@ -30,7 +31,8 @@ class ShelfMending:
 
     def mend(self) -> str:
         """Raises StoreFailed or OSError; what is not done then is done the next time."""
-        found = [name for name in shelf.names(self._folder) if not self._is_sound(name)]
+        names = shelf.names(self._folder) if owned.is_marked(self._folder) else ()
+        found = [name for name in names if not self._is_sound(name)]
         again = sum(self._run_again(name) for name in found)
         if not found:
             return "every kept backtest can be read"
@@ -54,10 +56,7 @@ class ShelfMending:
         known = asked is not None and asked.command.name == "backtest"
         if asked is not None and known:
             self._submit("backtest", dict(asked.command.args), BY, REASON, self._clock.now())
-        file = self._folder / f"{name}.json"
-        file.replace(file.with_suffix(".damaged"))
-        for old in sorted(self._folder.glob("*.damaged"))[:-ASIDE]:
-            old.unlink(missing_ok=True)
+        shelf.set_aside(self._folder, name, ASIDE)
         how = "it is run again" if known else "it was put aside: what it was asked for is not known any more"
         self._recovery.mended("caches", name, how)
         LOG.warning("the kept backtest %s cannot be read: %s", name, how)

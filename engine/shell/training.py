@@ -60,16 +60,16 @@ def bars(settings: Settings, feed: Feed) -> int:
     return max(1, int(settings.train_days * 86_400 * 10**9 / feed.info.interval))
 
 
-def submit(executor: Executor, training: Training, named: tuple[str, ...], seed: int, serves_from: int) -> Job:
-    """Hands the rows to the executor, a fit a model; raises OSError where there is no room for them or no process to be had."""
-    rows = parcel.wrap(training)
+def submit(executor: Executor, training: Training, named: tuple[str, ...], seed: int, serves_from: int, home: str) -> Job:
+    """Hands the rows to the executor, a fit a model; raises OSError or ValueError where they cannot be written or no process can be had."""
+    rows, file = parcel.wrap(training, home)
     futures: list[Future[Artifact]] = []
     try:
         futures += [executor.submit(_fit, name, rows, seed, serves_from) for name in named]
     finally:
         if len(futures) < len(named):
-            rows.drop()
-    rows.drop_after(futures)
+            file.delete()
+    parcel.delete_after(file, futures)
     return Job(training.until, serves_from, tuple(futures))
 
 

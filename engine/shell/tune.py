@@ -16,6 +16,7 @@ from engine.discover import discover
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints
 from engine.domain.tuning import MANUAL, Action, Effect, Levers, Measured, Reading, Room, Trial, compared_with_usual
+from engine.files.owned import TEMPORARY
 from engine.optimizer.adjusted import indicate
 from engine.optimizer.windows import SECOND, Plan, Timing, as_kept, cut
 from engine.shell.controls import History, controls, settling
@@ -150,7 +151,7 @@ def act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
     def tell(progress: float, word: str) -> None:
         run.tell(ACTING * progress, word)
 
-    room = Room(run.home, run.home / "tmp", run.writer.tune, tell, dry_run, run.clock.now(), run.levers)
+    room = Room(run.home, run.home / TEMPORARY.name, run.writer.tune, tell, dry_run, run.clock.now(), run.levers)
     begun = run.clock.tick()
     try:
         measured = run.action.do(room)

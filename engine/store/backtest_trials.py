@@ -7,6 +7,9 @@ from pathlib import Path
 
 import orjson
 
+from engine.files import owned, private
+from engine.files.owned import BACKTESTS
+
 FILE = "trials.jsonl"
 
 
@@ -19,7 +22,7 @@ class TrialLedger:
     def enter(self, recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         """Adds a trial, unless the same decisions were tried before; the daily Sharpe ratio of every trial on this recording, None where it has none.
 
-        Raises OSError where the file cannot be read or written.
+        Raises OSError where the file cannot be read or written, and FolderTaken where its folder holds another program's files.
         """
         trials = self._trials(recording)
         if digest not in trials:
@@ -36,8 +39,8 @@ class TrialLedger:
         return {digest: ratio for name, digest, ratio in rows if name == recording}
 
     def _append(self, row: dict[str, str | float | None]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        owned.claim(self._file.parent, BACKTESTS)
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | private.NO_LINK, private.FILE_MODE)
         try:
             os.write(descriptor, b"\n" + orjson.dumps(row) + b"\n")  # a line of its own, whatever a killed process left
         finally:

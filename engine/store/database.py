@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from engine.domain.texts import find_fault, shorten
+from engine.files import private
 from engine.store import views
 from engine.store.errors import StoreFailed, telling
 
@@ -21,21 +23,35 @@ if TYPE_CHECKING:
 
 HEAD = "0004"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
+EXAMPLE = "sqlite:////var/lib/podium/podium.db"
 _LOCK_SECONDS = 60.0
 _PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 33554432")
 
 
 def path_of(url: str) -> Path:
     """The file of a store; raises StoreFailed for an address that is not one."""
+    scheme, separator, rest = url.partition("://")
+    backend = scheme.partition("+")[0]
+    if not separator or re.fullmatch(r"[a-z][a-z0-9_]*", backend) is None:
+        raise StoreFailed(f"{shorten(url)} is not the address of a store: give one such as {EXAMPLE}")
+    if backend != "sqlite":
+        raise StoreFailed(f"a store on {backend[:40]} is not there yet: give an address that begins with sqlite:///")
+    if not rest.startswith("/") or rest in {"/", "/:memory:"}:
+        raise StoreFailed(f"{shorten(url)} names no file: give an address such as {EXAMPLE}")
+    if "?" in rest:
+        raise StoreFailed(f"{shorten(url)} has a question mark: write it as %3F if it is part of the file's name, and give no options")
     try:
-        told = make_url(url)
-    except ArgumentError:
-        raise StoreFailed(f"{url!r} is not the address of a store: give one such as sqlite:////var/lib/podium/podium.db") from None
-    if told.get_backend_name() != "sqlite":
-        raise StoreFailed(f"a store on {told.get_backend_name()} is not there yet: give an address that begins with sqlite:///")
-    if not told.database or told.database == ":memory:":
-        raise StoreFailed(f"{url!r} names no file: give an address such as sqlite:////var/lib/podium/podium.db")
-    return Path(told.database)
+        text = unquote(rest[1:], errors="strict")
+    except UnicodeDecodeError:
+        text = "\0"
+    if find_fault(text) is not None:
+        raise StoreFailed(f"{shorten(url)} is not the address of a store: the name of its file is no plain text")
+    return Path(text)
+
+
+def url_of(path: Path) -> str:
+    """The address of the store in a file, whatever the file's name; `path_of` reads it back."""
+    return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine:
@@ -69,7 +85,7 @@ def prepare(url: str) -> None:
     """Makes the folder, the file and its tables, or brings an older store up to date; several processes may ask at once."""
     path = path_of(url)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
     except OSError as error:
         raise StoreFailed(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
     with telling(str(path)):
@@ -101,12 +117,14 @@ def _is_ready(path: Path) -> bool:
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One process at a time, by an SQLite lock on a file beside the store: it ends with the process, whatever happens to it."""
+    private.make_file(path.with_name(f"{path.name}.setup"))
     with closing(sqlite3.connect(f"{path}.setup", timeout=_LOCK_SECONDS, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield
 
 
 def _set_up(url: str, path: Path) -> None:
+    private.make_file(path)  # SQLite gives its log the mode of the store
     with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes only before the first table
         connection.execute("PRAGMA journal_mode = WAL")

@@ -10,6 +10,9 @@ from typing import Any
 
 import orjson
 
+from engine.files import owned, private
+from engine.files.owned import BACKTESTS
+
 MOST = 60  # files; the oldest go
 LARGEST = 8_000_000  # bytes of one file
 _NAME = re.compile(r"\d{8}-\d{6}-\d{1,18}", re.ASCII)
@@ -35,14 +38,16 @@ class Kept:
 
 def folder_in(home: Path) -> Path:
     """Where Podium's folder keeps them."""
-    return home / "backtests"
+    return home / BACKTESTS.name
 
 
 def put(folder: Path, kept: Kept) -> None:
-    """Keeps a backtest and drops the oldest beyond the number that is kept; raises OSError."""
+    """Keeps a backtest and drops the oldest beyond the number that is kept; raises OSError or FolderTaken."""
     draft = _file(folder, kept.name).with_suffix(".draft")
+    owned.claim(folder, BACKTESTS)
+    draft.unlink(missing_ok=True)  # of a run that was killed
     try:
-        with draft.open("wb") as file:
+        with os.fdopen(private.create(draft), "wb") as file:
             file.write(orjson.dumps(asdict(kept)))
             file.flush()
             os.fsync(file.fileno())
@@ -57,7 +62,21 @@ def names(folder: Path) -> tuple[str, ...]:
     """The backtests that are kept, newest first; () where the folder is not there yet."""
     if not folder.is_dir():
         return ()
-    return tuple(sorted((file.stem for file in folder.glob("*.json") if _NAME.fullmatch(file.stem)), key=_order, reverse=True))
+    return tuple(sorted((file.stem for file in _plain(folder, ".json")), key=_order, reverse=True))
+
+
+def set_aside(folder: Path, name: str, most: int) -> None:
+    """Renames one that cannot be read, to be looked at; of those set aside the newest `most` stay. Raises OSError or NotKept."""
+    _demand_own(folder)
+    file = _file(folder, name)
+    file.replace(file.with_suffix(".damaged"))
+    for old in _plain(folder, ".damaged")[:-most]:
+        old.unlink(missing_ok=True)
+
+
+def _plain(folder: Path, suffix: str) -> list[Path]:
+    """The plain files with a backtest's name and this suffix, sorted by name; no links."""
+    return sorted(file for file in folder.glob(f"*{suffix}") if _NAME.fullmatch(file.stem) and file.is_file() and not file.is_symlink())
 
 
 def read(folder: Path, name: str) -> Kept:
@@ -98,6 +117,7 @@ def read_all(folder: Path) -> tuple[tuple[Kept, ...], tuple[str, ...]]:
 
 def drop(folder: Path, name: str) -> None:
     """Deletes one of them; raises NotKept where there is none."""
+    _demand_own(folder)
     try:
         _file(folder, name).unlink()
     except FileNotFoundError:
@@ -105,9 +125,10 @@ def drop(folder: Path, name: str) -> None:
 
 
 def sweep(folder: Path, before: int) -> None:
-    """Drops what a killed engine left half-written before that time (ns UTC)."""
-    if folder.is_dir():
-        for file in (*folder.glob("*.draft"), *folder.glob(".*.out")):
+    """Drops what a killed engine left half-written before that time (ns UTC). Only in Podium's marked folder, and only what it names so itself."""
+    if owned.is_marked(folder):
+        outputs = [file for file in folder.glob(".*.out") if _NAME.fullmatch(file.stem[1:]) and file.is_file() and not file.is_symlink()]
+        for file in (*_plain(folder, ".draft"), *outputs):
             if file.stat().st_mtime_ns < before:
                 file.unlink(missing_ok=True)
 
@@ -125,6 +146,11 @@ def _file(folder: Path, name: str) -> Path:
     if not _NAME.fullmatch(name):
         raise NotKept(f"{name[:60]!r} is no backtest's name: it is a date, a time and a number, such as 20260131-120000-7")
     return folder / f"{name}.json"
+
+
+def _demand_own(folder: Path) -> None:
+    if folder.is_dir() and not owned.is_marked(folder):
+        raise NotKept(f"{folder} was not made by Podium (it has no {owned.MARKER} file): nothing in it is moved or deleted")
 
 
 def _order(name: str) -> tuple[str, int]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import streamlit as st
 
+from engine.files import temporary
 from pages.parts import reads, theme, widgets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +37,9 @@ def offer() -> None:
 
 def made(day: str, store_url: str) -> tuple[bytes | None, str]:
     """The report's page, or None and why there is none."""
-    with tempfile.TemporaryDirectory(prefix="podium-report-") as folder:
-        path = Path(folder) / "report.html"
+    folder = temporary.create_folder("", "report")
+    try:
+        path = folder.path / "report.html"
         words = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path)]
         try:
             told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
@@ -47,3 +48,5 @@ def made(day: str, store_url: str) -> tuple[bytes | None, str]:
         if told.returncode == 0:
             return path.read_bytes(), ""
         return None, " ".join(told.stderr.split()).removeprefix("podium: ")[-400:]
+    finally:
+        folder.delete()

@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from engine.files.owned import FOLDERS, MARKER, TEMPORARY, TEXT
+
 OLD = 1_500_000_000  # s: years before any test
 HOSTILE = (
     b"new\nline",
@@ -43,7 +45,10 @@ def world(folder: Path) -> dict[str, tuple[int, int, bytes | str]]:
 
 
 def aged(path: Path, content: bytes = PLAIN, at: float = OLD) -> Path:
+    """A file of long ago; a folder of Podium's that it lies in carries the marker."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.parent.name in {folder.name for folder in FOLDERS}:
+        (path.parent / MARKER).write_bytes(TEXT)
     path.write_bytes(content)
     os.utime(path, (at, at))
     return path
@@ -64,8 +69,8 @@ def around(outside: Path, home: Path) -> None:
     rotated(home / "logs")
     aged(home / "backtests/20200101-000000-7.draft")
     aged(home / "backtests/20200101-000000-7.json")
-    for folder in (home / "logs", home / "tmp", home / "backtests"):
-        folder.mkdir(parents=True, exist_ok=True)
+    aged(home / TEMPORARY.name / "rows-0123456789abcdef")
+    for folder in (home / "logs", home / TEMPORARY.name, home / "backtests"):
         _traps(folder, outside, sentinels)
 
 
@@ -80,8 +85,7 @@ def _traps(folder: Path, outside: Path, sentinels: list[Path]) -> None:
     (folder / "round").symlink_to(".")
     (folder / "podium.log.5").mkdir()
     os.mkfifo(folder / "podium.log.6")
-    if folder.name != "tmp":  # there a second name is a temporary file like any other, and goes
-        (folder / "podium.log.7").hardlink_to(_named(outside, folder.name))
+    (folder / "podium.log.7").hardlink_to(_named(outside, folder.name))
     for name in HOSTILE:
         path = os.path.join(os.fsencode(folder), name)  # noqa: PTH118 as above
         Path(os.fsdecode(path)).write_bytes(PLAIN)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Slack, Spare, Threads
+from engine.files.owned import TEMPORARY
 from engine.shell.dials import TurningDial
 from engine.shell.no_engine import NoEngine
 
@@ -29,7 +30,7 @@ def room(
     levers: Levers | None = None,
 ) -> Room:
     said = [] if told is None else told
-    return Room(home, home / "tmp", tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NoEngine())
+    return Room(home, home / TEMPORARY.name, tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NoEngine())
 
 
 @dataclass

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from engine.domain.tuning import Action, Measured
+from engine.files.owned import TEMPORARY
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.shell.clock import WallClock
@@ -142,7 +144,7 @@ def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Actio
     home.mkdir()
     rotated(victim)
     before = world(victim)
-    for name in ("logs", "tmp", "backtests"):
+    for name in ("logs", TEMPORARY.name, "backtests"):
         (home / name).symlink_to(victim)
     with pytest.raises((OSError, ValueError), match="cannot be") as told:
         action.do(room(home, levers=Plain()))
@@ -159,7 +161,7 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         around(outside, home)
         before = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert len(before) > 10
-        kept = {path for path in world(home) if not path.startswith((f"{home}/tmp", f"{home}/podium.db"))}
+        kept = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
         for action in EVERY:
             told: list[tuple[float, str]] = []
             measured = action.do(room(home, levers=made.levers, tune_store=made._writer.tune, told=told, now=WallClock().now()))
@@ -170,10 +172,13 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert after == before
         gone = kept - set(world(home))
-        assert gone == {f"{home}/logs/podium.log.1", f"{home}/logs/podium.log.2", f"{home}/backtests/20200101-000000-7.draft"}
+        assert gone == {
+            f"{home}/logs/podium.log.1", f"{home}/logs/podium.log.2", f"{home}/backtests/20200101-000000-7.draft",
+            f"{home}/{TEMPORARY.name}/rows-0123456789abcdef",
+        }  # fmt: skip
         assert any(path.endswith(".log.zst") for path in world(home))
-        for name in HOSTILE:  # only temporary files go whatever their name
-            assert os.path.lexists(os.path.join(os.fsencode(home), b"logs", name))  # noqa: PTH118 a hostile name may be no sound Path
+        for folder, name in product((b"logs", os.fsencode(TEMPORARY.name)), HOSTILE):
+            assert os.path.lexists(os.path.join(os.fsencode(home), folder, name))  # noqa: PTH118 a hostile name may be no sound Path
         assert stat.S_ISLNK(os.lstat(home / "logs/podium.log.3").st_mode)
 
 

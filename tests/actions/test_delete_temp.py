@@ -1,164 +1,170 @@
-"""Deleting temporary files: what is old, in Podium's own folder, and nothing else in the world."""
+"""Deleting temporary files: what a killed process left in Podium's own folder, and nothing else in the world."""
 
 from __future__ import annotations
 
 import os
-import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from engine.actions.delete_temp import ACTION, OLDEST, OLDEST_PARTIAL
-from tests.actions.hostile import world
-from tests.actions.makers import NOW, room
+from engine.actions.delete_temp import ACTION
+from engine.files import owned, temporary
+from engine.files.owned import MARKER, TEMPORARY, TEXT
+from tests.actions.hostile import HOSTILE, aged, world
+from tests.actions.makers import room
 
-HOSTILE = (
-    b"new\nline",
-    b"..hidden",
-    b"-rf",
-    b"$(touch x)",
-    b"`x`",
-    b"*",
-    b" ",
-    b"a;b",
-    b"\xff\xfe",
-    "\u202ename".encode(),
-    b"..\\..\\etc",
-    b"con.tmp.part" * 18,
-)
+LEFT = "rows-0123456789abcdef"  # a name that Podium gives
 
 
-def aged(path: Path, seconds: float, size: int = 8_192) -> Path:
-    """A file not written to for so long."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"x" * size)
-    at = NOW / 1e9 - seconds
-    os.utime(path, (at, at))
+def folder_in(home: Path) -> Path:
+    """The marked folder for temporary files."""
+    path = home / TEMPORARY.name
+    owned.claim(path, TEMPORARY)
     return path
 
 
-def test_old_files_go_recent_ones_stay_and_bytes_are_counted(tmp_path: Path) -> None:
-    old, deep = aged(tmp_path / "tmp/old", OLDEST + 1), aged(tmp_path / "tmp/a/b/c/old", OLDEST * 100, size=100_000)
-    recent = aged(tmp_path / "tmp/recent", OLDEST - 1)
+def left_in(home: Path, name: str = LEFT, size: int = 8_192) -> Path:
+    """A file as a killed process leaves it: nobody has it locked."""
+    path = folder_in(home) / name
+    path.write_bytes(b"x" * size)
+    return path
+
+
+def test_files_and_folders_of_killed_processes_go_and_their_bytes_are_counted(tmp_path: Path) -> None:
+    rows = left_in(tmp_path)
+    drill = folder_in(tmp_path) / "drill-00000000000000aa"
+    aged(drill / "logs/podium.log", b"x" * 100_000)
     measured = ACTION.do(room(tmp_path))
-    assert (old.exists(), deep.exists(), recent.exists()) == (False, False, True)
+    assert (rows.exists(), drill.exists()) == (False, False)
     assert measured.unit == "bytes"
-    assert 8_192 + 100_000 <= measured.amount <= 8_192 + 100_000 + 2 * 4_096
-    assert measured.detail.startswith("deleted 2 files, ")
+    assert 108_192 <= measured.amount <= 108_192 + 4 * 4_096
+    assert measured.detail.startswith("deleted 2 left by killed processes, ")
 
 
-def test_an_unfinished_write_goes_sooner_but_not_one_under_way(tmp_path: Path) -> None:
-    left, under_way = aged(tmp_path / "tmp/left.part", OLDEST_PARTIAL + 1), aged(tmp_path / "tmp/now.tmp", OLDEST_PARTIAL - 1)
-    ACTION.do(room(tmp_path))
-    assert (left.exists(), under_way.exists()) == (False, True)
-
-
-def test_nothing_outside_the_folder_is_touched_whatever_lies_in_it(tmp_path: Path) -> None:
-    """The sentinel tree: files outside that links, hard links, and names in the folder lead to."""
-    home, outside = tmp_path / "home", tmp_path / "outside"
-    sentinels = [aged(outside / name, OLDEST * 10) for name in ("sentinel", "deep/sentinel", "x.part")]
-    aged(home / "podium.db", OLDEST * 10)
-    aged(home / "models/old.tmp", OLDEST * 10)
-    temp = home / "tmp"
-    temp.mkdir(parents=True)
-    (temp / "link").symlink_to(sentinels[0])
-    (temp / "folder").symlink_to(outside)
-    (temp / "up").symlink_to("..")
-    (temp / "loop").symlink_to(".")
-    (temp / "dangling.tmp").symlink_to(tmp_path / "absent")
-    os.mkfifo(temp / "pipe.tmp")
-    for link in ("link", "folder", "up", "loop", "dangling.tmp"):
-        os.utime(temp / link, (0, 0), follow_symlinks=False)
-    for name in HOSTILE:
-        aged(temp / os.fsdecode(name), OLDEST * 10)
-    aged(temp / "sub" / os.fsdecode(HOSTILE[0]) / "..." / "old", OLDEST * 10)
-    before = {path: entry for path, entry in world(tmp_path).items() if not path.startswith(str(temp))}
-    measured = ACTION.do(room(home))
-    after = {path: entry for path, entry in world(tmp_path).items() if not path.startswith(str(temp))}
-    assert after == before
-    assert measured.detail.startswith(f"deleted {len(HOSTILE) + 1} files"), measured.detail
-    assert measured.detail.isprintable()
-    left = {path for path, entry in world(temp).items() if stat.S_ISREG(entry[0])}
-    assert not left
-    assert (temp / "link").is_symlink()
-
-
-def test_a_second_name_of_a_file_elsewhere_goes_but_no_bytes_are_claimed(tmp_path: Path) -> None:
-    kept = aged(tmp_path / "outside", OLDEST * 2, size=1_000_000)
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "tmp/name").hardlink_to(kept)
+def test_what_a_living_process_uses_stays_until_it_deletes_it(tmp_path: Path) -> None:
+    rows, drill = temporary.create_file(str(tmp_path), "rows"), temporary.create_folder(str(tmp_path), "drill")
     measured = ACTION.do(room(tmp_path))
-    assert kept.read_bytes() == b"x" * 1_000_000
-    assert measured.amount == 0.0
-    assert "1 file, 0 bytes" in measured.detail
+    assert (measured.done, rows.path.exists(), drill.path.exists()) == (False, True, True)
+    assert "left alone: 2 in use" in measured.detail
+    for item in (rows, drill, rows):
+        item.delete()
+    assert [path.name for path in folder_in(tmp_path).iterdir()] == [MARKER]
 
 
-def test_a_temporary_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
-    victim = aged(tmp_path / "outside/old", OLDEST * 2)
+@pytest.mark.parametrize("name", ["tmp", TEMPORARY.name])
+def test_the_files_of_another_program_stay_whatever_their_age(tmp_path: Path, name: str) -> None:
+    """A home that is shared: `tmp` was Podium's before, and a folder that carries no marker is somebody's own."""
+    foreign = [aged(tmp_path / name / other) for other in ("old", "old.part", "deep/old", LEFT)]
+    (tmp_path / name / MARKER).unlink(missing_ok=True)
+    try:
+        ACTION.do(room(tmp_path))
+    except ValueError as error:
+        assert str(error).endswith(f"{TEMPORARY.name} was not made by Podium (it has no {MARKER} file): nothing in it is deleted")  # noqa: PT017
+    assert all(path.exists() for path in foreign)
+
+
+def test_in_its_own_folder_only_names_that_podium_gives_go(tmp_path: Path) -> None:
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    sentinels = [aged(outside / name) for name in ("sentinel", "deep/sentinel")]
+    folder = folder_in(home)
+    for number, target in enumerate((*sentinels, outside, Path(".."), tmp_path / "absent")):
+        (folder / f"rows-000000000000000{number}").symlink_to(target)
+    os.mkfifo(folder / "rows-00000000000000ff")
+    (folder / "rows-00000000000000fe").hardlink_to(aged(outside / "linked"))
+    for name in (*HOSTILE, b"rows-0123456789ABCDEF", b"rows-0123456789abcdef.part", b"rows-1", b"old.tmp"):
+        aged(folder / os.fsdecode(name))
+    inside = folder / "drill-00000000000000aa"
+    inside.mkdir()
+    (inside / "link").symlink_to(outside)
+    (inside / "linked").hardlink_to(outside / "linked")
+    left_in(home)
+    before = world(tmp_path)
+    measured = ACTION.do(room(home))
+    after = world(tmp_path)
+    gone = {Path(path).relative_to(folder).as_posix() for path in set(before) - set(after)}
+    assert gone == {LEFT, "drill-00000000000000aa", "drill-00000000000000aa/link", "drill-00000000000000aa/linked"}
+    assert {path: entry[2] for path, entry in before.items() if path in after} == {path: entry[2] for path, entry in after.items()}
+    assert measured.detail.startswith("deleted 2 left by killed processes, ")
+    assert measured.detail.isprintable()
+
+
+@pytest.mark.parametrize(
+    "make", [lambda marker: marker.symlink_to("real"), lambda marker: marker.mkdir(), lambda marker: marker.write_bytes(b"mine")]
+)
+def test_a_marker_that_is_none_marks_nothing(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    folder = tmp_path / TEMPORARY.name
+    folder.mkdir()
+    (folder / "real").write_bytes(TEXT)
+    (folder / LEFT).write_bytes(b"mine")
+    make(folder / MARKER)
+    with pytest.raises(ValueError, match="was not made by Podium"):
+        ACTION.do(room(tmp_path))
+    assert (folder / LEFT).read_bytes() == b"mine"
+
+
+def test_a_folder_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    victim = left_in(tmp_path / "outside")
     (tmp_path / "home").mkdir()
-    (tmp_path / "home/tmp").symlink_to(tmp_path / "outside")
-    with pytest.raises(ValueError, match="cannot be swept"):
+    (tmp_path / "home" / TEMPORARY.name).symlink_to(victim.parent)
+    with pytest.raises(OSError, match="cannot be looked into"):
         ACTION.do(room(tmp_path / "home"))
     assert victim.exists()
 
 
 def test_a_temporary_folder_outside_home_is_refused(tmp_path: Path) -> None:
-    victim = aged(tmp_path / "other/old", OLDEST * 2)
+    victim = left_in(tmp_path / "other")
     with pytest.raises(ValueError, match="is not the temporary folder"):
-        ACTION.do(replace(room(tmp_path / "home"), temp=tmp_path / "other"))
+        ACTION.do(replace(room(tmp_path / "home"), temp=victim.parent))
     assert victim.exists()
 
 
 def test_a_dry_run_says_what_would_go_and_touches_nothing(tmp_path: Path) -> None:
-    aged(tmp_path / "tmp/a/old", OLDEST * 2)
+    left_in(tmp_path)
     before = world(tmp_path)
     measured = ACTION.do(room(tmp_path, dry_run=True))
     assert world(tmp_path) == before
     assert not measured.done
-    assert measured.detail.startswith("dry run: would delete 1 file, 8,192 bytes")
+    assert measured.detail.startswith("dry run: would delete 1 left by killed processes, 8,192 bytes")
 
 
 @pytest.mark.parametrize("made", [False, True])
 def test_with_nothing_to_delete_it_declines(tmp_path: Path, made: bool) -> None:
     if made:
-        aged(tmp_path / "tmp/recent", 1.0)
+        folder_in(tmp_path)
     measured = ACTION.do(room(tmp_path))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail.startswith("nothing to delete; ")
+    assert measured.detail.startswith("nothing to delete: ")
 
 
-def test_folders_too_deep_are_told_and_left(tmp_path: Path) -> None:
-    deep = tmp_path / "tmp" / "/".join(["d"] * 40)
-    old = aged(deep / "old", OLDEST * 2)
-    aged(tmp_path / "tmp/old", OLDEST * 2)
+def test_folders_too_deep_are_named_and_left(tmp_path: Path) -> None:
+    deep = folder_in(tmp_path) / "drill-00000000000000aa" / "/".join(["d"] * 40)
+    kept = aged(deep / "old")
+    left_in(tmp_path)
     measured = ACTION.do(room(tmp_path))
-    assert old.exists()
-    assert "deleted 1 file," in measured.detail
-    assert "32 folders deep" in measured.detail
+    assert kept.exists()
+    assert "deleted 1 left" in measured.detail
+    assert "1 could not be: drill-00000000000000aa: too deep" in measured.detail
 
 
-def test_what_cannot_be_deleted_is_told_and_stops_nothing() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # pytest's own is closed to other users
-        home = Path(folder)
-        aged(home / "tmp/locked/old", OLDEST * 2)
-        free = aged(home / "tmp/z/old", OLDEST * 2)
-        hidden = home / "tmp/hidden"
-        hidden.mkdir()
-        for path in (home, home / "tmp", free.parent):
+def test_what_cannot_be_deleted_is_named_and_stops_nothing() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own is closed to other users
+        home = Path(name)
+        free, locked = left_in(home), folder_in(home) / "drill-00000000000000aa"
+        aged(locked / "old")
+        for path in (home, folder_in(home)):
             path.chmod(0o777)
-        (home / "tmp/locked").chmod(0o555)
-        hidden.chmod(0o000)
+        for path in (free, folder_in(home) / MARKER):
+            path.chmod(0o666)
+        locked.chmod(0o555)
         with unprivileged():
-            told = ACTION.do(room(home)).detail
-        hidden.chmod(0o755)
-        assert not free.exists()
-        assert (home / "tmp/locked/old").exists()
-    assert told.startswith("deleted 1 file,")
-    assert "2 could not be: 'hidden': Permission denied, 'old': Permission denied" in told
+            detail = ACTION.do(room(home)).detail
+        assert (free.exists(), (locked / "old").exists()) == (False, True)
+    assert detail.startswith("deleted 1 left by killed processes,")
+    assert "1 could not be: drill-00000000000000aa: Permission denied" in detail
 
 
 @contextmanager

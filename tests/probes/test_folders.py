@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.files.owned import TEMPORARY
 from engine.probes.folders import Folders
 
 
@@ -13,12 +14,12 @@ def values(folders: Folders, tick: float) -> dict[str, float]:
 
 def test_plain_files_are_weighed_and_no_link_is_followed(tmp_path: Path) -> None:
     home, outside = tmp_path / "home", tmp_path / "outside"
-    (home / "tmp" / "deep").mkdir(parents=True)
+    (home / TEMPORARY.name / "deep").mkdir(parents=True)
     outside.mkdir()
     (outside / "large").write_bytes(b"x" * 500_000)
-    (home / "tmp" / "deep" / "one").write_bytes(b"x" * 100_000)
-    (home / "tmp" / "link").symlink_to(outside)
-    (home / "tmp" / "other").symlink_to(outside / "large")
+    (home / TEMPORARY.name / "deep" / "one").write_bytes(b"x" * 100_000)
+    (home / TEMPORARY.name / "link").symlink_to(outside)
+    (home / TEMPORARY.name / "other").symlink_to(outside / "large")
     found = values(Folders(home), 0.0)
     assert 100_000 <= found["temp_bytes"] < 130_000
     assert found["log_bytes"] == 0.0, "a folder that is not there holds nothing"
@@ -34,11 +35,11 @@ def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_many_files_is_looked_at_less_often(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
+    (tmp_path / TEMPORARY.name).mkdir()
     folders = Folders(tmp_path)
     for index in range(2_000):
-        (tmp_path / "tmp" / str(index)).touch()
+        (tmp_path / TEMPORARY.name / str(index)).touch()
     folders._rest = 0.0
     values(folders, 0.0)
     assert folders._rest == 60.0
-    assert folders.note().startswith("tmp, logs in ")
+    assert folders.note().startswith("podium-temp, logs in ")

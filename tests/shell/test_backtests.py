@@ -13,6 +13,7 @@ from threading import Event
 import pytest
 
 from engine.domain.control import Command
+from engine.files.owned import MARKER
 from engine.shell.backtest_wish import words_of
 from engine.shell.backtests import WAITING, Backtests
 from engine.shell.clock import WallClock
@@ -80,7 +81,7 @@ def test_a_backtest_is_run_and_kept_with_who_and_why(desk: Desk) -> None:
     assert (kept.by, kept.reason, kept.asked) == ("ada", "to see", SMALL)
     assert kept.report["decisions"] == 120
     assert desk.told[7]["digest"] == kept.report["digest"]
-    assert [file.name for file in desk.folder.iterdir()] == [f"{kept.name}.json"]
+    assert [file.name for file in desk.folder.glob("[!.]*")] == [f"{kept.name}.json"]
 
 
 def test_the_curve_of_equity_begins_with_the_first_bar_and_holds_both_lines(desk: Desk) -> None:
@@ -131,7 +132,7 @@ def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(desk: Desk) -> N
     desk.backtests.leave()
     running.result(LONG)
     assert all("the engine stopped" in str(desk.told[number]["error"]) for number in (1, 2))
-    assert list(desk.folder.iterdir()) == []
+    assert [file.name for file in desk.folder.iterdir()] == [MARKER]
 
 
 def test_a_process_that_is_killed_ends_its_command_with_a_reason(desk: Desk) -> None:
@@ -253,7 +254,7 @@ def test_what_a_killed_engine_left_is_swept_away_a_day_later(tmp_path: Path) -> 
         os.utime(folder / name, (1, 1) if "-4" not in name else None)
     os.utime(folder / "20260101-000000-1.json", (1, 1))
     Desk(tmp_path).close()
-    assert sorted(file.name for file in folder.iterdir()) == [".20260101-000000-4.out", "20260101-000000-1.json"]
+    assert sorted(file.name for file in folder.iterdir()) == [".20260101-000000-4.out", MARKER, "20260101-000000-1.json"]
 
 
 def test_a_name_that_is_none_reads_nothing(tmp_path: Path) -> None:

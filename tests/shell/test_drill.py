@@ -84,10 +84,10 @@ def test_a_step_that_breaks_has_failed_and_stops_no_other() -> None:
 
 
 @pytest.mark.slow
-def test_a_throw_away_engine_is_started_and_stopped_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_throw_away_engine_is_started_and_stopped_for_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PODIUM_DATABASE_URL", "sqlite:////nowhere/that/is/podium.db")  # what is really set is never touched
     monkeypatch.setenv("PODIUM_ALERT_URLS", "json://nowhere.invalid/x")
-    passed, said = drill.stop(WallClock(), Event())
+    passed, said = drill.stop(WallClock(), Event(), str(tmp_path))
     assert passed, said
     assert "let its store go" in said
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,19 @@ import numpy as np
 import pytest
 
 from engine.domain.model import Training
+from engine.files.owned import TEMPORARY
 from engine.shell import parcel, training
 from tests.makers import Inline
 
 
-@pytest.fixture(autouse=True)
-def temp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    return tmp_path
+@pytest.fixture
+def temp(tmp_path: Path) -> Path:
+    """The folder of PODIUM_HOME that the files are written to."""
+    return tmp_path / TEMPORARY.name
+
+
+def left(temp: Path) -> list[Path]:
+    return sorted(temp.glob("rows-*"))
 
 
 def some(rows: int = 50) -> Training:
@@ -29,9 +33,11 @@ def some(rows: int = 50) -> Training:
 
 
 @pytest.mark.parametrize("rows", [0, 50])
-def test_rows_arrive_bit_for_bit(rows: int) -> None:
+def test_rows_arrive_bit_for_bit(rows: int, tmp_path: Path) -> None:
     sent = some(rows)
-    assert parcel.unwrap(parcel.wrap(sent)).digest() == sent.digest()
+    parceled, file = parcel.wrap(sent, str(tmp_path))
+    assert parcel.unwrap(parceled).digest() == sent.digest()
+    file.delete()
 
 
 class Later:
@@ -50,28 +56,28 @@ class Later:
 
 def test_the_file_stays_until_the_last_fit_is_done_however_it_ends(temp: Path) -> None:
     executor = Later()
-    training.submit(executor, some(), ("a", "b", "c"), 1, 62)  # type: ignore[arg-type]
+    training.submit(executor, some(), ("a", "b", "c"), 1, 62, str(temp.parent))  # type: ignore[arg-type]
     first, second, third = executor.futures
     first.set_result(None)
     second.set_exception(ValueError("too few rows"))
-    assert len(list(temp.iterdir())) == 1
+    assert len(left(temp)) == 1
     third.cancel()
-    assert list(temp.iterdir()) == []
+    assert left(temp) == []
 
 
 def test_fits_that_are_done_at_once_leave_nothing_either(temp: Path) -> None:
-    job = training.submit(Inline(), some(), ("ridge",), 1, 62)
+    job = training.submit(Inline(), some(), ("ridge",), 1, 62, str(temp.parent))
     (artifact,) = job.outcomes()
     assert not isinstance(artifact, str)
     assert artifact.data == training.fit("ridge", some(), 1, 62).data
-    assert list(temp.iterdir()) == []
+    assert left(temp) == []
 
 
 @pytest.mark.parametrize("most", [0, 2])
 def test_a_training_that_cannot_be_handed_over_leaves_nothing(temp: Path, most: int) -> None:
     with pytest.raises(OSError, match="Resource"):
-        training.submit(Later(most), some(), ("a", "b", "c"), 1, 62)  # type: ignore[arg-type]
-    assert list(temp.iterdir()) == []
+        training.submit(Later(most), some(), ("a", "b", "c"), 1, 62, str(temp.parent))  # type: ignore[arg-type]
+    assert left(temp) == []
 
 
 def test_a_disk_that_is_full_is_told_and_leaves_nothing(temp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,5 +86,5 @@ def test_a_disk_that_is_full_is_told_and_leaves_nothing(temp: Path, monkeypatch:
 
     monkeypatch.setattr(np, "save", full)
     with pytest.raises(OSError, match="No space left"):
-        training.submit(Inline(), some(), ("ridge",), 1, 62)
-    assert list(temp.iterdir()) == []
+        training.submit(Inline(), some(), ("ridge",), 1, 62, str(temp.parent))
+    assert left(temp) == []

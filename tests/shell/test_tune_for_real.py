@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +11,8 @@ from threading import Event
 import numpy as np
 
 from engine.domain.tuning import Reading
+from engine.files import owned
+from engine.files.owned import TEMPORARY
 from engine.optimizer.windows import SECOND, Plan
 from engine.probes.probes import Probes
 from engine.probes.work import Work
@@ -79,10 +80,9 @@ def test_the_store_shrinks_where_its_log_was_long_and_the_run_says_so(tmp_path: 
 
 
 def test_an_old_file_goes_and_its_bytes_are_the_direct_effect(tmp_path: Path) -> None:
-    old = tmp_path / "tmp/old"
-    old.parent.mkdir()
+    owned.claim(tmp_path / TEMPORARY.name, TEMPORARY)
+    old = tmp_path / TEMPORARY.name / "rows-0123456789abcdef"
     old.write_bytes(b"x" * 2_000_000)
-    os.utime(old, (0, 0))
     result, rows = told(tmp_path, "delete_temp")
     assert not old.exists()
     assert isinstance(result["amount"], float)

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import psutil
 
+from engine.files import owned
+from engine.files.owned import TEMPORARY
+
 LOAD_SECONDS, QUIET_SECONDS = 60.0, 30.0
 OLD = 7_200.0  # s: how old a left-over is made
 TEMP_BYTES, TEMP_MOST = 8_000_000, 80_000_000
@@ -65,15 +68,15 @@ class LeftOvers:
     """Leaves old temporary files and logs that were put away in Podium's folders, as crashes and busy days do; never more than a bound."""
 
     def __init__(self, home: Path) -> None:
-        self._temp, self._logs = home / "tmp", home / "logs"
+        self._temp, self._logs = home / TEMPORARY.name, home / "logs"
         self._count = 0
 
     def step(self, now: float) -> None:
         """now: s UTC. At most one file each."""
         self._count += 1
-        self._temp.mkdir(exist_ok=True)
+        owned.claim(self._temp, TEMPORARY)
         if sum(path.stat().st_size for path in self._temp.iterdir() if path.is_file()) < TEMP_MOST:
-            _leave(self._temp / f"left-{self._count}.bin", os.urandom(TEMP_BYTES), now)
+            _leave(self._temp / f"rows-{self._count:016x}", os.urandom(TEMP_BYTES), now)
         if self._logs.is_dir() and len(list(self._logs.glob("podium.log.[0-9]*"))) < LOG_MOST:
             line = f"2026-01-01 00:00:00 INFO a line of an old log, number {self._count}\n".encode()
             _leave(self._logs / f"podium.log.{90 + self._count % 10}", line * (LOG_BYTES // len(line)), now)

@@ -13,6 +13,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from engine.shell import drill
+from engine.shell.load_settings import load_settings
 from engine.store import database, views
 from engine.store.errors import StoreFailed
 from engine.store.schema import METADATA
@@ -168,3 +170,16 @@ def test_a_store_that_is_damaged_in_the_middle_says_so_in_one_line(tmp_path: Pat
     with pytest.raises(StoreFailed, match=r"podium\.db") as caught:
         Writer(url).save(next(made.Market(first_tick=60).ticks(1)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a?b", "a%2Fb", "a%41b", "100%", "a#b", "a b", "a:b@c", "a&b=c", "ü 株", "a+b", "a'b\"c", ":memory:"])
+def test_the_store_is_in_its_home_whatever_the_homes_name(tmp_path: Path, name: str) -> None:
+    home = tmp_path / name
+    url = load_settings({"PODIUM_HOME": str(home)}, tmp_path).database_url
+    assert load_settings({"PODIUM_DATABASE_URL": url} if ":memory:" not in url else {"PODIUM_HOME": str(home)}, tmp_path).database_url == url
+    database.prepare(url)
+    with database.connect(url, read_only=True).connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 0
+    assert (database.path_of(url), sorted(path.name for path in tmp_path.iterdir())) == (home / "podium.db", [name])
+    assert (home / "podium.db").stat().st_size > 0
+    assert drill._asked(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0

@@ -1,0 +1,1 @@
+"""Podium's own files: private ones, marked folders, and temporary files that outlive no process."""

@@ -153,7 +153,7 @@ def brute(prices: Floats, sizes: Floats, units: float) -> tuple[float, float]:
     return filled, money
 
 
-LEVEL = st.tuples(st.floats(0.01, 1.0), st.one_of(st.floats(0.01, 20.0), st.just(0.0), st.just(float("nan"))))
+LEVEL = st.tuples(st.floats(0.01, 1.0), st.one_of(st.floats(0.01, 20.0), st.sampled_from([0.0, float("nan"), float("inf")])))
 
 
 @given(st.lists(LEVEL, min_size=1, max_size=6), st.floats(0.01, 60.0), st.sampled_from([1.0, -1.0]))
@@ -190,7 +190,7 @@ def test_an_empty_book_fills_nothing_and_gives_no_price() -> None:
     assert np.isnan(fills[0].price)
 
 
-@pytest.mark.parametrize(("bid", "ask"), [(100.2, 100.1), (np.nan, 100.1), (100.0, 100.0), (-1.0, 0.5)])
+@pytest.mark.parametrize(("bid", "ask"), [(100.2, 100.1), (np.nan, 100.1), (100.0, 100.0), (-1.0, 0.5), (0.0, 100.1)])
 def test_where_a_market_has_books_nothing_is_filled_without_one(bid: float, ask: float) -> None:
     account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)
     assert (fills[0].units, fills[0].unfilled, account.cash) == (0.0, 1.0, 1_000.0)

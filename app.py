@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 from engine import libraries
@@ -26,9 +27,10 @@ try:
     from engine.shell.clock import WallClock
     from engine.shell.host import Host
     from engine.shell.load_settings import load_settings, loopback_only
-    from engine.shell.logs import open_log
+    from engine.shell.logs import LOG, open_log
+    from engine.shell.steady import share_one_heap
     from engine.web.routes import routes
-    from pages.parts import kept
+    from pages.parts import kept, plotly_library
     from pages.parts.origin import ToldOrigin
 except (ImportError, OSError) as error:
     libraries.end(error)
@@ -78,6 +80,7 @@ def _settings() -> Settings:
         libraries.demand(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         open_log(Path(settings.home))
+        _say_what_is_not_used(settings)
         return settings
     except (SettingsError, libraries.LibraryFailed) as error:
         print(f"podium: {error}", file=sys.stderr)
@@ -89,6 +92,21 @@ def _answer_to_own_address() -> None:
     names, own = config.get_option("server.allowedHosts"), _address()
     if names and own not in names:
         config.set_option("server.allowedHosts", [*names, own])
+
+
+def _say_what_is_not_used(settings: Settings) -> None:
+    """Says which settings came too late: Streamlit has taken its port and its address before it reads this file."""
+    if not sys.argv[0].endswith("app.py"):  # another server, which is told by flags of its own
+        return
+    defaults = {field.name: field.default for field in fields(Settings)}
+    for name, wanted in (("port", settings.port), ("address", settings.address)):
+        used = config.get_option(f"server.{name}")
+        if wanted not in {used, defaults[name]}:
+            text = (
+                f"the {name} of PODIUM_{name.upper()} or podium.toml, {wanted}, is not used: streamlit run took {used}; add --server.{name} {wanted}"
+            )
+            LOG.warning(text)
+            print(f"podium: {text}", file=sys.stderr)
 
 
 def _store() -> str:
@@ -110,9 +128,10 @@ if get_script_run_ctx(suppress_warning=True) is None:
     app = App(
         Path(__file__).absolute(),
         lifespan=lifespan,
-        routes=list(routes(_store, WallClock())),
+        routes=[*routes(_store, WallClock()), plotly_library.route()],
         middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)],
     )
+    share_one_heap()
     SETTINGS = _settings()
     PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing

@@ -18,6 +18,7 @@ from engine.files.owned import LOGS, FolderTaken
 from engine.libraries import find_failures
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreFailed
+from pages.parts import plotly_library
 
 ROOT = Path(__file__).parent.parent.parent
 ROOM = 1_000_000_000  # bytes free below which the store may not grow for long
@@ -98,9 +99,9 @@ def _package(name: str, wanted: str) -> str | None:
 
 
 def _chart_library() -> Finding:
-    if (ROOT / "static" / "plotly.min.js").is_file():
-        return "ok", "charts: static/plotly.min.js is there"
-    return "wrong", "charts: static/plotly.min.js is missing: run make static/plotly.min.js (make run does it)"
+    if plotly_library.file() is not None:
+        return "ok", "charts: the plotly package has its browser library"
+    return "wrong", "charts: plotly.min.js is missing from the plotly package: pip install --force-reinstall plotly"
 
 
 def _browser() -> Finding:

@@ -18,6 +18,7 @@ import psutil
 import pytest
 
 from engine.shell.clock import WallClock
+from pages.parts import plotly_library
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS = 60.0
@@ -122,7 +123,7 @@ def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server
 
 def test_the_page_is_served(server: Server) -> None:
     assert server.get("/")[0] == 200
-    code, script = server.get("/app/static/plotly.min.js")
+    code, script = server.get(plotly_library.address())
     assert code == 200
     assert "plotly" in script[:300]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -15,8 +14,6 @@ from engine import libraries
 try:
     from anyio import to_thread
     from starlette.middleware import Middleware
-    from starlette.responses import PlainTextResponse
-    from starlette.types import ASGIApp, Receive, Scope, Send
     from streamlit import config
     from streamlit.runtime.pages_manager import PagesManager
     from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -29,6 +26,7 @@ try:
     from engine.shell.load_settings import load_settings, loopback_only
     from engine.shell.logs import LOG, open_log
     from engine.shell.steady import share_one_heap
+    from engine.web.guard import Guard, internal_error
     from engine.web.routes import routes
     from pages.parts import kept, plotly_library
     from pages.parts.origin import ToldOrigin
@@ -36,29 +34,6 @@ except (ImportError, OSError) as error:
     libraries.end(error)
 
 STOP_SECONDS = 20.0
-
-
-class LoopbackOnly:
-    """Answers nobody but this machine, whatever address the server was told to listen on."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _inside(scope):
-            await PlainTextResponse("Podium has no login yet and answers this machine only.\n", 403)(scope, receive, send)
-        elif scope["type"] == "websocket" and not _inside(scope):
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await self._app(scope, receive, send)
-
-
-def _inside(scope: Scope) -> bool:
-    """Whether the connection came in at a loopback address (a name or a socket file is no address)."""
-    try:
-        return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
-    except ValueError:
-        return True
 
 
 @asynccontextmanager
@@ -129,7 +104,8 @@ if get_script_run_ctx(suppress_warning=True) is None:
         Path(__file__).absolute(),
         lifespan=lifespan,
         routes=[*routes(_store, WallClock()), plotly_library.route()],
-        middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)],
+        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(ToldOrigin)],
+        exception_handlers={500: internal_error},
     )
     share_one_heap()
     SETTINGS = _settings()

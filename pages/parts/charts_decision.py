@@ -20,7 +20,9 @@ def ladder(told: DecisionTold) -> Figure:
         "opacity": [1.0 if rung.name == told.binding_gate else 0.62 for rung in told.rungs],
         "line": {"width": [2.5 if rung.name == told.binding_gate else 0 for rung in told.rungs], "color": theme.TEXT},
     }
-    hover = [f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in told.rungs]
+    hover = [
+        f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in told.rungs
+    ]
     reach = [share(rung) for rung in told.rungs]
     drawn.add("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
     for rung in told.rungs:
@@ -51,8 +53,9 @@ def timeline(told: DecisionTold) -> Figure:
     least = end * 0.004  # wide enough to be seen
     drawn = figure(height=44 + 25 * len(told.spans), bottom=38)
     drawn.add(
-        "bar", y=[escaped(span.phase) for span in told.spans], x=[max(span.ms, least) for span in told.spans], base=[span.start_ms for span in told.spans],
-        orientation="h", width=0.58, marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
+        "bar", y=[escaped(span.phase) for span in told.spans], x=[max(span.ms, least) for span in told.spans],
+        base=[span.start_ms for span in told.spans], orientation="h", width=0.58,
+        marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
         hovertext=[_ran(span) for span in told.spans], hovertemplate=TOLD,
     )  # fmt: skip
     for span in told.spans:
@@ -121,8 +124,8 @@ def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
         for vote in there
     ]
     drawn.add(
-        "scatter", x=[vote.bps for vote in there], y=[escaped(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker, hovertext=hover,
-        hovertemplate=TOLD,
+        "scatter", x=[vote.bps for vote in there], y=[escaped(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker,
+        hovertext=hover, hovertemplate=TOLD,
     )  # fmt: skip
 
 

@@ -86,8 +86,8 @@ def _happened(drawn: Figure, marks: pd.DataFrame, row: int, bottom: float) -> No
         at = (some["at"] // units.MS).tolist()
         marker = {"symbol": symbol, "size": 8, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
         drawn.add(
-            "scatter", x=at, y=[place] * len(at), yaxis=f"y{row + 1}", mode="markers", name=word, marker=marker, hovertext=[escaped(detail) for detail in some["detail"]],
-            hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
+            "scatter", x=at, y=[place] * len(at), yaxis=f"y{row + 1}", mode="markers", name=word, marker=marker,
+            hovertext=[escaped(detail) for detail in some["detail"]], hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
         text = f'<span style="color:{colour}">{SIGNS[kind]}</span> {word if at else f"no {word}"}'
         drawn.note(text, x=0, xref="paper", xanchor="left", xshift=6 - LEFT, y=place, yref=f"y{row + 1}", align="left")
@@ -126,8 +126,9 @@ def _line(drawn: Figure, told: pd.DataFrame, series: Series, colour: str, axis: 
     if series.band:
         _band(drawn, told, by, colour, axis)
     drawn.add(
-        "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=escaped(series.label), line={"color": colour, "width": 1.6},
-        connectgaps=False, yaxis=axis, hovertemplate=f"{escaped(series.label)} %{{y:.4~g}}{suffix}<extra></extra>",
+        "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=escaped(series.label),
+        line={"color": colour, "width": 1.6}, connectgaps=False, yaxis=axis,
+        hovertemplate=f"{escaped(series.label)} %{{y:.4~g}}{suffix}<extra></extra>",
     )  # fmt: skip
 
 

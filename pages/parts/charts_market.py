@@ -268,7 +268,9 @@ def _bar(one: Any) -> str:
         reason = rowsets.fault_of(one)
         why = f"{one.binding_gate} ({reason})" if reason else one.binding_gate
     fell = "<br>a phase fell back" if one.degraded else ""
-    return f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+    return (
+        f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+    )
 
 
 def _fill(one: Any) -> str:

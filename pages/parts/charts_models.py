@@ -46,7 +46,15 @@ def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
             "opacity": 1.0 if whole else [0.3 + 0.7 * trust for trust in part["trust"].fillna(0.0)],
         }
         hover = [_vote(one) for one in each(part)]
-        drawn.add("scatter", x=part["bps"].tolist(), y=[escaped(symbol) for symbol in part["symbol"]], mode="markers", marker=marker, hovertext=hover, hovertemplate=TOLD)
+        drawn.add(
+            "scatter",
+            x=part["bps"].tolist(),
+            y=[escaped(symbol) for symbol in part["symbol"]],
+            mode="markers",
+            marker=marker,
+            hovertext=hover,
+            hovertemplate=TOLD,
+        )
     estimates.legend(drawn, [*((model, colour(model, models)) for model in models), (ENSEMBLE, theme.TEXT)])
     drawn.axis("yaxis", **names_down(symbols) | {"showgrid": True})
     drawn.axis("xaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=7)
@@ -88,7 +96,12 @@ def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
         there = [known(value) if one != other else None for (value, _), other in zip(row, models, strict=True)]
         z.append(there)
         words.append([units.percent(value, 0, missing="") for value in there])
-        hover.append([f"<b>{escaped(one)}</b> and <b>{escaped(other)}</b><br>{_same(value, n)}" for (_, n), value, other in zip(row, there, models, strict=True)])
+        hover.append(
+            [
+                f"<b>{escaped(one)}</b> and <b>{escaped(other)}</b><br>{_same(value, n)}"
+                for (_, n), value, other in zip(row, there, models, strict=True)
+            ]
+        )
     names = [escaped(model) for model in models]
     drawn = figure(height=66 + 30 * len(models), bottom=8, top=34)
     drawn.add(
@@ -179,9 +192,8 @@ def _vote(one: object) -> str:
     sure = f"<br>P(direction) {units.percent(confidence)}" if units.known(confidence) else ""
     if model == ENSEMBLE:
         return f"<b>{escaped(symbol)}</b> {model}<br>expects {units.bps(bps, signed=True)}" + sure.replace("direction", "rise")
-    return (
-        f"<b>{escaped(symbol)}</b> {escaped(model)}<br>expects {units.bps(bps, signed=True)}<br>trust {units.number(trust, 2)}, weight {units.number(weight, 3)}{sure}"
-    )
+    heard = f"<br>trust {units.number(trust, 2)}, weight {units.number(weight, 3)}"
+    return f"<b>{escaped(symbol)}</b> {escaped(model)}<br>expects {units.bps(bps, signed=True)}{heard}{sure}"
 
 
 def _same(share: float | None, n: int) -> str:

@@ -47,8 +47,8 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
             links[row][column] = f"{one.tick} {one.symbol}"
     strip = figure(height=46 + 24 * len(symbols), bottom=26)
     strip.add(
-        "heatmap", z=z, x=ticks, y=[escaped(symbol) for symbol in symbols], text=hover, customdata=links, hovertemplate="%{text}<extra></extra>", showscale=False, xgap=1, ygap=2,
-        zmin=0, zmax=len(names) + CODES, colorscale=_scale(len(names)),
+        "heatmap", z=z, x=ticks, y=[escaped(symbol) for symbol in symbols], text=hover, customdata=links,
+        hovertemplate="%{text}<extra></extra>", showscale=False, xgap=1, ygap=2, zmin=0, zmax=len(names) + CODES, colorscale=_scale(len(names)),
     )  # fmt: skip
     strip.axis("yaxis", autorange="reversed", showgrid=False, type="category", fixedrange=True, tickfont={"color": theme.TEXT, "size": 12})
     strip.axis("xaxis", showgrid=False, tickformat=",d", nticks=8, title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4})

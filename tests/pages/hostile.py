@@ -14,7 +14,8 @@ from engine.store.shelf import Kept
 from tests.store.made import SECOND, filled
 
 HERE = "http://127.0.0.1:9"  # nothing listens there
-TEXT = """ {n}</script></div>{n}{n}# HEADING{n}{n}![a]({at}/markdown.png) [go]({at}/markdown){n}{n}<img src="{at}/image.png" onerror="fetch('{at}/handler')">
+TEXT = """ {n}</script></div>{n}{n}# HEADING{n}{n}![a]({at}/markdown.png) [go]({at}/markdown){n}{n}<img src="{at}/image.png"
+onerror="fetch('{at}/handler')">
 <a href="{at}/link">go</a><script src="{at}/script.js"></script><iframe src="{at}/frame"></iframe><svg onload="fetch('{at}/svg')"></svg>
 <style>@import "{at}/style.css"; body {{ background: url({at}/css.png) }}</style><sup>sup</sup>{n}{n}    code{n}{n}**bold** `code` $x^2$ :red[red]
 :material/home: &lt;u&gt; %{{x}} """
@@ -44,8 +45,14 @@ ADDED: Mapping[str, Sequence[str]] = {
     "recoveries": ("at, component, fault, how, tries", "{now}, 'feed', 'gone', 'fetched again', 3"),
     "deliveries": ("alert, at, kind, target, message, status, tries, error", "2, {now}, 'opened', 'json://h', 'm', 'waiting', 2, 'refused'"),
     "rules": ("name, data, changed_at, by, reason", "'memory_growth', '{{\"hold\": \"10m\"}}', {now}, 'ada', 'to see'"),
-    "commands": ("at, name, args, \"by\", reason, status, result", "{now}, 'backtest', '{{\"market\": \"/m\", \"symbols\": \"ANY\"}}', 'ada', 'r', 'failed', '{{\"error\": \"e\"}}'"),
-    "drills": ("at, passed, seconds, detail", "{now}, 0, 1.0, '{{\"proofs\": [{{\"name\": \"DETAIL\", \"passed\": false, \"seconds\": 1.0, \"detail\": \"DETAIL\"}}], \"by\": \"DETAIL\"}}'"),
+    "commands": (
+        'at, name, args, "by", reason, status, result',
+        """{now}, 'backtest', '{{"market": "/m", "symbols": "ANY"}}', 'ada', 'r', 'failed', '{{"error": "e"}}'""",
+    ),
+    "drills": (
+        "at, passed, seconds, detail",
+        """{now}, 0, 1.0, '{{"proofs": [{{"name": "DETAIL", "passed": false, "seconds": 1.0, "detail": "DETAIL"}}], "by": "DETAIL"}}'""",
+    ),
 }  # fmt: skip
 
 

@@ -153,6 +153,8 @@ def _portable(module: Module) -> Iterator[str]:
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
             yield from (f"{module.name} imports {name}, which not every system has" for name in names if name.split(".")[0] in MODULES_ABSENT)
+        elif isinstance(node, ast.Attribute) and node.attr == "num_fds":
+            yield f"{module.name} line {node.lineno} uses num_fds, which not every system has"
         elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in ELSEWHERE_ABSENT.get(node.value.id, ()):
             yield f"{module.name} line {node.lineno} uses {node.value.id}.{node.attr}, which not every system has"
 

@@ -59,7 +59,10 @@ def _write_csv(frame: pd.DataFrame, draft: Path | None) -> None:
 
 def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a ' before each text that a spreadsheet would run as a formula; numbers are left as they are."""
-    return frame.assign(**{name: [_as_text(cell) for cell in frame[name]] for name in _texts(frame)})
+    told = frame.copy(deep=False)
+    for name in _texts(frame):
+        told[name] = frame[name].map(_as_text)
+    return told
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:

@@ -7,9 +7,11 @@ import gc
 import os
 
 try:
-    import resource
+    from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+
+    COUNTS_MEMORY = True
 except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+    COUNTS_MEMORY = False
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8  # of mallopt(3)
 ONE_HEAP = ("MALLOC_ARENA_MAX", "1")  # in the environment of a process: all its threads, from the first on, share one heap
@@ -41,10 +43,10 @@ def give_way(steps: int) -> None:
 
 def peak_memory(workers: int) -> float | None:
     """MB of this process at its peak, and of its largest child as many times as there are workers; None where the system does not count it."""
-    if resource is None:
+    if not COUNTS_MEMORY:
         return None
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    own = getrusage(RUSAGE_SELF).ru_maxrss
+    largest = getrusage(RUSAGE_CHILDREN).ru_maxrss
     return (own + largest * workers) / 1024.0
 
 

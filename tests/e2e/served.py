@@ -10,7 +10,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
@@ -20,7 +20,7 @@ from engine.shell.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = 60.0  # s that anything may take on a busy machine
-SERVE = ("engine", "serve")  # what make run starts
+SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
 OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
@@ -29,7 +29,7 @@ OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS"
 class Served:
     """The dashboard with the engine inside, on a port of its own."""
 
-    def __init__(self, home: Path, *, name: str = "server", words: Sequence[str] = SERVE, root: Path = ROOT, **settings: str) -> None:
+    def __init__(self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), **settings: str) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -37,7 +37,7 @@ class Served:
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
         told = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
         with self.log.open("w", encoding="utf-8") as out:
-            self.process = subprocess.Popen([sys.executable, "-m", *words], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | told)
+            self.process = subprocess.Popen([sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | told)
 
     def health(self) -> tuple[int, str]:
         """The code and the JSON text of /healthz; 0 where nothing answers."""
@@ -101,7 +101,7 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, settings: Mapping[str, str], *, words: Sequence[str] = SERVE, root: Path = ROOT) -> Iterator[Served]:
+def serving(folder: Path, settings: Mapping[str, str], *, words: str = SERVE, root: str = str(ROOT)) -> Iterator[Served]:
     """A server that answers, gone at the end whatever the tests came to."""
     served = Served(folder / "home", words=words, root=root, **settings)
     try:

@@ -16,7 +16,7 @@ from tests.e2e.served import OWN, ROOT, Served, serving
 from tests.e2e.visitor import Visitor
 
 pytestmark = pytest.mark.browser
-PLAIN = ("streamlit", "run", "app.py")
+PLAIN = "streamlit run app.py"
 UNUSED = {"PODIUM_PORT": "8599"}  # Streamlit has taken its port before it reads app.py
 
 
@@ -37,7 +37,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory, clone: Path, browser: Browser) -> Iterator[Served]:
-    with serving(tmp_path_factory.mktemp("plain"), OWN | UNUSED, words=PLAIN, root=clone) as served:
+    with serving(tmp_path_factory.mktemp("plain"), OWN | UNUSED, words=PLAIN, root=str(clone)) as served:
         yield served
 
 

@@ -21,7 +21,7 @@ Server = tuple[str, int | None] | None
 PAGE = b"<html><head><script>window.a = 1</script><script src='./b.js'></script></head></html>"
 
 
-async def answered(kind: str = "http", server: Server = ("127.0.0.1", 8501), **headers: str) -> list[dict[str, Any]]:
+async def answered(kind: str = "http", server: Server = ("127.0.0.1", 8501), /, **headers: str) -> list[dict[str, Any]]:
     sent: list[dict[str, Any]] = []
 
     async def inner(scope: Any, receive: Any, send: Any) -> None:
@@ -38,7 +38,7 @@ async def answered(kind: str = "http", server: Server = ("127.0.0.1", 8501), **h
     return sent
 
 
-def is_answered(kind: str = "http", **headers: str) -> bool:
+def is_answered(kind: str = "http", /, **headers: str) -> bool:
     sent = awaited(answered(kind, **headers))
     if sent == [{"type": "reached"}]:
         return True
@@ -48,12 +48,12 @@ def is_answered(kind: str = "http", **headers: str) -> bool:
 
 @pytest.mark.parametrize("server", [("127.0.0.1", 8501), ("::1", 8501), ("testserver", 80), ("/run/podium.sock", None), None])
 def test_this_machine_is_answered(server: Server) -> None:
-    assert awaited(answered(server=server)) == [{"type": "reached"}]
+    assert awaited(answered("http", server)) == [{"type": "reached"}]
 
 
 @pytest.mark.parametrize("address", ["192.168.1.7", "10.0.0.1", "2001:db8::1"])
 def test_others_are_not(address: str) -> None:
-    assert awaited(answered(server=(address, 8501)))[0]["status"] == 403
+    assert awaited(answered("http", (address, 8501)))[0]["status"] == 403
     assert awaited(answered("websocket", (address, 8501))) == [{"type": "websocket.close", "code": 1008}]
 
 

@@ -18,7 +18,6 @@ from engine.files.owned import LOGS, FolderTaken
 from engine.libraries import find_failures
 from engine.settings import Settings, SettingsError
 from engine.store.errors import StoreFailed
-from pages.parts import plotly_library
 
 ROOT = Path(__file__).parent.parent.parent
 ROOM = 1_000_000_000  # bytes free below which the store may not grow for long
@@ -99,6 +98,10 @@ def _package(name: str, wanted: str) -> str | None:
 
 
 def _chart_library() -> Finding:
+    try:
+        from pages.parts import plotly_library
+    except ImportError as error:  # of what comes with Streamlit
+        return "wrong", f"charts: they cannot be served ({error}): pip install -r requirements.txt"
     if plotly_library.file() is not None:
         return "ok", "charts: the plotly package has its browser library"
     return "wrong", "charts: plotly.min.js is missing from the plotly package: pip install --force-reinstall plotly"

@@ -16,10 +16,10 @@ help:
 	@echo "make soak    half an hour under load (PODIUM_SOAK_MINUTES=5 make soak)    make mutants  200 small faults in the core, and whether the tests see them"
 	@echo "make test-stability    all tests 20 times beside a load on every core (RUNS=3 make test-stability)"
 
-run: .venv/run.stamp static/plotly.min.js
+run: .venv/run.stamp
 	@exec $(BIN)/python -m engine serve $(ARGS)
 
-test: .venv/dev.stamp static/plotly.min.js chromium promtool stress-ng
+test: .venv/dev.stamp chromium promtool stress-ng
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The whole suite again and again, with both cores kept busy by something else: it must not depend on speed.
@@ -43,16 +43,16 @@ fix: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: .venv/dev.stamp static/plotly.min.js
+bench: .venv/dev.stamp
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 proof: .venv/dev.stamp
 	$(BIN)/python -m pytest -q -s -o python_files='proof_*.py' tests/proof $(ARGS)
 
-soak: .venv/dev.stamp static/plotly.min.js stress-ng
+soak: .venv/dev.stamp stress-ng
 	$(BIN)/python -m tests.soak.soak
 
-mutants: .venv/dev.stamp static/plotly.min.js
+mutants: .venv/dev.stamp
 	$(BIN)/python -m tests.mutants --jobs $(JOBS) $(ARGS)
 
 .venv/run.stamp: requirements.txt
@@ -67,10 +67,6 @@ mutants: .venv/dev.stamp static/plotly.min.js
 	@echo "Installing what the tests need (once) ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@
-
-static/plotly.min.js: .venv/run.stamp
-	@mkdir -p static
-	@$(BIN)/python -c 'import pathlib, shutil, plotly; shutil.copyfile(pathlib.Path(plotly.__file__).parent / "package_data/plotly.min.js", "$@")'
 
 chromium:
 	@for name in $$CHROMIUM chromium chromium-browser google-chrome; do command -v $$name >/dev/null 2>&1 && exit 0; done; \

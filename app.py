@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from pathlib import Path
 
 from engine import libraries
@@ -14,8 +14,6 @@ from engine import libraries
 try:
     from anyio import to_thread
     from starlette.middleware import Middleware
-    from starlette.responses import PlainTextResponse
-    from starlette.types import ASGIApp, Receive, Scope, Send
     from streamlit import config
     from streamlit.runtime.pages_manager import PagesManager
     from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -26,37 +24,16 @@ try:
     from engine.shell.clock import WallClock
     from engine.shell.host import Host
     from engine.shell.load_settings import load_settings, loopback_only
-    from engine.shell.logs import open_log
+    from engine.shell.logs import LOG, open_log
+    from engine.shell.steady import share_one_heap
+    from engine.web.guard import Guard, internal_error
     from engine.web.routes import routes
-    from pages.parts import kept
+    from pages.parts import kept, plotly_library
     from pages.parts.origin import ToldOrigin
 except (ImportError, OSError) as error:
     libraries.end(error)
 
 STOP_SECONDS = 20.0
-
-
-class LoopbackOnly:
-    """Answers nobody but this machine, whatever address the server was told to listen on."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _inside(scope):
-            await PlainTextResponse("Podium has no login yet and answers this machine only.\n", 403)(scope, receive, send)
-        elif scope["type"] == "websocket" and not _inside(scope):
-            await send({"type": "websocket.close", "code": 1008})
-        else:
-            await self._app(scope, receive, send)
-
-
-def _inside(scope: Scope) -> bool:
-    """Whether the connection came in at a loopback address (a name or a socket file is no address)."""
-    try:
-        return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
-    except ValueError:
-        return True
 
 
 @asynccontextmanager
@@ -78,6 +55,7 @@ def _settings() -> Settings:
         libraries.demand(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         open_log(Path(settings.home))
+        _say_what_is_not_used(settings)
         return settings
     except (SettingsError, libraries.LibraryFailed) as error:
         print(f"podium: {error}", file=sys.stderr)
@@ -89,6 +67,21 @@ def _answer_to_own_address() -> None:
     names, own = config.get_option("server.allowedHosts"), _address()
     if names and own not in names:
         config.set_option("server.allowedHosts", [*names, own])
+
+
+def _say_what_is_not_used(settings: Settings) -> None:
+    """Says which settings came too late: Streamlit has taken its port and its address before it reads this file."""
+    if not sys.argv[0].endswith("app.py"):  # another server, which is told by flags of its own
+        return
+    defaults = {field.name: field.default for field in fields(Settings)}
+    for name, wanted in (("port", settings.port), ("address", settings.address)):
+        used = config.get_option(f"server.{name}")
+        if wanted not in {used, defaults[name]}:
+            text = (
+                f"the {name} of PODIUM_{name.upper()} or podium.toml, {wanted}, is not used: streamlit run took {used}; add --server.{name} {wanted}"
+            )
+            LOG.warning(text)
+            print(f"podium: {text}", file=sys.stderr)
 
 
 def _store() -> str:
@@ -110,9 +103,11 @@ if get_script_run_ctx(suppress_warning=True) is None:
     app = App(
         Path(__file__).absolute(),
         lifespan=lifespan,
-        routes=list(routes(_store, WallClock())),
-        middleware=[Middleware(LoopbackOnly), Middleware(ToldOrigin)],
+        routes=[*routes(_store, WallClock()), plotly_library.route()],
+        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(ToldOrigin)],
+        exception_handlers={500: internal_error},
     )
+    share_one_heap()
     SETTINGS = _settings()
     PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sized
@@ -159,7 +158,7 @@ def _report(settings: Settings, engine: Engine, tally: Tally, wall: float, enter
             "seconds": sum(artifact.seconds for artifact in engine.trained),
             "agreements": tally.agreements,
         },
-        "peak_rss_mb": _peak(),
+        "peak_rss_mb": steady.peak_memory(WORKERS),
     }
 
 
@@ -309,10 +308,3 @@ def _portfolio(settings: Settings, engine: Engine, tally: Tally, enter: EnterTri
         },
         "naive_return": engine.account.naive / settings.capital - 1.0,
     }
-
-
-def _peak() -> float:
-    """MB of the engine at its peak, and of its largest training worker as many times as there are workers."""
-    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * WORKERS
-    return (own + workers) / 1024.0

@@ -113,14 +113,17 @@ def _counterfactual(facts: Facts) -> str:
 def describe_fault(kind: str, bars: float | None) -> str:
     """A fault of the data with the number of bars it has lasted, the name of its incident first."""
     count = "an unknown number of bars" if bars is None else "1 bar" if bars == 1 else f"{bars:.0f} bars"
-    return FAULTS.get(kind, kind + " for {bars}").format(bars=count, repeat="repeats" if bars == 1 else "repeat")
+    if kind not in FAULTS:
+        return f"{kind} for {count}"
+    return FAULTS[kind].format(bars=count, repeat="repeats" if bars == 1 else "repeat")
 
 
 def _why(shut: Shut) -> str:
     if shut.fault is not None:
         return describe_fault(shut.fault, shut.value)
-    form = SHUT.get(shut.gate, shut.gate + " did not pass")
-    return form.format(value=_number(shut.value), limit=_number(shut.limit))
+    if shut.gate not in SHUT:
+        return f"{shut.gate} did not pass"
+    return SHUT[shut.gate].format(value=_number(shut.value), limit=_number(shut.limit))
 
 
 def _closer_to_flat(facts: Facts) -> bool:

@@ -44,6 +44,17 @@ PARTS_MAY_USE = (
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
 CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})
+ELSEWHERE_ABSENT = {  # by module: what only some systems have, such as Windows has not
+    "os": frozenset({
+        "nice", "fork", "getuid", "geteuid", "getgid", "getegid", "sched_getaffinity", "sched_setaffinity", "statvfs", "O_DIRECTORY", "O_NOFOLLOW",
+        "O_NONBLOCK", "O_SYNC", "O_DSYNC", "killpg", "setsid", "setpgid", "getpgid", "getpriority", "setpriority", "getloadavg", "mkfifo", "uname",
+        "wait4", "posix_fadvise", "pread", "pwrite", "sysconf", "chown", "fchown", "fchmod", "fdatasync", "sync", "sendfile", "memfd_create",
+    }),
+    "signal": frozenset({"SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGPIPE", "SIGSTOP", "SIGCONT", "SIGCHLD", "SIGQUIT", "alarm"}),
+    "socket": frozenset({"AF_UNIX", "SO_REUSEPORT"}),
+    "time": frozenset({"tzset", "clock_gettime"}),
+}  # fmt: skip
+MODULES_ABSENT = frozenset({"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix", "readline", "curses"})
 FILE_LINES, PAGE_LINES, STATEMENTS = 400, 150, 30
 
 
@@ -76,7 +87,14 @@ def faults(modules: tuple[Module, ...]) -> list[str]:
     found: list[str] = []
     for module in modules:
         imported = sorted(set(_imports(module.tree, known)))
-        found += [*_size(module), *_docstrings(module), *_catch_all(module), *_layers(module, imported), *_purity(module, imported)]
+        found += [
+            *_size(module),
+            *_docstrings(module),
+            *_catch_all(module),
+            *_layers(module, imported),
+            *_purity(module, imported),
+            *_portable(module),
+        ]
     return found + _cycles({module.name: set(_imports(module.tree, known, at_run_time=True)) & known for module in modules})
 
 
@@ -127,6 +145,28 @@ def _catches_all(caught: ast.expr | None) -> bool:
     if isinstance(caught, ast.Tuple):
         return any(_catches_all(one) for one in caught.elts)
     return caught is None or (isinstance(caught, ast.Name) and caught.id in {"Exception", "BaseException"})
+
+
+def _portable(module: Module) -> Iterator[str]:
+    """What is absent on another system may be used only where its absence is provided for: by `hasattr`, the platform, or `except ImportError`."""
+    for node in _without_provision(module.tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            yield from (f"{module.name} imports {name}, which not every system has" for name in names if name.split(".")[0] in MODULES_ABSENT)
+        elif isinstance(node, ast.Attribute) and node.attr == "num_fds":
+            yield f"{module.name} line {node.lineno} uses num_fds, which not every system has"
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in ELSEWHERE_ABSENT.get(node.value.id, ()):
+            yield f"{module.name} line {node.lineno} uses {node.value.id}.{node.attr}, which not every system has"
+
+
+def _without_provision(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If | ast.IfExp) and any(word in ast.dump(node.test) for word in ("hasattr", "platform")):
+            continue
+        if isinstance(node, ast.Try) and any("ImportError" in ast.dump(handler.type) for handler in node.handlers if handler.type):
+            continue
+        yield node
+        yield from _without_provision(node)
 
 
 def _place(name: str) -> tuple[int, int, str] | None:

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parent.parent
 DATA = os.environ.get("PODIUM_TEST_DATA")
 for _name in [name for name in os.environ if name.startswith("PODIUM_")]:
     del os.environ[_name]
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # as make test: one thread a process in the numeric libraries
+    os.environ.setdefault(_name, "1")
 os.environ["PODIUM_HOME"] = tempfile.mkdtemp(prefix="podium-tests-")  # nothing is written where the person's own store is
 atexit.register(shutil.rmtree, os.environ["PODIUM_HOME"], ignore_errors=True)
 

@@ -47,6 +47,8 @@ BIG = '"""Big."""\ndef big() -> None:\n' + "    print(1)\n" * 31
         ("engine/feeds/a.py", LONG, "engine.feeds.a has 401 lines, over 400"),
         ("pages/01_a.py", LONG, "pages.01_a has 401 lines, over 150"),
         ("engine/feeds/a.py", BIG, "engine.feeds.a.big has 31 statements, over 30"),
+        ("engine/feeds/a.py", '"""A."""\nimport fcntl', "engine.feeds.a imports fcntl, which not every system has"),
+        ("engine/feeds/a.py", '"""A."""\nimport os\nx = os.O_NOFOLLOW', "engine.feeds.a line 3 uses os.O_NOFOLLOW, which not every system has"),
         ("engine/other.py", '"""A."""', "engine.other is in no layer"),
         ("engine/store/b.py", '"""B."""\nfrom engine.store import c', "import cycle: engine.store.b -> engine.store.c -> engine.store.b"),
     ],

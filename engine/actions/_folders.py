@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.files import owned
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and opens no folder
 MOST = 10_000  # entries looked at in one folder
 
 

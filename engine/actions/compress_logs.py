@@ -21,7 +21,8 @@ SMALLEST = 4_096  # bytes: a smaller file frees nothing
 MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # of one run
 LEVEL = 9
 CHUNK = 1 << 20
-NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
+NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
 
 
 @dataclass(slots=True)
@@ -118,7 +119,7 @@ def _take(found: Found, folder: int) -> Found:
 
 def _write(source: str, part: str, folder: int) -> None:
     with (
-        os.fdopen(os.open(source, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as plain,
+        os.fdopen(os.open(source, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb") as plain,
         os.fdopen(os.open(part, NEW, 0o600, dir_fd=folder), "wb") as packed,
     ):
         size = os.fstat(plain.fileno()).st_size
@@ -129,7 +130,7 @@ def _write(source: str, part: str, folder: int) -> None:
 
 def _read_back(part: str, folder: int, size: int) -> None:
     """Raises where what was written is not all of it: zstd checks its own sum over every byte."""
-    with os.fdopen(os.open(part, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as packed:
+    with os.fdopen(os.open(part, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb") as packed:
         read = sum(len(chunk) for chunk in zstandard.ZstdDecompressor().read_to_iter(packed, read_size=CHUNK))
     if read != size:
         raise OSError(f"{read:,} of {size:,} bytes were read back")

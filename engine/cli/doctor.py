@@ -98,9 +98,13 @@ def _package(name: str, wanted: str) -> str | None:
 
 
 def _chart_library() -> Finding:
-    if (ROOT / "static" / "plotly.min.js").is_file():
-        return "ok", "charts: static/plotly.min.js is there"
-    return "wrong", "charts: static/plotly.min.js is missing: run make static/plotly.min.js (make run does it)"
+    try:
+        from pages.parts import plotly_library
+    except ImportError as error:  # of what comes with Streamlit
+        return "wrong", f"charts: they cannot be served ({error}): pip install -r requirements.txt"
+    if plotly_library.file() is not None:
+        return "ok", "charts: the plotly package has its browser library"
+    return "wrong", "charts: plotly.min.js is missing from the plotly package: pip install --force-reinstall plotly"
 
 
 def _browser() -> Finding:

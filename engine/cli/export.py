@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("csv", "parquet", "json")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how a formula begins, in full width too
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +22,9 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", type=moment, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
     parser.add_argument("--symbol", metavar="S")
     parser.add_argument("--limit", type=whole(1), metavar="N", help="the newest N rows only")
-    parser.add_argument("--format", choices=FORMATS, help="csv unless --out ends in another")
+    parser.add_argument(
+        "--format", choices=FORMATS, help="csv unless --out ends in another; in csv a ' stands before text that a spreadsheet would run"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the terminal if not given")
     add_store(parser)
 
@@ -44,7 +48,29 @@ def _write(frame: pd.DataFrame, form: str, draft: Path | None) -> None:
         text = frame.to_json(orient="records", double_precision=15, date_unit="ns")
         draft.write_text(f"{text}\n", encoding="utf-8") if draft else print(text)
     else:
-        frame.to_csv(draft or sys.stdout, index=False)
+        _write_csv(frame, draft)
+
+
+def _write_csv(frame: pd.DataFrame, draft: Path | None) -> None:
+    """Texts are quoted where one of them holds a carriage return, which ends a row to most readers and would be written bare."""
+    returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
+    without_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
+
+
+def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with a ' before each text that a spreadsheet would run as a formula; numbers are left as they are."""
+    told = frame.copy(deep=False)
+    for name in _texts(frame):
+        told[name] = frame[name].map(_as_text)
+    return told
+
+
+def _texts(frame: pd.DataFrame) -> list[str]:
+    return [str(name) for name, dtype in frame.dtypes.items() if dtype.kind == "O"]
+
+
+def _as_text(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 COMMAND = CliCommand("export", "writes a view of the store as CSV, Parquet or JSON", _add, _run)

@@ -48,7 +48,8 @@ def _weigh(folder: Path) -> tuple[int, int]:
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
                     elif entry.is_file(follow_symlinks=False):
-                        size += entry.stat(follow_symlinks=False).st_blocks * 512
+                        found = entry.stat(follow_symlinks=False)
+                        size += found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size  # Windows counts no blocks
         except (FileNotFoundError, NotADirectoryError):  # gone meanwhile, or not made yet
             continue
     return size, count

@@ -32,9 +32,10 @@ class Own:
         found = [
             Reading(at, "process", "rss_bytes", float(memory.rss), "bytes"),
             Reading(at, "process", "threads", float(threads), "count"),
-            Reading(at, "process", "open_files", float(self._process.num_fds()), "count"),
             Reading(at, "process", "gc_full_collections", float(collected[-1]), "count"),
         ]
+        if hasattr(self._process, "num_fds"):  # Windows counts handles, which are other things
+            found.append(Reading(at, "process", "open_files", float(self._process.num_fds()), "count"))
         spent = self._cpu.per_second(tick, (times.user + times.system,))
         if spent is not None:  # 100 % is one processor
             found.append(Reading(at, "process", "cpu_percent", 100.0 * spent[0], "%"))

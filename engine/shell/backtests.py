@@ -21,6 +21,7 @@ from engine.domain.control import Command
 from engine.domain.ports import Clock
 from engine.files import owned, private
 from engine.files.owned import BACKTESTS
+from engine.shell import steady
 from engine.shell.backtest_wish import words_of
 from engine.shell.logs import LOG
 from engine.store import shelf
@@ -204,7 +205,7 @@ def tell(done: int, total: int | None) -> None:
 
 def give_way(parent: int) -> None:
     """Makes this process one that gives way to all others and does not outlive the engine."""
-    os.nice(LOWER)
+    steady.give_way(LOWER)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)

@@ -43,7 +43,10 @@ START_SECONDS, STOP_SECONDS, ARRIVE_SECONDS, LOOK_SECONDS = 90.0, 20.0, 60.0, 0.
 TICKS = 600  # after which the throw-away engine ends by itself
 NICE = 10
 SLACK = 1e-9
-_GIVES_WAY = f"import os, runpy, sys; os.nice({NICE}); sys.argv = ['engine', *sys.argv[1:]]; runpy.run_module('engine', run_name='__main__')"
+_GIVES_WAY = (
+    f"import runpy, sys; from engine.shell import steady; steady.give_way({NICE}); "
+    "sys.argv = ['engine', *sys.argv[1:]]; runpy.run_module('engine', run_name='__main__')"
+)
 
 
 Decide = Callable[[Inputs, State, Catalog, Run], Outcome]

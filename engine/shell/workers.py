@@ -18,6 +18,8 @@ from threading import RLock
 from types import ModuleType
 from typing import Any, ParamSpec, TypeVar
 
+from engine.shell import steady
+
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 DEATHS = 2  # of its worker, the last of them alone, after which work is given up
 _LOWER = 5  # nice: training gives way to ticks
@@ -190,7 +192,7 @@ def _nothing_to_run_again() -> Iterator[None]:
 def _settle(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the engine, which ends its workers
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.nice(_LOWER)
+    steady.give_way(_LOWER)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:

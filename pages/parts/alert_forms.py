@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.alerts.rules import known
-from pages.parts import alert_lines, asking
+from pages.parts import asking, widgets
 
 MOST = 8  # buttons to acknowledge at once
 SPANS = {"15 min": 15, "1 h": 60, "4 h": 240, "1 d": 1_440, "7 d": 10_080}
@@ -20,9 +20,8 @@ def acknowledge(standing: pd.DataFrame) -> None:
     with st.container(horizontal=True, key="acknowledge"):
         for one in left.head(MOST).to_dict("records"):
             label = f"Acknowledge {one['id']}"
-            if st.button(
-                label, key=f"ack_{one['id']}", icon=":material/check:", help=f"{alert_lines.plain(str(one['rule']))}: told again when it is over"
-            ):
+            about = f"{widgets.label(str(one['rule']))}: told again when it is over"
+            if st.button(label, key=f"ack_{one['id']}", icon=":material/check:", help=about):
                 asking.submit("ack", {"id": str(one["id"])}, "on the page")
 
 

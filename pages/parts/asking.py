@@ -88,8 +88,8 @@ def reasoned(name: str, args: dict[str, str], reason: str) -> None:
 
 @st.dialog("Close every position?")
 def confirm(reason: str) -> None:
-    st.write("Every position is closed at the next bar at market, with its costs, and nothing is opened until it is resumed.")
-    st.write(f"Reason: {reason}")
+    widgets.words("Every position is closed at the next bar at market, with its costs, and nothing is opened until it is resumed.")
+    widgets.words(f"Reason: {reason}")
     with st.container(horizontal=True):
         if st.button("Close every position", type="primary"):
             submit("flatten", {}, reason)

@@ -10,7 +10,7 @@ from engine.store.shelf import Kept
 from pages.parts import backtest_rows, charts_models, estimates, theme, units
 from pages.parts.backtest_rows import mapping
 from pages.parts.estimates import TOLD, Estimate, Series, known, percent
-from pages.parts.figure import Figure, figure, names_down
+from pages.parts.figure import Figure, escaped, figure, names_down
 
 DAY = 86_400_000_000_000  # ns
 
@@ -60,7 +60,7 @@ def skill(chosen: Sequence[Kept], horizon: int) -> Figure:
 def gates(chosen: Sequence[Kept]) -> Figure:
     """The share of all decisions that each gate bound."""
     told = list(backtest_rows.gates(chosen))
-    names = [gate for gate, _ in told]
+    names = [escaped(gate) for gate, _ in told]
     drawn = figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in told]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.explain import describe_fault
 from engine.store.decision_query import DecisionTold, PhaseSpan, Rung
 from pages.parts import theme, units
-from pages.parts.figure import Figure, figure, names_down
+from pages.parts.figure import Figure, escaped, figure, names_down
 
 NEVER = 1e6  # bars since a loss that never was
 TOLD = "%{hovertext}<extra></extra>"
@@ -13,18 +13,20 @@ TOLD = "%{hovertext}<extra></extra>"
 
 def ladder(told: DecisionTold) -> Figure:
     """A bar a gate: how far on the right side of its limit, as a share of the larger of value and limit; the binding one outlined."""
-    names = [rung.name for rung in told.rungs]
+    names = [escaped(rung.name) for rung in told.rungs]
     drawn = figure(height=40 + 27 * len(names), right=8, bottom=30)
     marker = {
         "color": [theme.GOOD if rung.passed else theme.HARM for rung in told.rungs],
         "opacity": [1.0 if rung.name == told.binding_gate else 0.62 for rung in told.rungs],
         "line": {"width": [2.5 if rung.name == told.binding_gate else 0 for rung in told.rungs], "color": theme.TEXT},
     }
-    hover = [f"<b>{rung.name}</b><br>{figures(rung)}<br>margin {units.size(rung.margin)} {rung.unit}" for rung in told.rungs]
+    hover = [
+        f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in told.rungs
+    ]
     reach = [share(rung) for rung in told.rungs]
     drawn.add("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
     for rung in told.rungs:
-        drawn.note(_side(told, rung), xref="paper", x=1, xanchor="right", y=rung.name, align="right")
+        drawn.note(_side(told, rung), xref="paper", x=1, xanchor="right", y=escaped(rung.name), align="right")
     drawn.layout["shapes"].append({"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}})
     drawn.axis("yaxis", **names_down(names))
     drawn.axis("xaxis", range=[-1.08, 2.1], tickvals=[-1, 0, 1], ticktext=["fails", "limit", "passes"], fixedrange=True)
@@ -51,23 +53,24 @@ def timeline(told: DecisionTold) -> Figure:
     least = end * 0.004  # wide enough to be seen
     drawn = figure(height=44 + 25 * len(told.spans), bottom=38)
     drawn.add(
-        "bar", y=[span.phase for span in told.spans], x=[max(span.ms, least) for span in told.spans], base=[span.start_ms for span in told.spans],
-        orientation="h", width=0.58, marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
+        "bar", y=[escaped(span.phase) for span in told.spans], x=[max(span.ms, least) for span in told.spans],
+        base=[span.start_ms for span in told.spans], orientation="h", width=0.58,
+        marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
         hovertext=[_ran(span) for span in told.spans], hovertemplate=TOLD,
     )  # fmt: skip
     for span in told.spans:
-        words = units.ms(span.ms) + (f"  {span.thread}" if span.thread != "tick" else "") + ("  <b>fallback</b>" if span.fallback else "")
+        words = units.ms(span.ms) + (f"  {escaped(span.thread)}" if span.thread != "tick" else "") + ("  <b>fallback</b>" if span.fallback else "")
         late = span.start_ms > 0.62 * end
         place = span.start_ms if late else span.start_ms + max(span.ms, least)
-        drawn.note(words, x=place, y=span.phase, xanchor="right" if late else "left", xshift=-5 if late else 5)
-    drawn.axis("yaxis", **names_down([span.phase for span in told.spans]))
+        drawn.note(words, x=place, y=escaped(span.phase), xanchor="right" if late else "left", xshift=-5 if late else 5)
+    drawn.axis("yaxis", **names_down([escaped(span.phase) for span in told.spans]))
     drawn.axis("xaxis", ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7)
     return drawn
 
 
 def votes(told: DecisionTold) -> Figure:
     """What each model expects over each horizon, larger where it weighs more; the ensemble below with its 90 % interval."""
-    horizons, names = told.session.horizons, [*told.session.models, "ensemble"]
+    horizons, names = told.session.horizons, [*map(escaped, told.session.models), "ensemble"]
     drawn = figure(height=70 + 30 * len(names), top=28, bottom=34)
     width = (1 - 0.04 * (len(horizons) - 1)) / len(horizons)
     for column, horizon in enumerate(horizons):
@@ -82,7 +85,7 @@ def votes(told: DecisionTold) -> Figure:
 
 def limits(told: DecisionTold) -> Figure:
     """The size wanted and what was left of it after each limit, as a share of equity; limits that changed it in amber."""
-    names = [name for name, _ in told.limits]
+    names = [escaped(name) for name, _ in told.limits]
     values = [value * 100 if value is not None else None for _, value in told.limits]
     edge = _edge(values)
     shown = [None if value is None else max(-edge, min(edge, value)) for value in values]
@@ -116,13 +119,13 @@ def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
         "opacity": [0.35 + 0.65 * (vote.trust or 0.0) for vote in there],
     }
     hover = [
-        f"<b>{vote.model}</b> {vote.version or ''}<br>expects {units.bps(vote.bps, signed=True)}"
+        f"<b>{escaped(vote.model)}</b> {escaped(vote.version or '')}<br>expects {units.bps(vote.bps, signed=True)}"
         f"<br>trust {units.number(vote.trust, 2)}, weight {units.number(vote.weight, 3)}"
         for vote in there
     ]
     drawn.add(
-        "scatter", x=[vote.bps for vote in there], y=[vote.model for vote in there], xaxis=axis, mode="markers", marker=marker, hovertext=hover,
-        hovertemplate=TOLD,
+        "scatter", x=[vote.bps for vote in there], y=[escaped(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker,
+        hovertext=hover, hovertemplate=TOLD,
     )  # fmt: skip
 
 
@@ -142,8 +145,8 @@ def _ensemble(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> Non
 
 
 def _ran(span: PhaseSpan) -> str:
-    fallback = f"<br>fallback: {span.error}" if span.fallback else ""
-    return f"<b>{span.phase}</b> on {span.thread}<br>from {units.ms(span.start_ms)}, took {units.ms(span.ms)}{fallback}"
+    fallback = f"<br>fallback: {escaped(span.error)}" if span.fallback else ""
+    return f"<b>{escaped(span.phase)}</b> on {escaped(span.thread)}<br>from {units.ms(span.start_ms)}, took {units.ms(span.ms)}{fallback}"
 
 
 def _edge(values: list[float | None]) -> float:
@@ -160,7 +163,7 @@ def _mark(value: float | None, edge: float, *, changed: bool) -> str:
 
 def _side(told: DecisionTold, rung: Rung) -> str:
     verdict = "pass" if rung.passed else "<b>FAIL</b>"
-    return f"{figures(rung)}  {verdict}" + ("  <b>← binding</b>" if rung.name == told.binding_gate else "")
+    return f"{escaped(figures(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == told.binding_gate else "")
 
 
 def figures(rung: Rung) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pages.parts import charts_overview, theme, units
-from pages.parts.figure import Figure, figure
+from pages.parts.figure import Figure, escaped, figure
 
 LEFT = 62  # px left of the axes
 LANE = 17  # px of a lane of events
@@ -66,7 +66,7 @@ def _axis(row: int) -> str:
 
 def _panel(drawn: Figure, panel: Panel, told: Sequence[pd.DataFrame], row: int, domain: tuple[float, float]) -> None:
     unit = next((str(lines["unit"].iloc[0]) for lines in told if len(lines)), "")
-    by, suffix = _scale(unit, max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
+    by, suffix = _scale(escaped(unit), max((float(lines["high"].max()) for lines in told if len(lines)), default=0.0))
     name = f"yaxis{row + 1}" if row else "yaxis"
     drawn.axis(name, domain=list(domain), rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x")
     drawn.axis(name, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
@@ -86,8 +86,8 @@ def _happened(drawn: Figure, marks: pd.DataFrame, row: int, bottom: float) -> No
         at = (some["at"] // units.MS).tolist()
         marker = {"symbol": symbol, "size": 8, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
         drawn.add(
-            "scatter", x=at, y=[place] * len(at), yaxis=f"y{row + 1}", mode="markers", name=word, marker=marker, hovertext=some["detail"].tolist(),
-            hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
+            "scatter", x=at, y=[place] * len(at), yaxis=f"y{row + 1}", mode="markers", name=word, marker=marker,
+            hovertext=[escaped(detail) for detail in some["detail"]], hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
         text = f'<span style="color:{colour}">{SIGNS[kind]}</span> {word if at else f"no {word}"}'
         drawn.note(text, x=0, xref="paper", xanchor="left", xshift=6 - LEFT, y=place, yref=f"y{row + 1}", align="left")
@@ -126,8 +126,9 @@ def _line(drawn: Figure, told: pd.DataFrame, series: Series, colour: str, axis: 
     if series.band:
         _band(drawn, told, by, colour, axis)
     drawn.add(
-        "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=series.label, line={"color": colour, "width": 1.6},
-        connectgaps=False, yaxis=axis, hovertemplate=f"{series.label} %{{y:.4~g}}{suffix}<extra></extra>",
+        "scatter", x=at, y=(told["mean"] / by).round(DECIMALS).to_numpy(), mode="lines", name=escaped(series.label),
+        line={"color": colour, "width": 1.6}, connectgaps=False, yaxis=axis,
+        hovertemplate=f"{escaped(series.label)} %{{y:.4~g}}{suffix}<extra></extra>",
     )  # fmt: skip
 
 
@@ -170,10 +171,10 @@ def _scale(unit: str, highest: float) -> tuple[float, str]:
 
 def _title(drawn: Figure, panel: Panel, told: Sequence[pd.DataFrame], axis: str) -> None:
     """The panel's name, then each line's name in its colour with its newest value."""
-    parts = [f"<b>{panel.title}</b>"]
+    parts = [f"<b>{escaped(panel.title)}</b>"]
     for place, (series, lines) in enumerate(zip(panel.series, told, strict=True)):
-        newest = "not measured" if lines.empty else units.reading(float(lines["mean"].iloc[-1]), str(lines["unit"].iloc[0]))
-        parts.append(f'<span style="color:{theme.category(place)}">■</span> {series.label} {newest}')
+        newest = "not measured" if lines.empty else escaped(units.reading(float(lines["mean"].iloc[-1]), str(lines["unit"].iloc[0])))
+        parts.append(f'<span style="color:{theme.category(place)}">■</span> {escaped(series.label)} {newest}')
     drawn.note(
         "  ".join(parts), xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"{axis} domain", y=1, yanchor="bottom", yshift=4, align="left"
     )

@@ -10,7 +10,7 @@ import pandas as pd
 
 from engine.store.market_query import MarketTold
 from pages.parts import rowsets, theme, units
-from pages.parts.figure import Figure, figure
+from pages.parts.figure import Figure, escaped, figure
 
 LEFT = 62  # px left of the axes
 AIR = 30  # px above each panel, for its name
@@ -89,12 +89,12 @@ def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
 
 
 def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
-    source = "" if told.spread_source == "book" else f", from {told.spread_source}"
+    source = "" if told.spread_source == "book" else f", from {escaped(told.spread_source)}"
     spread = f'<b>Spread</b>, bps{source}  <span style="color:{theme.UP}">■</span> at the decision {_newest(bars["spread_bps"], 1)}'
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
-        Panel(f"<b>{told.symbol}</b>, a hollow bar rose  {_marks_named('  ')}", 290, _candles, narrow=_marks_named(" ")),
+        Panel(f"<b>{escaped(told.symbol)}</b>, a hollow bar rose  {_marks_named('  ')}", 290, _candles, narrow=_marks_named(" ")),
         Panel(spread, 84, _spread, zero=True),
     ]
     if told.book is not None:
@@ -205,7 +205,7 @@ def _regimes(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
         drawn.add(
             "scatter", x=at, y=(bars[f"regime {name}"] * 100).to_numpy(), mode="lines", yaxis=axis, stackgroup="regimes", stackgaps="infer zero",
             line={"width": 0}, fillcolor=theme.faint(theme.regime(name, place), 0.72),
-            hovertemplate=f"{name} %{{y:.0f}} %<br>%{{x|%m-%d %H:%M:%S}} UTC<extra></extra>",
+            hovertemplate=f"{escaped(name)} %{{y:.0f}} %<br>%{{x|%m-%d %H:%M:%S}} UTC<extra></extra>",
         )  # fmt: skip
     drawn.axis(f"yaxis{axis[1:]}", range=[0, 100], ticksuffix=" %", tickvals=[0, 50, 100])
 
@@ -224,13 +224,13 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
         )  # fmt: skip
         words = f"{one.kind.replace('_', ' ')}{'' if units.known(one.until) else ', lasting'}"
         drawn.note(
-            f'<span style="color:{theme.HARM}">▮</span> {words}',
+            f'<span style="color:{theme.HARM}">▮</span> {escaped(words)}',
             x=begin,
             yref="y domain",
             y=0.99,
             yanchor="top",
             xanchor="left",
-            hovertext=one.detail,
+            hovertext=escaped(one.detail),
         )
 
 
@@ -252,7 +252,7 @@ def _signed(values: pd.Series[float]) -> str:
 def _regime(told: MarketTold, bars: pd.DataFrame, place: int) -> str:
     name = told.session.regimes[place]
     newest = bars[f"regime {name}"].iloc[-1]
-    return f'<span style="color:{theme.regime(name, place)}">■</span> {name} {units.percent(float(newest), 0)}'
+    return f'<span style="color:{theme.regime(name, place)}">■</span> {escaped(name)} {units.percent(float(newest), 0)}'
 
 
 def _bar(one: Any) -> str:
@@ -268,14 +268,16 @@ def _bar(one: Any) -> str:
         reason = rowsets.fault_of(one)
         why = f"{one.binding_gate} ({reason})" if reason else one.binding_gate
     fell = "<br>a phase fell back" if one.degraded else ""
-    return f"<b>{one.action}</b> · {why} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+    return (
+        f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+    )
 
 
 def _fill(one: Any) -> str:
     if not one.size:
-        return f"<b>{one.side}</b> cannot fill: {units.size(one.unfilled)} unfilled · tick {one.tick:,}"
+        return f"<b>{escaped(one.side)}</b> cannot fill: {units.size(one.unfilled)} unfilled · tick {one.tick:,}"
     return (
-        f"<b>{one.side}</b> {units.size(one.size)} filled at {units.price(one.price)} · tick {one.tick:,}"
+        f"<b>{escaped(one.side)}</b> {units.size(one.size)} filled at {units.price(one.price)} · tick {one.tick:,}"
         f"<br>mid {units.price(one.mid)}, cost {units.bps(one.cost_bps)}"
     )
 

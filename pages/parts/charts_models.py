@@ -9,7 +9,7 @@ import pandas as pd
 from engine.store.model_queries import Reliability, Share
 from pages.parts import estimates, theme, units
 from pages.parts.estimates import TOLD, Estimate, Series, each, known, percent
-from pages.parts.figure import NO_FILL, Figure, figure, names_down
+from pages.parts.figure import NO_FILL, Figure, escaped, figure, names_down
 
 ENSEMBLE = "ensemble"
 FEWEST = 30  # rows of a tenth before it is drawn
@@ -34,7 +34,7 @@ def skill(frame: pd.DataFrame, models: Sequence[str], regimes: Sequence[str], ho
 def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
     """What each model expects of each symbol, larger with weight and fainter with less trust; the ensemble as a diamond."""
     told = frame[(frame["horizon"] == horizon) & frame["bps"].notna()]
-    symbols = list(dict.fromkeys(frame["symbol"]))
+    symbols = [escaped(symbol) for symbol in dict.fromkeys(frame["symbol"])]
     drawn = figure(height=64 + 40 * len(symbols), top=26, bottom=30)
     for model in (*models, ENSEMBLE):
         part = told[told["model"] == model]
@@ -46,7 +46,15 @@ def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
             "opacity": 1.0 if whole else [0.3 + 0.7 * trust for trust in part["trust"].fillna(0.0)],
         }
         hover = [_vote(one) for one in each(part)]
-        drawn.add("scatter", x=part["bps"].tolist(), y=part["symbol"].tolist(), mode="markers", marker=marker, hovertext=hover, hovertemplate=TOLD)
+        drawn.add(
+            "scatter",
+            x=part["bps"].tolist(),
+            y=[escaped(symbol) for symbol in part["symbol"]],
+            mode="markers",
+            marker=marker,
+            hovertext=hover,
+            hovertemplate=TOLD,
+        )
     estimates.legend(drawn, [*((model, colour(model, models)) for model in models), (ENSEMBLE, theme.TEXT)])
     drawn.axis("yaxis", **names_down(symbols) | {"showgrid": True})
     drawn.axis("xaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=7)
@@ -60,8 +68,8 @@ def weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         shown = [known(weight) for weight in part["weight"].tolist()]
         lines.add(
-            "scatter", x=part["tick"].tolist(), y=shown, mode="lines", name=model, line={"color": colour(model, models), "width": 1.8},
-            connectgaps=False, hovertemplate=f"{model} %{{y:.3f}}<extra></extra>",
+            "scatter", x=part["tick"].tolist(), y=shown, mode="lines", name=escaped(model), line={"color": colour(model, models), "width": 1.8},
+            connectgaps=False, hovertemplate=f"{escaped(model)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     estimates.name_ends(lines, digits=2, unit="")
     lines.axis("yaxis", rangemode="tozero", nticks=6)
@@ -88,13 +96,19 @@ def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
         there = [known(value) if one != other else None for (value, _), other in zip(row, models, strict=True)]
         z.append(there)
         words.append([units.percent(value, 0, missing="") for value in there])
-        hover.append([f"<b>{one}</b> and <b>{other}</b><br>{_same(value, n)}" for (_, n), value, other in zip(row, there, models, strict=True)])
+        hover.append(
+            [
+                f"<b>{escaped(one)}</b> and <b>{escaped(other)}</b><br>{_same(value, n)}"
+                for (_, n), value, other in zip(row, there, models, strict=True)
+            ]
+        )
+    names = [escaped(model) for model in models]
     drawn = figure(height=66 + 30 * len(models), bottom=8, top=34)
     drawn.add(
-        "heatmap", z=z, x=list(models), y=list(models), text=words, texttemplate="%{text}", textfont={"size": 11, "color": theme.TEXT},
+        "heatmap", z=z, x=names, y=names, text=words, texttemplate="%{text}", textfont={"size": 11, "color": theme.TEXT},
         hovertext=hover, hovertemplate=TOLD, zmin=0, zmax=1, colorscale=AGREES, showscale=False, xgap=2, ygap=2,
     )  # fmt: skip
-    drawn.axis("yaxis", **names_down(list(models)))
+    drawn.axis("yaxis", **names_down(names))
     drawn.axis("xaxis", side="top", type="category", showgrid=False, fixedrange=True, tickangle=0, tickfont={"size": 11, "color": theme.TEXT})
     drawn.layout["meta"] = {"narrow": {"layout.xaxis.tickangle": -50}}
     return drawn
@@ -177,10 +191,9 @@ def _vote(one: object) -> str:
     model, symbol, bps, trust, weight, confidence = (getattr(one, name) for name in ("model", "symbol", "bps", "trust", "weight", "confidence"))
     sure = f"<br>P(direction) {units.percent(confidence)}" if units.known(confidence) else ""
     if model == ENSEMBLE:
-        return f"<b>{symbol}</b> {model}<br>expects {units.bps(bps, signed=True)}" + sure.replace("direction", "rise")
-    return (
-        f"<b>{symbol}</b> {model}<br>expects {units.bps(bps, signed=True)}<br>trust {units.number(trust, 2)}, weight {units.number(weight, 3)}{sure}"
-    )
+        return f"<b>{escaped(symbol)}</b> {model}<br>expects {units.bps(bps, signed=True)}" + sure.replace("direction", "rise")
+    heard = f"<br>trust {units.number(trust, 2)}, weight {units.number(weight, 3)}"
+    return f"<b>{escaped(symbol)}</b> {escaped(model)}<br>expects {units.bps(bps, signed=True)}{heard}{sure}"
 
 
 def _same(share: float | None, n: int) -> str:

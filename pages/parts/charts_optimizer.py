@@ -11,7 +11,7 @@ import pandas as pd
 from engine.domain.record import Floats, Ints
 from engine.store.optimizer_query import TrialTold
 from pages.parts import theme, units
-from pages.parts.figure import Figure, figure
+from pages.parts.figure import Figure, escaped, figure
 from pages.parts.oprows import plain
 
 GREY = theme.faint(theme.NEUTRAL, 0.34)
@@ -90,7 +90,7 @@ def fired(readings: pd.DataFrame, times: Sequence[int], *, unit: str, level: flo
         if value is not None:
             line = {"color": colour, "width": 1.4, "dash": "dot"}
             drawn.layout["shapes"].append({"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value / by, "y1": value / by, "line": line})
-            names.append(f'<span style="color:{colour}">┄</span> {word} at {units.reading(value, unit)}')
+            names.append(f'<span style="color:{colour}">┄</span> {word} at {escaped(units.reading(value, unit))}')
     for moment in times:
         _mark(drawn, moment, theme.WARNING)
     drawn.note("   ".join(names), x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
@@ -108,7 +108,7 @@ def _pause(told: TrialTold) -> float:
 def scale(unit: str, highest: float) -> tuple[float, str]:
     """What an axis of this unit is divided by, and the unit that makes."""
     if unit not in {"bytes", "bytes/s"}:
-        return 1.0, "" if unit in {"count", ""} else f" {unit}"
+        return 1.0, "" if unit in {"count", ""} else f" {escaped(unit)}"
     per = "/s" if unit == "bytes/s" else ""
     return next(((by, f" {name}B{per}") for by, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if highest >= by), (1.0, f" B{per}"))
 

@@ -12,7 +12,7 @@ import pandas as pd
 from engine.explain import describe_fault
 from engine.store.status_query import Session
 from pages.parts import theme, units
-from pages.parts.figure import Figure, figure
+from pages.parts.figure import Figure, escaped, figure
 
 ROWS = 24  # symbols in the strip at most
 CODES = 3  # bought, sold and held freely come before the gates
@@ -47,8 +47,8 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
             links[row][column] = f"{one.tick} {one.symbol}"
     strip = figure(height=46 + 24 * len(symbols), bottom=26)
     strip.add(
-        "heatmap", z=z, x=ticks, y=symbols, text=hover, customdata=links, hovertemplate="%{text}<extra></extra>", showscale=False, xgap=1, ygap=2,
-        zmin=0, zmax=len(names) + CODES, colorscale=_scale(len(names)),
+        "heatmap", z=z, x=ticks, y=[escaped(symbol) for symbol in symbols], text=hover, customdata=links,
+        hovertemplate="%{text}<extra></extra>", showscale=False, xgap=1, ygap=2, zmin=0, zmax=len(names) + CODES, colorscale=_scale(len(names)),
     )  # fmt: skip
     strip.axis("yaxis", autorange="reversed", showgrid=False, type="category", fixedrange=True, tickfont={"color": theme.TEXT, "size": 12})
     strip.axis("xaxis", showgrid=False, tickformat=",d", nticks=8, title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4})
@@ -86,7 +86,7 @@ def _happened(lines: Figure, marks: pd.DataFrame) -> None:
         marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.5 if "open" in symbol else 0}}
         lines.add(
             "scatter", x=(some["at"] // units.MS).to_numpy(), y=[place] * len(some), yaxis="y2", mode="markers", name=word,
-            marker=marker, hovertext=some["detail"].tolist(),
+            marker=marker, hovertext=[escaped(detail) for detail in some["detail"]],
             hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
         lines.note(word if len(some) else f"no {word}", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
@@ -120,7 +120,7 @@ def _scale(gates: int) -> list[list[object]]:
 
 
 def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
-    head = f"<b>{one.symbol}</b> {one.action} · tick {one.tick:,}<br>{when} UTC"
+    head = f"<b>{escaped(one.symbol)}</b> {escaped(one.action)} · tick {one.tick:,}<br>{when} UTC"
     if place is None:
         return head + ("" if one.action != "hold" else "<br>no gate failed")
     told = orjson.loads(one.gates)
@@ -128,7 +128,7 @@ def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
     value, limit = told["value"][place], told["limit"][place]
     margin = None if value is None or limit is None else (limit - value if sense == "<=" else value - limit)
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1
-    needs = f"{units.number(value, digits)}, needs {sense} {units.number(limit, digits, unit)}"
+    needs = escaped(f"{units.number(value, digits)}, needs {sense} {units.number(limit, digits, unit)}")
     if gate == "fresh data" and told.get("fault"):
-        return f"{head}<br>{gate}: {describe_fault(told['fault'], value)}"
-    return f"{head}<br>{gate}: {needs} (margin {units.number(margin, digits, signed=True)})"
+        return f"{head}<br>{gate}: {escaped(describe_fault(told['fault'], value))}"
+    return f"{head}<br>{escaped(gate)}: {needs} (margin {units.number(margin, digits, signed=True)})"

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from pages.parts import theme, units
-from pages.parts.figure import NO_FILL, Figure, figure
+from pages.parts.figure import NO_FILL, Figure, escaped, figure
 
 Number = float | None
 Series = tuple[str, str]  # its name and its colour
@@ -76,15 +76,17 @@ def chart(
             drawn.note(f"{units.NOT_ENOUGH}, n={most:,}", x=0.5, xref="paper", y=place, font={"size": 11, "color": theme.MUTED})
     if len(series) > 1:
         legend(drawn, [(_told(name, [one for one in told if one.series == name]), colour) for name, colour in series])
-    drawn.axis("yaxis", tickvals=list(range(len(rows))), ticktext=list(rows), range=[len(rows) - 0.5, -0.5], fixedrange=True, showgrid=True,
-               tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)  # fmt: skip
+    drawn.axis("yaxis", tickvals=list(range(len(rows))), ticktext=[escaped(row) for row in rows], range=[len(rows) - 0.5, -0.5],
+               fixedrange=True, showgrid=True, tickfont={"color": theme.TEXT, "size": 12}, ticklabelstandoff=6)  # fmt: skip
     drawn.axis("xaxis", ticksuffix=f" {unit}", range=[low, high], nticks=7)
     return drawn
 
 
 def legend(drawn: Figure, series: Sequence[Series]) -> None:
     """The names of the series above the chart, each after its colour."""
-    words = "   ".join(f'<span style="color:{colour}">●</span> {name}' if colour != theme.TEXT else f"● {name}" for name, colour in series)
+    words = "   ".join(
+        f'<span style="color:{colour}">●</span> {escaped(name)}' if colour != theme.TEXT else f"● {escaped(name)}" for name, colour in series
+    )
     drawn.note(words, x=0, xref="paper", y=1, yref="paper", xanchor="left", yanchor="bottom", yshift=4, align="left")
 
 
@@ -127,9 +129,10 @@ def _dots(drawn: Figure, there: Sequence[Estimate], places: Sequence[float], col
 
 
 def _hover(one: Estimate, unit: str, digits: int) -> str:
-    more = f"<br>{one.more}" if one.more else ""
+    more = f"<br>{escaped(one.more)}" if one.more else ""
     band = units.interval(one.low, one.high, digits, unit)
-    return f"<b>{one.row}</b> {one.series}<br>{units.number(one.value, digits, unit, signed=True)}<br>95 %: {band}<br>n={one.n:,}{more}"
+    value = units.number(one.value, digits, unit, signed=True)
+    return f"<b>{escaped(one.row)}</b> {escaped(one.series)}<br>{value}<br>95 %: {band}<br>n={one.n:,}{more}"
 
 
 def _reach(told: Sequence[Estimate], marks: Sequence[float]) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import orjson
@@ -34,6 +35,11 @@ class Figure:
 
     def json(self) -> str:
         return orjson.dumps({"data": self.data, "layout": self.layout}, option=orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def escaped(text: object) -> str:
+    """Text as a chart shows it: Plotly reads every name, note and hover as HTML of a few tags, links among them."""
+    return escape(" ".join(str(text).split()), quote=False)
 
 
 def figure(*, height: int, left: int = 8, right: int = 12, top: int = 8, bottom: int = 28) -> Figure:

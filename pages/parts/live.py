@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from pages.parts import plotly_library
 from pages.parts.figure import Figure
 
 HERE = Path(__file__).parent
@@ -17,7 +18,7 @@ def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> N
     """Draws a figure; where it is clickable, a point whose customdata is "tick SYMBOL" leads to that decision."""
     _chart()(
         key=key,
-        data={"figure": figure.json(), "height": figure.height, "label": label, "clickable": clickable},
+        data={"figure": figure.json(), "height": figure.height, "label": label, "clickable": clickable, "library": plotly_library.address()},
     )
 
 

@@ -1,14 +1,14 @@
 // Draws a figure with Plotly.react into a node that is kept, so zoom, hover and place survive every update.
-const SOURCE = new URL("./app/static/plotly.min.js", document.baseURI).href;
+const MISSING = "The chart library cannot be loaded: reload the page; if it stays so, run python -m engine doctor";
 
-function plotly() {
+function plotly(library) {
   if (!window.podiumPlotly) {
     window.podiumPlotly = new Promise((resolve, reject) => {
       if (window.Plotly) { resolve(window.Plotly); return; }
       const script = document.createElement("script");
-      script.src = SOURCE;
+      script.src = library;
       script.onload = () => resolve(window.Plotly);
-      script.onerror = () => { window.podiumPlotly = undefined; reject(new Error("static/plotly.min.js is missing: run make again")); };
+      script.onerror = () => { window.podiumPlotly = undefined; reject(new Error(MISSING)); };
       document.head.appendChild(script);
     });
   }
@@ -49,7 +49,7 @@ function paint(value, colours) {
 }
 
 async function draw(node) {
-  const Plotly = await plotly();
+  const Plotly = await plotly(node.podiumLibrary);
   const colours = palette(node);
   const figure = paint(JSON.parse(node.podiumFigure), colours);
   figure.layout.font = { ...figure.layout.font, family: colours.family };
@@ -90,6 +90,7 @@ export default function (component) {
   node.podiumSend = data.clickable ? open : null;
   if (node.podiumFigure === data.figure) return undefined;
   node.podiumFigure = data.figure;
+  node.podiumLibrary = data.library;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
   draw(node).catch(told);
   if (!node.podiumWatch) {

@@ -148,7 +148,7 @@ def _card(one: Row, rule: Rule | None, known: Sequence[str], now: int) -> None:
 def _buttons(rule: str, action: str | None) -> None:
     why = f"rule {oprows.plain(rule)} fires"[: asking.LONGEST]
     if action is not None:
-        if st.button(f"Run {oprows.plain(action)} now", key=f"run_{rule}", icon=":material/play_arrow:"):
+        if st.button(f"Run {widgets.label(action)} now", key=f"run_{rule}", icon=":material/play_arrow:"):
             asking.submit("optimize", {"action": action}, why)
         if st.button("Dry run", key=f"dry_{rule}", icon=":material/visibility:", help="Says what it would do and changes nothing"):
             asking.submit("optimize", {"action": action, "dry_run": "true"}, why)

@@ -41,7 +41,8 @@ def previewed(rule: Rule, at: Ints, values: Floats) -> Preview:
 
 
 def _main() -> None:
-    os.nice(LOWER)
+    if hasattr(os, "nice"):  # Windows has no such steps
+        os.nice(LOWER)
     asked = orjson.loads(sys.stdin.buffer.read())
     words = asked["words"]
     rule = read_rule(asked["name"], words, None, tuple(words["actions"].split(",")))

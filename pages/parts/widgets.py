@@ -12,6 +12,8 @@ import streamlit as st
 from engine.store.reader import StoreUnreadable
 from pages.parts import reads, spark, tables, theme
 
+ENDS_OF_LINES = str.maketrans({"\n": "&#10;", "\r": "&#13;"})
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:
@@ -120,13 +122,19 @@ def safe(text: str) -> str:
     return escape(text)
 
 
+def label(name: str) -> str:
+    """A stored name in the words of a button: Streamlit reads those as Markdown, so only letters, digits and spaces are left of it."""
+    return " ".join("".join(sign if sign.isalnum() else " " for sign in name).split())
+
+
 def show(markup: str) -> None:
     """HTML of our own making, every text in it escaped."""
     _html(markup)
 
 
 def _html(markup: str) -> None:
-    st.markdown(markup, unsafe_allow_html=True)
+    """Draws HTML. It goes through Markdown, which takes it as one block of HTML up to an empty line, so there may be no end of line in it."""
+    st.markdown(markup.translate(ENDS_OF_LINES), unsafe_allow_html=True)
 
 
 def _tile(tile: Tile) -> str:

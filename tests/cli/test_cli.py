@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -13,9 +14,12 @@ import pandas as pd
 import pytest
 
 from engine.__main__ import main
+from engine.cli.export import without_formulas
 from engine.settings import Settings
 from engine.shell.host import Host, open_feed
 from engine.shell.training import models
+from engine.store.reader import Reader
+from tests.store.made import filled
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -170,6 +174,27 @@ def test_export_writes_the_same_rows_in_every_format(home: Path, tmp_path: Path,
     assert capsys.readouterr().out.count("\n") == 4
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t=", "\r="])
+def test_a_spreadsheet_runs_nothing_out_of_an_exported_text_and_numbers_stay_numbers(begin: str, tmp_path: Path) -> None:
+    symbols = (f"{begin}HYPERLINK(A1)", "BTC")
+    url = filled(tmp_path, ticks=3, symbols=symbols)
+    out = tmp_path / "d.csv"
+    assert main(["export", "decisions", "--store", url, "--out", str(out)]) == 0
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["symbol"] for row in rows} == {f"'{symbols[0]}", "BTC"}
+    frame = Reader(url).view("decisions")
+    for name in frame.select_dtypes("number"):
+        assert [float(row[name] or "nan") for row in rows] == pytest.approx(frame[name].tolist(), nan_ok=True)
+
+
+def test_no_text_begins_as_a_formula_does() -> None:
+    texts = ["=1", "\uff1d1", "-", "'=", "a=1", "", None, "1"]
+    told = without_formulas(pd.DataFrame({"text": pd.Series(texts, dtype=object), "number": [-1.5] * len(texts)}))
+    assert told["text"].fillna("none").tolist() == ["'=1", "'\uff1d1", "'-", "'=", "a=1", "", "none", "1"]
+    assert told["number"].tolist() == [-1.5] * len(texts)
+
+
 def test_status_tells_a_stopped_engine_with_exit_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--json"]) == 2
     told = json.loads(capsys.readouterr().out)
@@ -205,6 +230,7 @@ def test_doctor_goes_through_the_machine_line_by_line(home: Path, capsys: pytest
     told = capsys.readouterr().out
     assert "Python 3." in told
     assert "packages of requirements.txt are there" in told
+    assert "the plotly package has its browser library" in told
     assert all(line.startswith(("ok ", "note ", "wrong ")) for line in told.splitlines())
 
 

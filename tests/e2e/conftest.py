@@ -23,7 +23,8 @@ SETTLED = 4  # ticks after the warm-up until every page has heard that it is ove
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     found = next((path for path in map(shutil.which, NAMES) if path), None)
-    assert found, "the browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM"
+    if found is None:  # with CI=true a failure
+        pytest.skip("the browser tests need Chromium: install it (Debian: apt-get install chromium) or give its path in CHROMIUM")
     with sync_playwright() as play:
         chromium = play.chromium.launch(executable_path=found, args=FLAGS)
         yield chromium

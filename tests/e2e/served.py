@@ -20,6 +20,7 @@ from engine.shell.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = 60.0  # s that anything may take on a busy machine
+SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
 OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
@@ -28,17 +29,15 @@ OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS"
 class Served:
     """The dashboard with the engine inside, on a port of its own."""
 
-    def __init__(self, home: Path, *, name: str = "server", **settings: str) -> None:
+    def __init__(self, home: Path, *, name: str = "server", words: str = SERVE, root: str = str(ROOT), **settings: str) -> None:
         self.home = home
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home.with_name(f"{home.name}-{name}.out")
         plain = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")}
-        told = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), **settings}
+        told = {"PODIUM_HOME": str(home), "PODIUM_PORT": str(self.port), "STREAMLIT_SERVER_PORT": str(self.port), **settings}
         with self.log.open("w", encoding="utf-8") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "engine", "serve"], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT, env=plain | told
-            )
+            self.process = subprocess.Popen([sys.executable, "-m", *words.split()], cwd=root, stdout=out, stderr=subprocess.STDOUT, env=plain | told)
 
     def health(self) -> tuple[int, str]:
         """The code and the JSON text of /healthz; 0 where nothing answers."""
@@ -102,9 +101,9 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, settings: Mapping[str, str]) -> Iterator[Served]:
+def serving(folder: Path, settings: Mapping[str, str], *, words: str = SERVE, root: str = str(ROOT)) -> Iterator[Served]:
     """A server that answers, gone at the end whatever the tests came to."""
-    served = Served(folder / "home", **settings)
+    served = Served(folder / "home", words=words, root=root, **settings)
     try:
         served.answers(200)
         yield served

@@ -96,7 +96,7 @@ def _is(node: ast.AST, name: str) -> bool:
 def copied(root: Path, folder: Path) -> Path:
     """A copy of the working tree as git sees it, where mutants may be written."""
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=root, capture_output=True, check=True).stdout
-    for name in [*filter(None, listed.decode().split("\0")), "static/plotly.min.js"]:
+    for name in filter(None, listed.decode().split("\0")):
         if (root / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(root / name, folder / name)

@@ -11,6 +11,8 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from threading import Event
 
@@ -18,6 +20,7 @@ import psutil
 import pytest
 
 from engine.shell.clock import WallClock
+from pages.parts import plotly_library
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS = 60.0
@@ -43,14 +46,22 @@ class Server:
                 env=plain | {"PODIUM_HOME": str(home), "PODIUM_WARM_UP": "20", **env},
             )  # fmt: skip
 
-    def get(self, path: str, method: str = "GET") -> tuple[int, str]:
+    def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, method=method, headers=headers), timeout=10) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
         except OSError:
             return 0, ""
+
+    def shake_hands(self, **headers: str) -> int:
+        """The code that a WebSocket of the pages is answered with; 101 where it opens."""
+        address = self.url.removeprefix("http://")
+        ours = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+        with closing(HTTPConnection(address, timeout=10)) as connection:
+            connection.request("GET", "/_stcore/stream", headers={"Host": address, **ours, **headers})
+            return connection.getresponse().status
 
     def wait_for(self, path: str, code: int) -> str:
         pause, clock = Event(), WallClock()
@@ -122,9 +133,32 @@ def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server
 
 def test_the_page_is_served(server: Server) -> None:
     assert server.get("/")[0] == 200
-    code, script = server.get("/app/static/plotly.min.js")
+    code, script = server.get(plotly_library.address())
     assert code == 200
     assert "plotly" in script[:300]
+
+
+@pytest.mark.parametrize("path", ["/", "/market", "/healthz", "/api/v1/status", "/api/v1/nonsense", "/static/index.html", "/_stcore/health", "//x"])
+def test_every_answer_keeps_other_sites_out(server: Server, path: str) -> None:
+    try:
+        with urllib.request.urlopen(server.url + path, timeout=10) as answer:
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        with error:
+            headers = error.headers
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-frame-options"], headers["x-content-type-options"], headers["referrer-policy"]) == ("DENY", "nosniff", "no-referrer")
+
+
+def test_a_foreign_name_or_page_reads_nothing_and_drives_nothing(server: Server) -> None:
+    address = server.url.removeprefix("http://")
+    own, foreign = f"http://{address}", "http://127.0.0.1:3000"
+    assert server.get("/api/v1/status", Host="rebound.example")[0] == 403
+    assert server.get("/api/v1/status", Origin=foreign)[0] == 403
+    assert server.get("/api/v1/status", Origin=own)[0] == 200
+    assert server.shake_hands(Origin=own) == 101
+    assert server.shake_hands(Origin=foreign) == 403
+    assert server.shake_hands(Origin="http://rebound.example", Host="rebound.example") == 403
 
 
 def test_a_second_server_on_the_store_shows_it_and_starts_no_engine(server: Server, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from engine.web.routes import routes
 from tests.makers import awaited
@@ -48,7 +49,14 @@ class Asked:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self._app = Starlette(routes=list(routes(lambda: url, self.clock)))
+        self._app: ASGIApp = Starlette(routes=list(routes(lambda: url, self.clock)))
+
+    @classmethod
+    def of(cls, app: ASGIApp) -> Asked:
+        """Any other application."""
+        asked = cls("")
+        asked._app = app
+        return asked
 
     def get(self, path: str, query: str | bytes = "", method: str = "GET", **head: str) -> Answer:
         return awaited(self._get(path, query if isinstance(query, bytes) else query.encode(), method, head))

@@ -1,0 +1,109 @@
+"""Refuses requests that other machines, other sites or borrowed names make, and tells the browser how little an answer may do."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection
+from urllib.parse import SplitResult, urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pages.parts.origin import CONTENT_SECURITY_POLICY, content_security_policy
+
+HEADERS = {  # of every answer; an answer's own policy goes before this one
+    CONTENT_SECURITY_POLICY: content_security_policy(),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+class Guard:
+    """Middleware: answers this machine only, under a loopback name or one of `hosts`, and browsers on Podium's own pages only.
+
+    Without a login, all that keeps others out is where a request comes from. A foreign site reaches a server on this machine in two ways: a name of
+    its own that it lets point here (so Host is checked), and a request its page makes across origins (so Origin is).
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str] = ()) -> None:
+        self._app = app
+        self._hosts = frozenset(host.strip().lower() for host in hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+
+        async def send_protected(message: Message) -> None:
+            if message["type"] in {"http.response.start", "websocket.http.response.start"}:
+                headers = MutableHeaders(raw=list(message["headers"]))
+                for name, value in HEADERS.items():
+                    if name != CONTENT_SECURITY_POLICY or name not in headers:
+                        headers[name] = value
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        why = _refusal(scope, self._hosts)
+        if why is None:
+            await self._app(scope, receive, send_protected)
+        elif scope["type"] == "http":
+            await PlainTextResponse(f"{why}\n", 403)(scope, receive, send_protected)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def internal_error(request: Request, error: Exception) -> PlainTextResponse:  # noqa: ARG001 - as Starlette calls it
+    """The answer where a route failed, which no middleware sees; the error is logged by the server."""
+    return PlainTextResponse("Internal Server Error\n", 500, HEADERS)
+
+
+def _refusal(scope: Scope, hosts: Collection[str]) -> str | None:
+    """Why a request is not answered, in one line; None where it is."""
+    headers = Headers(scope=scope)
+    host, origins = headers.getlist("host"), headers.getlist("origin")
+    if not _came_inside(scope):
+        return "Podium has no login yet and answers this machine only."
+    if len(host) > 1 or not all(_is_own_name(value, hosts) for value in host):
+        return "Podium answers to 127.0.0.1, localhost and the names in server.allowedHosts of .streamlit/config.toml: open it by one of these."
+    if any(not host or not _is_same_origin(value, host[0]) for value in origins):
+        return "Podium answers its own pages only, and this request was made by a page of another origin."
+    return None
+
+
+def _came_inside(scope: Scope) -> bool:
+    """Whether the connection came in at a loopback address (a name or a socket file is no address)."""
+    try:
+        return ipaddress.ip_address((scope.get("server") or ("", None))[0]).is_loopback
+    except ValueError:
+        return True
+
+
+def _is_own_name(host: str, hosts: Collection[str]) -> bool:
+    parts = _split(f"//{host}")
+    if parts is None or parts.netloc != host or "@" in host or not parts.hostname:
+        return False
+    name = parts.hostname.rstrip(".")
+    if name == "localhost" or name in hosts:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_same_origin(origin: str, host: str) -> bool:
+    parts = _split(origin)
+    return parts is not None and parts.scheme in {"http", "https"} and parts.netloc.lower() == host.lower()
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of an address; None where it is none."""
+    try:
+        parts = urlsplit(address)
+        _ = parts.port  # a number in range
+    except ValueError:
+        return None
+    return parts

@@ -1,0 +1,154 @@
+"""Stored text stays text on every page: nothing in it is drawn as HTML, as Markdown or by Plotly, so nothing is loaded, linked or styled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
+
+from pages.parts import figure, tables, widgets
+from pages.parts.tables import Cell, Column, Line
+from tests.pages.hostile import hostile, hostile_store
+from tests.pages.stores import NOW, SECOND, beat
+from tests.pages.test_pages import PAGES, run
+
+OURS = frozenset({"div", "span", "b", "i", "h1", "br", "small", "table", "thead", "tbody", "tr", "th", "td", "a", "svg", "path", "style"})
+NAMES = frozenset({
+    "class", "style", "role", "scope", "aria-label", "aria-level", "aria-hidden", "data-label", "data-id", "data-link", "href", "target", "title",
+    "viewbox", "preserveaspectratio", "d", "fill", "stroke", "stroke-width", "vector-effect", "tabindex", "colspan",
+})  # fmt: skip
+IN_CHARTS = re.compile(r'</?b>|<br>|<extra></extra>|<span style="color:(#\w{6}|rgba?\([\d., ]+\))">|</span>')
+PLAIN_FIELDS = {"id", "form_id", "options", "raw_values", "formatted_options", "default", "raw_value", "placeholder", "value"}  # of widgets
+VIEWS: list[tuple[str, dict[str, str]]] = [
+    *((page, {}) for page in PAGES),
+    ("10_optimizer.py", {"view": "History", "trial": "1"}), ("10_optimizer.py", {"view": "Savings"}), ("10_optimizer.py", {"view": "Rules"}),
+    ("07_backtests.py", {"runs": "20260101-000002-2,20260101-000001-1"}),
+]  # fmt: skip
+WITHOUT_NAMES = {"09_resources.py"}
+MARKERS = ("<sup>", "<img", "![a]", "**bold**", ":red[", ":material/home:", "$x^2$", "# HEADING", "[go](")
+
+
+class Tags(HTMLParser):
+    """Every tag with its attributes, and the text between."""
+
+    def __init__(self, markup: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(markup)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def assert_only_ours(markup: str) -> None:
+    """No tag, attribute, style or link but those a page makes itself."""
+    for tag, attributes in Tags(markup).tags:
+        assert tag in OURS, tag
+        assert set(attributes) <= NAMES, attributes
+        assert attributes.get("href", "/").startswith("/"), attributes
+        assert not attributes.get("href", "/").startswith("//"), attributes
+        assert "url(" not in attributes.get("style", ""), attributes
+
+
+def messages(app: AppTest) -> Iterator[Any]:
+    """What each element of the page sends to the browser."""
+    waiting: list[Any] = list(app._tree.children.values())
+    while waiting:
+        node = waiting.pop()
+        waiting += getattr(node, "children", {}).values()
+        if getattr(node, "proto", None) is not None:
+            yield node.proto
+
+
+def texts(message: Any) -> Iterator[tuple[str, str]]:
+    """Every text in it, with the name of its field."""
+    for field, value in message.ListFields():
+        for part in value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]:
+            if isinstance(part, str):
+                yield field.name, part
+            elif hasattr(part, "ListFields"):
+                yield from texts(part)
+
+
+def strings(told: object) -> Iterator[str]:
+    """Every text of a figure, wherever it stands, but what a click leads to."""
+    if isinstance(told, str):
+        yield told
+    elif isinstance(told, list):
+        for part in told:
+            yield from strings(part)
+    elif isinstance(told, dict):
+        for key, part in told.items():
+            if key != "customdata":
+                yield from strings(part)
+
+
+@pytest.fixture(scope="module")
+def hostile_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("hostile")
+    url = hostile_store(folder)
+    beat(folder, NOW + 3_600 * SECOND)
+    return url
+
+
+@pytest.mark.parametrize(("page", "query"), VIEWS)
+def test_no_text_of_the_store_is_more_than_text_on_a_page(page: str, query: dict[str, str], hostile_url: str) -> None:
+    app = run(page, hostile_url, **query)
+    assert not app.exception
+    shown = list(messages(app))
+    for message in shown:
+        name = message.DESCRIPTOR.name
+        if name == "Markdown":
+            assert_one_block(message.body)
+        elif name == "BidiComponent":
+            assert_component(message)
+        else:
+            labels = [text for field, text in texts(message) if field not in PLAIN_FIELDS]
+            assert not [text for text in labels if any(marker in text for marker in MARKERS)], name
+    assert "bold" in "".join(text for message in shown for _, text in texts(message)) or page in WITHOUT_NAMES
+
+
+def assert_one_block(body: str) -> None:
+    """One block of HTML to Markdown's rules: it opens with a block's tag and has no end of line in it."""
+    assert re.match(r"<(div|table)[ >]", body), body[:80]
+    assert not re.search(r"[\r\n]", body)
+    assert_only_ours(body)
+
+
+def assert_component(message: Any) -> None:
+    told = next(orjson.loads(text) for field, text in texts(message) if field == "json")
+    if "html" in told:
+        assert_only_ours(told["html"])
+    else:
+        for text in strings(orjson.loads(told["figure"])):
+            left = IN_CHARTS.sub("", text)
+            assert "<" not in left, left
+            assert ">" not in left, left
+            assert "\n" not in left, left
+
+
+@given(st.text() | st.text(st.sampled_from("<>&\"'\n\r =/abi![](){}*_`$:#")))
+def test_any_text_comes_back_as_it_was(text: str) -> None:
+    markup = tables.html([Column(text)], [Line(text, (Cell(text, small=text),), link="/decision")], label=text)
+    assert_only_ours(markup)
+    assert Tags(markup.translate(widgets.ENDS_OF_LINES)).text == text + text + (f" {text}" if text else "")
+    assert_only_ours(widgets.notice(text, word=text, colour="red"))
+    assert not re.search(r"[<>]", figure.escaped(text))
+    assert re.fullmatch(r"[\w ]*", widgets.label(text))
+
+
+def test_the_hostile_text_is_hostile() -> None:
+    tags = {tag for tag, _ in Tags(hostile()).tags}
+    assert {"img", "script", "iframe", "a", "svg", "sup"} <= tags
+    assert all(marker in hostile() for marker in MARKERS)

@@ -86,7 +86,7 @@ def unpack(kind: type[R], data: bytes) -> R:
         record: R = way.read(head[1], _Body(body))
     except OtherLayout:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error, zlib.error) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, struct.error, zlib.error) as error:
         raise ValueError(f"these {len(data)} bytes are no {kind.__name__}: {error}") from error
     return record
 

@@ -79,7 +79,9 @@ class Desk:
         try:
             known = actions()
             self._introduce(known, feed)
-            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
+            self._engine, self._session = resume(
+                settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside, report=self._report_mended
+            )
             self._watch_over(reopen)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
@@ -90,6 +92,10 @@ class Desk:
         steady.settle()
         for component in ("store", "trainer", "optimizer", "alerts"):
             self.board.say(component, "ok")
+
+    def _report_mended(self, fault: str, how: str) -> None:
+        """What was wrong with the store at the start, for the page of components."""
+        self.recovery.was_broken("store", "checkpoint", self._clock.now(), fault, tries=1, how=how)
 
     def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
         _sweep(self._settings.home)

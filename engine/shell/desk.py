@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+import orjson
+
 from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
@@ -41,6 +43,7 @@ from engine.shell.tune import ActionError, Tell, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
 from engine.store import shelf
+from engine.store.alert_facts import MOVED
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 from engine.store.history import History
@@ -96,6 +99,12 @@ class Desk:
     def _report_mended(self, fault: str, how: str) -> None:
         """What was wrong with the store at the start, for the page of components."""
         self.recovery.was_broken("store", "checkpoint", self._clock.now(), fault, tries=1, how=how)
+
+    def report_moved(self, at: int, words: str) -> None:
+        """The file of the store was deleted or replaced: for the alert of it, and for the page of components."""
+        self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
+        fault, _, how = words.partition("; ")
+        self.recovery.was_broken("store", "file", at, fault, tries=1, how=how)
 
     def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
         _sweep(self._settings.home)

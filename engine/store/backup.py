@@ -16,8 +16,16 @@ from urllib.parse import quote
 from engine.domain.record import Record
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed, telling
+from engine.store.store import Store
 
 _SPARE = 1_000_000  # bytes that are left free beside a copy
+
+
+class FileThere(StoreFailed):
+    """The name of a copy is taken."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(f"{target} is there already: give another name, nothing is overwritten")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +52,42 @@ def back_up(url: str, target: Path) -> Copied:
         return copy(source, path, target)
 
 
+def rescue(store: Store, stamp: str) -> str:
+    """Keeps what only this connection still sees, since the file was deleted or replaced, and says where or why not.
+
+    Where nothing has taken the place of the file, it is put back there.
+    """
+    path = store.path
+    with store.alone():
+        connection = store.raw()
+        _set_aside_log(store, stamp)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                copy(connection, path, path, is_sound=False)
+                return f"what it held was put back into {path}"
+            except FileThere:
+                kept = path.with_name(f"{path.name}.rescued-{stamp}")
+                copy(connection, path, kept, is_sound=False)
+                return f"what it held until then is kept in {kept}"
+        except (StoreFailed, OSError) as error:
+            return f"what it held could not be kept: {' '.join(str(error).split())}"
+
+
+def _set_aside_log(store: Store, stamp: str) -> None:
+    """A log that belongs to the file which is gone must not be taken for that of the file in its place."""
+    if not store.owns_log():
+        return
+    for ending in ("-wal", "-shm"):
+        beside = store.path.with_name(f"{store.path.name}{ending}")
+        if beside.exists():
+            beside.rename(beside.with_name(f"{beside.name}.rescued-{stamp}"))
+
+
 def copy(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool = True) -> Copied:
     """A copy of what an open connection sees, verified where it `is_sound`; raises StoreFailed, and then there is no file."""
     if os.path.lexists(target):
-        raise StoreFailed(f"{target} is there already: give another name, nothing is overwritten")
+        raise FileThere(target)
     with _draft(target) as draft, telling(str(path)):
         source.execute("BEGIN")  # one snapshot for the copy and for what it is compared with
         try:
@@ -146,10 +186,10 @@ def _publish(draft: Path, target: Path) -> None:
     try:
         os.link(draft, target)
     except FileExistsError:
-        raise StoreFailed(f"{target} is there already: give another name, nothing is overwritten") from None
+        raise FileThere(target) from None
     except OSError:  # a file system without links
         if os.path.lexists(target):
-            raise StoreFailed(f"{target} is there already: give another name, nothing is overwritten") from None
+            raise FileThere(target) from None
         draft.rename(target)
 
 

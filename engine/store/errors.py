@@ -17,6 +17,10 @@ class LeaseLost(StoreFailed):
     """Another engine holds the store now: this one must stop."""
 
 
+class StoreMoved(StoreFailed):
+    """The file of the store was deleted or replaced while it was open: nobody could see what is written to it from then on."""
+
+
 class Forgotten(StoreFailed):
     """What was asked for was there once and has been dropped by retention, or never was."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.domain.record import Record
-from engine.store.database import path_of
+from engine.store.database import path_of, untouched
 from engine.store.errors import StoreFailed, telling
 from engine.store.store import Store
 
@@ -45,7 +45,7 @@ def back_up(url: str, target: Path) -> Copied:
     path = path_of(url)
     if not path.is_file():
         raise StoreFailed(f"there is no store at {path}")
-    with closing(_open(path, "mode=ro")) as source:
+    with closing(_open(path, f"mode=ro{untouched(path)}")) as source:
         with telling(str(path)):
             if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
                 raise StoreFailed(f"{path} is an SQLite file but not a Podium store: give another address")

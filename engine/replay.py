@@ -78,6 +78,11 @@ def _difference(stored: StoredTick, run: Run) -> Phase | None:
     return next((phase for phase, digest in pairs if run.results[phase].digest() != digest), None)
 
 
+def vouches(stored: StoredTick, run: Run) -> bool:
+    """Whether every phase gave what was stored, so that the state is the one that was stored too."""
+    return bool(stored.phase_digests) and _difference(stored, run) is None
+
+
 def roll(history: History, session: Session, to: int, damaged: dict[str, str] | None = None) -> Rolled:
     """Rolls the session's state forward to just after tick `to`, deciding each tick since the checkpoint before it again.
 
@@ -118,7 +123,7 @@ def _again(rolled: Rolled, stored: StoredTick, catalog: Catalog) -> None:
     run = Run(axes(inputs, catalog), clock=lambda: 0.0, forced=forced)
     outcome = decide(inputs, obey.forget_lost(rolled.state, stored.events), catalog, run)
     rolled.state, rolled.stored, rolled.outcome, rolled.run = outcome.state, stored, outcome, run
-    if stored.tick in rolled.unread and _difference(stored, run) is None:  # the digest of the last phase vouches for the state
+    if stored.tick in rolled.unread and vouches(stored, run):
         rolled.rebuilt[stored.tick] = outcome.state
 
 

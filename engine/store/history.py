@@ -136,7 +136,7 @@ class History:
             session = self.tick(tick).session
         unread: dict[int, str] = {} if damaged is None else damaged
         for (at,) in self._rows("SELECT tick FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC", tick, session):
-            state = self._sound_state(int(at), unread)
+            state = self.read_checkpoint(int(at), unread)
             if state is not None:
                 return int(at), state
         began = self._rows("SELECT min(first_tick) FROM runs WHERE session = ?", session)[0][0]
@@ -150,7 +150,7 @@ class History:
         """The session and the tick of every checkpoint, oldest first."""
         return tuple((int(session), int(tick)) for session, tick in self._rows("SELECT session, tick FROM checkpoints ORDER BY tick"))
 
-    def _sound_state(self, tick: int, damaged: dict[int, str]) -> State | None:
+    def read_checkpoint(self, tick: int, damaged: dict[int, str]) -> State | None:
         """The state of a checkpoint; None, with the reason in `damaged`, where it is not sound."""
         try:
             ((data,),) = self._rows("SELECT data FROM checkpoints WHERE tick = ?", tick)

@@ -117,10 +117,14 @@ class Host:
             self._sit_down(self._desk)
 
     def _wait(self, error: Exception) -> None:
-        said = in_one_line(error)
-        if said != self.trouble:
-            LOG.warning("no engine runs here: %s", said)
-        self.trouble = said
+        moved = "" if self._moved is None else f"{self._moved[1]}; the engine does not go on: "
+        self._report(f"{moved}{in_one_line(error)}")
+
+    def _report(self, words: str) -> None:
+        """Why no engine runs here, once."""
+        if words != self.trouble:
+            LOG.warning("no engine runs here: %s", words)
+        self.trouble = words
 
     def _sit_down(self, desk: Desk) -> None:
         LOG.info("the engine runs: %s", self._settings)
@@ -139,20 +143,32 @@ class Host:
             self._start_over(lease, error)
 
     def _start_over(self, lease: Lease, error: StoreMoved) -> None:
-        """Nobody can see the file any more: what it held is kept, and the engine goes on in one that can be seen, or stops."""
-        LOG.error("%s", error)
-        self._jobs.drop("heartbeat", *NAMES)
-        self._lease = None  # it stays open: it alone still sees what the file held
-        self._leave()
-        at, kept = self._clock.now(), lease.rescue(self._clock.now())
-        self._former, self._moved = lease.holder, (at, f"{error}; {kept}")
-        lease.close()
+        """Nobody can see the file any more: what it held is kept, and the engine goes on in one that can be seen, or stops.
+
+        Until there is room to keep it, nothing is decided, and the next heartbeat tries again: the lease alone still sees what the file held.
+        """
+        if self._desk is not None:
+            LOG.error("%s", error)
+            self._jobs.drop(*NAMES)
+            self._lease = None  # it is not closed
+            self._leave()
+            self._lease = lease
+        try:
+            kept = lease.rescue(self._clock.now())
+        except StoreFailed as failed:
+            self._report(f"{error}; nothing is decided until what it held can be kept, so do not end this process: {failed}")
+            return
         LOG.error("%s", kept)
+        self._lease, self._former, self._moved = None, lease.holder, (self._clock.now(), f"{error}; {kept}")
+        lease.close()
+        self._jobs.drop("heartbeat")
+        self._go_on()
+
+    def _go_on(self) -> None:
         try:
             self.open()
         except (StoreFailed, ValueError, OSError) as failed:
-            LOG.error("the engine does not go on: %s", failed)
-            self.trouble = f"{error}; {kept}; the engine does not go on: {in_one_line(failed)}"
+            self._wait(failed)
             self.ended.set()
         if self._desk is not None:
             self._sit_down(self._desk)

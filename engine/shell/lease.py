@@ -78,7 +78,7 @@ class Lease:
             connection.exec_driver_sql("DELETE FROM lease WHERE id = 1 AND holder = ?", (self.holder,))
 
     def rescue(self, now: int) -> str:
-        """Keeps what the store held, whose file is gone from its path; says where, or why not."""
+        """Keeps what the store held, whose file is gone from its path, and says where; raises StoreFailed where it cannot be kept now."""
         return backup.rescue(self._store, f"{datetime.fromtimestamp(now / 1e9, UTC):%Y%m%d-%H%M%S}")
 
     def holding(self) -> Holder | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -22,7 +23,8 @@ class LogFile(RotatingFileHandler):
         before = self.lost
         if self._is_gone():
             self._drop_stream()
-            Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # it fails again, and is counted, when the file is opened
+                Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
         super().emit(record)
         if before and self.lost == before:
             self.lost = 0
@@ -53,7 +55,7 @@ class LogFile(RotatingFileHandler):
         return held is not None and (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino)
 
     def _drop_stream(self) -> None:
-        stream, self.stream = self.stream, None  # type: ignore[assignment] # as RotatingFileHandler does
+        stream, self.stream = self.stream, None
         try:
             if stream is not None:
                 stream.close()

@@ -53,25 +53,23 @@ def back_up(url: str, target: Path) -> Copied:
 
 
 def rescue(store: Store, stamp: str) -> str:
-    """Keeps what only this connection still sees, since the file was deleted or replaced, and says where or why not.
+    """Keeps what only this connection still sees, since the file was deleted or replaced, and says where; raises StoreFailed where it cannot.
 
     Where nothing has taken the place of the file, it is put back there.
     """
     path = store.path
     with store.alone():
-        connection = store.raw()
         _set_aside_log(store, stamp)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                copy(connection, path, path, is_sound=False)
-                return f"what it held was put back into {path}"
-            except FileThere:
-                kept = path.with_name(f"{path.name}.rescued-{stamp}")
-                copy(connection, path, kept, is_sound=False)
-                return f"what it held until then is kept in {kept}"
-        except (StoreFailed, OSError) as error:
-            return f"what it held could not be kept: {' '.join(str(error).split())}"
+            copy(store.raw(), path, path, is_sound=False)
+            return f"what it held was put back into {path}"
+        except FileThere:
+            kept = path.with_name(f"{path.name}.rescued-{stamp}")
+            copy(store.raw(), path, kept, is_sound=False)
+            return f"what it held until then is kept in {kept}"
+        except OSError as error:
+            raise StoreFailed(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _set_aside_log(store: Store, stamp: str) -> None:

@@ -95,6 +95,21 @@ def test_a_file_that_is_no_store_in_its_place_stops_the_engine_with_a_clear_word
     assert path_of(told.database_url).read_bytes() == b"a file of mine" * 1000
 
 
+def test_what_cannot_be_kept_yet_is_held_until_it_can(running: tuple[Settings, Host], tmp_path: Path) -> None:
+    """The folder is gone with the store, and a file of its name has taken its place."""
+    told, host = running
+    home, before = Path(told.home), len(rows(told, TICKS))
+    home.rename(tmp_path / "elsewhere")
+    home.write_text("in the way", encoding="utf-8")
+    until(lambda: "nothing is decided until what it held can be kept" in (host.trouble or ""))
+    assert host.decided >= before
+    home.unlink()
+    until(lambda: len(seen(told, TICKS)) > host.decided)
+    ticks = [tick for (tick,) in rows(told, TICKS)]
+    assert ticks == list(range(len(ticks)))
+    assert (host.trouble, host.ended.is_set()) == (None, False)
+
+
 def test_no_transaction_begins_on_a_file_that_is_gone(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
     writer = Writer(url)

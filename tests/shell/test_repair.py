@@ -54,7 +54,7 @@ def execute(url: str, *statements: str) -> list[tuple[object, ...]]:
 
 def swap_indexes(url: str) -> None:
     """Each of two indexes now holds what belongs to the other."""
-    roots = dict(execute(url, "SELECT name, rootpage FROM sqlite_master WHERE name IN ('ix_ticks_at', 'ix_ticks_wall')"))
+    roots = {str(name): page for name, page in execute(url, "SELECT name, rootpage FROM sqlite_master WHERE name LIKE 'ix_ticks_%'")}
     change = "UPDATE sqlite_master SET rootpage = {} WHERE name = '{}'"
     execute(
         url, "PRAGMA writable_schema = ON", change.format(roots["ix_ticks_wall"], "ix_ticks_at"), change.format(roots["ix_ticks_at"], "ix_ticks_wall")

@@ -20,6 +20,7 @@ HELD_OUT = 0.25  # the last quarter chooses the penalty
 SAMPLE = 20_000  # rows that quantiles are taken from
 SHARED = 0.9  # of a horizon's rows that all must know to share one sum
 STANDARD = ("low", "high", "mean", "deviation")
+_MOST = 1 << 30  # bytes of a model's arrays: more than any has, and less than a memory
 # What zipfile, zlib and numpy raise for bytes that are no arrays, or that claim to be larger than memory.
 _NOT_ARRAYS = (
     ValueError, OSError, EOFError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError, MemoryError, SyntaxError, struct.error,
@@ -186,6 +187,8 @@ def from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
     """Arrays by name; raises ValueError, in one line, for anything that is not npz of plain arrays with these among them."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if sum(part.file_size for part in archive.zip.infolist()) > _MOST:
+                raise ValueError("unpacked they would not fit into memory")
             parts = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
     except _NOT_ARRAYS as error:
         raise ValueError(f"these {len(data)} bytes are no arrays: {' '.join(str(error).split())}") from error

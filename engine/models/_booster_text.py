@@ -76,8 +76,7 @@ def _nodes(fields: dict[str, str], nodes: int, features: int) -> list[str]:
         raise ValueError("a tree splits on a feature that is not there")
     if not _DECISIONS.issuperset(kind):
         raise ValueError("a tree decides in a way that is not known")
-    children = [*left, *right]
-    if sorted(children) != [*range(-nodes - 1, 0), *range(1, nodes)] or any(0 < child <= place % nodes for place, child in enumerate(children)):
+    if sorted((*left, *right)) != [*range(-nodes - 1, 0), *range(1, nodes)]:  # each has one parent, and the first node none: no way leads back
         raise ValueError("the nodes of a tree do not form a tree")
     return [f"{name}={_floats(fields, name, nodes) if name == 'threshold' else fields[name]}" for name in _PER_NODE]
 

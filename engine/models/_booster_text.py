@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_FEATURES, MOST_LEAVES, MOST_TREES = 100_000, 10_000, 10_000
-_FLOAT = re.compile(r"-?(?:\d{1,20}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?|inf)", re.ASCII)  # a split between known and missing is at inf
-_WHOLE = re.compile(r"-?\d{1,9}", re.ASCII)
+_FLOAT = r"-?(?:\d{1,20}(?:\.\d{1,30})?(?:e[+-]?\d{1,3})?|inf)"  # a split between known and missing is at inf
+_FLOATS = re.compile(rf"{_FLOAT}(?: {_FLOAT})*", re.ASCII)
+_WHOLES = re.compile(r"-?\d{1,9}(?: -?\d{1,9})*", re.ASCII)
 _TREE = re.compile(r"^Tree=\d+\n", re.MULTILINE)
 _PER_NODE = ("split_feature", "threshold", "decision_type", "left_child", "right_child")
 _DECISIONS = frozenset({0, 2, 4, 6, 8, 10})  # numerical splits only: bit 0 would be a categorical one
@@ -86,14 +87,14 @@ def _whole(fields: dict[str, str], name: str) -> int:
 
 
 def _wholes(fields: dict[str, str], name: str, count: int) -> list[int]:
-    words = fields.get(name, "").split(" ")
-    if len(words) != count or not all(_WHOLE.fullmatch(word) for word in words):
+    line = fields.get(name, "")
+    if not _WHOLES.fullmatch(line) or line.count(" ") != count - 1:
         raise ValueError(f"its {name} is not {count} whole number{'s' if count > 1 else ''}")
-    return [int(word) for word in words]
+    return [int(word) for word in line.split(" ")]
 
 
 def _floats(fields: dict[str, str], name: str, count: int) -> str:
-    words = fields.get(name, "").split(" ")
-    if len(words) != count or not all(_FLOAT.fullmatch(word) for word in words):
+    line = fields.get(name, "")
+    if not _FLOATS.fullmatch(line) or line.count(" ") != count - 1:
         raise ValueError(f"its {name} is not {count} number{'s' if count > 1 else ''}")
-    return fields[name]
+    return line

@@ -102,9 +102,12 @@ class Desk:
 
     def report_moved(self, at: int, words: str) -> None:
         """The file of the store was deleted or replaced: for the alert of it, and for the page of components."""
-        self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
         fault, _, how = words.partition("; ")
         self.recovery.was_broken("store", "file", at, fault, tries=1, how=how)
+        try:
+            self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
+        except StoreFailed as error:
+            LOG.error("no alert is raised of it: %s", error)
 
     def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
         _sweep(self._settings.home)

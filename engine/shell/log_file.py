@@ -6,12 +6,19 @@ import logging
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from engine.files import owned, private
+from engine.files.owned import LOGS, FolderTaken
+
 
 class LogFile(RotatingFileHandler):
-    """Says once on the terminal that it cannot be written, and in the log how many lines are missing once it can."""
+    """A rotating log that only its owner can read.
+
+    It says once on the terminal that it cannot be written, and in the log how many lines are missing once it can.
+    """
 
     def __init__(self, path: Path, *, most_bytes: int, files: int) -> None:
         self.lost = 0  # lines
@@ -23,8 +30,8 @@ class LogFile(RotatingFileHandler):
         before = self.lost
         if self._is_gone():
             self._drop_stream()
-            with suppress(OSError):  # it fails again, and is counted, when the file is opened
-                Path(self.baseFilename).parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError, FolderTaken):  # it fails again, and is counted, when the file is opened
+                owned.claim(Path(self.baseFilename).parent, LOGS)
         super().emit(record)
         if before and self.lost == before:
             self.lost = 0
@@ -40,6 +47,11 @@ class LogFile(RotatingFileHandler):
             line = " ".join(record.getMessage().split())[:300]
             sys.stderr.write(f"podium: the log {self.baseFilename} cannot be written, lines are lost until it can ({self._why}); the first: {line}\n")
             sys.stderr.flush()
+
+    def _open(self) -> TextIOWrapper:
+        """A file that only its owner can read."""
+        descriptor = private.opener(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
 
     def close(self) -> None:
         """Closes it, whatever the disk says."""

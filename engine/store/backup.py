@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.domain.record import Record
+from engine.files import private
 from engine.store.database import path_of, untouched
 from engine.store.errors import StoreFailed, telling
 from engine.store.store import Store
@@ -61,7 +62,7 @@ def rescue(store: Store, stamp: str) -> str:
     with store.alone():
         _set_aside_log(store, stamp)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private.make_folder(path.parent)
             copy(store.raw(), path, path, is_sound=False)
             return f"what it held was put back into {path}"
         except FileThere:

@@ -85,8 +85,10 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
 
 def untouched(path: Path) -> str:
     """What to add to the address of a store where its log is empty and the disk has no room for the index that every other reader needs."""
-    log = path.with_name(f"{path.name}-wal")
-    is_folded = not log.exists() or log.stat().st_size == 0
+    try:
+        is_folded = path.with_name(f"{path.name}-wal").stat().st_size == 0
+    except OSError:
+        is_folded = True
     return "&immutable=1" if is_folded and is_full(path) else ""
 
 

@@ -29,7 +29,8 @@ ls -A "$1"
 def full(tmp_path: Path) -> Iterator[Path]:
     """A folder of logs in which the log is a device that is always full."""
     logs = tmp_path / "logs"
-    logs.mkdir()
+    close_log(open_log(tmp_path))
+    (logs / "podium.log").unlink()
     (logs / "podium.log").symlink_to("/dev/full")
     yield logs
     handler = open_log(tmp_path)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.domain.alerting import Facts
 from engine.settings import Settings
 from engine.shell.host import Host, open_feed
 from engine.shell.training import models
+from engine.store.alert_facts import MOVED, FactsReader
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed, StoreMoved
 from engine.store.writer import Writer
@@ -125,3 +127,14 @@ def test_no_transaction_begins_on_a_file_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(StoreMoved):
         writer.store.reconnect()
     writer.close()
+
+
+def test_the_loss_is_alarmed_for_an_hour(tmp_path: Path) -> None:
+    url = made.empty(tmp_path)
+    writer = Writer(url)
+    writer.remember(MOVED, '[5000000000, "it was deleted; it was put back"]')
+    writer.close()
+    reader = FactsReader(url)
+    found = [reader.read(Facts(5_000_000_000 + minutes * made.MINUTE)).store_moved for minutes in (0, 59, 61)]
+    reader.close()
+    assert found == ["it was deleted; it was put back", "it was deleted; it was put back", None]

@@ -37,6 +37,7 @@ class Vitals(Record):
     ticks_honest: int  # of them, those in which no phase fell back
     open_alerts: int
     critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open
+    is_full: bool = False  # the disk of the store has no room
 
     @property
     def honest_rate(self) -> float | None:
@@ -57,7 +58,8 @@ def judge(vitals: Vitals) -> Health:
     """Down: no engine, or one that has stalled. Degraded: alive, with a component that is not well or a critical alert."""
     dead = _no_engine(vitals) or _stalled(vitals)
     if dead:
-        return Health("down", False, (dead,))
+        full = ("the disk of the store is full: the engine goes on when there is room",) if vitals.is_full else ()
+        return Health("down", False, (dead, *full))
     unwell = tuple(
         f"{one.component} is {one.state}: {one.last_error or 'no reason given'}" for one in vitals.components if one.state in {"degraded", "down"}
     )

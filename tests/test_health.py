@@ -33,6 +33,11 @@ def test_no_lease_or_an_old_heartbeat_is_down() -> None:
     assert "16 s ago" in health.reasons[0]
 
 
+def test_a_full_disk_is_named_where_no_engine_runs() -> None:
+    assert judge(replace(WELL, beat=None, is_full=True)).reasons[1] == "the disk of the store is full: the engine goes on when there is room"
+    assert judge(replace(WELL, is_full=True)).state == "healthy"  # while it writes, the alert of the disk tells
+
+
 def test_a_stalled_engine_is_down_although_it_beats() -> None:
     health = judge(replace(WELL, decided=NOW - 31 * SECOND))
     assert (health.state, health.alive) == ("down", False)

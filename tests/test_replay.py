@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -16,18 +19,20 @@ from engine.domain.market import Account, Slice
 from engine.domain.ports import Feed
 from engine.domain.state import State
 from engine.domain.tick import Row, Tick
+from engine.evidence import linear
 from engine.replay import replay
 from engine.run import FallbackFailed
 from engine.settings import Settings
 from engine.shell.engine import Engine
 from engine.shell.resume import resume
 from engine.store import codec, database
-from engine.store.errors import Forgotten
+from engine.store.errors import Forgotten, StoreFailed
 from engine.store.history import History
 from engine.store.writer import Writer
 from tests.makers import KNOBS, Inline, Played, StoppedClock, command, play, settings, simulated
 
 TRAINED, SPLIT, END = 260, 330, 520  # trained at 259, stopped and resumed after 330, trained again at 409
+ROOT = Path(__file__).parents[1]
 KNOBS_HERE = replace(KNOBS, first_training=TRAINED, retrain_every=150)
 
 
@@ -318,3 +323,67 @@ def test_ticks_with_a_failed_phase_and_after_a_lost_one_are_replayed_as_they_wer
     assert [event.kind for event in history.tick(211).events] == ["tick_lost"]
     assert replay(history, 213).identical
     history.close()
+
+
+def alter(url: str, *statements: str) -> None:
+    with closing(sqlite3.connect(str(database.path_of(url)))) as connection, connection as store:
+        for statement in statements:
+            store.execute(statement)
+
+
+def state_of(url: str, tick: int) -> bytes:
+    with closing(sqlite3.connect(str(database.path_of(url)))) as store:
+        return bytes(store.execute("SELECT data FROM checkpoints WHERE tick = ?", (tick,)).fetchone()[0])
+
+
+@pytest.mark.parametrize("damage", ["zeroblob(length(data))", "(SELECT data FROM checkpoints WHERE tick = 300)"])
+def test_a_damaged_checkpoint_costs_no_decision_and_is_rebuilt_bit_for_bit(made: Made, copied: str, damage: str) -> None:
+    """The last one is whole and of another tick."""
+    before = state_of(copied, 500)
+    alter(copied, f"UPDATE checkpoints SET data = {damage} WHERE tick = 500")
+    history = History(copied)
+    verdict = replay(history, END - 1)
+    assert verdict.identical
+    assert "the checkpoint of tick 500 is damaged: rolled forward from the checkpoint of tick 400" in verdict.note
+    writer, reports = Writer(copied), []
+    engine, _ = resume(
+        here(copied), simulated(END, symbols=4), StoppedClock(), writer, history, trainers=Inline(),
+        report=lambda fault, how: reports.append((fault, how)),
+    )  # fmt: skip
+    writer.close()
+    history.close()
+    ((fault, how),) = reports
+    assert "tick 500" in fault
+    assert "no decision was lost" in how
+    assert engine.tick == END
+    assert state_of(copied, 500) == before
+
+
+def test_where_every_checkpoint_is_damaged_the_start_of_the_session_is_rolled_forward_from(copied: str) -> None:
+    alter(copied, "UPDATE checkpoints SET data = zeroblob(9) WHERE tick > 0", "DELETE FROM checkpoints WHERE tick = 0")
+    verdict = replay(History(copied), 130)
+    assert (verdict.identical, "rolled forward from the start of the session" in verdict.note) == (True, True)
+
+
+def test_where_no_state_is_sound_the_remedy_is_named(copied: str) -> None:
+    alter(copied, "UPDATE checkpoints SET data = zeroblob(9)", "DELETE FROM decisions WHERE tick < 450", "DELETE FROM ticks WHERE tick < 450")
+    with pytest.raises(StoreFailed, match=r"checkpoint of tick 500 cannot be read.*doctor --repair"):
+        opened(copied)
+
+
+def test_a_model_that_was_altered_with_its_digest_cannot_end_the_process(copied: str) -> None:
+    """As in a store from elsewhere: LightGBM would end the whole process on it, so the replay runs in one of its own."""
+    with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
+        sql = "SELECT id, digest, data FROM artifacts WHERE model = 'lightgbm' AND trained_to = 259"
+        number, digest, data = store.execute(sql).fetchone()
+        parts = linear.from_bytes(data, "model")
+        altered = parts["model"].tobytes().replace(b"\\nright_child=", b"\\nright_child=9", 1)
+        data = linear.to_bytes(**parts | {"model": np.frombuffer(altered, dtype=np.uint8)})
+        other = hashlib.blake2b(data, digest_size=16).hexdigest()
+        store.execute("UPDATE artifacts SET data = ?, digest = ? WHERE id = ?", (data, other, number))
+        store.execute("UPDATE ticks SET serving = replace(serving, ?, ?)", (digest, other))
+    ran = subprocess.run(
+        [sys.executable, "-m", "engine", "replay", "302", "--store", copied], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ran.returncode, len(ran.stderr.splitlines())) == (64, 1), ran.stderr[-300:]
+    assert "the stored model lightgbm-259 cannot be loaded" in ran.stderr

@@ -23,6 +23,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("honest rate low", "warning", "engine", "Phases fall back too often: Components names them.", 30.0, 120.0),
     AlertRule("training overdue", "warning", "engine", "The models grow old: look at Training on Components.", 30.0, 60.0),
     AlertRule("store failing", "critical", "store", "Ticks are kept back until it can be written: look at the disk.", 5.0, cause=True),
+    AlertRule("store file lost", "critical", "store", "Stop the engine before its file is moved or deleted; Alerts says where what it held is."),
     AlertRule("store over its limit", "warning", "store", "Pruning does not keep up: raise PODIUM_KEEP_DECISIONS or free space.", 900.0, 60.0),
     AlertRule("disk nearly full", "warning", "store", "Free space on the disk of PODIUM_HOME.", 60.0, 60.0),
     AlertRule("disk full", "critical", "store", "Free space now: ticks can soon not be kept.", 30.0, 60.0, cause=True),
@@ -108,6 +109,11 @@ def store_size(facts: Facts, is_open: bool) -> Sight:
     return Sight(name, share > (STORE_AGAIN if is_open else 1.0), f"the store is larger than its {facts.store_limit / 1e6:,.0f} MB", share)
 
 
+def moved(facts: Facts, is_open: bool) -> Sight:
+    del is_open
+    return Sight("store file lost", facts.store_moved is not None, facts.store_moved or "")
+
+
 def disk(facts: Facts, is_open: bool) -> Sight:
     return _disk("disk nearly full", facts, DISK_AGAIN if is_open else DISK, 100 * DISK)
 
@@ -165,6 +171,6 @@ OF_TICKS = frozenset({  # what is decided over history while warming up alarms n
 })  # fmt: skip
 LOOKED_AT: dict[str, Callable[[Facts, bool], Sight]] = {  # by rule; others are raised where they happen
     "no decision": no_decision, "honest rate low": honest_rate, "data stale": stale, "incident open": incident, "training overdue": training,
-    "store over its limit": store_size, "disk nearly full": disk, "disk full": disk_full, "drawdown limit hit": drawdown,
+    "store file lost": moved, "store over its limit": store_size, "disk nearly full": disk, "disk full": disk_full, "drawdown limit hit": drawdown,
     "daily loss limit hit": daily_loss, "kill switch engaged": kill_switch, "optimizer harmed": harmed, "drill failed": drill,
 }  # fmt: skip

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.cli._frame import CliCommand, settings_from
+from engine.cli._frame import CliCommand, WrongUse, settings_from
 from engine.files import owned
 from engine.files.owned import LOGS, FolderTaken
 from engine.libraries import find_failures
@@ -26,9 +26,14 @@ Finding = tuple[str, str]  # ok, note or wrong; and a sentence
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="only what is wrong")
+    parser.add_argument(
+        "--repair", action="store_true", help="mend what can be mended soundly of the store, while no engine runs; what it was is kept in a copy"
+    )
 
 
 def _run(told: argparse.Namespace) -> int:
+    if told.repair:
+        _repair(settings_from(told, headless=False).database_url)
     findings = list(_look(told))
     for level, sentence in findings:
         if level == "wrong" or not told.quiet:
@@ -52,7 +57,19 @@ def _look(told: argparse.Namespace) -> Iterator[Finding]:
     yield from _open_to_others(settings)
     yield _room(Path(settings.home))
     yield _store(settings)
+    yield from _damage(settings)
     yield _port(settings)
+
+
+def _repair(url: str) -> None:
+    from engine.shell.clock import WallClock
+    from engine.shell.repair import repair
+    from engine.store.database import path_of
+
+    if not path_of(url).exists():
+        raise WrongUse(f"there is no store at {path_of(url)} to repair")
+    for line in repair(url, WallClock()):
+        print(f"repair {line}")
 
 
 def _python(version: tuple[int, ...]) -> Finding:
@@ -159,6 +176,25 @@ def _store(settings: Settings) -> Finding:
     except StoreFailed as error:
         return "wrong", str(error)
     return "ok", f"the store can be read; engine: {health.state}" + (f" ({health.reasons[0]})" if health.reasons else "")
+
+
+def _damage(settings: Settings) -> Iterator[Finding]:
+    from engine.store.database import path_of
+    from engine.store.soundness import find_damage
+
+    path = path_of(settings.database_url)
+    if not path.exists():
+        return
+    try:
+        found = find_damage(settings.database_url).describe()
+    except StoreFailed as error:
+        yield "wrong", str(error)
+        return
+    yield from (("wrong", f"{line}: stop Podium and run python -m engine doctor --repair") for line in found)
+    if not found:
+        yield "ok", "every page, index and checkpoint of the store is sound"
+    for copy in sorted((*path.parent.glob(f"{path.name}.rescued-*"), *path.parent.glob(f"{path.name}.before-repair-*"))):
+        yield "note", f"{copy} holds an earlier state of the store ({copy.stat().st_size:,} bytes): delete it once it is not needed"
 
 
 def _port(settings: Settings) -> Finding:

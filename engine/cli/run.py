@@ -51,8 +51,11 @@ def drive(settings: Settings, ticks: int | None) -> int:
         for note in host.notes:
             say(f"podium: {note}")
         say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
+        shown = None
         while not signals and not host.ended.wait(LOOK_SECONDS):
-            pass
+            if host.trouble not in {None, shown}:
+                say(f"podium: {host.trouble}")
+            shown = host.trouble
     finally:
         opened = True  # a second signal does not cut the stop short
         clean = host.stop(STOP_SECONDS)

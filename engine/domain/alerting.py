@@ -154,4 +154,5 @@ class Facts(Record):
     ticks_since_training: int | None = None  # since the newest training's data ended, or since the session began
     training_due: int | None = None  # of those after which there should have been one
     harmed: tuple[str, ...] = ()  # actions that harmed in the last hour, or are quarantined
+    store_moved: str | None = None  # in the last hour the file of the store was deleted or replaced: what happened and what was done
     failed_drill: str | None = None  # what did not pass in the newest drill

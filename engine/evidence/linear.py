@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,12 @@ HELD_OUT = 0.25  # the last quarter chooses the penalty
 SAMPLE = 20_000  # rows that quantiles are taken from
 SHARED = 0.9  # of a horizon's rows that all must know to share one sum
 STANDARD = ("low", "high", "mean", "deviation")
+_MOST = 1 << 30  # bytes of a model's arrays: more than any has, and less than a memory
+# What zipfile, zlib and numpy raise for bytes that are no arrays, or that claim to be larger than memory.
+_NOT_ARRAYS = (
+    ValueError, OSError, EOFError, LookupError, AttributeError, TypeError, ArithmeticError, RuntimeError, MemoryError, SyntaxError, struct.error,
+    zlib.error, zipfile.BadZipFile,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +187,10 @@ def from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
     """Arrays by name; raises ValueError, in one line, for anything that is not npz of plain arrays with these among them."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if sum(part.file_size for part in archive.zip.infolist()) > _MOST:
+                raise ValueError("unpacked they would not fit into memory")
             parts = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, NotImplementedError, zipfile.BadZipFile) as error:
+    except _NOT_ARRAYS as error:
         raise ValueError(f"these {len(data)} bytes are no arrays: {' '.join(str(error).split())}") from error
     missing = [name for name in names if name not in parts]
     if missing:

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+import orjson
+
 from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
@@ -41,6 +43,7 @@ from engine.shell.tune import ActionError, Tell, actions, run_action
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
 from engine.store import shelf
+from engine.store.alert_facts import MOVED
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 from engine.store.history import History
@@ -79,7 +82,9 @@ class Desk:
         try:
             known = actions()
             self._introduce(known, feed)
-            self._engine, self._session = resume(settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside)
+            self._engine, self._session = resume(
+                settings, feed, clock, self._writer, History(url), trainers=self.workers, pool=beside, report=self._report_mended
+            )
             self._watch_over(reopen)
         except (StoreFailed, ValueError, OSError) as error:
             self._refuse(error)
@@ -90,6 +95,19 @@ class Desk:
         steady.settle()
         for component in ("store", "trainer", "optimizer", "alerts"):
             self.board.say(component, "ok")
+
+    def _report_mended(self, fault: str, how: str) -> None:
+        """What was wrong with the store at the start, for the page of components."""
+        self.recovery.was_broken("store", "checkpoint", self._clock.now(), fault, tries=1, how=how)
+
+    def report_moved(self, at: int, words: str) -> None:
+        """The file of the store was deleted or replaced: for the alert of it, and for the page of components."""
+        fault, _, how = words.partition("; ")
+        self.recovery.was_broken("store", "file", at, fault, tries=1, how=how)
+        try:
+            self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
+        except StoreFailed as error:
+            LOG.error("no alert is raised of it: %s", error)
 
     def _introduce(self, known: dict[str, Action], feed: Feed) -> None:
         _sweep(self._settings.home)

@@ -16,7 +16,7 @@ from engine.shell.desk import NAMES, Desk
 from engine.shell.jobs import Jobs, in_one_line
 from engine.shell.lease import Lease
 from engine.shell.logs import LOG, close_log, open_log
-from engine.store.errors import LeaseLost, StoreFailed
+from engine.store.errors import LeaseLost, StoreFailed, StoreMoved
 
 TRY_SECONDS, LONGEST_TRY_SECONDS, BEAT_SECONDS = 3.0, 120.0, 2.0
 
@@ -51,6 +51,8 @@ class Host:
         self._broke: tuple[int, str] | None = None  # when the start first failed, and why
         self.ended = Event()  # nothing more will be decided here
         self.trouble: str | None = None  # why no engine runs here, or what of the host's own fails
+        self._former: str | None = None  # the claim on a file that was deleted or replaced
+        self._moved: tuple[int, str] | None = None  # when that was noticed, and what was done, until a store has taken it down
         self._failing: tuple[str, str] | None = None  # the job of the host's own that the trouble is of
         self.decided = 0
         self.notes: tuple[str, ...] = ()  # what was not read of a recording
@@ -65,7 +67,8 @@ class Host:
                 self._take(lease)
                 reopen = None if self._feed is not None else partial(open_feed, self._settings)
                 feed = open_feed(self._settings) if self._feed is None else self._feed
-                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=self._ticks, caches=self._caches, reopen=reopen)
+                left = None if self._ticks is None else max(1, self._ticks - self.decided)
+                self._desk = Desk(self._settings, feed, self._clock, lease.holder, ticks=left, caches=self._caches, reopen=reopen)
             finally:
                 if self._desk is None:
                     self._leave()
@@ -73,9 +76,12 @@ class Host:
             self.notes = self._desk.notes
             self._desk.ended = self.ended
             self.trouble = None
+            if self._moved is not None:
+                self._desk.report_moved(*self._moved)
+                self._moved = None
 
     def _take(self, lease: Lease) -> None:
-        if not lease.take(self._clock.now()):
+        if not lease.take(self._clock.now(), self._former):
             other = lease.holding()
             who = f"the engine of process {other.pid} on {other.host}" if other else "another engine"
             raise LeaseLost(f"{who} holds the store {self._settings.database_url}: stop it, or set PODIUM_HOME to another folder")
@@ -111,10 +117,14 @@ class Host:
             self._sit_down(self._desk)
 
     def _wait(self, error: Exception) -> None:
-        said = in_one_line(error)
-        if said != self.trouble:
-            LOG.warning("no engine runs here: %s", said)
-        self.trouble = said
+        moved = "" if self._moved is None else f"{self._moved[1]}; the engine does not go on: "
+        self._report(f"{moved}{in_one_line(error)}")
+
+    def _report(self, words: str) -> None:
+        """Why no engine runs here, once."""
+        if words != self.trouble:
+            LOG.warning("no engine runs here: %s", words)
+        self.trouble = words
 
     def _sit_down(self, desk: Desk) -> None:
         LOG.info("the engine runs: %s", self._settings)
@@ -129,6 +139,41 @@ class Host:
             lease.beat(self._clock.now())
         except LeaseLost as error:
             self._give_up(error)
+        except StoreMoved as error:
+            self._start_over(lease, error)
+
+    def _start_over(self, lease: Lease, error: StoreMoved) -> None:
+        """Nobody can see the file any more: what it held is kept, and the engine goes on in one that can be seen, or stops.
+
+        Until there is room to keep it, nothing is decided, and the next heartbeat tries again: the lease alone still sees what the file held.
+        """
+        if self._desk is not None:
+            LOG.error("%s", error)
+            self._jobs.drop(*NAMES)
+            self._lease = None  # it is not closed
+            self._leave()
+            self._lease = lease
+        try:
+            kept = lease.rescue(self._clock.now())
+        except StoreFailed as failed:
+            self._report(f"{error}; nothing is decided until what it held can be kept, so do not end this process: {failed}")
+            return
+        LOG.error("%s", kept)
+        self._lease, self._former, self._moved = None, lease.holder, (self._clock.now(), f"{error}; {kept}")
+        lease.close()
+        self._jobs.drop("heartbeat")
+        self._go_on()
+
+    def _go_on(self) -> None:
+        try:
+            self.open()
+        except (StoreFailed, ValueError, OSError) as failed:
+            self._wait(failed)
+            self.ended.set()
+        if self._desk is not None:
+            self._sit_down(self._desk)
+        else:
+            self._jobs.every(TRY_SECONDS, "engine", "take up", self._take_up, self)
 
     def _give_up(self, error: LeaseLost) -> None:
         """Another engine has the store now: this server only shows it, and asks again."""

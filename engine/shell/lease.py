@@ -6,13 +6,14 @@ import os
 import socket
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 from sqlalchemy import Connection
 
 from engine.domain.record import Record
-from engine.store import database, inbox
+from engine.store import backup, database, inbox
 from engine.store.errors import LeaseLost
 from engine.store.store import Store
 
@@ -49,11 +50,14 @@ class Lease:
         database.prepare(url)
         self._store = Store(url, None)
 
-    def take(self, now: int) -> bool:
-        """True when the store is ours now. What an engine that is gone left running is marked failed."""
+    def take(self, now: int, former: str | None = None) -> bool:
+        """True when the store is ours now. What an engine that is gone left running is marked failed.
+
+        `former` is an earlier claim of this process, on a file that was put back since.
+        """
         with self._store.write(fenced=False) as connection:
             held = _read(connection)
-            if held is not None and held.holder != self.holder and not held.is_gone(now):
+            if held is not None and held.holder not in {self.holder, former} and not held.is_gone(now):
                 return False
             host, namespace = _place()
             started = psutil.Process().create_time()
@@ -72,6 +76,10 @@ class Lease:
         """Gives the store up, if it is ours; may be called twice."""
         with self._store.write(fenced=False) as connection:
             connection.exec_driver_sql("DELETE FROM lease WHERE id = 1 AND holder = ?", (self.holder,))
+
+    def rescue(self, now: int) -> str:
+        """Keeps what the store held, whose file is gone from its path, and says where; raises StoreFailed where it cannot be kept now."""
+        return backup.rescue(self._store, f"{datetime.fromtimestamp(now / 1e9, UTC):%Y%m%d-%H%M%S}")
 
     def holding(self) -> Holder | None:
         """Who holds the store, whether it lives or not."""

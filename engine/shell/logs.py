@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
-from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from engine.files import owned, private
 from engine.files.owned import LOGS, FolderTaken
 from engine.settings import SettingsError
+from engine.shell.log_file import LogFile
 
 LOG = logging.getLogger("podium")
 BYTES, FILES = 5_000_000, 5
+FULL = (errno.ENOSPC, errno.EDQUOT)  # a start goes on without a log: there may be room later
 QUIET = ("apscheduler", "alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their warnings and errors go to the log, never to the terminal
-
-
-class PrivateLog(RotatingFileHandler):
-    """A rotating log that only its owner can read."""
-
-    def _open(self) -> TextIOWrapper:
-        descriptor = private.opener(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
 
 
 def open_log(home: Path) -> RotatingFileHandler:
@@ -38,8 +31,10 @@ def open_log(home: Path) -> RotatingFileHandler:
     except FolderTaken as error:
         raise SettingsError(str(error)) from None
     except OSError as error:
-        raise SettingsError(f"the data folder {home} cannot be written ({error.strerror or error}): set PODIUM_HOME to another") from None
-    opened = PrivateLog(path, maxBytes=BYTES, backupCount=FILES, encoding="utf-8", delay=True)
+        if error.errno not in FULL:
+            raise SettingsError(f"the data folder {home} cannot be written ({error.strerror or error}): set PODIUM_HOME to another") from None
+    logging.raiseExceptions = False  # of other handlers too: no traceback on the terminal
+    opened = LogFile(path, most_bytes=BYTES, files=FILES)
     opened.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"))
     for name in ("podium", *QUIET):
         logger = logging.getLogger(name)

@@ -143,11 +143,12 @@ class Recovery:
             self._unsaved = [*self._unsaved[-MOST:], known]
         LOG.info("%s is well again after %.1f s: %s", component, (now - known.told.at) / 1e9, how)
 
-    def was_broken(self, component: str, what: str, at: int, fault: str, *, tries: int) -> None:
+    def was_broken(self, component: str, what: str, at: int, fault: str, *, tries: int, how: str | None = None) -> None:
         """A fault from before this engine ran, mended by its start."""
         said = " ".join(fault.split())[:LONGEST]
+        LOG.warning("%s: %s; %s", component, said, how or f"{what} {RETRY}")
         with self._lock:
-            self._unsaved.append(Fault(Recovered(at, component, said, f"{what} {RETRY}", tries, self._clock.now())))
+            self._unsaved.append(Fault(Recovered(at, component, said, how or f"{what} {RETRY}", tries, self._clock.now())))
 
     def settle(self) -> None:
         """Writes what happened since; what the store does not take now waits for the next time. Raises StoreFailed."""

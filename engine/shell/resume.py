@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from itertools import pairwise
 
@@ -15,27 +15,34 @@ from engine.domain.model import Serving
 from engine.domain.ports import Clock, Feed
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row
-from engine.replay import roll
+from engine.replay import Rolled, roll
 from engine.settings import Settings, identity_of, settings_json
 from engine.shell import fingerprint, obey, training
 from engine.shell.engine import Engine
 from engine.shell.logs import LOG
 from engine.shell.standins import Replaced
 from engine.store import codec
-from engine.store.errors import Forgotten
+from engine.store.errors import Forgotten, StoreFailed
 from engine.store.history import History, StoredTick
 from engine.store.writer import Writer
 
 BLOCK = 1_000  # rows read at once
+Report = Callable[[str, str], None]  # a fault of the store, and what was done about it
+
+
+def _log_only(fault: str, how: str) -> None:
+    LOG.warning("%s; %s", fault, how)
 
 
 def resume(
-    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None, pool: Executor | None = None
-) -> tuple[Engine, int]:
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: History, *, trainers: Executor | None, pool: Executor | None = None,
+    report: Report = _log_only,
+) -> tuple[Engine, int]:  # fmt: skip
     """The engine for this market on this store, and its session: the last one gone on with where the market is the same and the
     store was written as it is now, else a new one.
 
-    A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew.
+    A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew. Neither does a
+    checkpoint that is damaged: ticks are rolled forward from the newest sound one. `report` takes such a fault, and what was done about it.
 
     Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
@@ -48,16 +55,17 @@ def resume(
     patient = settings.pace_seconds == 0
     engine = Engine(settings, feed, clock, trainers=trainers, pool=pool, keeper=writer, session=session, first_tick=first_tick, patient=patient)
     if history.kept(session) is not None and last is not None:
-        _go_on(engine, writer, history, session, last)
+        _go_on(engine, writer, history, session, last, report)
     return engine, session
 
 
-def _go_on(engine: Engine, writer: Writer, history: History, session: int, last: int) -> None:
+def _go_on(engine: Engine, writer: Writer, history: History, session: int, last: int, report: Report) -> None:
     damaged: dict[str, str] = {}
-    rolled = roll(history, history.session(session), last, damaged)
+    rolled = _rolled(history, session, last, damaged)
     stored, outcome = rolled.stored, rolled.outcome
-    if stored is None or outcome is None:
-        raise ValueError(f"tick {last} cannot be gone on from: move the store away, or set PODIUM_HOME to another folder")
+    assert stored is not None
+    assert outcome is not None
+    _mend_checkpoints(writer, session, rolled, report)
     for signal, at in orjson.loads(history.recalled(obey.switches_key(session)) or "[]"):
         engine.switch(signal, at)
     _refill(engine, history, session, last, rolled.state.decided)
@@ -77,6 +85,27 @@ def _go_on(engine: Engine, writer: Writer, history: History, session: int, last:
         tick, before, after = orjson.loads(restarted)
         if tick == engine.tick:  # no tick has seen it yet
             engine.restart_peak(before, after)
+
+
+def _rolled(history: History, session: int, last: int, damaged: dict[str, str]) -> Rolled:
+    try:
+        rolled = roll(history, history.session(session), last, damaged)
+    except (ValueError, Forgotten) as error:
+        raise StoreFailed(f"tick {last} cannot be gone on from: {error}; stop Podium and run python -m engine doctor --repair") from error
+    if rolled.stored is None or rolled.outcome is None or rolled.stored.tick != last:
+        raise StoreFailed(f"tick {last} cannot be gone on from: stop Podium and run python -m engine doctor --repair")
+    return rolled
+
+
+def _mend_checkpoints(writer: Writer, session: int, rolled: Rolled, report: Report) -> None:
+    """Writes the states that rolling forward has found again in the place of the damaged ones."""
+    if rolled.detour is None:
+        return
+    for tick, state in rolled.rebuilt.items():
+        writer.save_checkpoint(tick, session, state)
+    left = len(rolled.unread) - len(rolled.rebuilt)
+    how = "no decision was lost and the checkpoint was rebuilt" if not left else f"no decision was lost; {left} could not be rebuilt"
+    report(rolled.detour, how)
 
 
 def _without(

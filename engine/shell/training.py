@@ -18,6 +18,7 @@ from engine.domain.tick import Artifact
 from engine.evidence import linear
 from engine.settings import Settings
 from engine.shell import parcel
+from engine.shell.circuits import FAULTS
 
 PROBED = 64  # rows that a model's reliance on each column is measured on
 
@@ -97,8 +98,11 @@ def load(artifact: Artifact) -> Serving:
     if hashlib.blake2b(artifact.data, digest_size=16).hexdigest() != artifact.data_digest:
         raise ValueError(f"the stored model {artifact.version} is corrupt: its digest is not {artifact.data_digest}; retrain")
     (model,) = models((artifact.model,))
-    parts = linear.from_bytes(artifact.data, "low", "high", "reliance", "model")
-    fitted = model.load(parts["model"].tobytes())
+    try:  # a digest vouches for damage only: whoever writes into a store can write another digest too
+        parts = linear.from_bytes(artifact.data, "low", "high", "reliance", "model")
+        fitted = model.load(parts["model"].tobytes())
+    except FAULTS as error:
+        raise ValueError(f"the stored model {artifact.version} cannot be loaded: {' '.join(str(error).split())}; retrain") from error
     return Serving(model, artifact.version, artifact.data_digest, fitted, parts["low"], parts["high"], artifact.trained_to, parts["reliance"])
 
 

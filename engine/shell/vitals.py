@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from engine.health import ComponentState, Health, Vitals
 from engine.store.alert_rows import critical_alerts
 from engine.store.database import connect, path_of
-from engine.store.errors import StoreFailed, in_one_line
+from engine.store.errors import StoreFailed, in_one_line, is_full
 
 LOOKED_AT = 500  # ticks the honest-decision rate is taken over
 
@@ -28,7 +29,7 @@ def read_vitals(url: str, now: int) -> Vitals:
     engine = connect(url, read_only=True, busy_ms=1000)
     try:
         with engine.connect() as connection:
-            return _vitals(connection, now)
+            return replace(_vitals(connection, now), is_full=is_full(path))
     except DBAPIError as error:
         raise StoreFailed(_reason(path, error)) from error
     finally:

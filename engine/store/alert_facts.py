@@ -15,6 +15,7 @@ from engine.store import alert_rows, database
 from engine.store.errors import telling
 
 HOUR = 3_600 * 10**9  # ns
+MOVED = "store moved"  # the fact under which it is kept that the file was deleted or replaced: when (ns UTC), and what was done
 TICKS = 500  # the honest rate is taken over
 
 
@@ -31,7 +32,7 @@ class FactsReader:
     def read(self, facts: Facts) -> Facts:
         """The facts with what the store knows."""
         with telling(str(self._path)), self._engine.begin() as connection:
-            return _drill(connection, _trials(connection, _ticks(connection, facts)))
+            return _moved(connection, _drill(connection, _trials(connection, _ticks(connection, facts))))
 
 
 def _ticks(connection: Connection, facts: Facts) -> Facts:
@@ -97,3 +98,11 @@ def _drill(connection: Connection, facts: Facts) -> Facts:
     if last is None or last.passed:
         return facts
     return replace(facts, failed_drill="; ".join(f"{one.name}: {one.detail}" for one in last.proofs if not one.passed))
+
+
+def _moved(connection: Connection, facts: Facts) -> Facts:
+    kept = connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (MOVED,)).scalar()
+    if kept is None:
+        return facts
+    at, words = orjson.loads(kept)
+    return replace(facts, store_moved=str(words) if facts.now - int(at) < HOUR else None)

@@ -29,6 +29,7 @@ _SAMPLE = 1 << 13
 _SHRINKS_WELL = 0.6
 _REPEATED = 4  # an array of so many or more equal items is kept as one of them
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
+_MOST = 1 << 30  # bytes of a record: more than any has, and less than a memory
 _PLAIN = (NoneType, bool, int, float, str)
 
 
@@ -86,7 +87,7 @@ def unpack(kind: type[R], data: bytes) -> R:
         record: R = way.read(head[1], _Body(body))
     except OtherLayout:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, struct.error, zlib.error) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, struct.error, zlib.error) as error:
         raise ValueError(f"these {len(data)} bytes are no {kind.__name__}: {error}") from error
     return record
 
@@ -102,6 +103,8 @@ def _open(data: bytes) -> tuple[Any, bytes]:
         raise ValueError("the checksum does not agree")
     start = _FRAME.size + head_size
     body = data[start:]
+    if body_size > _MOST:
+        raise ValueError(f"it would take {body_size:,} bytes")
     if squeezed:
         body = zlib.decompressobj().decompress(body, body_size)
     if len(body) != body_size:
@@ -245,6 +248,8 @@ def _read_array(head: Any, body: _Body) -> NDArray[Any]:
     dtype = np.dtype(name.removeprefix("="))
     if dtype.kind not in "fiub":
         raise ValueError(f"it names an array of {dtype}")
+    if any(size < 0 for size in shape) or dtype.itemsize * math.prod(shape) > _MOST:
+        raise ValueError(f"it names an array of {shape}")
     if name.startswith("="):
         return np.full(shape, np.frombuffer(body.take(dtype.itemsize), dtype=dtype)[0])
     return np.frombuffer(body.take(dtype.itemsize * math.prod(shape)), dtype=dtype).reshape(shape)

@@ -16,7 +16,7 @@ from sqlalchemy.pool import NullPool
 from engine.domain.texts import find_fault, shorten
 from engine.files import private
 from engine.store import views
-from engine.store.errors import StoreFailed, telling
+from engine.store.errors import StoreFailed, is_full, telling
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -60,7 +60,9 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
     address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
 
     def opened() -> sqlite3.Connection:
-        connection = sqlite3.connect(address, uri=True, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            address + (untouched(path) if read_only else ""), uri=True, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False
+        )
         try:
             for pragma in _PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
@@ -79,6 +81,15 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
         raw.execute(connection.get_execution_options().get("start", start))  # at every tick: SQLAlchemy would take longer than SQLite
 
     return engine
+
+
+def untouched(path: Path) -> str:
+    """What to add to the address of a store where its log is empty and the disk has no room for the index that every other reader needs."""
+    try:
+        is_folded = path.with_name(f"{path.name}-wal").stat().st_size == 0
+    except OSError:
+        is_folded = True
+    return "&immutable=1" if is_folded and is_full(path) else ""
 
 
 def prepare(url: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
@@ -17,10 +19,15 @@ class LeaseLost(StoreFailed):
     """Another engine holds the store now: this one must stop."""
 
 
+class StoreMoved(StoreFailed):
+    """The file of the store was deleted or replaced while it was open: nobody could see what is written to it from then on."""
+
+
 class Forgotten(StoreFailed):
     """What was asked for was there once and has been dropped by retention, or never was."""
 
 
+NO_ROOM = 131_072  # bytes: the index of SQLite's log and a small transaction
 _REMEDIES = (
     ("database is locked", "is locked by another process: try again, or end what holds it"),
     ("database or disk is full", "cannot grow, the disk is full: free space or lower PODIUM_KEEP_DECISIONS"),
@@ -36,10 +43,20 @@ _REMEDIES = (
 def in_one_line(store: str, error: sqlite3.Error) -> str:
     """What happened to the store and what to do."""
     said = str(error)
+    if "disk i/o error" in said.lower() and is_full(Path(store)):  # as SQLite says of the index of its log
+        said = "database or disk is full"
     for sign, remedy in _REMEDIES:
         if sign in said.lower():
             return f"the store {store} {remedy}"
     return f"the store {store} failed: {said}"
+
+
+def is_full(store: Path) -> bool:
+    """Whether the disk of a store has no room for a transaction."""
+    try:
+        return shutil.disk_usage(store.parent).free < NO_ROOM
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from engine.domain.record import Record
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Row
 from engine.store import codec, database
-from engine.store.errors import Forgotten, telling
+from engine.store.errors import Forgotten, StoreFailed, telling
 
 _TICK = (
     "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.digest, k.data, s.data "
@@ -126,23 +126,44 @@ class History:
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return str(rows[0][0]) if rows else None
 
-    def checkpoint_at_or_before(self, tick: int, session: int | None = None) -> tuple[int, State] | None:
-        """The newest state after a tick up to this one, with that tick. None: the session's start is where to begin.
+    def checkpoint_at_or_before(self, tick: int, session: int | None = None, damaged: dict[int, str] | None = None) -> tuple[int, State] | None:
+        """The newest sound state after a tick up to this one, with that tick. None: the session's start is where to begin.
 
-        `session` is that of the tick itself where none is given. Raises Forgotten where neither a checkpoint nor the start is kept, or it cannot be
-        read.
+        `session` is that of the tick itself where none is given. Newer checkpoints that cannot be read are passed over; `damaged` takes their
+        ticks, each with the reason. Raises Forgotten where neither a sound checkpoint nor the start is kept.
         """
         if session is None:
             session = self.tick(tick).session
-        rows = self._rows("SELECT tick, data FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC LIMIT 1", tick, session)
-        if rows:
-            with self._undamaged():
-                return int(rows[0][0]), codec.unpack(State, bytes(rows[0][1]))
+        unread: dict[int, str] = {} if damaged is None else damaged
+        for (at,) in self._rows("SELECT tick FROM checkpoints WHERE tick <= ? AND session = ? ORDER BY tick DESC", tick, session):
+            state = self.read_checkpoint(int(at), unread)
+            if state is not None:
+                return int(at), state
         began = self._rows("SELECT min(first_tick) FROM runs WHERE session = ?", session)[0][0]
         kept = self.kept(session)
         if kept is not None and began is not None and kept[0] > began:
-            raise Forgotten(f"the state before tick {kept[0]} is not in the store {self._path}: tick {tick} cannot be decided again")
+            why = f"; its checkpoint of tick {max(unread)} cannot be read: {unread[max(unread)]}" if unread else ""
+            raise Forgotten(f"the state before tick {kept[0]} is not in the store {self._path}: tick {tick} cannot be decided again{why}")
         return None
+
+    def checkpoints(self) -> tuple[tuple[int, int], ...]:
+        """The session and the tick of every checkpoint, oldest first."""
+        return tuple((int(session), int(tick)) for session, tick in self._rows("SELECT session, tick FROM checkpoints ORDER BY tick"))
+
+    def read_checkpoint(self, tick: int, damaged: dict[int, str]) -> State | None:
+        """The state of a checkpoint; None, with the reason in `damaged`, where it is not sound."""
+        try:
+            ((data,),) = self._rows("SELECT data FROM checkpoints WHERE tick = ?", tick)
+            state = codec.unpack(State, bytes(data))
+        except codec.OtherLayout as error:
+            raise Forgotten(f"this part of {self._path} was written by another version of Podium, which alone can read it: {error}") from error
+        except (ValueError, TypeError, StoreFailed) as error:
+            damaged[tick] = str(error)
+            return None
+        if state.tick != tick:
+            damaged[tick] = f"it holds the state after tick {state.tick}"
+            return None
+        return state
 
     def artifact(self, digest: str, tick: int | None = None) -> Artifact:
         """The model with those bytes, in the version that served at a tick where one is given, else the newest."""

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from engine.domain.market import Account
 from engine.store import codec
 from engine.store.alert_rows import critical_alerts
+from engine.store.errors import is_full
 from engine.store.reader import Reader, told_all, told_first
 
 
@@ -73,6 +74,7 @@ class Status:
     components: tuple[tuple[str, str, int, str | None], ...]  # component, state, since, last error
     alerts: int  # open
     critical: tuple[tuple[str, str], ...] = ()  # rule and message of the critical ones
+    is_full: bool = False  # the disk of the store has no room
 
 
 def version(reader: Reader) -> str:
@@ -98,6 +100,7 @@ def status(reader: Reader) -> Status:
             components=tuple((str(name), str(state), int(since), error) for name, state, since, error in components),
             alerts=int(alerts[0]) if alerts else 0,
             critical=critical_alerts(connection),
+            is_full=is_full(reader.path),
         )
 
 

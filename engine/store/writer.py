@@ -132,6 +132,16 @@ class Writer:
             connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick = ?", (tick,))
             connection.exec_driver_sql(_CHECKPOINT, (tick, session, codec.pack(state)))
 
+    def drop_checkpoint(self, tick: int) -> None:
+        """Takes out a checkpoint that cannot be read."""
+        with self._store.write() as connection:
+            connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick = ?", (tick,))
+
+    def end_session(self, session: int, identity: str) -> None:
+        """Gives a session an identity that no start has, so that the next one begins a new session."""
+        with self._store.write() as connection:
+            connection.exec_driver_sql("UPDATE sessions SET identity = ? WHERE id = ?", (identity, session))
+
     def remember(self, key: str, value: str) -> None:
         """Keeps a fact that outlives ticks, under its key."""
         with self._store.write() as connection:

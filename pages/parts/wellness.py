@@ -38,6 +38,7 @@ def health(status: Status, now: int) -> Health:
             ticks_honest=0,
             open_alerts=status.alerts,
             critical_alerts=status.critical,
+            is_full=status.is_full,
         )
     )
 
@@ -58,6 +59,8 @@ def banners(status: Status, told: Health, now: int) -> list[Banner]:
         shown.append(Banner("Engine down.", _since(status, told, now), theme.HARM))
     elif told.state == "degraded":
         shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
+    if status.is_full:
+        shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then goes on by itself", theme.HARM))
     if status.alerts:
         shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Alerts", theme.WARNING))
     if status.last is not None and status.last.paused:

@@ -21,6 +21,7 @@ WRONG = {
     "incident open": {"incidents": ("halt BTC",)},
     "training overdue": {"ticks_since_training": 1_001},
     "store over its limit": {"store_bytes": 2 * 10**9 + 1},
+    "store file lost": {"store_moved": "the file of the store /x/podium.db was deleted; what it held was put back"},
     "disk nearly full": {"disk_used": 0.91},
     "disk full": {"disk_used": 0.98},
     "drawdown limit hit": {"shut": (("drawdown", 15.2, 15.0),)},

@@ -50,7 +50,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         main(["--help"])
     assert caught.value.code == 0
     told = capsys.readouterr().out
-    for name in ("run", "backtest", "replay", "export", "command", "status", "doctor", "record", "report"):
+    for name in ("run", "backtest", "replay", "export", "command", "status", "doctor", "record", "report", "backup"):
         assert f"    {name} " in told
 
 
@@ -90,6 +90,9 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("replay 99999", "tick 99999 is not in the store"),
         ("replay 1 --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("replay 1 --store nonsense", "'nonsense' is not the address of a store"),
+        ("backup", "the following arguments are required: FILE"),
+        ("backup /nowhere/copy.db", "/nowhere/copy.db cannot be written (No such file or directory)"),
+        ("backup copy.db --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("export nonsense", "there is no view 'nonsense'"),
         ("export regret --since 2h", "has no time"),
         ("export decisions --format xml", "invalid choice: 'xml'"),
@@ -161,6 +164,17 @@ def test_hostile_arguments_change_nothing(home: Path, capsys: pytest.CaptureFixt
 def test_a_stored_tick_replays_identical(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", "39"]) == 0
     assert "identical" in capsys.readouterr().out
+
+
+def test_a_backup_is_a_store_of_its_own_and_takes_the_place_of_nothing(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backup", "copy.db"]) == 0
+    told = capsys.readouterr()
+    assert (told.out.startswith("copied to copy.db: "), len(told.out.splitlines()), told.err) == (True, 1, "")
+    assert main(["replay", "20", "--store", f"sqlite:///{tmp_path}/copy.db"]) == 0
+    before = (tmp_path / "copy.db").read_bytes()
+    assert main(["backup", "copy.db"]) == 64
+    assert "copy.db is there already" in capsys.readouterr().err
+    assert (tmp_path / "copy.db").read_bytes() == before
 
 
 def test_export_writes_the_same_rows_in_every_format(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

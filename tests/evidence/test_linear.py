@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -189,3 +191,13 @@ def test_bytes_that_are_none_or_lack_a_part_are_refused_in_one_line() -> None:
         linear.from_bytes(data, "low", "slopes", "mean")
     with pytest.raises(ValueError, match=r"^these 4 bytes are no arrays: "):
         linear.from_bytes(b"junk")
+
+
+def test_bytes_that_would_fill_the_memory_are_refused() -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("slopes.npy", linear.to_bytes(slopes=np.ones(3)))
+    data = packed.getvalue()
+    place = data.rindex(b"PK\x01\x02") + 24  # the size that the directory claims
+    with pytest.raises(ValueError, match="would not fit into memory"):
+        linear.from_bytes(data[:place] + (2**31).to_bytes(4, "little") + data[place + 4 :], "slopes")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.domain.model import Training
 from engine.domain.record import Floats
-from engine.models import lightgbm
+from engine.models import _booster_text, lightgbm
 
 ROWS, COLUMNS = 1_500, 12
+ROOT = Path(__file__).parents[2]
 
 
 def training(y: Floats) -> Training:
@@ -54,3 +58,91 @@ def test_horizons_with_no_booster_or_unequally_many_trees_are_asked_one_by_one()
     unequal = lightgbm.load(json.dumps(texts).encode())
     assert unequal.together is None
     assert np.isfinite(lightgbm.predict(unequal, np.zeros((2, COLUMNS)))).all()
+
+
+ALTERED = {
+    "a text that is longer": ("\nleaf_value=", "\nleaf_value=1"),
+    "a split on a feature that is not there": ("\nsplit_feature=", "\nsplit_feature=9"),
+    "a node that is its own child": ("\nleft_child=", "\nleft_child=0 0 0 0 0 0 0 0 0 0 0\nother="),
+    "no outputs": ("num_tree_per_iteration=1", "num_tree_per_iteration=x"),
+    "a leaf at infinity": ("\nshrinkage=1\n", "\nshrinkage=1e999\n"),
+    "categories": ("\nnum_cat=0", "\nnum_cat=1000000"),
+    "linear leaves": ("\nis_linear=0", "\nis_linear=1"),
+    "a tree of no leaves": ("\nnum_leaves=12", "\nnum_leaves=0"),
+    "a field that is there twice": ("\nnum_cat=0", "\nnum_cat=0\nnum_cat=0"),
+}
+SURVIVES = """
+import pathlib, sys
+import numpy as np
+from engine.models import lightgbm
+for path in sys.argv[1:]:
+    try:
+        lightgbm.predict(lightgbm.load(pathlib.Path(path).read_bytes()), np.zeros((2, 12)))
+        print("loaded")
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_no_altered_text_reaches_lightgbm_which_would_end_the_process(tmp_path: Path) -> None:
+    """In a process of its own, since that is what is at stake."""
+    texts = json.loads(lightgbm.fit(training(targets()), 1))
+    paths = []
+    for name, (old, new) in ALTERED.items():
+        assert old in texts[1], name
+        paths.append(tmp_path / f"{name}.json")
+        paths[-1].write_text(json.dumps([texts[0], texts[1].replace(old, new, 1), texts[2]]), encoding="utf-8")
+    ran = subprocess.run([sys.executable, "-c", SURVIVES, *map(str, paths)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    lines = ran.stdout.splitlines()
+    assert (ran.returncode, len(lines)) == (0, len(ALTERED)), ran.stderr[-300:]
+    refused = {name for name, line in zip(ALTERED, lines, strict=True) if "are no boosters" in line}
+    assert set(ALTERED) - refused <= {"a text that is longer"}  # a digit more may well be another sound tree
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"[" * 100_000, b'["tree"]', b'{"a": 1}'])
+def test_what_is_no_booster_at_all_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="are no boosters"):
+        lightgbm.load(data)
+
+
+SMALL = """tree
+version=v4
+num_class=1
+num_tree_per_iteration=1
+max_feature_idx=3
+
+Tree=0
+num_leaves=3
+num_cat=0
+split_feature=0 3
+threshold=0.5 inf
+decision_type=2 8
+left_child=1 -1
+right_child=-2 -3
+leaf_value=0.1 -2e-05 3
+shrinkage=0.05
+
+end of trees
+"""
+
+
+def test_a_sound_text_is_written_anew_as_it_was() -> None:
+    trees = _booster_text.read(SMALL)
+    assert (trees.features, len(trees.trees)) == (4, 1)
+    assert _booster_text.read(_booster_text.write([trees])) == trees
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("decision_type=2 8", "decision_type=3 8"), ("decision_type=2 8", "decision_type=2"), ("split_feature=0 3", "split_feature=0 4"),
+        ("split_feature=0 3", "split_feature=-1 3"), ("left_child=1 -1", "left_child=1 1"), ("right_child=-2 -3", "right_child=-2 -4"),
+        ("right_child=-2 -3", "right_child=-2 0"), ("threshold=0.5 inf", "threshold=0.5 nan"), ("leaf_value=0.1", "leaf_value=inf"),
+        ("num_class=1", "num_class=3"), ("max_feature_idx=3", "max_feature_idx=999999"), ("num_leaves=3", "num_leaves=99999"),
+        ("num_leaves=3", "num_leaves=\u0663"), ("num_cat=0\n", ""), ("shrinkage=0.05", "shrinkage=0.05\nis_linear=1"),
+    ],
+)  # fmt: skip
+def test_each_fault_of_a_text_is_refused(old: str, new: str) -> None:
+    assert old in SMALL
+    with pytest.raises(ValueError, match=r"tree|output|features|its "):
+        _booster_text.read(SMALL.replace(old, new))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,11 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
     assert reason not in before.reasons
     assert (after.state, after.alive, reason in after.reasons) == ("degraded", True, True)
     assert (shown.state, reason in shown.reasons) == ("degraded", True)
+
+
+def test_a_full_disk_is_told_across_the_top_with_what_to_do(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        status = status_query.status(Reader(url))
+    words = [f"{one.word} {one.text}" for one in wellness.banners(replace(status, is_full=True), wellness.health(status, NOW), NOW)]
+    assert "Disk full. The store cannot be written. Free space on its disk; the engine then goes on by itself" in words
+    assert not any(one.word == "Disk full." for one in wellness.banners(status, wellness.health(status, NOW), NOW))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -121,6 +121,18 @@ def test_a_store_that_another_version_wrote_goes_on_in_a_new_session(plain: Sett
     store.close()
     assert ran(plain, 2).decided == 2
     assert rows(plain, "SELECT tick, session FROM ticks ORDER BY tick") == [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)]
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_told_among_the_recoveries(plain: Settings) -> None:
+    ran(plain, 3)
+    with closing(sqlite3.connect(Path(plain.home, "podium.db"))) as store, store:
+        store.execute("UPDATE checkpoints SET data = zeroblob(9)")
+    assert ran(plain, 2).decided == 2
+    assert rows(plain, "SELECT tick, session FROM ticks ORDER BY tick") == [(0, 1), (1, 1), (2, 1), (3, 1), (4, 1)]
+    ((fault, how),) = rows(plain, "SELECT fault, how FROM recoveries WHERE component = 'store'")
+    assert (fault, how) == (
+        "the checkpoint of tick 0 is damaged: rolled forward from the start of the session", "no decision was lost and the checkpoint was rebuilt"
+    )  # fmt: skip
 
 
 @contextmanager

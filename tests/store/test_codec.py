@@ -19,6 +19,7 @@ from engine.domain.state import State
 from engine.domain.tick import SkillRow
 from engine.domain.tuning import Reading
 from engine.phases.learning import blank
+from engine.store import codec
 from engine.store.codec import layout, pack, unpack
 from tests.store import made
 
@@ -110,6 +111,23 @@ def test_small_records_come_back_too() -> None:
     )  # fmt: skip
     for record in kept:
         assert unpack(type(record), pack(record)).digest() == record.digest()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b'["=<f8",9]', b'["=<f8",99999999999]', r"names an array of \[99999999999\]"),
+        (b'["=<f8",9]', b'["=<f8",-9]', r"names an array of \[-9\]"),
+    ],
+)
+def test_bytes_that_claim_more_than_a_memory_holds_are_refused(old: bytes, new: bytes, why: str) -> None:
+    """Their checksum agrees, as in a store from elsewhere: it vouches for damage only."""
+    data = pack(Inner(np.ones(9), "name", None))
+    size = int.from_bytes(data[12:16], "little") + len(new) - len(old)
+    rest = data[11:12] + size.to_bytes(4, "little") + data[16:20] + data[20:].replace(old, new)
+    altered = data[:3] + codec._sum(rest) + rest
+    with pytest.raises(ValueError, match=why):
+        unpack(Inner, altered)
 
 
 def test_what_comes_back_is_read_only() -> None:

@@ -1,0 +1,196 @@
+"""Copies a store while it is written to, and proves the copy: its integrity, and the digest of every table against the snapshot it was taken of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from engine.domain.record import Record
+from engine.files import private
+from engine.store.database import path_of, untouched
+from engine.store.errors import StoreFailed, telling
+from engine.store.store import Store
+
+_SPARE = 1_000_000  # bytes that are left free beside a copy
+
+
+class FileThere(StoreFailed):
+    """The name of a copy is taken."""
+
+    def __init__(self, target: Path) -> None:
+        super().__init__(f"{target} is there already: give another name, nothing is overwritten")
+
+
+@dataclass(frozen=True, slots=True)
+class Copied(Record):
+    """What a copy holds."""
+
+    tables: int
+    rows: int
+    bytes: int
+
+
+def back_up(url: str, target: Path) -> Copied:
+    """A verified copy of a store, which others may write to meanwhile; raises StoreFailed, and then there is no file.
+
+    The file is the owner's alone (mode 0600) and takes the place of none.
+    """
+    path = path_of(url)
+    if not path.is_file():
+        raise StoreFailed(f"there is no store at {path}")
+    with closing(_open(path, f"mode=ro{untouched(path)}")) as source:
+        with telling(str(path)):
+            if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
+                raise StoreFailed(f"{path} is an SQLite file but not a Podium store: give another address")
+        return copy(source, path, target)
+
+
+def rescue(store: Store, stamp: str) -> str:
+    """Keeps what only this connection still sees, since the file was deleted or replaced, and says where; raises StoreFailed where it cannot.
+
+    Where nothing has taken the place of the file, it is put back there.
+    """
+    path = store.path
+    with store.alone():
+        _set_aside_log(store, stamp)
+        try:
+            private.make_folder(path.parent)
+            copy(store.raw(), path, path, is_sound=False)
+            return f"what it held was put back into {path}"
+        except FileThere:
+            kept = path.with_name(f"{path.name}.rescued-{stamp}")
+            copy(store.raw(), path, kept, is_sound=False)
+            return f"what it held until then is kept in {kept}"
+        except OSError as error:
+            raise StoreFailed(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _set_aside_log(store: Store, stamp: str) -> None:
+    """A log that belongs to the file which is gone must not be taken for that of the file in its place."""
+    if not store.owns_log():
+        return
+    for ending in ("-wal", "-shm"):
+        beside = store.path.with_name(f"{store.path.name}{ending}")
+        if beside.exists():
+            beside.rename(beside.with_name(f"{beside.name}.rescued-{stamp}"))
+
+
+def copy(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool = True) -> Copied:
+    """A copy of what an open connection sees, verified where it `is_sound`; raises StoreFailed, and then there is no file."""
+    if os.path.lexists(target):
+        raise FileThere(target)
+    with _draft(target) as draft, telling(str(path)):
+        source.execute("BEGIN")  # one snapshot for the copy and for what it is compared with
+        try:
+            _demand_room(source, path, target)
+            _copy_pages(source, path, draft, target)
+            copied = _verify(source, draft, path) if is_sound else Copied(0, 0, draft.stat().st_size)
+        finally:
+            source.execute("ROLLBACK")
+        _publish(draft, target)
+    return copied
+
+
+def _open(path: Path, how: str) -> sqlite3.Connection:
+    with telling(str(path)):
+        return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=30.0, isolation_level=None)
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """A new file beside the target, of mode 0600, that is gone afterwards."""
+    try:
+        number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".draft", dir=target.parent)
+    except OSError as error:
+        raise StoreFailed(f"{target} cannot be written ({error.strerror or error}): give a file in a folder that is there") from error
+    os.close(number)
+    draft = Path(name)
+    try:
+        yield draft
+    except OSError as error:
+        raise StoreFailed(f"{target} could not be written ({error.strerror or error}); nothing was left there") from error
+    finally:
+        for part in ("", "-journal", "-wal", "-shm"):
+            Path(f"{name}{part}").unlink(missing_ok=True)
+
+
+def _demand_room(source: sqlite3.Connection, path: Path, target: Path) -> None:
+    needed = _pragma(source, "page_count") * _pragma(source, "page_size")
+    free = shutil.disk_usage(target.parent).free
+    if free < needed + _SPARE:
+        raise StoreFailed(_full(path, target, needed))
+
+
+def _full(path: Path, target: Path, needed: int) -> str:
+    free = shutil.disk_usage(target.parent).free
+    return f"{target} does not fit: the copy of {path} takes {needed:,} bytes, {free:,} are free there; give a file on another disk or free space"
+
+
+def _copy_pages(source: sqlite3.Connection, path: Path, draft: Path, target: Path) -> None:
+    needed = _pragma(source, "page_count") * _pragma(source, "page_size")
+    try:
+        with closing(sqlite3.connect(draft, isolation_level=None)) as copied:
+            source.backup(copied)
+    except sqlite3.Error as error:
+        if "full" in str(error) or "I/O" in str(error):
+            raise StoreFailed(f"{_full(path, target, needed)} ({error})") from error
+        raise
+
+
+def _verify(source: sqlite3.Connection, draft: Path, path: Path) -> Copied:
+    """Raises StoreFailed where the copy is not sound or not equal to the snapshot."""
+    with closing(_open(draft, "mode=ro&immutable=1")) as copied:
+        (said,) = copied.execute("PRAGMA integrity_check(1)").fetchone()
+        if said != "ok":
+            raise StoreFailed(f"the store {path} is damaged ({' '.join(said.split())}): run python -m engine doctor; no copy was kept")
+        names = [name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+        rows = 0
+        for name in names:
+            count, digest = _digest(source, name)
+            if (count, digest) != _digest(copied, name):
+                raise StoreFailed(f"the copy differs from the store {path} in the table {name}: no copy was kept, try again")
+            rows += count
+    return Copied(len(names), rows, draft.stat().st_size)
+
+
+def _digest(connection: sqlite3.Connection, table: str) -> tuple[int, bytes]:
+    """The rows of a table and a digest of all their values, in the order they lie in."""
+    summed, count = hashlib.blake2b(digest_size=16), 0
+    reading = connection.cursor()
+    before, connection.text_factory = connection.text_factory, bytes  # also for a text that is damaged
+    try:
+        for row in reading.execute(f'SELECT * FROM "{table}"'):
+            for value in row:
+                part = value if isinstance(value, bytes) else repr(value).encode()
+                summed.update(b"%d:" % len(part))
+                summed.update(part)
+            count += 1
+    finally:
+        connection.text_factory = before
+    return count, summed.digest()
+
+
+def _publish(draft: Path, target: Path) -> None:
+    """Gives the draft its name, unless somebody has taken the name meanwhile."""
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(draft, target)
+    except FileExistsError:
+        raise FileThere(target) from None
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise FileThere(target) from None
+        draft.rename(target)
+
+
+def _pragma(source: sqlite3.Connection, name: str) -> int:
+    return int(source.execute(f"PRAGMA {name}").fetchone()[0])

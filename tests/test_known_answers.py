@@ -28,6 +28,7 @@ from engine.store.writer import Writer
 from pages.parts import rowsets
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
+from tests.pages.test_pages import text
 
 ROOT = Path(__file__).parent.parent
 CENT = 0.005  # figures of money agree to the cent
@@ -187,7 +188,7 @@ def page(url: str) -> str:
     app.session_state["store_url"] = url
     app.run()
     assert not app.exception
-    return " ".join(str(part.value) for part in [*app.markdown, *app.caption])
+    return text(app)
 
 
 def test_open_gain_on_the_portfolio_is_what_closing_at_the_mark_would_gain(url: str) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.mutants.mutate import Mutant
 
-BUDGET = 60.0  # seconds of CPU, by the map, that the tests of one mutant may take together; the first is always run
+BUDGET = 180.0  # seconds of CPU, by the map, that the tests of one mutant may take together; the first is always run
 WARM = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"  # by the process that was forked
 BROKEN = 70  # exit code: the trial itself failed
 SLACK = 30.0  # seconds of CPU beside three times that, before a mutant has hung

@@ -15,7 +15,7 @@ from engine.store import alert_rows, database
 from engine.store.errors import telling
 
 HOUR = 3_600 * 10**9  # ns
-TICKS = 500  # the honest rate is taken over
+TICKS = 500  # the honest rate is taken over the live ones among them
 
 
 class FactsReader:
@@ -40,7 +40,8 @@ def _ticks(connection: Connection, facts: Facts) -> Facts:
         return facts
     tick, wall, warm, session = (int(part) for part in last)
     counted, honest = connection.exec_driver_sql(
-        "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT ?)", (TICKS,)
+        "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT ?) WHERE warm = 0",
+        (TICKS,),
     ).one()
     gated = _fresh_data(connection, tick)
     sql = "SELECT kind, symbol FROM incidents WHERE session = ? AND until IS NULL ORDER BY id LIMIT 50"

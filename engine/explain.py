@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.domain.intents import ADD, CUT, FLAT, OPEN, intent_of
 from engine.domain.record import Record
 
 FORECAST_GATES = frozenset({"edge over cost", "worth trading", "minimum order"})  # that a change of the forecast alone can open
@@ -39,6 +41,9 @@ FAULTS = {  # what a fault of the data means that shuts "fresh data", by the nam
 }
 
 
+PROVEN, GONE, NOT_PROVEN, UNKNOWN = "proven", "gone", "not proven", "unknown"  # of skill
+
+
 @dataclass(frozen=True, slots=True)
 class Shut(Record):
     """A gate that did not pass; None where a number is not known."""
@@ -63,6 +68,7 @@ class Facts(Record):
     cost_bps: float | None  # of a round trip
     shut: tuple[Shut, ...]  # in the order of the ladder; the first is the one that binds
     flip_bps: float | None  # smallest change of the expected move that would change the action, were the other gates passed
+    reason: str = ""  # why it acted, as engine.domain.intents has it
     inherited: float | None = None  # share of the proven size that the serving versions of the models may use; None where none is proven
 
 
@@ -85,10 +91,32 @@ def _deed(facts: Facts) -> str:
     if facts.action == "hold":
         return f"It holds {_share(facts.position)}: {_why(facts.shut[0])}." if facts.shut else f"It holds {_share(facts.position)}."
     verb = "buys" if facts.action == "buy" else "sells"
-    done = f"It {verb}, from {_share(facts.position)} to {_share(facts.target)}"
+    done = f"It {verb}, from {_share(facts.position)} to {_share(facts.target)}, {_purpose(facts)}"
+    because = f": {facts.reason}" if facts.reason else ""
     if facts.shut and _closer_to_flat(facts):
-        return f"{done}: {_why(facts.shut[0])}, so nothing may be added and the position is cut."
-    return f"{done}: every gate passed."
+        return f"{done}{because}. Nothing may be added: {_why(facts.shut[0])}."
+    return f"{done}{because}. Every gate passed." if not facts.shut else f"{done}{because}."
+
+
+def _purpose(facts: Facts) -> str:
+    """What the order is for; one that turns a position round says both halves."""
+    intent = intent_of(facts.position, facts.target)
+    if intent == OPEN and abs(facts.position or 0.0) > FLAT:
+        return "to close the position and open the other way"
+    return {OPEN: "to open a position", ADD: "to add to the position", CUT: "to cut the position"}.get(intent, "to close the position")
+
+
+def judge_skill(whole: Sequence[float | None], bounds: Sequence[float | None]) -> str:
+    """Whether skill is proven now.
+
+    `whole` are lower bounds of the ensemble's R2 over the whole session, `bounds` those that sizes rest on, which are never above what skill was
+    worth lately: both by horizon, None where they are not known. Skill that the session proves and the bounds deny has gone.
+    """
+    if any(bound is not None and bound > 0.0 for bound in bounds):
+        return PROVEN
+    if not any(low is not None and low > 0.0 for low in whole):
+        return NOT_PROVEN
+    return GONE if any(bound is not None for bound in bounds) else UNKNOWN
 
 
 def _version(facts: Facts) -> str:

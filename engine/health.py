@@ -33,7 +33,7 @@ class Vitals(Record):
     tick: int | None  # the last one
     decided: int | None  # when it was decided
     components: tuple[ComponentState, ...]
-    ticks_counted: int  # the last ticks looked at for the honest-decision rate
+    ticks_counted: int  # the last live ticks looked at for the honest-decision rate
     ticks_honest: int  # of them, those in which no phase fell back
     open_alerts: int
     critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open

@@ -6,11 +6,11 @@ import streamlit as st
 
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
-from pages.parts import alert_lines, alert_reads, charts_overview, glance, live, reads, rowsets, units, widgets
+from pages.parts import alert_lines, alert_reads, charts_overview, glance, live, reads, rowsets, skill_words, units, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
-GATES = 8  # rows of gates that bound
+GATES = 10  # rows of what bound and what was done
 
 
 @st.fragment(run_every=2)
@@ -21,7 +21,11 @@ def overview() -> None:
         if status.last is None or status.session is None:
             widgets.waiting("the first tick", "figures and charts fill as soon as the engine has decided once")
             return
-        widgets.tiles(glance.engine(status, reads.positions(), reads.skill(), reads.tick_times(), reads.honesty()))
+        skill, standing = reads.skill(), skill_words.standing(status, reads.skill())
+        if standing is not None:
+            widgets.show(skill_words.verdict(standing, status.last.verdict))
+        halflife = reads.knobs(status).get("lapse_halflife")
+        widgets.tiles(glance.engine(status, reads.positions(), skill, reads.session_ticks(), reads.honest(), halflife), lines=3)
         proven, what = alert_lines.proven(alert_reads.last_drill(), reads.now())
         widgets.note(f"Drill of {what}: {proven}.")
         left, right = st.columns([5, 7], gap="medium")
@@ -35,9 +39,11 @@ def overview() -> None:
 
 
 def why(session: Session) -> None:
-    shares, capped = reads.gate_shares()
-    widgets.heading("Why not trading?", "the gate that bound, last 24 h" + (f", of the last {int(shares['n'].sum()):,} decisions" if capped else ""))
-    live.rows(rowsets.gates(shares, session), key="gates", reserved=GATES)
+    told = reads.bound()
+    which = f"{'warm-up' if told.warm else 'live'} decisions"
+    more = ", decided over history: none is live yet" if told.warm else f", the newest {told.n:,}" if told.capped else ""
+    widgets.heading("Why not trading?", f"{which} of the last 24 h{more}")
+    live.rows(rowsets.gates(told, session), key="gates", reserved=GATES)
 
 
 def machine() -> None:
@@ -47,7 +53,7 @@ def machine() -> None:
         widgets.waiting("the first readings of the machine")
         return
     widgets.heading("Machine", glance.freshness(now, reads.now()))
-    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900, points=90)))
+    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900, points=90), reads.latency()), lines=2)
 
 
 def strip(session: Session) -> None:
@@ -59,7 +65,9 @@ def strip(session: Session) -> None:
 def money(session: Session) -> None:
     told = reads.equity()
     if len(told) > 1:
-        widgets.heading("Equity", "gain since the start after costs, against buying all in equal parts and holding; below it, what happened")
+        widgets.heading(
+            "Equity", "gain since the start after costs, warm-up included, against buying all in equal parts and holding; below it, what happened"
+        )
         figure = charts_overview.equity(told, session.settings.get("capital"), reads.marks())
         live.chart(figure, key="equity", label="Equity of Podium and of buying and holding over time")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.domain.decision import ACTIONS
+from engine.domain.intents import INTENTS
 from engine.store.page_queries import Wanted
 from engine.store.status_query import Session
 from pages.parts import choices, live, reads, reporting, rowsets, widgets
@@ -18,16 +19,17 @@ def filters(session: Session) -> Wanted:
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = choices.one_of("Symbol", session.symbols, name="symbol", width=170)
         action = choices.one_of("Action", ACTIONS, name="action", width=130)
+        intent = choices.one_of("Intent", INTENTS, name="intent", width=130)
         gate = choices.one_of("Binding gate", [*gates, "none"], name="gate", width=220)
         degraded = choices.switch("Only degraded ticks", name="degraded")
         st.toggle("Live", value=True, key="live", help="Off keeps the table as it stands")
-    return Wanted(symbol, action, gate, degraded)
+    return Wanted(symbol, action, gate, degraded, intent=intent)
 
 
 def unheard(session: Session) -> None:
     """Says which filters of the address there are none of: they filter nothing."""
     gates = [name for name, _, _ in session.gates]
-    offered = {"symbol": session.symbols, "action": ACTIONS, "gate": [*gates, "none"]}
+    offered = {"symbol": session.symbols, "action": ACTIONS, "intent": INTENTS, "gate": [*gates, "none"]}
     odd = [f"{name} {told}" for name, options in offered.items() if (told := choices.unknown(options, name=name)) is not None]
     if odd:
         widgets.nothing(f"the address asks for {' and '.join(odd)}, which there is not: shown are all")

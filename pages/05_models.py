@@ -26,7 +26,7 @@ def models(horizon: int) -> None:
         if session is None or status.last is None:
             return
         skill, votes, checked = reads.skill(), model_reads.votes(), model_reads.calibration()
-        widgets.tiles(modelrows.tiles(status, skill, votes, model_reads.versions(KEPT), checked, horizon))
+        widgets.tiles(modelrows.tiles(status, skill, votes, model_reads.versions(KEPT), checked, horizon), lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.heading("Skill", "R² against the naive forecast, out of sample, with its 95 % interval; a hollow dot has none yet")

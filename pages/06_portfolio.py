@@ -19,7 +19,7 @@ def portfolio() -> None:
         if status.last is None or status.session is None:
             widgets.waiting("the first tick")
             return
-        widgets.tiles(glance.account(status))
+        widgets.tiles(glance.account(status), lines=3)
         lines(status.session.settings.get("capital"))
         holdings(status)
         widgets.note(glance.costs(status, reads.knobs(status)))

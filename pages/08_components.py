@@ -20,7 +20,7 @@ def components() -> None:
             widgets.waiting("the engine to report its parts")
             return
         told, alive = reads.latency(), reads.life()
-        widgets.tiles(rows_components.tiles(status, reads.honest(), told, alive, reads.incidents(limit=NEWEST), now))
+        widgets.tiles(rows_components.tiles(status, reads.honest(), told, alive, reads.incidents(limit=NEWEST), now), lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.heading("Parts", "as they last said of themselves")
@@ -49,8 +49,7 @@ def through_time(told: Latency | None) -> None:
 
 def times(told: Latency | None) -> None:
     if told is not None:
-        n = units.count(told.phases[0].n, "tick")
-        widgets.heading("Time by phase", f"over the last {n}; phases may run beside each other, and a tick may wait for a training while warming up")
+        widgets.heading("Time by phase", f"over {told.window}; phases may run beside each other, and a tick of the warm-up may wait for a training")
         widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
 
 
@@ -64,7 +63,7 @@ def recovered() -> None:
 
 def fallen() -> None:
     counts, newest = reads.fallback_counts(), reads.fallbacks(limit=NEWEST)
-    widgets.heading("Fallbacks", "in the last 30 days, by phase and one by one; a row opens the decisions they degraded")
+    widgets.heading("Fallbacks", "in the last 30 days, warm-up included, by phase and one by one; a row opens the decisions they degraded")
     live.rows(rows_components.counts(counts), key="counts", reserved=3)
     live.rows(rows_components.fallen(newest), key="fallen", reserved=ROWS)
 

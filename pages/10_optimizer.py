@@ -26,7 +26,7 @@ def now() -> None:
                 optimizing.firing(optimizer_reads.firings(), rule_reads.by_name(known), known, reads.now())
             with widgets.place("newest"):
                 optimizing.newest(commands, reads.now())
-        widgets.tiles(savings.tiles(optimizer_reads.savings()))
+        widgets.tiles(savings.tiles(optimizer_reads.savings()), lines=3)
 
 
 @st.fragment(run_every=3)
@@ -41,7 +41,7 @@ def listed() -> None:
 def sums() -> None:
     with widgets.reading():
         told = optimizer_reads.savings()
-        widgets.heading("Savings", "sums of what was measured, never of what was expected")
+        widgets.heading("Savings", "sums of proved effects, never of what was expected")
         widgets.note(savings.METHOD)
         if told.savings:
             widgets.table(savings.SUMS, savings.sums(told.savings), label="Sums of measured effects by metric")

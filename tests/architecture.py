@@ -33,7 +33,7 @@ READING = tuple(
     f"engine.store.{name}"
     for name in (
         "reader", "page_queries", "status_query", "decision_query", "machine_queries", "market_query", "component_queries", "event_query",
-        "model_queries", "optimizer_query", "savings_query", "alert_query",
+        "model_queries", "optimizer_query", "savings_query", "alert_query", "live_ticks",
     )
 )  # fmt: skip
 PARTS_MAY_USE = (

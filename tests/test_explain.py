@@ -7,16 +7,16 @@ from dataclasses import replace
 import pytest
 
 from engine.domain.gates import RUNGS
-from engine.explain import SHUT, Facts, Shut, explain
+from engine.explain import SHUT, Facts, Shut, explain, judge_skill
 
-BOUGHT = Facts("buy", 0.0, 0.125, 3, 31.24, -10.0, 72.5, 23.0, (), -4.25)
+BOUGHT = Facts("buy", 0.0, 0.125, 3, 31.24, -10.0, 72.5, 23.0, (), -4.25, "edge above cost")
 HELD = Facts("hold", 0.05, 0.05, 1, 8.0, None, None, 23.0, (Shut("edge over cost", 8.0, 23.0),), 15.0)
 
 
 def test_a_buy_says_what_was_expected_what_was_done_and_what_would_have_held() -> None:
     assert explain(BOUGHT) == (
         "The ensemble expects +31.2 bps over the next 3 bars (-10.0 to +72.5, 90 %). A round trip costs 23.0 bps.",
-        "It buys, from nothing to +12.5 % of equity: every gate passed.",
+        "It buys, from nothing to +12.5 % of equity, to open a position: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.2 bps lower.",
     )
 
@@ -25,7 +25,7 @@ def test_a_sale_is_said_with_its_sign() -> None:
     sold = replace(BOUGHT, action="sell", position=0.1, target=-0.2, expected_bps=-31.24, flip_bps=4.26)
     assert explain(sold)[0].startswith("The ensemble expects -31.2 bps")
     assert explain(sold)[1:] == (
-        "It sells, from +10.0 % of equity to -20.0 % of equity: every gate passed.",
+        "It sells, from +10.0 % of equity to -20.0 % of equity, to close the position and open the other way: edge above cost. Every gate passed.",
         "It would have held had the expected move been 4.3 bps higher.",
     )
 
@@ -85,10 +85,27 @@ def test_gates_that_no_forecast_opens_are_named_beside_the_change() -> None:
     [(0.1, 0.05, True), (-0.1, -0.05, True), (0.1, 0.1, False), (0.05, 0.1, False), (0.1, -0.2, False), (-0.1, 0.2, False), (None, 0.0, False)],
 )
 def test_a_trade_towards_flat_behind_a_gate_is_a_cut_with_its_reason(position: float | None, target: float, cut: bool) -> None:
-    told = explain(replace(BOUGHT, action="sell", position=position, target=target, shut=(Shut("cooldown", 2.0, 6.0),)))[1]
-    reason = "the last losing trade was 2 bars ago and 6 must pass, so nothing may be added and the position is cut."
-    assert told.endswith(reason if cut else "every gate passed.")
-    assert not explain(replace(BOUGHT, action="sell", position=position, target=target))[1].endswith("cut.")
+    sold = replace(BOUGHT, action="sell", position=position, target=target, reason="forecast weaker", shut=(Shut("cooldown", 2.0, 6.0),))
+    told = explain(sold)[1]
+    assert told.endswith(
+        "to cut the position: forecast weaker. Nothing may be added: the last losing trade was 2 bars ago and 6 must pass."
+        if cut
+        else ": forecast weaker."
+    )
+    assert explain(replace(sold, shut=()))[1].endswith("forecast weaker. Every gate passed.")
+
+
+@pytest.mark.parametrize(
+    ("position", "target", "purpose"),
+    [
+        (0.0, 0.1, "to open a position"), (0.0, -0.1, "to open a position"),
+        (0.1, 0.2, "to add to the position"), (-0.1, -0.2, "to add to the position"),
+        (0.2, 0.1, "to cut the position"), (0.2, 0.0, "to close the position"), (0.2, -0.1, "to close the position and open the other way"),
+    ],
+)  # fmt: skip
+def test_an_order_says_what_it_is_for(position: float, target: float, purpose: str) -> None:
+    action = "buy" if target > position else "sell"
+    assert f", {purpose}: edge above cost." in explain(replace(BOUGHT, action=action, position=position, target=target))[1]
 
 
 @pytest.mark.parametrize(
@@ -106,3 +123,18 @@ def test_a_number_is_whole_or_has_two_decimals(value: float | None, words: str) 
 def test_every_gate_has_its_words_and_one_without_still_has_its_name() -> None:
     assert set(SHUT) == {rung[0] for rung in RUNGS}
     assert explain(replace(HELD, shut=(Shut("tomorrow's gate", 1.0, 2.0),)))[1] == "It holds +5.0 % of equity: tomorrow's gate did not pass."
+
+
+@pytest.mark.parametrize(
+    ("whole", "bounds", "verdict"),
+    [
+        ((0.01, 0.02), (0.005, -0.1), "proven"), ((None, None), (0.005, None), "proven"),
+        ((0.01, -0.02), (-0.001, -0.1), "gone"), ((0.01, -0.02), (0.0, None), "gone"),
+        ((-0.01, None), (-0.001, -0.1), "not proven"), ((None, None), (None, None), "not proven"),
+        ((0.01, None), (None, None), "unknown"),  # a tick whose sizing fell back measured nothing
+    ],
+)  # fmt: skip
+def test_skill_that_the_session_proves_and_the_present_denies_has_gone(
+    whole: tuple[float | None, ...], bounds: tuple[float | None, ...], verdict: str
+) -> None:
+    assert judge_skill(whole, bounds) == verdict

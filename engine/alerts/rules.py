@@ -72,7 +72,7 @@ def honest_rate(facts: Facts, is_open: bool) -> Sight:
     if facts.ticks < ENOUGH_TICKS:
         return Sight(name, None)
     rate = facts.honest / facts.ticks
-    words = f"{facts.ticks - facts.honest} of the last {facts.ticks} ticks fell back, {100 * rate:.1f} % are honest"
+    words = f"{facts.ticks - facts.honest} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are honest"
     return Sight(name, rate < (HONEST_AGAIN if is_open else HONEST), words, rate)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from engine.domain.intents import gate_in_words
+
 NONE = "not measured yet"
 KINDS = ("passive", "aggressive", "slice")
 Report = Mapping[str, Any]
@@ -100,7 +102,7 @@ def _gates(report: Report) -> str:
     for gate, count in sorted(gates.items(), key=lambda item: -item[1]):
         told = regret.get(gate) or {}
         mean = "" if told.get("mean_bps") is None else f", declined moves came to {told['mean_bps']:+.2f} bps on average (n {told['n']:,})"
-        lines.append(f"  {gate:<24} {count:>12,}{mean}")
+        lines.append(f"  {gate_in_words(gate):<24} {count:>12,}{mean}")
     return "\n".join(lines) if gates else ""
 
 

@@ -10,6 +10,7 @@ from threading import Event
 
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
+from engine.domain.tuning import outcome_of
 from engine.optimizer.rule_forms import WORDS as RULE_WORDS
 from engine.shell import backtest_wish
 from engine.shell.clock import WallClock
@@ -53,7 +54,11 @@ def _run(told: argparse.Namespace) -> int:
         inbox.close()
     status = asked.status if asked else "gone"
     result = json.loads(asked.result) if asked and asked.result else None
-    print(json.dumps({"id": serial, "name": told.name, "args": args, "status": status, "result": result}))
+    verdict = outcome_of(result) if told.name == "optimize" and isinstance(result, dict) else None
+    first = {} if verdict is None else {"verdict": verdict}
+    print(json.dumps({"id": serial, "name": told.name, **first, "args": args, "status": status, "result": result}))
+    if verdict is not None:
+        say(f"podium: {args['action']}: {verdict}")
     if asked and not asked.is_over:
         say(f"podium: command {serial} is still {status} after {told.wait:g} s" + (": is the engine running?" if status == "queued" else ""))
     return 0 if status == "done" else 1

@@ -39,7 +39,8 @@ def as_text(vitals: Vitals, health: Health) -> str:
     if vitals.decided is not None:
         told.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {age_seconds(vitals.now, vitals.decided):.0f} s ago")
     rate = vitals.honest_rate
-    told.append("honest rate  " + ("not enough data" if rate is None else f"{rate:.2%} of the last {vitals.ticks_counted} ticks without a fallback"))
+    over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
+    told.append(f"honest rate  {over}")
     told.append(f"open alerts  {vitals.open_alerts}")
     told += [f"{one.component:<12} {one.state}{f': {one.last_error}' if one.last_error else ''}" for one in vitals.components]
     return "\n".join(told)

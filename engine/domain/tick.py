@@ -18,7 +18,7 @@ from engine.domain.record import Floats, Record
 class SkillRow(Record):
     """One figure of out-of-sample skill with its evidence; None where there is not enough data."""
 
-    scope: str  # ensemble or model
+    scope: str  # ensemble, model, or recent: the ensemble over the short memory that sizes rely on
     model: str  # "ensemble" or the model's name
     horizon: int  # bars
     regime: str  # of REGIMES, or "all"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -223,6 +223,19 @@ _COMPARISONS = {"helped": "better than usual", "no measurable effect": "as usual
 def compared_with_usual(verdict: str) -> str:
     """The verdict on a manual run in words that claim no cause."""
     return _COMPARISONS.get(verdict, verdict)
+
+
+def verdict_in_words(verdict: str) -> str:
+    """The verdict on a run by hand: one without a measurable effect is called so, for any other no cause is claimed."""
+    return verdict if verdict == "no measurable effect" else compared_with_usual(verdict)
+
+
+def outcome_of(result: Mapping[str, object]) -> str | None:
+    """What a run by hand came to, the verdict first, so that it is never merely done; None of any other command's result."""
+    verdict = result.get("verdict")
+    if isinstance(verdict, str):
+        return verdict_in_words(verdict)
+    return "nothing to do" if result.get("status") == "declined" else None
 
 
 def described(action: str, verdict: str, mode: str) -> str:

@@ -12,6 +12,7 @@ from engine.domain.record import Record
 from engine.evidence.quantiles import enclosing
 from engine.evidence.shares import wilson
 
+PROVED = frozenset({"helped", "harmed"})  # verdicts
 FEWEST_RUNS = 5  # judged runs before a rate has an interval: below that Wilson's would span most of 0..1
 
 
@@ -33,6 +34,16 @@ class Total(Record):
     low: float
     high: float
     n: int
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0.0 or self.high < 0.0
+
+
+def is_proved(verdict: str, low: float | None, high: float | None) -> bool:
+    """Whether a run did something: its verdict says so and its interval leaves out 0."""
+    return verdict in PROVED and low is not None and high is not None and not low <= 0.0 <= high
 
 
 def total(parts: Sequence[Part]) -> Total | None:

@@ -91,6 +91,18 @@ def interval(skill: Skill, alpha: float = SHOWN_ALPHA) -> tuple[Floats, Floats, 
     return skill.gain / whole, radius(variance, blocks, alpha) / whole, blocks
 
 
+def lately(recent: Skill, decided: int, halflife: float) -> tuple[Floats, Floats]:
+    """R2 of sums that forget by half in `halflife` ticks, and the half-width of its 95 % interval; NaN with fewer than 15 blocks.
+
+    It is valid at every tick at once, however long one watches. Sums that forget can be wrong again and again, so the error is spent by half-lives:
+    the k-th may spend 6 / (pi k)^2 of it. Within one, the sum over what it has forgotten is a martingale that Robbins' mixture bounds; half a
+    half-life's error more pays for the sum having lost up to half of its scale.
+    """
+    spent = 6.0 / (math.pi * (1 + int(decided // halflife))) ** 2 / 2.0
+    estimate, reach, _ = interval(recent, SHOWN_ALPHA * spent)
+    return estimate, reach
+
+
 def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
     """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 15 blocks.
 
@@ -114,6 +126,21 @@ def _lately(recent: Skill, low: Floats) -> Floats:
     worth, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(sampled(recent)[1][1, :, 0])))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known & (worth + error < low), worth - error, worth))
+
+
+def recent_table(state: State, knobs: Knobs) -> tuple[SkillRow, ...]:
+    """The ensemble's figures over the short memory that sizes rely on; n is what the memory holds of the forecasts scored."""
+    recent = Skill(state.recent.sums[:, 1:])
+    r2, width = (part[0, :, 0] for part in lately(recent, state.decided, knobs.lapse_halflife))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = np.minimum(recent.rows, recent.rows * recent.gain_squared / sampled(recent)[1])[0, :, 0]
+    rows = []
+    for column, horizon in enumerate(knobs.horizons):
+        enough = math.isfinite(width[column])
+        numbers = [float(value[column]) if enough else None for value in (r2, r2 - width, r2 + width, effective)]
+        n = int(recent.rows[0, column, 0])
+        rows.append(SkillRow("recent", "ensemble", horizon, "all", numbers[0], numbers[1], numbers[2], n, numbers[3]))
+    return tuple(rows)
 
 
 def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:

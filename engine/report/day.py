@@ -157,6 +157,7 @@ class Day(Record):
     line: tuple[tuple[int, float, float], ...]  # wall, equity, holding: some points of the day
     acted: tuple[Acted, ...]
     gates: tuple[Bound, ...]
+    intents: tuple[tuple[str, int], ...]  # of the decisions that acted: intent, how many
     ungated: int  # decisions no gate failed for
     trading: Trading
     honest: tuple[int, int]  # ticks, and how many of them had a phase fall back

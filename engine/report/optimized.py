@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from engine.domain.tuning import compared_with_usual
-from engine.report.day import Day, Run
+from engine.evidence.savings import is_proved
+from engine.report.day import Day, Run, Saved
 from engine.report.document import Paragraph, Table
 from engine.report.words import NOT_ENOUGH, between, clock, figure, whole
 
@@ -84,12 +85,21 @@ def _row(one: Run) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+def _sum(one: Saved) -> tuple[str, str]:
+    """A sum with its interval; one that may as well be 0 saved nothing that can be measured."""
+    band = between(one.told.low, one.told.high, one.unit)
+    return (figure(one.told.amount, one.unit) if one.told.is_proved else "no measurable effect"), band
+
+
 def _saved(day: Day, runs: tuple[Run, ...]) -> Iterator[Paragraph | Table]:
-    if not day.saved:
-        yield Paragraph(f"Savings: {NOT_ENOUGH}; no run of the day has an interval yet.")
-        return
-    rows = [(one.metric, figure(one.told.amount, one.unit), between(one.told.low, one.told.high, one.unit), f"{one.told.n:,}") for one in day.saved]
-    yield Table(("Saved on", "sum of measured effects", "95 % interval", "runs"), tuple(rows))
     without = sum(not one.placebo and one.low is None for one in runs)
+    nothing = sum(not (one.placebo or one.undone) and one.low is not None and not is_proved(one.verdict, one.low, one.high) for one in runs)
+    if nothing:
+        yield Paragraph(f"No measurable effect: {whole(nothing, 'run')}, in no sum.")
+    if not day.saved:
+        yield Paragraph("Savings: no measurable effect." if nothing else f"Savings: {NOT_ENOUGH}; no run of the day has an interval yet.")
+        return
+    rows = [(one.metric, *_sum(one), f"{one.told.n:,}") for one in day.saved]
+    yield Table(("Saved on", "sum of proved effects", "95 % interval", "runs"), tuple(rows))
     left = f" {whole(without, 'run')} without an interval {'is' if without == 1 else 'are'} left out." if without else ""
     yield Paragraph(f"Above 0 is a gain. What was undone is not counted.{left}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from engine.domain.intents import gate_in_words
 from engine.report.day import LISTED, Alert, Day, Recovery, Span
 from engine.report.document import Document, Lines, Paragraph, Section, Table
 from engine.report.optimized import optimizations
@@ -53,7 +54,8 @@ def _lead(day: Day) -> Iterator[str]:
             yield f"{share(1 - broken / ticks, 2 if broken else 0)} of the ticks were decided without a fallback."
         top = next((one for one in day.gates if one.n), None)
         if top is not None and day.decisions > acted:
-            yield f"What most often came first between a forecast and a trade was {top.gate} ({share(top.n / day.decisions, 0)} of decisions)."
+            often = f"{gate_in_words(top.gate)} ({share(top.n / day.decisions, 0)} of decisions)"
+            yield f"What most often came first between a forecast and a trade: {often}."
     treated = [one for one in day.runs if not (one.placebo or one.by_hand)]
     if treated:
         helped = sum(one.verdict == "helped" for one in treated)
@@ -153,11 +155,14 @@ def _gates(day: Day) -> Iterator[Paragraph | Table]:
         mean, low, high = one.regret or (None, None, None)
         cost = NOT_ENOUGH if mean is None else f"{mean:+.2f} bps"
         band = NOT_ENOUGH if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
-        rows.append((one.gate, f"{one.n:,}", share(one.n / day.decisions, 1), cost, band, f"{one.scored:,}"))
+        rows.append((gate_in_words(one.gate), f"{one.n:,}", share(one.n / day.decisions, 1), cost, band, f"{one.scored:,}"))
     rest = sum(one.n for one in told[GATES:])
     if rest:
         rows.append((f"{len(told) - GATES} more", f"{rest:,}", share(rest / day.decisions, 1), "", "", ""))
-    rows.append(("no gate failed", f"{day.ungated:,}", share(day.ungated / day.decisions, 1), "", "", ""))
+    rows += [(f"none: {intent}", f"{n:,}", share(n / day.decisions, 1), "", "", "") for intent, n in day.intents]
+    free = day.ungated - sum(n for _, n in day.intents)
+    if free:
+        rows.append(("none: hold", f"{free:,}", share(free / day.decisions, 1), "", "", ""))
     yield Table(("First gate that failed", "decisions", "share", "regret", "95 % interval", "trades scored"), tuple(rows))
     as_of = "" if day.skill_at is None else f", over all scored up to tick {day.skill_at:,}"
     yield Paragraph(f"Regret is what the declined trade would have made after costs{as_of}: above 0 the gate cost money, below 0 it saved it.")

@@ -255,7 +255,7 @@ class Engine:
             serving=tuple(None if one is None else one.digest for one in self.catalog.serving),
             warm=outcome.state.decided <= self.settings.warm_up,
             checkpoint=kept and (inputs.tick % CHECKPOINT_EVERY == 0 or outcome.state.decided == 1),
-            skill=skill.table(outcome.state, self.knobs.horizons) if refresh else (),
+            skill=(*skill.table(outcome.state, self.knobs.horizons), *skill.recent_table(outcome.state, self.knobs)) if refresh else (),
             regret=regret.table(outcome.state.regret, outcome.decisions.gates.names) if refresh else (),
             outlook=outlook.table(outcome.state.outlook) if refresh else (),
             execution=execution.table(outcome.state.execution) if refresh else (),

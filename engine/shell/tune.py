@@ -134,7 +134,7 @@ def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
     except StoreFailed as error:
         raise ActionError(f"{run.action.name}: {measured.detail}; but the run could not be recorded: {error}") from error
     run.tell(1.0, compared_with_usual(effect.verdict))
-    return _told(run.action, measured, "done") | {"trial": number, "seconds": seconds, "metric_unit": unit} | _figures(effect)
+    return _verdict(effect) | _told(run.action, measured, "measured") | {"trial": number, "seconds": seconds, "metric_unit": unit} | _figures(effect)
 
 
 def _named(name: str, known: Mapping[str, Action]) -> Action:
@@ -217,4 +217,9 @@ def _figures(effect: Effect) -> dict[str, object]:
     """As JSON: what was not measured is null."""
     figures = {"before": effect.before, "after": effect.after, "effect": effect.effect, "low": effect.low, "high": effect.high}
     known: dict[str, object] = {name: figure if figure is not None and math.isfinite(figure) else None for name, figure in figures.items()}
-    return known | {"windows": effect.windows, "verdict": effect.verdict, "comparison": compared_with_usual(effect.verdict)}
+    return known | {"windows": effect.windows}
+
+
+def _verdict(effect: Effect) -> dict[str, object]:
+    """What it came to, told before anything else."""
+    return {"verdict": effect.verdict, "comparison": compared_with_usual(effect.verdict)}

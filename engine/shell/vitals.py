@@ -16,7 +16,7 @@ from engine.store.alert_rows import critical_alerts
 from engine.store.database import connect, path_of
 from engine.store.errors import StoreFailed, in_one_line, is_full
 
-LOOKED_AT = 500  # ticks the honest-decision rate is taken over
+LOOKED_AT = 500  # ticks, of which the live ones are what the honest-decision rate is taken over
 
 
 def read_vitals(url: str, now: int) -> Vitals:
@@ -44,7 +44,9 @@ def _vitals(connection: Connection, now: int) -> Vitals:
     lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
     last = connection.execute(text("SELECT tick, wall FROM ticks ORDER BY tick DESC LIMIT 1")).first()
     counted, honest = connection.execute(
-        text("SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT :last)"),
+        text(
+            "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :last) WHERE warm = 0"
+        ),
         {"last": LOOKED_AT},
     ).one()
     settings = connection.execute(text("SELECT settings FROM sessions ORDER BY id DESC LIMIT 1")).scalar()

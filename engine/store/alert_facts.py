@@ -16,7 +16,7 @@ from engine.store.errors import telling
 
 HOUR = 3_600 * 10**9  # ns
 MOVED = "store moved"  # the fact under which it is kept that the file was deleted or replaced: when (ns UTC), and what was done
-TICKS = 500  # the honest rate is taken over
+TICKS = 500  # the honest rate is taken over the live ones among them
 
 
 class FactsReader:
@@ -41,7 +41,8 @@ def _ticks(connection: Connection, facts: Facts) -> Facts:
         return facts
     tick, wall, warm, session = (int(part) for part in last)
     counted, honest = connection.exec_driver_sql(
-        "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded FROM ticks ORDER BY tick DESC LIMIT ?)", (TICKS,)
+        "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT ?) WHERE warm = 0",
+        (TICKS,),
     ).one()
     gated = _fresh_data(connection, tick)
     sql = "SELECT kind, symbol FROM incidents WHERE session = ? AND until IS NULL ORDER BY id LIMIT 50"

@@ -16,13 +16,15 @@ from numpy.typing import NDArray
 from engine.domain.record import Floats
 from engine.evidence.quantiles import enclosing
 from engine.evidence.shares import wilson
-from engine.store.page_queries import DAY, honesty
+from engine.store import live_ticks
+from engine.store.live_ticks import DAY
 from engine.store.reader import Reader, told_all, told_first
 
 TICKS = 500  # that latencies are taken over
 POINTS = 25  # of a line through them
 COUNTED = 1_000  # degraded ticks counted at most
 LOOKED_AT = 2_000  # decisions looked at for stale bars at most
+_NEWEST = "SELECT tick, wall, ms, spans, events, warm FROM ticks ORDER BY tick DESC LIMIT :ticks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +45,26 @@ class PhaseTime:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Times of the last ticks."""
+    """Times of the live ticks among the last 500; of those of the warm-up while there is no live one."""
 
     phases: tuple[PhaseTime, ...]  # the whole tick first
     line: pd.DataFrame  # tick and wall (ns) of the last of a piece, p50, longest, fallbacks: of whole ticks
     piece: int  # ticks in a piece
     events: tuple[tuple[str, int, int], ...]  # kind, how often, last tick
+    warm: bool = False  # of the warm-up
+
+    @property
+    def window(self) -> str:
+        """What the figures are taken over, in words."""
+        n = self.phases[0].n
+        return f"the last {n:,} {'warm-up' if self.warm else 'live'} tick{'' if n == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Honesty:
-    """Ticks decided without a fallback, and decisions made on a bar that was there."""
+    """Live ticks decided without a fallback, and decisions made on a bar that was there; those of the warm-up are not counted."""
 
-    ticks: int  # of the last 30 days, of those kept
+    ticks: int  # live, of the last 30 days, of those kept
     broken: int
     low: float | None  # 95 % interval of the honest share, None while there is not enough data
     high: float | None
@@ -80,9 +89,11 @@ class Life:
 def latency(reader: Reader, ticks: int = TICKS) -> Latency | None:
     """Times by phase over the last ticks; None before the first."""
     with reader.reading() as connection:
-        told = told_all(connection, "SELECT tick, wall, ms, spans, events FROM ticks ORDER BY tick DESC LIMIT :ticks", ticks=min(ticks, TICKS))[::-1]
+        told = told_all(connection, _NEWEST, ticks=min(ticks, TICKS))[::-1]
     if not told:
         return None
+    live = [row for row in told if not row[5]]
+    warm, told = not live, live or told
     spans = [{str(one[0]): one for one in orjson.loads(row[3])} for row in told]
     whole = np.array([row[2] for row in told], dtype=float)
     piece = max(1, len(told) // POINTS)
@@ -98,7 +109,7 @@ def latency(reader: Reader, ticks: int = TICKS) -> Latency | None:
         {"tick": last[:, 0], "wall": last[:, 1], "p50": np.median(_pieces(whole, piece), axis=1), "longest": _pieces(whole, piece).max(axis=1),
          "fallbacks": _pieces(fallen, piece).sum(axis=1)}
     )  # fmt: skip
-    return Latency(tuple(phases), line, piece, _events(told))
+    return Latency(tuple(phases), line, piece, _events(told), warm)
 
 
 def fallbacks(reader: Reader, *, limit: int) -> pd.DataFrame:
@@ -129,17 +140,18 @@ def fallback_counts(reader: Reader, now: int) -> pd.DataFrame:
 
 def honest(reader: Reader, now: int) -> Honesty:
     """The honest-decision rate with its interval."""
-    ticks, broken = honesty(reader, now)
-    band = wilson(1 - broken / ticks, ticks) if ticks else None
     with reader.reading() as connection:
+        clean = live_ticks.clean_ticks(connection, now)
         told = told_first(
             connection,
-            "SELECT count(*), coalesce(sum(fresh = 0), 0) FROM (SELECT fresh FROM decisions ORDER BY tick DESC LIMIT :most)",
+            "SELECT count(*), coalesce(sum(d.fresh = 0), 0) FROM (SELECT tick, fresh FROM decisions ORDER BY tick DESC LIMIT :most) d "
+            "WHERE d.tick NOT IN (SELECT tick FROM ticks WHERE warm = 1)",
             most=LOOKED_AT,
         )
+    band = wilson(1 - clean.broken / clean.ticks, clean.ticks) if clean.ticks else None
     counted, stale = told or (0, 0)
     low, high = band or (None, None)
-    return Honesty(ticks, broken, low, high, int(counted), int(stale))
+    return Honesty(clean.ticks, clean.broken, low, high, int(counted), int(stale))
 
 
 def life(reader: Reader) -> Life:
@@ -193,7 +205,7 @@ def _events(told: list[tuple[object, ...]]) -> tuple[tuple[str, int, int], ...]:
     """What happened to the last ticks from outside, by kind: commands, models adopted, trainings late or failed."""
     count: Counter[str] = Counter()
     last: dict[str, int] = {}
-    for tick, _, _, _, events in told:
+    for tick, _, _, _, events, _ in told:
         for kind, *_ in json.loads(str(events)):
             count[kind] += 1
             last[kind] = int(str(tick))

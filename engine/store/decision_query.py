@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from engine.domain.intents import intent_of
 from engine.store.reader import Reader, told_all, told_first
 from engine.store.status_query import Session, session_of, source_of
 
@@ -120,6 +121,7 @@ class DecisionTold:
     ms: Number
     warm: bool
     action: str
+    intent: str  # one of intents.INTENTS
     target: Number  # share of equity
     position: Number  # share of equity held before
     confidence: Number
@@ -186,6 +188,7 @@ def _told(connection: Connection, row: tuple[Any, ...], whole: tuple[Any, ...], 
         ms=whole[1],
         warm=bool(whole[2]),
         action=str(row[4]),
+        intent=intent_of(row[6], row[5]),
         target=row[5],
         position=row[6],
         confidence=row[7],

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Connection
 
 from engine.evidence.shares import wilson
-from engine.store.page_queries import DAY
+from engine.store import live_ticks
 from engine.store.reader import Reader, told_all, told_first
 
 RECENT = 200  # ticks that quantiles of phases are taken over
@@ -78,7 +78,7 @@ class Figures:
     positions: tuple[tuple[str, float | None, float | None], ...]  # symbol, held and wanted, shares of equity
     totals: tuple[tuple[str, str, str, float], ...]  # kind, by what, and by what else
     phases: tuple[tuple[str, float, float], ...]  # phase, p50 and p99 in ms, over the last 200 ticks
-    honest: tuple[int, int]  # ticks of the last 30 days of those kept, and how many of them had a phase fall back
+    honest: tuple[int, int]  # live ticks of the last 30 days of those kept, and how many of them had a phase fall back
     honest_band: tuple[float, float] | None
     queued: int  # commands
     skill: tuple[Skill, ...]
@@ -95,15 +95,15 @@ def figures(reader: Reader, now: int) -> Figures:
     """What the store says at `now`; raises StoreUnreadable."""
     with reader.reading() as connection:
         last = _last(connection)
-        honest = _honest(connection, now)
+        clean = live_ticks.clean_ticks(connection, now)
         return Figures(
             last=last,
             feed=_feed(connection),
             positions=_rows(connection, _POSITIONS, tick=last.tick if last else -1),
             totals=_rows(connection, "SELECT kind, one, two, value FROM totals ORDER BY kind, one, two LIMIT :limit"),
             phases=_phases(connection),
-            honest=honest,
-            honest_band=wilson(1.0 - honest[1] / honest[0], honest[0]) if honest[0] else None,
+            honest=(clean.ticks, clean.broken),
+            honest_band=wilson(1.0 - clean.broken / clean.ticks, clean.ticks) if clean.ticks else None,
             queued=int(_rows(connection, "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)")[0][0]),
             skill=tuple(Skill(*row) for row in _rows(connection, _SKILL)),
             regret=_rows(connection, "SELECT gate, mean_bps FROM regret ORDER BY gate LIMIT :limit"),
@@ -128,16 +128,6 @@ def _last(connection: Connection) -> NewestTick | None:
 def _feed(connection: Connection) -> tuple[str, str, bool] | None:
     told = told_first(connection, "SELECT feed, label, simulated FROM sessions ORDER BY id DESC LIMIT 1")
     return None if told is None else (str(told[0]), str(told[1]), bool(told[2]))
-
-
-def _honest(connection: Connection, now: int) -> tuple[int, int]:
-    """As page_queries.honesty, within this snapshot: ticks are numbered in order, so only those that fell back are counted."""
-    first = told_first(connection, "SELECT tick, (SELECT max(tick) FROM ticks) FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1",
-                       since=now - 30 * DAY)  # fmt: skip
-    if first is None:
-        return 0, 0
-    told = told_first(connection, "SELECT count(*) FROM ticks WHERE degraded <> '[]' AND tick >= :first", first=int(first[0]))
-    return int(first[1]) - int(first[0]) + 1, int(told[0]) if told else 0
 
 
 def _phases(connection: Connection) -> tuple[tuple[str, float, float], ...]:

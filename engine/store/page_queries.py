@@ -3,33 +3,56 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import orjson
 import pandas as pd
+from sqlalchemy import Connection
 
 from engine.domain.control import Knobs
+from engine.domain.intents import HOLD, reason_of
 from engine.domain.market import Account
 from engine.domain.orders import EXECUTIONS, Order
-from engine.store import codec
-from engine.store.reader import Reader, StoreUnreadable, rows, told_first
+from engine.store import codec, live_ticks
+from engine.store.live_ticks import Counted
+from engine.store.reader import Reader, StoreUnreadable, rows, told_all, told_first
 from engine.store.status_query import session_ends, session_of
+from engine.store.views import INTENT
 
-DAY = 86_400_000_000_000  # ns
+DAY = live_ticks.DAY
 MOST_DECISIONS = 200_000  # counted at most for the shares of gates
 SEARCHED = 50_000  # decisions looked through at most where several filters meet
+_REASON = ("position", "target", "binding_gate", "steps", "gates", "limit_names", "gate_names")
 SAMPLED = 600  # points of a line over the whole history
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which decisions to show; None for all. `gate` may be "none": no gate failed."""
+    """Which decisions to show; None for all. `gate` may be "none": no gate failed. `intent` is one of intents.INTENTS."""
 
     symbol: str | None = None
     action: str | None = None
     gate: str | None = None
     degraded: bool = False
     until: int | None = None  # newest tick
+    intent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What bound, or what was done, over the last 24 h of wall time."""
+
+    gates: tuple[tuple[str, int], ...]  # gate, decisions it held, in the order of the ladder
+    intents: tuple[tuple[str, int], ...]  # intent, decisions that acted
+    free: int  # holds that no gate bound
+    warm: bool  # no tick is live yet: they are of the warm-up, decided over history
+    capped: bool  # the newest 200,000 of more
+
+    @property
+    def n(self) -> int:
+        return sum(n for _, n in (*self.gates, *self.intents)) + self.free
 
 
 def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame, int | None]:
@@ -50,66 +73,81 @@ def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame,
             params["until"] = wanted.until
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"""
-            SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded,
-                   d.regime, d.price, d.flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault
-            FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick {condition} ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
+            SELECT d.tick, d.at, d.symbol, d.action, {INTENT} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
+                   d.degraded, d.regime, d.price, d.flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault,
+                   CASE WHEN d.action <> 'hold' THEN d.limits END AS steps, CASE WHEN d.action <> 'hold' THEN d.gates END AS gates,
+                   s.limits AS limit_names, s.gates AS gate_names
+            FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick CROSS JOIN sessions s ON s.id = d.session {condition}
+            ORDER BY d.tick DESC, d.symbol LIMIT :limit"""
         found = rows(connection, sql, params | {"limit": limit})
-    return found, floor or None
+    found["reason"] = [_reason(*one) for one in zip(*(found[name].tolist() for name in _REASON), strict=True)]
+    return found.drop(columns=["steps", "gates", "limit_names", "gate_names"]), floor or None
 
 
-def gate_shares(reader: Reader, now: int) -> tuple[pd.DataFrame, bool]:
-    """How often each gate bound over the last 24 h of wall time: gate (None for none), n; and whether the count was capped.
+def _reason(position: float | None, target: float | None, gate: object, steps: object, gates: object, limit_names: object, gate_names: object) -> str:
+    """Why a row's decision was taken; a hold needs only the gate that bound it."""
+    if not isinstance(gates, str):
+        return reason_of(position, position, (gate,) if isinstance(gate, str) else (), {})
+    ladder = orjson.loads(gates)
+    names = ladder.get("names") or [one["name"] for one in orjson.loads(str(gate_names or "[]"))]
+    shut = [name for name, passed in zip(names, ladder["passed"], strict=False) if not passed]
+    sizes = dict(zip(("wanted", *orjson.loads(str(limit_names or "[]"))), orjson.loads(str(steps or "[]")), strict=False))
+    return reason_of(position, target, shut, sizes)
 
-    Ticks decided in the warm-up count by the wall time at which they were decided.
+
+def bound(reader: Reader, now: int) -> Bound:
+    """How often each gate bound and each intent was decided, of the live ticks of the last 24 h of wall time.
+
+    Ticks of the warm-up count only while there is no live one.
     """
     with reader.reading() as connection:
-        session, last = session_of(connection), told_first(connection, "SELECT max(tick) FROM ticks")
-        first = told_first(connection, "SELECT tick FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=now - DAY)
-        if session is None or last is None or first is None:
-            return pd.DataFrame({"gate": [], "n": []}), False
-        start = max(int(first[0]), int(last[0]) - MOST_DECISIONS // max(1, len(session.symbols)) + 1)
+        session, ends = session_of(connection), live_ticks.since(connection, now - DAY)
+        if session is None or ends is None:
+            return Bound((), (), 0, warm=False, capped=False)
+        start = max(ends[0], ends[1] - MOST_DECISIONS // max(1, len(session.symbols)) + 1)
+        spans = live_ticks.live(connection, start, ends[1])
+        whole = spans or ((start, ends[1]),)
         names = [name for name, _, _ in session.gates]
-        counts = [
-            told_first(connection, "SELECT count(*) FROM decisions WHERE binding_gate = :gate AND tick >= :start", gate=name, start=start)
-            for name in names
-        ]
-        counts.append(told_first(connection, "SELECT count(*) FROM decisions WHERE binding_gate IS NULL AND tick >= :start", start=start))
-    frame = pd.DataFrame({"gate": [*names, None], "n": [int(told[0]) if told else 0 for told in counts]})
-    return frame, start > int(first[0])
+        gates = tuple((name, sum(_count(connection, "binding_gate = :gate", span, gate=name) for span in whole)) for name in names)
+        unbound = sum(_count(connection, "binding_gate IS NULL", span) for span in whole)
+        sql = f"SELECT {INTENT}, count(*) FROM decisions d WHERE d.action <> 'hold' AND d.tick >= :first AND d.tick <= :last GROUP BY 1"
+        acted: Counter[str] = Counter()
+        for first, last in whole:
+            acted.update({str(intent): int(n) for intent, n in told_all(connection, sql, first=first, last=last)})
+    return Bound(gates, tuple(acted.most_common()), unbound - acted.total(), warm=not spans, capped=start > ends[0])
+
+
+def _count(connection: Connection, what: str, span: tuple[int, int], **params: str) -> int:
+    found = told_first(
+        connection, f"SELECT count(*) FROM decisions WHERE {what} AND tick >= :first AND tick <= :last", first=span[0], last=span[1], **params
+    )
+    return int(found[0]) if found else 0
 
 
 def strip(reader: Reader, ticks: int) -> pd.DataFrame:
-    """The binding gates of the last ticks: tick, at, symbol, action, binding_gate, value and threshold of that gate."""
-    sql = """
-        SELECT d.tick, d.at, d.symbol, d.action, d.binding_gate, d.gates, d.edge_bps
+    """The binding gates of the last ticks: tick, at, symbol, action, intent, binding_gate, value and threshold of that gate."""
+    sql = f"""
+        SELECT d.tick, d.at, d.symbol, d.action, {INTENT} AS intent, d.binding_gate, d.gates, d.edge_bps
         FROM decisions d WHERE d.tick > (SELECT max(tick) FROM ticks) - :ticks
         AND d.session = (SELECT max(id) FROM sessions) ORDER BY d.tick, d.symbol"""
     return reader.frame(sql, {"ticks": ticks})
 
 
 def equity(reader: Reader, points: int = SAMPLED) -> pd.DataFrame:
-    """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown."""
+    """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown, warm."""
     with reader.reading() as connection:
         ends = session_ends(connection)
         picked = [] if ends is None else sorted(range(ends[1], ends[0] - 1, -max(1, -(-(ends[1] - ends[0] + 1) // points))))
-        sql = "SELECT t.tick, t.at, t.wall, t.equity, t.naive, t.drawdown FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
+        sql = """
+            SELECT t.tick, t.at, t.wall, t.equity, t.naive, t.drawdown, t.warm
+            FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"""
         return rows(connection, sql, {"picked": json.dumps(picked)})
 
 
-def tick_times(reader: Reader, *, ticks: int = 1000) -> pd.DataFrame:
-    """How long the last ticks took and whether a phase fell back: tick, wall, ms, degraded."""
-    return reader.frame("SELECT tick, wall, ms, degraded <> '[]' AS degraded FROM ticks ORDER BY tick DESC LIMIT :ticks", {"ticks": ticks})
-
-
-def honesty(reader: Reader, now: int) -> tuple[int, int]:
-    """Ticks of the last 30 days of wall time (of those kept), and how many of them had a phase fall back."""
+def session_ticks(reader: Reader) -> Counted:
+    """Ticks of the running session that are kept, live and of the warm-up."""
     with reader.reading() as connection:
-        first = told_first(connection, "SELECT tick FROM ticks WHERE wall >= :since ORDER BY wall LIMIT 1", since=now - 30 * DAY)
-        last = told_first(connection, "SELECT max(tick) FROM ticks")
-        if first is None or last is None:
-            return 0, 0
-        told = told_first(connection, "SELECT count(*) FROM ticks WHERE degraded <> '[]' AND tick >= :first", first=int(first[0]))
-        return int(last[0]) - int(first[0]) + 1, int(told[0]) if told else 0
+        return live_ticks.of_session(connection)
 
 
 def skill(reader: Reader) -> pd.DataFrame:
@@ -131,7 +169,7 @@ def knobs(reader: Reader, digest: str) -> dict[str, Any]:
 def positions(reader: Reader) -> pd.DataFrame:
     """Every symbol at the newest tick with what is held of it: symbol, units, entry, mark, position (share of equity), target, action."""
     return reader.frame(
-        "SELECT tick, at, symbol, units, entry, mark, position, target, action, price FROM decisions "
+        "SELECT tick, at, symbol, units, entry, mark, position, target, action, price, horizon FROM decisions "
         "WHERE tick = (SELECT max(tick) FROM ticks) ORDER BY symbol"
     )
 
@@ -180,6 +218,9 @@ def _filters(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
     if wanted.action is not None:
         told.append("d.action = 'hold'" if wanted.action == "hold" else "(d.action <> 'hold' AND d.action = :action)")  # those acted on have an index
         params |= {} if wanted.action == "hold" else {"action": wanted.action}
+    if wanted.intent is not None:
+        told.append("d.action = 'hold'" if wanted.intent == HOLD else f"(d.action <> 'hold' AND {INTENT} = :intent)")
+        params |= {} if wanted.intent == HOLD else {"intent": wanted.intent}
     if wanted.gate == "none":
         told.append("d.binding_gate IS NULL")
     elif wanted.gate is not None:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection
 
 from engine.domain.tuning import MANUAL
-from engine.evidence.savings import Part, total
+from engine.evidence.savings import Part, is_proved, total
 from engine.evidence.shares import wilson
 from engine.report.day import LISTED, Acted, Alert, Bound, Day, Recovery, Run, Saved, Skill, Span, Trading
 from engine.store.alert_rows import drill_of
 from engine.store.reader import Reader, told_all, told_first
 from engine.store.status_query import carried
+from engine.store.views import INTENT
 
 DAY = 86_400_000_000_000  # ns
 POINTS = 96  # of the line of equity
@@ -58,7 +59,8 @@ def _day(connection: Connection, name: str, begin: int, until: int, spans: tuple
     honest = _honest(connection, spans)
     return Day(
         day=name, since=begin, until=until, is_over=True, market=market, simulated=simulated, spans=spans, warmed=0,
-        line=_line(connection, spans), acted=_acted(connection, spans), gates=bound, ungated=ungated, trading=_trading(connection, spans),
+        line=_line(connection, spans), acted=_acted(connection, spans), gates=bound, ungated=ungated,
+        intents=_intents(connection, spans), trading=_trading(connection, spans),
         honest=honest, band=wilson(1.0 - honest[1] / honest[0], honest[0]) if honest[0] else None, fallbacks=_fallbacks(connection, spans),
         incidents=_incidents(connection, spans), recoveries=_recoveries(connection, within), drills=_drills(connection, within),
         skill=_skill(connection), skill_at=None if newest is None or newest[0] is None else int(newest[0]),
@@ -149,6 +151,15 @@ def _acted(connection: Connection, spans: tuple[Span, ...]) -> tuple[Acted, ...]
     return tuple(Acted(symbol, told["buy"], told["sell"], told["hold"]) for symbol, told in counts.items())
 
 
+def _intents(connection: Connection, spans: tuple[Span, ...]) -> tuple[tuple[str, int], ...]:
+    """How often each intent was acted on, the commonest first."""
+    counts: Counter[str] = Counter()
+    sql = f"SELECT {INTENT}, count(*) FROM decisions d WHERE d.action <> 'hold' AND d.tick >= :first AND d.tick <= :last GROUP BY 1"
+    for span in spans:
+        counts.update({str(intent): int(n) for intent, n in told_all(connection, sql, first=span.first, last=span.last)})
+    return tuple(counts.most_common())
+
+
 def _gates(connection: Connection, spans: tuple[Span, ...], names: tuple[str, ...]) -> tuple[tuple[Bound, ...], int]:
     regret = {
         gate: (n, None if None in told else tuple(told)) for gate, n, *told in told_all(connection, "SELECT gate, n, mean_bps, low, high FROM regret")
@@ -211,9 +222,10 @@ def _drills(connection: Connection, within: dict[str, Any]) -> tuple[tuple[int, 
 
 
 def _skill(connection: Connection) -> tuple[Skill, ...]:
-    """The ensemble at every horizon, and every model at the first."""
-    sql = """SELECT model, horizon, r2, low, high, n, n_effective FROM skill WHERE regime = 'all'
-             AND (scope = 'ensemble' OR horizon = (SELECT min(horizon) FROM skill)) ORDER BY scope <> 'ensemble', model, horizon LIMIT 40"""
+    """The ensemble at every horizon, over the session and lately, and every model at the first."""
+    sql = """SELECT CASE WHEN scope = 'recent' THEN model || ', recent' ELSE model END, horizon, r2, low, high, n, n_effective FROM skill
+             WHERE regime = 'all' AND (scope IN ('ensemble', 'recent') OR horizon = (SELECT min(horizon) FROM skill))
+             ORDER BY scope = 'model', scope, model, horizon LIMIT 40"""
     return tuple(Skill(*row) for row in told_all(connection, sql))
 
 
@@ -237,7 +249,7 @@ def _runs(connection: Connection, within: dict[str, Any]) -> tuple[Run, ...]:
 
 
 def _saved(connection: Connection, runs: tuple[Run, ...]) -> tuple[Saved, ...]:
-    """By metric, in the direction that is a gain of it; runs by hand, without an interval, or undone, are in no sum.
+    """By metric, in the direction that is a gain of it; runs by hand, without a proved effect, or undone, are in no sum.
 
     The direction is that of the action which cures the metric, else the way it went in a run that helped.
     """
@@ -250,7 +262,9 @@ def _saved(connection: Connection, runs: tuple[Run, ...]) -> tuple[Saved, ...]:
     parts: defaultdict[tuple[str, str], list[Part]] = defaultdict(list)
     for one in runs:
         way = better.get(one.metric)
-        if one.mode == MANUAL or one.placebo or one.undone or way is None or one.effect is None or one.low is None or one.high is None:
+        if one.mode == MANUAL or one.placebo or one.undone or way is None or not is_proved(one.verdict, one.low, one.high):
+            continue
+        if one.effect is None or one.low is None or one.high is None:
             continue
         low, high = sorted((way * one.low, way * one.high))
         parts[one.metric, one.unit].append(Part(way * one.effect, low, high, max(1, one.windows)))

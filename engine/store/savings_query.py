@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.domain.tuning import MANUAL
-from engine.evidence.savings import Part, Total, success, together, total, typical
+from engine.evidence.savings import Part, Total, is_proved, success, together, total, typical
 from engine.store.optimizer_query import COUNTED
 from engine.store.reader import Reader, Value, told_all
 
@@ -53,11 +53,13 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What the runs judged on one metric saved together; `told` is None where none of them can be counted."""
+    """What the runs judged on one metric saved together; `told` is None where none of them proved an effect."""
 
     metric: str
     unit: str
-    told: Total | None
+    told: Total | None  # of the runs that proved an effect
+    measured: Total | None  # of every run with an interval, those without a measurable effect among them
+    nothing: int  # runs without a measurable effect
     without: int  # runs that have no interval yet
     undone: int  # runs that were taken back
     unknown: int  # runs of which it is not known which way is better
@@ -77,7 +79,8 @@ class Family:
     name: str
     unit: str
     told: Total | None
-    left_out: int
+    nothing: int  # runs without a measurable effect
+    left_out: int  # the others that are in no sum
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,15 +183,17 @@ def _groups(runs: Sequence[Run], by: str) -> dict[str, list[Run]]:
 
 def _saving(metric: str, runs: Sequence[Run]) -> Saving:
     kept, way = [one for one in runs if not one.undone], _better(runs)
-    sure = [
-        (one.effect, one.low, one.high, one.windows or 1) for one in kept if one.effect is not None and one.low is not None and one.high is not None
-    ]
-    parts = [] if way is None else [_part(way, *one) for one in sure]
-    return Saving(metric, _unit(runs), total(parts), len(kept) - len(sure), len(runs) - len(kept), 0 if way is not None else len(sure))
+    sure = [one for one in kept if one.effect is not None and one.low is not None and one.high is not None]
+    proved = [one for one in sure if is_proved(one.verdict, one.low, one.high)]
+    sums = [None if way is None else total([_part(way, one) for one in some]) for some in (proved, sure)]
+    unknown = 0 if way is not None else len(proved)
+    return Saving(metric, _unit(runs), sums[0], sums[1], len(sure) - len(proved), len(kept) - len(sure), len(runs) - len(kept), unknown)
 
 
-def _part(way: int, effect: float, low: float, high: float, windows: int) -> Part:
-    return Part(way * effect, min(way * low, way * high), max(way * low, way * high), windows)
+def _part(way: int, run: Run) -> Part:
+    """Of a run with an interval, above 0 where it is a gain."""
+    effect, low, high = (way * (value or 0.0) for value in (run.effect, run.low, run.high))
+    return Part(effect, min(low, high), max(low, high), run.windows or 1)
 
 
 def _better(runs: Sequence[Run]) -> int | None:
@@ -205,7 +210,13 @@ def _families(found: Sequence[Saving]) -> tuple[Family, ...]:
     for one in found:
         groups[one.family, one.unit].append(one)
     return tuple(
-        Family(name, unit, together([one.told for one in group if one.told]), sum(one.without + one.undone + one.unknown for one in group))
+        Family(
+            name,
+            unit,
+            together([one.told for one in group if one.told]),
+            sum(one.nothing for one in group),
+            sum(one.without + one.undone + one.unknown for one in group),
+        )
         for (name, unit), group in sorted(groups.items(), key=lambda pair: (_ORDER.get(pair[0][0], len(_ORDER)), pair[0]))
     )
 

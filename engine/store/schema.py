@@ -69,6 +69,8 @@ TICKS = Table(
     _blob("account"),  # Inputs.account, bit for bit
     _text("machine", null=True),  # {reading: value} of the machine at the decision
     Index("ix_ticks_at", "at"), Index("ix_ticks_wall", "wall"),
+    Index("ix_ticks_warm", "tick", sqlite_where=text("warm = 1"), postgresql_where=text("warm = 1")),
+    Index("ix_ticks_session_drawdown", "session", "drawdown"),
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
@@ -89,7 +91,10 @@ DECISIONS = Table(
     _text("regimes"),  # [R]
     _text("micro"),  # {imbalance, micro_price, depth, pressure, amihud}
     Index("ix_decisions_binding_gate_tick", "binding_gate", "tick"),
-    Index("ix_decisions_acted", "tick", "symbol", sqlite_where=text("action <> 'hold'"), postgresql_where=text("action <> 'hold'")),
+    Index(
+        "ix_decisions_acted", "tick", "symbol", "position", "target",
+        sqlite_where=text("action <> 'hold'"), postgresql_where=text("action <> 'hold'"),
+    ),
 )  # fmt: skip
 
 FILLS = Table(

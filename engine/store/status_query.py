@@ -58,6 +58,8 @@ class LastTick:
     knobs_digest: str
     paused: bool  # as its gates saw it
     flattening: bool
+    skill_bounds: tuple[float | None, ...] = ()  # lower bounds of the ensemble's R2 that sizes rest on, by horizon; None where not known
+    largest_drawdown: float | None = None  # of the session's ticks that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,8 @@ def _last(connection: Connection) -> LastTick | None:
     told = told_first(
         connection,
         "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
-        "verdict, spread_source, degraded, knobs_digest, session, account "
+        "verdict, spread_source, degraded, knobs_digest, session, account, skill, "
+        "(SELECT max(drawdown) FROM ticks t WHERE t.session = ticks.session) "
         "FROM ticks ORDER BY tick DESC LIMIT 1",
     )
     if told is None:
@@ -188,6 +191,8 @@ def _last(connection: Connection) -> LastTick | None:
         str(told[14]),
         paused="not paused" in shut,
         flattening="not flattened" in shut,
+        skill_bounds=tuple(json.loads(told[17] or "{}").get("low") or ()),
+        largest_drawdown=told[18],
     )
 
 

@@ -6,10 +6,19 @@ import hashlib
 
 from sqlalchemy import Connection
 
+from engine.domain.intents import FLAT
+
+# The intent of a decision `d`, as engine.domain.intents has it.
+INTENT = f"""CASE WHEN coalesce(d.position, 0.0) = coalesce(d.target, 0.0) THEN 'hold'
+     WHEN abs(coalesce(d.target, 0.0)) <= {FLAT!r} THEN 'close'
+     WHEN abs(coalesce(d.position, 0.0)) <= {FLAT!r} OR d.position * d.target < 0.0 THEN 'open'
+     WHEN abs(d.target) > abs(d.position) THEN 'add' ELSE 'cut' END"""
+
 # CROSS JOIN keeps SQLite to the order written, decisions first: the newest few then cost the same however many there are.
 # The outcome is the log return of the price over the decision's horizon, where the bar was there at both ends.
-_DECISIONS = """
-SELECT d.tick, d.at, d.symbol, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.degraded, d.regime,
+_DECISIONS = f"""
+SELECT d.tick, d.at, d.symbol, d.action, {INTENT} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
+       d.degraded, d.regime,
        CASE WHEN d.fresh = 1 THEN (f.log_price - d.log_price) * 10000.0 END AS outcome_bps, t.ms AS tick_ms
 FROM decisions d
 CROSS JOIN ticks t ON t.tick = d.tick

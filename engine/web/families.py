@@ -95,19 +95,28 @@ def _by_one(told: Figures, kind: str) -> list[Labelled]:
 
 def _decisions(told: Figures) -> Iterator[Metric]:
     acted = {"buy": 0.0, "sell": 0.0, "hold": 0.0} | {one: value for one, _, value in _kind(told, "decisions")}
-    yield _counters("podium_ticks", "Ticks decided in this store.", (), [((), 0.0 if told.last is None else told.last.tick + 1.0)])
-    yield _counters("podium_decisions", "Decisions, one a symbol and tick.", ("action",), [((one,), value) for one, value in acted.items()])
-    yield _counters("podium_binding_gate_decisions", "Decisions by the first gate that failed.", ("gate",), _by_one(told, "bound"))
+    yield _counters(
+        "podium_ticks", "Ticks decided in this store, those of the warm-up included.", (), [((), 0.0 if told.last is None else told.last.tick + 1.0)]
+    )
+    yield _counters(
+        "podium_decisions",
+        "Decisions, one a symbol and tick, those of the warm-up included.",
+        ("action",),
+        [((one,), value) for one, value in acted.items()],
+    )
+    yield _counters(
+        "podium_binding_gate_decisions", "Decisions by the first gate that failed, those of the warm-up included.", ("gate",), _by_one(told, "bound")
+    )
     yield _counters("podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(told, "fallbacks"))
     degraded = sum(value for _, _, value in _kind(told, "degraded"))
-    yield _counters("podium_degraded_ticks", "Ticks in which a phase fell back.", (), [((), degraded)])
+    yield _counters("podium_degraded_ticks", "Ticks in which a phase fell back, those of the warm-up included.", (), [((), degraded)])
     yield _ticks(told)
     yield _gauges(
         "podium_phase_recent_seconds", "Time of a phase over the last 200 ticks, by percentile.", ("phase", "percentile"),
         [((phase, name), ms / 1e3) for phase, *both in told.phases for name, ms in zip(("50", "99"), both, strict=True)],
     )  # fmt: skip
     ticks, broken = told.honest
-    yield gauge("podium_honest_decision_ratio", "Share of the ticks of the last 30 days decided without a fallback.",
+    yield gauge("podium_honest_decision_ratio", "Share of the live ticks of the last 30 days decided without a fallback; the warm-up is not counted.",
                 1.0 - broken / ticks if ticks else None)  # fmt: skip
     yield _gauges(
         "podium_honest_decision_ratio_bound", "95 % interval of podium_honest_decision_ratio.", ("bound",),
@@ -195,10 +204,10 @@ def _optimizer(told: Figures) -> Iterator[Metric]:
 
 
 def savings(told: Sequence[Saving]) -> Iterator[Metric]:
-    """Sums of measured effects; what has no interval yet is in none."""
+    """Sums of proved effects; what has no measurable effect or no interval yet is in none."""
     rows = [((one.metric, one.unit), one.told) for one in told if one.told is not None]
     keys = ("metric", "unit")
-    yield _gauges("podium_optimizer_saved", "Sum of the measured effects of optimizations on a metric, in its own unit; above 0 is a gain.", keys,
+    yield _gauges("podium_optimizer_saved", "Sum of the proved effects of optimizations on a metric, in its own unit; above 0 is a gain.", keys,
                   [(key, total.amount) for key, total in rows])  # fmt: skip
     yield _gauges(
         "podium_optimizer_saved_bound", "95 % interval of podium_optimizer_saved.", (*keys, "bound"),

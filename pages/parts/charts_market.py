@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.intents import gate_in_words, intent_of
 from engine.store.market_query import MarketTold
 from pages.parts import rowsets, theme, units
 from pages.parts.figure import Figure, escaped, figure
@@ -263,10 +264,10 @@ def _bar(one: Any) -> str:
     )  # fmt: skip
     if not isinstance(one.action, str):
         return f"<b>tick {one.tick:,}</b><br>{prices}"
-    why = "no gate failed" if one.action == "hold" else "acted"
+    why = "no gate failed" if one.action == "hold" else f"to {intent_of(one.position, one.target)}"
     if isinstance(one.binding_gate, str):
         reason = rowsets.fault_of(one)
-        why = f"{one.binding_gate} ({reason})" if reason else one.binding_gate
+        why = gate_in_words(one.binding_gate) + (f" ({reason})" if reason else "")
     fell = "<br>a phase fell back" if one.degraded else ""
     return (
         f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"

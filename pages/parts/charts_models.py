@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from engine.domain.intents import gate_in_words
 from engine.store.model_queries import Reliability, Share
 from pages.parts import estimates, theme, units
 from pages.parts.estimates import TOLD, Estimate, Series, each, known, percent
@@ -25,7 +26,7 @@ def skill(frame: pd.DataFrame, models: Sequence[str], regimes: Sequence[str], ho
     """R2 out of sample, a row a model, in every regime."""
     told = [
         Estimate(one.model, _regime(one.regime), percent(one.r2), percent(one.low), percent(one.high), int(one.n), more=_effective(one.n_effective))
-        for one in each(frame[frame["horizon"] == horizon])
+        for one in each(frame[(frame["horizon"] == horizon) & (frame["scope"] != "recent")])
     ]
     series: list[Series] = [("all regimes", theme.TEXT), *((name, theme.regime(name, place)) for place, name in enumerate(regimes))]
     return estimates.chart(told, [ENSEMBLE, *models], series)
@@ -171,10 +172,10 @@ def coverage(told: Reliability) -> Figure:
 def regret(frame: pd.DataFrame, gates: Sequence[str]) -> Figure:
     """What each gate of the ladder cost or saved a declined trade; harm to the right, good to the left, grey where it cannot be told."""
     told = [
-        Estimate(one.gate, "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1])
+        Estimate(gate_in_words(one.gate), "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1])
         for one in each(frame[frame["gate"].isin(gates)])
     ]
-    return estimates.chart(told, gates, [("", theme.NEUTRAL)], unit="bps", digits=1)
+    return estimates.chart(told, [gate_in_words(gate) for gate in gates], [("", theme.NEUTRAL)], unit="bps", digits=1)
 
 
 def verdict(low: object, high: object) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import pandas as pd
 
+from engine.domain.intents import gate_in_words
 from engine.explain import describe_fault
 from engine.store.status_query import Session
 from pages.parts import theme, units
@@ -67,6 +68,7 @@ def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | Non
             customdata=[str(tick) for tick in frame["tick"]], hovertemplate=f"{name} %{{y:+.2f}} %, tick %{{customdata}}<extra></extra>",
         )  # fmt: skip
     _labels(lines)
+    _live(lines, frame)
     lines.axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.GRID, nticks=6)
     lines.axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
     lines.layout["hovermode"] = "x unified"
@@ -90,6 +92,16 @@ def _happened(lines: Figure, marks: pd.DataFrame) -> None:
             hovertemplate=f"{word}: %{{hovertext}}<extra></extra>",
         )  # fmt: skip
         lines.note(word if len(some) else f"no {word}", x=1, xref="paper", xanchor="left", xshift=6, y=place, yref="y2")
+
+
+def _live(lines: Figure, frame: pd.DataFrame) -> None:
+    """Where the warm-up ends: what lies before was decided over history."""
+    warm = frame[frame["warm"] == 1]["at"] if "warm" in frame else frame["at"][:0]
+    if len(warm) and len(warm) < len(frame):
+        x = int(warm.iloc[-1]) // units.MS
+        line = {"color": theme.MUTED, "width": 1, "dash": "dot"}
+        lines.layout["shapes"].append({"type": "line", "x0": x, "x1": x, "yref": "paper", "y0": 0, "y1": 1, "line": line})
+        lines.note("warm-up ", x=x, xref="x", xanchor="right", y=1, yref="paper", yanchor="top")
 
 
 def _labels(lines: Figure) -> None:
@@ -122,7 +134,7 @@ def _scale(gates: int) -> list[list[object]]:
 def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
     head = f"<b>{escaped(one.symbol)}</b> {escaped(one.action)} · tick {one.tick:,}<br>{when} UTC"
     if place is None:
-        return head + ("" if one.action != "hold" else "<br>no gate failed")
+        return head + (f"<br>to {escaped(one.intent)}" if one.action != "hold" else "<br>no gate failed")
     told = orjson.loads(one.gates)
     gate, sense, unit = session.gates[place]
     value, limit = told["value"][place], told["limit"][place]
@@ -130,5 +142,7 @@ def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1
     needs = escaped(f"{units.number(value, digits)}, needs {sense} {units.number(limit, digits, unit)}")
     if gate == "fresh data" and told.get("fault"):
-        return f"{head}<br>{gate}: {escaped(describe_fault(told['fault'], value))}"
-    return f"{head}<br>{escaped(gate)}: {needs} (margin {units.number(margin, digits, signed=True)})"
+        return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(describe_fault(told['fault'], value))}"
+    if not unit:
+        return f"{head}<br>{escaped(gate_in_words(gate))}"
+    return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(gate)} {needs} (margin {units.number(margin, digits, signed=True)})"

@@ -6,7 +6,7 @@ from html import escape
 
 from engine.explain import describe_fault
 from engine.store.decision_query import DecisionTold, Rung
-from pages.parts import tables, theme, units
+from pages.parts import spoken, tables, theme, units
 from pages.parts.tables import Cell, Line
 from pages.parts.widgets import Tile
 
@@ -16,10 +16,14 @@ def header(told: DecisionTold) -> str:
     broken = "".join(tables.chip(f"{phase} fell back", theme.WARNING) for phase in told.degraded)
     return (
         f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
-        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>{_intent(told)}'
         f"<span>tick <b>{told.tick:,}</b></span><span>market {units.moment(told.at)} UTC</span>"
         f'<span class="pd-muted">decided {units.moment(told.wall)} UTC in {units.ms(told.ms)}</span>{warm}{broken}</div></div>'
     )
+
+
+def _intent(told: DecisionTold) -> str:
+    return "" if told.action == "hold" else f"<span>to {escape(told.intent)}</span>"
 
 
 def tiles(told: DecisionTold) -> list[Tile]:
@@ -30,14 +34,14 @@ def tiles(told: DecisionTold) -> list[Tile]:
     low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
     return [
         Tile(
-            "Binding gate",
-            told.binding_gate or ("none failed" if told.action == "hold" else "none: it acted"),
-            "" if binding is None else binding_reason(binding),
+            "Intent and reason" if binding is None else "Binding gate",
+            f"{told.intent}: {spoken.reason(told)}",
+            "Binding gate: none" if binding is None else binding_reason(binding),
         ),
         Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
         Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
         Tile("Target", units.percent(told.target, signed=True), f"held {units.percent(told.position, signed=True)} of equity before"),
-        Tile("P(direction)", units.percent(told.confidence), f"models {told.verdict}"),
+        Tile("P(direction)", units.percent(told.confidence), f"cross-check: {told.verdict}"),
         Tile(
             "Proven skill (R²)",
             units.percent(low, 2, missing=units.NOT_ENOUGH),
@@ -51,7 +55,7 @@ def binding_reason(rung: Rung) -> str:
     """The fault of the data that shut the gate, else by how much it failed."""
     if rung.fault is not None:
         return describe_fault(rung.fault, rung.value)
-    return f"margin {units.size(rung.margin)} {rung.unit}"
+    return f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}" if rung.unit else f"gate {rung.name}"
 
 
 def flip(told: DecisionTold) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from engine.store.status_query import Status
-from pages.parts import units, venue
+from engine.store.component_queries import Honesty, Latency
+from engine.store.live_ticks import Counted
+from engine.store.status_query import LastTick, Status
+from pages.parts import skill_words, units, venue
 from pages.parts.widgets import Tile
 
 STALE = 20.0  # s after which readings are no longer of now
@@ -21,47 +24,49 @@ TRENDS = (
 )
 
 
-def engine(status: Status, positions: pd.DataFrame, skill: pd.DataFrame, times: pd.DataFrame, honest: tuple[int, int]) -> list[Tile]:
-    last, session = status.last, status.session
-    if last is None or session is None:
+def engine(
+    status: Status, positions: pd.DataFrame, skill: pd.DataFrame, session_ticks: Counted, honest: Honesty, halflife: float | None
+) -> list[Tile]:
+    """What is decided now, apart from what the warm-up decided over history."""
+    last, session, standing = status.last, status.session, skill_words.standing(status, skill)
+    if last is None or session is None or standing is None:
         return []
     acting = positions[positions["action"] != "hold"]["symbol"].tolist()
     held = int((positions["units"].fillna(0.0) != 0.0).sum())
-    ticks, broken = honest
-    capital = session.settings.get("capital")
-    p50, p99 = (float(times["ms"].quantile(q)) if len(times) else None for q in (0.5, 0.99))
+    capital, symbols = session.settings.get("capital"), len(session.symbols)
     return [
-        Tile("Decisions", f"{(last.tick + 1) * len(session.symbols):,}", f"{len(session.symbols)} a tick, {last.tick + 1:,} ticks"),
         Tile(
-            "Honest rate", units.percent(1 - broken / ticks, 2) if ticks else units.NOT_ENOUGH, f"{broken} of {ticks:,} ticks with a fallback, 30 d"
+            "Decisions, this session",
+            f"{session_ticks.live * symbols:,}",
+            f"live, {symbols} a tick; {session_ticks.warm * symbols:,} in the warm-up not counted",
         ),
+        honest_rate(honest),
         Tile("Trading now", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"nothing bought or sold now; {held} held"),
         Tile(
             "Equity",
             units.percent(_gain(last.equity, capital), 2, signed=True),
-            f"after costs; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}",
+            f"since the start, {skill_words.WARM}; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}",
         ),
-        _skill(skill),
-        Tile("Models", last.verdict, "cross-checked at the last tick", state=last.verdict),
-        Tile("Tick p99", units.ms(p99), f"p50 {units.ms(p50)}, n={len(times):,}"),
+        drawdown(last),
+        *skill_words.tiles(skill, standing.horizon, halflife),
     ]
 
 
-def _skill(skill: pd.DataFrame) -> Tile:
-    """The ensemble's out-of-sample R2 over the shortest horizon."""
-    told = skill[(skill["scope"] == "ensemble") & (skill["regime"] == "all")] if len(skill) else skill
-    if told.empty:
-        return Tile("Skill (R²)", units.NOT_MEASURED, "no forecast has come due")
-    one = told.sort_values("horizon").iloc[0]
-    label = f"Skill (R², {int(one['horizon'])} bar)"
-    if not units.known(one["r2"]):
-        return Tile(label, units.NOT_ENOUGH, f"n={int(one['n']):,}")
-    band = (
-        f"{units.number(one['low'] * 100, 2)}..{units.number(one['high'] * 100, 2)} %"
-        if units.known(one["low"]) and units.known(one["high"])
-        else units.NOT_ENOUGH
-    )
-    return Tile(label, units.percent(float(one["r2"]), 2, signed=True), f"{band}, n={int(one['n']):,}")
+def honest_rate(told: Honesty) -> Tile:
+    """The share of live ticks without a fallback: the one figure of it on every page."""
+    label, fell = "Honest decisions, 30 d", f"{told.broken:,} of {units.count(told.ticks, 'live tick')} fell back"
+    if not told.ticks:
+        return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up is not counted")
+    if told.low is None or told.high is None:
+        return Tile(label, units.NOT_ENOUGH, fell)
+    band = units.interval(told.low * 100, told.high * 100, 2, "%")
+    return Tile(label, units.percent(1 - told.broken / told.ticks, 2), f"95 %: {band}; {fell}")
+
+
+def drawdown(last: LastTick) -> Tile:
+    """The fall from the peak now, beside the largest."""
+    now, largest = (None if value is None else -abs(value) for value in (last.drawdown, last.largest_drawdown))
+    return Tile("Drawdown now", units.percent(now, 2), f"largest {units.percent(largest, 2)} this session, {skill_words.WARM}")
 
 
 def account(status: Status) -> list[Tile]:
@@ -70,10 +75,14 @@ def account(status: Status) -> list[Tile]:
         return []
     capital = session.settings.get("capital")
     return [
-        Tile("Equity", units.money(last.equity), f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs"),
+        Tile(
+            "Equity",
+            units.money(last.equity),
+            f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs, {skill_words.WARM}",
+        ),
         Tile("Cash", units.money(last.cash), f"started with {units.money(capital)}"),
         Tile("Buy and hold", units.percent(_gain(last.naive, capital), 2, signed=True), f"{units.money(last.naive)}, no costs taken"),
-        Tile("Drawdown", units.percent(None if last.drawdown is None else -abs(last.drawdown), 2), "from the peak equity"),
+        drawdown(last),
         Tile("Borrow and funding", *venue.carry(last.borrow, last.funding)),
         Tile("Gross exposure", units.percent(last.gross), "of equity, long plus short"),
         Tile("Net exposure", units.percent(last.net, signed=True), "of equity, long less short"),
@@ -97,7 +106,7 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
     )
 
 
-def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
+def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None) -> list[Tile]:
     """The machine in six tiles, each with its last 15 minutes."""
     limit = value(now, None, "memory_limit_bytes")
     whose = source(now, "memory_limit_bytes")
@@ -106,13 +115,21 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame) -> list[Tile]:
         _tile(now, trend, "Memory", *memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
         _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
         _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(value(now, 'host', 'disk_free_bytes'))} free"),
-        _tile(now, trend, "Tick p99", "engine", "tick_p99_ms", f"p50 {units.ms(value(now, 'engine', 'tick_p50_ms'))}"),
+        replace(tick_p99(latency), trend=_line(trend, "engine", "tick_p99_ms")),
         Tile(
             "Data age",
             units.age(_seconds(value(now, "engine", "data_age_ms")), units.NOT_MEASURED),
             f"{units.number(value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
         ),
     ]
+
+
+def tick_p99(latency: Latency | None) -> Tile:
+    """How long the slowest tick in a hundred took: the one figure of it on every page."""
+    if latency is None:
+        return Tile("Tick p99", units.NOT_MEASURED, "no tick yet")
+    whole = latency.phases[0]
+    return Tile("Tick p99", units.ms(whole.p99), f"p50 {units.ms(whole.p50)}, {latency.window}")
 
 
 def freshness(now: pd.DataFrame, clock: int) -> str:
@@ -127,8 +144,11 @@ def memory(now: pd.DataFrame) -> tuple[str, str]:
 
 
 def _tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
-    line = trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist() if len(trend) else []
-    return Tile(label, shown(now, source, name), small, trend=tuple(line))
+    return Tile(label, shown(now, source, name), small, trend=_line(trend, source, name))
+
+
+def _line(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
+    return tuple(trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist()) if len(trend) else ()
 
 
 def shown(now: pd.DataFrame, source: str, name: str) -> str:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.intents import gate_in_words
 from engine.domain.succession import Agreement
 from engine.store.model_queries import Checked, Reliability, Share
 from engine.store.status_query import Session, Status
-from pages.parts import charts_models, theme, units
+from pages.parts import charts_models, skill_words, theme, units
 from pages.parts.estimates import each, known, percent
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
@@ -49,7 +50,7 @@ def tiles(status: Status, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd
     told = next((one for one in checked.horizons if one.horizon == horizon), None) if checked is not None else None
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
-        _skill(skill, horizon),
+        *skill_words.tiles(skill, horizon),
         Tile("All on one side", agreed, f"of the models heard now, {units.count(horizon, 'bar')} ahead"),
         _brier(told),
         _covered(told, 0.8),
@@ -105,10 +106,13 @@ def skill(frame: pd.DataFrame) -> list[Line]:
     for one in each(frame):
         band = units.interval(percent(one.low), percent(one.high), 2, "%")
         cells = (
-            one.model, units.count(int(one.horizon), "bar"), one.regime, units.percent(known(one.r2), 2, signed=True, missing=units.NOT_ENOUGH),
+            one.model, units.count(int(one.horizon), "bar"), f"{one.regime}, recent" if one.scope == "recent" else one.regime,
+            units.percent(known(one.r2), 2, signed=True, missing=units.NOT_ENOUGH),
             "" if band == units.NOT_ENOUGH else band, f"{int(one.n):,}", units.number(known(one.n_effective)),
         )  # fmt: skip
-        lines.append(Line(f"{one.model} {one.horizon} {one.regime}", cells, marked=one.regime == "all" and one.model == charts_models.ENSEMBLE))
+        lines.append(
+            Line(f"{one.scope} {one.model} {one.horizon} {one.regime}", cells, marked=one.regime == "all" and one.model == charts_models.ENSEMBLE)
+        )
     return lines
 
 
@@ -160,7 +164,7 @@ def regret(frame: pd.DataFrame) -> list[Line]:
         word, colour = charts_models.verdict(one.low, one.high)
         band = units.interval(known(one.low), known(one.high), 1, "bps")
         cells = (
-            one.gate, Cell(word, colour), units.number(known(one.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
+            gate_in_words(one.gate), Cell(word, colour), units.number(known(one.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
             f"{int(one.n):,}", units.number(known(one.n_effective)),
         )  # fmt: skip
         lines.append(Line(one.gate, cells))
@@ -202,16 +206,6 @@ def _band(one: Share) -> str:
 def _newest(serving: pd.DataFrame) -> str:
     newest = serving.sort_values("serves_from").iloc[-1]
     return f"newest {newest['version']}, serving from tick {int(newest['serves_from']):,}"
-
-
-def _skill(frame: pd.DataFrame, horizon: int) -> Tile:
-    label = f"Ensemble skill (R², {units.count(horizon, 'bar')})"
-    told = frame[(frame["scope"] == "ensemble") & (frame["regime"] == "all") & (frame["horizon"] == horizon)] if len(frame) else frame
-    if told.empty:
-        return Tile(label, units.NOT_MEASURED, "no forecast has come due")
-    one = told.iloc[0]
-    band = units.interval(percent(one["low"]), percent(one["high"]), 2, "%")
-    return Tile(label, units.percent(known(one["r2"]), 2, signed=True, missing=units.NOT_ENOUGH), f"95 %: {band}, n={int(one['n']):,}")
 
 
 def _brier(told: Reliability | None) -> Tile:

@@ -8,20 +8,20 @@ from typing import Any
 
 import pandas as pd
 
-from engine.domain.tuning import MANUAL, compared_with_usual
+from engine.domain.tuning import MANUAL, outcome_of, verdict_in_words
 from pages.parts import theme, units
 from pages.parts.tables import Cell, Column, Line
 
 WHEN = "%m-%d %H:%M:%S"
 BY_HAND = "by hand"
 ACTIONS = (
-    Column("Action", nowrap=True), Column("Cures", nowrap=True), Column("Mode"), Column("Licence", whole=True), Column("Last run", right=True),
-    Column("Run, placebo", right=True), Column("Effect, 95 %", right=True, whole=True, wrap=True),
-    Column("On latency", right=True, whole=True, wrap=True), Column("On honest rate", right=True, whole=True, wrap=True), Column("Verdict"),
+    Column("Action", nowrap=True), Column("Verdict"), Column("Effect, 95 %", right=True, whole=True, wrap=True), Column("Cures", nowrap=True),
+    Column("Mode"), Column("Licence", whole=True), Column("Last run", right=True), Column("Run, placebo", right=True),
+    Column("On latency", right=True, whole=True, wrap=True), Column("On honest rate", right=True, whole=True, wrap=True),
 )  # fmt: skip
 TRIALS = (
-    Column("When", nowrap=True), Column("Action", nowrap=True), Column("Why", whole=True), Column("Metric", nowrap=True),
-    Column("Before", right=True), Column("After", right=True), Column("Effect, 95 %", right=True, whole=True), Column("Verdict", whole=True),
+    Column("When", nowrap=True), Column("Action", nowrap=True), Column("Verdict", whole=True), Column("Effect, 95 %", right=True, whole=True),
+    Column("Metric", nowrap=True), Column("Before", right=True), Column("After", right=True), Column("Why", whole=True),
     Column("By itself", right=True, whole=True),
 )  # fmt: skip
 COMMANDS = (Column("When", nowrap=True), Column("Command"), Column("By"), Column("Why", whole=True), Column("Status"), Column("Result", whole=True))
@@ -35,9 +35,8 @@ def actions(frame: pd.DataFrame, now: int) -> list[Line]:
         cost = {"none": "costs nothing", "low": "costs little", "high": "costs much"}.get(_text(one.cost, ""), "")
         name = Cell(plain(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
-            name, metric(one.cures), one.mode, _licence(one, now), last, _counts(one), _pooled(one),
+            name, _verdict(one.verdict), _pooled(one), metric(one.cures), one.mode, _licence(one, now), last, _counts(one),
             _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.honest, one.honest_low, one.honest_high, "points"),
-            _verdict(one.verdict),
         )  # fmt: skip
         lines.append(Line(one.action, cells))
     return lines
@@ -50,9 +49,9 @@ def trials(frame: pd.DataFrame, *, chosen: int | None = None) -> list[Line]:
         unit = one.unit if isinstance(one.unit, str) else ""
         placebo = bool(one.placebo)
         cells = (
-            units.moment(int(one.at), WHEN), plain(one.action), why(one), metric(_text(one.metric)),
-            figure(one.before, unit), figure(one.after, unit),
-            Cell("what others are compared with") if placebo else effect(one, unit), _trial_verdict(one),
+            units.moment(int(one.at), WHEN), plain(one.action), _trial_verdict(one),
+            Cell("what others are compared with") if placebo else effect(one, unit),
+            metric(_text(one.metric)), figure(one.before, unit), figure(one.after, unit), why(one),
             Cell("nothing was done") if placebo else Cell(freed(one.amount, one.amount_unit)),
         )  # fmt: skip
         lines.append(Line(str(one.id), cells, link=f"/optimizer?view=History&trial={one.id}", marked=one.id == chosen))
@@ -90,9 +89,7 @@ def effect(one: Any, unit: str) -> Cell:
 def commands(frame: pd.DataFrame) -> list[Line]:
     lines = []
     for one in _each(frame):
-        told = Cell(
-            one.status, theme.state(one.status), small=f"{units.percent(one.progress, 0)} {_text(one.note, '')}" if one.status == "running" else ""
-        )
+        told = _status(one)
         lines.append(
             Line(
                 str(one.id),
@@ -109,6 +106,17 @@ def commands(frame: pd.DataFrame) -> list[Line]:
     return lines
 
 
+def _status(one: Any) -> Cell:
+    """How far a command is; of a run that was measured what it came to, which is no success by itself."""
+    kept = json.loads(one.result) if one.status == "done" and isinstance(one.result, str) and one.result else None
+    verdict = outcome_of(kept) if isinstance(kept, dict) and one.name in {"optimize", "approve"} else None
+    if verdict is not None:
+        return Cell(verdict, theme.NEUTRAL)
+    return Cell(
+        one.status, theme.state(one.status), small=f"{units.percent(one.progress, 0)} {_text(one.note, '')}" if one.status == "running" else ""
+    )
+
+
 def arguments(args: object) -> str:
     told = json.loads(args) if isinstance(args, str) and args else {}
     return ", ".join(f"{key} {value}" for key, value in (told.items() if isinstance(told, dict) else told)).replace("_", " ")
@@ -122,7 +130,7 @@ def result(kept: object) -> str:
     if isinstance(told, dict):
         for key in ("error", "detail", "message"):
             if isinstance(told.get(key), str):
-                return str(told[key]) + (f"; {compared_with_usual(told['verdict'])}" if isinstance(told.get("verdict"), str) else "")
+                return str(told[key])
         return ", ".join(
             f"{key.replace('_', ' ')} {value}" for key, value in told.items() if value is not None and not isinstance(value, dict | list)
         )
@@ -190,7 +198,7 @@ def _trial_verdict(one: Any) -> Cell:
     if one.placebo:
         return Cell("placebo", theme.NEUTRAL)
     if one.mode == MANUAL:
-        return Cell(compared_with_usual(one.verdict), theme.NEUTRAL, small="by hand: an indication")
+        return Cell(verdict_in_words(one.verdict), theme.NEUTRAL, small="by hand: an indication")
     return Cell(one.verdict, theme.state(one.verdict), small="undone" if one.undone else "")
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.domain.rules import MODES, SCHEDULE, Rule
+from engine.domain.tuning import outcome_of
 from engine.store.inbox import QUEUED, RUNNING
 from pages.parts import asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
 
@@ -197,10 +198,13 @@ def _asked(one: Row) -> str:
 
 
 def _ended(one: Row) -> str:
-    done = one["status"] == "done"
+    verdict = outcome_of(_told(one["result"])) if one["status"] == "done" else None
     when = units.moment(int(one["finished_at"] or one["at"]), "%H:%M:%S")
     text = f"{_action(one)}, asked by {one['by']}: {one['reason'] or 'no reason given'}. {when} UTC: {oprows.result(one['result'])}"
-    return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.state(str(one["status"])))
+    if verdict is not None:
+        return widgets.notice(text, word=f"{_sentence(verdict)}.", colour=theme.NEUTRAL)
+    done = one["status"] == "done"
+    return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.NEUTRAL if done else theme.state(str(one["status"])))
 
 
 def _action(one: Row) -> str:

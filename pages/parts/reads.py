@@ -13,8 +13,9 @@ from engine.shell.clock import WallClock
 from engine.store import component_queries, decision_query, event_query, machine_queries, market_query, page_queries, status_query
 from engine.store.component_queries import Honesty, Latency, Life
 from engine.store.decision_query import DecisionTold
+from engine.store.live_ticks import Counted
 from engine.store.market_query import MarketTold
-from engine.store.page_queries import Wanted
+from engine.store.page_queries import Bound, Wanted
 from engine.store.reader import Reader
 from engine.store.status_query import Status
 
@@ -67,13 +68,13 @@ def latest(wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame, int | None]:
     return told
 
 
-def gate_shares() -> tuple[pd.DataFrame, bool]:
-    told: tuple[pd.DataFrame, bool] = _kept(url(), version(), "gate_shares", ())
+def bound() -> Bound:
+    told: Bound = _kept(url(), version(), "bound", ())
     return told
 
 
-def honesty() -> tuple[int, int]:
-    told: tuple[int, int] = _kept(url(), version(), "honesty", ())
+def session_ticks() -> Counted:
+    told: Counted = _kept(url(), version(), "session_ticks", ())
     return told
 
 
@@ -88,10 +89,6 @@ def strip(ticks: int) -> pd.DataFrame:
 
 def equity() -> pd.DataFrame:
     return _frame("equity")
-
-
-def tick_times() -> pd.DataFrame:
-    return _frame("tick_times")
 
 
 def skill() -> pd.DataFrame:
@@ -214,12 +211,11 @@ def _kept(address: str, kept_for: str, query: str, arguments: tuple[Any, ...]) -
 
 QUERIES: dict[str, Callable[..., Any]] = {
     "latest": lambda reader, wanted, limit: page_queries.latest(reader, wanted, limit=limit),
-    "gate_shares": lambda reader: page_queries.gate_shares(reader, now()),
-    "honesty": lambda reader: page_queries.honesty(reader, now()),
+    "bound": lambda reader: page_queries.bound(reader, now()),
+    "session_ticks": page_queries.session_ticks,
     "decision": decision_query.decision,
     "strip": page_queries.strip,
     "equity": page_queries.equity,
-    "tick_times": page_queries.tick_times,
     "skill": page_queries.skill,
     "positions": page_queries.positions,
     "fills": lambda reader, limit: page_queries.fills(reader, limit=limit),

@@ -77,7 +77,7 @@ def panels(now: pd.DataFrame) -> list[Panel]:
         Panel("Disk traffic", (Series("host", "disk_read_bytes_per_s", "read"), Series("host", "disk_write_bytes_per_s", "written", band=True))),
         Panel("Network", (Series("host", "network_in_bytes_per_s", "in", band=True), Series("host", "network_out_bytes_per_s", "out", band=True))),
         *_graphics(now),
-        Panel("Tick", (Series("engine", "tick_p50_ms", "p50"), Series("engine", "tick_p99_ms", "p99", band=True))),
+        Panel("Tick, last 500", (Series("engine", "tick_p50_ms", "p50"), Series("engine", "tick_p99_ms", "p99", band=True))),
         Panel("Throughput", (Series("engine", "decisions_per_s", "decisions", band=True),)),
         Panel("Errors, fallbacks", (Series("engine", "errors_last_minute", "errors a minute"), Series("engine", "fallbacks", "fell back"))),
         Panel("Data age", (Series("engine", "data_age_ms", "since the last tick", band=True),)),

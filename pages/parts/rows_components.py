@@ -9,7 +9,7 @@ import pandas as pd
 
 from engine.store.component_queries import Honesty, Latency, Life, PhaseTime
 from engine.store.status_query import Status
-from pages.parts import rowsets, theme, units, venue, wellness
+from pages.parts import glance, rowsets, theme, units, venue, wellness
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
@@ -35,17 +35,16 @@ INCIDENTS = (Column("Kind", nowrap=True), Column("Symbol"), Column("Since", nowr
 
 
 def tiles(status: Status, honest: Honesty, told: Latency | None, alive: Life, incidents: pd.DataFrame, now: int) -> list[Tile]:
-    whole = None if told is None else told.phases[0]
     lasting = int(incidents["until"].isna().sum()) if len(incidents) else 0
     return [
-        Tile("Honest decisions", *_rate(honest)),
+        glance.honest_rate(honest),
         Tile("Data's age", "no tick yet" if status.last is None else units.age((now - status.last.wall) / units.SECOND), _age(status, alive)),
         Tile(
             "Stale bars",
             units.percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH,
-            f"{honest.stale:,} of the last {honest.decisions:,} decisions",
+            f"{honest.stale:,} of the last {honest.decisions:,} live decisions",
         ),
-        Tile("Tick p99", units.ms(None if whole is None else whole.p99), "" if whole is None else f"p50 {units.ms(whole.p50)}, n={whole.n:,}"),
+        glance.tick_p99(told),
         Tile("Incidents", f"{lasting} open" if lasting else "none open", f"{len(incidents) - lasting} past", state="open" if lasting else "ok"),
         Tile("Alerts", f"{status.alerts} open" if status.alerts else "none open", "listed on Alerts", state="open" if status.alerts else "ok"),
         Tile("Commands waiting", f"{alive.commands_waiting}", "for the engine to take them up"),
@@ -161,15 +160,6 @@ def training(alive: Life, told: Latency | None, now: int) -> list[Line]:
         ),
     )
     return [Line(name, (name, value)) for name, value in pairs]
-
-
-def _rate(honest: Honesty) -> tuple[str, str]:
-    if not honest.ticks:
-        return units.NOT_ENOUGH, "no tick yet"
-    counted = f"{honest.broken:,} of {honest.ticks:,} ticks fell back, 30 d"
-    if honest.low is None or honest.high is None:
-        return units.NOT_ENOUGH, counted
-    return units.percent(1 - honest.broken / honest.ticks, 2), f"{honest.low * 100:.2f}..{honest.high * 100:.2f} % (95 %); {counted}"
 
 
 def _age(status: Status, alive: Life) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.intents import gate_in_words, intent_of
 from engine.store.market_query import Book, Covered, MarketTold
 from pages.parts import rowsets, theme, units
 from pages.parts.tables import Cell, Column, Line, html
@@ -192,8 +193,8 @@ def _expected(told: MarketTold) -> Tile:
 def _why(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
         reason = rowsets.fault_of(last)
-        return f"bound by {last['binding_gate']}" + (f" ({reason})" if reason else "")
-    return "no gate failed" if last["action"] == "hold" else "no gate bound"
+        return gate_in_words(last["binding_gate"]) + (f" ({reason})" if reason else "")
+    return "no gate failed" if last["action"] == "hold" else f"to {intent_of(_figure(last['position']), _figure(last['target']))}"
 
 
 def _figure(value: object) -> float | None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from engine.domain.intents import gate_in_words
 from engine.store.decision_query import DecisionTold
+from engine.store.page_queries import Bound
 from engine.store.status_query import Session
 from pages.parts import charts_decision, theme, units
 from pages.parts.tables import Cell, Column, Line, html
@@ -41,7 +43,7 @@ FILLS = (
 _DECISIONS = (
     Column("Symbol"),
     Column("Action"),
-    Column("Binding gate", whole=True),
+    Column("Intent and reason", whole=True),
     Column("Edge, bps", right=True),
     Column("Cost, bps", right=True),
     Column("Target", right=True),
@@ -62,17 +64,20 @@ _POSITIONS = (
 )
 
 
-def gates(shares: pd.DataFrame, session: Session) -> str:
-    """Shares of the gates that bound, largest first; the decisions that acted, where none does, come last."""
-    total = int(shares["n"].sum())
+def gates(told: Bound, session: Session) -> str:
+    """Shares of the gates that bound, largest first; what was done, where none did, comes last."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
-    told = shares[shares["n"] > 0].sort_values("n", ascending=False).sort_values("gate", key=lambda gate: gate.isna(), kind="stable")
-    lines = []
-    for gate, n in zip(told["gate"].tolist(), told["n"].tolist(), strict=True):
-        name, key, colour = (gate, gate, theme.gate(places[gate])) if isinstance(gate, str) else ("none: it acted", "none", theme.FREE)
-        lines.append(Line(key, (Cell(name, colour), Cell("", colour, bar=n / total), units.percent(n / total), f"{n:,}"), f"/decisions?gate={key}"))
-    columns = (Column("Gate"), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
+    bound = sorted(((gate, n) for gate, n in told.gates if n), key=lambda one: -one[1])
+    lines = [_share(gate, gate_in_words(gate), n / told.n, n, theme.gate(places[gate]), f"gate={gate}") for gate, n in bound]
+    lines += [_share(intent, f"traded: {intent}", n / told.n, n, theme.UP, f"intent={intent}") for intent, n in told.intents if n]
+    if told.free:
+        lines.append(_share("none", "held: no gate failed", told.free / told.n, told.free, theme.FREE, "action=hold&gate=none"))
+    columns = (Column("Reason"), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
     return html(columns, lines, label="How often each gate bound", cards=False)
+
+
+def _share(key: str, name: str, share: float, n: int, colour: str, query: str) -> Line:
+    return Line(key, (Cell(name, colour), Cell("", colour, bar=share), units.percent(share), f"{n:,}"), f"/decisions?{query}")
 
 
 def decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
@@ -81,7 +86,7 @@ def decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
         cells: list[Cell | str] = [
             one.symbol,
             _state(one.action),
-            _gate(one),
+            _reason(one),
             units.number(one.edge_bps, 1, signed=True),
             units.number(one.cost_bps, 1),
             units.percent(one.target, signed=True),
@@ -214,10 +219,8 @@ def link(tick: int, symbol: str) -> str:
     return f"/decision?tick={tick}&symbol={symbol}"
 
 
-def _gate(one: Any) -> Cell | str:
-    if isinstance(one.binding_gate, str):
-        return Cell(one.binding_gate, small=", ".join(part for part in (fault_of(one), "degraded" if one.degraded else "") if part))
-    return Cell("none failed" if one.action == "hold" else "none: it acted", small="degraded" if one.degraded else "")
+def _reason(one: Any) -> Cell:
+    return Cell(f"{one.intent}: {one.reason}", small=", ".join(part for part in (fault_of(one), "degraded" if one.degraded else "") if part))
 
 
 def fault_of(one: Any) -> str:

@@ -15,7 +15,8 @@ RATES = (
     Column("No effect", right=True), Column("Harmed", right=True), Column("Not judged", right=True),
 )  # fmt: skip
 SUMS = (
-    Column("Metric", nowrap=True), Column("Saved, 95 %", right=True, whole=True), Column("Runs counted", right=True), Column("Left out", whole=True),
+    Column("Metric", nowrap=True), Column("Saved, 95 %", right=True, whole=True), Column("Runs counted", right=True),
+    Column("All runs measured, 95 %", right=True, whole=True), Column("Left out", whole=True),
 )  # fmt: skip
 PLACEBOS = (
     Column("Action", nowrap=True), Column("Metric", nowrap=True), Column("When nothing was done", right=True, whole=True),
@@ -28,14 +29,18 @@ BY_HAND = (
     Column("Before to after", right=True, whole=True), Column("By itself", right=True, whole=True),
 )  # fmt: skip
 
+NOTHING = "no measurable effect"
 MANUAL = (
     "No coin decided these runs, so they are in none of the sums and rates above and give or take no licence. A button is pressed when a metric is "
     "high, and what is high falls by itself: each run is compared with windows in which nothing was done and the metric began at a comparable level. "
     "That is an indication, no proof."
 )
 METHOD = (
-    "Only runs that a coin decided and whose effect has an interval are counted; runs that were taken back are not. The interval of a sum: the "
-    "distances of each effect to its bounds, added in quadrature, and widened as though all runs on a metric had been compared with the same windows."
+    "A run is counted where a coin decided it and its effect is proved: the interval leaves out 0. Gains and losses are counted alike. "
+    "Runs without a measurable effect are in no sum of savings, and neither are runs that were taken back. "
+    "Picking what is proved makes a sum look larger: the sum of all runs measured stands beside it. "
+    "In the interval of a sum the distances of each effect to its bounds are added in quadrature, "
+    "and widened as though all runs on a metric had been compared with the same windows."
 )
 
 
@@ -56,10 +61,18 @@ def sums(found: Sequence[Saving]) -> list[Line]:
     """A row a metric."""
     lines = []
     for one in found:
-        left = ((one.without, "without an interval yet"), (one.undone, "taken back"), (one.unknown, "where it is not known which way is better"))
+        left = ((one.nothing, NOTHING), (one.without, "without an interval yet"), (one.undone, "taken back"),
+                (one.unknown, "where it is not known which way is better"))  # fmt: skip
         out = ", ".join(f"{n} {why}" for n, why in left if n) or "none"
-        value = Cell(units.NOT_ENOUGH) if one.told is None else Cell(_saved(one.told.amount, one.unit), small=_band(one.told, one.unit))
-        lines.append(Line(one.metric, (metric(one.metric), value, f"{one.told.n if one.told else 0:,}", out)))
+        none = NOTHING if one.nothing else units.NOT_ENOUGH
+        cells = (
+            metric(one.metric),
+            _sum(one.told, one.unit, none),
+            f"{one.told.n if one.told else 0:,}",
+            _sum(one.measured, one.unit, units.NOT_ENOUGH),
+            out,
+        )
+        lines.append(Line(one.metric, cells))
     return lines
 
 
@@ -108,10 +121,18 @@ def summary(told: SavingsTold) -> str:
 
 def _tile(one: Family) -> Tile:
     name = one.name if one.name in {"memory", "disk", "time"} else metric(one.name)
+    left = "".join(f", {n} {why}" for n, why in ((one.nothing, NOTHING), (one.left_out, "left out")) if n)
     if one.told is None:
-        return Tile(f"Saved, {name}", units.NOT_ENOUGH, f"n=0, {one.left_out} left out" if one.left_out else "n=0")
-    left = f", {one.left_out} left out" if one.left_out else ""
-    return Tile(f"Saved, {name}", _saved(one.told.amount, one.unit), f"{_band(one.told, one.unit)}, n={one.told.n:,}{left}")
+        return Tile(f"Saved, {name}", NOTHING if one.nothing else units.NOT_ENOUGH, f"n=0 proved{left}")
+    shown = _sum(one.told, one.unit, NOTHING)
+    return Tile(f"Saved, {name}", shown.text, f"{shown.small}, n={one.told.n:,} proved{left}")
+
+
+def _sum(told: Total | None, unit: str, missing: str) -> Cell:
+    """A sum with its interval; one that may as well be 0 is no saving."""
+    if told is None:
+        return Cell(missing)
+    return Cell(_saved(told.amount, unit) if told.is_proved else NOTHING, small=_band(told, unit))
 
 
 def _rate_band(one: Rate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.domain.intents import reason_of
 from engine.explain import Facts, Shut, explain
 from engine.store.decision_query import DecisionTold
 
@@ -9,6 +10,14 @@ from engine.store.decision_query import DecisionTold
 def words(told: DecisionTold) -> str | None:
     """What was expected, what was done and why, and what would have changed it; None while the ladder is not known."""
     return " ".join(explain(facts(told))) if told.rungs else None
+
+
+def reason(told: DecisionTold) -> str:
+    """Why the decision was taken, in a few words."""
+    shut = tuple(rung.name for rung in told.rungs if not rung.passed)
+    if told.action == "hold":
+        return reason_of(told.position, told.position, (told.binding_gate,) if told.binding_gate else (), {})
+    return reason_of(told.position, told.target, shut, dict(told.limits))
 
 
 def facts(told: DecisionTold) -> Facts:
@@ -26,6 +35,7 @@ def facts(told: DecisionTold) -> Facts:
         cost_bps=told.cost_bps,
         shut=tuple(Shut(rung.name, rung.value, rung.limit, rung.fault) for rung in told.rungs if not rung.passed),
         flip_bps=told.flip_bps,
+        reason="" if told.action == "hold" else reason(told),
         inherited=_inherited(dict(told.limits)),
     )
 

@@ -53,7 +53,7 @@ STATES = {
     "running": UP,
     "done": GOOD,
     "failed": HARM,
-    "reliable": GOOD,
+    "reliable": NEUTRAL,
     "warning": WARNING,
     "unreliable": HARM,
     "fallback": WARNING,

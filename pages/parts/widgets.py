@@ -102,8 +102,10 @@ def words(text: str) -> None:
     _html(f'<div class="pd pd-words">{escape(text)}</div>')
 
 
-def tiles(shown: Sequence[Tile]) -> None:
-    _html(f'<div class="pd pd-tiles">{"".join(_tile(tile) for tile in shown)}</div>')
+def tiles(shown: Sequence[Tile], *, lines: int = 0) -> None:
+    """`lines` of room for the small words of each, so that words which change move nothing below."""
+    room = f' style="--pd-lines:{lines}"' if lines else ""
+    _html(f'<div class="pd pd-tiles"{room}>{"".join(_tile(tile) for tile in shown)}</div>')
 
 
 def table(columns: Sequence[tables.Column], lines: Sequence[tables.Line], *, label: str, cards: bool = True) -> None:

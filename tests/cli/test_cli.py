@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event, Thread
 
 import pandas as pd
 import pytest
@@ -18,6 +20,7 @@ from engine.cli.export import without_formulas
 from engine.settings import Settings
 from engine.shell.host import Host, open_feed
 from engine.shell.training import models
+from engine.store.inbox import Inbox
 from engine.store.reader import Reader
 from tests.store.made import filled
 
@@ -317,3 +320,32 @@ def test_a_signal_ends_a_run_after_the_tick_in_hand(tmp_path: Path, number: sign
         assert process.wait(60) == 0
     assert rest.startswith("podium: stopped after")
     assert rest.count("\n") == 1
+
+
+def test_a_run_of_an_action_is_printed_with_its_verdict_before_anything_it_did(
+    kept: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(kept / "podium.db", tmp_path / "podium.db")
+    url, stop = f"sqlite:///{tmp_path / 'podium.db'}", Event()
+    result = {"verdict": "no measurable effect", "action": "collect_garbage", "status": "measured", "detail": "freed 1.5 MB"}
+
+    def obey() -> None:
+        inbox = Inbox(url, None)
+        while not stop.wait(0.02):
+            taken = inbox.claim(1)
+            if taken is not None:
+                inbox.finish(taken.id, True, result, 2)
+        inbox.close()
+
+    engine = Thread(target=obey)
+    engine.start()
+    try:
+        assert main(["command", "optimize", "action=collect_garbage", "--wait", "20", "--store", url]) == 0
+    finally:
+        stop.set()
+        engine.join()
+    out, err = capsys.readouterr()
+    assert list(json.loads(out))[:3] == ["id", "name", "verdict"]
+    assert (json.loads(out)["verdict"], json.loads(out)["status"]) == ("no measurable effect", "done")
+    assert out.index("no measurable effect") < out.index("freed 1.5 MB")
+    assert err.strip() == "podium: collect_garbage: no measurable effect"

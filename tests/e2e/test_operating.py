@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from engine.domain.tuning import verdict_in_words
 from engine.shell.clock import WallClock
 from engine.store.inbox import Inbox
 from tests.e2e.served import OWN, Served
@@ -59,7 +60,7 @@ def test_a_pause_holds_everything_until_it_is_resumed(server: Served, visit: Vis
     assert server.ask(held) == [("hold", 0)]
     visitor.to("Decisions")
     gates = visitor.page.locator("tr[data-link]").first.locator("td").nth(2)
-    expect(gates).to_have_text("not paused", timeout=MS)
+    expect(gates).to_have_text("hold: paused", timeout=MS)
     visitor.to("Control")
     expect(visitor.banner("Paused.")).to_be_visible(timeout=MS)
     visitor.page.get_by_label("Reason").fill("back again")
@@ -123,11 +124,12 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     assert told["unit"] == "bytes"
     assert told["amount"] is not None
     assert told["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
-    expect(visitor.banner("Done.")).to_contain_text(told["detail"], timeout=MS)
+    verdict = verdict_in_words(told["verdict"])
+    expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(told["detail"], timeout=MS)
     visitor.chart("What came of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()
     row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
-    for text in ("collect garbage", "dashboard", "how much does it hold", told["comparison"]):
+    for text in ("collect garbage", "dashboard", "how much does it hold", verdict):
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
     visitor.sees(f"Trial {told['trial']}")

@@ -118,8 +118,8 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
     expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge over cost", timeout=MS)
     assert visitor.query() == {"gate": "edge over cost"}
     gates = visitor.page.locator("tr[data-link] td:nth-child(3)")
-    expect(gates.first).to_have_text("edge over cost", timeout=MS)
-    assert set(gates.all_inner_texts()) == {"edge over cost"}
+    expect(gates.first).to_have_text("hold: edge below cost", timeout=MS)
+    assert set(gates.all_inner_texts()) == {"hold: edge below cost"}
 
 
 def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, visit: Visit) -> None:

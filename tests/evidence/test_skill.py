@@ -12,6 +12,7 @@ from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats
 from engine.domain.skill import Skill
+from engine.domain.tick import SkillRow
 from engine.evidence import skill
 from engine.phases import learning
 from tests.evidence import chance
@@ -189,3 +190,45 @@ def test_the_table_names_every_cell_with_its_sample() -> None:
         assert row.n_effective <= row.n
     json_ready = [type(value) for row in rows for value in (row.r2, row.low, row.n)]
     assert set(json_ready) == {float, int}
+
+
+def test_recent_skill_may_be_watched_for_as_long_as_one_likes() -> None:
+    """Over 60 half-lives the true R2 is ever outside the interval in no more runs than promised; an interval that spends all of its error at every
+    moment misses it in many more, since what sums forget can be wrong again."""
+    draw, runs, halflife, truth = np.random.default_rng(11), 400, 700.0, -0.01
+    held = skill.empty(1, 1, runs)
+    outside, naive = np.zeros((2, runs), dtype=bool)
+    for block in range(1, round(60 * halflife / skill.BLOCK)):
+        gain = 48.0 * truth + draw.standard_normal(runs)
+        sums = np.stack((gain, gain * gain, np.full(runs, 48.0), np.full(runs, 48.0)))[:, None, None]
+        held = skill.add(held, sums, np.ones(1), memory=0.5 ** (skill.BLOCK / halflife))
+        estimate, reach = skill.lately(held, block * skill.BLOCK, halflife)
+        outside |= (np.abs(estimate - truth) > reach)[0, 0]
+        ratio, width, _ = skill.interval(held)
+        naive |= (np.abs(ratio - truth) > width)[0, 0]
+    assert np.isfinite(reach).all()
+    assert outside.mean() <= skill.SHOWN_ALPHA
+    assert naive.mean() > 2.0 * skill.SHOWN_ALPHA
+
+
+def test_recent_skill_falls_when_skill_has_gone_and_says_what_it_rests_on() -> None:
+    knobs = Knobs(horizons=(1,))
+    state = learning.blank(4, ("ridge",), knobs.horizons)
+    assert skill.recent_table(state, knobs)[0] == SkillRow("recent", "ensemble", 1, "all", None, None, None, 0, None)
+    draw, memory = np.random.default_rng(5), 0.5 ** (skill.BLOCK / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
+    recent, told = state.recent, []
+    for worth in (0.05, -0.01):
+        for _ in range(400):
+            gain = np.broadcast_to(48.0 * worth + 0.5 * draw.standard_normal(), (2, 1, 1))
+            sums = np.stack((gain, gain * gain, np.full((2, 1, 1), 48.0), np.full((2, 1, 1), 48.0)))
+            recent = skill.add(recent, sums, np.ones(1), memory=memory)
+        told.append(skill.recent_table(replace(state, recent=recent, decided=4_800), knobs)[0])
+    before, after = told
+    assert before.low is not None
+    assert before.low > 0.0
+    assert after.r2 is not None
+    assert after.high is not None
+    assert after.r2 < after.high < 0.0
+    assert skill.bound(recent, knobs)[1][0] > 0.0  # the long memory still says that there is skill
+    assert before.n == pytest.approx(after.n, rel=0.02)
+    assert after.n == pytest.approx(48 / (1 - 0.5 ** (12 / 700)), rel=0.02)

@@ -253,7 +253,7 @@ def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Pa
 def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         shown = text(run("05_models.py", url, horizon="12 bars"))
-    assert "Ensemble skill (R², 12 bars)" in shown
+    assert "Skill lately (R², 12 bars)" in shown
     assert units.NOT_ENOUGH in shown
 
 

@@ -98,7 +98,7 @@ def test_lists_and_the_gate_strip_name_the_fault(kept: Kept) -> None:
     assert session is not None
     strip = charts_overview.gate_strip(page_queries.strip(kept.reader, 3), session)
     hovers = [text for row in strip.data[0]["text"] for text in row]
-    assert sum("fresh data: stale feed: 14 bars repeat exactly" in text for text in hovers) == 1
+    assert sum("data not fresh: stale feed: 14 bars repeat exactly" in text for text in hovers) == 1
 
 
 def test_the_alert_names_the_symbols_that_the_gate_shuts_and_why(kept: Kept) -> None:

@@ -119,7 +119,7 @@ def test_a_cure_is_measured_judged_and_recorded() -> None:
     assert trial.effect.low < -40.0 < (trial.effect.high or 0.0) < 0.0
     assert (trial.at, trial.seconds, trial.amount, trial.by, trial.reason) == (START, 0.5, 40.0, "ann", "it is slow")
     assert (trial.metric, trial.unit, trial.mode, trial.placebo) == ("process.rss_bytes", "bytes", "manual", False)
-    assert (told["status"], told["detail"], told["amount"]) == ("done", "moved it by -40.0", 40.0)  # the direct effect stands apart
+    assert (told["status"], told["detail"], told["amount"]) == ("measured", "moved it by -40.0", 40.0)  # the direct effect stands apart
     assert trial.effect.windows == COMPARABLE
     assert told["comparison"] == "better than usual"
 
@@ -214,7 +214,7 @@ def test_an_action_that_fails_is_one_line_and_the_next_may_run(error: Exception)
         run(world, replace(cure(world), do=fail))
     assert str(told.value) == f"cure failed: {' '.join(str(error).split())}"
     assert world.trials == []
-    assert run(world, cure(world))["status"] == "done"
+    assert run(world, cure(world))["status"] == "measured"
 
 
 def test_a_run_that_cannot_be_recorded_still_tells_what_it_did() -> None:

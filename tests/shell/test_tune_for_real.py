@@ -53,7 +53,7 @@ def steady(metric: str, value: float) -> tuple[Reading, ...]:
 def test_a_run_is_in_the_store_with_its_figures(tmp_path: Path) -> None:
     name = "tune_database"
     result, rows = told(tmp_path, name, history=steady(actions()[name].cures, 1e9))
-    assert result["status"] == "done"
+    assert result["status"] == "measured"
     assert len(rows) == 1
     row = rows[0]
     assert row[:4] == (name, "by hand", "manual", actions()[name].cures)

@@ -13,6 +13,7 @@ from engine.store.reader import Reader
 from tests.store.made import SECOND, WALL, empty, filled
 
 TICKS = 160
+LIVE = 140  # the first 20 are of the warm-up
 NOW = WALL + TICKS * 2 * SECOND
 
 
@@ -26,11 +27,12 @@ def test_times_are_those_of_the_spans(reader: Reader) -> None:
     assert told is not None
     whole, *phases = told.phases
     assert [one.name for one in phases] == reader.frame("SELECT DISTINCT phase FROM v_spans WHERE tick = 159 ORDER BY start_ms")["phase"].tolist()
-    ms = reader.frame("SELECT ms FROM ticks ORDER BY ms")["ms"].tolist()
-    assert (whole.n, whole.p50, whole.longest) == (TICKS, ms[79], ms[-1])
-    assert whole.p99 == ms[158]
+    ms = reader.frame("SELECT ms FROM ticks WHERE warm = 0 ORDER BY ms")["ms"].tolist()
+    assert (whole.n, whole.p50, whole.longest) == (LIVE, ms[69], ms[-1])
+    assert whole.p99 == ms[138]
+    assert (told.warm, told.window) == (False, "the last 140 live ticks")
     assert phases[0].p50 == pytest.approx(0.18)
-    assert phases[0].n == TICKS
+    assert phases[0].n == LIVE
     assert sum(one.fallbacks for one in phases) == whole.fallbacks == 2
 
 
@@ -43,7 +45,7 @@ def test_a_p99_of_few_ticks_has_no_interval(reader: Reader) -> None:
 def test_a_line_has_whole_pieces_up_to_the_newest(reader: Reader) -> None:
     told = component_queries.latency(reader)
     assert told is not None
-    assert len(told.line) == TICKS // told.piece
+    assert len(told.line) == LIVE // told.piece
     newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - told.piece}")["ms"].iloc[0]
     assert told.line["longest"].iloc[-1] == newest
     assert told.line["fallbacks"].sum() == 2
@@ -64,16 +66,24 @@ def test_old_fallbacks_are_not_counted(reader: Reader) -> None:
 
 def test_the_honest_rate_has_its_interval(reader: Reader) -> None:
     told = component_queries.honest(reader, NOW)
-    assert (told.ticks, told.broken) == (TICKS, 2)
-    assert told.low == pytest.approx(0.9557, abs=1e-3)
-    assert told.high == pytest.approx(0.9966, abs=1e-3)
-    stale = reader.frame("SELECT sum(fresh = 0) AS n FROM decisions")["n"].iloc[0]
-    assert (told.decisions, told.stale) == (TICKS * 4, stale)
+    assert (told.ticks, told.broken) == (LIVE, 2)
+    assert told.low == pytest.approx(0.9494, abs=1e-3)
+    assert told.high == pytest.approx(0.9961, abs=1e-3)
+    stale = reader.frame("SELECT sum(fresh = 0) AS n FROM decisions WHERE tick >= 20")["n"].iloc[0]
+    assert (told.decisions, told.stale) == (LIVE * 4, stale)
 
 
 def test_a_young_store_has_no_rate_yet(tmp_path: Path) -> None:
-    told = component_queries.honest(Reader(filled(tmp_path, ticks=4)), WALL + 20 * SECOND)
+    told = component_queries.honest(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
     assert (told.ticks, told.low) == (4, None)
+
+
+def test_a_store_in_its_warm_up_has_no_rate_and_says_that_its_times_are_of_the_warm_up(tmp_path: Path) -> None:
+    reader = Reader(filled(tmp_path, ticks=12))
+    told, times = component_queries.honest(reader, WALL + 60 * SECOND), component_queries.latency(reader)
+    assert (told.ticks, told.broken, told.low, told.decisions) == (0, 0, None, 0)
+    assert times is not None
+    assert (times.warm, times.window, times.phases[0].n) == (True, "the last 12 warm-up ticks", 12)
 
 
 def test_signs_of_life_are_the_newest(reader: Reader) -> None:

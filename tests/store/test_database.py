@@ -22,7 +22,8 @@ from engine.store.writer import Writer
 from tests.store import made
 
 CONTRACT = {
-    "v_decisions": "tick, at, symbol, action, target, position, confidence, edge_bps, cost_bps, binding_gate, degraded, regime, outcome_bps, tick_ms",
+    "v_decisions": "tick, at, symbol, action, intent, target, position, confidence, edge_bps, cost_bps, binding_gate, degraded, "
+    "regime, outcome_bps, tick_ms",
     "v_gates": "tick, at, symbol, rung, gate, value, threshold, passed",
     "v_votes": "tick, symbol, horizon, model, version, mean, trust, weight",
     "v_spans": "tick, phase, start_ms, ms, fallback, error",

@@ -16,6 +16,7 @@ from engine.store.optimizer_rows import UNDER_WAY
 from engine.store.reader import Reader
 from engine.store.savings_query import Saving, SavingsTold
 from engine.store.writer import Writer
+from pages.parts import savings
 from tests.store.made import empty
 from tests.store.made_trials import ACTIONS, HOSTILE, MB, METRIC, MINUTE, SECOND, at_work
 
@@ -134,13 +135,26 @@ def test_the_pause_of_a_trial_lies_between_its_windows(fresh: tuple[Reader, Writ
     assert told.shape == Shape(5.0, 4.0, 3.0, ())
 
 
-def test_savings_are_the_sum_of_all_effects_harm_taken_off(fresh: tuple[Reader, Writer]) -> None:
+def test_savings_are_the_sum_of_proved_effects_harm_taken_off(fresh: tuple[Reader, Writer]) -> None:
     told = came_to(fresh, run(-10 * MB), run(-20 * MB), run(8 * MB, verdict="harmed"), run(-1 * MB, verdict="no measurable effect"))
-    saved = only(told).told
-    assert saved is not None
-    assert (round(saved.amount / MB, 6), saved.n) == (23.0, 4)
-    assert (round(saved.low / MB, 3), round(saved.high / MB, 3)) == (11.0, 35.0)  # 23 -+ 6 sqrt 4
-    assert (told.families[0].name, told.families[0].told) == ("memory", saved)
+    one = only(told)
+    assert one.told is not None
+    assert one.measured is not None
+    assert (round(one.told.amount / MB, 6), one.told.n, one.nothing) == (22.0, 3, 1)
+    assert (round(one.told.low / MB, 3), round(one.told.high / MB, 3)) == (11.608, 32.392)  # 22 -+ 6 sqrt 3
+    assert (round(one.measured.amount / MB, 6), one.measured.n) == (23.0, 4)
+    assert (told.families[0].name, told.families[0].told, told.families[0].nothing) == ("memory", one.told, 1)
+
+
+def test_a_run_without_a_measurable_effect_is_no_saving(fresh: tuple[Reader, Writer]) -> None:
+    """Neither where its verdict says so, nor where its interval holds 0; and a sum that may as well be 0 is none either."""
+    told = came_to(fresh, run(-1.5 * MB, verdict="no measurable effect"), run(-2 * MB, verdict="harmed"))
+    (one,) = told.savings
+    assert (one.told, one.nothing, told.families[0].told) == (None, 2, None)
+    (tile,) = [tile for tile in savings.tiles(told) if tile.label.startswith("Saved")]
+    assert (tile.label, tile.value, tile.small) == ("Saved, memory", "no measurable effect", "n=0 proved, 2 no measurable effect")
+    mixed = came_to(fresh, run(-7 * MB), run(7 * MB, verdict="harmed"), run(-7 * MB))
+    assert next(tile.value for tile in savings.tiles(mixed) if tile.label == "Saved, memory") == "no measurable effect"
 
 
 def test_what_has_no_interval_was_taken_back_or_is_a_placebo_is_no_saving(fresh: tuple[Reader, Writer]) -> None:
@@ -155,11 +169,13 @@ def test_what_has_no_interval_was_taken_back_or_is_a_placebo_is_no_saving(fresh:
 
 def test_a_rise_is_a_gain_where_the_action_says_so_or_a_verdict_does_and_else_nothing_is_summed(fresh: tuple[Reader, Writer]) -> None:
     rising = came_to(
-        fresh, run(5.0, metric="engine.decisions_per_s", unit="1/s"), run(3.0, metric="engine.odd", unit="count", verdict="no measurable effect")
+        fresh,
+        run(7e6, metric="engine.decisions_per_s", unit="1/s"),
+        run(9e6, metric="engine.odd", unit="count", verdict="harmed"),
     )
     told = {one.metric: one for one in rising.savings}
     assert told["engine.decisions_per_s"].told is not None
-    assert told["engine.decisions_per_s"].told.amount == 5.0
+    assert told["engine.decisions_per_s"].told.amount == 7e6
     assert (told["engine.odd"].told, told["engine.odd"].unknown) == (None, 1)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.store import decision_query, machine_queries, page_queries, status_query, views
+from engine.domain.intents import INTENTS
+from engine.store import decision_query, live_ticks, machine_queries, page_queries, status_query, views
 from engine.store.page_queries import Wanted
 from engine.store.reader import Reader, StoreUnreadable
 from tests.pages.stores import lock
@@ -135,11 +136,30 @@ def test_filters_meet(reader: Reader) -> None:
 
 
 def test_shares_of_gates_count_every_decision_once(reader: Reader) -> None:
-    shares, capped = page_queries.gate_shares(reader, WALL + TICKS * 2 * SECOND)
-    assert not capped
-    assert shares["n"].sum() == TICKS * len(SYMBOLS)
-    nothing, _ = page_queries.gate_shares(reader, WALL + 48 * 3600 * SECOND)
-    assert nothing.empty
+    told = page_queries.bound(reader, WALL + TICKS * 2 * SECOND)
+    kept = reader.view("v_decisions")
+    live = kept[kept["tick"] >= 20]  # those before were decided in the warm-up
+    assert (told.capped, told.warm, told.n) == (False, False, (TICKS - 20) * len(SYMBOLS))
+    assert {gate: n for gate, n in told.gates if n} == live["binding_gate"].value_counts().to_dict()
+    assert dict(told.intents) == live[live["action"] != "hold"]["intent"].value_counts().to_dict()
+    assert told.free == (live["binding_gate"].isna() & (live["action"] == "hold")).sum()
+    assert page_queries.bound(reader, WALL + 48 * 3600 * SECOND).n == 0
+
+
+def test_what_bound_in_the_warm_up_is_told_as_such_while_nothing_is_live(tmp_path: Path) -> None:
+    reader = Reader(filled(tmp_path, ticks=12))
+    told = page_queries.bound(reader, WALL + 60 * SECOND)
+    assert (told.warm, told.n) == (True, 12 * len(SYMBOLS))
+    assert page_queries.session_ticks(reader) == live_ticks.Counted(0, 12)
+
+
+def test_decisions_are_found_by_their_intent_and_tell_it_with_the_reason(reader: Reader) -> None:
+    kept = reader.view("v_decisions")
+    for intent in INTENTS:
+        found, _ = page_queries.latest(reader, Wanted(intent=intent), limit=1000)
+        assert len(found) == (kept["intent"] == intent).sum()
+        assert set(found["intent"]) <= {intent}
+        assert all(found["reason"].tolist())
 
 
 def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:

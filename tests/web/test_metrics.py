@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.domain.decision import Phase
-from engine.domain.tuning import Reading
+from engine.domain.tuning import Effect, Reading
 from engine.store.database import path_of
 from engine.store.optimizer_pen import OptimizerPen
 from engine.store.optimizer_rows import UNDER_WAY
@@ -100,7 +100,7 @@ def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
     assert value(scrape, "podium_equity") == pytest.approx(equity)
     assert value(scrape, "podium_costs_total", kind="fee") == pytest.approx(fee)
     assert value(scrape, "podium_phase_fallbacks_total", phase="validation") == value(scrape, "podium_degraded_ticks_total") == 4
-    assert value(scrape, "podium_honest_decision_ratio") == pytest.approx(236 / 240)
+    assert value(scrape, "podium_honest_decision_ratio") == pytest.approx(216 / 220)
     assert value(scrape, "podium_last_tick_age_seconds") == pytest.approx(2.0)
     assert value(scrape, "podium_alerts_open", severity="warning") == 1
     assert value(scrape, "podium_component_state", component="trainer", state="degraded") == 1
@@ -115,11 +115,16 @@ def test_savings_are_the_sums_of_measured_effects_with_their_interval_and_follow
     url = made.filled(tmp_path, 25)
     asked = Asked(url, Clock(LAST))
     key = {"metric": "process.rss_bytes", "unit": "bytes"}
+    proved = replace(made.trial(LAST, "helped"), effect=Effect(2e8, 1.9e8, -1e7, -1.5e7, -5e6, 31, "helped"))
+    with closing(Writer(url)) as writer:
+        for _ in range(2):
+            writer.save_trial(proved)
     first = asked.get("/metrics").body
     assert value(first, "podium_optimizer_saved", **key) == pytest.approx(2e7)
     assert value(first, "podium_optimizer_saved_bound", **key, bound="low") < 2e7 < value(first, "podium_optimizer_saved_bound", **key, bound="high")
     with closing(Writer(url)) as writer:
-        writer.save_trial(made.trial(LAST))
+        writer.save_trial(proved)
+        writer.save_trial(made.trial(LAST))  # no measurable effect
     asked.clock.seconds = 5.0
     again = asked.get("/metrics").body
     assert value(again, "podium_optimizer_saved", **key) == pytest.approx(3e7)

@@ -1,0 +1,131 @@
+"""The intent of a decision and the reason for it: pure functions of what was held, what was wanted, the gates and the limits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+OPEN, ADD, CUT, CLOSE, HOLD = INTENTS = ("open", "add", "cut", "close", "hold")
+FLAT = 1e-12  # share of equity at or below which nothing is held
+UNKNOWN = "reason not recorded"
+FLATTENED = "told to stay flat"
+NEAR = 1e-5  # share of the position below which a step of the sizing has not reduced it: steps are stored in single precision
+
+GATES = {  # a gate that did not pass, as the reason for a hold
+    "fresh data": "data not fresh",
+    "not paused": "paused",
+    "sound phases": "a phase fell back",
+    "sane book": "no valid book",
+    "not flattened": FLATTENED,
+    "history": "too little history",
+    "spread": "spread too wide",
+    "models heard": "too few models",
+    "proven skill": "skill not proven",
+    "known territory": "inputs out of distribution",
+    "agreement": "models disagree",
+    "edge over cost": "edge below cost",
+    "cooldown": "cooldown after a loss",
+    "daily loss": "daily loss limit",
+    "drawdown": "drawdown limit",
+    "worth trading": "change too small",
+    "room in limits": "no room in limits",
+    "minimum order": "below the minimum order",
+}
+LIMITS = {  # a limit of the sizing, as the reason for a smaller position
+    "new version": "new model version",
+    "position": "position limit",
+    "spot, no shorts": "no shorts on spot",
+    "joint sizing": "correlated symbols",
+    "correlated cluster": "correlated cluster",
+    "volatility target": "volatility target",
+    "expected shortfall": "expected shortfall",
+    "gross exposure": "gross exposure limit",
+    "net exposure": "net exposure limit",
+    "daily loss": "daily loss limit",
+    "drawdown": "drawdown limit",
+    "participation": "participation limit",
+}
+_OF_FORECAST = ("wanted", "kelly fraction", "proven skill", "new version", "cost")  # steps that scale the forecast, before any limit
+Steps = Mapping[str, float | None]
+
+
+def intent_of(position: float | None, target: float | None) -> str:
+    """What a decision does to a position, both as shares of equity; nothing known counts as nothing held.
+
+    A position that turns round is closed and opened the other way by one order. It takes new risk, which needs every gate, so it is an "open".
+    """
+    before, after = _known(position), _known(target)
+    if before == after:
+        return HOLD
+    if abs(after) <= FLAT:
+        return CLOSE
+    if abs(before) <= FLAT or before * after < 0.0:
+        return OPEN
+    return ADD if abs(after) > abs(before) else CUT
+
+
+def reason_of(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
+    """Why: the gate that bound a hold, the edge that opened, the limit or the forecast that reduced.
+
+    `shut` names the gates that did not pass, in the order of the ladder; `steps` the size wanted and what each limit made of it.
+    """
+    intent = intent_of(position, target)
+    if intent == HOLD:
+        return gate_in_words(shut[0]) if shut else "no gate failed"
+    if "not flattened" in shut:
+        return FLATTENED
+    if any(steps.get(name) is None for name in _OF_FORECAST):
+        return UNKNOWN
+    if intent in {OPEN, ADD}:
+        limit = _limiting(steps)
+        return "edge above cost" + (f", limited by {LIMITS[limit]}" if limit else "")
+    return _reducing(_known(position), steps)
+
+
+def gate_in_words(gate: str) -> str:
+    """A gate that did not pass, as a reason."""
+    return GATES.get(gate, gate)
+
+
+def _known(share: float | None) -> float:
+    return share if share is not None and math.isfinite(share) else 0.0
+
+
+def _limiting(steps: Steps) -> str | None:
+    """The last limit that made the position smaller than the forecast alone would have it."""
+    last, before = None, abs(steps["cost"] or 0.0)
+    for name, value in steps.items():
+        if name in LIMITS and name not in _OF_FORECAST and value is not None:
+            last = name if abs(value) < before * (1.0 - NEAR) else last
+            before = abs(value)
+    return last
+
+
+def _reducing(position: float, steps: Steps) -> str:
+    """The step that took most of the position away."""
+    side, size = (1.0 if position > 0.0 else -1.0), abs(position)
+    left, most, reason = size, NEAR * size, ""
+    for name, value in steps.items():
+        if value is None or name in _OF_FORECAST[:-1]:
+            continue
+        kept = min(left, max(0.0, value * side))
+        if left - kept > most:
+            most, reason = left - kept, name
+        left = kept
+    if not reason:
+        return UNKNOWN
+    return _forecast(side, size, steps) if reason == "cost" else LIMITS.get(reason, reason)
+
+
+def _forecast(side: float, size: float, steps: Steps) -> str:
+    """What became of the forecast that the position rested on."""
+    wanted, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
+    if fraction != 0.0 and skilled == 0.0:
+        return GATES["proven skill"]
+    if wanted == 0.0:
+        return "no forecast"
+    if wanted < 0.0:
+        return "forecast turned"
+    if skilled >= size > versioned:
+        return LIMITS["new version"]
+    return "forecast weaker"

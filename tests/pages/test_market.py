@@ -51,6 +51,14 @@ def titles(told: MarketTold) -> str:
     return " ".join(note["text"] for note in drawn(told)["layout"]["annotations"])
 
 
+def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: MarketTold) -> None:
+    tiny = told.bars.assign(**{name: told.bars[name] * 1e-12 for name in ("open", "high", "low", "close", "price")})
+    usual, small = drawn(told)["layout"], drawn(replace(told, bars=tiny))["layout"]
+    assert "tickformat" not in small["yaxis"]  # a fixed number of digits would be too few or too many
+    assert small["yaxis"]["exponentformat"] == "none"
+    assert small["margin"]["l"] > usual["margin"]["l"]
+
+
 def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) -> None:
     figure = drawn(told)
     for name in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):

@@ -10,24 +10,9 @@ import streamlit as st
 from engine.store.reader import StoreUnreadable
 from engine.store.status_query import Status
 from pages.parts import reads, tables, theme, units, wellness, widgets
+from pages.parts.addresses import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (  # file, title, address, icon
-    ("01_overview.py", "Overview", None, ":material/monitoring:"),
-    ("02_decisions.py", "Decisions", "decisions", ":material/list_alt:"),
-    ("03_decision.py", "Decision", "decision", ":material/account_tree:"),
-    ("04_market.py", "Market", "market", ":material/candlestick_chart:"),
-    ("05_models.py", "Models", "models", ":material/model_training:"),
-    ("06_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
-    ("07_backtests.py", "Backtests", "backtests", ":material/history:"),
-    ("08_components.py", "Components", "components", ":material/lan:"),
-    ("09_resources.py", "Resources", "resources", ":material/memory:"),
-    ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
-    ("11_alerts.py", "Alerts", "alerts", ":material/notifications:"),
-    ("12_control.py", "Control", "control", ":material/toggle_on:"),
-)
-
-
 _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 

@@ -172,3 +172,7 @@ def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit)
         expect(visitor.page.locator("tr[data-link], .pd-tile").first).to_be_visible(timeout=MS)
         assert visitor.boxes() == [], path
     assert visitor.page.locator("img[src=x]").count() == 0
+    for path in ("/nosuchpage", "/decision/x"):
+        answer = visitor.page.request.get(watched.url + path)
+        assert answer.status == 404
+        assert f"There is no page {path}<" in answer.text()

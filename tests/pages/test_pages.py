@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from engine.shell.clock import WallClock
-from pages.parts import frame
+from pages.parts import addresses
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +36,7 @@ def text(app: AppTest) -> str:
 
 
 def test_there_are_pages() -> None:
-    assert sorted(file for file, *_ in frame.PAGES) == PAGES
+    assert sorted(file for file, *_ in addresses.PAGES) == PAGES
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "locked"])

@@ -108,7 +108,7 @@ def by_hand(actions: pd.DataFrame) -> None:
                 asking.submit("optimize", {"action": chosen}, reason or "by hand")
             if st.button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing"):
                 asking.submit("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
-            _mode(chosen, one, reason)
+            _mode(chosen, reason)
         asking.answer("run")
 
 
@@ -121,13 +121,25 @@ def suggested(answer: object, rule: Rule | None, known: Sequence[str]) -> str | 
     return next((name for name in (rule.candidates if rule else ()) if name in known), None)
 
 
-def _mode(chosen: str, one: Row, reason: str) -> None:
-    modes = list(MODES)
-    mode = st.selectbox("Mode", modes, index=modes.index(one["mode"]) if one["mode"] in modes else 0, key=f"mode_{chosen}", width=150, help=_MODES)
-    if st.button("Set mode", disabled=mode == one["mode"]):
-        asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
-    if one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew"):
-        asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
+@st.fragment(run_every=3)
+def _mode(chosen: str, reason: str) -> None:
+    """The mode that is set, whoever set it, and the way to another; it is read again as it may change at any time."""
+    with widgets.reading():
+        actions = optimizer_reads.actions()
+        one = actions[actions["action"] == chosen].iloc[0].to_dict()
+        modes, current = list(MODES), str(one["mode"])
+        sent = st.session_state.get("modes_sent", 0)
+        own = f"mode_{chosen}_{current}_{sent}"  # another mode, or a command, has a box of its own: it does not remember what was chosen
+        mode = st.selectbox("Mode", modes, index=modes.index(current) if current in modes else 0, key=own, width=150, help=_MODES)
+        chosen_now = st.button("Set mode", disabled=mode == current)
+        restored = one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew")
+        if chosen_now:
+            asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
+        elif restored:
+            asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
+        if chosen_now or restored:
+            st.session_state["modes_sent"] = sent + asking.is_reason(reason)
+            st.rerun()
 
 
 _MODES = """off: never. observe: it is only written down that it was due. recommend: it is named on this page. ask: it waits for Approve.

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.shell.clock import WallClock
@@ -118,6 +119,18 @@ def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:
     assert [one.value for one in app.selectbox][:2] == ["SOL", "buy"]
 
 
+def test_filters_follow_the_address_when_the_browser_goes_back(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("02_decisions.py", url, symbol="SOL", degraded="yes")
+        app.selectbox[0].set_value("ETH").run()
+        assert "ETH" in app.query_params["symbol"]
+        app.query_params["symbol"] = "SOL"
+        del app.query_params["degraded"]
+        app.run()
+    assert app.selectbox[0].value == "SOL"
+    assert app.toggle[0].value is False
+
+
 def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, degraded="yes")
@@ -145,6 +158,24 @@ def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
         next(button for button in app.button if button.label == "Pause").click().run()
     assert "Sent." in text(app)
     assert text(app).count("before lunch") == 1
+
+
+def test_the_signal_box_shows_what_is_set_and_not_what_was_typed(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("12_control.py", url)
+        app.number_input[0].set_value(0.3).run()
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            session = made.execute("SELECT max(id) FROM sessions").fetchone()[0]
+            made.execute("INSERT OR REPLACE INTO meta VALUES (?, '[[0.2, 150]]')", (f"signal switches of session {session}",))
+        st.cache_data.clear()
+        app.run()
+        assert app.number_input[0].value == 0.2
+        assert "Set now: 0.200." in text(app)
+        app.text_input(key="reason").set_value("another try").run()
+        app.number_input[0].set_value(0.4).run()
+        next(button for button in app.button if button.label == "Set signal").click().run()
+        assert "signal 0.4" in text(app)
+        assert app.number_input[0].value == 0.2  # until the engine has done it
 
 
 def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path) -> None:

@@ -243,15 +243,14 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
 
 
 def _newest(values: pd.Series[float], digits: int = 0) -> str:
-    there = values.dropna()
-    return units.number(float(there.iloc[-1]), digits) if len(there) else units.MISSING
+    """The value at the last bar; none where it is not known there, however recent the one before is."""
+    return units.number(float(values.iloc[-1]), digits)
 
 
 def _signed(values: pd.Series[float]) -> str:
-    there = values.dropna()
-    if there.empty:
+    newest = float(values.iloc[-1])
+    if not units.known(newest):
         return units.MISSING
-    newest = float(there.iloc[-1])
     word = "bought" if newest > 0 else "sold" if newest < 0 else "even"
     colour = theme.UP if newest > 0 else theme.DOWN
     return f'<span style="color:{colour}">■</span> {units.size(newest)}, {word}'

@@ -40,7 +40,11 @@ def tiles(told: MarketTold, shown: int) -> list[Tile]:
     position = None if not units.known(last["position"]) else float(last["position"])
     action = str(last["action"]) if isinstance(last["action"], str) else units.MISSING
     return [
-        Tile("Price", units.price(_figure(last["price"])), f"{units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}"),
+        Tile(
+            "Price",
+            units.price(_figure(last["price"])),
+            f"at tick {tick(told):,}; {units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}",
+        ),
         Tile("Spread", units.bps(_figure(last["spread_bps"])), f"from {told.spread_source}"),
         _depth(told, last),
         Tile("Regime", regime, f"probability {units.percent(chance, 0)}"),
@@ -88,7 +92,7 @@ LEANS = frozenset({"imbalance", "pressure"})  # to either side
 
 
 def now(told: MarketTold) -> list[Line]:
-    """What phase 3 makes of book and flow at the newest tick: what is foreseen, what trading costs, which way it leans."""
+    """What phase 3 makes of book and flow at the tick: what is foreseen, what trading costs, which way it leans."""
     lines = []
     for name, words, unit in NOW:
         value = told.micro.get(name)
@@ -104,14 +108,17 @@ def now(told: MarketTold) -> list[Line]:
     return lines
 
 
-def levels(book: Book) -> str:
-    """What of the book is shown."""
-    there = max(len(book.bid_price), len(book.ask_price))
-    return (
-        f"at the newest tick; best {LEVELS} of {there} levels a side"
-        if there > LEVELS
-        else f"at the newest tick; {units.count(there, 'level')} a side"
-    )
+def tick(told: MarketTold) -> int:
+    """The tick that all of it is of."""
+    return int(told.bars["tick"].iloc[-1])
+
+
+def levels(told: MarketTold) -> str:
+    """What of the book is shown, and of which tick."""
+    book = told.book
+    there = 0 if book is None else max(len(book.bid_price), len(book.ask_price))
+    shown = f"best {LEVELS} of {there} levels a side" if there > LEVELS else f"{units.count(there, 'level')} a side"
+    return f"at tick {tick(told):,}; {shown}"
 
 
 def is_two_sided(book: Book) -> bool:
@@ -182,7 +189,7 @@ def _depth(told: MarketTold, last: pd.Series) -> Tile:
 
 def _expected(told: MarketTold) -> Tile:
     horizon = told.session.horizons[0]
-    newest = told.forecasts[told.forecasts["horizon"] == horizon].tail(1)
+    newest = told.forecasts[(told.forecasts["horizon"] == horizon) & (told.forecasts["tick"] == tick(told))]
     label = f"Expected, {units.count(horizon, 'bar')}"
     if newest.empty or not units.known(newest["mean_bps"].iloc[0]):
         return Tile(label, units.NOT_ENOUGH, "no forecast yet")

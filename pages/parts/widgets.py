@@ -30,10 +30,11 @@ class Tile:
 def reading(*, page: bool = False) -> Iterator[None]:
     """Says why the store cannot be read in place of what was to be drawn: an error is never an empty result.
 
-    `page` is for what no live part draws: the page is run again once the store can be read.
+    All that is read inside is of one moment of the store. `page` is for what no live part draws: the page is run again once the store can be read.
     """
     try:
-        yield
+        with reads.together():
+            yield
     except StoreUnreadable as error:
         unreadable(error)
         if page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -57,6 +58,25 @@ def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: Mar
     assert "tickformat" not in small["yaxis"]  # a fixed number of digits would be too few or too many
     assert small["yaxis"]["exponentformat"] == "none"
     assert small["margin"]["l"] > usual["margin"]["l"]
+
+
+def test_price_chart_and_book_name_the_one_tick_they_are_of(full_store: str, tmp_path: Path) -> None:
+    with page(full_store, tmp_path) as app:
+        shown = text(app)
+    tick = Reader(full_store).frame("SELECT max(tick) AS tick FROM ticks")["tick"].iloc[0]
+    for part in (f"at tick {tick};", f"Market at tick {tick}<", f"at tick {tick}; 5 levels"):
+        assert part in shown, part
+
+
+def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told: MarketTold) -> None:
+    lacking = told.bars.copy()
+    lacking.loc[lacking.index[-1], ["spread_bps", "quoted_bps", "bid_depth", "signed_volume", "ofi"]] = float("nan")
+    older = told.forecasts[told.forecasts["tick"] < lacking["tick"].iloc[-1]]
+    behind = replace(told, bars=lacking, forecasts=older)
+    shown = titles(behind)
+    for name in ("at the decision", "mean over the bar", "bid", "base units "):
+        assert re.search(rf"{name} +{units.MISSING}", shown), name
+    assert "no forecast yet" in [tile.small for tile in rows_market.tiles(behind, 120)]
 
 
 def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) -> None:

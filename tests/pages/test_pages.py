@@ -7,12 +7,14 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.shell.clock import WallClock
-from pages.parts import addresses
+from engine.store.reader import Reader
+from pages.parts import addresses, reads, units
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,6 +137,25 @@ def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> 
     with store("young", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, degraded="yes")
     assert "no decision fits these filters" in text(app)
+
+
+def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store("full", full_store, tmp_path) as url:
+        read = reads.QUERIES["positions"]
+
+        def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
+            found: pd.DataFrame = read(reader)
+            with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+                newest = made.execute("SELECT max(tick) FROM ticks").fetchone()[0]
+                for table in ("decisions", "ticks"):
+                    made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
+            return found
+
+        monkeypatch.setitem(reads.QUERIES, "positions", read_while_the_store_moves_on)
+        tick, at = Reader(url).frame("SELECT tick, at FROM ticks ORDER BY tick DESC LIMIT 1").iloc[0].tolist()
+        shown = text(run("01_overview.py", url))
+    assert f"{tick + 1} ticks</div>" in shown
+    assert f"the newest was for {units.moment(at, '%Y-%m-%d %H:%M')}" in shown
 
 
 def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:

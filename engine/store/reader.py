@@ -80,6 +80,12 @@ class Reader:
             finally:
                 self._held.clear()
 
+    def refresh(self) -> None:
+        """Goes on from the store as it is now, within the snapshot too: for one who has just written to it."""
+        if self._held.stack is not None:
+            self._held.stack.close()
+            self._held.connection, self._held.answers = None, {}
+
     def once(self, query: Callable[[Reader], Any]) -> Any:
         """The answer to a query, which a snapshot asks once."""
         if self._held.stack is None:

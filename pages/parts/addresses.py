@@ -24,8 +24,10 @@ PAGES = (  # file, title, address, icon
 _KNOWN = frozenset(f"/{address or ''}" for _, _, address, _ in PAGES)
 _NO_PAGES = ("/_stcore/", "/api/", "/app/static/", "/component/", "/media/", "/static/")  # files may be HTML there
 _LONGEST = 120  # letters of an address that are repeated
-_HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>No such page - Podium</title>
-<style>:root{{color-scheme:light dark}}body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:12vh auto;padding:0 1.2rem;overflow-wrap:anywhere}}
+_HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>No such page - Podium</title>
+<style>:root{{color-scheme:light dark}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:12vh auto;padding:0 1.2rem;overflow-wrap:anywhere}}
 h1{{font-size:1.4rem}}li{{margin:.15rem 0}}</style></head>
 <body><h1>There is no page {asked}</h1><p>These are the pages:</p><ul>{links}</ul></body></html>"""
 

@@ -22,6 +22,7 @@ def submit(name: str, args: dict[str, str], reason: str) -> None:
     except (StoreFailed, ValueError) as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
         return
+    reads.reader().refresh()
     st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result comes on this page", theme.UP, "Sent.")
 
 

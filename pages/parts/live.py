@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import plotly_library
+from pages.parts import ages, plotly_library, units
 from pages.parts.figure import Figure
 
 HERE = Path(__file__).parent
@@ -22,13 +22,18 @@ def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> N
     )
 
 
+def clock(now: int, every: float) -> None:
+    """Counts the ages on the page from now on, ns UTC, and greys the page where the next refreshes, `every` seconds, do not come."""
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
+
+
 def rows(html: str, *, key: str, height: int | None = None, reserved: int | None = None) -> None:
     """Draws a table made by `tables.html`; its rows may be links.
 
     `height` is the most it takes, in pixels. `reserved` rows are taken whether there are that many or not, and more of them are scrolled to:
     a list that changes with every tick then moves nothing that stands below it.
     """
-    _rows()(key=key, data={"html": html, "height": height, "reserved": reserved})
+    _rows()(key=key, data={"html": ages.to_html(html), "height": height, "reserved": reserved})
 
 
 @cache
@@ -39,6 +44,11 @@ def _chart() -> Any:
         js=(HERE / "live_chart.js").read_text(encoding="utf-8"),
         isolate_styles=False,
     )
+
+
+@cache
+def _clock() -> Any:
+    return st.components.v2.component("podium_clock", js=(HERE / "live_clock.js").read_text(encoding="utf-8"), isolate_styles=False)
 
 
 @cache

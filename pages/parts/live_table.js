@@ -1,4 +1,7 @@
 // Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
+// Ages count by themselves (live_clock.js): a row with another age only is unchanged.
+const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[^<]*/g, "$1");
+
 function update(node, markup) {
   const fresh = document.createElement("template");
   fresh.innerHTML = markup;
@@ -12,7 +15,7 @@ function update(node, markup) {
   const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
   const rows = [...other.tBodies[0].rows].map((row) => {
     const old = known.get(row.dataset.id);
-    return old && old.outerHTML === row.outerHTML ? old : row;
+    return old && marked(old) === marked(row) ? old : row;
   });
   const keep = new Set(rows);
   for (const row of [...body.rows]) if (!keep.has(row)) row.remove();

@@ -12,7 +12,7 @@ import streamlit as st
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.domain.tuning import outcome_of
 from engine.store.inbox import QUEUED, RUNNING
-from pages.parts import asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
+from pages.parts import ages, asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
 
 MOST = 6  # that are shown of what fires, and of what waits
 RECENT = 900  # s for which what came of the newest run by hand is shown
@@ -38,7 +38,7 @@ def questions(told: pd.DataFrame, now: int) -> None:
     """What waits for a person's word."""
     for one in told.to_dict("records")[:MOST]:
         asks = _sentence(str(one["answer"]))
-        age = units.age((now - int(one["at"])) / units.SECOND)
+        age = ages.since(int(one["at"]), now)
         text = f"Rule {oprows.plain(str(one['rule']))} fired {age} ago. {asks}"
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Waits for an answer.", colour=theme.UP)}</div>')
         with st.container(horizontal=True, key=f"question_{one['id']}"):
@@ -52,7 +52,7 @@ def trial(told: pd.DataFrame, now: int) -> None:
     """The trial the optimizer has in hand by itself."""
     for one in told[told["at"] > now - RECENT * units.SECOND].to_dict("records"):
         what = "left out by chance, to compare with" if one["placebo"] else "run by itself"
-        age = units.age((now - int(one["at"])) / units.SECOND)
+        age = ages.since(int(one["at"]), now)
         text = f"{oprows.plain(str(one['action']))}, {what}, because rule {oprows.plain(str(one['trigger']))} fired; {age} ago; measuring what comes"
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Trial.", colour=theme.UP)}</div>')
 
@@ -175,7 +175,7 @@ def _lasts(one: Row, rule: Rule | None, now: int) -> bool:
 def _what(one: Row, rule: Rule | None, now: int) -> str:
     """What is going on: the value now, for how long, what fires and what clears."""
     unit = one["unit"] if isinstance(one["unit"], str) else rule_rows.unit_of(str(one["metric"]))
-    since = units.age((now - int(one["at"])) / units.SECOND)
+    since = ages.since(int(one["at"]), now)
     value = f"now {units.reading(one['now'], unit)}" if units.known(one["now"]) else "its value is not told now"
     at = f" at {units.reading(one['value'], unit)}" if units.known(one["value"]) and not (rule and rule.growth) else ""
     what = f"{oprows.metric(str(one['metric']))}: {value}; fired {since} ago{at}" if one["metric"] else f"fired {since} ago"
@@ -198,7 +198,7 @@ def _calm(told: pd.DataFrame, now: int) -> str:
     if last.empty:
         return "no rule fires"
     one = last.iloc[0]
-    return f"no rule fires; the last, {oprows.plain(str(one['rule']))}, cleared {units.age((now - int(one['at'])) / units.SECOND)} ago"
+    return f"no rule fires; the last, {oprows.plain(str(one['rule']))}, cleared {ages.since(int(one['at']), now)} ago"
 
 
 def _asked(one: Row) -> str:

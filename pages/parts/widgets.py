@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from engine.store.reader import StoreUnreadable
-from pages.parts import reads, spark, tables, theme
+from pages.parts import ages, reads, spark, tables, theme
 
 ENDS_OF_LINES = str.maketrans({"\n": "&#10;", "\r": "&#13;"})
 
@@ -137,12 +137,12 @@ def show(markup: str) -> None:
 
 def _html(markup: str) -> None:
     """Draws HTML. It goes through Markdown, which takes it as one block of HTML up to an empty line, so there may be no end of line in it."""
-    st.markdown(markup.translate(ENDS_OF_LINES), unsafe_allow_html=True)
+    st.markdown(ages.to_html(markup).translate(ENDS_OF_LINES), unsafe_allow_html=True)
 
 
 def _tile(tile: Tile) -> str:
     dot = f'<span class="pd-dot" style="background:{theme.state(tile.state)}"></span>' if tile.state else ""
-    wordy = " w" if len(tile.value) > 14 else ""
+    wordy = " w" if len(ages.plain(tile.value)) > 14 else ""
     small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
     return (
         f'<div class="pd-tile"><div class="l">{escape(tile.label)}</div><div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}'

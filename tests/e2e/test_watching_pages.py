@@ -14,6 +14,7 @@ from tests.e2e.visitor import MS, TITLES, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
+ROWS = "tr[data-link]"
 MACHINE = "Readings of the last"
 TIMES = "node => node._fullLayout.xaxis.range.map(String)"
 BAR = """
@@ -197,8 +198,16 @@ def test_flattening_asks_first_and_closes_every_position(watched: Served, visit:
     visitor.sees("nothing is held")
 
 
-def test_it_stops_cleanly_and_gives_the_store_up(watched: Served) -> None:
+def test_it_stops_cleanly_and_gives_the_store_up_and_open_pages_say_that_it_is_gone(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/decisions")
+    expect(visitor.page.locator(ROWS).first).to_be_visible(timeout=MS)
     assert watched.stop() < 20
+    expect(visitor.page.locator(".podium-lost-bar")).to_contain_text("The server has not answered since", timeout=MS)
+    expect(visitor.page.locator(".pd-head .pd-chip").first).to_be_hidden()  # the state that was
+    expect(visitor.page.locator('[role="dialog"]')).to_have_count(0, timeout=MS)
+    visitor.page.close()
+    visitor.complaints.clear()  # a browser complains of every request to a server that is gone
     assert watched.ask("SELECT count(*) FROM lease") == [(0,)]
     assert watched.ask("PRAGMA integrity_check") == [("ok",)]
     assert watched.health()[0] == 0

@@ -256,8 +256,11 @@ def test_a_snapshot_is_of_one_moment_whatever_is_written_meanwhile(tmp_path: Pat
             newest, _ = page_queries.latest(reader, Wanted(), limit=1)
         assert int(newest["tick"].iloc[0]) == before.last.tick == 2
         assert reader.once(status_query.status) is before
-    after = reader.once(status_query.status)
-    assert after.last.tick == 1
+        reader.refresh()
+        assert reader.once(status_query.status).last.tick == 1
+        newest, _ = page_queries.latest(reader, Wanted(), limit=1)
+        assert int(newest["tick"].iloc[0]) == 1
+    assert reader.once(status_query.status).last.tick == 1
 
 
 def test_a_snapshot_of_a_store_that_is_not_there_says_so_at_the_first_query(tmp_path: Path) -> None:

@@ -118,6 +118,15 @@ def test_resources_are_told_for_every_range(span: str, full_store: str, tmp_path
     assert "No GPU found." in shown
 
 
+def test_the_newest_decision_is_the_newest_at_every_look(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("03_decision.py", url, symbol="ETH")
+        assert "the newest, followed as ticks come" in text(app)
+        assert "tick <b>159</b>" in text(app)
+        next(button for button in app.button if button.label == "Previous").click().run()
+        assert "158" in app.query_params["tick"]
+
+
 def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, symbol="SOL", action="buy")

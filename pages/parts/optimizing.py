@@ -130,9 +130,10 @@ def _mode(chosen: str, reason: str) -> None:
         modes, current = list(MODES), str(one["mode"])
         sent = st.session_state.get("modes_sent", 0)
         own = f"mode_{chosen}_{current}_{sent}"  # another mode, or a command, has a box of its own: it does not remember what was chosen
-        mode = st.selectbox("Mode", modes, index=modes.index(current) if current in modes else 0, key=own, width=150, help=_MODES)
-        chosen_now = st.button("Set mode", disabled=mode == current)
-        restored = one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew")
+        with st.container(horizontal=True, vertical_alignment="bottom", key="mode_row"):
+            mode = st.selectbox("Mode", modes, index=modes.index(current) if current in modes else 0, key=own, width=150, help=_MODES)
+            chosen_now = st.button("Set mode", disabled=mode == current)
+            restored = one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew")
         if chosen_now:
             asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
         elif restored:

@@ -28,9 +28,10 @@ def filters(session: Session) -> tuple[str, int, int]:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is shown of one tick, made before the first part is sent: so that price, chart and book change together."""
+    """All that is shown of one tick, made before the first part is sent."""
 
     market: MarketTold
+    stamp: str  # what the chart is of: tiles and book change together with it
     tiles: list[Tile]
     rules: list[Line]
     tape: Figure
@@ -47,10 +48,11 @@ def make_view(told: MarketTold, shown: int, horizon: int) -> View:
     frame = told.forecasts[told.forecasts["horizon"] == horizon]
     return View(
         market=told,
+        stamp=f"{told.symbol} {rows_market.tick(told)} {shown}",
         tiles=rows_market.tiles(told, shown),
         rules=rules,
         tape=charts_market.tape(told, shown),
-        book=rows_market.ladder(told.book) if told.book is not None and rows_market.is_two_sided(told.book) else None,
+        book=rows_market.ladder(told.book, rows_market.tick(told)) if told.book is not None and rows_market.is_two_sided(told.book) else None,
         now=rows_market.now(told),
         foreseen=rows_market.outlook(outlook) if rows_market.is_scored(outlook) else None,
         covered=next((one for one in told.covered if one.horizon == horizon), None),
@@ -66,7 +68,7 @@ def market(symbol: str, shown: int, horizon: int) -> None:
             widgets.nothing(f"no tick of {symbol} is kept")
             return
         view = make_view(told, shown, horizon)
-        widgets.tiles(view.tiles)
+        live.rows(widgets.tiles_html(view.tiles), key=f"tiles_{symbol}", label=f"Figures of {symbol}", after=view.stamp)
         if view.rules:
             with st.expander("Trading rules and costs"):
                 widgets.table(rowsets.PAIR, view.rules, label="Trading rules and costs of the symbol", cards=False)
@@ -77,10 +79,11 @@ def market(symbol: str, shown: int, horizon: int) -> None:
             drawn(view, shown, horizon)
             return
         left, right = st.columns([8, 4], gap="medium")
+        with right:
+            book(view)  # sent before the chart, which it waits for: so that both change in one frame
         with left:
             drawn(view, shown, horizon)
         with right:
-            book(view)
             if view.now:
                 widgets.heading("Cost and flow now", "foreseen for an order filled after the latency; fee apart")
                 widgets.table(rowsets.PAIR, view.now, label="What trading costs now and which way the flow leans", cards=False)
@@ -91,9 +94,9 @@ def drawn(view: View, shown: int, horizon: int) -> None:
     """The bars with all that goes on beside them, and what was expected of them."""
     told = view.market
     bars = f"{units.bars(told.session.interval)} bars, drawn at their close, UTC; a click opens the decision, drag to zoom"
-    widgets.heading(f"Market at tick {rows_market.tick(told):,}", bars)
+    widgets.heading("Market", bars)
     label = f"Bars of {told.symbol} with decisions, fills and incidents"
-    live.chart(view.tape, key=f"tape_{told.symbol}_{shown}", label=label, clickable=True)
+    live.chart(view.tape, key=f"tape_{told.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
     forecasts(view, horizon, shown)
 
 
@@ -101,9 +104,9 @@ def book(view: View) -> None:
     told = view.market
     if told.book is None:
         return
-    widgets.heading("Order book", rows_market.levels(told))
+    widgets.heading("Order book", rows_market.levels(told.book))
     if view.book is not None:
-        live.rows(view.book, key="book")
+        live.rows(view.book, key="book", label="Order book", after=view.stamp)
     else:
         widgets.nothing("the book has no level on one side or on both at this tick")
 

@@ -62,4 +62,4 @@ def _no_such_page(path: str) -> HTMLResponse:
 
 
 def _is_html(message: Message) -> bool:
-    return dict(message["headers"]).get(b"content-type", b"").startswith(b"text/html")
+    return any(name == b"content-type" and value.startswith(b"text/html") for name, value in message["headers"])

@@ -102,7 +102,12 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
-        Panel(f"<b>{escaped(told.symbol)}</b>, a hollow bar rose  {_marks_named('  ')}", 290, _candles, narrow=_marks_named(" ")),
+        Panel(
+            f"<b>{escaped(told.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, a hollow bar rose  {_marks_named('  ')}",
+            290,
+            _candles,
+            narrow=_marks_named(" "),
+        ),
         Panel(spread, 84, _spread, zero=True),
     ]
     if told.book is not None:

@@ -22,16 +22,32 @@ function update(node, markup) {
   rows.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] || null); });
 }
 
+const LONGEST_WAIT = 3000; // ms, for a chart that does not come
+
+// Shows the markup: at once, or in the frame in which the chart of the same tick is drawn, so that the two are never of two ticks.
+function show(node, markup, after) {
+  const apply = () => {
+    clearTimeout(node.podiumTimer);
+    window.removeEventListener("podium-drawn", node.podiumWait);
+    update(node, markup);
+    node.podiumMarkup = markup;
+  };
+  clearTimeout(node.podiumTimer);
+  window.removeEventListener("podium-drawn", node.podiumWait);
+  if (!after || node.podiumMarkup === undefined || window.podiumDrawn === after) { apply(); return; }
+  node.podiumWait = () => { if (window.podiumDrawn === after) apply(); };
+  window.addEventListener("podium-drawn", node.podiumWait);
+  node.podiumTimer = setTimeout(apply, LONGEST_WAIT);
+}
+
 export default function (component) {
   const { data, parentElement } = component;
   const node = parentElement.querySelector(".podium-rows");
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
-  if (node.podiumMarkup !== data.html) {
-    update(node, data.html);
-    node.podiumMarkup = data.html;
-  }
+  node.setAttribute("aria-label", data.label);
+  if (node.podiumMarkup !== data.html) show(node, data.html, data.after);
   node.onclick = (event) => {
     const row = event.target.closest("tr[data-id]");
     if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -64,13 +64,13 @@ def without(told: MarketTold) -> str | None:
     return None if told.has_flow else "This feed has no order flow: there is no signed volume and no imbalance."
 
 
-def ladder(book: Book) -> str:
+def ladder(book: Book, tick: int) -> str:
     """The best levels of both sides round the mid, the asks above; bars are sizes on one scale."""
     asks = list(zip(book.ask_price, book.ask_size, strict=True))[:LEVELS]
     bids = list(zip(book.bid_price, book.bid_size, strict=True))[:LEVELS]
     most = max(size for _, size in [*asks, *bids])
     mid = (asks[0][0] + bids[0][0]) / 2
-    lines = [*_side("ask", asks, most, mid)[::-1], _middle(asks[0][0], bids[0][0], mid), *_side("bid", bids, most, mid)]
+    lines = [*_side("ask", asks, most, mid)[::-1], _middle(asks[0][0], bids[0][0], mid, tick), *_side("bid", bids, most, mid)]
     return html(_LADDER, lines, label="Order book, asks above bids", cards=False)
 
 
@@ -113,12 +113,10 @@ def tick(told: MarketTold) -> int:
     return int(told.bars["tick"].iloc[-1])
 
 
-def levels(told: MarketTold) -> str:
-    """What of the book is shown, and of which tick."""
-    book = told.book
-    there = 0 if book is None else max(len(book.bid_price), len(book.ask_price))
-    shown = f"best {LEVELS} of {there} levels a side" if there > LEVELS else f"{units.count(there, 'level')} a side"
-    return f"at tick {tick(told):,}; {shown}"
+def levels(book: Book) -> str:
+    """What of the book is shown."""
+    there = max(len(book.bid_price), len(book.ask_price))
+    return f"best {LEVELS} of {there} levels a side" if there > LEVELS else f"{units.count(there, 'level')} a side"
 
 
 def is_two_sided(book: Book) -> bool:
@@ -174,9 +172,9 @@ def _side(name: str, levels: list[tuple[float, float]], most: float, mid: float)
     return lines
 
 
-def _middle(ask: float, bid: float, mid: float) -> Line:
+def _middle(ask: float, bid: float, mid: float, tick: int) -> Line:
     spread = (ask - bid) / mid * 1e4
-    return Line("mid", (units.price(mid), "mid", "", "spread, bps", units.number(spread, 1)), marked=True)
+    return Line("mid", (units.price(mid), "mid", f"tick {tick:,}", "spread, bps", units.number(spread, 1)), marked=True)
 
 
 def _depth(told: MarketTold, last: pd.Series) -> Tile:

@@ -105,8 +105,12 @@ def words(text: str) -> None:
 
 def tiles(shown: Sequence[Tile], *, lines: int = 0) -> None:
     """`lines` of room for the small words of each, so that words which change move nothing below."""
+    _html(tiles_html(shown, lines=lines))
+
+
+def tiles_html(shown: Sequence[Tile], *, lines: int = 0) -> str:
     room = f' style="--pd-lines:{lines}"' if lines else ""
-    _html(f'<div class="pd pd-tiles"{room}>{"".join(_tile(tile) for tile in shown)}</div>')
+    return f'<div class="pd pd-tiles"{room}>{"".join(_tile(tile) for tile in shown)}</div>'
 
 
 def table(columns: Sequence[tables.Column], lines: Sequence[tables.Line], *, label: str, cards: bool = True) -> None:

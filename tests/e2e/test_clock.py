@@ -54,7 +54,7 @@ class Window:
         self.page.evaluate("now => window.contact(now)", NOW + seconds * 1000)
 
     def pass_time(self, seconds: float) -> None:
-        self.page.clock.run_for(seconds * 1000)
+        self.page.clock.run_for(round(seconds * 1000))
         self.page.wait_for_function("() => !window.podiumClock.asking")
 
     def shown(self) -> list[str]:

@@ -26,6 +26,20 @@ node => {
   return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
 }
 """
+FRAMES = """
+() => new Promise((resolve) => {  // frames in which the price is of one tick and the chart of another, until four ticks have been drawn
+  const seen = new Set(), apart = [];
+  const look = () => {
+    const price = document.querySelector('.pd-tile .s').innerText.match(/tick ([0-9,]+)/)[1].replaceAll(',', '');
+    const bars = document.querySelector('.podium-chart[aria-label^="Bars of"]').data.find((one) => one.type === "candlestick");
+    const chart = bars.customdata.at(-1).split(" ")[0];
+    if (price !== chart) apart.push(`${price} and ${chart}`);
+    seen.add(chart);
+    if (seen.size < 4) requestAnimationFrame(look); else resolve(apart);
+  };
+  look();
+})
+"""
 WATCH_CLICKS = """
 node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) => {
   const from = node.getBoundingClientRect().left + xaxis._offset;
@@ -102,6 +116,7 @@ def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watc
         assert panel in titles
     expect(visitor.page.locator('table[aria-label^="Order book"] tr')).to_have_count(1 + 5 + 1 + 5, timeout=MS)
     visitor.sees("inside the 90 % interval")
+    assert visitor.page.evaluate(FRAMES) == []
     mark = visitor.keep(chart)
     visitor.drag(chart, 0.3, 0.8)
     zoomed = chart.evaluate(TIMES)

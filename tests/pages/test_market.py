@@ -60,12 +60,12 @@ def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: Mar
     assert small["margin"]["l"] > usual["margin"]["l"]
 
 
-def test_price_chart_and_book_name_the_one_tick_they_are_of(full_store: str, tmp_path: Path) -> None:
-    with page(full_store, tmp_path) as app:
-        shown = text(app)
-    tick = Reader(full_store).frame("SELECT max(tick) AS tick FROM ticks")["tick"].iloc[0]
-    for part in (f"at tick {tick};", f"Market at tick {tick}<", f"at tick {tick}; 5 levels"):
-        assert part in shown, part
+def test_price_chart_and_book_name_the_one_tick_they_are_of(told: MarketTold) -> None:
+    tick = int(told.bars["tick"].iloc[-1])
+    assert f"at tick {tick}, " in titles(told)
+    assert f"at tick {tick};" in rows_market.tiles(told, 120)[0].small
+    assert told.book is not None
+    assert f"tick {tick}<" in rows_market.ladder(told.book, rows_market.tick(told))
 
 
 def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told: MarketTold) -> None:
@@ -180,7 +180,7 @@ def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: Covered, wo
 
 
 def test_the_ladder_has_asks_above_bids_and_money_that_adds_up() -> None:
-    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)))
+    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)), 7)
     ids = [part.split('"')[0] for part in html.split('data-id="')[1:]]
     assert ids == ["ask 1", "ask 0", "mid", "bid 0", "bid 1"]
     assert "407.00" in html  # 101 + 3 x 102

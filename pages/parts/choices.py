@@ -38,7 +38,7 @@ def switch(label: str, *, name: str) -> bool:
 def _named(options: Sequence[str], name: str) -> str:
     """The option that the address names, else the first."""
     asked = st.query_params.get(name)
-    return asked if asked in options else options[0]
+    return asked if asked is not None and asked in options else options[0]
 
 
 def _follow(name: str, value: str | bool) -> str:

@@ -164,9 +164,8 @@ def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path
             return found
 
         monkeypatch.setitem(reads.QUERIES, "positions", read_while_the_store_moves_on)
-        tick, at = Reader(url).frame("SELECT tick, at FROM ticks ORDER BY tick DESC LIMIT 1").iloc[0].tolist()
+        at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
-    assert f"{tick + 1} ticks</div>" in shown
     assert f"the newest was for {units.moment(at, '%Y-%m-%d %H:%M')}" in shown
 
 

@@ -29,6 +29,7 @@ try:
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import routes
     from pages.parts import kept, plotly_library
+    from pages.parts.addresses import KnownPagesOnly
     from pages.parts.origin import ToldOrigin
 except (ImportError, OSError) as error:
     libraries.end(error)
@@ -104,7 +105,7 @@ if get_script_run_ctx(suppress_warning=True) is None:
         Path(__file__).absolute(),
         lifespan=lifespan,
         routes=[*routes(_store, WallClock()), plotly_library.route()],
-        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(ToldOrigin)],
+        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(KnownPagesOnly), Middleware(ToldOrigin)],
         exception_handlers={500: internal_error},
     )
     share_one_heap()

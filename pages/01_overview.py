@@ -53,7 +53,7 @@ def machine() -> None:
         widgets.waiting("the first readings of the machine")
         return
     widgets.heading("Machine", glance.freshness(now, reads.now()))
-    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900, points=90), reads.latency()), lines=2)
+    widgets.tiles(glance.machine(now, reads.lines(glance.TRENDS, 900, points=90), reads.latency(), reads.now()), lines=2)
 
 
 def strip(session: Session) -> None:

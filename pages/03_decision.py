@@ -6,65 +6,33 @@ import streamlit as st
 
 from engine.store.decision_query import DecisionTold
 from engine.store.page_queries import Wanted
-from pages.parts import charts_decision, evidence, frame, live, reads, replaying, rowsets, spoken, units, venue, widgets
-
-DIGITS = 18  # of the largest tick a store can hold
+from pages.parts import charts_decision, decision_steps, evidence, live, reads, rowsets, spoken, units, venue, widgets
 
 
-def asked() -> tuple[int, str] | str | None:
-    """The tick and symbol of the address, of the newest decision where it names no tick; or what is wrong with it; None before the first decision."""
-    tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
-    if tick is not None and not (tick.isdecimal() and len(tick) <= DIGITS):
-        return f"the address asks for tick {tick[:40]}, which is no tick"
-    if tick is not None:
-        return (int(tick), symbol) if symbol else f"the address asks for tick {int(tick):,} and names no symbol"
-    newest, _ = reads.latest(Wanted(symbol=symbol), limit=1)
-    if newest.empty:
-        return None if symbol is None or reads.status().last is None else f"no decision of {symbol} is kept"
-    return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
+def follow(symbol: str) -> None:
+    """The newest decision of the symbol, as ticks come."""
+    with widgets.reading():
+        newest, _ = reads.latest(Wanted(symbol=symbol), limit=1)
+        told = None if newest.empty else reads.decision(int(newest["tick"].iloc[0]), symbol)
+        if told is None:
+            widgets.waiting(f"a decision of {symbol}")
+            return
+        st.session_state["followed"] = told.tick
+        with st.container(key="followed"):
+            draw(told, following=True)
 
 
-def missing(line: str) -> None:
-    """Says that there is no such decision, and leads to those that there are."""
-    widgets.nothing(line)
-    if st.button("To the decisions that are kept"):
-        frame.lead("02_decisions.py")
-    st.stop()
-
-
-def step(told: DecisionTold) -> None:
-    """To the decision before and after, to another symbol of the same tick, and the replay."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
-        symbols = list(told.session.symbols)
-        chosen = st.selectbox("Symbol", symbols, index=symbols.index(told.symbol), key=f"symbol_of_{told.tick}_{told.symbol}", width=170)
-        back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
-        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right")
-        newest = st.button("Newest", disabled=told.tick >= told.last)
-        again = st.button(
-            "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit"
-        )
-    tick = told.tick + (1 if forth else -1 if back else 0) if not newest else told.last
-    if (tick, chosen) != (told.tick, told.symbol):
-        frame.lead("03_decision.py", tick=str(tick), symbol=str(chosen))
-    if again:
-        with st.spinner(f"Deciding tick {told.tick:,} again"):
-            st.session_state["replayed"] = (told.tick, replaying.replay(told.tick, reads.url()))
-    kept = st.session_state.get("replayed")
-    if kept is not None and kept[0] == told.tick:
-        widgets.show(kept[1])
-
-
-def draw(told: DecisionTold) -> None:
-    widgets.show(evidence.header(told))
+def draw(told: DecisionTold, *, following: bool = False) -> None:
+    widgets.show(evidence.header(told, following=following))
     text = spoken.words(told)
     if text is not None:
         widgets.words(text)
     widgets.tiles(evidence.tiles(told))
     left, right = st.columns([7, 5], gap="medium")
     with left:
-        widgets.heading("Gate ladder", "each bar is the margin to the gate's limit, as a share of the larger of the two; the first that fails binds")
-        if told.binding_gate is None and any(not rung.passed for rung in told.rungs):
-            widgets.note("Gates that failed forbid opening or adding; they let a position be reduced, so none of them binds here.")
+        widgets.heading("Gate ladder", "each bar is the margin to the gate's limit, as a share of the larger of the two")
+        let_through = told.binding_gate is None and any(not rung.passed for rung in told.rungs)
+        widgets.note("None binds here: gates that failed let a position be reduced." if let_through else "The first gate that fails binds.")
         live.chart(charts_decision.ladder(told), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
     with right:
         widgets.heading("From wish to target", "share of equity after each step, alone, then jointly; amber where a step changed it")
@@ -80,7 +48,7 @@ def draw(told: DecisionTold) -> None:
     with right:
         widgets.heading("Ten phases", f"decided in {units.ms(told.ms)}; colours are threads")
         live.chart(charts_decision.timeline(told), key="timeline", label="Start and length of the ten phases")
-    aftermath(told)
+    aftermath(told, following=following)
 
 
 @st.fragment(run_every=5)
@@ -89,18 +57,25 @@ def came(tick: int, symbol: str) -> None:
     with widgets.reading():
         told = reads.decision(tick, symbol)
         if told is not None:
-            widgets.heading("What came of it", "move of the price after the decision")
-            widgets.table(rowsets.CAME, evidence.came(told), label="What came of the decision", cards=False)
+            outcome(told)
 
 
-def aftermath(told: DecisionTold) -> None:
+def outcome(told: DecisionTold) -> None:
+    widgets.heading("What came of it", "move of the price after the decision")
+    widgets.table(rowsets.CAME, evidence.came(told), label="What came of the decision", cards=False)
+
+
+def aftermath(told: DecisionTold, *, following: bool) -> None:
     """Cost, what came of it, the market and the machine then, and the fills."""
     left, middle, right, fourth = st.columns(4, gap="medium")
     with left:
         widgets.heading("What trading would cost", "round trip")
         widgets.table(rowsets.PAIR, evidence.cost(told), label="Cost of trading", cards=False)
     with middle:
-        came(told.tick, told.symbol)
+        if following:
+            outcome(told)  # drawn again with all the rest
+        else:
+            came(told.tick, told.symbol)
     with right:
         widgets.heading("The market then", f"regime and book; spread from {told.spread_source}")
         widgets.table(rowsets.PAIR, evidence.market(told), label="The market at the decision", cards=False)
@@ -121,18 +96,22 @@ def aftermath(told: DecisionTold) -> None:
 
 
 with widgets.reading(page=True):
-    wanted = asked()
+    wanted = decision_steps.asked()
     if wanted is None:
         widgets.waiting("the first decision")
         widgets.again(reads.version())
         st.stop()
     if isinstance(wanted, str):
-        missing(wanted)
+        decision_steps.missing(wanted)
     else:
         found = reads.decision(*wanted)
         if found is None:
             widgets.again(reads.version())
-            missing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
+            decision_steps.missing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is kept: it is not decided yet, or retention has dropped it")
         else:
-            step(found)
-            draw(found)
+            following = "tick" not in st.query_params
+            decision_steps.step(found, following=following)
+            if following:
+                st.fragment(follow, run_every=2)(found.symbol)
+            else:
+                draw(found)

@@ -120,6 +120,12 @@ def lineage() -> None:
         live.rows(modelrows.drawn(lines), key="versions", height=460)
 
 
+@st.fragment(run_every=10)
+def skill_table() -> None:
+    with widgets.reading():
+        widgets.table(modelrows.SKILL, modelrows.skill(reads.skill()), label="Skill of every model by horizon and regime")
+
+
 with widgets.reading(page=True):
     now = reads.status()
     if now.session is None or now.last is None:
@@ -131,4 +137,4 @@ with widgets.reading(page=True):
     asking.retrain()
     lineage()
     with st.expander("Skill as a table: every model, horizon and regime"):
-        widgets.table(modelrows.SKILL, modelrows.skill(reads.skill()), label="Skill of every model by horizon and regime")
+        skill_table()

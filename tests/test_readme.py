@@ -19,7 +19,7 @@ from engine.feeds.recorded import Recorded
 from engine.feeds.simulated import Simulated
 from engine.settings import SECOND, Settings, SettingsError, parse_keep
 from engine.shell.load_settings import KEYS, LATER, load_settings
-from pages.parts.frame import PAGES
+from pages.parts.addresses import PAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

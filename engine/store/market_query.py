@@ -111,7 +111,7 @@ def market(reader: Reader, symbol: str | None, ticks: int = TICKS) -> MarketTold
     last = kept[-1]
     return MarketTold(
         symbol, session, _frame(numbers, times, kept, decided, session), forecasts, _coverage(forecasts, session), last.book,
-        last.flow is not None, _micro(decided), source_of(str(newest[2]), session, symbol), fills, incidents,
+        last.flow is not None, _micro(decided[decided["tick"] == numbers[-1]]), source_of(str(newest[2]), session, symbol), fills, incidents,
     )  # fmt: skip
 
 

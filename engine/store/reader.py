@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pandas as pd
@@ -45,6 +46,18 @@ class StoreUnreadable(StoreFailed):
         self.kind = kind
 
 
+class _Held(threading.local):
+    """The snapshot that a thread reads from."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self.stack: ExitStack | None = None
+        self.connection: Connection | None = None  # opened by the first query
+        self.answers: dict[Callable[..., Any], Any] = {}
+
+
 class Reader:
     """Reads a store and never writes to it."""
 
@@ -52,6 +65,39 @@ class Reader:
         self.url = url
         self.path = database.path_of(url)
         self._engine: Engine = database.connect(url, read_only=True, busy_ms=busy_ms)
+        self._held = _Held()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Whatever this thread reads inside is of the store as it was at the first query there; one inside another is the outer one."""
+        if self._held.stack is not None:
+            yield
+            return
+        with ExitStack() as stack:
+            self._held.stack = stack
+            try:
+                yield
+            finally:
+                self._held.clear()
+
+    def refresh(self) -> None:
+        """Goes on from the store as it is now, within the snapshot too: for one who has just written to it."""
+        if self._held.stack is not None:
+            self._held.stack.close()
+            self._held.connection, self._held.answers = None, {}
+
+    def once(self, query: Callable[[Reader], Any]) -> Any:
+        """The answer to a query, which a snapshot asks once."""
+        if self._held.stack is None:
+            return query(self)
+        if query not in self._held.answers:
+            self._held.answers[query] = query(self)
+        return self._held.answers[query]
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this thread reads from a snapshot."""
+        return self._held.stack is not None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -59,8 +105,13 @@ class Reader:
         if not self.path.exists():
             raise StoreUnreadable(f"there is no store at {self.path} yet: the engine makes it when it starts", "missing")
         try:
-            with self._engine.connect() as connection:
-                yield connection
+            if self._held.stack is None:
+                with self._engine.connect() as connection:
+                    yield connection
+                return
+            if self._held.connection is None:
+                self._held.connection = self._held.stack.enter_context(self._engine.connect())
+            yield self._held.connection
         except DBAPIError as error:
             raise _unreadable(error, str(self.path)) from None
 

@@ -11,7 +11,7 @@ from engine.alerts.rules import rule_of
 from engine.domain.alerting import ALL, Drill
 from engine.store.alert_query import AlertsTold
 from engine.store.status_query import Status
-from pages.parts import theme, units
+from pages.parts import ages, theme, units
 from pages.parts.tables import Cell, Column, Line
 from pages.parts.widgets import Tile
 
@@ -47,7 +47,7 @@ def proven(drill: Drill | None, now: int) -> tuple[str, str]:
     """When kill switch, stop and alert path were last proven."""
     if drill is None:
         return "not proven yet", "kill switch, stop and alert path"
-    ago = f"{units.age((now - drill.at) / units.SECOND)} ago"
+    ago = f"{ages.since(drill.at, now)} ago"
     failed = ", ".join(one.name for one in drill.proofs if not one.passed)
     return (f"failed {ago}", failed) if failed else (f"proven {ago}", "kill switch, stop and alert path")
 
@@ -55,10 +55,10 @@ def proven(drill: Drill | None, now: int) -> tuple[str, str]:
 def standing(told: AlertsTold, now: int) -> list[Line]:
     lines = []
     for one in _each(told.open):
-        acked = f"by {one.acked_by}, {units.age((now - one.acked_at) / units.SECOND)} ago" if isinstance(one.acked_by, str) else "no"
+        acked = f"by {one.acked_by}, {ages.since(int(one.acked_at), now)} ago" if isinstance(one.acked_by, str) else "no"
         cells = (
             Cell(f"{one.id} {plain(one.rule)}"), Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)),
-            units.age((now - one.at) / units.SECOND), Cell(one.message, small=rule_of(one.rule).about), acked, _heard(one, now),
+            ages.since(int(one.at), now), Cell(one.message, small=rule_of(one.rule).about), acked, _heard(one, now),
         )  # fmt: skip
         lines.append(Line(str(one.id), cells, marked=one.severity == "critical" and not isinstance(one.acked_by, str)))
     return lines
@@ -82,7 +82,7 @@ def silences(told: AlertsTold, now: int) -> list[Line]:
             str(one.id),
             (
                 "every rule" if one.rule == ALL else plain(one.rule), units.moment(int(one.until), WHEN),
-                units.age((one.until - now) / units.SECOND), one.by, one.reason,
+                ages.until(int(one.until), now), one.by, one.reason,
             ),
         )
         for one in _each(told.silences)
@@ -136,7 +136,7 @@ def recoveries(frame: pd.DataFrame, now: int) -> list[Line]:
             came = Cell(one.how, theme.NEUTRAL)
             lasting = False
         else:
-            came = Cell(f"not yet, for {units.age((now - one.at) / units.SECOND)}", theme.WARNING)
+            came = Cell(f"not yet, for {ages.since(int(one.at), now)}", theme.WARNING)
         lines.append(Line(str(one.id), (one.component, units.moment(int(one.at), WHEN), one.fault, came, f"{int(one.tries):,}"), marked=lasting))
     return lines
 
@@ -152,10 +152,10 @@ def plain(name: str) -> str:
 
 def _heard(one: Any, now: int) -> str:
     if units.known(one.silenced):
-        return f"silenced for {units.age((one.silenced - now) / units.SECOND)} more"
+        return f"silenced for {ages.until(int(one.silenced), now)} more"
     if not units.known(one.told):
         return "nobody yet"
-    sent = f"{units.age((now - one.told) / units.SECOND)} ago" if one.told else "waits to be sent"
+    sent = f"{ages.since(int(one.told), now)} ago" if one.told else "waits to be sent"
     return sent + (", sent again as nobody acknowledged it" if units.known(one.escalated_at) else "")
 
 

@@ -22,6 +22,7 @@ def submit(name: str, args: dict[str, str], reason: str) -> None:
     except (StoreFailed, ValueError) as error:
         st.session_state["answer"] = (str(error), theme.HARM, "Not sent.")
         return
+    reads.reader().refresh()
     st.session_state["answer"] = (f"Command {number}, {name}, waits for the engine; its result comes on this page", theme.UP, "Sent.")
 
 
@@ -49,7 +50,7 @@ def controls(status: Status) -> None:
             else:
                 reasoned("flatten", {}, reason)
     if status.session is not None and status.session.simulated:
-        signal(status, reason)
+        signal(reason)
     answer("controls")
 
 
@@ -98,21 +99,27 @@ def confirm(reason: str) -> None:
             st.rerun()
 
 
-def signal(status: Status, reason: str) -> None:
-    """The simulated market's signal: the one-bar R2 of the best forecast; 0 is a martingale."""
-    with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
-        value = st.number_input(
-            "Signal of the simulated market (R², one bar)",
-            min_value=0.0,
-            max_value=0.5,
-            value=wellness.signal(status) or 0.0,
-            step=0.01,
-            format="%.3f",
-            key="signal",
-            help="0: nothing can be predicted, and the engine must end up holding",
-            width=320,
-        )
-        if st.button("Set signal"):
-            reasoned("set", {"signal": f"{value:g}"}, reason)
-        if st.button("No signal"):
-            reasoned("set", {"signal": "0"}, reason)
+@st.fragment(run_every=2)
+def signal(reason: str) -> None:
+    """The simulated market's signal: the one-bar R2 of the best forecast; 0 is a martingale. The box shows what is set, whoever set it."""
+    with widgets.reading():
+        current = wellness.signal(reads.status()) or 0.0
+        sent = st.session_state.get("signals_sent", 0)
+        with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
+            value = st.number_input(
+                "Signal of the simulated market (R², one bar)",
+                min_value=0.0,
+                max_value=0.5,
+                value=current,
+                step=0.01,
+                format="%.3f",
+                key=f"signal_{current:g}_{sent}",  # another setting, or a command, has a box of its own: it does not remember what was typed
+                help="0: nothing can be predicted, and the engine must end up holding",
+                width=320,
+            )
+            chosen, none = st.button("Set signal"), st.button("No signal")
+        widgets.note(f"Set now: {current:.3f}.")
+        if chosen or none:
+            reasoned("set", {"signal": f"{value:g}" if chosen else "0"}, reason)
+            st.session_state["signals_sent"] = sent + is_reason(reason)
+            st.rerun()

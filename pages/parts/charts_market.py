@@ -13,7 +13,8 @@ from engine.store.market_query import MarketTold
 from pages.parts import rowsets, theme, units
 from pages.parts.figure import Figure, escaped, figure
 
-LEFT = 62  # px left of the axes
+LEFT = 62  # px left of the axes, at least
+DIGIT = 6.5  # px of a digit beside an axis
 AIR = 30  # px above each panel, for its name
 TOLD = "%{hovertext}<extra></extra>"
 MOST_INCIDENTS = 12  # drawn at once
@@ -35,7 +36,8 @@ def tape(told: MarketTold, shown: int) -> Figure:
     bars = told.bars.tail(shown)
     panels = _panels(told, bars)
     whole = sum(panel.height + AIR for panel in panels)
-    drawn = figure(height=whole + 34, left=LEFT, right=12, top=0, bottom=34)
+    left = _left(told)
+    drawn = figure(height=whole + 34, left=left, right=12, top=0, bottom=34)
     above = 0
     for place, panel in enumerate(panels):
         number = str(place + 1) if place else ""
@@ -45,7 +47,7 @@ def tape(told: MarketTold, shown: int) -> Figure:
             drawn.axis(f"yaxis{number}", rangemode="tozero")
         panel.draw(drawn, told, bars, f"y{number}")
         drawn.note(
-            panel.title, xref="paper", x=0, xanchor="left", xshift=6 - LEFT, yref=f"y{number} domain", y=1, yanchor="bottom", yshift=3, align="left"
+            panel.title, xref="paper", x=0, xanchor="left", xshift=6 - left, yref=f"y{number} domain", y=1, yanchor="bottom", yshift=3, align="left"
         )
         above += AIR + panel.height
     _incidents(drawn, told, bars)  # after the names: those have the first places among the annotations
@@ -62,7 +64,7 @@ def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
     """Each forecast's mean and 90 % interval at the time it falls due, and what the price did; what lay outside stands out."""
     frame = told.forecasts[told.forecasts["horizon"] == horizon].tail(shown)
     due = (frame["due"] // units.MS).to_numpy()
-    drawn = figure(height=250, left=LEFT, right=12, top=8, bottom=34)
+    drawn = figure(height=250, left=_left(told), right=12, top=8, bottom=34)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False}
     drawn.add("scatter", x=due, y=frame["high_bps"].to_numpy(), **edge)
     drawn.add("scatter", x=due, y=frame["low_bps"].to_numpy(), fill="tonexty", fillcolor=theme.faint(theme.UP), **edge)
@@ -89,13 +91,23 @@ def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
     return drawn
 
 
+def _left(told: MarketTold) -> int:
+    """Room for the longest price beside the axis, px."""
+    return max(LEFT, round(DIGIT * len(units.price(float(told.bars["high"].max())))) + 10)
+
+
 def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
     source = "" if told.spread_source == "book" else f", from {escaped(told.spread_source)}"
     spread = f'<b>Spread</b>, bps{source}  <span style="color:{theme.UP}">■</span> at the decision {_newest(bars["spread_bps"], 1)}'
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
-        Panel(f"<b>{escaped(told.symbol)}</b>, a hollow bar rose  {_marks_named('  ')}", 290, _candles, narrow=_marks_named(" ")),
+        Panel(
+            f"<b>{escaped(told.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, a hollow bar rose  {_marks_named('  ')}",
+            290,
+            _candles,
+            narrow=_marks_named(" "),
+        ),
         Panel(spread, 84, _spread, zero=True),
     ]
     if told.book is not None:
@@ -137,7 +149,7 @@ def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
     fallen = bars[bars["degraded"].fillna(0) > 0]
     _marks(drawn, told, fallen, "low", -0.07 * reach, axis, {"symbol": "diamond", "color": theme.WARNING, "size": 9})
     _fills(drawn, told, bars, axis)
-    drawn.axis(f"yaxis{axis[1:]}", tickformat=",~g" if float(bars["close"].max() or 0) >= 1_000 else "~g")
+    drawn.axis(f"yaxis{axis[1:]}", exponentformat="none", separatethousands=True)  # digits by the distance of the ticks
 
 
 def _marks(drawn: Figure, told: MarketTold, some: pd.DataFrame, column: str, off: float, axis: str, marker: dict[str, Any]) -> None:
@@ -236,15 +248,14 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
 
 
 def _newest(values: pd.Series[float], digits: int = 0) -> str:
-    there = values.dropna()
-    return units.number(float(there.iloc[-1]), digits) if len(there) else units.MISSING
+    """The value at the last bar; none where it is not known there, however recent the one before is."""
+    return units.number(float(values.iloc[-1]), digits)
 
 
 def _signed(values: pd.Series[float]) -> str:
-    there = values.dropna()
-    if there.empty:
+    newest = float(values.iloc[-1])
+    if not units.known(newest):
         return units.MISSING
-    newest = float(there.iloc[-1])
     word = "bought" if newest > 0 else "sold" if newest < 0 else "even"
     colour = theme.UP if newest > 0 else theme.DOWN
     return f'<span style="color:{colour}">■</span> {units.size(newest)}, {word}'

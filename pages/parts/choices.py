@@ -12,20 +12,15 @@ ALL = "all"
 def one_of(label: str, options: Sequence[str], *, name: str, width: int) -> str | None:
     """One of the options, or None for all; the address says which."""
     shown = [ALL, *options]
-    asked = st.query_params.get(name, ALL)
-    key = f"choice_{name}"
-    told = st.selectbox(label, shown, index=shown.index(asked) if asked in shown else 0, key=key, width=width, on_change=_kept, args=(name, key))
+    key = _follow(name, _named(shown, name))
+    told = st.selectbox(label, shown, key=key, width=width, on_change=_kept, args=(name, key))
     return None if told in {None, ALL} else str(told)
 
 
 def just_one(label: str, options: Sequence[str], *, name: str, width: int) -> str:
     """One of the options; the address says which, the first where it names none of them."""
-    asked = st.query_params.get(name)
-    key = f"choice_{name}"
-    told = st.selectbox(
-        label, options, index=options.index(asked) if asked in options else 0, key=key, width=width, on_change=_kept, args=(name, key)
-    )
-    return str(told)
+    key = _follow(name, _named(options, name))
+    return str(st.selectbox(label, options, key=key, width=width, on_change=_kept, args=(name, key)))
 
 
 def unknown(options: Sequence[str], *, name: str) -> str | None:
@@ -36,8 +31,21 @@ def unknown(options: Sequence[str], *, name: str) -> str | None:
 
 def switch(label: str, *, name: str) -> bool:
     """On where the address says so."""
+    key = _follow(name, st.query_params.get(name) == "yes")
+    return bool(st.toggle(label, key=key, on_change=_kept, args=(name, key)))
+
+
+def _named(options: Sequence[str], name: str) -> str:
+    """The option that the address names, else the first."""
+    asked = st.query_params.get(name)
+    return asked if asked is not None and asked in options else options[0]
+
+
+def _follow(name: str, value: str | bool) -> str:
+    """The key of a widget that has this value: the browser's back and forward change the address, and the widget must not remember another."""
     key = f"choice_{name}"
-    return bool(st.toggle(label, value=st.query_params.get(name) == "yes", key=key, on_change=_kept, args=(name, key)))
+    st.session_state[key] = value
+    return key
 
 
 def _kept(name: str, key: str) -> None:

@@ -11,14 +11,15 @@ from pages.parts.tables import Cell, Line
 from pages.parts.widgets import Tile
 
 
-def header(told: DecisionTold) -> str:
+def header(told: DecisionTold, *, following: bool = False) -> str:
+    newest = '<span class="pd-muted">the newest, followed as ticks come</span>' if following else ""
     warm = '<span class="pd-muted">decided in the warm-up</span>' if told.warm else ""
     broken = "".join(tables.chip(f"{phase} fell back", theme.WARNING) for phase in told.degraded)
     return (
         f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
         f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>{_intent(told)}'
         f"<span>tick <b>{told.tick:,}</b></span><span>market {units.moment(told.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.moment(told.wall)} UTC in {units.ms(told.ms)}</span>{warm}{broken}</div></div>'
+        f'<span class="pd-muted">decided {units.moment(told.wall)} UTC in {units.ms(told.ms)}</span>{newest}{warm}{broken}</div></div>'
     )
 
 

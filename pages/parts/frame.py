@@ -9,25 +9,11 @@ import streamlit as st
 
 from engine.store.reader import StoreUnreadable
 from engine.store.status_query import Status
-from pages.parts import reads, tables, theme, units, wellness, widgets
+from pages.parts import ages, live, reads, tables, theme, units, wellness, widgets
+from pages.parts.addresses import PAGES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = (  # file, title, address, icon
-    ("01_overview.py", "Overview", None, ":material/monitoring:"),
-    ("02_decisions.py", "Decisions", "decisions", ":material/list_alt:"),
-    ("03_decision.py", "Decision", "decision", ":material/account_tree:"),
-    ("04_market.py", "Market", "market", ":material/candlestick_chart:"),
-    ("05_models.py", "Models", "models", ":material/model_training:"),
-    ("06_portfolio.py", "Portfolio", "portfolio", ":material/account_balance_wallet:"),
-    ("07_backtests.py", "Backtests", "backtests", ":material/history:"),
-    ("08_components.py", "Components", "components", ":material/lan:"),
-    ("09_resources.py", "Resources", "resources", ":material/memory:"),
-    ("10_optimizer.py", "Optimizer", "optimizer", ":material/tune:"),
-    ("11_alerts.py", "Alerts", "alerts", ":material/notifications:"),
-    ("12_control.py", "Control", "control", ":material/toggle_on:"),
-)
-
-
+REFRESH = 2.0  # s
 _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 
@@ -44,9 +30,10 @@ def run(store_url: str) -> None:
     chosen.run()
 
 
-@st.fragment(run_every=2)
+@st.fragment(run_every=REFRESH)
 def head(title: str) -> None:
     """The page's name, the engine's state, and what must not be overlooked."""
+    live.clock(reads.now(), REFRESH)
     try:
         status = reads.status()
     except StoreUnreadable as error:
@@ -68,8 +55,9 @@ def head(title: str) -> None:
 
 def _lasting() -> str:
     """For how long this browser has not been able to read the store."""
-    since = st.session_state.setdefault("unreadable_since", reads.now())
-    return f"For {units.age((reads.now() - since) / units.SECOND)}; it is read again every 2 s"
+    now = reads.now()
+    since = st.session_state.setdefault("unreadable_since", now)
+    return f"For {ages.since(since, now)}; it is read again every {REFRESH:g} s"
 
 
 def _facts(status: Status, now: int) -> list[str]:
@@ -79,7 +67,7 @@ def _facts(status: Status, now: int) -> list[str]:
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
         facts.append(f"market {units.moment(status.last.at, '%Y-%m-%d %H:%M')} UTC")
-        facts.append(f'<span class="pd-muted pd-age">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
+        facts.append(f'<span class="pd-muted pd-age">decided {ages.since(status.last.wall, now)} ago</span>')
     return facts
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from engine.store.component_queries import Honesty, Latency
 from engine.store.live_ticks import Counted
 from engine.store.status_query import LastTick, Status
-from pages.parts import skill_words, units, venue
+from pages.parts import ages, skill_words, units, venue
 from pages.parts.widgets import Tile
 
 STALE = 20.0  # s after which readings are no longer of now
@@ -106,7 +106,7 @@ def costs(status: Status, knobs: dict[str, Any]) -> str:
     )
 
 
-def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None) -> list[Tile]:
+def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None, clock: int) -> list[Tile]:
     """The machine in six tiles, each with its last 15 minutes."""
     limit = value(now, None, "memory_limit_bytes")
     whose = source(now, "memory_limit_bytes")
@@ -116,11 +116,7 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None) -> 
         _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
         _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(value(now, 'host', 'disk_free_bytes'))} free"),
         replace(tick_p99(latency), trend=_line(trend, "engine", "tick_p99_ms")),
-        Tile(
-            "Data age",
-            units.age(_seconds(value(now, "engine", "data_age_ms")), units.NOT_MEASURED),
-            f"{units.number(value(now, 'engine', 'decisions_per_s'), 1)} decisions/s",
-        ),
+        Tile("Data age", _data_age(now, clock), f"{units.number(value(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
     ]
 
 
@@ -134,8 +130,8 @@ def tick_p99(latency: Latency | None) -> Tile:
 
 def freshness(now: pd.DataFrame, clock: int) -> str:
     """Whether the readings are of now."""
-    age = (clock - int(now["at"].max())) / units.SECOND
-    return "now, and over the last 15 minutes" if age < STALE else f"as last read, {units.age(age)} ago"
+    at = int(now["at"].max())
+    return "now, and over the last 15 minutes" if (clock - at) / units.SECOND < STALE else f"as last read, {ages.since(at, clock)} ago"
 
 
 def memory(now: pd.DataFrame) -> tuple[str, str]:
@@ -166,8 +162,10 @@ def source(now: pd.DataFrame, name: str) -> str:
     return "host" if found.empty else str(found["source"].iloc[0])
 
 
-def _seconds(ms: float | None) -> float | None:
-    return None if ms is None else ms / 1000
+def _data_age(now: pd.DataFrame, clock: int) -> str:
+    """The age of the data: what it was at the reading, and what has passed since."""
+    age = value(now, "engine", "data_age_ms")
+    return units.NOT_MEASURED if age is None else ages.since(int(now["at"].max()) - round(age * units.MS), clock)
 
 
 def _gain(value: float | None, capital: Any) -> float | None:

@@ -8,27 +8,42 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import plotly_library
+from pages.parts import ages, plotly_library, units
 from pages.parts.figure import Figure
 
 HERE = Path(__file__).parent
 
 
-def chart(figure: Figure, *, key: str, label: str, clickable: bool = False) -> None:
-    """Draws a figure; where it is clickable, a point whose customdata is "tick SYMBOL" leads to that decision."""
+def chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
+    """Draws a figure; where it is clickable, a point whose customdata is "tick SYMBOL" leads to that decision.
+
+    `stamp` names what it is of, for the rows that are to change together with it.
+    """
     _chart()(
         key=key,
-        data={"figure": figure.json(), "height": figure.height, "label": label, "clickable": clickable, "library": plotly_library.address()},
+        data={
+            "figure": figure.json(),
+            "height": figure.height,
+            "label": label,
+            "clickable": clickable,
+            "stamp": stamp,
+            "library": plotly_library.address(),
+        },
     )
 
 
-def rows(html: str, *, key: str, height: int | None = None, reserved: int | None = None) -> None:
-    """Draws a table made by `tables.html`; its rows may be links.
+def clock(now: int, every: float) -> None:
+    """Counts the ages on the page from now on, ns UTC, and greys the page where the next refreshes, `every` seconds, do not come."""
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
+
+
+def rows(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
+    """Draws a table made by `tables.html`, whose rows may be links, or other markup.
 
     `height` is the most it takes, in pixels. `reserved` rows are taken whether there are that many or not, and more of them are scrolled to:
-    a list that changes with every tick then moves nothing that stands below it.
+    a list that changes with every tick then moves nothing that stands below it. `after` is the stamp of a chart that it changes together with.
     """
-    _rows()(key=key, data={"html": html, "height": height, "reserved": reserved})
+    _rows()(key=key, data={"html": ages.to_html(html), "height": height, "reserved": reserved, "label": label, "after": after})
 
 
 @cache
@@ -42,10 +57,15 @@ def _chart() -> Any:
 
 
 @cache
+def _clock() -> Any:
+    return st.components.v2.component("podium_clock", js=(HERE / "live_clock.js").read_text(encoding="utf-8"), isolate_styles=False)
+
+
+@cache
 def _rows() -> Any:
     return st.components.v2.component(
         "podium_rows",
-        html='<div class="podium-rows pd" tabindex="0" role="region" aria-label="Table"></div>',
+        html='<div class="podium-rows pd" tabindex="0" role="region"></div>',
         js=(HERE / "live_table.js").read_text(encoding="utf-8"),
         isolate_styles=False,
     )

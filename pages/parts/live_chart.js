@@ -50,6 +50,7 @@ function paint(value, colours) {
 
 async function draw(node) {
   const Plotly = await plotly(node.podiumLibrary);
+  const stamp = node.podiumStamp;
   const colours = palette(node);
   const figure = paint(JSON.parse(node.podiumFigure), colours);
   figure.layout.font = { ...figure.layout.font, family: colours.family };
@@ -64,6 +65,10 @@ async function draw(node) {
     }
   }
   await Plotly.react(node, figure.data, figure.layout, { displayModeBar: false, responsive: false, doubleClick: "reset", locale: "en" });
+  if (stamp) {
+    window.podiumDrawn = stamp;
+    window.dispatchEvent(new Event("podium-drawn")); // what is of the same tick waits for it (live_table.js)
+  }
   if (!node.podiumBound) {
     node.podiumBound = true;
     node.on("plotly_click", (event) => {
@@ -91,6 +96,7 @@ export default function (component) {
   if (node.podiumFigure === data.figure) return undefined;
   node.podiumFigure = data.figure;
   node.podiumLibrary = data.library;
+  node.podiumStamp = data.stamp;
   const told = (problem) => { if (!node.podiumBound) node.textContent = String(problem.message || problem); };
   draw(node).catch(told);
   if (!node.podiumWatch) {

@@ -1,4 +1,7 @@
 // Keeps a table's rows by their id: unchanged rows stay untouched, so scroll, focus and text selection survive an update.
+// Ages count by themselves (live_clock.js): a row with another age only is unchanged.
+const marked = (row) => row.outerHTML.replace(/(<span class="pd-ticking"[^>]*>)[^<]*/g, "$1");
+
 function update(node, markup) {
   const fresh = document.createElement("template");
   fresh.innerHTML = markup;
@@ -12,11 +15,29 @@ function update(node, markup) {
   const known = new Map([...body.rows].map((row) => [row.dataset.id, row]));
   const rows = [...other.tBodies[0].rows].map((row) => {
     const old = known.get(row.dataset.id);
-    return old && old.outerHTML === row.outerHTML ? old : row;
+    return old && marked(old) === marked(row) ? old : row;
   });
   const keep = new Set(rows);
   for (const row of [...body.rows]) if (!keep.has(row)) row.remove();
   rows.forEach((row, place) => { if (body.rows[place] !== row) body.insertBefore(row, body.rows[place] || null); });
+}
+
+const LONGEST_WAIT = 3000; // ms, for a chart that does not come
+
+// Shows the markup: at once, or in the frame in which the chart of the same tick is drawn, so that the two are never of two ticks.
+function show(node, markup, after) {
+  const apply = () => {
+    clearTimeout(node.podiumTimer);
+    window.removeEventListener("podium-drawn", node.podiumWait);
+    update(node, markup);
+    node.podiumMarkup = markup;
+  };
+  clearTimeout(node.podiumTimer);
+  window.removeEventListener("podium-drawn", node.podiumWait);
+  if (!after || node.podiumMarkup === undefined || window.podiumDrawn === after) { apply(); return; }
+  node.podiumWait = () => { if (window.podiumDrawn === after) apply(); };
+  window.addEventListener("podium-drawn", node.podiumWait);
+  node.podiumTimer = setTimeout(apply, LONGEST_WAIT);
 }
 
 export default function (component) {
@@ -25,10 +46,8 @@ export default function (component) {
   node.style.maxHeight = data.height ? `${data.height}px` : "";
   node.classList.toggle("pd-reserved", Boolean(data.reserved));
   node.style.setProperty("--pd-rows", data.reserved || 0);
-  if (node.podiumMarkup !== data.html) {
-    update(node, data.html);
-    node.podiumMarkup = data.html;
-  }
+  node.setAttribute("aria-label", data.label);
+  if (node.podiumMarkup !== data.html) show(node, data.html, data.after);
   node.onclick = (event) => {
     const row = event.target.closest("tr[data-id]");
     if (!row || !row.querySelector("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;

@@ -10,7 +10,7 @@ from engine.domain.intents import gate_in_words
 from engine.domain.succession import Agreement
 from engine.store.model_queries import Checked, Reliability, Share
 from engine.store.status_query import Session, Status
-from pages.parts import charts_models, skill_words, theme, units
+from pages.parts import ages, charts_models, skill_words, theme, units
 from pages.parts.estimates import each, known, percent
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
@@ -145,7 +145,7 @@ def versions(
         serves = one.role == "champion" and one.model in getattr(whole, "index", ())
         cells = (
             Cell(one.version, charts_models.colour(one.model, session.models)), Cell(one.role, theme.state(one.role)),
-            f"{units.age((now - one.trained_at) / units.SECOND)}", f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
+            ages.since(int(one.trained_at), now), f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
             units.ms(one.seconds * 1e3) if units.known(one.seconds) else units.MISSING, _serves(one, tick),
             _agreement((compared or {}).get(int(one.serves_from)), str(one.version)),
             _figure(whole.loc[one.model]) if serves else "", one.digest[:12],

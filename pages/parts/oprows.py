@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from engine.domain.tuning import MANUAL, outcome_of, verdict_in_words
-from pages.parts import theme, units
+from pages.parts import ages, theme, units
 from pages.parts.tables import Cell, Column, Line
 
 WHEN = "%m-%d %H:%M:%S"
@@ -31,7 +31,7 @@ def actions(frame: pd.DataFrame, now: int) -> list[Line]:
     """A row an action, with what all its trials say together."""
     lines = []
     for one in _each(frame):
-        last = "never" if not units.known(one.last_at) else f"{units.age((now - one.last_at) / units.SECOND)} ago"
+        last = "never" if not units.known(one.last_at) else f"{ages.since(int(one.last_at), now)} ago"
         cost = {"none": "costs nothing", "low": "costs little", "high": "costs much"}.get(_text(one.cost, ""), "")
         name = Cell(plain(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
@@ -147,7 +147,7 @@ def freed(amount: object, unit: object) -> str:
 
 def _licence(one: Any, now: int) -> Cell:
     """The licence with why and since when; the one it began with needs no reason."""
-    since = f" {units.age((now - one.licensed_at) / units.SECOND)} ago" if units.known(one.licensed_at) else ""
+    since = f" {ages.since(int(one.licensed_at), now)} ago" if units.known(one.licensed_at) else ""
     return Cell(one.licence, theme.state(one.licence), small=", ".join(part for part in (_text(one.why, ""), since.strip()) if part))
 
 

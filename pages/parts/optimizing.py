@@ -12,7 +12,7 @@ import streamlit as st
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.domain.tuning import outcome_of
 from engine.store.inbox import QUEUED, RUNNING
-from pages.parts import asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
+from pages.parts import ages, asking, charts_optimizer, live, oprows, optimizer_reads, rule_rows, theme, trial_words, units, widgets
 
 MOST = 6  # that are shown of what fires, and of what waits
 RECENT = 900  # s for which what came of the newest run by hand is shown
@@ -38,7 +38,7 @@ def questions(told: pd.DataFrame, now: int) -> None:
     """What waits for a person's word."""
     for one in told.to_dict("records")[:MOST]:
         asks = _sentence(str(one["answer"]))
-        age = units.age((now - int(one["at"])) / units.SECOND)
+        age = ages.since(int(one["at"]), now)
         text = f"Rule {oprows.plain(str(one['rule']))} fired {age} ago. {asks}"
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Waits for an answer.", colour=theme.UP)}</div>')
         with st.container(horizontal=True, key=f"question_{one['id']}"):
@@ -52,7 +52,7 @@ def trial(told: pd.DataFrame, now: int) -> None:
     """The trial the optimizer has in hand by itself."""
     for one in told[told["at"] > now - RECENT * units.SECOND].to_dict("records"):
         what = "left out by chance, to compare with" if one["placebo"] else "run by itself"
-        age = units.age((now - int(one["at"])) / units.SECOND)
+        age = ages.since(int(one["at"]), now)
         text = f"{oprows.plain(str(one['action']))}, {what}, because rule {oprows.plain(str(one['trigger']))} fired; {age} ago; measuring what comes"
         widgets.show(f'<div class="pd">{widgets.notice(text, word="Trial.", colour=theme.UP)}</div>')
 
@@ -108,7 +108,7 @@ def by_hand(actions: pd.DataFrame) -> None:
                 asking.submit("optimize", {"action": chosen}, reason or "by hand")
             if st.button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing"):
                 asking.submit("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
-            _mode(chosen, one, reason)
+            _mode(chosen, reason)
         asking.answer("run")
 
 
@@ -121,13 +121,26 @@ def suggested(answer: object, rule: Rule | None, known: Sequence[str]) -> str | 
     return next((name for name in (rule.candidates if rule else ()) if name in known), None)
 
 
-def _mode(chosen: str, one: Row, reason: str) -> None:
-    modes = list(MODES)
-    mode = st.selectbox("Mode", modes, index=modes.index(one["mode"]) if one["mode"] in modes else 0, key=f"mode_{chosen}", width=150, help=_MODES)
-    if st.button("Set mode", disabled=mode == one["mode"]):
-        asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
-    if one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew"):
-        asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
+@st.fragment(run_every=3)
+def _mode(chosen: str, reason: str) -> None:
+    """The mode that is set, whoever set it, and the way to another; it is read again as it may change at any time."""
+    with widgets.reading():
+        actions = optimizer_reads.actions()
+        one = actions[actions["action"] == chosen].iloc[0].to_dict()
+        modes, current = list(MODES), str(one["mode"])
+        sent = st.session_state.get("modes_sent", 0)
+        own = f"mode_{chosen}_{current}_{sent}"  # another mode, or a command, has a box of its own: it does not remember what was chosen
+        with st.container(horizontal=True, vertical_alignment="bottom", key="mode_row"):
+            mode = st.selectbox("Mode", modes, index=modes.index(current) if current in modes else 0, key=own, width=150, help=_MODES)
+            chosen_now = st.button("Set mode", disabled=mode == current)
+            restored = one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew")
+        if chosen_now:
+            asking.reasoned("mode", {"action": chosen, "mode": str(mode)}, reason)
+        elif restored:
+            asking.reasoned("licence", {"action": chosen, "licence": "auto"}, reason)
+        if chosen_now or restored:
+            st.session_state["modes_sent"] = sent + asking.is_reason(reason)
+            st.rerun()
 
 
 _MODES = """off: never. observe: it is only written down that it was due. recommend: it is named on this page. ask: it waits for Approve.
@@ -163,7 +176,7 @@ def _lasts(one: Row, rule: Rule | None, now: int) -> bool:
 def _what(one: Row, rule: Rule | None, now: int) -> str:
     """What is going on: the value now, for how long, what fires and what clears."""
     unit = one["unit"] if isinstance(one["unit"], str) else rule_rows.unit_of(str(one["metric"]))
-    since = units.age((now - int(one["at"])) / units.SECOND)
+    since = ages.since(int(one["at"]), now)
     value = f"now {units.reading(one['now'], unit)}" if units.known(one["now"]) else "its value is not told now"
     at = f" at {units.reading(one['value'], unit)}" if units.known(one["value"]) and not (rule and rule.growth) else ""
     what = f"{oprows.metric(str(one['metric']))}: {value}; fired {since} ago{at}" if one["metric"] else f"fired {since} ago"
@@ -186,7 +199,7 @@ def _calm(told: pd.DataFrame, now: int) -> str:
     if last.empty:
         return "no rule fires"
     one = last.iloc[0]
-    return f"no rule fires; the last, {oprows.plain(str(one['rule']))}, cleared {units.age((now - int(one['at'])) / units.SECOND)} ago"
+    return f"no rule fires; the last, {oprows.plain(str(one['rule']))}, cleared {ages.since(int(one['at']), now)} ago"
 
 
 def _asked(one: Row) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.store.reader import Reader
 from engine.store.status_query import Status
 
 SECOND = 1_000_000_000
-JUST_NOW = 0.4  # s for which the version and the state are not asked again
+JUST_NOW = 0.4  # s for which the version and the state are not asked again, outside `together`
 
 
 def use(url: str) -> None:
@@ -41,13 +42,19 @@ def reader() -> Reader:
     return _reader(url())
 
 
+def together() -> AbstractContextManager[None]:
+    """What is read inside is of one moment of the store, so that no two parts of what is drawn are of two ticks."""
+    return reader().snapshot()
+
+
 def version() -> str:
     """Changes with everything a page might show; raises StoreUnreadable, so ask it first."""
-    return _version(url())
+    told: str = reader().once(status_query.version) if reader().is_held else _version(url())
+    return told
 
 
 def status() -> Status:
-    told: Status = _status(url())
+    told: Status = reader().once(status_query.status) if reader().is_held else _status(url())
     return told
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from engine.store import machine_queries
-from pages.parts import glance, units
+from pages.parts import ages, glance, units
 from pages.parts.charts_machine import Panel, Series
 from pages.parts.widgets import Tile
 
@@ -35,7 +35,7 @@ def tiles(now: pd.DataFrame, clock: int) -> list[Tile]:
             waited if told else "no PSI in this kernel",
         ),
         Tile("Open files", glance.shown(now, "process", "open_files"), f"{glance.shown(now, 'process', 'threads')} threads"),
-        Tile("Readings", f"{units.age((clock - int(now['at'].max())) / units.SECOND)} old", f"{len(now)} in each sample"),
+        Tile("Readings", f"{ages.since(int(now['at'].max()), clock)} old", f"{len(now)} in each sample"),
     ]
 
 

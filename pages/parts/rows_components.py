@@ -9,7 +9,7 @@ import pandas as pd
 
 from engine.store.component_queries import Honesty, Latency, Life, PhaseTime
 from engine.store.status_query import Status
-from pages.parts import glance, rowsets, theme, units, venue, wellness
+from pages.parts import ages, glance, rowsets, theme, units, venue, wellness
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
@@ -38,7 +38,7 @@ def tiles(status: Status, honest: Honesty, told: Latency | None, alive: Life, in
     lasting = int(incidents["until"].isna().sum()) if len(incidents) else 0
     return [
         glance.honest_rate(honest),
-        Tile("Data's age", "no tick yet" if status.last is None else units.age((now - status.last.wall) / units.SECOND), _age(status, alive)),
+        Tile("Data's age", "no tick yet" if status.last is None else ages.since(status.last.wall, now), _age(status, alive)),
         Tile(
             "Stale bars",
             units.percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH,
@@ -58,7 +58,7 @@ def states(status: Status, now: int) -> list[Line]:
     for name, state, since, error in status.components:
         gone = not living and state != "down"
         shown = Cell("down", theme.state("down"), small=f"said {state} when it was last heard of") if gone else Cell(state, theme.state(state))
-        lines.append(Line(name, (Cell(name, small=DOES.get(name, "")), shown, units.age((now - since) / units.SECOND), error or "none")))
+        lines.append(Line(name, (Cell(name, small=DOES.get(name, "")), shown, ages.since(since, now), error or "none")))
     return lines
 
 
@@ -103,7 +103,7 @@ def jobs(status: Status, alive: Life, now: int) -> list[Line]:
         ("Probes", alive.readings),
         ("State of the parts", alive.board),
     )
-    return [Line(name, (name, "never" if at is None else f"{units.age((now - at) / units.SECOND)} ago")) for name, at in told]
+    return [Line(name, (name, "never" if at is None else f"{ages.since(at, now)} ago")) for name, at in told]
 
 
 def feed(status: Status, alive: Life) -> list[Line]:
@@ -147,7 +147,7 @@ def training(alive: Life, told: Latency | None, now: int) -> list[Line]:
     else:
         at, version, seconds, rows, serves = alive.trained
         newest = [
-            ("Newest model", f"{version}, {units.age((now - at) / units.SECOND)} ago"),
+            ("Newest model", f"{version}, {ages.since(at, now)} ago"),
             ("It took", f"{units.ms(None if seconds is None else seconds * 1000)} on {rows:,} rows"),
             ("It serves from", f"tick {serves:,}"),
         ]

@@ -40,7 +40,11 @@ def tiles(told: MarketTold, shown: int) -> list[Tile]:
     position = None if not units.known(last["position"]) else float(last["position"])
     action = str(last["action"]) if isinstance(last["action"], str) else units.MISSING
     return [
-        Tile("Price", units.price(_figure(last["price"])), f"{units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}"),
+        Tile(
+            "Price",
+            units.price(_figure(last["price"])),
+            f"at tick {tick(told):,}; {units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}",
+        ),
         Tile("Spread", units.bps(_figure(last["spread_bps"])), f"from {told.spread_source}"),
         _depth(told, last),
         Tile("Regime", regime, f"probability {units.percent(chance, 0)}"),
@@ -60,13 +64,13 @@ def without(told: MarketTold) -> str | None:
     return None if told.has_flow else "This feed has no order flow: there is no signed volume and no imbalance."
 
 
-def ladder(book: Book) -> str:
+def ladder(book: Book, tick: int) -> str:
     """The best levels of both sides round the mid, the asks above; bars are sizes on one scale."""
     asks = list(zip(book.ask_price, book.ask_size, strict=True))[:LEVELS]
     bids = list(zip(book.bid_price, book.bid_size, strict=True))[:LEVELS]
     most = max(size for _, size in [*asks, *bids])
     mid = (asks[0][0] + bids[0][0]) / 2
-    lines = [*_side("ask", asks, most, mid)[::-1], _middle(asks[0][0], bids[0][0], mid), *_side("bid", bids, most, mid)]
+    lines = [*_side("ask", asks, most, mid)[::-1], _middle(asks[0][0], bids[0][0], mid, tick), *_side("bid", bids, most, mid)]
     return html(_LADDER, lines, label="Order book, asks above bids", cards=False)
 
 
@@ -88,7 +92,7 @@ LEANS = frozenset({"imbalance", "pressure"})  # to either side
 
 
 def now(told: MarketTold) -> list[Line]:
-    """What phase 3 makes of book and flow at the newest tick: what is foreseen, what trading costs, which way it leans."""
+    """What phase 3 makes of book and flow at the tick: what is foreseen, what trading costs, which way it leans."""
     lines = []
     for name, words, unit in NOW:
         value = told.micro.get(name)
@@ -104,14 +108,15 @@ def now(told: MarketTold) -> list[Line]:
     return lines
 
 
+def tick(told: MarketTold) -> int:
+    """The tick that all of it is of."""
+    return int(told.bars["tick"].iloc[-1])
+
+
 def levels(book: Book) -> str:
     """What of the book is shown."""
     there = max(len(book.bid_price), len(book.ask_price))
-    return (
-        f"at the newest tick; best {LEVELS} of {there} levels a side"
-        if there > LEVELS
-        else f"at the newest tick; {units.count(there, 'level')} a side"
-    )
+    return f"best {LEVELS} of {there} levels a side" if there > LEVELS else f"{units.count(there, 'level')} a side"
 
 
 def is_two_sided(book: Book) -> bool:
@@ -167,9 +172,9 @@ def _side(name: str, levels: list[tuple[float, float]], most: float, mid: float)
     return lines
 
 
-def _middle(ask: float, bid: float, mid: float) -> Line:
+def _middle(ask: float, bid: float, mid: float, tick: int) -> Line:
     spread = (ask - bid) / mid * 1e4
-    return Line("mid", (units.price(mid), "mid", "", "spread, bps", units.number(spread, 1)), marked=True)
+    return Line("mid", (units.price(mid), "mid", f"tick {tick:,}", "spread, bps", units.number(spread, 1)), marked=True)
 
 
 def _depth(told: MarketTold, last: pd.Series) -> Tile:
@@ -182,7 +187,7 @@ def _depth(told: MarketTold, last: pd.Series) -> Tile:
 
 def _expected(told: MarketTold) -> Tile:
     horizon = told.session.horizons[0]
-    newest = told.forecasts[told.forecasts["horizon"] == horizon].tail(1)
+    newest = told.forecasts[(told.forecasts["horizon"] == horizon) & (told.forecasts["tick"] == tick(told))]
     label = f"Expected, {units.count(horizon, 'bar')}"
     if newest.empty or not units.known(newest["mean_bps"].iloc[0]):
         return Tile(label, units.NOT_ENOUGH, "no forecast yet")

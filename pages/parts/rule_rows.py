@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.domain.rules import ERROR, PERFORMANCE, SCHEDULE, Rule
-from pages.parts import theme, units
+from pages.parts import ages, theme, units
 from pages.parts.oprows import metric, plain
 from pages.parts.tables import Cell, Column, Line
 
@@ -86,7 +86,7 @@ def typed(seconds: float) -> str:
 
 def _row(one: Origin, state: str | None, now: int) -> Line:
     rule = one.rule
-    since = "" if one.changed_at is None else f"{units.age((now - one.changed_at) / units.SECOND)} ago by {one.by}"
+    since = "" if one.changed_at is None else f"{ages.since(one.changed_at, now)} ago by {one.by}"
     source = Cell(one.source, theme.UP if one.source == HERE else None, small=since)
     quiet = span(rule.cooldown) if rule.kind != SCHEDULE else units.MISSING
     calls = ", ".join(plain(name) for name in rule.candidates) or "nothing, it only tells"

@@ -38,21 +38,32 @@ def money(value: float | None, *, signed: bool = False, missing: str = MISSING) 
 
 
 def price(value: float | None, missing: str = MISSING) -> str:
-    """Five significant figures, never fewer than two decimals below 1,000."""
+    """Five significant figures, however small; all digits before the point."""
     if value is None or not math.isfinite(value) or value <= 0:
         return missing
-    return f"{value:,.{max(0, min(8, 4 - math.floor(math.log10(value))))}f}"
+    return f"{value:,.{_decimals(value, 5)}f}"
+
+
+def price_step(value: float | None, missing: str = MISSING) -> str:
+    """The smallest difference of two prices, without trailing zeros."""
+    shown = price(value, missing)
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
 
 def size(value: float | None, unit: str = "", missing: str = MISSING) -> str:
     """A quantity in three significant figures, without trailing zeros."""
     if value is None or not math.isfinite(value):
         return missing
-    digits = 0 if value == 0 else max(0, min(8, 2 - math.floor(math.log10(abs(value)))))
-    told = number(value, digits)
+    told = number(value, 0 if value == 0 else min(8, _decimals(abs(value), 3)))
     if "." in told:
         told = told.rstrip("0").rstrip(".")
     return told + (f" {unit}" if unit else "")
+
+
+def _decimals(value: float, figures: int) -> int:
+    """Decimals that leave so many significant figures, once the value is rounded to them."""
+    exponent = int(f"{value:.{figures - 1}e}".partition("e")[2])
+    return max(0, figures - 1 - exponent)
 
 
 def data(value: float | None, unit: str = "B", missing: str = MISSING) -> str:

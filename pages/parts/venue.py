@@ -44,7 +44,7 @@ def cells(knobs: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
     taker, maker = fees(knobs, place)
     may_be_short = not rules["shorts"] or rules["shorts"][place]
     return (
-        units.size(_of(rules["ticks"], place) or None),
+        units.price_step(_of(rules["ticks"], place)),
         units.MISSING if not lot else units.money(lot) if money else units.size(lot),
         units.money(least) if least else units.MISSING,
         units.bps(taker),

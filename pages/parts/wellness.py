@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from engine.health import ComponentState, Health, Vitals, judge
 from engine.store.status_query import Status
-from pages.parts import theme, units, widgets
+from pages.parts import ages, theme, units, widgets
 
 STALE_BARS = 10  # paces without a tick before the data count as stale
 SHORTEST_STALE = 30.0  # s
@@ -87,9 +87,9 @@ def _since(status: Status, told: Health, now: int) -> str:
         stopped = next((since for name, state, since, _ in status.components if name == "engine" and state == "down"), None)
         if stopped is None:
             return "No engine runs on this store; start one with make run"
-        ago = units.age((now - stopped) / units.SECOND)
+        ago = ages.since(stopped, now)
         return f"It was stopped at {units.moment(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
-    ago = units.age((now - status.beat) / units.SECOND)
+    ago = ages.since(status.beat, now)
     reason = told.reasons[0][:1].upper() + told.reasons[0][1:]
     return f"{reason}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
 
@@ -97,11 +97,10 @@ def _since(status: Status, told: Health, now: int) -> str:
 def _stale(status: Status, told: Health, now: int) -> list[Banner]:
     if status.last is None or not told.alive:
         return []
-    silent = (now - status.last.wall) / units.SECOND
-    if silent <= max(SHORTEST_STALE, STALE_BARS * pace(status)):
+    if (now - status.last.wall) / units.SECOND <= max(SHORTEST_STALE, STALE_BARS * pace(status)):
         return []
     feed = next((error or state for name, state, _, error in status.components if name == "feed"), "no reason given")
-    return [Banner("Data stale.", f"No new bar for {units.age(silent)}: {feed}", theme.WARNING)]
+    return [Banner("Data stale.", f"No new bar for {ages.since(status.last.wall, now)}: {feed}", theme.WARNING)]
 
 
 def signal(status: Status) -> float | None:

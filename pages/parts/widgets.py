@@ -10,7 +10,7 @@ from html import escape
 import streamlit as st
 
 from engine.store.reader import StoreUnreadable
-from pages.parts import reads, spark, tables, theme
+from pages.parts import ages, reads, spark, tables, theme
 
 ENDS_OF_LINES = str.maketrans({"\n": "&#10;", "\r": "&#13;"})
 
@@ -30,10 +30,11 @@ class Tile:
 def reading(*, page: bool = False) -> Iterator[None]:
     """Says why the store cannot be read in place of what was to be drawn: an error is never an empty result.
 
-    `page` is for what no live part draws: the page is run again once the store can be read.
+    All that is read inside is of one moment of the store. `page` is for what no live part draws: the page is run again once the store can be read.
     """
     try:
-        yield
+        with reads.together():
+            yield
     except StoreUnreadable as error:
         unreadable(error)
         if page:
@@ -104,8 +105,12 @@ def words(text: str) -> None:
 
 def tiles(shown: Sequence[Tile], *, lines: int = 0) -> None:
     """`lines` of room for the small words of each, so that words which change move nothing below."""
+    _html(tiles_html(shown, lines=lines))
+
+
+def tiles_html(shown: Sequence[Tile], *, lines: int = 0) -> str:
     room = f' style="--pd-lines:{lines}"' if lines else ""
-    _html(f'<div class="pd pd-tiles"{room}>{"".join(_tile(tile) for tile in shown)}</div>')
+    return f'<div class="pd pd-tiles"{room}>{"".join(_tile(tile) for tile in shown)}</div>'
 
 
 def table(columns: Sequence[tables.Column], lines: Sequence[tables.Line], *, label: str, cards: bool = True) -> None:
@@ -136,12 +141,12 @@ def show(markup: str) -> None:
 
 def _html(markup: str) -> None:
     """Draws HTML. It goes through Markdown, which takes it as one block of HTML up to an empty line, so there may be no end of line in it."""
-    st.markdown(markup.translate(ENDS_OF_LINES), unsafe_allow_html=True)
+    st.markdown(ages.to_html(markup).translate(ENDS_OF_LINES), unsafe_allow_html=True)
 
 
 def _tile(tile: Tile) -> str:
     dot = f'<span class="pd-dot" style="background:{theme.state(tile.state)}"></span>' if tile.state else ""
-    wordy = " w" if len(tile.value) > 14 else ""
+    wordy = " w" if len(ages.plain(tile.value)) > 14 else ""
     small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
     return (
         f'<div class="pd-tile"><div class="l">{escape(tile.label)}</div><div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}'

@@ -26,6 +26,12 @@ CELL = """
 ROWS = 'tr[data-id]:has(a[href^="/decision?"])'
 NEWER = "([rows, tick]) => Number(document.querySelector(rows).dataset.id.split(' ')[0]) >= tick"
 HEAD_NEWER = "tick => Number(document.querySelector('.pd-head b').innerText.replaceAll(',', '')) >= tick"
+FOLLOWED = """
+() => [
+  Number(document.querySelector('.st-key-followed .pd-head b').innerText.replaceAll(',', '')),
+  [...document.querySelectorAll('.pd-section')].map((heading) => Math.round(heading.getBoundingClientRect().top)),
+]
+"""
 SCROLL = "document.querySelector('[data-testid=\"stMain\"]').scrollTop"
 ENDS_DELTA = re.compile("DELTA$")
 HOSTILE = '<img src=x onerror="alert(1)"><script>alert(1)</script>\'; DROP TABLE ticks;--'
@@ -150,6 +156,25 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     visitor.sees(f"tick {tick:,}")
 
 
+def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_held(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/decision?symbol=BRAVO")
+    visitor.chart("Start and length")
+    visitor.page.evaluate("window.reloaded = false")
+    first, places = visitor.page.evaluate(FOLLOWED)
+    visitor.page.wait_for_function(f"first => ({FOLLOWED})()[0] >= first + 4", arg=first)
+    assert visitor.page.evaluate(FOLLOWED)[1] == places
+    assert visitor.page.evaluate("window.reloaded") is False
+    visitor.press("Previous")
+    visitor.page.wait_for_url("**/decision?tick=*&symbol=BRAVO")
+    held = int(visitor.query()["tick"])
+    assert held >= first + 3
+    visitor.sees(f"tick {held:,}")
+    visitor.press("Newest")
+    visitor.page.wait_for_function(f"held => document.querySelector('.st-key-followed') && ({FOLLOWED})()[0] > held", arg=held)
+    assert visitor.query() == {"symbol": "BRAVO"}
+
+
 def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
     for query, told in (
@@ -172,3 +197,7 @@ def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit)
         expect(visitor.page.locator("tr[data-link], .pd-tile").first).to_be_visible(timeout=MS)
         assert visitor.boxes() == [], path
     assert visitor.page.locator("img[src=x]").count() == 0
+    for path in ("/nosuchpage", "/decision/x"):
+        answer = visitor.page.request.get(watched.url + path)
+        assert answer.status == 404
+        assert f"There is no page {path}<" in answer.text()

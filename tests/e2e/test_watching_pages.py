@@ -14,6 +14,7 @@ from tests.e2e.visitor import MS, TITLES, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
+ROWS = "tr[data-link]"
 MACHINE = "Readings of the last"
 TIMES = "node => node._fullLayout.xaxis.range.map(String)"
 BAR = """
@@ -24,6 +25,20 @@ node => {
   const y = (Number(bars.open[i]) + Number(bars.close[i])) / 2;
   return { x: box.left + xaxis._offset + xaxis.d2p(bars.x[i]), y: box.top + yaxis._offset + yaxis.d2p(y) };
 }
+"""
+FRAMES = """
+() => new Promise((resolve) => {  // frames in which the price is of one tick and the chart of another, until four ticks have been drawn
+  const seen = new Set(), apart = [];
+  const look = () => {
+    const price = document.querySelector('.pd-tile .s').innerText.match(/tick ([0-9,]+)/)[1].replaceAll(',', '');
+    const bars = document.querySelector('.podium-chart[aria-label^="Bars of"]').data.find((one) => one.type === "candlestick");
+    const chart = bars.customdata.at(-1).split(" ")[0];
+    if (price !== chart) apart.push(`${price} and ${chart}`);
+    seen.add(chart);
+    if (seen.size < 4) requestAnimationFrame(look); else resolve(apart);
+  };
+  look();
+})
 """
 WATCH_CLICKS = """
 node => node.on("plotly_click", ({ points: [{ customdata, x, xaxis }], event }) => {
@@ -101,6 +116,7 @@ def test_the_market_of_a_symbol_keeps_its_zoom_and_a_click_opens_a_decision(watc
         assert panel in titles
     expect(visitor.page.locator('table[aria-label^="Order book"] tr')).to_have_count(1 + 5 + 1 + 5, timeout=MS)
     visitor.sees("inside the 90 % interval")
+    assert visitor.page.evaluate(FRAMES) == []
     mark = visitor.keep(chart)
     visitor.drag(chart, 0.3, 0.8)
     zoomed = chart.evaluate(TIMES)
@@ -197,8 +213,16 @@ def test_flattening_asks_first_and_closes_every_position(watched: Served, visit:
     visitor.sees("nothing is held")
 
 
-def test_it_stops_cleanly_and_gives_the_store_up(watched: Served) -> None:
+def test_it_stops_cleanly_and_gives_the_store_up_and_open_pages_say_that_it_is_gone(watched: Served, visit: Visit) -> None:
+    visitor = visit(watched.url)
+    visitor.go("/decisions")
+    expect(visitor.page.locator(ROWS).first).to_be_visible(timeout=MS)
     assert watched.stop() < 20
+    expect(visitor.page.locator(".podium-lost-bar")).to_contain_text("The server has not answered since", timeout=MS)
+    expect(visitor.page.locator(".pd-head .pd-chip").first).to_be_hidden()  # the state that was
+    expect(visitor.page.locator('[role="dialog"]')).to_have_count(0, timeout=MS)
+    visitor.page.close()
+    visitor.complaints.clear()  # a browser complains of every request to a server that is gone
     assert watched.ask("SELECT count(*) FROM lease") == [(0,)]
     assert watched.ask("PRAGMA integrity_check") == [("ok",)]
     assert watched.health()[0] == 0

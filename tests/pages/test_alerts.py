@@ -15,7 +15,7 @@ from engine.health import judge
 from engine.shell.vitals import read_vitals
 from engine.store import alert_query, status_query
 from engine.store.reader import Reader
-from pages.parts import alert_lines, units, wellness
+from pages.parts import ages, alert_lines, units, wellness
 from tests.pages.stores import NOW, SECOND, store
 from tests.pages.test_pages import run, text
 
@@ -111,7 +111,8 @@ def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str,
 
 def test_a_drill_is_told_by_what_failed() -> None:
     proofs = (Proof("stop", True, "it ended", 1.0), Proof("alert path", False, "no answer", 1.0))
-    assert alert_lines.proven(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND) == ("failed 2 h ago", "alert path")
+    word, what = alert_lines.proven(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
+    assert (ages.plain(word), what) == ("failed 2 h ago", "alert path")
     assert alert_lines.proven(None, 0)[0] == "not proven yet"
     assert "alert path FAILED: no answer" in str(alert_lines.drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -49,6 +50,33 @@ def drawn(told: MarketTold, shown: int = 120) -> dict[str, Any]:
 
 def titles(told: MarketTold) -> str:
     return " ".join(note["text"] for note in drawn(told)["layout"]["annotations"])
+
+
+def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: MarketTold) -> None:
+    tiny = told.bars.assign(**{name: told.bars[name] * 1e-12 for name in ("open", "high", "low", "close", "price")})
+    usual, small = drawn(told)["layout"], drawn(replace(told, bars=tiny))["layout"]
+    assert "tickformat" not in small["yaxis"]  # a fixed number of digits would be too few or too many
+    assert small["yaxis"]["exponentformat"] == "none"
+    assert small["margin"]["l"] > usual["margin"]["l"]
+
+
+def test_price_chart_and_book_name_the_one_tick_they_are_of(told: MarketTold) -> None:
+    tick = int(told.bars["tick"].iloc[-1])
+    assert f"at tick {tick}, " in titles(told)
+    assert f"at tick {tick};" in rows_market.tiles(told, 120)[0].small
+    assert told.book is not None
+    assert f"tick {tick}<" in rows_market.ladder(told.book, rows_market.tick(told))
+
+
+def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told: MarketTold) -> None:
+    lacking = told.bars.copy()
+    lacking.loc[lacking.index[-1], ["spread_bps", "quoted_bps", "bid_depth", "signed_volume", "ofi"]] = float("nan")
+    older = told.forecasts[told.forecasts["tick"] < lacking["tick"].iloc[-1]]
+    behind = replace(told, bars=lacking, forecasts=older)
+    shown = titles(behind)
+    for name in ("at the decision", "mean over the bar", "bid", "base units "):
+        assert re.search(rf"{name} +{units.MISSING}", shown), name
+    assert "no forecast yet" in [tile.small for tile in rows_market.tiles(behind, 120)]
 
 
 def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) -> None:
@@ -152,7 +180,7 @@ def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: Covered, wo
 
 
 def test_the_ladder_has_asks_above_bids_and_money_that_adds_up() -> None:
-    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)))
+    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)), 7)
     ids = [part.split('"')[0] for part in html.split('data-id="')[1:]]
     assert ids == ["ask 1", "ask 0", "mid", "bid 0", "bid 1"]
     assert "407.00" in html  # 101 + 3 x 102

@@ -156,7 +156,7 @@ def test_a_mode_is_set_and_a_licence_restored_for_a_reason(working: str) -> None
     field(app, "reason_to_run").set_value("it was the other job")
     press(app, "Restore licence")
     assert newest(working) == ("licence", {"action": "resize_threads", "licence": "auto"}, "it was the other job")
-    app.selectbox(key="mode_resize_threads").set_value("ask").run()
+    next(box for box in app.selectbox if box.label == "Mode").set_value("ask").run()
     press(app, "Set mode")
     assert newest(working) == ("mode", {"action": "resize_threads", "mode": "ask"}, "it was the other job")
 

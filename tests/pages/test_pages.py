@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from engine.shell.clock import WallClock
-from pages.parts import frame
+from engine.store.reader import Reader
+from pages.parts import addresses, reads, units
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,13 +34,14 @@ def run(page: str, url: str, **query: str) -> AppTest:
 
 
 def text(app: AppTest) -> str:
-    """What the page says: its Markdown, then the rows of its live tables."""
+    """What the page says: its Markdown, then the rows of its live tables; ages as they are read, without the element that lets them count."""
     tables = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
-    return " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
+    said = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
+    return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", said)
 
 
 def test_there_are_pages() -> None:
-    assert sorted(file for file, *_ in frame.PAGES) == PAGES
+    assert sorted(file for file, *_ in addresses.PAGES) == PAGES
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "locked"])
@@ -47,6 +52,7 @@ def test_a_page_is_right_whatever_the_store_is_like(page: str, state: str, full_
     assert not app.exception
     shown = text(app)
     assert "nan" not in shown.lower().replace("finance", "")
+    assert "\ue000" not in shown  # an age that nothing counts
     if state in UNREADABLE:
         assert UNREADABLE[state] in shown
     elif state in WITHOUT_TICKS and page != "12_control.py":
@@ -112,16 +118,55 @@ def test_resources_are_told_for_every_range(span: str, full_store: str, tmp_path
     assert "No GPU found." in shown
 
 
+def test_the_newest_decision_is_the_newest_at_every_look(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("03_decision.py", url, symbol="ETH")
+        assert "the newest, followed as ticks come" in text(app)
+        assert "tick <b>159</b>" in text(app)
+        next(button for button in app.button if button.label == "Previous").click().run()
+        assert "158" in app.query_params["tick"]
+
+
 def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, symbol="SOL", action="buy")
     assert [one.value for one in app.selectbox][:2] == ["SOL", "buy"]
 
 
+def test_filters_follow_the_address_when_the_browser_goes_back(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("02_decisions.py", url, symbol="SOL", degraded="yes")
+        app.selectbox[0].set_value("ETH").run()
+        assert "ETH" in app.query_params["symbol"]
+        app.query_params["symbol"] = "SOL"
+        del app.query_params["degraded"]
+        app.run()
+    assert app.selectbox[0].value == "SOL"
+    assert app.toggle[0].value is False
+
+
 def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, degraded="yes")
     assert "no decision fits these filters" in text(app)
+
+
+def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store("full", full_store, tmp_path) as url:
+        read = reads.QUERIES["positions"]
+
+        def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
+            found: pd.DataFrame = read(reader)
+            with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+                newest = made.execute("SELECT max(tick) FROM ticks").fetchone()[0]
+                for table in ("decisions", "ticks"):
+                    made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
+            return found
+
+        monkeypatch.setitem(reads.QUERIES, "positions", read_while_the_store_moves_on)
+        at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
+        shown = text(run("01_overview.py", url))
+    assert f"the newest was for {units.moment(at, '%Y-%m-%d %H:%M')}" in shown
 
 
 def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:
@@ -145,6 +190,24 @@ def test_commands_need_a_reason(full_store: str, tmp_path: Path) -> None:
         next(button for button in app.button if button.label == "Pause").click().run()
     assert "Sent." in text(app)
     assert text(app).count("before lunch") == 1
+
+
+def test_the_signal_box_shows_what_is_set_and_not_what_was_typed(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        app = run("12_control.py", url)
+        app.number_input[0].set_value(0.3).run()
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            session = made.execute("SELECT max(id) FROM sessions").fetchone()[0]
+            made.execute("INSERT OR REPLACE INTO meta VALUES (?, '[[0.2, 150]]')", (f"signal switches of session {session}",))
+        st.cache_data.clear()
+        app.run()
+        assert app.number_input[0].value == 0.2
+        assert "Set now: 0.200." in text(app)
+        app.text_input(key="reason").set_value("another try").run()
+        app.number_input[0].set_value(0.4).run()
+        next(button for button in app.button if button.label == "Set signal").click().run()
+        assert "signal 0.4" in text(app)
+        assert app.number_input[0].value == 0.2  # until the engine has done it
 
 
 def test_flatten_asks_before_it_closes_anything(full_store: str, tmp_path: Path) -> None:

@@ -243,3 +243,27 @@ def test_queries_of_pages_use_an_index(reader: Reader) -> None:
     for name, sql in plans.items():
         plan = " ".join(reader.frame(f"EXPLAIN QUERY PLAN {sql}")["detail"])
         assert "INDEX" in plan or "PRIMARY KEY" in plan, (name, plan)
+
+
+def test_a_snapshot_is_of_one_moment_whatever_is_written_meanwhile(tmp_path: Path) -> None:
+    reader = Reader(filled(tmp_path, ticks=3))
+    with reader.snapshot():
+        before = reader.once(status_query.status)
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            made.execute("DELETE FROM decisions WHERE tick = 2")
+            made.execute("DELETE FROM ticks WHERE tick = 2")
+        with reader.snapshot():  # of a part inside a part
+            newest, _ = page_queries.latest(reader, Wanted(), limit=1)
+        assert int(newest["tick"].iloc[0]) == before.last.tick == 2
+        assert reader.once(status_query.status) is before
+        reader.refresh()
+        assert reader.once(status_query.status).last.tick == 1
+        newest, _ = page_queries.latest(reader, Wanted(), limit=1)
+        assert int(newest["tick"].iloc[0]) == 1
+    assert reader.once(status_query.status).last.tick == 1
+
+
+def test_a_snapshot_of_a_store_that_is_not_there_says_so_at_the_first_query(tmp_path: Path) -> None:
+    reader = Reader(f"sqlite:///{tmp_path / 'podium.db'}")
+    with reader.snapshot(), pytest.raises(StoreUnreadable, match="there is no store"):
+        status_query.status(reader)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 
+from engine.domain.ports import Clock
+
+STEP = 5.0  # s by which the two clocks part between two looks before the wall clock counts as set
+
 
 class WallClock:
     """The machine's own clocks."""
@@ -15,3 +19,20 @@ class WallClock:
     def tick(self) -> float:
         """Seconds of a monotonic clock."""
         return time.perf_counter()
+
+
+class StepDetector:
+    """Notices that the wall clock was set, or that the machine slept, by comparing it with the monotonic clock."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset = self._measure_offset()
+
+    def measure_step(self) -> float:
+        """Seconds by which the wall clock has moved against the monotonic clock since the last look, below 0 for back; 0 for less than 5 s."""
+        before, self._offset = self._offset, self._measure_offset()
+        step = (self._offset - before) / 1e9
+        return step if abs(step) >= STEP else 0.0
+
+    def _measure_offset(self) -> int:
+        return self._clock.now() - round(self._clock.tick() * 1e9)

@@ -98,12 +98,12 @@ class Desk:
 
     def _report_mended(self, fault: str, how: str) -> None:
         """What was wrong with the store at the start, for the page of components."""
-        self.recovery.was_broken("store", "checkpoint", self._clock.now(), fault, tries=1, how=how)
+        self.recovery.was_broken("store", "checkpoint", 0.0, fault, tries=1, how=how)
 
     def report_moved(self, at: int, words: str) -> None:
         """The file of the store was deleted or replaced: for the alert of it, and for the page of components."""
         fault, _, how = words.partition("; ")
-        self.recovery.was_broken("store", "file", at, fault, tries=1, how=how)
+        self.recovery.was_broken("store", "file", max(0.0, (self._clock.now() - at) / 1e9), fault, tries=1, how=how)
         try:
             self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
         except StoreFailed as error:

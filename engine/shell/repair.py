@@ -21,7 +21,7 @@ from engine.store.writer import Writer
 def repair(url: str, clock: Clock) -> Iterator[str]:
     """Mends a store and says what was done, a line each; raises StoreFailed where an engine holds it, or there is no room for a copy."""
     with closing(Lease(url)) as lease:
-        if not lease.take(clock.now()):
+        if not lease.take(clock.now(), clock.tick()):
             raise StoreFailed(f"an engine holds the store {url}: stop it, then repair")
         try:
             yield from _mend(url, lease.holder, clock)

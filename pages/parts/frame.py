@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.health import is_ahead
 from engine.store.reader import StoreUnreadable
 from engine.store.status_query import Status
 from pages.parts import reads, tables, theme, units, wellness, widgets
@@ -79,7 +80,9 @@ def _facts(status: Status, now: int) -> list[str]:
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
         facts.append(f"market {units.moment(status.last.at, '%Y-%m-%d %H:%M')} UTC")
-        facts.append(f'<span class="pd-muted pd-age">decided {units.age((now - status.last.wall) / units.SECOND)} ago</span>')
+        ahead = is_ahead(status.last.wall, now)
+        when = "at a time in the future" if ahead else f"{units.age((now - status.last.wall) / units.SECOND)} ago"
+        facts.append(f'<span class="pd-muted pd-age">decided {when}</span>')
     return facts
 
 

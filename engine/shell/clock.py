@@ -21,6 +21,11 @@ class WallClock:
         return time.perf_counter()
 
 
+def was_set(clock: Clock, at: int, tick: float) -> bool:
+    """Whether the wall clock was set by more than a second since a moment that both clocks gave: windows of readings across that are not whole."""
+    return abs((clock.now() - at) / 1e9 - (clock.tick() - tick)) > 1.0
+
+
 class StepDetector:
     """Notices that the wall clock was set, or that the machine slept, by comparing it with the monotonic clock."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from pathlib import Path
 
 from engine.domain.ports import Clock
 
@@ -19,6 +21,15 @@ class WallClock:
     def tick(self) -> float:
         """Seconds of a monotonic clock."""
         return time.perf_counter()
+
+
+def measure_process_age() -> float:
+    """Seconds since this process was started, by the clock that nobody sets; 0 where the system does not say."""
+    try:
+        begun = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
+    except (OSError, ValueError, LookupError, AttributeError):
+        return 0.0
 
 
 def was_set(clock: Clock, at: int, tick: float) -> bool:

@@ -54,6 +54,7 @@ from engine.store.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
+GIVE_WAY_SECONDS = 0.1  # that a command which takes no turn waits for a tick, at most
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
 BESIDE = frozenset({*obey_optimizer.NAMES, *alerting.NAMES, "optimize", "drill", *backtests.NAMES})  # commands that do not touch the engine
 NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
@@ -77,7 +78,7 @@ class Desk:
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.finish)
-        self._by_hand = ByHand(self.optimize, self._inbox.report, self._answers.finish)
+        self._by_hand = ByHand(self.optimize, self._report, self._finish)
         self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
         beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
         self.ended, self.decided = Event(), 0  # the feed has ended, or the ticks asked for are done
@@ -131,7 +132,7 @@ class Desk:
         self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended,
                                                 progress=self._progress)  # fmt: skip
         self._shelf = ShelfMending(shelf.folder_in(Path(settings.home)), self._inbox.get, self._inbox.submit, self.recovery, self._clock)
-        self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._answers.finish)
+        self._drills = ByHand(lambda command, _: guards.obey(command), self._report, self._finish)
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
@@ -234,10 +235,24 @@ class Desk:
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest
             if name in BESIDE:
+                self._give_way()
                 self._take(number, partial(self._serve, jobs))
             else:
                 with self._turns.command():  # one between two ticks that wait, so that any number of commands leaves the pace as it is
                     self._take(number, self._obey)
+
+    def _give_way(self) -> None:
+        """Lets a tick that is due have the store to itself; where ticks have no pace, or wait for a training, nobody is kept."""
+        if not self._engine.patient:
+            self._turns.give_way(GIVE_WAY_SECONDS)
+
+    def _report(self, number: int, progress: float, note: str) -> None:
+        self._give_way()
+        self._inbox.report(number, progress, note)
+
+    def _finish(self, command: Command, told: dict[str, object]) -> None:
+        self._give_way()
+        self._answers.finish(command, told)
 
     def _take(self, number: int, serve: Callable[[Command], None]) -> None:
         command = self._inbox.take(number, self._clock.now())

@@ -56,7 +56,7 @@ class Jobs:
         self._timer.start()
 
     def every(self, seconds: float, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
-        """Runs `work` now and then every so many seconds; a run that takes longer delays the next."""
+        """Runs `work` now and then every so many seconds; a run that takes longer delays the next, which then follows at once."""
         with self._changed:
             self._repeated[name] = Repeated(seconds, self._clock.tick(), lambda: self._run(component, name, work, watch))
             self._changed.notify_all()
@@ -93,12 +93,11 @@ class Jobs:
                 self._workers[worker].submit(run)
             now = self._clock.tick()
             for name, job in tuple(self._repeated.items()):
-                if job.due <= now:
+                if job.due <= now and name not in self._in_hand:
                     job.due += job.seconds * ((now - job.due) // job.seconds + 1.0)
-                    if name not in self._in_hand:
-                        self._in_hand.add(name)
-                        self._workers["default"].submit(self._repeat, name, job.run)
-            return min((max(0.0, job.due - now) for job in self._repeated.values()), default=None)
+                    self._in_hand.add(name)
+                    self._workers["default"].submit(self._repeat, name, job.run)
+            return min((max(0.0, job.due - now) for name, job in self._repeated.items() if name not in self._in_hand), default=None)
 
     def stop(self, timeout: float) -> bool:
         """Starts nothing more and waits for the runs in hand; False when one was still running after `timeout` seconds."""
@@ -124,6 +123,7 @@ class Jobs:
         finally:
             with self._changed:
                 self._in_hand.discard(name)
+                self._changed.notify_all()
 
     def _run(self, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
         with self._counted() as allowed:

@@ -36,6 +36,11 @@ class Turns:
             self._commands -= 1
         yield from self._turn()
 
+    def give_way(self, seconds: float) -> bool:
+        """Waits until no tick waits or has its turn, so many seconds at most; for what takes no turn but writes to the same store."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ticks == 0 and not (self._busy and not self._after_command), seconds)
+
     def _turn(self) -> Iterator[None]:
         try:
             yield

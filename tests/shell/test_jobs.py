@@ -161,3 +161,18 @@ def test_a_job_that_takes_longer_than_its_pace_is_never_run_twice_at_once() -> N
         jobs.run_due()
         clock.seconds += 1.0
     assert depth == [0, 1]
+
+
+def test_a_run_that_took_longer_is_followed_at_once_by_the_one_it_delayed() -> None:
+    clock, ran, slow = SetClock(), [], [0.0, 1.2, 0.0, 3.5, 0.0, 0.0]
+    jobs = Jobs(clock, dict.fromkeys(WORKERS, Inline()))
+
+    def work() -> None:
+        ran.append(round(clock.seconds, 3))
+        clock.seconds += slow[len(ran) - 1]
+
+    jobs.every(1.0, "engine", "work", work, Watching())
+    while len(ran) < len(slow):
+        before, wait = len(ran), jobs.run_due()
+        clock.seconds += wait or 0.0 if len(ran) == before else 0.0
+    assert ran == [0.0, 1.0, 2.2, 3.0, 6.5, 7.0]

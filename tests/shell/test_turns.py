@@ -97,3 +97,18 @@ def test_while_both_wait_ticks_and_commands_take_turns() -> None:
         for one in running:
             one.result(20)
     assert order == ["command", "tick"] * 10
+
+
+def test_what_takes_no_turn_gives_way_to_a_tick_and_to_no_command() -> None:
+    turns = Turns()
+    assert turns.give_way(0.0)
+    with turns.command():
+        assert turns.give_way(0.0)
+    with turns.tick():
+        assert not turns.give_way(0.0)
+    with ThreadPoolExecutor(1) as pool:
+        with turns.tick():
+            waiting = pool.submit(turns.give_way, 20.0)
+            while not turns._changed._waiters:  # type: ignore[attr-defined]
+                pass
+        assert waiting.result(20)

@@ -15,7 +15,7 @@ from engine.shell.circuits import Backoff, Circuit
 from engine.shell.clock import StepDetector, WallClock
 from engine.shell.desk import NAMES, Desk
 from engine.shell.jobs import Jobs, in_one_line
-from engine.shell.lease import CONFIRM_SECONDS, Lease
+from engine.shell.lease import Lease
 from engine.shell.logs import LOG, close_log, open_log
 from engine.store.errors import LeaseLost, StoreFailed, StoreMoved
 
@@ -84,12 +84,7 @@ class Host:
                 self._moved = None
 
     def _take(self, lease: Lease) -> None:
-        taken = lease.take(self._clock.now(), self._clock.tick(), self._former)
-        if not taken and lease.is_in_doubt:
-            LOG.info("the engine that holds the store is silent: it is watched for %.0f s before its store is taken", CONFIRM_SECONDS)
-            self._stopping.wait(CONFIRM_SECONDS + 0.1)
-            taken = lease.take(self._clock.now(), self._clock.tick(), self._former)
-        if not taken:
+        if not lease.take_or_watch(self._clock, self._stopping, self._former):
             other = lease.holding()
             who = f"the engine of process {other.pid} on {other.host}" if other else "another engine"
             raise LeaseLost(f"{who} holds the store {self._settings.database_url}: stop it, or set PODIUM_HOME to another folder")

@@ -9,12 +9,15 @@ import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import psutil
 from sqlalchemy import Connection
 
+from engine.domain.ports import Clock
 from engine.domain.record import Record
 from engine.health import STEP_KEY
+from engine.shell.logs import LOG
 from engine.store import backup, database, inbox
 from engine.store.errors import LeaseLost
 from engine.store.store import Store
@@ -73,6 +76,16 @@ class Lease:
             if held is None or held.holder != self.holder:
                 inbox.abandon(connection, now)
             return True
+
+    def take_or_watch(self, clock: Clock, stop: Event, former: str | None = None) -> bool:
+        """As `take`; a holder that is silent and may live is watched first, which takes 5 s or until `stop` is set."""
+        if self.take(clock.now(), clock.tick(), former):
+            return True
+        if not self.is_in_doubt:
+            return False
+        LOG.info("the engine that holds the store is silent: it is watched for %.0f s before its store is taken", CONFIRM_SECONDS)
+        stop.wait(CONFIRM_SECONDS + 0.1)
+        return self.take(clock.now(), clock.tick(), former)
 
     @property
     def is_in_doubt(self) -> bool:

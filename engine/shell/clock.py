@@ -25,11 +25,13 @@ class WallClock:
 
 def measure_process_age() -> float:
     """Seconds since this process was started, by the clock that nobody sets; 0 where the system does not say."""
-    try:
-        begun = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
-        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
-    except (OSError, ValueError, LookupError, AttributeError):
-        return 0.0
+    if hasattr(os, "sysconf") and hasattr(time, "CLOCK_BOOTTIME"):
+        try:
+            begun = int(Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+            return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
+        except (OSError, ValueError, LookupError):
+            pass
+    return 0.0
 
 
 def was_set(clock: Clock, at: int, tick: float) -> bool:

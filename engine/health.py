@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from engine.domain.record import Record
@@ -9,7 +10,9 @@ from engine.domain.record import Record
 SECOND = 1_000_000_000  # ns
 BEAT_SECONDS = 15.0  # a heartbeat older than this is no heartbeat
 SLOWEST_TICK_SECONDS = 30.0  # a tick may be this late before the engine counts as stalled
-START_SECONDS = 120.0  # and the first tick this late
+START_SECONDS = 120.0  # and the first tick this late, and any tick that may wait for a training
+AHEAD_SECONDS = 5.0  # a time further in the future than this was written by another clock: it counts as none
+STEP_KEY = "clock step"  # in the store's meta, under which the engine keeps the last step of the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,14 @@ class ComponentState(Record):
     state: str  # ok, degraded, down or starting
     since: int  # ns UTC
     last_error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClockStep(Record):
+    """The last time the wall clock was set, or the machine slept, while an engine ran."""
+
+    at: int  # ns UTC, by the clock as it was set
+    seconds: float  # below 0: back
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,8 @@ class Vitals(Record):
     open_alerts: int
     critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open
     is_full: bool = False  # the disk of the store has no room
+    warm: bool = False  # the last tick was decided while warming up
+    step: ClockStep | None = None
 
     @property
     def honest_rate(self) -> float | None:
@@ -54,6 +67,36 @@ class Health(Record):
     reasons: tuple[str, ...]
 
 
+def known(at: int | None, now: int) -> int | None:
+    """The time, None for one from the future: another clock wrote it, so nobody knows how long ago that was."""
+    return None if at is None or is_ahead(at, now) else at
+
+
+def is_ahead(at: int, now: int) -> bool:
+    """Whether a time (ns UTC) lies more than 5 s in the future."""
+    return at - now > AHEAD_SECONDS * SECOND
+
+
+def read_step(text: str | None) -> ClockStep | None:
+    """The last step of the clock, as the engine keeps it in JSON."""
+    if text is None:
+        return None
+    told = json.loads(text)
+    return ClockStep(int(told["at"]), float(told["seconds"]))
+
+
+def recent_step(step: ClockStep | None, now: int, seconds: float) -> ClockStep | None:
+    """The step of the clock, where it was in the last so many seconds."""
+    return step if step is not None and 0 <= now - step.at <= seconds * SECOND else None
+
+
+def describe_step(step: ClockStep) -> str:
+    """A step of the clock in words."""
+    if step.seconds < 0:
+        return f"the wall clock went back by {-step.seconds:,.0f} s"
+    return f"the wall clock went forward by {step.seconds:,.0f} s: it was set, or the machine slept"
+
+
 def judge(vitals: Vitals) -> Health:
     """Down: no engine, or one that has stalled. Degraded: alive, with a component that is not well or a critical alert."""
     dead = _no_engine(vitals) or _stalled(vitals)
@@ -66,9 +109,8 @@ def judge(vitals: Vitals) -> Health:
     alerts = tuple(f"{rule}: {message}" for rule, message in vitals.critical_alerts if not _is_named(rule, vitals.components))
     if unwell or alerts:
         return Health("degraded", True, unwell + alerts)
-    if vitals.decided is None or (vitals.started is not None and vitals.decided < vitals.started):
-        return Health("starting", True, ("waiting for the first tick since the start",))
-    return Health("healthy", True, ())
+    waiting = _waits(vitals)
+    return Health("starting", True, (waiting,)) if waiting else Health("healthy", True, ())
 
 
 def _is_named(rule: str, components: tuple[ComponentState, ...]) -> bool:
@@ -79,6 +121,9 @@ def _is_named(rule: str, components: tuple[ComponentState, ...]) -> bool:
 def _no_engine(vitals: Vitals) -> str | None:
     if vitals.beat is None:
         return "no engine runs on this store"
+    if is_ahead(vitals.beat, vitals.now):
+        ahead = (vitals.beat - vitals.now) / SECOND
+        return f"the engine's last heartbeat is dated {ahead:,.0f} s in the future and counts as none: the clock went back, and none came since"
     silent = (vitals.now - vitals.beat) / SECOND
     return f"the engine's last heartbeat was {silent:.0f} s ago" if silent > BEAT_SECONDS else None
 
@@ -87,8 +132,33 @@ def _stalled(vitals: Vitals) -> str | None:
     if any(one.component == "feed" and one.state in {"degraded", "down"} for one in vitals.components):
         return None  # the feed gives nothing to decide: that is the fault to name
     limit = max(SLOWEST_TICK_SECONDS, 5.0 * vitals.pace_seconds)
-    if vitals.started is not None and (vitals.decided is None or vitals.decided < vitals.started):
-        waited = (vitals.now - vitals.started) / SECOND
-        return f"no tick since the start {waited:.0f} s ago" if waited > max(START_SECONDS, limit) else None
-    silent = (vitals.now - vitals.decided) / SECOND if vitals.decided is not None else 0.0
-    return f"the last tick was decided {silent:.0f} s ago" if silent > limit else None
+    if vitals.warm or vitals.pace_seconds == 0:  # such a tick waits for the models of a training
+        limit = max(START_SECONDS, limit)
+    started, decided, stepped = _times(vitals)
+    first = decided is None or (started is not None and decided < started)
+    since = max((at for at in (started if first else decided, stepped) if at is not None), default=None)
+    if since is None:
+        return None
+    waited = (vitals.now - since) / SECOND
+    if waited <= (max(START_SECONDS, limit) if first else limit):
+        return None
+    if since == stepped:
+        return f"no tick for {waited:.0f} s, since {describe_step(vitals.step)}" if vitals.step else None
+    return f"no tick since the start {waited:.0f} s ago" if first else f"the last tick was decided {waited:.0f} s ago"
+
+
+def _waits(vitals: Vitals) -> str | None:
+    """What an engine that is alive has yet to do before it is healthy."""
+    if vitals.decided is not None and is_ahead(vitals.decided, vitals.now):
+        ahead = (vitals.decided - vitals.now) / SECOND
+        return f"waiting for the next tick: the last is dated {ahead:,.0f} s in the future and counts as none, because the clock went back"
+    started, decided, _ = _times(vitals)
+    if decided is None or (started is not None and decided < started):
+        return "waiting for the first tick since the start"
+    return None
+
+
+def _times(vitals: Vitals) -> tuple[int | None, int | None, int | None]:
+    """When the engine took the store, when it last decided, and when the clock was last set: None where that is in the future."""
+    now, step = vitals.now, vitals.step
+    return known(vitals.started, now), known(vitals.decided, now), None if step is None else known(step.at, now)

@@ -64,6 +64,20 @@ class StoppedClock:
 
 
 @dataclass
+class SetClock:
+    """A clock that is moved by hand, and whose wall clock can be set."""
+
+    seconds: float = 0.0  # of the monotonic clock
+    wall: float = 0.0  # by which the wall clock was set on
+
+    def now(self) -> int:
+        return START + round((self.seconds + self.wall) * 1e9)
+
+    def tick(self) -> float:
+        return self.seconds
+
+
+@dataclass
 class Played:
     """A feed that plays the bars it is given."""
 

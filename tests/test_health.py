@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
-from engine.health import BEAT_SECONDS, SECOND, ComponentState, Vitals, judge
+from engine.cli.status import as_text
+from engine.health import BEAT_SECONDS, SECOND, ClockStep, ComponentState, Vitals, judge
+from engine.shell.vitals import as_json
+from engine.web import families
 
-NOW = 1_000 * SECOND
+NOW = 1_000_000 * SECOND
+HOUR = 3_600 * SECOND
 WELL = Vitals(
     now=NOW, beat=NOW - SECOND, started=NOW - 500 * SECOND, pace_seconds=2.0, tick=9, decided=NOW - 2 * SECOND,
     components=(ComponentState("feed", "ok", 0, "an old error"),), ticks_counted=10, ticks_honest=9, open_alerts=0,
@@ -113,3 +117,56 @@ def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
     health = judge(replace(WELL, components=parts))
     assert (health.state, health.alive) == ("degraded", True)
     assert health.reasons == ("feed is degraded: silent", "trainer is down: no reason given")
+
+
+def test_a_heartbeat_from_the_future_counts_as_none_and_the_reason_says_so() -> None:
+    health = judge(replace(WELL, beat=NOW + 4 * HOUR))
+    assert (health.state, health.alive) == ("down", False)
+    assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as none")
+    assert judge(replace(WELL, beat=NOW + 5 * SECOND, decided=NOW + 5 * SECOND)).state == "healthy", "clocks of two processes may differ a little"
+
+
+def test_a_tick_from_the_future_counts_as_none() -> None:
+    ahead = replace(WELL, started=NOW + HOUR, decided=NOW + 2 * HOUR, step=ClockStep(NOW - 10 * SECOND, -7_200.0))
+    health = judge(ahead)
+    assert (health.state, health.alive) == ("starting", True)
+    assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as none")
+    stalled = judge(replace(ahead, step=ClockStep(NOW - 121 * SECOND, -7_200.0)))
+    assert (stalled.state, stalled.reasons) == ("down", ("no tick for 121 s, since the wall clock went back by 7,200 s",))
+
+
+def test_an_engine_that_went_on_after_the_clock_was_set_back_is_healthy_and_can_still_stall() -> None:
+    going = replace(WELL, started=NOW + 4 * HOUR, step=ClockStep(NOW - 60 * SECOND, -14_400.0))
+    assert judge(going).state == "healthy"
+    assert judge(replace(going, decided=NOW - 31 * SECOND)).reasons == ("the last tick was decided 31 s ago",)
+
+
+def test_a_machine_that_slept_has_the_time_of_a_tick_to_decide_again() -> None:
+    awake = replace(WELL, started=NOW - 9 * HOUR, decided=NOW - 8 * HOUR, step=ClockStep(NOW - 10 * SECOND, 8 * 3_600.0))
+    assert judge(awake).state == "healthy"
+    stalled = judge(replace(awake, step=ClockStep(NOW - 31 * SECOND, 8 * 3_600.0)))
+    assert stalled.reasons == ("no tick for 31 s, since the wall clock went forward by 28,800 s: it was set, or the machine slept",)
+
+
+@pytest.mark.parametrize("changed", [{"warm": True}, {"pace_seconds": 0.0}])
+def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, Any]) -> None:
+    assert judge(replace(WELL, decided=NOW - 119 * SECOND, **changed)).state == "healthy"
+    assert judge(replace(WELL, decided=NOW - 121 * SECOND, **changed)).state == "down"
+
+
+def test_ages_are_none_for_what_is_in_the_future_and_never_below_zero() -> None:
+    vitals = replace(WELL, beat=NOW + HOUR, decided=NOW + SECOND, step=ClockStep(NOW, -3_600.0))
+    told = as_json(vitals, judge(vitals))
+    assert (told["heartbeat_age_seconds"], told["last_tick_age_seconds"]) == (None, 0.0)
+    assert told["clock_step"] == {"at": NOW, "seconds": -3_600.0}
+    samples = {family.name: [sample.value for sample in family.samples] for family in families.engine(vitals, judge(vitals))}
+    assert (samples["podium_up"], samples["podium_heartbeat_age_seconds"], samples["podium_last_tick_age_seconds"]) == ([0.0], [], [0.0])
+    assert samples["podium_clock_step_seconds"] == [-3_600.0]
+
+
+def test_the_status_in_words_names_a_step_of_the_clock_and_no_age_below_zero() -> None:
+    vitals = replace(WELL, decided=NOW + HOUR, step=ClockStep(NOW - SECOND, -3_600.0))
+    words = as_text(vitals, judge(vitals))
+    assert "in the future by this machine's clock" in words
+    assert "clock        the wall clock went back by 3,600 s" in words
+    assert "-3" not in words

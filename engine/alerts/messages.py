@@ -11,6 +11,7 @@ from engine.domain.alerting import ALL, SEVERITIES, Alert, Drill, Message, Silen
 
 SECOND, MINUTE = 1_000_000_000, 60_000_000_000  # ns
 TOGETHER = 8 * SECOND  # an alert waits this long for others of its group
+AHEAD = 5 * SECOND  # a time further in the future than this was written by another clock
 LINE, LINES, TITLE = 300, 12, 100  # letters of an alert's line, lines of a message, letters of a title
 
 
@@ -35,7 +36,7 @@ def escalated(alerts: Iterable[Alert], told_at: Mapping[int, int], silences: Ite
         one
         for one in alerts
         if one.severity == "critical" and one.acked_by is None and one.escalated_at is None and not quiet & {one.rule, ALL}
-        and one.id in told_at and now - told_at[one.id] >= minutes * MINUTE
+        and one.id in told_at and _has_waited(told_at[one.id], minutes * MINUTE, now)
     ]  # fmt: skip
     return tuple(_message("escalated", group, now) for group in _together(found))
 
@@ -71,7 +72,12 @@ def _is_ripe(alert: Alert, now: int) -> bool:
     """Whether it has lasted long enough to be told; what is raised where it happens has not been held back before."""
     rule = rule_of(alert.rule)
     held = 0 if alert.rule in LOOKED_AT else round(rule.after * SECOND)
-    return now - alert.at >= max(TOGETHER, held)
+    return _has_waited(alert.at, max(TOGETHER, held), now)
+
+
+def _has_waited(since: int, span: float, now: int) -> bool:
+    """Whether a span (ns) has passed since then; a time from the future was written by another clock, and nobody is to wait for it."""
+    return now - since >= span or since - now > AHEAD
 
 
 def _follows(alert: Alert, causes: Mapping[str, Alert]) -> bool:
@@ -103,6 +109,6 @@ def _message(kind: str, alerts: list[Alert], now: int) -> Message:
 def _line(alert: Alert, kind: str, now: int) -> str:
     said = clean(f"{alert.rule}: {alert.message}", LINE)
     if kind == "resolved":
-        lasted = ((alert.resolved_at or now) - alert.at) / SECOND
+        lasted = max(0, (alert.resolved_at or now) - alert.at) / SECOND
         return f"{said} (lasted {lasted:,.0f} s, since {moment(alert.at)} UTC)"
     return f"{said} ({alert.severity}, alert {alert.id}, since {moment(alert.at)} UTC)"

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from engine.domain.alerting import ALL, AlertRule, Facts, Sight
 
 SECOND = 1_000_000_000  # ns
-PACES, SHORTEST, START = 3.0, 5.0, 120.0  # s: without a decision for 3 paces, never below 5 s; and before the first one
+PACES = 3.0  # without a decision
+SHORTEST, START, TRAINING = (
+    10.0,
+    120.0,
+    600.0,
+)  # s without a decision: never below the first; before the first decision; while it waits for a training
 ENOUGH_TICKS = 200  # for an honest rate
 HONEST, HONEST_AGAIN = 0.99, 0.992  # raised below the one, over above the other
 DISK, DISK_AGAIN, DISK_FULL, DISK_FULL_AGAIN = 0.90, 0.88, 0.97, 0.96
@@ -29,7 +34,6 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("disk full", "critical", "store", "Free space now: ticks can soon not be kept.", 30.0, 60.0, cause=True),
     AlertRule("drawdown limit hit", "critical", "risk", "Everything is being closed. Resume, with a reason, restarts the peak.", 0.0, 60.0),
     AlertRule("daily loss limit hit", "critical", "risk", "Nothing more is opened today; decide whether to go on.", 0.0, 60.0),
-    AlertRule("kill switch engaged", "warning", "risk", "A person paused or flattened it; resume on Control.", 0.0, 0.0),
     AlertRule("optimizer harmed", "warning", "optimizer", "The action is undone and quarantined; look at Optimizer.", 0.0, 60.0),
     AlertRule("drill failed", "critical", "drill", "What must work in an emergency does not: look at Alerts.", 0.0, 0.0),
     AlertRule("probes failing", "info", "machine", "Readings of a part of the machine are missing.", 60.0),
@@ -37,6 +41,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("alerts failing", "warning", "alerts", "A target takes no messages; they wait and are sent again.", 60.0),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
+RETIRED = frozenset({"kill switch engaged"})  # that older versions raised: what a person asked for is no alert
 _OTHER = AlertRule("", "warning", "other", "Look at Alerts.", 10.0)
 
 
@@ -56,15 +61,18 @@ def look(facts: Facts, standing_open: frozenset[str]) -> tuple[Sight, ...]:
 
 
 def no_decision(facts: Facts, is_open: bool) -> Sight:
+    """Silence that nobody asked for: while warming up ticks wait for trainings, and a tick that waits for one has ten minutes."""
     del is_open
-    name = "no decision"
-    if facts.ended or facts.started is None:
+    name, progress = "no decision", facts.progress
+    if facts.ended or progress is None:
         return Sight(name, False if facts.ended else None)
-    first = facts.last_wall is None or facts.last_wall < facts.started
-    since = facts.started if first or facts.last_wall is None else facts.last_wall
-    silent, limit = (facts.now - since) / SECOND, START if first else max(SHORTEST, PACES * facts.pace_seconds)
-    what = "since it started" if first else f"for 3 paces of {facts.pace_seconds:g} s" if facts.pace_seconds else f"for {SHORTEST:g} s"
-    return Sight(name, silent > limit, f"no decision {what}", round(silent, 1))
+    first = progress.silent_seconds is None
+    if progress.is_warming_up and not first:
+        return Sight(name, None)
+    silent = progress.up_seconds if progress.silent_seconds is None else progress.silent_seconds
+    limit = START if first else max(SHORTEST, PACES * progress.pace_seconds)
+    limit = max(limit, TRAINING) if progress.is_training else limit
+    return Sight(name, silent > limit, f"no decision for more than {limit:g} s{' since it started' if first else ''}", round(silent, 1))
 
 
 def honest_rate(facts: Facts, is_open: bool) -> Sight:
@@ -132,15 +140,6 @@ def daily_loss(facts: Facts, is_open: bool) -> Sight:
     return _gate("daily loss limit hit", facts, "daily loss", "the loss of the day passed its limit")
 
 
-def kill_switch(facts: Facts, is_open: bool) -> Sight:
-    del is_open
-    names = {name for name, _, _ in facts.shut}
-    if facts.last_wall is None:
-        return Sight("kill switch engaged", None)
-    words = "everything is being closed (flatten)" if "not flattened" in names else "trading is paused"
-    return Sight("kill switch engaged", bool(names & {"not paused", "not flattened"}), words)
-
-
 def harmed(facts: Facts, is_open: bool) -> Sight:
     del is_open
     return Sight("optimizer harmed", bool(facts.harmed), "; ".join(facts.harmed[:4]), float(len(facts.harmed)))
@@ -172,5 +171,5 @@ OF_TICKS = frozenset({  # what is decided over history while warming up alarms n
 LOOKED_AT: dict[str, Callable[[Facts, bool], Sight]] = {  # by rule; others are raised where they happen
     "no decision": no_decision, "honest rate low": honest_rate, "data stale": stale, "incident open": incident, "training overdue": training,
     "store file lost": moved, "store over its limit": store_size, "disk nearly full": disk, "disk full": disk_full, "drawdown limit hit": drawdown,
-    "daily loss limit hit": daily_loss, "kill switch engaged": kill_switch, "optimizer harmed": harmed, "drill failed": drill,
+    "daily loss limit hit": daily_loss, "optimizer harmed": harmed, "drill failed": drill,
 }  # fmt: skip

@@ -6,17 +6,28 @@ import argparse
 import difflib
 import getpass
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from threading import Event
+from typing import Protocol
 
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
 from engine.domain.control import COMMANDS
+from engine.domain.ports import Clock
 from engine.domain.tuning import outcome_of
+from engine.health import Vitals, judge
 from engine.optimizer.rule_forms import WORDS as RULE_WORDS
 from engine.shell import backtest_wish
-from engine.shell.clock import WallClock
-from engine.store.inbox import Asked, Inbox
+from engine.shell.clock import WallClock, measure_process_age
+from engine.shell.vitals import read_vitals
+from engine.store.errors import StoreFailed
+from engine.store.inbox import DONE, FAILED, RUNNING, Asked, Inbox
 
 LOOK_SECONDS = 0.1
+LOOK_BUSY_MS = 300  # that a look waits for a store that is locked
+SHORTEST_BUSY, LONGEST_BUSY = 0.5, 5.0  # s that submitting waits for it
+UNKNOWN, GONE = "unknown", "gone"  # of a command that could not be looked up, and of one that is kept no longer
+OVER = frozenset({DONE, FAILED})
 NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id",
           "ack": "id", "silence": "rule", "unsilence": "rule",
           "rule": "name", "mode": "mode", "licence": "licence", "approve": "id"}  # fmt: skip
@@ -44,35 +55,99 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(told: argparse.Namespace) -> int:
     args = arguments(told.name, told.args)
-    url = store_from(told)
-    inbox = Inbox(url)
+    url, clock = store_from(told), WallClock()
+    age = measure_process_age()
+    left = told.wait - (age if age < told.wait else 0.0)  # the wait begins with the command, whose start may take seconds on a busy machine
+    until = clock.tick() + left
+    by, reason = args.pop("by", None) or told.by or _user(), args.pop("reason", None) or told.reason
+    inbox = _submitting(url, told.name, left)
     try:
-        by, reason = args.pop("by", None) or told.by or _user(), args.pop("reason", None) or told.reason
-        serial = inbox.submit(told.name, args, by, reason, WallClock().now())
-        asked = _wait(inbox, serial, told.wait)
+        serial = _submit(inbox, told.name, args, by, reason, clock)
+        progress = wait_for(inbox, serial, until, clock, Event().wait)
     finally:
         inbox.close()
-    status = asked.status if asked else "gone"
+    asked = progress.asked
     result = json.loads(asked.result) if asked and asked.result else None
     verdict = outcome_of(result) if told.name == "optimize" and isinstance(result, dict) else None
     first = {} if verdict is None else {"verdict": verdict}
-    print(json.dumps({"id": serial, "name": told.name, **first, "args": args, "status": status, "result": result}))
+    print(json.dumps({"id": serial, "name": told.name, **first, "args": args, "status": progress.status, "result": result}))
     if verdict is not None:
         say(f"podium: {args['action']}: {verdict}")
-    if asked and not asked.is_over:
-        say(f"podium: command {serial} is still {status} after {told.wait:g} s" + (": is the engine running?" if status == "queued" else ""))
-    return 0 if status == "done" else 1
+    if progress.status not in OVER:
+        say(f"podium: {explain_wait(progress, serial, told.wait, lambda: read_vitals(url, clock.now()))}")
+    return 0 if progress.status == DONE else 1
 
 
-def _wait(inbox: Inbox, serial: int, seconds: float) -> Asked | None:
-    """The command once it is over, or as it is after so many seconds."""
-    clock, pause = WallClock(), Event()
-    until = clock.tick() + seconds
-    asked = inbox.get(serial)
-    while asked is not None and not asked.is_over and clock.tick() < until:
-        pause.wait(LOOK_SECONDS)
-        asked = inbox.get(serial)
-    return asked
+def _submitting(url: str, name: str, seconds: float) -> Inbox:
+    """The store's inbox, which is waited for no longer than the answer."""
+    try:
+        return Inbox(url, busy_ms=round(1_000 * min(LONGEST_BUSY, max(SHORTEST_BUSY, seconds))))
+    except StoreFailed as error:
+        raise StoreFailed(f"{name} was not submitted: {error}") from error
+
+
+def _submit(inbox: Inbox, name: str, args: Mapping[str, str], by: str, reason: str, clock: Clock) -> int:
+    try:
+        serial = inbox.submit(name, args, by, reason, clock.now())
+    except StoreFailed as error:
+        raise StoreFailed(f"{name} was not submitted: {error}") from error
+    inbox.limit_wait(LOOK_BUSY_MS)
+    return serial
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    """How far a command was known to be when it was waited for no longer."""
+
+    asked: Asked | None  # as it was last read, None where it never was
+    trouble: str | None = None  # why it could not be read the last time
+
+    @property
+    def status(self) -> str:
+        if self.asked is not None:
+            return self.asked.status
+        return UNKNOWN if self.trouble else GONE
+
+
+class Reads(Protocol):
+    """Where a command is looked up."""
+
+    def get(self, number: int) -> Asked | None: ...
+
+
+def wait_for(inbox: Reads, serial: int, until: float, clock: Clock, pause: Callable[[float], object]) -> Waited:
+    """Looks a command up until it is over, or until then (s of the clock's tick); a store that cannot be read is asked again."""
+    waited = _look_up(inbox, serial, Waited(None))
+    while (waited.trouble or (waited.asked and not waited.asked.is_over)) and (left := until - clock.tick()) > 0.0:
+        pause(min(LOOK_SECONDS, left))
+        waited = _look_up(inbox, serial, waited)
+    return waited
+
+
+def _look_up(inbox: Reads, serial: int, before: Waited) -> Waited:
+    try:
+        return Waited(inbox.get(serial))
+    except StoreFailed as error:
+        return replace(before, trouble=str(error))
+
+
+def explain_wait(waited: Waited, serial: int, seconds: float, vitals: Callable[[], Vitals]) -> str:
+    """Why a command is not over yet, as far as that is known, and how to look it up."""
+    later = f"look it up with: python -m engine export commands --limit 20 (id {serial}), or on the page Control"
+    if waited.asked is None and not waited.trouble:
+        return f"command {serial} was submitted and is kept no longer; {later}"
+    still = f"still waiting: command {serial} was submitted and is {waited.status} after {seconds:g} s"
+    if waited.trouble:
+        return f"{still}, as last read: {waited.trouble}; {later}"
+    if waited.status == RUNNING:
+        return f"{still}: the engine carries it out; {later}"
+    try:
+        health = judge(vitals())
+    except StoreFailed as error:
+        return f"{still}: {error}; {later}"
+    if not health.alive:
+        return f"{still}: {health.reasons[0]}, and it is carried out when an engine takes it (is the engine running?); {later}"
+    return f"{still}: the engine takes commands between two ticks, and the tick in hand takes long, as while it waits for a training; {later}"
 
 
 def arguments(name: str, words: list[str]) -> dict[str, str]:

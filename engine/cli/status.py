@@ -6,12 +6,13 @@ import argparse
 import json
 
 from engine.cli._frame import CliCommand, add_store, clock_text, settings_from
-from engine.health import Health, Vitals, judge
+from engine.health import Health, Vitals, describe_step, judge, recent_step
 from engine.shell.clock import WallClock
 from engine.shell.vitals import age_seconds, as_json, read_vitals
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 
+SHOWN_SECONDS = 86_400.0  # for which a step of the clock is worth a line
 EXIT = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
 
 
@@ -37,7 +38,12 @@ def as_text(vitals: Vitals, health: Health) -> str:
     """The same for a person."""
     told = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
     if vitals.decided is not None:
-        told.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {age_seconds(vitals.now, vitals.decided):.0f} s ago")
+        age = age_seconds(vitals.now, vitals.decided)
+        ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
+        told.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {ago}")
+    step = recent_step(vitals.step, vitals.now, SHOWN_SECONDS)
+    if step is not None:
+        told.append(f"clock        {describe_step(step)}; at {clock_text(step.at)} by the clock as it is now")
     rate = vitals.honest_rate
     over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
     told.append(f"honest rate  {over}")

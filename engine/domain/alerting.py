@@ -132,14 +132,24 @@ class Drill(Record):
 
 
 @dataclass(frozen=True, slots=True)
+class Progress(Record):
+    """How an engine gets on with deciding. Spans are measured by the monotonic clock: the wall clock may be set, and the machine may sleep."""
+
+    up_seconds: float  # since this engine took the store
+    silent_seconds: float | None = None  # since its newest decision, None before the first
+    pace_seconds: float = 0.0  # between ticks as it is now, 0 for as fast as it goes
+    is_warming_up: bool = False  # more ticks of the warm-up are to come
+    is_training: bool = False  # the tick in hand waits for the models of a training
+
+
+@dataclass(frozen=True, slots=True)
 class Facts(Record):
     """All that the rules look at. None for what is not known; times are ns UTC."""
 
     now: int
-    started: int | None = None  # when this engine took the store
-    pace_seconds: float = 0.0
+    progress: Progress | None = None
     last_wall: int | None = None  # when the newest tick was decided
-    warm: bool = False  # it is still warming up on history
+    warm: bool = False  # the newest tick was decided while warming up on history
     ended: bool = False  # the recording has ended, nothing more is to be decided
     ticks: int = 0  # the newest ticks looked at for the honest rate
     honest: int = 0  # of them, those without a fallback

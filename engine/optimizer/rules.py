@@ -11,7 +11,7 @@ from engine.optimizer.change import NEW_USUAL, NOTHING_SEEN, Change, middle, usu
 
 KEPT = 60  # samples of a span that are kept at most
 COVERED = 0.9  # of a span must have been seen before it counts
-AHEAD = 2 * 86_400_000_000_000  # ns: a schedule that was heeded further in the future than this was heeded by a wrong clock
+AHEAD = 3 * 3_600_000_000_000  # ns: as in Vixie cron, a clock set back by more was wrong before, and the schedule goes by the new time at once
 BACK = 2  # blocks at the usual level before a performance rule clears
 
 

@@ -10,15 +10,15 @@ from threading import Lock
 from engine.domain.tuning import Reading
 
 TICKS = 500  # the last ticks that are kept
-SPAN = 60_000_000_000  # ns over which throughput is counted
-SHORTEST = 1_000_000_000  # ns below which no throughput is given
+SPAN = 60.0  # s over which throughput is counted
+SHORTEST = 1.0  # s below which no throughput is given
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What is kept of a tick."""
 
-    wall: int  # ns UTC
+    tick: float  # s of the monotonic clock
     ms: float
     decisions: int
     degraded: int  # phases that fell back
@@ -33,18 +33,18 @@ class Work:
 
     def __init__(self, store: Path | None = None, ticks: int = TICKS) -> None:
         self._ticks: deque[Seen] = deque(maxlen=ticks)
-        self._errors: deque[int] = deque(maxlen=ticks)
+        self._errors: deque[float] = deque(maxlen=ticks)
         self._store = store
         self._waiting: int | None = None
         self._write_ms: float | None = None
         self._lock = Lock()
 
     def saw(
-        self, tick_ms: float, decisions: int, degraded: int, wall: int, *, save_ms: float | None = None, phases: tuple[tuple[str, float], ...] = ()
+        self, tick_ms: float, decisions: int, degraded: int, tick: float, *, save_ms: float | None = None, phases: tuple[tuple[str, float], ...] = ()
     ) -> None:
-        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the wall clock; ms by phase."""
+        """A tick was decided: its ms from inputs to outcome, decisions made, phases degraded, and when by the monotonic clock; ms by phase."""
         with self._lock:
-            self._ticks.append(Seen(wall, tick_ms, decisions, degraded, save_ms, phases))
+            self._ticks.append(Seen(tick, tick_ms, decisions, degraded, save_ms, phases))
 
     def waiting(self, commands: int) -> None:
         """So many commands are waiting."""
@@ -55,24 +55,24 @@ class Work:
         self._write_ms = ms
 
     @property
-    def last(self) -> int | None:
-        """When the newest tick was decided, ns UTC."""
+    def last(self) -> float | None:
+        """When the newest tick was decided, s of the monotonic clock."""
         ticks = self._ticks
-        return ticks[-1].wall if ticks else None
+        return ticks[-1].tick if ticks else None
 
-    def failed(self, wall: int) -> None:
+    def failed(self, tick: float) -> None:
         """A tick could not be made or saved."""
         with self._lock:
-            self._errors.append(wall)
+            self._errors.append(tick)
 
     def note(self) -> str:
         return f"over the last {len(self._ticks)} ticks" if self._ticks else "waiting for the first tick"
 
-    def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 ticks bring their own time
+    def read(self, at: int, tick: float) -> tuple[Reading, ...]:
         with self._lock:
             ticks, errors = tuple(self._ticks), tuple(self._errors)
-        lately = sum(1 for wall in errors if at - SPAN < wall <= at)
-        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, ticks), *self._size(at), *self._asked(at))
+        lately = sum(1 for failed in errors if tick - failed < SPAN)
+        return (Reading(at, "engine", "errors_last_minute", float(lately), "count"), *_of_ticks(at, tick, ticks), *self._size(at), *self._asked(at))
 
     def _asked(self, at: int) -> list[Reading]:
         told = (("commands_waiting", self._waiting, "count"), ("store_write_ms", self._write_ms, "ms"))
@@ -90,30 +90,30 @@ def _parts(store: Path) -> tuple[Path, ...]:
     return (store, store.with_name(store.name + "-wal"))
 
 
-def _of_ticks(at: int, ticks: tuple[Seen, ...]) -> list[Reading]:
+def _of_ticks(at: int, now: float, ticks: tuple[Seen, ...]) -> list[Reading]:
     if not ticks:
         return []
     fallen = sum(1 for seen in ticks if seen.degraded)
     found = [
-        Reading(at, "engine", "data_age_ms", max(0.0, (at - ticks[-1].wall) / 1e6), "ms"),
+        Reading(at, "engine", "data_age_ms", max(0.0, now - ticks[-1].tick) * 1e3, "ms"),
         Reading(at, "engine", "fallbacks", float(sum(seen.degraded for seen in ticks)), "count"),
         Reading(at, "engine", "degraded_percent", 100.0 * fallen / len(ticks), "%"),
-        *_newest(at, ticks[-1]),
+        *_newest(at, now, ticks[-1]),
         *_quantiles(at, "tick", [seen.ms for seen in ticks]),
         *_quantiles(at, "save", [seen.save_ms for seen in ticks if seen.save_ms is not None]),
     ]
-    since = max(at - SPAN, ticks[0].wall)
-    if at - since >= SHORTEST and len(ticks) > 1:
-        made = sum(seen.decisions for seen in ticks if seen.wall > since)
-        found.append(Reading(at, "engine", "decisions_per_s", made * 1e9 / (at - since), "1/s"))
+    since = max(now - SPAN, ticks[0].tick)
+    if now - since >= SHORTEST and len(ticks) > 1:
+        made = sum(seen.decisions for seen in ticks if seen.tick > since)
+        found.append(Reading(at, "engine", "decisions_per_s", made / (now - since), "1/s"))
     return found
 
 
-def _newest(at: int, tick: Seen) -> list[Reading]:
+def _newest(at: int, now: float, seen: Seen) -> list[Reading]:
     """How long the newest tick and its phases took, as long as it is of now."""
-    if tick.wall < at - SPAN:
+    if seen.tick < now - SPAN:
         return []
-    return [Reading(at, "engine", "tick_ms", tick.ms, "ms"), *(Reading(at, "engine", f"phase_{name}_ms", ms, "ms") for name, ms in tick.phases)]
+    return [Reading(at, "engine", "tick_ms", seen.ms, "ms"), *(Reading(at, "engine", f"phase_{name}_ms", ms, "ms") for name, ms in seen.phases)]
 
 
 def _quantiles(at: int, what: str, ms: list[float]) -> list[Reading]:

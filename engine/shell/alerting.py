@@ -58,7 +58,8 @@ class Alerting:
         """One look at every rule, then whoever is to be told gets a message in the queue. Raises StoreFailed; the next look does it again."""
         if not self._taken_up:
             with self.ledger.read() as connection:
-                self._take_up(alert_rows.open_alerts(connection))
+                standing = alert_rows.open_alerts(connection)
+            self._take_up(standing)
         open_now = frozenset(name for name, one in self._standing.items() if one.open)
         self._settle(rules.look(self.facts(), open_now))
         self._tell()
@@ -112,6 +113,11 @@ class Alerting:
 
     def _take_up(self, standing: tuple[Alert, ...]) -> None:
         """What was open when the engine before ended goes on being open until it is seen to be well."""
+        retired = [one.rule for one in standing if one.rule in rules.RETIRED]
+        if retired:
+            with self.ledger.write() as connection:
+                for rule in retired:
+                    chronicle.resolve_alert(connection, rule, self.clock.now())
         for one in standing:
             if one.rule in rules.LOOKED_AT:
                 self._standing[one.rule] = Standing(open=True)

@@ -29,6 +29,7 @@ class Board:
         self._pen = pen
         self._clock = clock
         self._states: dict[str, tuple[str, str | None]] = dict.fromkeys(COMPONENTS, ("starting", None))
+        self._wanted = dict.fromkeys(COMPONENTS, False)  # whether its state is what somebody wanted
         self._failing: dict[str, dict[str, str]] = {component: {} for component in COMPONENTS}
         self._alerted: dict[str, tuple[str, str | None] | None] = dict.fromkeys(
             COMPONENTS, ("unknown", None)
@@ -63,13 +64,17 @@ class Board:
         if self._states[component][0] == "starting":
             self.say(component, "ok")
 
-    def say(self, component: str, state: str, error: str | None = None) -> None:
-        """Sets a component's state; a fault opens its alert, ok resolves it. Nothing is written where nothing changed."""
+    def say(self, component: str, state: str, error: str | None = None, *, alert: bool = True) -> None:
+        """Sets a component's state; a fault opens its alert, ok resolves it. Nothing is written where nothing changed.
+
+        `alert` False: it is as somebody wanted it to be, so nobody is alarmed.
+        """
         with self._lock:
             before = self._states[component]
             if before == (state, error):
                 return
             self._states[component] = (state, error)
+            self._wanted[component] = not alert
             if state in FAULTY:
                 LOG.warning("%s is %s: %s", component, state, error)
             self._write(component)
@@ -84,11 +89,12 @@ class Board:
         state, error = self._states[component]
         now = self._clock.now()
         self._pen.set_component(component, state, error, now)
-        if state in FAULTY and self._alerted[component] != (state, error):
+        is_well = state == "ok" or self._wanted[component]
+        if state in FAULTY and not is_well and self._alerted[component] != (state, error):
             severity = "critical" if component in {"engine", "store"} else "warning"
             self._pen.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
             self._alerted[component] = (state, error)
-        elif state == "ok" and self._alerted[component] is not None:
+        elif is_well and self._alerted[component] is not None:
             self._pen.resolve_alert(f"{component} failing", now)
             self._alerted[component] = None
 

@@ -12,12 +12,13 @@ from sqlalchemy import Connection
 
 from engine.domain.alerting import Delivery
 from engine.domain.ports import Clock
-from engine.shell.circuits import Backoff
+from engine.shell.circuits import JITTER, Backoff
 from engine.shell.courier import Letter
 from engine.shell.logs import LOG
 from engine.store import alert_rows
 
 BACKOFF = Backoff(5.0, 600.0)
+LONGEST = round(600.0 * (1.0 + JITTER) * 1e9)  # ns, the longest pause there is
 AT_ONCE = 20  # messages to one target
 DAYS = 7  # after which a target that never answered is given up
 DAY, SECOND = 86_400_000_000_000, 1_000_000_000  # ns
@@ -58,7 +59,7 @@ class Deliveries:
                 if self._stop.is_set():
                     break
                 with self._ledger.read() as connection:
-                    mine = alert_rows.due(connection, target, self._clock.now(), AT_ONCE)
+                    mine = alert_rows.due(connection, target, self._clock.now(), AT_ONCE, LONGEST)
                 if mine:
                     tried.append(target)
                     self._send(target, url, mine)

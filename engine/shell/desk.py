@@ -10,6 +10,7 @@ from threading import Event
 
 import orjson
 
+from engine.domain.alerting import Progress
 from engine.domain.control import Command
 from engine.domain.ports import Clock, Feed
 from engine.domain.tick import Tick
@@ -53,7 +54,9 @@ from engine.store.writer import Writer
 
 COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
+GIVE_WAY_SECONDS = 0.1  # that a command which takes no turn waits for a tick, at most
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
+BESIDE = frozenset({*obey_optimizer.NAMES, *alerting.NAMES, "optimize", "drill", *backtests.NAMES})  # commands that do not touch the engine
 NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
 
 
@@ -75,7 +78,7 @@ class Desk:
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.finish)
-        self._by_hand = ByHand(self.optimize, self._inbox.report, self._answers.finish)
+        self._by_hand = ByHand(self.optimize, self._report, self._finish)
         self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
         beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
         self.ended, self.decided = Event(), 0  # the feed has ended, or the ticks asked for are done
@@ -98,12 +101,12 @@ class Desk:
 
     def _report_mended(self, fault: str, how: str) -> None:
         """What was wrong with the store at the start, for the page of components."""
-        self.recovery.was_broken("store", "checkpoint", self._clock.now(), fault, tries=1, how=how)
+        self.recovery.was_broken("store", "checkpoint", 0.0, fault, tries=1, how=how)
 
     def report_moved(self, at: int, words: str) -> None:
         """The file of the store was deleted or replaced: for the alert of it, and for the page of components."""
         fault, _, how = words.partition("; ")
-        self.recovery.was_broken("store", "file", at, fault, tries=1, how=how)
+        self.recovery.was_broken("store", "file", max(0.0, (self._clock.now() - at) / 1e9), fault, tries=1, how=how)
         try:
             self._writer.remember(MOVED, orjson.dumps([at, words]).decode())
         except StoreFailed as error:
@@ -122,11 +125,14 @@ class Desk:
     def _watch_over(self, reopen: Callable[[], Feed] | None) -> None:
         settings, store = self._settings, self._writer.store
         self._moment: Moment | None = None  # what the newest tick was decided from
+        self._up = self._clock.tick()
+        self._decided_at: float | None = None  # s of the monotonic clock, the newest tick
         past = History(settings.database_url)
         self._mending = Mending(self.recovery, self._engine, self._turns, self.workers, store, past, self._session, reopen)
-        self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended)
+        self._safeguards = guards = Safeguards(settings, store, self.recovery, self._clock, moment=lambda: self._moment, ended=lambda: self.ended,
+                                                progress=self._progress)  # fmt: skip
         self._shelf = ShelfMending(shelf.folder_in(Path(settings.home)), self._inbox.get, self._inbox.submit, self.recovery, self._clock)
-        self._drills = ByHand(lambda command, _: guards.obey(command), self._inbox.report, self._answers.finish)
+        self._drills = ByHand(lambda command, _: guards.obey(command), self._report, self._finish)
 
     def _levers(self, caches: tuple[Kept, ...]) -> EngineLevers:
         pace = Pace(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.pace_seconds)
@@ -185,22 +191,30 @@ class Desk:
         try:
             tick = self._engine.step()
         except (StoreFailed, FeedFailed) as error:
-            self._work.failed(self._clock.now())
+            self._work.failed(self._clock.tick())
             tell = self._mending.store_failed if isinstance(error, StoreFailed) else self._mending.feed_failed
             tell(error)
             return None
         if tick is None:
-            self.board.say("feed", "degraded", "the recording has ended: there is nothing more to decide")
+            self.board.say("feed", "degraded", "the recording has ended: there is nothing more to decide", alert=False)
             self.ended.set()
             return None
+        self._decided_at = self._clock.tick()
         self._moment = Moment(tick.inputs, before, self._engine.catalog)
         self._mending.decided(tick)
         self._note(tick)
         return tick
 
+    def _progress(self) -> Progress:
+        """How deciding gets on, for whoever raises alerts."""
+        now, decided = self._clock.tick(), self._decided_at
+        done, every = self._engine.progress
+        pace = self.levers.pace.now().ticks if self._settings.pace_seconds else 0.0
+        return Progress(now - self._up, None if decided is None else now - decided, pace, done < every, self._engine.is_training)
+
     def _note(self, tick: Tick) -> None:
         phases = tuple((span.phase.value, span.ms) for span in tick.spans)
-        self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), tick.wall, save_ms=self._engine.save_ms, phases=phases)
+        self._work.saw(tick.ms, len(tick.inputs.symbols), len(tick.outcome.degraded), self._clock.tick(), save_ms=self._engine.save_ms, phases=phases)
         self.decided += 1
         self._optimizing.saw(tick)
         self._engine.patient = tick.warm or self._settings.pace_seconds == 0  # while warming up there is no hurry but for evidence
@@ -218,17 +232,40 @@ class Desk:
         self._by_hand.settle()
         self._drills.settle()
         self._answers.settle()
-        while not self._stop.is_set():
-            command = self._inbox.claim(self._clock.now())
-            if command is None:
-                return
-            try:
-                self._serve(command, jobs)
-            except (*FAULTS, StoreFailed):  # no command is left running; the job tells and logs it
-                self._answers.end(command, FAILED)
-                raise
+        while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
+            number, name = oldest
+            if name in BESIDE:
+                self._give_way()
+                self._take(number, partial(self._serve, jobs))
+            else:
+                with self._turns.command():  # one between two ticks that wait, so that any number of commands leaves the pace as it is
+                    self._take(number, self._obey)
 
-    def _serve(self, command: Command, jobs: Jobs) -> None:
+    def _give_way(self) -> None:
+        """Lets a tick that is due have the store to itself; where ticks have no pace, or wait for a training, nobody is kept."""
+        if not self._engine.patient:
+            self._turns.give_way(GIVE_WAY_SECONDS)
+
+    def _report(self, number: int, progress: float, note: str) -> None:
+        self._give_way()
+        self._inbox.report(number, progress, note)
+
+    def _finish(self, command: Command, told: dict[str, object]) -> None:
+        self._give_way()
+        self._answers.finish(command, told)
+
+    def _take(self, number: int, serve: Callable[[Command], None]) -> None:
+        command = self._inbox.take(number, self._clock.now())
+        if command is None:
+            return
+        try:
+            serve(command)
+        except (*FAULTS, StoreFailed):  # no command is left running; the job tells and logs it
+            self._answers.end(command, FAILED)
+            raise
+
+    def _serve(self, jobs: Jobs, command: Command) -> None:
+        """What does not touch the engine."""
         if command.name in obey_optimizer.NAMES:
             told, wish = self._optimizing.obey(command)
             if wish is None:
@@ -237,10 +274,8 @@ class Desk:
             command = wish
         if command.name in alerting.NAMES and command.name != "drill":
             self._answers.end(command, self._safeguards.obey(command))
-        elif command.name in {"optimize", "drill", *backtests.NAMES}:
-            self._serve_beside(command, jobs)
         else:
-            self._obey(command)
+            self._serve_beside(command, jobs)
 
     def _serve_beside(self, command: Command, jobs: Jobs) -> None:
         """What takes long has a worker of its own."""
@@ -254,13 +289,13 @@ class Desk:
             jobs.once("optimizer", "backtests", self._backtests.work, self.board)
 
     def _obey(self, command: Command) -> None:
-        with self._turns.command():  # closed before the next tick, so that no tick is kept that heeds a command the store calls failed
-            at = self._engine.after or 0
-            try:
-                told: dict[str, object] = {"message": self._engine.obey(command), "session": self._session, "at": at}
-            except (ValueError, StoreFailed) as error:
-                told = {"error": str(error)}
-            self._answers.end(command, told)
+        """In a command's turn: closed before the next tick, so that no tick is kept that heeds a command the store calls failed."""
+        at = self._engine.after or 0
+        try:
+            told: dict[str, object] = {"message": self._engine.obey(command), "session": self._session, "at": at}
+        except (ValueError, StoreFailed) as error:
+            told = {"error": str(error)}
+        self._answers.end(command, told)
 
     def optimize(self, command: Command, tell: Tell) -> dict[str, object]:
         """Runs an action by hand; what it measured."""

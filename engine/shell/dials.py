@@ -8,17 +8,18 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 MOST = 8  # turns that can be taken back
-HOLD = 1_800_000_000_000  # ns after which a turned setting goes back: trouble that is still there turns it again
+HOLD = 1_800.0  # s after which a turned setting goes back: trouble that is still there turns it again
 
 
 class TurningDial(Generic[T]):
     """Reads and sets one thing. `apply` takes hold between two ticks and raises ValueError, having changed nothing, for what cannot be."""
 
-    def __init__(self, read: Callable[[], T], apply: Callable[[T], None], now: Callable[[], int], *, hold: int = HOLD) -> None:
-        self._read, self._apply, self._clock, self._hold = read, apply, now, hold
+    def __init__(self, read: Callable[[], T], apply: Callable[[T], None], clock: Callable[[], float], *, hold: float = HOLD) -> None:
+        """`clock`: seconds of a monotonic clock."""
+        self._read, self._apply, self._clock, self._hold = read, apply, clock, hold
         self._usual = read()
         self._earlier: list[T] = []  # what each turn took the place of, the oldest first
-        self._turned = 0  # ns UTC, the last turn
+        self._turned = 0.0  # s of the clock, the last turn
         self._lock = Lock()
 
     def now(self) -> T:

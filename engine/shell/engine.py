@@ -99,6 +99,16 @@ class Engine:
         """Bars of the warm-up decided, and all of them."""
         return min(self.state.decided, self.settings.warm_up), self.settings.warm_up
 
+    @property
+    def is_training(self) -> bool:
+        """Whether the tick in hand waits for the models of a training."""
+        jobs = tuple(self.jobs)
+        return bool(jobs) and jobs[0].serves_from <= self.tick and self._waits_for_models and not jobs[0].ready()
+
+    @property
+    def _waits_for_models(self) -> bool:
+        return self.patient or self.state.decided < self.settings.warm_up
+
     def step(self) -> Tick | None:
         """Decides the next bar and keeps it; None when the feed has ended. A tick that could not be saved is saved first, by the next call."""
         if self._unsaved is not None:
@@ -286,7 +296,7 @@ class Engine:
         """Takes the models of a training that is due from this tick on, and notes it as events that a replay repeats."""
         while self.jobs and self.jobs[0].serves_from <= self.tick:
             job = self.jobs[0]
-            if not (self.patient or self.state.decided < self.settings.warm_up or job.ready()):
+            if not (self._waits_for_models or job.ready()):
                 if job.serves_from == self.tick:
                     self._events.append(Event("training_late", str(job.until), ""))
                 return

@@ -8,10 +8,11 @@ from threading import Event, Lock
 
 from engine.discover import discover
 from engine.domain.ports import Clock, Feed, FeedKind
+from engine.health import ClockStep, describe_step
 from engine.settings import Settings
 from engine.shell.caches import Kept
 from engine.shell.circuits import Backoff, Circuit
-from engine.shell.clock import WallClock
+from engine.shell.clock import StepDetector, WallClock
 from engine.shell.desk import NAMES, Desk
 from engine.shell.jobs import Jobs, in_one_line
 from engine.shell.lease import Lease
@@ -46,9 +47,11 @@ class Host:
         self._taking = Lock()
         self._lease: Lease | None = None
         self._desk: Desk | None = None
-        self._stopping = False
+        self._stopping = Event()
+        self._steps = StepDetector(self._clock)
+        self._step = 0.0  # s by which the wall clock was set, until it is written
         self._circuit = Circuit(Backoff(TRY_SECONDS, LONGEST_TRY_SECONDS))  # of the start: a feed that cannot be opened is left alone for a while
-        self._broke: tuple[int, str] | None = None  # when the start first failed, and why
+        self._broke: tuple[float, str] | None = None  # when the start first failed (s, monotonic), and why
         self.ended = Event()  # nothing more will be decided here
         self.trouble: str | None = None  # why no engine runs here, or what of the host's own fails
         self._former: str | None = None  # the claim on a file that was deleted or replaced
@@ -60,7 +63,7 @@ class Host:
     def open(self) -> None:
         """Takes the store and sits down at it. Raises StoreFailed (also where another engine holds it) or ValueError, having let go again."""
         with self._taking:
-            if self._desk is not None or self._stopping:
+            if self._desk is not None or self._stopping.is_set():
                 return
             self._lease = lease = Lease(self._settings.database_url)
             try:
@@ -81,7 +84,7 @@ class Host:
                 self._moved = None
 
     def _take(self, lease: Lease) -> None:
-        if not lease.take(self._clock.now(), self._former):
+        if not lease.take_or_watch(self._clock, self._stopping, self._former):
             other = lease.holding()
             who = f"the engine of process {other.pid} on {other.host}" if other else "another engine"
             raise LeaseLost(f"{who} holds the store {self._settings.database_url}: stop it, or set PODIUM_HOME to another folder")
@@ -105,13 +108,14 @@ class Host:
             return
         except (ValueError, OSError) as error:
             pause = self._circuit.failed(self._clock.tick())
-            self._broke = self._broke or (self._clock.now(), in_one_line(error))
+            self._broke = self._broke or (self._clock.tick(), in_one_line(error))
             self._wait(error)
             LOG.debug("tried again in %.0f s", pause)
             return
         if self._desk is not None:
             if self._broke is not None:
-                self._desk.recovery.was_broken("engine", "start", *self._broke, tries=self._circuit.went_well() + 1)
+                begun, fault = self._broke
+                self._desk.recovery.was_broken("engine", "start", self._clock.tick() - begun, fault, tries=self._circuit.went_well() + 1)
                 self._broke = None
             self._jobs.drop("take up")
             self._sit_down(self._desk)
@@ -135,8 +139,13 @@ class Host:
         lease = self._lease
         if lease is None:
             return
+        step = self._steps.measure_step()
+        if step:
+            LOG.warning("%s; deciding goes on", describe_step(ClockStep(self._clock.now(), step)))
+        self._step += step
         try:
-            lease.beat(self._clock.now())
+            lease.beat(self._clock.now(), self._step)
+            self._step = 0.0
         except LeaseLost as error:
             self._give_up(error)
         except StoreMoved as error:
@@ -186,7 +195,7 @@ class Host:
 
     def stop(self, timeout: float) -> bool:
         """Ends after the tick in hand and gives the store up; False when something was still running after `timeout` seconds."""
-        self._stopping = True
+        self._stopping.set()
         desk = self._desk
         if desk is not None:
             desk.leave()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 
 import psutil
 from sqlalchemy import Connection
 
+from engine.domain.ports import Clock
 from engine.domain.record import Record
+from engine.health import STEP_KEY
+from engine.shell.logs import LOG
 from engine.store import backup, database, inbox
 from engine.store.errors import LeaseLost
 from engine.store.store import Store
 
 STALE_AFTER = 15 * 10**9  # ns without a beat
+CONFIRM_SECONDS = 5.0  # of a monotonic clock: a holder that may live beats within them, whatever the wall clock says
 _SAME_START = 2.0  # s, within which two process start times are the same
 
 _TAKE = "INSERT OR REPLACE INTO lease (id, holder, pid, process_started, host, namespace, started_at, beat) VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
@@ -35,10 +41,12 @@ class Holder(Record):
     started_at: int  # ns UTC
     beat: int  # ns UTC
 
-    def is_gone(self, now: int) -> bool:
-        """Its process is dead, where that can be seen from here, or it has not beaten for 15 s. A clock set back counts as silence too."""
-        if (self.host, self.namespace) == _place() and not _lives(self.pid, self.process_started):
-            return True
+    def is_dead(self) -> bool:
+        """Its process is dead, where that can be seen from here."""
+        return (self.host, self.namespace) == _place() and not _lives(self.pid, self.process_started)
+
+    def is_silent(self, now: int) -> bool:
+        """It has not beaten for 15 s by the wall clock; a beat from the future counts as none. That may be the clock's doing."""
         return abs(now - self.beat) > STALE_AFTER
 
 
@@ -49,15 +57,18 @@ class Lease:
         self.holder = uuid.uuid4().hex
         database.prepare(url)
         self._store = Store(url, None)
+        self._watched: tuple[str, int, float] | None = None  # the silent holder, its beat, and s of the monotonic clock when that was first seen
 
-    def take(self, now: int, former: str | None = None) -> bool:
+    def take(self, now: int, tick: float, former: str | None = None) -> bool:
         """True when the store is ours now. What an engine that is gone left running is marked failed.
 
+        A holder whose process may live is gone only when no beat of it is seen for 5 s of the monotonic clock (`tick`): where the wall clock was
+        set, or the machine slept, every holder looks silent until its next beat. `is_in_doubt` tells that another look is worth while.
         `former` is an earlier claim of this process, on a file that was put back since.
         """
         with self._store.write(fenced=False) as connection:
             held = _read(connection)
-            if held is not None and held.holder not in {self.holder, former} and not held.is_gone(now):
+            if held is not None and held.holder not in {self.holder, former} and not self._is_gone(held, now, tick):
                 return False
             host, namespace = _place()
             started = psutil.Process().create_time()
@@ -66,9 +77,36 @@ class Lease:
                 inbox.abandon(connection, now)
             return True
 
-    def beat(self, now: int) -> None:
-        """To be called every few seconds; raises LeaseLost when another engine has taken the store."""
+    def take_or_watch(self, clock: Clock, stop: Event, former: str | None = None) -> bool:
+        """As `take`; a holder that is silent and may live is watched first, which takes 5 s or until `stop` is set."""
+        if self.take(clock.now(), clock.tick(), former):
+            return True
+        if not self.is_in_doubt:
+            return False
+        LOG.info("the engine that holds the store is silent: it is watched for %.0f s before its store is taken", CONFIRM_SECONDS)
+        stop.wait(CONFIRM_SECONDS + 0.1)
+        return self.take(clock.now(), clock.tick(), former)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the holder seen last is silent and not yet known to be gone."""
+        return self._watched is not None
+
+    def _is_gone(self, held: Holder, now: int, tick: float) -> bool:
+        if held.is_dead():
+            return True
+        if not held.is_silent(now):
+            self._watched = None
+            return False
+        if self._watched is None or self._watched[:2] != (held.holder, held.beat):
+            self._watched = (held.holder, held.beat, tick)
+        return tick - self._watched[2] >= CONFIRM_SECONDS
+
+    def beat(self, now: int, step: float = 0.0) -> None:
+        """To be called every few seconds; raises LeaseLost when another engine has taken the store. `step`: s by which the wall clock was set."""
         with self._store.write(fenced=False) as connection:
+            if step:
+                connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (STEP_KEY, json.dumps({"at": now, "seconds": step})))
             if connection.exec_driver_sql("UPDATE lease SET beat = ? WHERE id = 1 AND holder = ?", (now, self.holder)).rowcount != 1:
                 raise LeaseLost(f"another engine has taken the store {self._store.path}: this one stops")
 

@@ -71,11 +71,11 @@ class EngineLevers:
         pool = parts.engine.pool
         self._threads = Threads(pool._max_workers if isinstance(pool, ThreadPoolExecutor) else 0, parts.workers.count)
         self._pace = parts.pace
-        now = parts.clock.now
-        self.threads = TurningDial(lambda: self._threads, self._set_threads, now)
-        self.resting = TurningDial(lambda: tuple(sorted(parts.engine.resting)), self._rest, now)
-        self.pace = TurningDial(lambda: self._pace, self._set_pace, now)
-        self.batches = TurningDial(self._read_batches, self._set_batches, now)
+        clock = parts.clock.tick
+        self.threads = TurningDial(lambda: self._threads, self._set_threads, clock)
+        self.resting = TurningDial(lambda: tuple(sorted(parts.engine.resting)), self._rest, clock)
+        self.pace = TurningDial(lambda: self._pace, self._set_pace, clock)
+        self.batches = TurningDial(self._read_batches, self._set_batches, clock)
 
     def ease(self) -> None:
         """Lets what was turned long ago go back."""

@@ -99,5 +99,5 @@ class Monitor:
         is_fresh = sampled is not None and self._clock.tick() - sampled <= FRESH
         told: dict[str, float | None] = dict(self._told) if is_fresh else dict.fromkeys(TOLD)
         told["process.gc_pause_ms"] = (paused - before) * 1e3  # since the tick before
-        told["engine.data_age_ms"] = None if last is None else max(0.0, (self._clock.now() - last) / 1e6)
+        told["engine.data_age_ms"] = None if last is None else max(0.0, self._clock.tick() - last) * 1e3
         return orjson.dumps(told).decode()

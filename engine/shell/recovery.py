@@ -50,6 +50,7 @@ class Fault:
     """A fault as it stands, and its number in the store once it has one."""
 
     told: Recovered
+    begun: float = 0.0  # s of the monotonic clock
     number: int | None = None
 
 
@@ -129,7 +130,7 @@ class Recovery:
                 known.told = replace(known.told, tries=known.told.tries + 1)
                 self._unsaved = [*self._unsaved, known] if known not in self._unsaved else self._unsaved
             elif len(self._open) < MOST:
-                self._open[key] = known = Fault(Recovered(self._clock.now(), component, said, None, 0, None))
+                self._open[key] = known = Fault(Recovered(self._clock.now(), component, said, None, 0, None), self._clock.tick())
                 self._unsaved.append(known)
 
     def mended(self, component: str, what: str, how: str = RETRY) -> None:
@@ -138,17 +139,17 @@ class Recovery:
             known = self._open.pop(f"{component} {what}", None)
             if known is None:
                 return
-            now = self._clock.now()
-            known.told = replace(known.told, how=how, tries=known.told.tries + 1, recovered_at=now)
+            now, lasted = self._clock.now(), self._clock.tick() - known.begun
+            known.told = replace(known.told, at=_ago(now, lasted), how=how, tries=known.told.tries + 1, recovered_at=now)
             self._unsaved = [*self._unsaved[-MOST:], known]
-        LOG.info("%s is well again after %.1f s: %s", component, (now - known.told.at) / 1e9, how)
+        LOG.info("%s is well again after %.1f s: %s", component, lasted, how)
 
-    def was_broken(self, component: str, what: str, at: int, fault: str, *, tries: int, how: str | None = None) -> None:
-        """A fault from before this engine ran, mended by its start."""
-        said = " ".join(fault.split())[:LONGEST]
+    def was_broken(self, component: str, what: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None:
+        """A fault from before this engine ran, mended by its start after so many seconds."""
+        said, now = " ".join(fault.split())[:LONGEST], self._clock.now()
         LOG.warning("%s: %s; %s", component, said, how or f"{what} {RETRY}")
         with self._lock:
-            self._unsaved.append(Fault(Recovered(at, component, said, how or f"{what} {RETRY}", tries, self._clock.now())))
+            self._unsaved.append(Fault(Recovered(_ago(now, seconds), component, said, how or f"{what} {RETRY}", tries, now)))
 
     def settle(self) -> None:
         """Writes what happened since; what the store does not take now waits for the next time. Raises StoreFailed."""
@@ -200,3 +201,8 @@ class Recovery:
                 backoff = BACKOFFS.get(component, Backoff())
                 self._circuits[key] = Circuit(backoff, seed=zlib.crc32(key.encode()), patience=PATIENCE.get(component, 2))
             return self._circuits[key]
+
+
+def _ago(now: int, seconds: float) -> int:
+    """When a fault that lasted so long began, by the wall clock as it is now (ns UTC): it may have been set since."""
+    return now - round(seconds * 1e9)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from threading import Event
 
 import orjson
 
@@ -21,7 +22,7 @@ from engine.store.writer import Writer
 def repair(url: str, clock: Clock) -> Iterator[str]:
     """Mends a store and says what was done, a line each; raises StoreFailed where an engine holds it, or there is no room for a copy."""
     with closing(Lease(url)) as lease:
-        if not lease.take(clock.now()):
+        if not lease.take_or_watch(clock, Event()):
             raise StoreFailed(f"an engine holds the store {url}: stop it, then repair")
         try:
             yield from _mend(url, lease.holder, clock)

@@ -8,9 +8,10 @@ from threading import Event, Lock
 
 from engine.alerts.messages import tally
 from engine.domain.addresses import labels
-from engine.domain.alerting import Drill, Facts
+from engine.domain.alerting import Drill, Facts, Progress
 from engine.domain.control import Command
 from engine.domain.ports import Clock
+from engine.health import is_ahead
 from engine.settings import Settings
 from engine.shell import drill
 from engine.shell.alerting import Alerting, Told
@@ -36,17 +37,17 @@ class Safeguards:
 
     def __init__(
         self, settings: Settings, store: Store, recovery: Recovery, clock: Clock, *,
-        moment: Callable[[], drill.Moment | None], ended: Callable[[], Event], sender: Sender | None = None,
+        moment: Callable[[], drill.Moment | None], ended: Callable[[], Event], progress: Callable[[], Progress], sender: Sender | None = None,
     ) -> None:  # fmt: skip
         self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
-        self._moment, self._ended = moment, ended
+        self._moment, self._ended, self._progress = moment, ended, progress
         urls = tuple(dict.fromkeys((*settings.alert_urls, *settings.escalate_urls)))
         targets = dict(zip(labels(urls), urls, strict=True))
         named = {url: name for name, url in targets.items()}
         told = Told(tuple(named[url] for url in settings.alert_urls), tuple(named[url] for url in settings.escalate_urls), settings.escalate_minutes)
         self._sender = sender or Courier()
         self._reader = FactsReader(settings.database_url)
-        self._started, self._up = clock.now(), clock.tick()
+        self._up = clock.tick()
         self._stop = Event()
         self._drilling = Lock()
         self.targets = told.targets
@@ -70,7 +71,7 @@ class Safeguards:
         path = path_of(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
         plain = Facts(
-            self._clock.now(), started=self._started, pace_seconds=settings.pace_seconds, ended=self._ended().is_set(),
+            self._clock.now(), progress=self._progress(), ended=self._ended().is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.keep_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
             training_due=max(knobs.first_training, OVERDUE * knobs.retrain_every) + knobs.adopt_after + knobs.retrain_every,
@@ -109,7 +110,8 @@ class Safeguards:
             return False
         with self._store.read() as connection:
             last = alert_rows.last_drill(connection)
-        return last is None or self._clock.now() - last.at >= hours * HOUR
+        now = self._clock.now()
+        return last is None or is_ahead(last.at, now) or now - last.at >= hours * HOUR
 
     def drill(self, by: str) -> Drill | None:
         """Carries one out and keeps it; None where one is under way."""
@@ -140,6 +142,8 @@ class Safeguards:
         try:
             if command.name != "drill":
                 return {"message": self.alerting.obey(command)}
+            if self._moment() is None:  # before that a drill proves nothing, and nothing is wrong
+                raise ValueError("no tick has been decided yet that the kill switch could be tried on: ask again after the first")
             told = self.drill(command.by)
         except (ValueError, StoreFailed) as error:
             return {"error": str(error)}

@@ -16,6 +16,7 @@ from engine.optimizer import harm
 from engine.optimizer.judge import HARMED, UNKNOWN, judge
 from engine.optimizer.planner import chance_of, dice, unquiet
 from engine.optimizer.windows import SECOND, Timing, as_kept, cut, drawn, planned_pause
+from engine.shell.clock import was_set
 from engine.shell.controls import busy, controls, settling
 from engine.shell.logs import LOG
 from engine.shell.trial_tools import Case, Ended, Tools, Window
@@ -103,7 +104,7 @@ def _trial(tools: Tools, case: Case, window: Window) -> Ended:
     try:
         if window.treated:
             _treat(tools, window)
-        if _wait(tools, window, begun):
+        if _wait(tools, window, begun) and not was_set(tools.clock, window.begun, begun):
             _measure(tools, window)
         ended = _judged(tools, window, trial)
         closing = ended.trial or closing
@@ -210,7 +211,7 @@ def _harm_of(window: Window, usual: Floats, guards: Guards) -> str | None:
 def _detail(did: Measured, harmed: str | None, window: Window) -> str:
     told = [did.detail]
     if not math.isfinite(window.change):
-        told.append("the engine stopped or the metric was not told, so it was not measured")
+        told.append("the engine stopped, the clock was set or the metric was not told, so it was not measured")
     elif window.seconds > window.planned:
         told.append(f"it took {window.seconds:.0f} s, longer than the pause of {window.planned:.0f} s, so it does not count with the others")
     if harmed is not None:

@@ -19,6 +19,7 @@ from engine.domain.tuning import MANUAL, Action, Effect, Levers, Measured, Readi
 from engine.files.owned import TEMPORARY
 from engine.optimizer.adjusted import indicate
 from engine.optimizer.windows import SECOND, Plan, Timing, as_kept, cut
+from engine.shell.clock import was_set
 from engine.shell.controls import History, controls, settling
 from engine.shell.no_engine import NoEngine
 from engine.shell.recent import Recent
@@ -121,6 +122,8 @@ def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
         return _told(run.action, measured, "declined")
     timing = Timing(run.plan.before, max(settling(run.action.cures, run.plan), seconds), run.plan.after)
     at, values = _joined(kept, fresh, _watched(run, clock + timing.pause, clock + timing.pause + timing.after))
+    if was_set(run.clock, begun, clock):
+        at, values = at[:0], values[:0]
     first, last = cut(at, begun, timing)
     before, after = values[first], values[last]
     windows = controls(run.past, run.action.cures, timing, run.plan, begun, level=float(before[-1]) if len(before) else math.nan)

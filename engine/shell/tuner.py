@@ -13,7 +13,6 @@ from engine.optimizer.licences import licence_after
 from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, dice, plan
 from engine.optimizer.pooled import POOLED, judge_together
 from engine.optimizer.rule_forms import read_rule
-from engine.optimizer.windows import SECOND
 from engine.shell.logs import LOG
 from engine.shell.trial import target, try_out, undo
 from engine.shell.trial_tools import Case, Ended, Tools
@@ -54,6 +53,7 @@ class Tuner:
         self._current: int | None = None  # the firing that is answered by a trial under way
         self._rested = 0.0  # s of the clock's tick, when the rest is over
         self._said: dict[int, str] = {}  # by firing, its answer so far
+        self._since: dict[int, float] = {}  # by firing, s of the clock's tick since which it waits
         self._failures: dict[str, int] = {}
         self.asked: dict[int, Asked] = {}
         self._opened = False
@@ -78,9 +78,9 @@ class Tuner:
         now = self._tools.clock.now()
         self._watching.step(now)  # goes on watching also where the store cannot be written
         self._pen.settle()
-        self._expire(now)
+        self._expire()
         if self._current is None:
-            self._answer(now)
+            self._answer()
 
     def reload(self) -> None:
         """Takes up rules and modes anew."""
@@ -115,23 +115,26 @@ class Tuner:
         self.reload()
         self._opened = True
 
-    def _expire(self, now: int) -> None:
+    def _expire(self) -> None:
+        """By the monotonic clock: a wall clock that is set neither ends nor lengthens a wait."""
+        now = self._tools.clock.tick()
         while self._watching.dropped:
             number, why = self._watching.dropped[-1]
             if number != self._current:
                 self._tell(number, why)
-                self._said.pop(number, None)
+                self._forget(number)
             self._watching.dropped.pop()
         for number, asked in list(self.asked.items()):
             if now > asked.until:
                 self._tell(number, f"asked whether to run {asked.action}: nobody answered in {ASKED_SECONDS / 60:.0f} min")
                 self.asked.pop(number, None)
         for name, pending in list(self._watching.pending.items()):
-            if now - pending.at > PATIENCE * SECOND and pending.number != self._current:
+            since = self._since.setdefault(pending.number, now)
+            if now - since > PATIENCE and pending.number != self._current:
                 self._tell(pending.number, f"nothing was done in {PATIENCE / 60:.0f} min: {self._said.get(pending.number, 'its turn did not come')}")
                 self._done(name, pending.number)
 
-    def _answer(self, now: int) -> None:
+    def _answer(self) -> None:
         """Answers to the firings there are, the oldest first, until one begins a trial."""
         standing = self._past.standing()
         for name, pending in sorted(self._watching.pending.items(), key=lambda pair: pair[1].at):
@@ -144,7 +147,7 @@ class Tuner:
                 if busy(self.slot()) is not None:
                     return
                 continue
-            self._put(pending, answer, now)
+            self._put(pending, answer)
             self._done(name, pending.number)
 
     def _plan(self, pending: Pending, standing: Mapping[str, Standing]) -> Answer:
@@ -158,11 +161,11 @@ class Tuner:
                 found.append(Candidate(name, at.mode, at.licence, self.known[name].cost == "high", outcomes, better))
         return plan(found, self.slot(), dice(self._wishes.seed, rule.name, pending.at, 0))
 
-    def _put(self, pending: Pending, answer: Answer, now: int) -> None:
+    def _put(self, pending: Pending, answer: Answer) -> None:
         """What is not done by itself: a question, a recommendation, or a note."""
         what = answer.actions[0] if answer.actions else ""
         if answer.mode == ASK:
-            self.asked[pending.number] = Asked(what, pending.rule.name, now + round(ASKED_SECONDS * SECOND))
+            self.asked[pending.number] = Asked(what, pending.rule.name, self._tools.clock.tick() + ASKED_SECONDS)
             self._tell(pending.number, f"{ASKS} whether to run {what}: approve id={pending.number} within {ASKED_SECONDS / 60:.0f} min; {answer.why}")
         elif what:
             word = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
@@ -236,4 +239,8 @@ class Tuner:
     def _done(self, name: str, number: int) -> None:
         if name in self._watching.pending and self._watching.pending[name].number == number:
             self._watching.pending.pop(name)
+        self._forget(number)
+
+    def _forget(self, number: int) -> None:
         self._said.pop(number, None)
+        self._since.pop(number, None)

@@ -65,4 +65,4 @@ class Asked(Record):
 
     action: str
     rule: str
-    until: int  # ns UTC
+    until: float  # s of the monotonic clock

@@ -1,4 +1,4 @@
-"""Who may touch the engine now: one at a time, and a command never waits behind a run of ticks."""
+"""Who may touch the engine now: one at a time, and neither ticks nor commands ever wait behind a run of the other."""
 
 from __future__ import annotations
 
@@ -8,29 +8,38 @@ from threading import Condition
 
 
 class Turns:
-    """A lock that lets commands go before the next tick, however fast ticks follow one another."""
+    """A lock whose turns alternate while both ticks and commands wait: a command goes before the next tick, and a tick before the next command."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._busy = False
-        self._wishes = 0
+        self._ticks = self._commands = 0  # that wait
+        self._after_command = False  # the newest turn was a command's
 
     @contextmanager
     def tick(self) -> Iterator[None]:
-        """A tick's turn: waits for every command that is waiting."""
+        """A tick's turn: of the commands that wait, one goes first at most."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._busy and self._wishes == 0)
-            self._busy = True
+            self._ticks += 1
+            self._changed.wait_for(lambda: not self._busy and (self._after_command or self._commands == 0))
+            self._busy, self._after_command = True, False
+            self._ticks -= 1
         yield from self._turn()
 
     @contextmanager
     def command(self) -> Iterator[None]:
-        """A command's turn: waits for the tick in hand only."""
+        """A command's turn: waits for the tick in hand, and for one more where a command has just had its turn."""
         with self._changed:
-            self._wishes += 1
-            self._changed.wait_for(lambda: not self._busy)
-            self._busy, self._wishes = True, self._wishes - 1
+            self._commands += 1
+            self._changed.wait_for(lambda: not self._busy and (not self._after_command or self._ticks == 0))
+            self._busy, self._after_command = True, True
+            self._commands -= 1
         yield from self._turn()
+
+    def give_way(self, seconds: float) -> bool:
+        """Waits until no tick waits or has its turn, so many seconds at most; for what takes no turn but writes to the same store."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ticks == 0 and not (self._busy and not self._after_command), seconds)
 
     def _turn(self) -> Iterator[None]:
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from engine.health import ComponentState, Health, Vitals
+from engine.health import STEP_KEY, ComponentState, Health, Vitals, is_ahead, read_step
 from engine.store.alert_rows import critical_alerts
 from engine.store.database import connect, path_of
 from engine.store.errors import StoreFailed, in_one_line, is_full
@@ -42,7 +42,7 @@ def _reason(path: Path, error: DBAPIError) -> str:
 
 def _vitals(connection: Connection, now: int) -> Vitals:
     lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
-    last = connection.execute(text("SELECT tick, wall FROM ticks ORDER BY tick DESC LIMIT 1")).first()
+    last = connection.execute(text("SELECT tick, wall, warm FROM ticks ORDER BY tick DESC LIMIT 1")).first()
     counted, honest = connection.execute(
         text(
             "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :last) WHERE warm = 0"
@@ -52,12 +52,13 @@ def _vitals(connection: Connection, now: int) -> Vitals:
     settings = connection.execute(text("SELECT settings FROM sessions ORDER BY id DESC LIMIT 1")).scalar()
     parts = connection.execute(text("SELECT component, state, since, last_error FROM components ORDER BY component")).all()
     alerts = connection.execute(text("SELECT count(*) FROM alerts WHERE state = 'open'")).scalar_one()
+    step = connection.execute(text("SELECT value FROM meta WHERE key = :key"), {"key": STEP_KEY}).scalar()
     return Vitals(
         now=now, beat=lease.beat if lease else None, started=lease.started_at if lease else None, pace_seconds=_pace(settings),
         tick=last.tick if last else None, decided=last.wall if last else None,
         components=tuple(ComponentState(one.component, one.state, one.since, one.last_error) for one in parts),
         ticks_counted=int(counted), ticks_honest=int(honest), open_alerts=int(alerts),
-        critical_alerts=critical_alerts(connection),
+        critical_alerts=critical_alerts(connection), warm=bool(last.warm) if last else False, step=read_step(step),
     )  # fmt: skip
 
 
@@ -72,11 +73,12 @@ def as_json(vitals: Vitals, health: Health) -> dict[str, object]:
         "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": age_seconds(vitals.now, vitals.beat),
         "last_tick": vitals.tick,
         "last_tick_age_seconds": age_seconds(vitals.now, vitals.decided), "pace_seconds": vitals.pace_seconds, "honest_rate": vitals.honest_rate,
+        "clock_step": None if vitals.step is None else {"at": vitals.step.at, "seconds": round(vitals.step.seconds, 3)},
         "ticks_counted": vitals.ticks_counted, "open_alerts": vitals.open_alerts,
         "components": {one.component: {"state": one.state, "since": one.since, "last_error": one.last_error} for one in vitals.components},
     }  # fmt: skip
 
 
 def age_seconds(now: int, at: int | None) -> float | None:
-    """Seconds since then, None for never."""
-    return None if at is None else round((now - at) / 1e9, 3)
+    """Seconds since then; None for never, and for a time in the future, which another clock wrote."""
+    return None if at is None or is_ahead(at, now) else round(max(0, now - at) / 1e9, 3)

@@ -90,7 +90,7 @@ def _shut(connection: Connection, tick: int, session: int) -> tuple[tuple[str, f
 def _trials(connection: Connection, facts: Facts) -> Facts:
     sql = "SELECT DISTINCT action FROM trials WHERE at >= ? AND verdict = 'harmed' AND placebo = 0 AND mode <> 'manual' LIMIT 20"
     harmed = [f"{action} harmed" for (action,) in connection.exec_driver_sql(sql, (facts.now - HOUR,))]
-    sql = "SELECT action FROM actions WHERE licence = 'quarantined' ORDER BY action LIMIT 20"
+    sql = "SELECT action FROM actions WHERE licence = 'quarantined' AND coalesce(why, '') NOT LIKE 'set by %' ORDER BY action LIMIT 20"
     return replace(facts, harmed=(*harmed, *(f"{action} is quarantined" for (action,) in connection.exec_driver_sql(sql))))
 
 

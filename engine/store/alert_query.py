@@ -12,7 +12,7 @@ from engine.store.reader import Reader, rows, told_first
 
 LATELY = 2_000  # of the newest messages, those that are looked at for a target's state
 _ALERTS = "a.id, a.at, a.rule, a.severity, a.state, a.message, a.acked_by, a.acked_at, a.resolved_at, a.escalated_at"
-_QUIET = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.until > :now) AS silenced"
+_QUIET = "(SELECT max(s.until) FROM silences s WHERE (s.rule = a.rule OR s.rule = 'all') AND s.at <= :now AND s.until > :now) AS silenced"
 _TOLD = """(SELECT max(CASE WHEN d.status <> 'failed' THEN coalesce(d.sent_at, 0) END) FROM deliveries d
 WHERE d.alert = a.id AND d.kind = 'opened') AS told"""
 
@@ -39,7 +39,11 @@ def alerts(reader: Reader, now: int, *, past: int) -> AlertsTold:
             f"SELECT {_ALERTS} FROM (SELECT * FROM alerts ORDER BY id DESC LIMIT :wide) a WHERE a.state <> 'open' ORDER BY a.id DESC LIMIT :past",
             {"wide": past * 5, "past": past},
         )
-        quiet = rows(connection, 'SELECT id, at, until, rule, "by", reason FROM silences WHERE until > :now ORDER BY id DESC LIMIT 50', {"now": now})
+        quiet = rows(
+            connection,
+            'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= :now AND until > :now ORDER BY id DESC LIMIT 50',
+            {"now": now},
+        )
         newest = f"(SELECT * FROM deliveries ORDER BY id DESC LIMIT {LATELY})"
         targets = rows(
             connection,

@@ -24,7 +24,8 @@ INSERT OR IGNORE INTO deliveries (alert, at, kind, target, message, status, trie
 """
 _DUE_NOW = """
 SELECT d.id, d.alert, d.at, d.kind, d.target, d.message, d.status, d.tries, d.next_at, coalesce(a.severity, 'info')
-FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert WHERE d.status = 'waiting' AND d.target = ? AND d.next_at <= ? ORDER BY d.next_at, d.id LIMIT ?
+FROM deliveries d LEFT JOIN alerts a ON a.id = d.alert
+WHERE d.status = 'waiting' AND d.target = ? AND (d.next_at <= ? OR d.next_at > ?) ORDER BY d.next_at, d.id LIMIT ?
 """
 
 
@@ -86,8 +87,8 @@ def unsilence(connection: Connection, rule: str, now: int) -> int:
 
 def silences(connection: Connection, now: int) -> tuple[Silence, ...]:
     """Those in force."""
-    sql = f'SELECT id, at, until, rule, "by", reason FROM silences WHERE until > ? ORDER BY id DESC LIMIT {_SILENCES}'
-    return tuple(Silence(*row) for row in connection.exec_driver_sql(sql, (now,)))
+    sql = f'SELECT id, at, until, rule, "by", reason FROM silences WHERE at <= ? AND until > ? ORDER BY id DESC LIMIT {_SILENCES}'
+    return tuple(Silence(*row) for row in connection.exec_driver_sql(sql, (now, now)))
 
 
 _TOLD_WITH = """
@@ -105,9 +106,9 @@ def queue(connection: Connection, message: Message, targets: Sequence[str], now:
         connection.exec_driver_sql(_QUEUE, rows)
 
 
-def due(connection: Connection, target: str, now: int, most: int) -> tuple[Delivery, ...]:
-    """What is to be sent to a target now, oldest first."""
-    return tuple(Delivery(*row) for row in connection.exec_driver_sql(_DUE_NOW, (target, now, most)))
+def due(connection: Connection, target: str, now: int, most: int, longest: int) -> tuple[Delivery, ...]:
+    """What is to be sent to a target now, oldest first. What waits for more than the longest pause (ns) was put off by another clock and is due."""
+    return tuple(Delivery(*row) for row in connection.exec_driver_sql(_DUE_NOW, (target, now, now + longest, most)))
 
 
 def sent(connection: Connection, numbers: Iterable[int], now: int) -> None:

@@ -43,11 +43,16 @@ class Asked(Record):
 class Inbox:
     """Anyone may submit and look; only the engine that holds the lease (`holder`) claims, reports and finishes."""
 
-    def __init__(self, url: str, holder: str | None = None) -> None:
-        self._store = Store(url, holder)
+    def __init__(self, url: str, holder: str | None = None, *, busy_ms: int = 5000) -> None:
+        """`busy_ms`: for how long a store that another process has locked is waited for."""
+        self._store = Store(url, holder, busy_ms=busy_ms)
 
     def close(self) -> None:
         self._store.close()
+
+    def limit_wait(self, busy_ms: int) -> None:
+        """From now on a store that another process has locked is waited for no longer than that."""
+        self._store.pragma(f"PRAGMA busy_timeout = {busy_ms:d}")
 
     def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int) -> int:
         """Queues a command and gives its number; raises ValueError for a name there is not."""
@@ -63,11 +68,16 @@ class Inbox:
         with self._store.read() as connection:
             return int(one(connection, "SELECT count(*) FROM commands WHERE status = 'queued'"))
 
+    def peek(self) -> tuple[int, str] | None:
+        """Number and name of the oldest command nobody has taken; None without one. Costs no write, for most of the time there is none."""
+        with self._store.read() as connection:
+            row = connection.exec_driver_sql("SELECT id, name FROM commands WHERE status = 'queued' ORDER BY id LIMIT 1").first()
+        return None if row is None else (int(row[0]), str(row[1]))
+
     def claim(self, now: int) -> Command | None:
         """The oldest command nobody has taken, now taken; None without one. Raises LeaseLost when another engine holds the store."""
-        with self._store.read() as connection:  # most of the time there is none, and the store need not be written to know it
-            number = one(connection, "SELECT id FROM commands WHERE status = 'queued' ORDER BY id LIMIT 1")
-        return None if number is None else self.take(int(number), now)
+        oldest = self.peek()
+        return None if oldest is None else self.take(oldest[0], now)
 
     def take(self, number: int, now: int) -> Command | None:
         """That command, unless somebody was faster."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from engine.domain.tuning import compared_with_usual
-from engine.health import Health, Vitals
+from engine.health import Health, Vitals, known
 from engine.store.metrics_query import Figures, NewestTick
 from engine.store.savings_query import Saving
 from engine.store.totals import LABELS
@@ -44,7 +44,16 @@ def engine(vitals: Vitals, health: Health) -> Iterator[Metric]:
     ):
         yield gauge(f"podium_{name}_timestamp_seconds", f"When {about}, in seconds since 1970.", None if at is None else at / 1e9)
     for name, about, at in (("heartbeat", "heartbeat", vitals.beat), ("last_tick", "tick", vitals.decided)):
-        yield gauge(f"podium_{name}_age_seconds", f"Seconds since the last {about}.", None if at is None else (vitals.now - at) / 1e9)
+        past = known(at, vitals.now)
+        yield gauge(
+            f"podium_{name}_age_seconds",
+            f"Seconds since the last {about}; absent while that is dated in the future, for it counts as none.",
+            None if past is None else max(0, vitals.now - past) / 1e9,
+        )
+    step = vitals.step
+    if step is not None:
+        yield gauge("podium_clock_step_seconds", "By how much the wall clock was last set while an engine ran; below 0: back.", step.seconds)
+        yield gauge("podium_clock_step_timestamp_seconds", "When that was, by the clock as it was set.", step.at / 1e9)
 
 
 def figures(told: Figures) -> Iterator[Metric]:

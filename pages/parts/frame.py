@@ -7,6 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from engine.health import is_ahead
 from engine.store.reader import StoreUnreadable
 from engine.store.status_query import Status
 from pages.parts import ages, live, reads, tables, theme, units, wellness, widgets
@@ -67,7 +68,8 @@ def _facts(status: Status, now: int) -> list[str]:
     if status.last is not None:
         facts.append(f"tick <b>{status.last.tick:,}</b>")
         facts.append(f"market {units.moment(status.last.at, '%Y-%m-%d %H:%M')} UTC")
-        facts.append(f'<span class="pd-muted pd-age">decided {ages.since(status.last.wall, now)} ago</span>')
+        when = "at a time in the future" if is_ahead(status.last.wall, now) else f"{ages.since(status.last.wall, now)} ago"
+        facts.append(f'<span class="pd-muted pd-age">decided {when}</span>')
     return facts
 
 

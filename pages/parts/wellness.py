@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from engine.health import ComponentState, Health, Vitals, judge
+from engine.health import STEP_KEY, ComponentState, Health, Vitals, describe_step, is_ahead, judge, known, read_step, recent_step
 from engine.store.status_query import Status
 from pages.parts import ages, theme, units, widgets
 
 STALE_BARS = 10  # paces without a tick before the data count as stale
 SHORTEST_STALE = 30.0  # s
+STEP_SHOWN = 600.0  # s for which a step of the clock is told on every page
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def health(status: Status, now: int) -> Health:
             open_alerts=status.alerts,
             critical_alerts=status.critical,
             is_full=status.is_full,
+            warm=status.last is not None and status.last.warm,
+            step=read_step(status.meta.get(STEP_KEY)),
         )
     )
 
@@ -69,7 +72,7 @@ def banners(status: Status, told: Health, now: int) -> list[Banner]:
         )
     if status.last is not None and status.last.flattening:
         shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
-    shown += _stale(status, told, now) + _warming(status)
+    shown += _stepped(status, now) + _stale(status, told, now) + _warming(status)
     if status.session is not None and status.session.simulated:
         shown.append(Banner("Simulated market.", _simulated(status), theme.UP))
     return shown
@@ -89,18 +92,32 @@ def _since(status: Status, told: Health, now: int) -> str:
             return "No engine runs on this store; start one with make run"
         ago = ages.since(stopped, now)
         return f"It was stopped at {units.moment(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
-    ago = ages.since(status.beat, now)
     reason = told.reasons[0][:1].upper() + told.reasons[0][1:]
+    if is_ahead(status.beat, now):
+        return f"{reason}. What is shown is what it left"
+    ago = ages.since(status.beat, now)
     return f"{reason}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. What is shown is what it left"
+
+
+def _stepped(status: Status, now: int) -> list[Banner]:
+    step = recent_step(read_step(status.meta.get(STEP_KEY)), now, STEP_SHOWN)
+    if step is None:
+        return []
+    words = describe_step(step)
+    text = f"{words[:1].upper()}{words[1:]}. Times from before {units.moment(step.at)} UTC are by the clock as it was; deciding goes on"
+    return [Banner("Clock set.", text, theme.WARNING)]
 
 
 def _stale(status: Status, told: Health, now: int) -> list[Banner]:
     if status.last is None or not told.alive:
         return []
-    if (now - status.last.wall) / units.SECOND <= max(SHORTEST_STALE, STALE_BARS * pace(status)):
+    step = read_step(status.meta.get(STEP_KEY))
+    times = (known(status.last.wall, now), None if step is None else known(step.at, now))
+    since = max((at for at in times if at is not None), default=now)
+    if (now - since) / units.SECOND <= max(SHORTEST_STALE, STALE_BARS * pace(status)):
         return []
     feed = next((error or state for name, state, _, error in status.components if name == "feed"), "no reason given")
-    return [Banner("Data stale.", f"No new bar for {ages.since(status.last.wall, now)}: {feed}", theme.WARNING)]
+    return [Banner("Data stale.", f"No new bar for {ages.since(since, now)}: {feed}", theme.WARNING)]
 
 
 def signal(status: Status) -> float | None:

@@ -23,7 +23,7 @@ def desk(home: Path, *, clock: WallClock | None = None, caches: tuple[Kept, ...]
     settings = Settings(home=str(home), database_url=f"sqlite:///{home}/podium.db", **{**plain, **changes})
     home.mkdir(parents=True, exist_ok=True)
     clock, lease = clock or WallClock(), Lease(settings.database_url)
-    assert lease.take(clock.now())
+    assert lease.take(clock.now(), clock.tick())
     made = Desk(settings, open_feed(settings), clock, lease.holder, caches=caches)
     made.schedule(Jobs(clock))
     try:

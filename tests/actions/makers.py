@@ -41,7 +41,7 @@ class Plain:
     allowed: float = 2.0  # processors
     unused: float = 2.0
     transaction_ms: float = 50.0
-    at: int = NOW
+    seconds: float = 0.0  # of a monotonic clock
     moved: list[str] = field(default_factory=list)  # what was done, besides turning
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Plain:
 
     def _dial(self, name: str, usual: T) -> TurningDial[T]:
         self.values[name] = usual
-        return TurningDial(lambda: self.values[name], lambda wanted: self.values.update({name: wanted}), lambda: self.at)
+        return TurningDial(lambda: self.values[name], lambda wanted: self.values.update({name: wanted}), lambda: self.seconds)
 
     def processors(self) -> float:
         return self.allowed

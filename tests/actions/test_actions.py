@@ -18,7 +18,7 @@ from engine.shell.no_engine import NoEngine
 from engine.shell.tune import ActionError, actions, run_action
 from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
-from tests.actions.makers import NOW, Plain, room
+from tests.actions.makers import Plain, room
 from tests.shell.test_tune import World
 
 EVERY = tuple(actions().values())
@@ -127,10 +127,10 @@ def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, 
     usual = dict(levers.values)
     assert action.do(room(tmp_path, levers=levers)).done
     dials = (levers.threads, levers.resting, levers.pace, levers.batches)
-    levers.at = NOW + 1_799 * 10**9
+    levers.seconds = 1_799.0
     assert [dial.ease() for dial in dials] == [None] * 4
     assert levers.values != usual
-    levers.at = NOW + 1_800 * 10**9
+    levers.seconds = 1_800.0
     assert sum(dial.ease() is not None for dial in dials) == 1
     assert levers.values == usual
     assert [dial.back() for dial in dials] == [None] * 4

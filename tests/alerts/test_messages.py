@@ -91,3 +91,13 @@ def test_a_flood_is_cut_and_counted() -> None:
     (message,) = resolved([replace(alert(number, "data stale"), state="resolved") for number in range(40)], NOW)
     assert message.text.endswith("and 28 more")
     assert len(message.alerts) == 40
+
+
+def test_a_time_from_the_future_keeps_nobody_from_being_told() -> None:
+    """The clock was set back by hours after an alert was raised, or after it was told."""
+    ahead = alert(1, "no decision", age=-14_400.0)
+    assert [message.alerts for message in opened([ahead], frozenset(), (), NOW)] == [(1,)]
+    assert [message.alerts for message in escalated([ahead], {1: NOW + 14_400 * SECOND}, (), 15.0, NOW)] == [(1,)]
+    assert escalated([ahead], {1: NOW + 5 * SECOND}, (), 15.0, NOW) == ()
+    over = replace(ahead, state="resolved", resolved_at=NOW)
+    assert "lasted 0 s" in resolved([over], NOW)[0].text

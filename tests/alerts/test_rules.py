@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from engine.alerts.rules import BY_NAME, LOOKED_AT, RULES, SECOND, look, rule_of
-from engine.domain.alerting import SEVERITIES, Facts
+from engine.domain.alerting import SEVERITIES, Facts, Progress
 
 NOW = 1_000_000 * SECOND
 WELL = Facts(
-    NOW, started=NOW - 3_600 * SECOND, pace_seconds=2.0, last_wall=NOW - SECOND, ticks=500, honest=500, fresh=8, symbols=8,
+    NOW, progress=Progress(3_600.0, 1.0, 2.0), last_wall=NOW - SECOND, ticks=500, honest=500, fresh=8, symbols=8,
     store_bytes=10**9, store_limit=2 * 10**9, disk_used=0.5, ticks_since_training=100, training_due=1_000,
 )  # fmt: skip
 WRONG = {
-    "no decision": {"last_wall": NOW - 7 * SECOND},
+    "no decision": {"progress": Progress(3_600.0, 10.1, 2.0)},
     "honest rate low": {"honest": 494},
     "data stale": {"fresh": 0},
     "incident open": {"incidents": ("halt BTC",)},
@@ -26,7 +26,6 @@ WRONG = {
     "disk full": {"disk_used": 0.98},
     "drawdown limit hit": {"shut": (("drawdown", 15.2, 15.0),)},
     "daily loss limit hit": {"shut": (("daily loss", 3.1, 3.0),)},
-    "kill switch engaged": {"shut": (("not paused", 1.0, 0.0),)},
     "optimizer harmed": {"harmed": ("delete_temp is quarantined",)},
     "drill failed": {"failed_drill": "stop: it went on"},
 }
@@ -63,14 +62,40 @@ def test_a_level_to_recover_is_another_than_the_one_to_raise() -> None:
     assert broken(between, frozenset(LOOKED_AT)) == {"disk nearly full", "honest rate low", "store over its limit"}
 
 
-def test_three_paces_without_a_decision_are_too_many_and_a_start_has_longer() -> None:
-    slow = replace(WELL, pace_seconds=20.0, last_wall=NOW - 59 * SECOND)
-    assert broken(slow) == set()
-    assert broken(replace(slow, last_wall=NOW - 61 * SECOND)) == {"no decision"}
-    fresh = replace(WELL, started=NOW - 60 * SECOND, last_wall=NOW - 9_000 * SECOND)
-    assert broken(fresh) == set()
-    assert broken(replace(fresh, started=NOW - 121 * SECOND)) == {"no decision"}
-    assert broken(replace(WELL, last_wall=NOW - 900 * SECOND, ended=True)) == set()
+@pytest.mark.parametrize(
+    ("progress", "wrong"),
+    [
+        (Progress(900.0, 60.0, 20.0), False),
+        (Progress(900.0, 60.1, 20.0), True),
+        (Progress(900.0, 10.0, 0.2), False),  # a floor of 10 s, however fast the pace
+        (Progress(900.0, 10.1, 0.2), True),
+        (Progress(900.0, 10.1, 0.0), True),
+        (Progress(120.0, None, 2.0), False),  # before the first decision
+        (Progress(120.1, None, 2.0), True),
+        (Progress(900.0, 599.0, 2.0, is_training=True), False),
+        (Progress(900.0, 601.0, 2.0, is_training=True), True),
+        (Progress(599.0, None, 0.0, is_training=True), False),
+        (Progress(900.0, 899.0, 2.0, is_warming_up=True), None),
+        (Progress(121.0, None, 2.0, is_warming_up=True), True),  # a feed that gives nothing at all
+    ],
+)
+def test_silence_is_an_alert_only_where_nothing_explains_it(progress: Progress, wrong: bool | None) -> None:
+    (sight,) = [one for one in look(replace(WELL, progress=progress), frozenset()) if one.rule == "no decision"]
+    assert sight.wrong == wrong
+
+
+def test_a_recording_that_has_ended_is_silent_for_good() -> None:
+    assert broken(replace(WELL, progress=Progress(900.0, 800.0, 2.0), ended=True)) == set()
+
+
+@pytest.mark.parametrize("step", [-14_400, 14_400])
+def test_a_wall_clock_that_is_set_is_no_silence(step: int) -> None:
+    assert broken(replace(WELL, now=NOW + step * SECOND)) == set()
+
+
+@pytest.mark.parametrize("gate", ["not paused", "not flattened"])
+def test_what_a_person_asked_for_is_no_alert(gate: str) -> None:
+    assert broken(replace(WELL, shut=((gate, 1.0, 0.0),))) == set()
 
 
 def test_data_are_stale_where_a_fault_shuts_the_gate_of_one_symbol_among_many() -> None:

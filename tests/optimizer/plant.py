@@ -54,6 +54,7 @@ class Plant:
     memory: float = MEMORY
     noise: float = NOISE
     at: int = START
+    set_by: int = 0  # ns by which the wall clock was set on
     trials: dict[int, Trial] = field(default_factory=dict)
     firings: dict[int, Firing] = field(default_factory=dict)
     answers: dict[int, str] = field(default_factory=dict)
@@ -84,7 +85,7 @@ class Plant:
 
     # the clock, and the stop, whose waiting is what makes time go on
     def now(self) -> int:
-        return self.at
+        return self.at + self.set_by
 
     def tick(self) -> float:
         return (self.at - START) / SECOND

@@ -235,6 +235,14 @@ def test_a_time_of_a_schedule_is_kept_once_where_the_clock_is_set_back_over_it(j
     assert len(due) == len(set(due))
 
 
+def test_a_schedule_goes_by_the_new_time_where_the_clock_is_set_back_by_hours() -> None:
+    often = Rule("often", SCHEDULE, cron="*/30 * * * *")
+    samples = [(20.0 * one - (4 * 3_600.0 if one >= 200 else 0.0), None) for one in range(700)]
+    fired = [second for second, word in told(often, samples) if word == FIRED]
+    after = [second for second in fired if second < 0.0]
+    assert len(after) >= 4, "for four hours nothing was due, because all of it had been due before"
+
+
 def test_a_preview_is_what_the_rule_would_have_said() -> None:
     samples = steady(50.0, 100) + steady(95.0, 100, start=100) + steady(50.0, 200, start=200)
     at = np.array([START + round(second * SECOND) for second, _ in samples])

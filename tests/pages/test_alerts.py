@@ -16,7 +16,7 @@ from engine.shell.vitals import read_vitals
 from engine.store import alert_query, status_query
 from engine.store.reader import Reader
 from pages.parts import ages, alert_lines, units, wellness
-from tests.pages.stores import NOW, SECOND, store
+from tests.pages.stores import NOW, SECOND, beat, store
 from tests.pages.test_pages import run, text
 
 NAMES = "json://127.0.0.1 #1a2b\ntgram://**** #3c4d"
@@ -130,6 +130,7 @@ def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Pa
 
 def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
+        beat(tmp_path, NOW)
         before = judge(read_vitals(url, NOW))
         told(tmp_path)
         after, reader = judge(read_vitals(url, NOW)), Reader(url)

@@ -49,7 +49,7 @@ def test_every_reading_has_a_unit_a_time_and_a_finite_value_and_none_comes_twice
     work = Work()
     probes = Probes(tmp_path, Ticking(), work)
     probes.read()
-    work.saw(3.0, 8, 0, int(1_700_000_000e9))
+    work.saw(3.0, 8, 0, 1.0)
     readings = probes.read()
     assert len(readings) >= 30
     assert {reading.unit for reading in readings} <= UNITS
@@ -65,7 +65,7 @@ def test_every_reading_is_in_the_list_of_readings_with_its_unit(tmp_path: Path) 
     probes.pauses.open()
     probes.read()
     for tick in range(2):
-        work.saw(3.0, 8, 0, int(1_700_000_000e9) + tick, save_ms=1.0, phases=(("market", 1.0), ("evolution", 1.0)))
+        work.saw(3.0, 8, 0, float(tick), save_ms=1.0, phases=(("market", 1.0), ("evolution", 1.0)))
     work.waiting(1)
     work.wrote(1.0)
     told: dict[tuple[str, str], str] = {}

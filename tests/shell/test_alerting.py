@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.domain.alerting import Facts
+from engine.domain.alerting import Facts, Progress
 from engine.shell.alerting import Alerting, Told
 from engine.store import alert_rows, chronicle
 from engine.store.errors import StoreFailed
@@ -31,7 +31,7 @@ class Scene:
 
     def facts(self) -> Facts:
         now = self.clock.now()
-        plain = Facts(now, started=now - 10**12, pace_seconds=2.0, last_wall=now, disk_used=0.5)
+        plain = Facts(now, progress=Progress(1_000.0, 0.0, 2.0), last_wall=now, disk_used=0.5)
         return replace(plain, **self.wrong)
 
     def pass_by(self, seconds: float) -> None:
@@ -81,7 +81,7 @@ def test_what_lasts_is_raised_told_once_to_every_target_and_resolved(scene: Scen
 
 def test_what_belongs_together_is_one_message(scene: Scene) -> None:
     now = scene.clock.now()
-    scene.wrong = {"last_wall": now - 10**10}
+    scene.wrong = {"progress": Progress(1_000.0, 11.0, 2.0)}
     with scene.store.write() as connection:
         for rule in ("feed failing", "engine failing"):
             chronicle.raise_alert(connection, rule, "warning", f"{rule}: gone", now)
@@ -217,3 +217,11 @@ def test_old_rows_are_dropped_and_what_is_open_or_waits_stays(scene: Scene) -> N
     assert scene.alerts() == [("disk nearly full", "warning", "open", None)]
     assert [status for *_, status in scene.messages()] == ["waiting"]
     assert scene.rows("SELECT (SELECT count(*) FROM recoveries) + (SELECT count(*) FROM drills)") == [(0,)]
+
+
+def test_an_alert_of_a_rule_that_is_no_more_is_resolved_at_the_start(scene: Scene) -> None:
+    with scene.store.write() as connection:
+        for rule in ("kill switch engaged", "feed failing"):
+            chronicle.raise_alert(connection, rule, "warning", "trading is paused", 1)
+    scene.alerting.look()
+    assert [(rule, state) for rule, _, state, _ in scene.alerts()] == [("kill switch engaged", "resolved"), ("feed failing", "open")]

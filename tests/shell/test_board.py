@@ -41,6 +41,17 @@ def test_a_fault_opens_its_alert_and_recovery_resolves_it() -> None:
     assert pen.lines == [("feed", "degraded", "silent"), ("raised", "feed failing", "warning"), ("feed", "ok", None), ("resolved", "feed failing")]
 
 
+def test_what_somebody_wanted_is_shown_and_raises_no_alert() -> None:
+    pen = Pen()
+    board = Board(pen, Still())
+    board.say("feed", "degraded", "the recording has ended", alert=False)
+    board.beat()
+    assert ("raised", "feed failing", "warning") not in pen.lines
+    assert pen.lines.count(("resolved", "feed failing")) == 1, "what an engine before had raised is over"
+    board.say("feed", "degraded", "connection reset")
+    assert pen.lines[-1] == ("raised", "feed failing", "warning")
+
+
 def test_one_job_that_goes_well_does_not_hide_another_that_fails() -> None:
     pen = Pen()
     board = Board(pen, Still())

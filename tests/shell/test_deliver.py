@@ -17,7 +17,7 @@ import pytest
 
 from engine.domain.alerting import Message
 from engine.shell.courier import Courier, Letter
-from engine.shell.deliver import BACKOFF, DAY, DAYS, Deliveries
+from engine.shell.deliver import BACKOFF, DAY, DAYS, LONGEST, Deliveries
 from engine.store import alert_rows
 from engine.store.errors import StoreFailed
 from engine.store.store import Store
@@ -220,3 +220,13 @@ def test_what_waits_for_a_target_that_is_set_no_more_or_for_a_week_is_given_up(s
     clock.seconds += DAYS * DAY / 1e9 + 1
     one.sweep()
     assert [status for status, *_ in state(store)] == ["failed", "failed"]
+
+
+def test_a_message_that_was_put_off_by_a_clock_that_ran_ahead_is_not_kept_back(store: Store) -> None:
+    clock = StoppedClock()
+    queued(store, clock, 1, 2, 3)
+    with store.write() as connection:
+        alert_rows.put_off(connection, [1], clock.now() + 4 * 3_600 * 10**9, "refused")
+        alert_rows.put_off(connection, [2], clock.now() + LONGEST, "refused")
+        due = alert_rows.due(connection, "t", clock.now(), 20, LONGEST)
+    assert [one.id for one in due] == [3, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.shell.lease import STALE_AFTER, Lease
+from engine.health import STEP_KEY
+from engine.shell.lease import CONFIRM_SECONDS, STALE_AFTER, Lease
 from engine.store import database
 from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
@@ -51,11 +53,19 @@ def put(url: str, **values: object) -> None:
 
 def hold_elsewhere(url: str) -> subprocess.Popen[str]:
     """A process that has taken the lease and lives."""
-    script = f"from engine.shell.lease import Lease; import sys; print(Lease({url!r}).take({NOW}), flush=True); sys.stdin.read()"
+    script = f"from engine.shell.lease import Lease; import sys; print(Lease({url!r}).take({NOW}, 0.0), flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "True\n"
     return process
+
+
+def outwatch(waiting: Lease, now: int) -> bool:
+    """Whether a store is taken by an engine that has watched its holder for long enough."""
+    assert not waiting.take(now, 0.0)
+    assert waiting.is_in_doubt
+    assert not waiting.take(now, CONFIRM_SECONDS - 0.1)
+    return waiting.take(now, CONFIRM_SECONDS)
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -72,10 +82,10 @@ def test_of_many_processes_that_race_exactly_one_holds_the_store(url: str) -> No
 
 def test_a_second_engine_is_refused_while_the_first_beats(lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW)
+    assert first.take(NOW, 0.0)
     for seconds in range(0, 60, 5):
         first.beat(NOW + seconds * SECOND)
-        assert not second.take(NOW + seconds * SECOND + 4 * SECOND)
+        assert not second.take(NOW + seconds * SECOND + 4 * SECOND, 0.0)
     held = second.holding()
     assert held is not None
     assert (held.holder, held.pid) == (first.holder, os.getpid())
@@ -83,11 +93,11 @@ def test_a_second_engine_is_refused_while_the_first_beats(lease: Callable[[], Le
 
 def test_the_holder_may_take_again_and_a_released_store_is_free(lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW)
-    assert first.take(NOW + SECOND)
+    assert first.take(NOW, 0.0)
+    assert first.take(NOW + SECOND, 0.0)
     first.release()
     first.release()
-    assert second.take(NOW + 2 * SECOND)
+    assert second.take(NOW + 2 * SECOND, 0.0)
     first.release()
     held = first.holding()
     assert held is not None
@@ -96,24 +106,49 @@ def test_the_holder_may_take_again_and_a_released_store_is_free(lease: Callable[
 
 def test_a_holder_that_is_silent_for_15_seconds_is_replaced(lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW)
-    assert not second.take(NOW + STALE_AFTER)
-    assert second.take(NOW + STALE_AFTER + 1)
+    assert first.take(NOW, 0.0)
+    assert not second.take(NOW + STALE_AFTER, 0.0)
+    assert not second.is_in_doubt
+    assert outwatch(second, NOW + STALE_AFTER + 1)
 
 
 def test_a_clock_that_was_set_back_does_not_keep_a_silent_holder(lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW + 3600 * SECOND)
-    assert second.take(NOW)
+    assert first.take(NOW + 3600 * SECOND, 0.0)
+    assert outwatch(second, NOW)
+
+
+@pytest.mark.parametrize("jump", [-4 * 3_600, -20, 20, 4 * 3_600])
+def test_a_clock_that_is_set_or_a_machine_that_slept_takes_the_store_from_no_engine_that_lives(lease: Callable[[], Lease], jump: int) -> None:
+    first, second = lease(), lease()
+    assert first.take(NOW, 0.0)
+    assert not second.take(NOW + SECOND, 1.0)
+    after = NOW + (3 + jump) * SECOND
+    assert not second.take(after, 3.0), "before the first beat by the new time"
+    first.beat(after + SECOND, float(jump))
+    for second_after in range(2, 60, 2):
+        assert not second.take(after + second_after * SECOND, 3.0 + second_after)
+        first.beat(after + second_after * SECOND)
+
+
+def test_by_how_much_the_clock_was_set_is_kept_with_the_beat(url: str, lease: Callable[[], Lease]) -> None:
+    mine = lease()
+    assert mine.take(NOW, 0.0)
+    mine.beat(NOW + SECOND)
+    mine.beat(NOW - 3_600 * SECOND, -3_601.0)
+    mine.beat(NOW - 3_598 * SECOND)
+    with database.connect(url, read_only=True).connect() as connection:
+        kept = connection.exec_driver_sql("SELECT value FROM meta WHERE key = ?", (STEP_KEY,)).scalar_one()
+    assert json.loads(kept) == {"at": NOW - 3_600 * SECOND, "seconds": -3_601.0}
 
 
 def test_a_killed_holder_is_replaced_at_once(url: str, lease: Callable[[], Lease]) -> None:
     process = hold_elsewhere(url)
     mine = lease()
-    assert not mine.take(NOW)
+    assert not mine.take(NOW, 0.0)
     process.kill()
     process.wait()
-    assert mine.take(NOW)
+    assert mine.take(NOW, 0.0)
     process.communicate()
 
 
@@ -123,7 +158,7 @@ def test_a_killed_holder_nobody_has_waited_for_is_replaced_at_once(url: str, lea
     zombie = psutil.Process(process.pid)
     while zombie.status() != psutil.STATUS_ZOMBIE:
         pass
-    assert lease().take(NOW)
+    assert lease().take(NOW, 0.0)
     process.communicate()
 
 
@@ -131,7 +166,7 @@ def test_a_pid_given_to_another_process_does_not_count_as_the_holder(url: str, l
     process = hold_elsewhere(url)
     mine = lease()
     put(url, process_started=psutil.Process(process.pid).create_time() - 100.0)
-    assert mine.take(NOW)
+    assert mine.take(NOW, 0.0)
     end(process)
 
 
@@ -141,19 +176,19 @@ def test_a_holder_elsewhere_is_only_judged_by_its_silence(url: str, lease: Calla
     end(process)
     put(url, **where)
     mine = lease()
-    assert not mine.take(NOW + STALE_AFTER)
-    assert mine.take(NOW + STALE_AFTER + 1)
+    assert not mine.take(NOW + STALE_AFTER, 0.0)
+    assert outwatch(mine, NOW + STALE_AFTER + 1)
 
 
 def test_a_stale_holder_that_comes_back_can_write_nothing(url: str, lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW)
+    assert first.take(NOW, 0.0)
     old = Writer(url, first.holder)
     market = made.Market()
     made.begin(old, market)
     old.save(market.tick())
     Inbox(url).submit("pause", {}, "ada", "", NOW)
-    assert second.take(NOW + 16 * SECOND)
+    assert outwatch(second, NOW + 16 * SECOND)
     new = Writer(url, second.holder)
     tick = market.tick()
     with pytest.raises(LeaseLost, match="another engine holds the store"):
@@ -171,15 +206,15 @@ def test_a_stale_holder_that_comes_back_can_write_nothing(url: str, lease: Calla
 
 def test_what_a_dead_engine_left_running_is_failed_with_a_reason(url: str, lease: Callable[[], Lease]) -> None:
     first, second = lease(), lease()
-    assert first.take(NOW)
+    assert first.take(NOW, 0.0)
     theirs = Inbox(url, first.holder)
     left, waiting = (theirs.submit("retrain", {}, "ada", "", NOW) for _ in range(2))
     assert theirs.claim(NOW) is not None
-    assert first.take(NOW + SECOND), "taking again must not fail what is running"
+    assert first.take(NOW + SECOND, 0.0), "taking again must not fail what is running"
     told = theirs.get(left)
     assert told is not None
     assert told.status == "running"
-    assert second.take(NOW + 60 * SECOND)
+    assert outwatch(second, NOW + 60 * SECOND)
     told, other = theirs.get(left), theirs.get(waiting)
     assert told is not None
     assert other is not None

@@ -121,7 +121,7 @@ def test_a_tick_is_told_the_machine_as_it_is_and_nothing_that_is_not_known(scene
     assert set(before) == {*TOLD, "process.gc_pause_ms", "engine.data_age_ms"}
     assert [name for name, value in before.items() if value is not None] == ["process.gc_pause_ms"]
     monitor.look()
-    work.saw(1.0, 8, 0, scene.now() - 2 * SECOND)
+    work.saw(1.0, 8, 0, scene.tick() - 2.0)
     told = json.loads(monitor.machine())
     assert (told["host.cpu_percent"], told["process.threads"], told["engine.data_age_ms"]) == (1_000.0, 7.0, 2_000.0)
     assert told["host.memory_pressure_percent"] is None

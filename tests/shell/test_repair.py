@@ -120,7 +120,7 @@ def test_doctor_finds_and_repairs(
 def test_nothing_is_repaired_while_an_engine_holds_the_store(url: str) -> None:
     execute(url, BROKEN_STATE)
     lease = Lease(url)
-    assert lease.take(WallClock().now())
+    assert lease.take(WallClock().now(), 0.0)
     with pytest.raises(StoreFailed, match="an engine holds the store"):
         list(repair(url, WallClock()))
     lease.release()

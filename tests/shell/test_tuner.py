@@ -96,6 +96,18 @@ def test_a_question_is_answered_once_and_expires() -> None:
     assert "nobody answered in 10 min" in plant.answers[number]
 
 
+@pytest.mark.parametrize("step", [-4 * 3_600, 4 * 3_600])
+def test_a_question_waits_as_long_as_it_says_where_the_clock_is_set(step: int) -> None:
+    plant, tuner = plant_of(mode="ask")
+    first_answer(plant, tuner)
+    asked_at, number = plant.tick(), next(iter(tuner.asked))
+    plant.set_by = step * 10**9
+    tuner.step()
+    assert number in tuner.asked
+    live(plant, tuner, lambda: number not in tuner.asked)
+    assert ASKED_SECONDS - 10.0 < plant.tick() - asked_at < ASKED_SECONDS + 30.0
+
+
 def test_a_quarantined_action_does_not_run_until_a_person_gives_it_its_licence_back() -> None:
     plant, tuner = plant_of()
     plant.licences["act"] = ("quarantined", "harmed", plant.at)

@@ -58,3 +58,57 @@ def test_a_turn_that_fails_is_given_back() -> None:
         raise ValueError("failed")
     with turns.command():
         pass
+
+
+def test_a_tick_that_waits_goes_before_all_but_one_of_the_commands_that_wait() -> None:
+    turns, order, waiting = Turns(), [], 20
+
+    def tick() -> None:
+        with turns.tick():
+            order.append("tick")
+
+    def commands() -> None:
+        with turns.command():
+            order.append("command")
+
+    with ThreadPoolExecutor(1 + waiting) as pool:
+        with turns.command():
+            running = [pool.submit(tick), *(pool.submit(commands) for _ in range(waiting))]
+            while len(turns._changed._waiters) < 1 + waiting:  # type: ignore[attr-defined]
+                pass
+        for one in running:
+            one.result(20)
+    assert order.index("tick") <= 1
+    assert order.count("command") == waiting
+
+
+def test_while_both_wait_ticks_and_commands_take_turns() -> None:
+    turns, order = Turns(), []
+
+    def enter(kind: str) -> None:
+        with turns.tick() if kind == "tick" else turns.command():
+            order.append(kind)
+
+    with ThreadPoolExecutor(20) as pool:
+        with turns.tick():
+            running = [pool.submit(enter, kind) for kind in ["tick", "command"] * 10]
+            while len(turns._changed._waiters) < 20:  # type: ignore[attr-defined]
+                pass
+        for one in running:
+            one.result(20)
+    assert order == ["command", "tick"] * 10
+
+
+def test_what_takes_no_turn_gives_way_to_a_tick_and_to_no_command() -> None:
+    turns = Turns()
+    assert turns.give_way(0.0)
+    with turns.command():
+        assert turns.give_way(0.0)
+    with turns.tick():
+        assert not turns.give_way(0.0)
+    with ThreadPoolExecutor(1) as pool:
+        with turns.tick():
+            waiting = pool.submit(turns.give_way, 20.0)
+            while not turns._changed._waiters:  # type: ignore[attr-defined]
+                pass
+        assert waiting.result(20)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.domain.alerting import Facts
+from engine.domain.rules import QUARANTINED
 from engine.domain.tuning import Effect, Firing, Trial
 from engine.store import machine_queries, optimizer_query, savings_query
 from engine.store.alert_facts import FactsReader
+from engine.store.optimizer_pen import OptimizerPen
 from engine.store.optimizer_query import Shape
 from engine.store.optimizer_rows import UNDER_WAY
 from engine.store.reader import Reader
@@ -219,6 +221,10 @@ def test_runs_by_hand_raise_no_alert_and_are_marked_without_a_claim(fresh: tuple
     assert shown["detail"].tolist() == ["collect garbage by hand: worse than usual"]
     writer.save_trial(run(9 * MB, verdict="harmed"))
     assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed",)
+    OptimizerPen(writer).set_licence("collect_garbage", QUARANTINED, "set by ada: it is not wanted", NOW)
+    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed",), "a licence that a person took away is no alert"
+    OptimizerPen(writer).set_licence("collect_garbage", QUARANTINED, "harmed; 12 windows", NOW)
+    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed", "collect_garbage is quarantined")
     facts.close()
 
 

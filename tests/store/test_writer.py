@@ -197,7 +197,7 @@ def test_only_the_holder_of_the_lease_writes(url: str, writer: Writer) -> None:
     market = made.Market()
     made.begin(writer, market)
     lease = Lease(url)
-    assert lease.take(made.WALL)
+    assert lease.take(made.WALL, 0.0)
     with pytest.raises(LeaseLost, match="another engine holds the store"):
         writer.save(market.tick())
     with pytest.raises(LeaseLost):

@@ -1,0 +1,44 @@
+"""What every page says of times from the future and of a clock that was set."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from engine.health import STEP_KEY
+from engine.store import status_query
+from engine.store.reader import Reader
+from pages.parts import frame, wellness
+from tests.pages.stores import NOW, SECOND, beat, store
+
+HOUR = 3_600 * SECOND
+
+
+def words(url: str, now: int) -> str:
+    """The state and the banners, as text."""
+    status = status_query.status(Reader(url))
+    health = wellness.health(status, now)
+    return " | ".join([health.state, *(f"{one.word} {one.text}" for one in wellness.banners(status, health, now)), *frame._facts(status, now)])
+
+
+def test_a_heartbeat_and_a_tick_from_the_future_count_as_none_on_every_page(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        beat(tmp_path, NOW)
+        shown = words(url, NOW - 4 * HOUR)
+        assert not words(url, NOW).startswith("down")
+    assert shown.startswith("down | Engine down. The engine's last heartbeat is dated 14,")
+    assert "counts as none" in shown
+    assert "decided at a time in the future" in shown
+    assert "ago" not in shown
+
+
+def test_a_step_of_the_clock_is_told_on_every_page_for_ten_minutes(full_store: str, tmp_path: Path) -> None:
+    with store("full", full_store, tmp_path) as url:
+        beat(tmp_path, NOW)
+        with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
+            made.execute("INSERT INTO meta VALUES (?, ?)", (STEP_KEY, json.dumps({"at": NOW - 60 * SECOND, "seconds": -14_400.0})))
+        shown, later = words(url, NOW), words(url, NOW + 541 * SECOND)
+    assert "Clock set. The wall clock went back by 14,400 s. Times from before" in shown
+    assert "Clock set." not in later

@@ -9,8 +9,8 @@ import numpy as np
 
 from engine.domain.data_counts import RECORDED, UNKNOWN, ZERO, DataCounts
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._bar_spacing import STRAY, describe_off_clock
+from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
 from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
 from engine.feeds._limits import require_money

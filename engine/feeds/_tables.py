@@ -34,12 +34,15 @@ def load_table(file: Path) -> pa.Table:
     """Every column of the file. Raises BadRecording."""
     try:
         table = _load_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
+        written = table.column_names
     except MemoryError as error:
         raise BadRecording(f"{file} does not fit into memory: split it by time") from error
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+    except UnicodeDecodeError as error:
+        raise BadRecording(f"{file} has names of columns that are no UTF-8: save it in UTF-8") from error
+    except (pa.ArrowException, OSError) as error:
         raise BadRecording(f"{file} {_describe_failure(error)}") from error
-    names = [name.strip().lower() for name in table.column_names]
-    return table.rename_columns(names) if len(set(names)) == len(set(table.column_names)) else table
+    names = [name.strip().lower() for name in written]
+    return table.rename_columns(names) if len(set(names)) == len(set(written)) else table
 
 
 def describe_missing(missing: Sequence[str], names: Sequence[str]) -> str:

@@ -17,12 +17,12 @@ ZONES = (
 )  # fmt: skip
 _SAMPLE = 10_000  # numbers looked at
 # Digits as strptime reads them, and how many there are.
-_WRITTEN = {
+WRITTEN = {
     "YYYYMMDD": ("%Y%m%d", 8), "YYYYMMDDHHMM": ("%Y%m%d%H%M", 12), "YYYYMMDDHHMMSS": ("%Y%m%d%H%M%S", 14),
     "YYYYMMDDHHMMSSmmm": ("%Y%m%d%H%M%S%f", 17), "YYMMDDHHMM": ("%y%m%d%H%M", 10), "YYMMDDHHMMSS": ("%y%m%d%H%M%S", 12), "YYMMDD": ("%y%m%d", 6),
 }  # fmt: skip
 # Least and most, both inclusive; those of 1980 to 2070 where they count from a year.
-_COUNTED = {
+COUNTED = {
     "seconds after midnight without their date": (0, 86_400),
     "days of a spreadsheet": (25_569, 62_092),
     "days since 1970": (3_652, 25_568),
@@ -47,8 +47,8 @@ def describe_counts(numbers: Ints | Floats) -> str:
         return "stands for a missing time"
     if len(sample) > 2 and first in {0, 1} and (np.diff(sample) == 1).all():
         return "looks like a row number"
-    written = next((f"a date written as a number, {layout}" for layout in _WRITTEN if _is_written(sample, layout)), None)
-    counted = [unit for unit, (least, most) in _COUNTED.items() if (sample >= least).all() and (sample <= most).all()]
+    written = next((f"a date written as a number, {layout}" for layout in WRITTEN if _is_written(sample, layout)), None)
+    counted = [unit for unit, (least, most) in COUNTED.items() if (sample >= least).all() and (sample <= most).all()]
     if len(counted) > 1 and counted[1].startswith("days") and len(sample) > 1 and _is_daily(sample):
         counted.reverse()
     guesses = [written] if written else counted[:2]
@@ -57,15 +57,15 @@ def describe_counts(numbers: Ints | Floats) -> str:
     )
 
 
-def describe_disguised_counts(numbers: Ints | Floats, per_count: Ints) -> str | None:
-    """What numbers look like that are plausible times, and yet are none; None where nothing speaks against them."""
+def describe_disguised_counts(numbers: Ints | Floats, per_count: Ints, *, doubles: bool) -> str | None:
+    """What numbers, stored as doubles or not, look like that are plausible times, and yet are none; None where nothing speaks against them."""
     if (per_count == 1).all() and _DOTNET_TICKS[0] <= numbers.min() and numbers.max() < _DOTNET_TICKS[1]:
         return "looks like steps of 100 ns since the year 1, as in .NET"
     sample = numbers[:_SAMPLE]
     # Real seconds over hours have, in the digits of the hour and the minute, numbers up to 99 too.
     if (per_count == 10**9).all() and len(sample) >= 5 and np.ptp(sample) > 10_000 and _is_written(sample, "YYMMDDHHMM"):
         return "looks like a date written as a number, YYMMDDHHMM"
-    if numbers.dtype.kind == "f" and (per_count < 10**9).all() and len(sample) > 1 and (np.diff(sample) == 0).any() and _is_rounded(sample):
+    if doubles and (per_count < 10**9).all() and len(sample) > 1 and (np.diff(sample) == 0).any() and _is_rounded(sample):
         return "is rounded, as a spreadsheet does (1.70407E+12): export it again from its source"
     return None
 
@@ -110,7 +110,7 @@ def _remedy_of_zone(second: datetime) -> str:
 
 
 def _is_written(numbers: Ints | Floats, layout: str) -> bool:
-    form, length = _WRITTEN[layout]
+    form, length = WRITTEN[layout]
     try:
         for number in numbers.tolist():
             text = f"{number:.0f}" if number == int(number) else ""

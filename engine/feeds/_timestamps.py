@@ -24,6 +24,7 @@ EARLIEST_BEFORE = -2_208_988_800  # s since 1970, 1900-01-01: where counts that 
 CONTINUES = 31 * DAY  # longest step from such rows, and from a time of 0, to the next row
 _PER_COUNT = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}  # ns
 _TEXT_KINDS = (pa.timestamp("us", "UTC"), pa.timestamp("us"))  # of texts with a zone and of those without; years beyond the reach of ns too
+_TEXTS = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_binary, pa.types.is_large_binary)
 _EXACT = 10**3  # ns to which a double holds a time of today
 
 
@@ -54,6 +55,8 @@ def _read_any(file: Path, column: pa.ChunkedArray) -> Ints:
         return _from_counts(file, column)
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
         return _from_timestamps(file, column)
+    if not any(is_text(kind) for is_text in _TEXTS):
+        raise BadRecording(f"{file}: the column ts is {kind}: {REMEDY}")
     return _from_text(file, column)
 
 
@@ -73,7 +76,7 @@ def _from_counts(file: Path, column: pa.ChunkedArray) -> Ints:
     if len(bad):
         sample = raw[bad] if len(bad) == len(raw) else raw[bad[:1]]
         raise BadRecording(f"{file}: row {bad[0] + 1} has the ts {raw[bad[0]].item()}, which {describe_counts(sample)}: {REMEDY}")
-    disguised = describe_disguised_counts(raw, per_count)
+    disguised = describe_disguised_counts(raw, per_count, doubles=pa.types.is_floating(column.type))
     if disguised:
         raise BadRecording(f"{file}: row 1 has the ts {raw[0].item()}, which {disguised}: {REMEDY}")
     return np.asarray(raw * per_count if raw.dtype.kind == "i" else np.rint(raw * per_count / _EXACT).astype(np.int64) * _EXACT, dtype=np.int64)
@@ -115,7 +118,7 @@ def _from_text(file: Path, column: pa.ChunkedArray) -> Ints:
     try:
         text = pc.utf8_trim_whitespace(pc.cast(column, pa.string()))
     except pa.ArrowException:
-        raise BadRecording(f"{file}: the column ts is {column.type}: {REMEDY}") from None
+        raise BadRecording(f"{file}: the column ts is {column.type} and no UTF-8: {REMEDY}") from None
     digits = pc.match_substring_regex(text, r"^[+-]?\d+(\.\d+)?$")
     if pc.all(digits).as_py():
         return _from_counts(file, _as_numbers(text))

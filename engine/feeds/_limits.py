@@ -43,11 +43,24 @@ def require_inside(path: Path, files: Iterable[Path]) -> None:
     root = path.resolve()
     for name in (str(root), *(file.parent.name for file in files)):
         if not name.isprintable():
-            raise BadRecording(f"{name!a} is no name that can be shown (not UTF-8, or with control characters): rename the folder")
+            raise BadRecording(f"{show_name(name)} is no name that can be shown (not UTF-8, or with control characters): rename the folder")
     for file in files:
-        if not file.resolve().is_relative_to(root):
+        if not is_inside(root, file):
             link = file if file.is_symlink() else file.parent
             raise BadRecording(f"{link} is a link that leads out of the recording and is not followed: copy what it leads to into {path}")
+
+
+def is_inside(path: Path, entry: Path) -> bool:
+    """Whether it lies within the recording's folder once links are followed; a link that leads to itself leads nowhere."""
+    try:
+        return entry.resolve().is_relative_to(path.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def show_name(name: str) -> str:
+    """The name as it can be shown and stored: what is no UTF-8 and control characters as escapes."""
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def require_money(symbol: str, price: Floats, size: Floats) -> None:

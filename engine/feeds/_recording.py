@@ -120,7 +120,7 @@ def _on_beat(tape: Tape, base: int, offset: int) -> Tape:
         raise BadRecording(f"{strays} of {len(on)} bars of {tape.symbol} open {describe_off_clock(rows.opened[~on], base, offset)}")
     if not strays:
         return tape
-    return replace(tape, bars=BarRows(rows.opened[on], rows.values[:, on], rows.spacing, rows.duplicates, rows.faulty + strays))
+    return replace(tape, bars=replace(rows, opened=rows.opened[on], values=rows.values[:, on], faulty=rows.faulty + strays))
 
 
 def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
@@ -203,6 +203,7 @@ def count_rows(tape: Tape, grid: GridBars, every: GridBars, interval: int, offse
         signed_trades=signed,
         unsigned_trades=len(trades.at) - signed if trades else 0,
         outside_session=len(every.number) - len(grid.number),
+        moved_bars=bars.moved if bars else 0,
         trades_without_bar=int((~placed).sum()),
         volume=UNKNOWN if np.isnan(volume).all() else RECORDED if (volume > 0.0).any() else ZERO,
         has_books=books is not None,

@@ -36,6 +36,7 @@ class BarRows(Record):
     spacing: int | None  # ns, most common distance of two rows, faulty ones too; None with fewer than two rows
     duplicates: int  # identical rows dropped
     faulty: int  # rows, apart from repeats, without a finite, positive and consistent bar: taken as missing
+    moved: int  # rows taken as opening later, on the clock of the others (_bar_spacing.align_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +114,9 @@ def read_bars(file: Path) -> BarRows:
     _refuse(file, explain_refusal(faults, single))
     keep = sound_rows(faults) & single
     spacing = find_spacing(file, opened)
-    opened = align_days(opened, spacing)
-    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()))
+    taken = align_days(opened, spacing)
+    moved = int((taken != opened)[keep].sum())
+    return BarRows(taken[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()), moved)
 
 
 def read_trades(file: Path) -> TradeRows:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from engine.feeds._columns import USED
 from engine.feeds._errors import BadRecording
 
 _HEAD = 1 << 16  # bytes looked at
@@ -41,7 +42,7 @@ def load_table(file: Path) -> pa.Table:
         raise BadRecording(f"{file} has names of columns that are no UTF-8: save it in UTF-8") from error
     except (pa.ArrowException, OSError) as error:
         raise BadRecording(f"{file} {_describe_failure(error)}") from error
-    names = [name.strip().lower() for name in written]
+    names = [plain if USED.fullmatch(plain := name.strip().lower()) else name for name in written]
     return table.rename_columns(names) if len(set(names)) == len(set(written)) else table
 
 

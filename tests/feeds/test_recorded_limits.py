@@ -71,6 +71,10 @@ def test_links_out_of_the_recording_are_not_followed(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match=r"recording/C/bars\.csv is a link that leads out"):
         Recorded(recording)
     (recording / "C" / "bars.csv").unlink()
+    (recording / "D").symlink_to(outside)
+    (recording / "E").symlink_to("E")
+    left_out = Recorded(recording).left_out
+    assert {left_out["D"], left_out["E"]} == {"a link that leads out of the recording: it is not followed"}
     (outside / "secret").write_text("password = 7")
     (recording / "recording.toml").symlink_to(outside / "secret")
     with pytest.raises(BadRecording, match=r"recording/recording\.toml is a link that leads out"):
@@ -148,3 +152,11 @@ def test_a_time_of_receipt_beyond_nanoseconds_is_refused(tmp_path: Path) -> None
     pyarrow.parquet.write_table(table, tmp_path / "A" / "books.parquet")
     with pytest.raises(BadRecording, match=r"books\.parquet: ts_recv has a time beyond the reach of ns"):
         Recorded(tmp_path, interval=60 * SECOND)
+
+
+def test_the_name_of_a_file_that_is_left_out_can_be_shown(tmp_path: Path) -> None:
+    write(tmp_path, "A", "bars", BAR, [bar(0), bar(1)])
+    Path(os.fsdecode(os.fsencode(tmp_path / "A") + b"/b\xffrs\n.csv")).touch()
+    name, reason = Recorded(tmp_path).left_out.popitem()
+    assert name == r"A/b\udcffrs\n.csv"
+    assert reason.isprintable()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.domain.record import Floats, Ints
+from engine.domain.record import Ints
 from engine.feeds._errors import BadRecording
 
 STRAY = 0.01  # share of bars off the clock that is taken for faulty rows and not for another clock
@@ -20,7 +20,7 @@ def find_spacing(file: Path, opened: Ints) -> int | None:
 
     The most common and not the median, which is two bars for a symbol that is silent half of the time.
     """
-    steps = np.diff(np.unique(opened))
+    steps = np.asarray(np.diff(np.unique(opened)), dtype=np.int64)
     if not len(steps):
         return None
     spacing = _most_common(steps)
@@ -62,7 +62,7 @@ def describe_off_clock(opened: Ints, spacing: int, offset: int) -> str:
 def _refuse_jitter(file: Path, opened: Ints) -> None:
     """Refuses bars that would be on one clock if their times were rounded to seconds."""
     rounded = (opened + SECOND // 2) // SECOND * SECOND
-    steps = np.diff(np.unique(rounded))
+    steps = np.asarray(np.diff(np.unique(rounded)), dtype=np.int64)
     if len(steps) and _share_off(rounded, spacing := _most_common(steps)) <= STRAY:
         off = np.abs(opened - rounded).max() / 1e6
         raise BadRecording(f"{file}: its bars open up to {off:g} ms off a clock of {spacing / SECOND:g} s: round ts to whole seconds")
@@ -78,6 +78,6 @@ def _share_off(opened: Ints, spacing: int) -> float:
     return 1.0 - float(counts.max()) / len(opened)
 
 
-def _most_common(steps: Ints | Floats) -> int:
+def _most_common(steps: Ints) -> int:
     values, counts = np.unique(steps, return_counts=True)
     return int(values[np.argmax(counts)])

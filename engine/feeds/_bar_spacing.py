@@ -12,6 +12,7 @@ from engine.feeds._errors import BadRecording
 STRAY = 0.01  # share of bars off the clock that is taken for faulty rows and not for another clock
 SECOND, HOUR, DAY = 10**9, 3_600 * 10**9, 86_400 * 10**9  # ns
 _SUMMER = (HOUR, HOUR // 2)  # by how much a zone's clocks are set forward in summer
+_ROUND = {SECOND: "seconds", 60 * SECOND: "minutes"}
 _LONGEST_DAYS = 27 * DAY  # longer bars are months, quarters or years
 
 
@@ -25,7 +26,9 @@ def find_spacing(file: Path, opened: Ints) -> int | None:
         return None
     spacing = _most_common(steps)
     if spacing > _LONGEST_DAYS and (steps > _LONGEST_DAYS).all() and np.ptp(steps) >= DAY:
-        raise BadRecording(f"{file}: its bars are {steps.min() // DAY} to {steps.max() // DAY} days apart, and months differ: give daily bars")
+        raise BadRecording(
+            f"{file}: its bars are {steps.min() // DAY} to {steps.max() // DAY} days apart, and months differ in length: give daily bars"
+        )
     if _share_off(opened, spacing) > STRAY:
         _refuse_jitter(file, opened)
     return spacing
@@ -60,12 +63,14 @@ def describe_off_clock(opened: Ints, spacing: int, offset: int) -> str:
 
 
 def _refuse_jitter(file: Path, opened: Ints) -> None:
-    """Refuses bars that would be on one clock if their times were rounded to seconds."""
-    rounded = (opened + SECOND // 2) // SECOND * SECOND
-    steps = np.asarray(np.diff(np.unique(rounded)), dtype=np.int64)
-    if len(steps) and _share_off(rounded, spacing := _most_common(steps)) <= STRAY:
-        off = np.abs(opened - rounded).max() / 1e6
-        raise BadRecording(f"{file}: its bars open up to {off:g} ms off a clock of {spacing / SECOND:g} s: round ts to whole seconds")
+    """Refuses bars that would be on one clock if their times were rounded."""
+    for unit, name in _ROUND.items():
+        rounded = (opened + unit // 2) // unit * unit
+        steps = np.asarray(np.diff(np.unique(rounded)), dtype=np.int64)
+        apart = np.all(np.diff(rounded)[np.diff(opened) > 0] > 0)
+        if apart and _share_off(rounded, spacing := _most_common(steps)) <= STRAY:
+            off = np.abs(opened - rounded).max() / 1e6
+            raise BadRecording(f"{file}: its bars open up to {off:g} ms off a clock of {spacing / SECOND:g} s: round ts to whole {name}")
 
 
 def _show(at: int | np.int64) -> str:

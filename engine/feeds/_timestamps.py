@@ -107,8 +107,8 @@ def _from_timestamps(file: Path, column: pa.ChunkedArray) -> Ints:
     times = np.asarray(raw * ns, dtype=np.int64)
     if times.any() and times.min() >= 0 and times.max() < CONTINUES:
         raise BadRecording(
-            f"{file}: all of its ts lie in January 1970, the first at {np.datetime64(int(raw[0]), unit)}: they look like counts of s, ms or us "
-            "that were taken for a smaller unit, so make them anew with their own unit"
+            f"{file}: all of its ts lie in January 1970, the first at {np.datetime64(int(raw[0]), unit)}: "
+            "counts of s, ms or us were taken for a smaller unit, so make them anew with their own"
         )
     return times
 

@@ -241,8 +241,11 @@ def test_bars_that_are_on_no_clock_are_refused_for_the_reason(tmp_path: Path) ->
     assert refusal(tmp_path, [START + (i + 1) * MINUTE + int(jitter[i]) for i in range(50)]) == (
         "bars.csv: its bars open up to 4 ms off a clock of 60 s: round ts to whole seconds"
     )
+    assert refusal(tmp_path, [START + (i + 1) * MINUTE + 400 * int(jitter[i]) for i in range(50)]).endswith(
+        "ms off a clock of 60 s: round ts to whole minutes"
+    )
     months = [f"{year}-{month:02d}-01" for year in (2022, 2023) for month in range(1, 13)]
-    assert refusal(tmp_path, months) == "bars.csv: its bars are 28 to 31 days apart, and months differ: give daily bars"
+    assert refusal(tmp_path, months) == "bars.csv: its bars are 28 to 31 days apart, and months differ in length: give daily bars"
 
 
 def test_the_docs_name_all_that_is_taken_for_no_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -98,12 +97,8 @@ def _size_of(file: Path) -> tuple[float, int]:
 
 
 def _free_memory() -> float:
-    """Bytes: of the machine, or of the container or the process where they are limited to less."""
-    free = [float(psutil.virtual_memory().available), *_free_in_groups()]
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY:
-        free.append(float(limit - psutil.Process().memory_info().vms))
-    return max(0.0, min(free))
+    """Bytes: of the machine, or of the container where it is limited to less."""
+    return max(0.0, min([float(psutil.virtual_memory().available), *_free_in_groups()]))
 
 
 def _free_in_groups() -> Iterator[float]:

@@ -171,7 +171,7 @@ def report_data(feed: Feed) -> Report:
                 "rows": found.rows, "bars": found.bars, "duplicates": found.duplicate_bars, "faulty": found.faulty,
                 "without_volume": found.without_volume, "signed_trades": found.signed_trades, "unsigned_trades": found.unsigned_trades,
                 "faulty_books": found.faulty_books, "outside_session": found.outside_session, "trades_without_bar": found.trades_without_bar,
-                "volume": found.volume,
+                "moved": found.moved_bars, "volume": found.volume,
             }
             for found in counts
         },

@@ -24,6 +24,7 @@ class DataCounts(Record):
     signed_trades: int  # whose aggressor's side is known
     unsigned_trades: int
     outside_session: int  # bars that open outside of the session in recording.toml: left out
+    moved_bars: int  # of summer time, taken as opening as late as those of winter do in UTC
     trades_without_bar: int  # in a stretch of time that has no bar: left out
     volume: str  # RECORDED, or ZERO or UNKNOWN in every bar
     has_books: bool

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from engine.domain.record import Floats, Ints
+from engine.feeds._errors import BadRecording
 from engine.feeds._recording_files import file_of
 
 COLUMNS = ["ts", "ts_recv"]
@@ -46,6 +47,9 @@ def _times(file: Path) -> tuple[Ints, Ints] | None:
     schema = pyarrow.parquet.read_schema(file)
     if any(name not in schema.names or not pa.types.is_timestamp(schema.field(name).type) for name in COLUMNS):
         return None
-    table = pyarrow.parquet.read_table(file, columns=COLUMNS).drop_null()
-    sent, received = (np.asarray(pc.cast(pc.cast(table[name], pa.timestamp("ns")), pa.int64()).to_numpy(), dtype=np.int64) for name in COLUMNS)
+    table = pyarrow.parquet.ParquetFile(file).read(columns=COLUMNS).drop_null()
+    try:
+        sent, received = (np.asarray(pc.cast(pc.cast(table[name], pa.timestamp("ns")), pa.int64()).to_numpy(), dtype=np.int64) for name in COLUMNS)
+    except pa.ArrowException as error:  # of ts_recv: ts has been read
+        raise BadRecording(f"{file}: ts_recv has a time beyond the reach of ns (1677 to 2262): correct it or leave the column out") from error
     return sent, received

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 SYMBOL_COLUMNS = frozenset({
     "symbol", "sym", "ticker", "instrument", "instrument_id", "instrument_name", "instid", "inst_id", "product_id", "pair", "contract", "isin",
 })  # fmt: skip
-_USED = re.compile(r"ts|open|high|low|close|volume|price|size|side|(bid|ask)_(px|sz)_\d+")
+USED = re.compile(r"ts|open|high|low|close|volume|price|size|side|(bid|ask)_(px|sz)_\d+")
 _LEVEL = re.compile(r"(?:bid|ask)_(?:px|sz)_(\d+)")
 _VOLUME = re.compile(r"vol(ume)?\b|.*volume", re.IGNORECASE)
 _SHOWN = 3  # symbols named
@@ -40,7 +40,7 @@ def explain_levels(names: Iterable[str], levels: int) -> str | None:
 
 
 def _explain_repeats(names: list[str]) -> str | None:
-    used = [name for name in names if _USED.fullmatch(name) or name.strip().lower() in SYMBOL_COLUMNS]
+    used = [name for name in names if USED.fullmatch(name) or name.strip().lower() in SYMBOL_COLUMNS]
     repeated = [name for name, count in Counter(used).items() if count > 1]
     return f"has the column {repeated[0]} twice: rename the one that is not meant" if repeated else None
 

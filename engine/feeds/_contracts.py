@@ -16,18 +16,20 @@ import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.trading_rules import TradingRules
+from engine.feeds._limits import LARGEST_PRICE, LARGEST_SIZE, require_inside
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows
 
 FILE = "recording.toml"
 KEYS = (
     "multiplier", "inverse", "tick", "lot", "min_notional", "fee_bps", "maker_fee_bps", "spot", "borrow_rate", "funding_rate", "session",
 )  # fmt: skip
+_WIDE = 10_000.0  # a number that may be as large is free in practice
 _BOUNDS: dict[str, tuple[float, float, str]] = {  # least, most, and what the number means where it is easily taken for another
-    "tick": (0.0, np.inf, ""),
-    "lot": (0.0, np.inf, ""),
-    "min_notional": (0.0, np.inf, ""),
-    "fee_bps": (0.0, np.inf, ""),
-    "maker_fee_bps": (-1_000.0, np.inf, ""),
+    "tick": (0.0, LARGEST_PRICE, ""),
+    "lot": (0.0, LARGEST_SIZE, ""),
+    "min_notional": (0.0, LARGEST_SIZE, ""),
+    "fee_bps": (0.0, _WIDE, ""),
+    "maker_fee_bps": (-1_000.0, _WIDE, ""),
     "borrow_rate": (0.0, 10.0, ", a fraction a year: 0.05 is 5 %"),
     "funding_rate": (-0.1, 0.1, ", a fraction per 8 h: 0.0001 is 1 bps; a series over time is not supported"),
 }
@@ -94,9 +96,10 @@ def contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
     file = path / FILE
     if not file.is_file():
         return dict.fromkeys(symbols, Contract())
+    require_inside(path, (file,))
     try:
         told = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
     by_symbol = told.pop("symbols", {})
     if not isinstance(by_symbol, dict) or not all(isinstance(part, dict) for part in by_symbol.values()):
@@ -179,7 +182,7 @@ def _contract(file: Path, where: str, told: dict[str, object], common: Contract)
 def _numbers(file: Path, where: str, told: dict[str, object]) -> dict[str, Any]:
     numbers = {key: _number(file, where + key, told[key], *_BOUNDS[key]) for key in _BOUNDS if key in told}
     if "multiplier" in told:
-        numbers["multiplier"] = _number(file, where + "multiplier", told["multiplier"], 0.0, np.inf, above=True)
+        numbers["multiplier"] = _number(file, where + "multiplier", told["multiplier"], 0.0, 1e9, above=True)
     return numbers
 
 
@@ -192,11 +195,11 @@ def _flags(file: Path, where: str, told: dict[str, object]) -> dict[str, Any]:
 
 
 def _number(file: Path, what: str, value: object, least: float, most: float, meaning: str = "", *, above: bool = False) -> float:
-    number = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
-    if not (least <= number <= most and np.isfinite(number)) or (above and number == least):
-        bounds = f"above {least:g}" if above else f"of at least {least:g}" if np.isinf(most) else f"from {least:g} to {most:g}"
-        raise BadRecording(f"{file}: {what} is {value!r}: make it a number {bounds}{meaning}")
-    return number
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most or (above and value == least):
+        lower = f"above {least:g}" if above else f"of at least {least:g}"
+        bounds = f"{lower} and at most {most:g}" if most >= _WIDE else f"from {least:g} to {most:g}"
+        raise BadRecording(f"{file}: {what} is {repr(value)[:40]}: make it a number {bounds}{meaning}")
+    return float(value)
 
 
 def _session(file: Path, where: str, value: object) -> Session:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.feeds._limits import is_inside, show_name
+
 SETTINGS = "recording.toml"
 _PACKED = frozenset({".gz", ".zip", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz", ".rar", ".lz4", ".br"})
 _TABLES = frozenset({".csv", ".parquet"})
@@ -17,6 +19,9 @@ def find_left_out(path: Path, read: Sequence[Path]) -> dict[str, str]:
     known = set(read)
     found: dict[str, str] = {}
     for entry in _entries(path):
+        if not is_inside(path, entry):
+            found[entry.name] = "a link that leads out of the recording: it is not followed"
+            continue
         if not entry.is_dir():
             if entry.name != SETTINGS:
                 found[entry.name] = _explain_outside(entry)
@@ -26,7 +31,7 @@ def find_left_out(path: Path, read: Sequence[Path]) -> dict[str, str]:
             found |= {f"{entry.name}/{name}": reason for name, reason in rest.items()}
         else:
             found[entry.name] = _explain_folder(rest)
-    return found
+    return {show_name(name): show_name(reason) for name, reason in found.items()}
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -9,14 +9,15 @@ import numpy as np
 
 from engine.domain.data_counts import RECORDED, UNKNOWN, ZERO, DataCounts
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.feeds._bar_spacing import STRAY, describe_off_clock
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
 from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
+from engine.feeds._limits import require_money
 from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, imbalance, measure_cells, standing, traded, traded_after
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
 STALE = 60 * 10**9  # ns a book stands without an event, or one bar where that is longer
-_STRAY = 0.01  # share of bars off the clock that is taken for faulty rows and not for another clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +54,22 @@ def read_tape(folder: Path, told: Contract) -> Tape:
     bars = read_bars(files["bars"]) if files["bars"] else None
     trades = read_trades(files["trades"]) if files["trades"] else None
     books = read_books(files["books"]) if files["books"] else None
-    contract = told if told.told else by_name(folder.name, _sizes(bars, trades, books))
+    sizes = np.concatenate([size.ravel() for _, size in _sized(bars, trades, books)])
+    contract = told if told.told else by_name(folder.name, sizes)
     if contract.inverse or contract.multiplier != 1.0:
         bars = bars and bars_in_units(bars, contract)
         trades = trades and trades_in_units(trades, contract)
         books = books and books_in_units(books, contract)
+        for price, size in _sized(bars, trades, books):
+            require_money(folder.name, price, size)
     return Tape(folder.name, bars, trades, books, contract)
 
 
-def _sizes(bars: BarRows | None, trades: TradeRows | None, books: BookRows | None) -> Floats:
-    parts = [bars.values[4] if bars else None, trades.size if trades else None, *((books.bid_size.ravel(), books.ask_size.ravel()) if books else ())]
-    return np.concatenate([part for part in parts if part is not None])
+def _sized(bars: BarRows | None, trades: TradeRows | None, books: BookRows | None) -> list[tuple[Floats, Floats]]:
+    """Prices and sizes."""
+    sized = [(bars.values[3], bars.values[4])] if bars else []
+    sized += [(trades.price, trades.size)] if trades else []
+    return sized + ([(books.bid_price, books.bid_size), (books.ask_price, books.ask_size)] if books else [])
 
 
 def on_one_clock(tapes: tuple[Tape, ...], wanted: int | None, since: int | None, until: int | None, latency: int) -> Grid:
@@ -110,13 +116,11 @@ def _on_beat(tape: Tape, base: int, offset: int) -> Tape:
     rows = tape.bars
     on = (rows.opened - offset) % base == 0
     strays = int((~on).sum())
-    if strays > _STRAY * len(on):
-        raise BadRecording(
-            f"{strays} of {len(on)} bars of {tape.symbol} open off the clock of {base / 1e9:g} s: give all symbols' bars the same seconds"
-        )
+    if strays > STRAY * len(on):
+        raise BadRecording(f"{strays} of {len(on)} bars of {tape.symbol} open {describe_off_clock(rows.opened[~on], base, offset)}")
     if not strays:
         return tape
-    return replace(tape, bars=BarRows(rows.opened[on], rows.values[:, on], rows.spacing, rows.duplicates, rows.faulty + strays))
+    return replace(tape, bars=replace(rows, opened=rows.opened[on], values=rows.values[:, on], faulty=rows.faulty + strays))
 
 
 def _bars_of(tape: Tape, interval: int, offset: int) -> GridBars:
@@ -199,6 +203,7 @@ def count_rows(tape: Tape, grid: GridBars, every: GridBars, interval: int, offse
         signed_trades=signed,
         unsigned_trades=len(trades.at) - signed if trades else 0,
         outside_session=len(every.number) - len(grid.number),
+        moved_bars=bars.moved if bars else 0,
         trades_without_bar=int((~placed).sum()),
         volume=UNKNOWN if np.isnan(volume).all() else RECORDED if (volume > 0.0).any() else ZERO,
         has_books=books is not None,

@@ -8,24 +8,23 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.feeds._bar_spacing import align_days, find_spacing
 from engine.feeds._columns import explain_columns, explain_levels, explain_missing_volume
+from engine.feeds._errors import BadRecording as BadRecording  # noqa: PLC0414 - whoever reads a recording catches it from here
 from engine.feeds._left_out import find_left_out
+from engine.feeds._limits import require_inside, within_reach
 from engine.feeds._row_counts import bar_faults, explain_books, explain_negative, explain_refusal, sound_rows, trade_faults
 from engine.feeds._sides import trade_signs
+from engine.feeds._tables import describe_bad_number, describe_missing, load_table
+from engine.feeds._time_guesses import describe_repeat, show
+from engine.feeds._timestamps import read_times
 
 BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz")
 KINDS = ("bars", "books", "trades")
 SUFFIXES = (".parquet", ".csv")  # the first that is there is read
 PRICES = ("open", "high", "low", "close")
-_REMEDY = "write it as 2024-01-01T00:00:00Z or as whole ms or ns since 1970"
-
-
-class BadRecording(ValueError):
-    """A recording that cannot be read honestly: one line with what, where and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,7 @@ class BarRows(Record):
     spacing: int | None  # ns, most common distance of two rows, faulty ones too; None with fewer than two rows
     duplicates: int  # identical rows dropped
     faulty: int  # rows, apart from repeats, without a finite, positive and consistent bar: taken as missing
+    moved: int  # rows taken as opening later, on the clock of the others (_bar_spacing.align_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,9 @@ def symbol_folders(path: Path, wanted: tuple[str, ...]) -> tuple[Path, ...]:
     for symbol in wanted:
         if symbol not in known:
             raise BadRecording(f"{path} has no symbol {symbol!r}: it has {', '.join(known)}{_found(path, symbol)}")
-    return tuple(known[symbol] for symbol in (dict.fromkeys(wanted) or known))
+    folders = tuple(known[symbol] for symbol in (dict.fromkeys(wanted) or known))
+    require_inside(path, read_files(folders))
+    return folders
 
 
 def file_of(folder: Path, kind: str) -> Path | None:
@@ -97,19 +99,24 @@ def _found(path: Path, symbol: str | None = None) -> str:
 def read_bars(file: Path) -> BarRows:
     """Identical repeats of a row are dropped; two different bars for one time are refused."""
     table = _read(file, ("ts", *PRICES))
-    opened = _times(file, table)
+    opened = read_times(file, table["ts"])
     values = np.stack([*(_numbers(file, table, name) for name in PRICES), _volumes(file, table)])
     _refuse(file, explain_negative(values[:4]))
     again = np.flatnonzero(np.diff(opened) == 0) + 1
-    for row in again.tolist():
-        if not np.array_equal(values[:, row], values[:, row - 1], equal_nan=True):
-            raise BadRecording(f"{file}: row {row + 1} is a second and different bar of {_shown(opened[row])}: keep one of the two")
+    same = (values[:, again] == values[:, again - 1]) | (np.isnan(values[:, again]) & np.isnan(values[:, again - 1]))
+    different = again[~same.all(axis=0)]
+    if len(different):
+        row = int(different[0])
+        raise BadRecording(f"{file}: row {row + 1} is a second and different bar of {show(opened[row])}: {describe_repeat(int(opened[row]))}")
     single = np.ones(len(opened), dtype=np.bool_)
     single[again] = False
     faults = bar_faults(values)
     _refuse(file, explain_refusal(faults, single))
     keep = sound_rows(faults) & single
-    return BarRows(opened[keep], np.ascontiguousarray(values[:, keep]), _spacing(opened), len(again), int((single & ~keep).sum()))
+    spacing = find_spacing(file, opened)
+    taken = align_days(opened, spacing)
+    moved = int((taken != opened)[keep].sum())
+    return BarRows(taken[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()), moved)
 
 
 def read_trades(file: Path) -> TradeRows:
@@ -119,7 +126,7 @@ def read_trades(file: Path) -> TradeRows:
         sign = trade_signs(table)
     except ValueError as error:
         raise BadRecording(f"{file} {error}") from None
-    at = _times(file, table)
+    at = read_times(file, table["ts"])
     price, size = _numbers(file, table, "price"), _numbers(file, table, "size")
     _refuse(file, explain_negative(price[None]))
     faults = trade_faults(price, size)
@@ -131,7 +138,7 @@ def read_trades(file: Path) -> TradeRows:
 def read_books(file: Path) -> BookRows:
     """As many levels as the file has columns for, counted from 0 without a hole."""
     table = _read(file, ("ts", "bid_px_0", "bid_sz_0", "ask_px_0", "ask_sz_0"))
-    at = _times(file, table)
+    at = read_times(file, table["ts"])
     levels = 1
     while all(f"{name}_{levels}" in table.column_names for name in BOOK_COLUMNS):
         levels += 1
@@ -160,20 +167,11 @@ def _refuse(file: Path, reason: str | None) -> None:
         raise BadRecording(f"{file} {reason}")
 
 
-def _spacing(opened: Ints) -> int | None:
-    """The most common and not the median, which is two bars for a symbol that is silent half of the time."""
-    steps, counts = np.unique(np.diff(np.unique(opened)), return_counts=True)
-    return int(steps[np.argmax(counts)]) if len(steps) else None
-
-
 def _read(file: Path, needed: tuple[str, ...]) -> pa.Table:
-    try:
-        table = pyarrow.csv.read_csv(file) if file.suffix == ".csv" else pyarrow.parquet.ParquetFile(file).read()
-    except (pa.ArrowException, OSError) as error:
-        raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): record or copy it again") from error
+    table = load_table(file)
     missing = [name for name in needed if name not in table.column_names]
     if missing:
-        raise BadRecording(f"{file} lacks {', '.join(missing)}: its columns are {', '.join(table.column_names[:12])}")
+        raise BadRecording(f"{file} {describe_missing(missing, table.column_names)}")
     _refuse(file, explain_columns(table, file.name))
     if table.num_rows == 0:
         raise BadRecording(f"{file} is empty: remove it or record it again")
@@ -186,8 +184,8 @@ def _numbers(file: Path, table: pa.Table, name: str) -> Floats:
         column = pc.cast(table[name], pa.float64())
     except pa.ArrowException as error:
         row = next((row for row, value in enumerate(table[name].to_pylist()) if not _is_number(value)), 0)
-        raise BadRecording(f"{file}: row {row + 1} has the {name} {table[name][row].as_py()!r}: make it a number or remove the row") from error
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+        raise BadRecording(f"{file}: row {row + 1} has the {name} {(value := table[name][row].as_py())!r}: {describe_bad_number(value)}") from error
+    return within_reach(file, name, np.asarray(column.to_numpy(), dtype=np.float64))
 
 
 def _is_number(value: object) -> bool:
@@ -196,47 +194,3 @@ def _is_number(value: object) -> bool:
     except ValueError:
         return value is None
     return True
-
-
-def _times(file: Path, table: pa.Table) -> Ints:
-    """The column ts as ns UTC, refused where it goes back."""
-    column = table["ts"]
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy())[0])
-        raise BadRecording(f"{file}: row {row + 1} has no ts: remove the row")
-    counted = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-    times = _counted(file, column) if counted else _told(file, column)
-    back = np.flatnonzero(np.diff(times) < 0)
-    if len(back):
-        row = int(back[0]) + 1
-        raise BadRecording(f"{file}: row {row + 1} goes back in time, {_shown(times[row])} after {_shown(times[row - 1])}: sort the file by ts")
-    return times
-
-
-def _counted(file: Path, column: pa.ChunkedArray) -> Ints:
-    """Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their size."""
-    raw = column.to_numpy()
-    if not np.isfinite(raw).all():
-        raise BadRecording(f"{file}: row {int(np.flatnonzero(~np.isfinite(raw))[0]) + 1} has a ts that is no number: remove the row")
-    largest = float(np.abs(raw).max())
-    unit = next((unit for limit, unit in ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3)) if largest < limit), 1)
-    return np.asarray(raw * unit if raw.dtype.kind == "i" else np.rint(raw * unit), dtype=np.int64)
-
-
-def _told(file: Path, column: pa.ChunkedArray) -> Ints:
-    """Timestamps, dates or ISO texts; without a zone they are UTC."""
-    for kind in (pa.timestamp("ns", "UTC"), pa.timestamp("ns")):
-        try:
-            return np.asarray(pc.cast(pc.cast(column, kind), pa.int64()).to_numpy(), dtype=np.int64)
-        except pa.ArrowException:
-            continue
-    for row, value in enumerate(column.to_pylist()):
-        try:
-            pc.cast(pa.scalar(str(value)), pa.timestamp("ns"))
-        except pa.ArrowException:
-            raise BadRecording(f"{file}: row {row + 1} has the ts {value!r}: {_REMEDY}") from None
-    raise BadRecording(f"{file}: the column ts is {column.type}: {_REMEDY}")
-
-
-def _shown(at: np.int64) -> str:
-    return f"{np.datetime_as_string(np.datetime64(int(at), 'ns'), unit='ms')}Z"

@@ -17,6 +17,7 @@ from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import contracts, rules_of
 from engine.feeds._left_out import find_left_out
+from engine.feeds._limits import require_memory
 from engine.feeds._order_flow import explained
 from engine.feeds._recording import Grid, Tape, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, read_files, symbol_folders
@@ -46,6 +47,7 @@ class Recorded:
         until: int | None = None, latency_ms: float = 250.0, fee_bps: float = 10.0, spread_bps: float = 2.0,
     ) -> None:  # fmt: skip
         folders = symbol_folders(Path(path), symbols)
+        require_memory(read_files(folders))
         told = contracts(Path(path), tuple(folder.name for folder in folders))
         tapes = tuple(read_tape(folder, told[folder.name]) for folder in folders)
         agreed = tuple(tape.contract for tape in tapes)

@@ -13,6 +13,7 @@ _PARTS: tuple[tuple[Callable[[DataCounts], int], str], ...] = (
     (lambda count: count.faulty, "faulty rows left out"),
     (lambda count: count.without_volume if count.volume == RECORDED else 0, "bars without volume, on which nothing is opened"),
     (lambda count: count.outside_session, "bars outside the session left out"),
+    (lambda count: count.moved_bars, "bars of summer time taken as opening as late as in winter"),
     (lambda count: count.trades_without_bar, "trades left out where there is no bar"),
     (lambda count: count.unsigned_trades, "trades whose side is not known"),
     (lambda count: count.faulty_books, "books crossed, one-sided or malformed"),

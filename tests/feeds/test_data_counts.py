@@ -139,7 +139,7 @@ def test_a_volume_that_is_missing_in_some_bars_is_faulty(tmp_path: Path) -> None
     assert "1 faulty rows of 2, more than 1%: 1 have a volume that is missing" in refusal(tmp_path)
 
 
-@pytest.mark.parametrize("name", ["Volume", "vol", "Volume BTC", "quote_volume"])
+@pytest.mark.parametrize("name", ["Vol", "vol", "Volume BTC", "quote_volume"])
 def test_a_volume_under_another_name_is_not_taken_for_an_unknown_one(tmp_path: Path, name: str) -> None:
     write(tmp_path, "A", "bars", f"{PRICES_ONLY},{name}", [bar(0), bar(1)])
     assert f"has no column volume, but {name!r}: rename it to volume" in refusal(tmp_path)

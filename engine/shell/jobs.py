@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from threading import Condition, RLock, Thread  # noqa: TID251 - the one thread of the scheduler
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from threading import Condition
+from typing import Any, Protocol
+
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
+from apscheduler.schedulers import SchedulerNotRunningError
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from engine.domain.ports import Clock
 from engine.domain.texts import on_one_line
 from engine.shell.logs import LOG
 
 THREADS = 8
+LEAST_STEP = 0.5  # s by which the wall clock must have been set for jobs to be moved along
 WORKERS = ("default", "by hand", "trials", "drill")  # each but the first has one thread, for what takes long
 
 
@@ -25,105 +31,108 @@ class Watch(Protocol):
     def went_well(self, component: str, job: str) -> None: ...
 
 
-@dataclass(slots=True)
-class Repeated:
-    """A job that is run again and again. Times are seconds of the monotonic clock."""
+class SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler has no types
+    """APScheduler, which asks the wall clock, made steady: when that clock is set, every job moves along with it.
 
-    seconds: float
-    due: float
-    run: Callable[[], None]
+    Between two rounds the scheduler waits by the monotonic clock, so a job keeps its distance in monotonic time whatever becomes of the other.
+    """
+
+    def __init__(self, clock: Clock, **options: Any) -> None:
+        super().__init__(**options)
+        self._clock = clock
+        self._offset = self._measure_offset()
+
+    def follow_clock(self) -> None:
+        """Move every job by as much as the wall clock was set since the last look."""
+        with self._jobstores_lock:
+            step = self._measure_offset() - self._offset
+            if abs(step) < LEAST_STEP:
+                return
+            self._offset += step
+            for job in self.get_jobs():
+                if job.next_run_time is not None:
+                    job.modify(next_run_time=job.next_run_time + timedelta(seconds=step))
+
+    def _process_jobs(self) -> Any:
+        self.follow_clock()
+        return super()._process_jobs()
+
+    def _measure_offset(self) -> float:
+        return self._clock.now() / 1e9 - self._clock.tick()
 
 
 class Jobs:
-    """A schedule that neither a wall clock that is set nor a machine that slept disturbs: late runs are not dropped, runs never pile up, and
-    stopping is bounded."""
+    """APScheduler with what its defaults would lose: late runs are not dropped, runs never pile up, and stopping is bounded."""
 
-    def __init__(self, clock: Clock, workers: Mapping[str, Executor] | None = None) -> None:
-        """`workers` by the names of WORKERS; threads of its own where none are given."""
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._repeated: dict[str, Repeated] = {}
-        self._waiting: list[tuple[str, Callable[[], None]]] = []  # workers, and what each is to run once
-        self._in_hand: set[str] = set()  # repeated jobs that run now
         self._running = 0
         self._stopping = False
-        lock = RLock()
-        self._changed, self._idle = Condition(lock), Condition(lock)  # what is scheduled, and what runs
-        self._workers = workers or {name: ThreadPoolExecutor(THREADS if name == "default" else 1, thread_name_prefix=name) for name in WORKERS}
-        self._timer: Thread | None = None
+        self._idle = Condition()
+        self._late: set[str] = set()  # repeated jobs whose time came while they ran
+        self._scheduler = SteadyScheduler(
+            clock,
+            timezone=UTC,
+            executors={name: ThreadPoolExecutor(THREADS if name == "default" else 1) for name in WORKERS},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        self._scheduler.add_listener(self._note_late, EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
-        self._timer = Thread(target=self._keep_time, name="jobs", daemon=True)
-        self._timer.start()
+        self._scheduler.start()
 
     def every(self, seconds: float, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
         """Runs `work` now and then every so many seconds; a run that takes longer delays the next, which then follows at once."""
-        with self._changed:
-            self._repeated[name] = Repeated(seconds, self._clock.tick(), lambda: self._run(component, name, work, watch))
-            self._changed.notify_all()
+        self._scheduler.follow_clock()
+        begin = datetime.fromtimestamp(self._clock.now() / 1e9, UTC)
+        self._scheduler.add_job(
+            lambda: self._repeat(component, name, work, watch), "interval", seconds=seconds, id=name, replace_existing=True, next_run_time=begin
+        )
 
     def once(self, component: str, name: str, work: Callable[[], None], watch: Watch, *, worker: str = "default") -> None:
         """Runs `work` as soon as a thread is free; the workers "by hand" and "trials" have one of their own each, for what takes long."""
-        with self._changed:
-            self._waiting.append((worker, lambda: self._run(component, name, work, watch)))
-            self._changed.notify_all()
+        self._scheduler.follow_clock()
+        self._scheduler.add_job(lambda: self._run(component, name, work, watch), name=name, misfire_grace_time=None, executor=worker)
 
     def pace(self, name: str, seconds: float) -> None:
         """Runs a job every so many seconds from now on; raises ValueError where there is none of that name."""
-        with self._changed:
-            if name not in self._repeated:
-                raise ValueError(f"there is no job {name} to pace")
-            job = self._repeated[name]
-            job.seconds, job.due = seconds, self._clock.tick() + seconds
-            self._changed.notify_all()
+        self._scheduler.follow_clock()
+        try:
+            self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
+        except JobLookupError:
+            raise ValueError(f"there is no job {name} to pace") from None
 
     def drop(self, *names: str) -> None:
         """Ends jobs after the run in hand; names not scheduled are passed over."""
-        with self._changed:
-            for name in names:
-                if self._repeated.pop(name, None) is None:
-                    LOG.debug("no job %s to drop", name)
-
-    def run_due(self) -> float | None:
-        """Starts every job whose time has come, once however many times were missed; gives the seconds until the next, None without one."""
-        with self._changed:
-            if self._stopping:
-                return None
-            while self._waiting:
-                worker, run = self._waiting.pop(0)
-                self._workers[worker].submit(run)
-            now = self._clock.tick()
-            for name, job in tuple(self._repeated.items()):
-                if job.due <= now and name not in self._in_hand:
-                    job.due += job.seconds * ((now - job.due) // job.seconds + 1.0)
-                    self._in_hand.add(name)
-                    self._workers["default"].submit(self._repeat, name, job.run)
-            return min((max(0.0, job.due - now) for name, job in self._repeated.items() if name not in self._in_hand), default=None)
+        for name in names:
+            self._late.discard(name)
+            try:
+                self._scheduler.remove_job(name)
+            except JobLookupError:
+                LOG.debug("no job %s to drop", name)
 
     def stop(self, timeout: float) -> bool:
         """Starts nothing more and waits for the runs in hand; False when one was still running after `timeout` seconds."""
-        with self._changed:
+        with self._idle:
             self._stopping = True
-            self._changed.notify_all()
-        for worker in self._workers.values():
-            worker.shutdown(wait=False)
+        try:
+            self._scheduler.pause()
+            self._scheduler.get_jobs()  # waits until the round of scheduling in hand is over: shutting down within it would break it
+            self._scheduler.shutdown(wait=False)
+        except SchedulerNotRunningError:
+            LOG.debug("the scheduler was not running")
         with self._idle:
             return self._idle.wait_for(lambda: self._running == 0, timeout)
 
-    def _keep_time(self) -> None:
-        with self._changed:
-            try:
-                while not self._stopping:
-                    self._changed.wait(self.run_due())
-            except RuntimeError as error:  # the process ends without having stopped the jobs: no worker begins anything any more
-                LOG.info("nothing is run any more: %s", error)
+    def _note_late(self, event: JobSubmissionEvent) -> None:
+        self._late.add(event.job_id)
 
-    def _repeat(self, name: str, run: Callable[[], None]) -> None:
-        try:
-            run()
-        finally:
-            with self._changed:
-                self._in_hand.discard(name)
-                self._changed.notify_all()
+    def _repeat(self, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
+        self._late.discard(name)
+        self._run(component, name, work, watch)
+        while name in self._late:
+            self._late.discard(name)
+            self._run(component, name, work, watch)
 
     def _run(self, component: str, name: str, work: Callable[[], None], watch: Watch) -> None:
         with self._counted() as allowed:

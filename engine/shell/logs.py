@@ -15,7 +15,7 @@ from engine.shell.log_file import LogFile
 LOG = logging.getLogger("podium")
 BYTES, FILES = 5_000_000, 5
 FULL = (errno.ENOSPC, errno.EDQUOT)  # a start goes on without a log: there may be room later
-QUIET = ("alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their warnings and errors go to the log, never to the terminal
+QUIET = ("apscheduler", "alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their warnings and errors go to the log, never to the terminal
 
 
 def open_log(home: Path) -> RotatingFileHandler:

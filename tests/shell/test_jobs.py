@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 
+from engine.domain.ports import Clock
 from engine.shell.clock import WallClock
-from engine.shell.jobs import WORKERS, Jobs, in_one_line
+from engine.shell.jobs import Jobs, SteadyScheduler, in_one_line
 from engine.shell.logs import LOG, close_log, open_log
 from engine.store.errors import StoreFailed
 from tests.makers import SetClock
+
+DUE = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class Watching:
@@ -104,75 +106,73 @@ def test_errors_are_told_in_one_line() -> None:
     assert in_one_line(ValueError()) == "ValueError: "
 
 
-class Inline(Executor):
-    """Runs what it is given at once."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        fn(*args, **kwargs)
-        return Future()
-
-
-def scheduled(seconds: float) -> tuple[SetClock, Jobs, list[float]]:
-    """A clock that is moved by hand, a schedule with one job, and when the job ran, by the monotonic clock."""
-    clock, ran = SetClock(), []
-    jobs = Jobs(clock, dict.fromkeys(WORKERS, Inline()))
-    jobs.every(seconds, "engine", "work", lambda: ran.append(clock.tick()), Watching())
-    return clock, jobs, ran
+def paused(clock: Clock) -> SteadyScheduler:
+    """A scheduler that runs nothing, with a job due in 60 s and one that is not scheduled."""
+    scheduler = SteadyScheduler(clock, timezone=UTC)
+    scheduler.start(paused=True)
+    scheduler.add_job(print, "interval", seconds=60, id="work", next_run_time=DUE)
+    scheduler.add_job(print, "interval", seconds=60, id="held", next_run_time=None)
+    return scheduler
 
 
 @pytest.mark.parametrize("step", [-4 * 3_600.0, -10.0, 10.0, 4 * 3_600.0])
-def test_a_wall_clock_that_is_set_neither_stops_nor_hurries_a_job(step: float) -> None:
-    clock, jobs, ran = scheduled(2.0)
-    for second in range(20):
-        if second == 9:
-            clock.wall += step
-        jobs.run_due()
-        clock.seconds += 1.0
-    assert ran == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0]
+def test_when_the_wall_clock_is_set_every_job_moves_along(step: float) -> None:
+    clock = SetClock()
+    scheduler = paused(clock)
+    clock.seconds += 7.0
+    clock.wall += step
+    for _ in range(2):  # a step is followed once
+        scheduler.follow_clock()
+        assert scheduler.get_job("work").next_run_time == DUE + timedelta(seconds=step)
+        assert scheduler.get_job("held").next_run_time is None
+    clock.wall -= step
+    scheduler.follow_clock()
+    assert scheduler.get_job("work").next_run_time == DUE
+    scheduler.shutdown(wait=False)
 
 
-def test_runs_that_were_missed_are_made_up_for_once_and_the_pace_goes_on() -> None:
-    clock, jobs, ran = scheduled(2.0)
-    assert jobs.run_due() == 2.0
-    clock.seconds = 101.0
-    assert jobs.run_due() == 1.0
-    jobs.pace("work", 5.0)
-    assert jobs.run_due() == 5.0
-    assert ran == [0.0, 101.0]
-    jobs.drop("work")
-    assert jobs.run_due() is None
-    with pytest.raises(ValueError, match="no job work"):
-        jobs.pace("work", 1.0)
+def test_a_clock_that_is_slewed_is_followed_once_it_has_come_far() -> None:
+    clock = SetClock()
+    scheduler = paused(clock)
+    moved = []
+    for _ in range(10):
+        clock.wall += 0.0625
+        scheduler.follow_clock()
+        moved.append((scheduler.get_job("work").next_run_time - DUE).total_seconds())
+    assert moved == [0.0] * 7 + [0.5] * 3
+    scheduler.shutdown(wait=False)
 
 
-def test_a_job_that_takes_longer_than_its_pace_is_never_run_twice_at_once() -> None:
-    clock, depth = SetClock(), [0, 0]
-    jobs = Jobs(clock, dict.fromkeys(WORKERS, Inline()))
-
-    def work() -> None:
-        depth[0] += 1
-        depth[1] = max(depth)
-        clock.seconds += 3.0
-        jobs.run_due()
-        depth[0] -= 1
-
-    jobs.every(1.0, "engine", "work", work, Watching())
-    for _ in range(3):
-        jobs.run_due()
-        clock.seconds += 1.0
-    assert depth == [0, 1]
+def test_a_scheduler_follows_the_clock_at_every_round() -> None:
+    """With a clock that is set before the only round: the job, an hour off by the wall clock, has become due."""
+    clock, ran = SetClock(), Event()
+    scheduler = SteadyScheduler(clock, timezone=UTC)
+    scheduler.start(paused=True)
+    scheduler.add_job(ran.set, "interval", seconds=3_600, misfire_grace_time=None)
+    clock.wall -= 3_601.0
+    scheduler.resume()
+    assert ran.wait(10)
+    scheduler.shutdown()
 
 
-def test_a_run_that_took_longer_is_followed_at_once_by_the_one_it_delayed() -> None:
-    clock, ran, slow = SetClock(), [], [0.0, 1.2, 0.0, 3.5, 0.0, 0.0]
-    jobs = Jobs(clock, dict.fromkeys(WORKERS, Inline()))
+def test_a_run_that_is_late_follows_at_once() -> None:
+    """The second run begins while the scheduler, 60 s a round, has nothing due: it is the one that was missed during the first."""
+    jobs, runs, again = Jobs(WallClock()), list[int](), Event()
+    begun, missed = Event(), Event()
 
     def work() -> None:
-        ran.append(round(clock.seconds, 3))
-        clock.seconds += slow[len(ran) - 1]
+        runs.append(1)
+        begun.set()
+        if len(runs) == 1:
+            assert missed.wait(10)
+        else:
+            again.set()
 
-    jobs.every(1.0, "engine", "work", work, Watching())
-    while len(ran) < len(slow):
-        before, wait = len(ran), jobs.run_due()
-        clock.seconds += wait or 0.0 if len(ran) == before else 0.0
-    assert ran == [0.0, 1.0, 2.2, 3.0, 6.5, 7.0]
+    jobs.start()
+    jobs.every(60.0, "engine", "work", work, Watching())
+    assert begun.wait(10)
+    jobs._note_late(JobSubmissionEvent(EVENT_JOB_MAX_INSTANCES, "work", "default", []))
+    missed.set()
+    assert again.wait(10)
+    assert jobs.stop(10.0)
+    assert len(runs) == 2

@@ -26,7 +26,7 @@ BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
     "honest_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
-    "training", "peak_rss_mb",
+    "training", "peak_rss_mb", "data", "left_out",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
 

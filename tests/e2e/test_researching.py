@@ -97,7 +97,7 @@ def test_a_hostile_path_is_refused_and_is_text(server: Served, visit: Visit) -> 
 def test_models_tell_what_each_says_and_are_trained_again_for_a_reason(server: Served, visit: Visit) -> None:
     visitor = visit(server.url)
     visitor.go("/models?horizon=3+bars")
-    visitor.sees("Ensemble skill (R², 3 bars)")
+    visitor.sees("Skill, session (R², 3 bars)")
     skill = visitor.chart("Skill of every model")
     mark = visitor.keep(skill)
     visitor.page.get_by_label("Reason").fill("see what it learns")

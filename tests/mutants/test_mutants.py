@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutants.mutate import COMPARISONS, OPERATORS, Mutant, mutants_of
-from tests.mutants.trial import Map
+from tests.mutants.trial import BUDGET, Map
 
 
 def made(tmp_path: Path, source: str) -> list[str]:
@@ -76,7 +76,7 @@ def covered(root: Path) -> Map:
     told.lines["one.py"][5] = {"shared"}
     told.lines["one.py"][9] = {"t::dear", "shared"}
     told.lines["one.py"][1] = {"import"}
-    told.cost.update({"t::dear": 50.0, "t::shares": 1.0, "t::other": 0.1, "shared": 20.0})
+    told.cost.update({"t::dear": BUDGET - 10.0, "t::shares": 1.0, "t::other": 0.1, "shared": 20.0})
     told.tests |= {"t::dear", "t::shares", "t::other"}
     told.uses["t::shares"].add("shared")
     return told

@@ -63,7 +63,7 @@ def flip(told: DecisionTold) -> str:
     """What the smallest change that flips the decision means."""
     if told.flip_bps is None:
         return "of the expected move alone"
-    return "smallest change of the expected move, were every other gate passed and the other sizes as they are"
+    return "smallest change of the expected move, other gates passed"
 
 
 def cost(told: DecisionTold) -> list[Line]:

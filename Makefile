@@ -24,7 +24,7 @@ test: .venv/dev.stamp chromium promtool stress-ng
 
 # The whole suite again and again, with both cores kept busy by something else: it must not depend on speed.
 RUNS ?= 20
-test-stability: .venv/dev.stamp static/plotly.min.js chromium promtool stress-ng
+test-stability: .venv/dev.stamp chromium promtool stress-ng
 	@PATH="$$PWD/$(BIN):$$PATH"; stress-ng --quiet --cpu $(JOBS) & trap "kill $$!" EXIT; \
 	for run in $$(seq $(RUNS)); do \
 	    echo "run $$run of $(RUNS)"; $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile $(ARGS) || exit 1; \

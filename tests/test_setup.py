@@ -65,6 +65,14 @@ def test_run_and_test_do_what_the_contract_says() -> None:
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
 
 
+def test_every_target_of_make_can_be_made(clone: Path) -> None:
+    targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert targets is not None
+    for target in targets[1].split():
+        done = make(clone, "--dry-run", target)
+        assert done.returncode == 0, done.stderr
+
+
 def test_every_requirement_has_a_range_or_a_reason() -> None:
     lines = [line.split("#")[0].strip() for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()]
     for line in filter(None, lines):

@@ -383,7 +383,7 @@ def test_a_model_that_was_altered_with_its_digest_cannot_end_the_process(copied:
         store.execute("UPDATE artifacts SET data = ?, digest = ? WHERE id = ?", (data, other, number))
         store.execute("UPDATE ticks SET serving = replace(serving, ?, ?)", (digest, other))
     ran = subprocess.run(
-        [sys.executable, "-m", "engine", "replay", "302", "--store", copied], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "engine", "replay", "302", "--store", copied], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     assert (ran.returncode, len(ran.stderr.splitlines())) == (64, 1), ran.stderr[-300:]
     assert "the stored model lightgbm-259 cannot be loaded" in ran.stderr

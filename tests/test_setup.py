@@ -51,7 +51,7 @@ def test_an_old_python_is_refused_in_one_line(clone: Path) -> None:
     old = clone / "old"
     old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     old.chmod(0o755)
-    told = subprocess.run(["make", "run", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, timeout=60, check=False)
+    told = subprocess.run(["make", "run", f"PYTHON={old}"], cwd=clone, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode != 0
     assert "Podium needs Python 3.11 or newer" in told.stderr
 

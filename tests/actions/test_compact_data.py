@@ -68,7 +68,7 @@ def recording(folder: Path, count: int, symbols: int = 2) -> Path:
 def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_path: Path) -> None:
     """In a process of its own, so that what others freed is not counted: nine tenths of a recording of 200,000 bars."""
     folder = recording(tmp_path, 100_000)
-    done = subprocess.run([sys.executable, "-c", OUTLIVED, str(folder)], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", OUTLIVED, str(folder)], capture_output=True, text=True, check=True, timeout=600)
     words, detail = done.stdout.splitlines()
     freed, ran, again, left = words.split()
     assert (ran, again) == ("True", "False")

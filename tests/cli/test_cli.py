@@ -289,13 +289,13 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
 
 def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PODIUM_HOME": str(home)}
-    return subprocess.run([sys.executable, "-m", "engine", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run([sys.executable, "-m", "engine", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
     code = "import sys; from engine.__main__ import tell_a_bug; sys.excepthook = tell_a_bug; [][1]"
     env = {**os.environ, "PODIUM_HOME": str(tmp_path)}
-    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 70
     assert told.stderr.count("\n") == 1
     assert "IndexError" in (tmp_path / "logs" / "podium.log").read_text(encoding="utf-8")
@@ -304,7 +304,7 @@ def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_is_in_the_log(tmp
 def test_a_reader_that_goes_away_is_no_error(home: Path, tmp_path: Path) -> None:
     line = f"{sys.executable} -m engine export decisions | head -1"
     env = {**os.environ, "PODIUM_HOME": str(home)}
-    told = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120, check=False)
+    told = subprocess.run(["bash", "-c", line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert told.stdout.startswith("tick,at,symbol")
     assert told.stderr == ""
 

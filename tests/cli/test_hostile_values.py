@@ -145,6 +145,6 @@ def test_a_file_with_such_values_is_one_short_line(text: str, tmp_path: Path) ->
 
 
 def test_bytes_that_are_no_text_are_refused_as_the_system_passes_them(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "engine", b"backtest", b"a\xff\x1b"], cwd=ROOT, capture_output=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-m", "engine", b"backtest", b"a\xff\x1b"], cwd=ROOT, capture_output=True, check=False, timeout=600)
     assert done.returncode == 64
     assert is_one_short_line(done.stderr.decode())

@@ -66,7 +66,7 @@ def test_a_process_of_its_own_ends_in_one_line_too(tmp_path: Path, words: list[s
     environ = {key: value for key, value in os.environ.items() if not key.startswith("PODIUM_")} | {
         "PYTHONPATH": f"{stubs}{os.pathsep}{ROOT}", "PODIUM_HOME": str(tmp_path / "home"), "PODIUM_PORT": "18", "STREAMLIT_SERVER_PORT": "18",
     }  # fmt: skip
-    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 64, done.stderr
     assert [line for line in done.stderr.splitlines() if line.startswith("podium: ") and told in line], done.stderr
     assert "Traceback" not in done.stderr + done.stdout

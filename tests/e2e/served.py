@@ -19,7 +19,7 @@ from typing import Any
 from engine.shell.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
-SLOW = 60.0  # s that anything may take on a busy machine
+SLOW = 180.0  # s that anything may take on a busy machine
 SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
 WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}

@@ -183,7 +183,7 @@ def test_it_stops_cleanly_and_leaves_the_store_free(server: Server) -> None:
     server.stop()
     told = subprocess.run(
         [sys.executable, "-m", "engine", "status", "--json"], cwd=ROOT, env={**os.environ, "PODIUM_HOME": str(server.log.with_suffix(""))},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert json.loads(told.stdout)["reasons"][0] == "no engine runs on this store"
     assert "Traceback" not in server.log.read_text(encoding="utf-8")

@@ -75,7 +75,7 @@ def end(process: subprocess.Popen[str]) -> None:
 
 def test_of_many_processes_that_race_exactly_one_holds_the_store(url: str) -> None:
     told = subprocess.run(
-        [sys.executable, "-m", "tests.shell.racing", url, "10", "4"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-m", "tests.shell.racing", url, "10", "4"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=600
     )
     assert (told.stdout.split(), told.stderr) == (["1"] * 10, "")
 

@@ -73,7 +73,7 @@ def test_a_start_on_a_full_disk_says_so_and_shows_what_the_store_holds(tmp_path:
     made.filled(tmp_path, 30)
     (tmp_path / "disk").mkdir()
     script = ["unshare", "-rm", "sh", "-c", FULL_DISK, "sh", str(tmp_path / "disk"), str(tmp_path / "podium.db"), sys.executable]
-    ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    ran = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     if ran.returncode == 77 or "unshare" in ran.stderr:
         pytest.skip("no file system can be mounted here")
     assert "Traceback" not in ran.stderr

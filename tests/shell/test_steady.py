@@ -47,7 +47,7 @@ def heaps(*, settled: bool, **env: str) -> int:
     """The heaps of a process in which eight threads hold memory."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
     line = [sys.executable, "-c", SCRIPT, "settle" if settled else "as it is"]
-    return int(subprocess.run(line, check=True, capture_output=True, text=True, env=plain | env, timeout=60).stdout)
+    return int(subprocess.run(line, check=True, capture_output=True, text=True, env=plain | env, timeout=600).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library has a heap a thread")

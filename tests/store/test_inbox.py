@@ -104,5 +104,5 @@ def test_processes_that_claim_at_once_are_given_each_command_once(tmp_path: Path
     inbox = Inbox(url)
     numbers = [inbox.submit("retrain", {}, "ada", "", NOW) for _ in range(60)]
     script = CLAIMER.format(processes=3, url=url, last=numbers[-1])
-    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=600)
     assert sorted(map(int, told.stdout.split())) == numbers

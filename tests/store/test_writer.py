@@ -155,7 +155,7 @@ for extra in (0, 5_000, 30_000):
 
 def test_a_disk_that_fails_in_the_middle_of_a_commit_leaves_nothing_half_written(url: str) -> None:
     script = FAILING.format(url=url)
-    told = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=60)
+    told = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=False, timeout=600)
     assert told.stderr == ""
     assert [line.partition("podium.db ")[2] for line in told.stdout.splitlines()] == [
         "cannot be read or written (disk I/O error): look at the disk and its free space"

@@ -59,7 +59,7 @@ def scrape(filled: str) -> bytes:
 
 
 def check(text: bytes) -> str:
-    done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([promtool(), "check", "metrics"], input=text, capture_output=True, timeout=600, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return (done.stdout + done.stderr).decode()
 

@@ -50,7 +50,7 @@ class SteadyScheduler(BackgroundScheduler):  # type: ignore[misc]  # APScheduler
                 return
             self._offset += step
             for job in self.get_jobs():
-                if job.next_run_time is not None:
+                if getattr(job, "next_run_time", None) is not None:  # a job added before the start has none yet
                     job.modify(next_run_time=job.next_run_time + timedelta(seconds=step))
 
     def _process_jobs(self) -> Any:

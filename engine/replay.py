@@ -10,7 +10,7 @@ from engine.discover import discover
 from engine.domain.decision import Outcome, Phase
 from engine.domain.model import Catalog, Serving
 from engine.domain.ports import FeedInfo
-from engine.domain.record import Record
+from engine.domain.record import DIGEST_FORMAT, Record
 from engine.domain.state import State
 from engine.orchestrator import decide
 from engine.phases import learning
@@ -58,7 +58,12 @@ class Rolled:
 
 
 def replay(history: History, tick: int) -> Verdict:
-    """Decides tick again and compares every phase's digest; raises Forgotten when what it was decided from is no longer kept."""
+    """Decide a stored tick again and compare the digest of every phase.
+
+    Raises Forgotten where the inputs of the tick are no longer stored, or where an earlier version of Podium decided it: such digests cannot be compared.
+    """
+    if history.fingerprint(tick).get("digests") != DIGEST_FORMAT:
+        raise Forgotten(f"tick {tick} was decided by an earlier version of Podium, whose digests cannot be compared: replay it with that version")
     rolled = roll(history, history.session(history.tick(tick).session), tick)
     stored, outcome, run = rolled.stored, rolled.outcome, rolled.run
     if stored is None or outcome is None or run is None:

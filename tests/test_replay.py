@@ -192,6 +192,15 @@ def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copie
     history.close()
 
 
+def test_a_tick_of_an_earlier_version_is_reported_as_such_and_not_as_different(copied: str) -> None:
+    with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
+        store.execute("UPDATE runs SET fingerprint = json_remove(fingerprint, '$.digests')")
+    history = History(copied)
+    with pytest.raises(Forgotten, match="decided by an earlier version of Podium"):
+        replay(history, 450)
+    history.close()
+
+
 def test_an_artifact_that_was_tampered_with_is_refused(copied: str) -> None:
     with closing(sqlite3.connect(str(database.path_of(copied)))) as connection, connection as store:
         store.execute("UPDATE artifacts SET data = CAST(substr(data, 1, length(data) - 1) || x'07' AS BLOB) WHERE trained_to = 409")

@@ -10,6 +10,8 @@ import lightgbm
 import numpy as np
 import threadpoolctl
 
+from engine.domain.record import DIGEST_FORMAT
+
 
 @cache
 def take() -> dict[str, str]:
@@ -25,4 +27,5 @@ def take() -> dict[str, str]:
         "simd": simd,
         "blas": ", ".join(one for one in blas if "openmp" not in one),
         "lightgbm": lightgbm.__version__,
+        "digests": DIGEST_FORMAT,
     }

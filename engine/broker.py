@@ -31,7 +31,7 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood, inputs: Inputs) -> tuple[Order, ...]:
+def orders(decisions: Decisions, liquidity: Liquidity, market_state: Mood, inputs: Inputs) -> tuple[Order, ...]:
     """One order for each symbol that is not held, of what its position lacks: the one that is worked on goes on where it is wanted still.
 
     A working order in the direction wanted keeps its place and its time, for as many units as are left of it and wanted; what is wanted beyond is
@@ -40,7 +40,7 @@ def orders(decisions: Decisions, liquidity: Liquidity, mood: Mood, inputs: Input
     found = np.flatnonzero(decisions.delta)
     if not len(found):
         return ()
-    volume, frozen = usual_volume(inputs.view.volume), mood.watch.faults.frozen_book
+    volume, frozen = usual_volume(inputs.view.volume), market_state.watch.faults.frozen_book
     working = {order.symbol: order for order in inputs.account.working}
     made = []
     for index in found.tolist():
@@ -59,17 +59,17 @@ def _order(index: int, units: float, execution: int, liquidity: Liquidity, input
     return Order(index, units, spread, expected, sigma if np.isfinite(sigma) else 0.0, AGGRESSIVE if at_open else execution, None, at_open)
 
 
-def fill(account: Account, asked: tuple[Order, ...], bar: Slice, knobs: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:
+def fill(account: Account, asked: tuple[Order, ...], bar: Slice, config: Knobs, tick: int) -> tuple[Account, tuple[Fill, ...]]:
     """Works the orders of the tick before on the bar that followed it. What stands over, and what is over, is the account's afterwards."""
     fills: list[Fill] = []
     working: list[Order] = []
     done = _cancelled(account, asked, bar)
     for order in asked:
-        after, met, is_over = meet(order, bar, knobs, tick)
+        after, met, is_over = meet(order, bar, config, tick)
         left = after.units if after.work is not None else order.units - met.units
         fee_bps, realised = 0.0, 0.0
         if met.units:
-            fee_bps = fee_of(met, order.symbol, knobs)
+            fee_bps = fee_of(met, order.symbol, config)
             account, realised = _book(account, order.symbol, met, fee_bps, tick)
         if met.units or is_over:
             price, mid = (met.price, met.mid) if met.units else (np.nan, np.nan)
@@ -110,13 +110,13 @@ def _price(account: Account, bar: Slice, index: int) -> float:
     return found if np.isfinite(found) else float(account.mark[index])
 
 
-def accrue(account: Account, until: int, price: Floats, knobs: Knobs) -> Account:
+def accrue(account: Account, until: int, price: Floats, config: Knobs) -> Account:
     """Pays borrow and funding on the positions held from when they were last paid to `until` (ns UTC), at these prices.
 
     Borrow is paid on the value of what is short; funding on the value of every position, by longs where its rate is above 0 and by shorts where it
     is below. Time counts as it passes: over a gap as much is paid as over the bars that are missing.
     """
-    elapsed, rules = until - account.accrued_at, knobs.rules
+    elapsed, rules = until - account.accrued_at, config.rules
     if elapsed <= 0 or account.accrued_at == 0:
         return replace(account, accrued_at=max(until, account.accrued_at))
     if not (rules.borrow_rates or rules.funding_rates):
@@ -128,10 +128,10 @@ def accrue(account: Account, until: int, price: Floats, knobs: Knobs) -> Account
     return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + funding)
 
 
-def mark(account: Account, bar: Slice, capital: float, knobs: Knobs) -> Account:
+def mark(account: Account, bar: Slice, capital: float, config: Knobs) -> Account:
     """Values the account at the bar's closes, carried where missing, borrow and funding paid; begins a day at midnight UTC; keeps buy-and-hold."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark)
-    account = accrue(account, bar.at, price, knobs)
+    account = accrue(account, bar.at, price, config)
     equity = account.cash + _sum(account.positions * price)
     benchmark = np.where(np.isnan(account.benchmark) & np.isfinite(price), capital / len(price) / price, account.benchmark)
     held = np.isfinite(benchmark)

@@ -30,18 +30,18 @@ class Met(NamedTuple):
 NOTHING = Met(0.0, nan, nan, 0.0, 0.0)
 
 
-def meet(order: Order, bar: Slice, knobs: Knobs, tick: int) -> tuple[Order, Met, bool]:
+def meet(order: Order, bar: Slice, config: Knobs, tick: int) -> tuple[Order, Met, bool]:
     """The order after the bar, what it met, and whether it is over. Where no book stands at its arrival it is over: nothing is known to rest at."""
     if order.execution == AGGRESSIVE or order.at_open or not bar.fill_books.bid_price.shape[1]:
-        return order, take(order, bar, knobs), True
+        return order, take(order, bar, config), True
     if order.work is None:
-        order = _arrive(order, bar, knobs, tick)
+        order = _arrive(order, bar, config, tick)
     if order.work is None:
         return order, NOTHING, True
-    return _rest(order, order.work, bar, knobs) if order.execution == PASSIVE else _slice(order, order.work, bar, knobs)
+    return _rest(order, order.work, bar, config) if order.execution == PASSIVE else _slice(order, order.work, bar, config)
 
 
-def take(order: Order, bar: Slice, knobs: Knobs) -> Met:
+def take(order: Order, bar: Slice, config: Knobs) -> Met:
     """All of the order at once."""
     if bar.fill_books.bid_price.shape[1] and not order.at_open:
         return walk_side(bar.fill_books, order.symbol, order.units)
@@ -49,21 +49,21 @@ def take(order: Order, bar: Slice, knobs: Knobs) -> Met:
     at_open = float(bar.open[index])
     if not (isfinite(at_open) and at_open > 0 and bar.fresh[index]):
         return NOTHING
-    units, moved = of_volume(order.units, float(bar.volume[index]), order.sigma, knobs)
+    units, moved = of_volume(order.units, float(bar.volume[index]), order.sigma, config)
     if units != order.units:  # a part: in whole lots
-        units, moved = of_volume(_whole_lots(units, at_open, index, knobs), float(bar.volume[index]), order.sigma, knobs)
+        units, moved = of_volume(_whole_lots(units, at_open, index, config), float(bar.volume[index]), order.sigma, config)
     if units == 0.0:
         return NOTHING
     half = order.spread_bps / 2.0
     return Met(units, at_open * (1.0 + side * (half + moved) / 1e4), at_open, half, moved)
 
 
-def of_volume(units: float, volume: float, sigma: float, knobs: Knobs) -> tuple[float, float]:
+def of_volume(units: float, volume: float, sigma: float, config: Knobs) -> tuple[float, float]:
     """What of an order a bar of this volume fills, and its impact in bps: nothing where nothing was traded or no volume is known."""
     if not 0.0 < volume < inf:
         return 0.0, 0.0
-    taken = min(abs(units), knobs.participation * volume)
-    return (taken if units > 0 else -taken), float(square_root(knobs.impact, sigma, taken / volume))
+    taken = min(abs(units), config.participation * volume)
+    return (taken if units > 0 else -taken), float(square_root(config.impact, sigma, taken / volume))
 
 
 def walk_side(books: Books, index: int, units: float) -> Met:
@@ -95,33 +95,33 @@ def middle(books: Books, index: int) -> float:
     return (bid + ask) / 2.0 if 0.0 < bid < ask < inf else nan
 
 
-def fee_of(met: Met, symbol: int, knobs: Knobs) -> float:
+def fee_of(met: Met, symbol: int, config: Knobs) -> float:
     """The fee of a fill in bps: the maker's for what rested, where one is set."""
-    taker = knobs.fees_bps[symbol] if knobs.fees_bps else knobs.fee_bps
+    taker = config.fees_bps[symbol] if config.fees_bps else config.fee_bps
     if not met.maker:
         return taker
-    return knobs.maker_fees_bps[symbol] if knobs.maker_fees_bps else taker if knobs.maker_fee_bps is None else knobs.maker_fee_bps
+    return config.maker_fees_bps[symbol] if config.maker_fees_bps else taker if config.maker_fee_bps is None else config.maker_fee_bps
 
 
-def cost_of(met: Met, symbol: int, knobs: Knobs) -> float:
+def cost_of(met: Met, symbol: int, config: Knobs) -> float:
     """Money that a fill takes, with its fee."""
-    return met.units * met.price + abs(met.units) * met.price * fee_of(met, symbol, knobs) / 1e4
+    return met.units * met.price + abs(met.units) * met.price * fee_of(met, symbol, config) / 1e4
 
 
-def _whole_lots(units: float, price: float, index: int, knobs: Knobs) -> float:
+def _whole_lots(units: float, price: float, index: int, config: Knobs) -> float:
     """Toward zero to whole lots of the symbol; the units themselves where no lot is known."""
-    count = len(knobs.rules.lots)
-    return float(round_to_lot(np.full(count, units), np.full(count, price), knobs.rules)[index]) if count else units
+    count = len(config.rules.lots)
+    return float(round_to_lot(np.full(count, units), np.full(count, price), config.rules)[index]) if count else units
 
 
-def _arrive(order: Order, bar: Slice, knobs: Knobs, tick: int) -> Order:
+def _arrive(order: Order, bar: Slice, config: Knobs, tick: int) -> Order:
     """The order with what it found at its arrival: a limit at the touch of its own side, the queue there, and what taking at once would cost."""
     books, index = bar.fill_books, order.symbol
     mid = middle(books, index)
     if not isfinite(mid):
         return order
     at_once = walk_side(books, index, order.units)
-    price = cost_of(at_once, index, knobs) / at_once.units if at_once.units else nan
+    price = cost_of(at_once, index, config) / at_once.units if at_once.units else nan
     prices, sizes = (books.bid_price, books.bid_size) if order.units > 0 else (books.ask_price, books.ask_size)
     limit, queue = (float(prices[index, 0]), _known(float(sizes[index, 0]))) if order.execution == PASSIVE else (nan, nan)
     return replace(order, work=Work(tick, 0, order.units, mid, limit, queue, at_once.units, price, 0.0, 0.0))
@@ -132,25 +132,25 @@ def _known(size: float) -> float:
     return size if size > 0.0 else inf
 
 
-def _worked(order: Order, work: Work, met: Met, knobs: Knobs) -> Order:
-    paid = cost_of(met, order.symbol, knobs) if met.units else 0.0
+def _worked(order: Order, work: Work, met: Met, config: Knobs) -> Order:
+    paid = cost_of(met, order.symbol, config) if met.units else 0.0
     after = replace(work, bars=work.bars + 1, filled=work.filled + met.units, paid=work.paid + paid)
     return replace(order, units=order.units - met.units, work=after)
 
 
-def _slice(order: Order, work: Work, bar: Slice, knobs: Knobs) -> tuple[Order, Met, bool]:
+def _slice(order: Order, work: Work, bar: Slice, config: Knobs) -> tuple[Order, Met, bool]:
     """An equal part of what is left in each bar that is left; what one book did not hold is spread over the later ones."""
-    left = max(knobs.slice_bars - work.bars, 1)
-    part = order.units if left == 1 else _whole_lots(order.units / left, work.mid, order.symbol, knobs)
+    left = max(config.slice_bars - work.bars, 1)
+    part = order.units if left == 1 else _whole_lots(order.units / left, work.mid, order.symbol, config)
     met = walk_side(bar.fill_books, order.symbol, part)
-    return _worked(order, work, met, knobs), met, left == 1
+    return _worked(order, work, met, config), met, left == 1
 
 
-def _rest(order: Order, work: Work, bar: Slice, knobs: Knobs) -> tuple[Order, Met, bool]:
+def _rest(order: Order, work: Work, bar: Slice, config: Knobs) -> tuple[Order, Met, bool]:
     """Rests at its limit for the bars it has, then takes what is left."""
-    if work.bars >= knobs.passive_bars:
+    if work.bars >= config.passive_bars:
         met = walk_side(bar.fill_books, order.symbol, order.units)
-        return _worked(order, work, met, knobs), met, True
+        return _worked(order, work, met, config), met, True
     queue = work.queue
     if _traded_through(order, work, bar):
         units = order.units
@@ -163,7 +163,7 @@ def _rest(order: Order, work: Work, bar: Slice, knobs: Knobs) -> tuple[Order, Me
         found = middle(bar.fill_books, order.symbol)
         mid = found if isfinite(found) else work.limit
         met = Met(units, work.limit, mid, float(np.sign(units)) * (work.limit / mid - 1.0) * 1e4, 0.0, maker=True)
-    return _worked(order, replace(work, queue=queue), met, knobs), met, units == order.units
+    return _worked(order, replace(work, queue=queue), met, config), met, units == order.units
 
 
 def _traded_through(order: Order, work: Work, bar: Slice) -> bool:

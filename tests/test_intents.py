@@ -90,7 +90,7 @@ def test_a_smaller_position_names_what_became_of_the_forecast(sizes: dict[str, f
 
 
 def test_what_a_person_wants_flat_says_so_whatever_else_failed() -> None:
-    assert reason_of(0.2, 0.0, ("not flattened", "edge over cost"), steps(4.0, 1.0, 0.2)) == "told to stay flat"
+    assert reason_of(0.2, 0.0, ("not flattened", "edge over cost"), steps(4.0, 1.0, 0.2)) == "flattened by command"
 
 
 def test_single_precision_is_no_cut_and_what_was_not_recorded_says_so() -> None:

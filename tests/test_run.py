@@ -1,4 +1,4 @@
-"""Run: times what it is given, checks what comes of it, and puts the fallback in its place."""
+"""Running a phase: timing, checks of the result, and the fallback."""
 
 from __future__ import annotations
 
@@ -181,4 +181,4 @@ def test_started_phases_run_in_the_pool_and_say_so() -> None:
         one = run(pool=pool)
         begun = [one.start(phase, part, part) for phase in (Phase.MARKET, Phase.FEATURES)]
         assert all(isinstance(started.result(), Part) for started in begun)
-    assert {span.thread for span in one.spans} == {"beside market", "beside features"}
+    assert {span.thread for span in one.spans} == {"parallel market", "parallel features"}

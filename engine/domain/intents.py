@@ -1,4 +1,4 @@
-"""The intent of a decision and the reason for it: pure functions of what was held, what was wanted, the gates and the limits."""
+"""The intent of a decision and its reason, from the position, the target, the gates and the limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping, Sequence
 
 OPEN, ADD, CUT, CLOSE, HOLD = INTENTS = ("open", "add", "cut", "close", "hold")
-FLAT = 1e-12  # share of equity at or below which nothing is held
+FLAT = 1e-12  # share of equity at or below which the position counts as closed
 UNKNOWN = "reason not recorded"
-FLATTENED = "told to stay flat"
-NEAR = 1e-5  # share of the position below which a step of the sizing has not reduced it: steps are stored in single precision
+FLATTENED = "flattened by command"
+NEAR = 1e-5  # share of the position below which a sizing step has not reduced it, because steps are stored in single precision
 
-GATES = {  # a gate that did not pass, as the reason for a hold
+GATES = {  # failed gates, as the reason for a hold
     "fresh data": "data not fresh",
     "not paused": "paused",
     "sound phases": "a phase fell back",
@@ -31,7 +31,7 @@ GATES = {  # a gate that did not pass, as the reason for a hold
     "room in limits": "no room in limits",
     "minimum order": "below the minimum order",
 }
-LIMITS = {  # a limit of the sizing, as the reason for a smaller position
+LIMITS = {  # limits of the sizing, as the reason for a smaller position
     "new version": "new model version",
     "position": "position limit",
     "spot, no shorts": "no shorts on spot",
@@ -50,9 +50,9 @@ Steps = Mapping[str, float | None]
 
 
 def intent_of(position: float | None, target: float | None) -> str:
-    """What a decision does to a position, both as shares of equity; nothing known counts as nothing held.
+    """Return what a decision does to a position, both as shares of equity; an unknown share counts as 0.
 
-    A position that turns round is closed and opened the other way by one order. It takes new risk, which needs every gate, so it is an "open".
+    A reversal closes the position and opens the opposite one with one order. It takes new risk, which needs every gate, so it is an "open".
     """
     before, after = _known(position), _known(target)
     if before == after:
@@ -65,9 +65,9 @@ def intent_of(position: float | None, target: float | None) -> str:
 
 
 def reason_of(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
-    """Why: the gate that bound a hold, the edge that opened, the limit or the forecast that reduced.
+    """Return the reason of a decision: the binding gate of a hold, the edge of an open or add, the limit or forecast of a cut or close.
 
-    `shut` names the gates that did not pass, in the order of the ladder; `steps` the size wanted and what each limit made of it.
+    `shut` names the gates that failed, in order; `steps` holds the desired size and the size after each limit.
     """
     intent = intent_of(position, target)
     if intent == HOLD:
@@ -83,7 +83,7 @@ def reason_of(position: float | None, target: float | None, shut: Sequence[str],
 
 
 def gate_in_words(gate: str) -> str:
-    """A gate that did not pass, as a reason."""
+    """Return a failed gate as a reason."""
     return GATES.get(gate, gate)
 
 
@@ -92,7 +92,7 @@ def _known(share: float | None) -> float:
 
 
 def _limiting(steps: Steps) -> str | None:
-    """The last limit that made the position smaller than the forecast alone would have it."""
+    """Return the last limit that reduced the position below the size by the forecast alone."""
     last, before = None, abs(steps["cost"] or 0.0)
     for name, value in steps.items():
         if name in LIMITS and name not in _OF_FORECAST and value is not None:
@@ -102,29 +102,29 @@ def _limiting(steps: Steps) -> str | None:
 
 
 def _reducing(position: float, steps: Steps) -> str:
-    """The step that took most of the position away."""
+    """Return the step that reduced the position most, as a reason."""
     side, size = (1.0 if position > 0.0 else -1.0), abs(position)
     left, most, reason = size, NEAR * size, ""
     for name, value in steps.items():
         if value is None or name in _OF_FORECAST[:-1]:
             continue
-        kept = min(left, max(0.0, value * side))
-        if left - kept > most:
-            most, reason = left - kept, name
-        left = kept
+        remaining = min(left, max(0.0, value * side))
+        if left - remaining > most:
+            most, reason = left - remaining, name
+        left = remaining
     if not reason:
         return UNKNOWN
     return _forecast(side, size, steps) if reason == "cost" else LIMITS.get(reason, reason)
 
 
 def _forecast(side: float, size: float, steps: Steps) -> str:
-    """What became of the forecast that the position rested on."""
-    wanted, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
+    """Return how the forecast behind the position changed, as a reason."""
+    desired, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
     if fraction != 0.0 and skilled == 0.0:
         return GATES["proven skill"]
-    if wanted == 0.0:
+    if desired == 0.0:
         return "no forecast"
-    if wanted < 0.0:
+    if desired < 0.0:
         return "forecast turned"
     if skilled >= size > versioned:
         return LIMITS["new version"]

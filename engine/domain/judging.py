@@ -1,4 +1,4 @@
-"""What the trials of an action say together."""
+"""The judgement of an action over all its trials."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from engine.domain.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Record):
-    """One window after a trigger: whether the action was run in it, with which chance, and what changed: after less before, NaN where unmeasured."""
+    """One window after a trigger: whether the action ran, with what probability, and the changes (after - before), NaN where unmeasured."""
 
     treated: bool
-    chance: float  # that the action was run, known before the draw
+    chance: float  # that the action runs, known before the draw
     change: float  # of the metric that fired
-    latency: float  # of the time a tick takes, ms
+    latency: float  # of the duration of a tick, ms
     honest: float  # of the share of ticks without a fallback, %
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate(Record):
-    """An effect with its 95 % interval; None where there is too little to bound it."""
+    """An effect with its 95 % interval; None where the data do not bound it."""
 
-    effect: float  # NaN with nothing to estimate from
+    effect: float  # NaN without data
     low: float | None = None
     high: float | None = None
 

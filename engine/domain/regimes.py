@@ -1,4 +1,4 @@
-"""What the regime model has learned: a hidden Markov model's sums and the parameters made of them."""
+"""The state of the regime model: the sums of a hidden Markov model and its parameters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from engine.domain.record import Floats, Record
 
 @dataclass(frozen=True, slots=True)
 class Hidden(Record):
-    """One model for all symbols, R regimes; the sums are means over the bars learned from, recent ones counting for more."""
+    """One hidden Markov model for all symbols, with R regimes; the sums are discounted means over the bars learned from."""
 
-    bars: float  # learned from
+    bars: float  # number of bars learned from, discounted
     pairs: Floats  # (R, R) probability of regime i then regime j
     moments: Floats  # (R, 5) of 1, surge, surge^2, trend, trend^2 within each regime
     transition: Floats  # (R, R) in force, rows sum to 1
-    emission: Floats  # (5, R) in force: the log density of what is seen is [1, surge, surge^2, trend, trend^2] @ emission
+    emission: Floats  # (5, R) in force: the log density of an observation is [1, surge, surge^2, trend, trend^2] @ emission

@@ -1,4 +1,4 @@
-"""What a figure of skill is made of."""
+"""The sums behind a figure of skill."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ GAIN, GAIN_SQUARED, POWER, ROWS, BLOCKS, BLOCK_SQUARED, NEIGHBOURS, OPEN_GAIN, O
 
 @dataclass(frozen=True, slots=True)
 class Skill(Record):
-    """Sums behind a ratio of gain to power and its interval, for (models + ensemble) x horizons x (regimes + all).
+    """The sums behind a ratio of gain to power and its interval, for (models + ensemble) x horizons x (regimes + all).
 
-    Of a forecast, gain is y^2 - (y - f)^2 and power y^2, so that the ratio is R2; of declined trades, gain is bps and power their number.
-    A block is a run of ticks over all symbols, so that correlated symbols count once; its residual is its gain less what the ratio before it made
-    of its power (see evidence.skill). They lie in one array, since they grow together.
+    For a forecast, gain is y^2 - (y - f)^2 and power is y^2, so that the ratio is R2; for declined trades, gain is in bps and power is their number.
+    A block is a run of ticks over all symbols, so that correlated symbols count once. Its residual is its gain less its power times the ratio
+    before it (see evidence.skill). All sums are in one array because they are updated together.
     """
 
     sums: Floats  # (10, M + 1, H, R + 1)
 
     @property
     def gain(self) -> Floats:
-        """(M + 1, H, R + 1), as are all below."""
+        """(M + 1, H, R + 1), as all sums below."""
         return np.asarray(self.sums[GAIN])
 
     @property
     def gain_squared(self) -> Floats:
-        """By row."""
+        """Sum over rows of their squared gain."""
         return np.asarray(self.sums[GAIN_SQUARED])
 
     @property
@@ -39,35 +39,35 @@ class Skill(Record):
 
     @property
     def rows(self) -> Floats:
-        """Forecasts that have come due."""
+        """Number of forecasts scored."""
         return np.asarray(self.sums[ROWS])
 
     @property
     def blocks(self) -> Floats:
-        """Blocks that are over."""
+        """Number of complete blocks."""
         return np.asarray(self.sums[BLOCKS])
 
     @property
     def block_squared(self) -> Floats:
-        """Sum of their squared residuals."""
+        """Sum of the squared residuals of the blocks."""
         return np.asarray(self.sums[BLOCK_SQUARED])
 
     @property
     def neighbours(self) -> Floats:
-        """Sum of the products of each block's residual and that of the block before."""
+        """Sum of the products of each block's residual with that of the previous block."""
         return np.asarray(self.sums[NEIGHBOURS])
 
     @property
     def open_gain(self) -> Floats:
-        """Gain of the running block."""
+        """Gain of the current block."""
         return np.asarray(self.sums[OPEN_GAIN])
 
     @property
     def open_power(self) -> Floats:
-        """Its power."""
+        """Power of the current block."""
         return np.asarray(self.sums[OPEN_POWER])
 
     @property
     def last(self) -> Floats:
-        """Residual of the block before it."""
+        """Residual of the previous block."""
         return np.asarray(self.sums[LAST])

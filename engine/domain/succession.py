@@ -1,4 +1,4 @@
-"""What the serving versions of the models inherit of the record of skill that earlier versions made."""
+"""The part of the skill record of earlier model versions that the serving versions inherit."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from engine.domain.skill import Skill
 
 @dataclass(frozen=True, slots=True)
 class Succession(Record):
-    """A horizon is on probation while `inherited` is below 1: its forecasts are scored apart from the record (see evidence.succession)."""
+    """A horizon is on probation while `inherited` is below 1: its forecasts are scored separately from the record (see evidence.succession)."""
 
-    inherited: Floats  # (H,) share of the proven size that agreement with the versions of record allows; 1 where the record is the serving versions'
-    record: tuple[tuple[str, ...], ...]  # (H, M) versions that the record of skill belongs to, "" where a model has none yet
-    own: Skill  # (2, H, 1) what forecasts made on probation came to, over a long and a short memory
+    inherited: Floats  # (H,) share of the proven size allowed by agreement with the versions of record; 1 where those serve
+    record: tuple[tuple[str, ...], ...]  # (H, M) versions that made the record of skill, "" where a model has none yet
+    own: Skill  # (2, H, 1) scores of forecasts made on probation, over a long and a short memory
     probation: Bools  # (L, H) whether a pending forecast was made on probation, newest first; L = the longest horizon
-    begun: int  # own records begun so far, over all horizons
+    begun: int  # number of probation records begun, over all horizons
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement(Record):
-    """How far the ensemble of newly adopted versions agrees with earlier ones; NaN where they cannot be compared."""
+    """The agreement of newly adopted versions with earlier ones; NaN where they cannot be compared."""
 
-    rows: int  # compared, each a symbol at a tick
+    rows: int  # compared, one per symbol and tick
     record: Floats  # (H,) with the versions of record
     before: Floats  # (H,) with the versions that served until now
     models: tuple[tuple[str, Floats], ...]  # version, (H,) with the version of record of the same model

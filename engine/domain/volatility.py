@@ -1,4 +1,4 @@
-"""What is known and foreseen of volatility: small sums over the market's past, carried from tick to tick."""
+"""The volatility model and its forecast: small sums over the market's past, carried from tick to tick."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from engine.domain.skill import Skill
 
 @dataclass(frozen=True, slots=True)
 class Foreseen(Record):
-    """Volatility as it looks at this tick, and the forecast made of it; V averages, K columns."""
+    """The inputs and the volatility forecast of this tick; V averages, K columns."""
 
     averages: Floats  # (S, V) exponential means of |log return|, of the log range and of the squared log return
     weight: Floats  # (S, V) of the bars behind each, up to 1
-    row: Floats  # (S, K + 7) what waits to come due, NaN where not known: see Volatility.waiting
+    row: Floats  # (S, K + 7) to be scored when it comes due, NaN where not known; columns as in `waiting` of the model
     foreseen: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
-    reach: Floats  # (S,) the same over the last volatility known, a quarter to four; 1 where either is not known: intervals are as much wider
+    reach: Floats  # (S,) the same over the last known volatility, 0.25 to 4, by which intervals widen; 1 where either is unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Volatility(Record):
-    """The regression's sums, what waits to come due (newest first, L = the longest horizon) and the scores."""
+    """The sums of the regression, the rows not yet due (newest first, L = the longest horizon) and the scores."""
 
     averages: Floats  # (S, V)
     weight: Floats  # (S, V)
     profile: Floats  # (B, 2) by time of day: sum and count of log realised variance less its level
-    moments: Floats  # (K + 5, K + 5) discounted products of the columns, of HAR's four and of the target
+    moments: Floats  # (K + 5, K + 5) discounted products of the columns, the four HAR columns and the target
     slopes: Floats  # (K,) in force
     har_slopes: Floats  # (4,)
-    waiting: Floats  # (L, S, K + 7) columns, HAR's four, and log variance as forecast, as HAR forecasts it, and its slow level
+    waiting: Floats  # (L, S, K + 7) columns, the four HAR columns, and log variance: forecast, HAR forecast and slow level
     mean: Floats  # (S, 2) sum and count of log realised variance
-    skill: Skill  # (2, 1, 1): against each symbol's own mean so far, against the heterogeneous autoregression
-    error: Floats  # (2,) sum of squared errors and rows
+    skill: Skill  # (2, 1, 1) against each symbol's own mean so far, and against the heterogeneous autoregression (HAR)
+    error: Floats  # (2,) sum of squared errors, and rows
     qlike: Floats  # (2,) sum and rows

@@ -16,50 +16,50 @@ HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
 
 
 def settle(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
     """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all, which needs a bar of this moment.
 
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
     order = ladder.order_size_of(sizes, liquidity, inputs)
-    gates = ladder.climb(sizes, order, liquidity, opinions, mood, inputs, degraded)
+    gates = ladder.climb(sizes, order, liquidity, predictions, market_state, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
     asked = [rung for rung in range(ladder.TRADABLE) if rung != ladder.FRESH and not (inputs.knobs.flatten and rung == ladder.HEALTHY)]
     whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))  # a person's flatten outranks a fault
-    tradable &= passed[ladder.FRESH] | ladder.current(mood, inputs)
+    tradable &= passed[ladder.FRESH] | ladder.current(market_state, inputs)
     target = _target(sizes, inputs, whole, tradable)
     delta = _delta(target, order, sizes, inputs, passed[ladder.MINIMUM])
     if inputs.knobs.rules.lots:
         target = np.where(target == 0.0, target, sizes.held + delta * order.price / max(inputs.account.equity, 1e-9))
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(whole, -1, (~passed).argmax(axis=0)), -1)
-    votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
+    votes = np.where(predictions.trust > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
     settled = np.where(action == HOLD, sizes.held, target)
     execution = _execution(delta, liquidity, inputs)
     return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, order, inputs), votes)
 
 
 def stand_by(
-    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
 ) -> Decisions:
     """The decisions as they are, settled again where a phase after them failed: a degraded tick opens nothing."""
     if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
         return decisions
-    return settle(sizes, liquidity, opinions, mood, inputs, degraded)
+    return settle(sizes, liquidity, predictions, market_state, inputs, degraded)
 
 
 def hold(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+    sizes: Sizes, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
 ) -> Decisions:
     """Assumes nothing can be decided: holds every symbol, all gates shut."""
-    del liquidity, mood, degraded, waived
+    del liquidity, market_state, degraded, waived
     count = len(inputs.symbols)
     shape = (len(ladder.NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
     gates = Ladder(ladder.NAMES, ladder.SENSES, ladder.UNITS, np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, dtype=bool))
     return Decisions(
-        codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), opinions.mean[:, sizes.horizon, :] * np.nan
+        codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), predictions.mean[:, sizes.horizon, :] * np.nan
     )
 
 
@@ -123,23 +123,23 @@ def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarra
     Only where a book stands is there a touch to rest at, and only where trades are known is it ever known to be filled. A kind of order that is
     proven to cost more than taking at once is not recommended, and what a person wants flat is taken at once.
     """
-    knobs, resting = inputs.knobs, _maker_fee(inputs, liquidity)
+    config, resting = inputs.knobs, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
-    booked = np.isfinite(liquidity.depth) & (not knobs.flatten)
+    booked = np.isfinite(liquidity.depth) & (not config.flatten)
     large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.too_dear)
     spared = liquidity.spread_bps / 2.0 + liquidity.fee_bps - resting
     traded = impact.usual_volume(inputs.view.volume) > 0
     passive = booked & traded & (spared > resting + liquidity.impact_bps) & ("passive" not in liquidity.too_dear)
     chosen = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
     for order in inputs.account.working:
-        if stands(order, float(delta[order.symbol]), knobs):
+        if stands(order, float(delta[order.symbol]), config):
             chosen[order.symbol] = order.execution
     return chosen
 
 
 def _maker_fee(inputs: Inputs, liquidity: Liquidity) -> Floats:
     """(S,) bps of an order that rests; the taker's where no other is set."""
-    knobs = inputs.knobs
-    if knobs.maker_fees_bps:
-        return np.array(knobs.maker_fees_bps)
-    return liquidity.fee_bps if knobs.maker_fee_bps is None else np.full(len(liquidity.fee_bps), knobs.maker_fee_bps)
+    config = inputs.knobs
+    if config.maker_fees_bps:
+        return np.array(config.maker_fees_bps)
+    return liquidity.fee_bps if config.maker_fee_bps is None else np.full(len(liquidity.fee_bps), config.maker_fee_bps)

@@ -25,9 +25,9 @@ def propose_nothing(learned: State, inputs: Inputs) -> Plan:
 
 
 def _trigger(learned: State, inputs: Inputs) -> str | None:
-    knobs = inputs.knobs
+    config = inputs.knobs
     if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
         return "by hand"
     if learned.last_training < 0:
-        return "first training" if learned.decided >= knobs.first_training else None
-    return "schedule" if inputs.tick - learned.last_training >= knobs.retrain_every else None
+        return "first training" if learned.decided >= config.first_training else None
+    return "schedule" if inputs.tick - learned.last_training >= config.retrain_every else None

@@ -10,7 +10,7 @@ from engine.domain.model import Catalog
 
 
 def build(inputs: Inputs, catalog: Catalog) -> Matrix:
-    """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for, a volatility and every column it must.
+    """The columns of all families side by side; a symbol is usable once it has the history the config ask for, a volatility and every column it must.
 
     A symbol whose newest bar is not fresh is not usable: its columns are stale.
 

@@ -34,36 +34,36 @@ class OrderSize(NamedTuple):
 
 
 def climb(
-    sizes: Sizes, order: OrderSize, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+    sizes: Sizes, order: OrderSize, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
 ) -> Ladder:
     """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass.
 
     Data are fresh where the newest bar is there and nothing is wrong with the feed; else their value is the bars since it was so.
     """
-    knobs, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
+    config, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
     since_loss = np.minimum(inputs.tick - account.losses, 10**6).astype(float)
     change = sizes.target - sizes.held
     alone = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
     booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
     unbooked = np.isnan(liquidity.depth) & booked  # the market has books and here none stands: nothing could be filled
-    least, part = smallest(sizes, knobs), np.maximum(knobs.min_trade / 10.0, knobs.rebalance * np.abs(sizes.held))
+    least, part = smallest(sizes, config), np.maximum(config.min_trade / 10.0, config.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
-        (_age(mood, inputs), 0.0),
-        (float(knobs.paused), 0.0),
+        (_age(market_state, inputs), 0.0),
+        (float(config.paused), 0.0),
         (float(len(degraded)), 0.0),
         ((liquidity.crossed | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
-        (float(knobs.flatten), 0.0),
-        (inputs.view.known * 1.0, float(knobs.min_history)),
-        (liquidity.spread_bps, knobs.max_spread_bps),
-        (opinions.heard, float(min(knobs.min_models, len(opinions.models)))),
+        (float(config.flatten), 0.0),
+        (inputs.view.known * 1.0, float(config.min_history)),
+        (liquidity.spread_bps, config.max_spread_bps),
+        (predictions.heard, float(min(config.min_models, len(predictions.models)))),
         (float(sizes.skill[sizes.horizon]) * 100.0, 0.0),
-        (opinions.outside * 100.0, knobs.max_outside * 100.0),
-        (opinions.agreement[sizes.horizon] * 100.0, knobs.min_agreement * 100.0),
+        (predictions.outside * 100.0, config.max_outside * 100.0),
+        (predictions.agreement[sizes.horizon] * 100.0, config.min_agreement * 100.0),
         (np.abs(sizes.edge_bps), sizes.cost_bps),
-        (since_loss, float(knobs.cooldown_bars)),
-        (risk.day_loss(account) * 100.0, knobs.max_daily_loss * 100.0),
-        (risk.drawdown(account) * 100.0, knobs.max_drawdown * 100.0),
+        (since_loss, float(config.cooldown_bars)),
+        (risk.day_loss(account) * 100.0, config.max_daily_loss * 100.0),
+        (risk.drawdown(account) * 100.0, config.max_drawdown * 100.0),
         (np.where(closing, np.maximum(alone, least), alone) * 100.0, least * 100.0),
         (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
         (np.abs(order.units) * order.price, order.least if np.ndim(order.least) == 0 else np.where(sizes.target == 0.0, 0.0, order.least)),
@@ -93,21 +93,21 @@ def order_size_of(sizes: Sizes, liquidity: Liquidity, inputs: Inputs) -> OrderSi
     return OrderSize(units, price, least)
 
 
-def current(mood: Mood, inputs: Inputs) -> Bools:
+def current(market_state: Mood, inputs: Inputs) -> Bools:
     """(S,) where the newest bar is one of this moment, whatever else is wrong with the feed: the price at which a position can still be closed."""
-    return np.asarray(inputs.fresh & (inputs.view.age == 0) & ~mood.watch.faults.frozen_bar)
+    return np.asarray(inputs.fresh & (inputs.view.age == 0) & ~market_state.watch.faults.frozen_bar)
 
 
-def _age(mood: Mood, inputs: Inputs) -> Floats:
+def _age(market_state: Mood, inputs: Inputs) -> Floats:
     """(S,) bars since the newest bar that was there and of a feed without a fault, 0 where it is this one."""
-    faults = mood.watch.faults
+    faults = market_state.watch.faults
     sound = inputs.fresh & (inputs.view.age == 0) & (faults.kind == NO_FAULT)
     return np.where(sound, 0.0, np.maximum(np.maximum(inputs.view.age, faults.bars), 1.0))
 
 
-def smallest(sizes: Sizes, knobs: Knobs) -> Floats:
+def smallest(sizes: Sizes, config: Knobs) -> Floats:
     """(S,) share of equity below which a change is not worth an order, unless it closes the position."""
-    return np.maximum(knobs.min_trade, knobs.rebalance * np.abs(sizes.held))
+    return np.maximum(config.min_trade, config.rebalance * np.abs(sizes.held))
 
 
 def holds(value: Floats, limit: Floats) -> Bools:

@@ -33,36 +33,36 @@ REWEIGH_EVERY = 8  # ticks
 
 
 def learn(
-    opinions: Opinions, forecast: Forecast, mood: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+    predictions: Opinions, forecast: Forecast, market_state: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
 ) -> State:
     """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
-    knobs = inputs.knobs
-    price = _price(inputs, mood)
-    scored = due.score(state.pending, knobs.horizons, price)
-    closes, ends = skill.closing(inputs.tick, knobs.horizons), skill.closing(inputs.tick, (max(knobs.horizons),))
-    memory = 0.5 ** (1.0 / np.array([knobs.skill_halflife, knobs.lapse_halflife]))[:, None, None]
+    config = inputs.knobs
+    price = _price(inputs, market_state)
+    scored = due.score(state.pending, config.horizons, price)
+    closes, ends = skill.closing(inputs.tick, config.horizons), skill.closing(inputs.tick, (max(config.horizons),))
+    memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
-    fade = 0.5 ** (1.0 / knobs.weight_halflife)
-    sums, kept = due.moments(scored), ~succession.on_probation(state.succession, knobs.horizons) * 1.0
+    fade = 0.5 ** (1.0 / config.weight_halflife)
+    sums, kept = due.moments(scored), ~succession.on_probation(state.succession, config.horizons) * 1.0
     gram, moment = state.gram * fade + sums[0] * kept[:, None, None], state.moment * fade + sums[1] * kept[:, None]
     rows = state.weight_rows * fade + sums[2] * kept
-    succeeding = succession.begin(state.succession, state.recent, inputs.events, knobs)
-    succeeding, recent = succession.score(succeeding, state.recent, cells[:, -1:, :, -1:], closes, memory, opinions.versions, knobs)
+    succeeding = succession.begin(state.succession, state.recent, inputs.events, config)
+    succeeding, recent = succession.score(succeeding, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     again = inputs.tick % REWEIGH_EVERY == 0
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
         models=state.models,
-        regime=mood.probabilities,
-        hidden=mood.hidden,
-        watch=mood.watch,
-        pending=_remember(state.pending, opinions, forecast, mood, price, state),
+        regime=market_state.probabilities,
+        hidden=market_state.hidden,
+        watch=market_state.watch,
+        pending=_remember(state.pending, predictions, forecast, market_state, price, state),
         gram=gram,
         moment=moment,
-        weights=stacking.weigh(gram, moment, rows, knobs.prior_rows) if again else state.weights,
+        weights=stacking.weigh(gram, moment, rows, config.prior_rows) if again else state.weights,
         skill=skill.add(state.skill, cells, closes),
         recent=recent,
-        intervals=intervals.score(state.intervals, scored, knobs.interval_step, knobs.horizons),
+        intervals=intervals.score(state.intervals, scored, config.interval_step, config.horizons),
         volatility=volatility.learn(
             state.volatility,
             forecast.volatility,
@@ -77,34 +77,34 @@ def learn(
             regret.remember(state.regret.declined, decisions, sizes, liquidity),
             price,
             state.pending.price,
-            knobs.horizons,
+            config.horizons,
             closes=ends,
         ),
         weight_rows=rows,
-        conditions=state.conditions * fade + due.losses(scored, _worth(state, knobs), state.context, knobs.horizons),
-        context=np.concatenate((opinions.chosen.conditions[None], state.context[:-1])),
+        conditions=state.conditions * fade + due.losses(scored, _worth(state, config), state.context, config.horizons),
+        context=np.concatenate((predictions.chosen.conditions[None], state.context[:-1])),
         silencing=silencing.score(
             state.silencing,
             scored,
-            silencing.forecasts(opinions, forecast.weights),
-            knobs.horizons,
+            silencing.forecasts(predictions, forecast.weights),
+            config.horizons,
             closes=ends,
             memory=fade,
         ),
         last_training=state.last_training,
         asked=state.asked,
         outlook=liquidity.finer.outlook,
-        memories=online.learn(state.memories, opinions.seen, scored.known, scored.target, knobs.horizons),
+        memories=online.learn(state.memories, predictions.seen, scored.known, scored.target, config.horizons),
         succession=succeeding,
         execution=execution.add(state.execution, inputs.account.done, closes=ends),
     )
 
 
 def learn_nothing(
-    opinions: Opinions, forecast: Forecast, mood: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+    predictions: Opinions, forecast: Forecast, market_state: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
 ) -> State:
     """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
-    del opinions, forecast, mood, liquidity, sizes, decisions
+    del predictions, forecast, market_state, liquidity, sizes, decisions
     pending = state.pending
 
     def moved(part: Floats) -> Floats:
@@ -181,14 +181,14 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
     )
 
 
-def _worth(state: State, knobs: Knobs) -> Floats:
+def _worth(state: State, config: Knobs) -> Floats:
     """(M, H) what each model's forecasts had been worth before this tick."""
-    return stacking.worth(state.gram, state.moment, state.weight_rows, knobs.prior_rows)
+    return stacking.worth(state.gram, state.moment, state.weight_rows, config.prior_rows)
 
 
-def _price(inputs: Inputs, mood: Mood) -> Floats:
+def _price(inputs: Inputs, market_state: Mood) -> Floats:
     """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh, or a bar or book repeats: no move is learned from it."""
-    faults = mood.watch.faults
+    faults = market_state.watch.faults
     known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
     return np.where(known, np.log(reference(inputs)), np.nan)
 
@@ -202,9 +202,9 @@ def reference(inputs: Inputs) -> Floats:
     return np.where((bid > 0) & (ask > bid), (bid + ask) / 2.0, close)
 
 
-def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mood, price: Floats, state: State) -> Pending:
-    heard = np.where((opinions.trust > 0).any(axis=0), forecast.mean, np.nan)
-    votes = np.concatenate((opinions.mean, heard[None]))[None]
+def _remember(pending: Pending, predictions: Opinions, forecast: Forecast, market_state: Mood, price: Floats, state: State) -> Pending:
+    heard = np.where((predictions.trust > 0).any(axis=0), forecast.mean, np.nan)
+    votes = np.concatenate((predictions.mean, heard[None]))[None]
 
     def shift(new: Floats, old: Floats) -> Floats:
         return np.concatenate((new, old[:-1]))
@@ -214,8 +214,8 @@ def _remember(pending: Pending, opinions: Opinions, forecast: Forecast, mood: Mo
         width=shift(forecast.width[None], pending.width),
         reach=shift(forecast.reach[None], pending.reach),
         probability=shift(forecast.probability[None], pending.probability),
-        sigma=shift(mood.sigma[None], pending.sigma),
+        sigma=shift(market_state.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),
-        regime=np.concatenate((mood.regime[None], pending.regime[:-1])),
+        regime=np.concatenate((market_state.regime[None], pending.regime[:-1])),
         constant=shift(state.intervals.constant[None], pending.constant),
     )

@@ -26,16 +26,16 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     A book that is crossed, one-sided or malformed is told as `crossed` and gives no figure: price and spread are then those of a symbol without
     books. Where the book does not hold the largest order, its impact is that of the part it holds, or the square-root law's if that is more.
     """
-    knobs, books, count = inputs.knobs, inputs.books, len(inputs.symbols)
-    largest = knobs.max_position * max(inputs.account.equity, 0.0)
+    config, books, count = inputs.knobs, inputs.books, len(inputs.symbols)
+    largest = config.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
-    fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
+    fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     dear = execution.too_dear(state.execution)
     side, levels = pressure(inputs.flow, inputs.view.volume)
     signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimated(inputs, close)
-        room = np.nan_to_num(knobs.participation * _money(inputs, close), nan=0.0)
+        room = np.nan_to_num(config.participation * _money(inputs, close), nan=0.0)
         moved, amihud = _lawful(inputs, _money(inputs, close), np.minimum(largest, room)), _amihud(inputs, close)
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
         finer = unbooked(state.outlook, *signs, estimate)
@@ -59,11 +59,11 @@ def read(inputs: Inputs, state: State) -> Liquidity:
 
 def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     """Assumes an expensive market: ten times the usual spread, impact of a whole bar's volatility, nothing known of the book."""
-    knobs, count = inputs.knobs, len(inputs.symbols)
+    config, count = inputs.knobs, len(inputs.symbols)
     nothing = np.full(count, np.nan)
-    spread = np.full(count, knobs.spread_bps * WIDE)
+    spread = np.full(count, config.spread_bps * WIDE)
     moved = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
-    fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
+    fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
     sane = np.zeros(count, dtype=bool)
     cost = spread / 2.0 + fee + moved
@@ -94,12 +94,12 @@ def _estimated(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Floats]:
 
     Never below one tick, which is the smallest spread that can be quoted.
     """
-    view, knobs = inputs.view, inputs.knobs
+    view, config = inputs.view, inputs.knobs
     seen = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
     squared = spread_estimate.abdi_ranaldo(view.log_high, view.log_low, view.log_close, seen)
-    spread = spread_estimate.shrink(squared, knobs.spread_bps)
-    source = np.where(spread > knobs.spread_bps, ESTIMATE, SETTING)
-    tick = order_size.by_symbol(knobs.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
+    spread = spread_estimate.shrink(squared, config.spread_bps)
+    source = np.where(spread > config.spread_bps, ESTIMATE, SETTING)
+    tick = order_size.by_symbol(config.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
     return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimate.interval(squared)
 
 

@@ -23,32 +23,32 @@ BLOCK = 128  # symbols sized jointly at once
 NANOSECONDS = 3_600 * 10**9  # an hour
 
 
-def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+def size(forecast: Forecast, market_state: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Growth-optimal sizes, scaled by proven skill, traded only beyond the band that costs make (Davis and Norman 1990), then limited in order.
 
     Each symbol is sized alone first, then given what the others take of its expected move. Limits go from the part to the whole: a symbol, symbols
     that move as one, the risk of the portfolio in the usual case and in the tail, its leverage, and the losses after which it stops.
     """
-    knobs = inputs.knobs
-    low, estimate = proven.bound(state.recent, knobs)
-    standing = succession.standing(succession.begin(state.succession, state.recent, inputs.events, knobs), state.recent, knobs)
+    config = inputs.knobs
+    low, estimate = proven.bound(state.recent, config)
+    standing = succession.standing(succession.begin(state.succession, state.recent, inputs.events, config), state.recent, config)
     usable = low * standing
-    horizon = acted_on(usable if (usable > 0.0).any() else low, knobs)
+    horizon = acted_on(usable if (usable > 0.0).any() else low, config)
     held = shares(inputs.account, liquidity.mid)
     scale = forecast.scale[horizon]
     edge = forecast.mean[horizon] * scale
-    cost = 2.0 * liquidity.cost_bps * knobs.edge_margin / 1e4
+    cost = 2.0 * liquidity.cost_bps * config.edge_margin / 1e4
     optimal = np.where(scale > 0, 1.0 / np.where(scale > 0, scale * scale, 1.0), 0.0)
-    skilled = optimal * knobs.kelly * proven.reliance(low, estimate)[horizon]
+    skilled = optimal * config.kelly * proven.reliance(low, estimate)[horizon]
     slope = skilled * standing[horizon]
     wanted = edge * optimal
     banded = within_band(held, edge, cost, slope)
-    capped = np.clip(banded, -knobs.max_position, knobs.max_position)
-    owned = _without_shorts(capped, knobs)
+    capped = np.clip(banded, -config.max_position, config.max_position)
+    owned = _without_shorts(capped, config)
     book = _book(owned, inputs)
-    alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, knobs)
-    limited = _portfolio(alone, held, book, mood, liquidity, inputs)
-    steps = [wanted, wanted * knobs.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *limited]
+    alone, taken = _jointly(owned, held, edge, cost, slope, scale, book, config)
+    limited = _portfolio(alone, held, book, market_state, liquidity, inputs)
+    steps = [wanted, wanted * config.kelly, edge * skilled, edge * slope, banded, capped, owned, alone, *limited]
     probability = forecast.probability[horizon]
     confidence = np.where(edge >= 0, probability, 1.0 - probability)
     return Sizes(
@@ -56,9 +56,9 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     )  # fmt: skip
 
 
-def keep_positions(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+def keep_positions(forecast: Forecast, market_state: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Assumes nothing about the future: keeps what is held, wants nothing more."""
-    del forecast, mood, state
+    del forecast, market_state, state
     held = shares(inputs.account, liquidity.mid)
     zero = np.zeros(len(held))
     none = np.full(len(inputs.knobs.horizons), np.nan)
@@ -77,10 +77,10 @@ def within_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floa
     return np.clip(held, buy_to, sell_to)
 
 
-def acted_on(low: Floats, knobs: Knobs) -> int:
+def acted_on(low: Floats, config: Knobs) -> int:
     """Index of the horizon with the largest proven move, root of (bound x bars); the longest where none is proven."""
-    moves = np.where(low > 0.0, low, 0.0) * np.array(knobs.horizons)
-    return int(moves.argmax()) if moves.max() > 0 else len(knobs.horizons) - 1
+    moves = np.where(low > 0.0, low, 0.0) * np.array(config.horizons)
+    return int(moves.argmax()) if moves.max() > 0 else len(config.horizons) - 1
 
 
 def shares(account: Account, mid: Floats) -> Floats:
@@ -99,9 +99,9 @@ def drawdown(account: Account) -> float:
     return max(0.0, 1.0 - account.equity / account.peak) if account.peak > 0 else 0.0
 
 
-def _without_shorts(target: Floats, knobs: Knobs) -> Floats:
+def _without_shorts(target: Floats, config: Knobs) -> Floats:
     """What is sold short on spot, and cannot be borrowed, is not held at all."""
-    return np.where(np.array(knobs.rules.shorts), target, np.maximum(target, 0.0)) if knobs.rules.shorts else target
+    return np.where(np.array(config.rules.shorts), target, np.maximum(target, 0.0)) if config.rules.shorts else target
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _sample(comovement: Comovement, symbols: Ints) -> Floats:
 
 
 def _jointly(
-    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: Book | None, knobs: Knobs
+    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: Book | None, config: Knobs
 ) -> tuple[Floats, Floats]:
     """(S,) sizes that are best together, never larger than alone; and (S,) log return, how much of each edge the others take.
 
@@ -146,7 +146,7 @@ def _jointly(
     size = np.abs(capped[some]) / unit
     alone = capped
     if len(some) > 1:
-        most = cost[some] + knobs.max_position / slope[some]
+        most = cost[some] + config.max_position / slope[some]
         wish = np.minimum(side * edge[some], most) / scale[some]
         best = _best(book, side, wish, cost[some] / scale[some], np.maximum(side * held[some], 0.0) / unit, size)
         alone = capped.copy()
@@ -171,19 +171,19 @@ def _best(book: Book, side: Floats, edge: Floats, cost: Floats, held: Floats, bo
     return best
 
 
-def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
+def _portfolio(alone: Floats, held: Floats, book: Book | None, market_state: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
     """The limits of the portfolio, in order: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
-    knobs = inputs.knobs
+    config = inputs.knobs
     if book is None:
         return [alone] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
-    steps = [_limit_clusters(alone, book, knobs)]
-    steps += _limit_risk(steps[-1], book, mood, inputs)
+    steps = [_limit_clusters(alone, book, config)]
+    steps += _limit_risk(steps[-1], book, market_state, inputs)
     gross = float(np.abs(steps[-1]).sum())
-    steps.append(steps[-1] * min(1.0, knobs.max_gross / gross) if gross > 0 else steps[-1])
-    steps.append(_limit_net(steps[-1], knobs.max_net))
+    steps.append(steps[-1] * min(1.0, config.max_gross / gross) if gross > 0 else steps[-1])
+    steps.append(_limit_net(steps[-1], config.max_net))
     smaller = np.where(np.sign(steps[-1]) == np.sign(held), np.sign(held) * np.minimum(np.abs(steps[-1]), np.abs(held)), 0.0)
-    steps.append(smaller if day_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
-    steps.append(np.zeros_like(alone) if drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
+    steps.append(smaller if day_loss(inputs.account) > config.max_daily_loss else steps[-1])
+    steps.append(np.zeros_like(alone) if drawdown(inputs.account) > config.max_drawdown else steps[-1])
     steps.append(_fillable(steps[-1], held, liquidity.room / max(inputs.account.equity, 1e-9)))
     return steps
 
@@ -194,40 +194,40 @@ def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
     return np.fmax(np.fmin(target, most), least)
 
 
-def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
+def _limit_clusters(target: Floats, book: Book, config: Knobs) -> Floats:
     """Scales down each cluster of correlated symbols whose gross exposure is above its limit."""
-    if float(np.abs(target).sum()) <= knobs.max_cluster:
+    if float(np.abs(target).sum()) <= config.max_cluster:
         return target
     some, sample = book.symbols, book.sample
     if not len(sample):
         some = np.flatnonzero(target)
         sample = _sample(book.comovement, some)
-    labels = covariance.clusters(sample, knobs.cluster_correlation)
+    labels = covariance.clusters(sample, config.cluster_correlation)
     many = np.bincount(labels)[labels] > 1
     gross = np.bincount(labels, np.abs(target[some]))[labels]
-    share = np.where(many, knobs.max_cluster / np.maximum(gross, knobs.max_cluster), 1.0)
+    share = np.where(many, config.max_cluster / np.maximum(gross, config.max_cluster), 1.0)
     out = target.copy()
     out[some] *= share
     return out
 
 
-def _limit_risk(target: Floats, book: Book, mood: Mood, inputs: Inputs) -> list[Floats]:
+def _limit_risk(target: Floats, book: Book, market_state: Mood, inputs: Inputs) -> list[Floats]:
     """After the volatility target, and after the limit on expected shortfall: both scale the whole portfolio.
 
     Volatilities are those known at the decision, over as many bars as the market trades in a year. The shortfall is that of the portfolio's own bars
     in the window, at least that of a normal distribution, times the root of a day's bars (as in Basel's MAR33).
     """
-    knobs, some = inputs.knobs, book.symbols
-    hours, days = trading_year(knobs, mood)
-    sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
+    config, some = inputs.knobs, book.symbols
+    hours, days = trading_year(config, market_state)
+    sigma = np.where(np.isfinite(market_state.sigma), market_state.sigma, 0.0)
     exposure = (target * sigma * np.sqrt(hours * (NANOSECONDS / inputs.interval)))[some]  # yearly volatilities
     series = book.comovement.series(exposure, some)
     yearly = math.sqrt(book.comovement.variance(exposure, series))
-    factor = min(1.0, knobs.target_volatility / yearly) if yearly > 0 else 1.0
+    factor = min(1.0, config.target_volatility / yearly) if yearly > 0 else 1.0
     after = target * factor
     daily = factor / math.sqrt(days)
-    loss = daily * max(NORMAL * yearly, _tail(series, book.comovement.weights, knobs.max_shortfall / daily))
-    return [after, after * (knobs.max_shortfall / loss) if loss > knobs.max_shortfall else after]
+    loss = daily * max(NORMAL * yearly, _tail(series, book.comovement.weights, config.max_shortfall / daily))
+    return [after, after * (config.max_shortfall / loss) if loss > config.max_shortfall else after]
 
 
 def _tail(series: Floats, weights: Floats, limit: float) -> float:
@@ -235,12 +235,12 @@ def _tail(series: Floats, weights: Floats, limit: float) -> float:
     return expected_shortfall(-series, weights) if float(-series.min()) > limit else 0.0
 
 
-def trading_year(knobs: Knobs, mood: Mood) -> tuple[Floats | float, float]:
+def trading_year(config: Knobs, market_state: Mood) -> tuple[Floats | float, float]:
     """Hours of trading in a year, by symbol (S,) where a venue declares them, and days: as declared, else as learned from when the market traded."""
-    hours, days = sessions.trading_year(mood.watch.calendar.traded)
-    if not knobs.trading_hours:
+    hours, days = sessions.trading_year(market_state.watch.calendar.traded)
+    if not config.trading_hours:
         return hours, days
-    declared = np.array(knobs.trading_hours)
+    declared = np.array(config.trading_hours)
     return np.where(declared > 0, declared, hours), DECLARED_DAYS
 
 

@@ -14,12 +14,12 @@ FEWEST = 2  # models always heard: where none is worth anything, want of skill i
 PRIOR = 500.0  # ticks of "as good as no forecast" each model starts from
 
 
-def conditions(mood: Mood) -> Floats:
+def conditions(market_state: Mood) -> Floats:
     """(C,) what a model's loss may depend on: 1, stress, mean |trend|, correlation."""
-    return np.array([1.0, mood.stress, min(float(np.abs(mood.trend).mean()), 5.0), mood.correlation])
+    return np.array([1.0, market_state.stress, min(float(np.abs(market_state.trend).mean()), 5.0), market_state.correlation])
 
 
-def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
+def choose(market_state: Mood, state: State, catalog: Catalog) -> Chosen:
     """Prefers each model whose ridge regression of loss on conditions predicts no worse than "no forecast"; the best two always.
 
     Only those preferred are heard where that has been proved to pay against hearing all (evidence.silencing), else all that serve.
@@ -29,7 +29,7 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     """
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
     moments, target = state.conditions[:, :, :-1], state.conditions[:, :, -1]
-    now = conditions(mood)
+    now = conditions(market_state)
     slopes = np.linalg.solve(moments + PRIOR * np.eye(len(now)), target[:, :, None])[:, :, 0]
     expected = 1.0 + slopes @ now
     if not np.isfinite(expected).all():
@@ -41,8 +41,8 @@ def choose(mood: Mood, state: State, catalog: Catalog) -> Chosen:
     return Chosen(catalog.names, heard, preferred, np.where(serving, expected, np.nan), now)
 
 
-def choose_all(mood: Mood, state: State, catalog: Catalog) -> Chosen:
+def choose_all(market_state: Mood, state: State, catalog: Catalog) -> Chosen:
     """Assumes nothing of the models: hears all that serve."""
     del state
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
-    return Chosen(catalog.names, serving, serving, np.full(len(catalog.names), np.nan), conditions(mood))
+    return Chosen(catalog.names, serving, serving, np.full(len(catalog.names), np.nan), conditions(market_state))

@@ -17,13 +17,13 @@ PRIOR_ROWS = 4_000.0  # of a forecast worth nothing, that a model's record start
 ODDS = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
 
 
-def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
+def cross_check(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
     """Every serving model's forecast; trust falls with features outside their trained range and with outlying votes, to 0 where it is not heard.
 
-    Not heard are models that were not chosen, and for one symbol those whose columns are blank or stale for it.
+    Not heard are models that were not selection, and for one symbol those whose columns are blank or stale for it.
     """
     if not any(catalog.serving):
-        return trust_none(chosen, matrix, state, catalog)
+        return trust_none(selection, matrix, state, catalog)
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
     seen: list[Seen] = []
@@ -33,7 +33,7 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
     mean = np.where(matrix.usable, mean, np.nan)
     blank = np.isnan(matrix.values)
     outside = _outside(matrix, blank, catalog)
-    heard = chosen.heard[:, None] & matrix.usable & ~_hollow(blank, catalog)
+    heard = selection.heard[:, None] & matrix.usable & ~_hollow(blank, catalog)
     trust = heard[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
     spoken = np.isfinite(mean)
     votes = np.where(spoken, mean, 0.0)
@@ -53,7 +53,7 @@ def cross_check(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) 
         confidence=confidence(votes, state),
         disagreement=disagreement,
         seen=tuple(seen),
-        chosen=chosen,
+        chosen=selection,
     )
 
 
@@ -78,15 +78,15 @@ def _ask(index: int, served: Serving, matrix: Matrix, state: State, seen: list[S
     return said
 
 
-def trust_none(chosen: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
+def trust_none(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
     """Assumes no model can be relied on: none is heard."""
     count = len(matrix.usable)
-    shape = (len(chosen.models), state.weights.shape[1], count)
+    shape = (len(selection.models), state.weights.shape[1], count)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
     nothing, calm = np.zeros(count), np.zeros(shape[1:])
     return Opinions(
-        chosen.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, (),
-        chosen,
+        selection.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, (),
+        selection,
     )  # fmt: skip
 
 

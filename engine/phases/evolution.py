@@ -1,4 +1,4 @@
-"""Phase 10, evolution: asks for retraining when it is due, and notes that it asked."""
+"""Phase 10, evolution: requests a training when one is due, and records the request."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from engine.domain.state import State
 
 
 def propose(learned: State, inputs: Inputs) -> Plan:
-    """Asks for a training at the first bar with enough history, on schedule, and when a person asked."""
+    """Request a training at the first bar with enough history, on schedule, and on command."""
     trigger = _trigger(learned, inputs)
     if trigger is None:
         return Plan(learned, ())
-    noted = replace(learned, last_training=inputs.tick, asked=learned.asked + 1)
-    return Plan(noted, (Instruction("retrain", "all", trigger),))
+    state = replace(learned, last_training=inputs.tick, asked=learned.asked + 1)
+    return Plan(state, (Instruction("retrain", "all", trigger),))
 
 
 def propose_nothing(learned: State, inputs: Inputs) -> Plan:
-    """Asks for nothing."""
+    """Fall back to no request."""
     del inputs
     return Plan(learned, ())
 

@@ -1,4 +1,4 @@
-"""The gate ladder: every condition for taking new risk, in order, with its value and limit for every symbol."""
+"""The gates: every condition for taking new risk, in order, with its value and limit for every symbol."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from engine.phases import risk
 
 NAMES, SENSES, UNITS = (tuple(rung[part] for rung in RUNGS) for part in range(3))
 Value = NDArray[Any] | float
-AT_MOST, MORE = (np.array([[sense == one] for sense in SENSES]) for one in ("<=", ">"))
-TRADABLE = 4  # the first four must pass for any trade at all, exits included; of the first, exits need only a bar of this moment (see current)
+AT_MOST, MORE = (np.array([[sense == operator] for sense in SENSES]) for operator in ("<=", ">"))
+TRADABLE = 4  # the first four gates must pass for any trade, exits included; instead of the first, an exit only needs a current bar
 FRESH = NAMES.index("fresh data")
 HEALTHY = NAMES.index("sound phases")
 MINIMUM = NAMES.index("minimum order")
 
 
 class OrderSize(NamedTuple):
-    """The order that takes each position to its target after every limit, as the venue takes it."""
+    """The order that takes each position to its size after every limit, by the venue's rules."""
 
     units: Floats  # (S,) base units, whole lots
     price: Floats  # (S,) mid, 1 where there is none
-    least: Floats | float  # (S,) money, the smallest order that is taken; 0 where the venue has no rule
+    least: Floats | float  # (S,) money, the smallest order that the venue accepts; 0 where it has no rule
 
 
 def climb(
     sizes: Sizes, order: OrderSize, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
 ) -> Ladder:
-    """Every gate in the order of RUNGS. A value that is not known is NaN and does not pass.
+    """Return every gate, in order. An unknown value is NaN and does not pass.
 
-    Data are fresh where the newest bar is there and nothing is wrong with the feed; else their value is the bars since it was so.
+    Data are fresh where the newest bar is present and the feed has no fault; otherwise the value is the number of bars since that held.
     """
     config, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
     since_loss = np.minimum(inputs.tick - account.losses, 10**6).astype(float)
     change = sizes.target - sizes.held
-    alone = np.abs(sizes.alone - sizes.held)
+    unconstrained_change = np.abs(sizes.alone - sizes.held)
     closing = (sizes.alone == 0) & (sizes.held != 0)
     booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
-    unbooked = np.isnan(liquidity.depth) & booked  # the market has books and here none stands: nothing could be filled
+    unbooked = np.isnan(liquidity.depth) & booked  # no book for this symbol on a market with books: nothing could be filled
     least, part = smallest(sizes, config), np.maximum(config.min_trade / 10.0, config.rebalance * np.abs(sizes.held))
     measured: tuple[tuple[Value, Value], ...] = (
         (_age(market_state, inputs), 0.0),
@@ -64,20 +64,20 @@ def climb(
         (since_loss, float(config.cooldown_bars)),
         (risk.day_loss(account) * 100.0, config.max_daily_loss * 100.0),
         (risk.drawdown(account) * 100.0, config.max_drawdown * 100.0),
-        (np.where(closing, np.maximum(alone, least), alone) * 100.0, least * 100.0),
+        (np.where(closing, np.maximum(unconstrained_change, least), unconstrained_change) * 100.0, least * 100.0),
         (np.sign(sizes.alone - sizes.held) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
         (np.abs(order.units) * order.price, order.least if np.ndim(order.least) == 0 else np.where(sizes.target == 0.0, 0.0, order.least)),
     )
     values, limits = np.empty((2, len(RUNGS), count))
-    for rung, (value, limit) in enumerate(measured):
-        values[rung], limits[rung] = value, limit
+    for index, (value, limit) in enumerate(measured):
+        values[index], limits[index] = value, limit
     return Ladder(NAMES, SENSES, UNITS, values, limits, holds(values, limits))
 
 
 def order_size_of(sizes: Sizes, liquidity: Liquidity, inputs: Inputs) -> OrderSize:
-    """Base units that take each position to its target, in whole lots toward zero, and the smallest order that the venue takes.
+    """Return the order that takes each position to its target, in whole lots toward zero, and the smallest order that the venue accepts.
 
-    A position is closed whole, whatever it is a multiple of; one that turns round is closed whole and the rest is rounded.
+    A position is closed completely, even where it is no multiple of a lot; a reversal closes completely and rounds the rest.
     """
     positions, rules, target = inputs.account.positions, inputs.knobs.rules, sizes.target
     price = np.where(liquidity.mid > 0, liquidity.mid, 1.0)
@@ -94,22 +94,22 @@ def order_size_of(sizes: Sizes, liquidity: Liquidity, inputs: Inputs) -> OrderSi
 
 
 def current(market_state: Mood, inputs: Inputs) -> Bools:
-    """(S,) where the newest bar is one of this moment, whatever else is wrong with the feed: the price at which a position can still be closed."""
+    """Return (S,) where the newest bar is current, whatever other faults the feed has: a position can still be closed at its price."""
     return np.asarray(inputs.fresh & (inputs.view.age == 0) & ~market_state.watch.faults.frozen_bar)
 
 
 def _age(market_state: Mood, inputs: Inputs) -> Floats:
-    """(S,) bars since the newest bar that was there and of a feed without a fault, 0 where it is this one."""
+    """Return (S,) the number of bars since the newest one present in a feed without a fault; 0 where it is this one."""
     faults = market_state.watch.faults
     sound = inputs.fresh & (inputs.view.age == 0) & (faults.kind == NO_FAULT)
     return np.where(sound, 0.0, np.maximum(np.maximum(inputs.view.age, faults.bars), 1.0))
 
 
 def smallest(sizes: Sizes, config: Knobs) -> Floats:
-    """(S,) share of equity below which a change is not worth an order, unless it closes the position."""
+    """Return (S,) the share of equity below which a change is not worth an order, unless it closes the position."""
     return np.maximum(config.min_trade, config.rebalance * np.abs(sizes.held))
 
 
 def holds(value: Floats, limit: Floats) -> Bools:
-    """(G, S) `value sense limit`, each row by its gate's sense; False where the value is NaN."""
+    """Return (G, S) whether `value sense limit` holds, by the sense of each gate; False where the value is NaN."""
     return np.asarray(np.where(AT_MOST, value <= limit, np.where(MORE, value > limit, value >= limit)))

@@ -1,4 +1,4 @@
-"""Phase 9, learning: scores what has come due, and updates weights, intervals, calibration and skill."""
+"""Phase 9, learning: scores the forecasts that come due, and updates weights, intervals, calibration and skill."""
 
 from __future__ import annotations
 
@@ -33,22 +33,28 @@ REWEIGH_EVERY = 8  # ticks
 
 
 def learn(
-    predictions: Opinions, forecast: Forecast, market_state: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+    predictions: Opinions,
+    forecast: Forecast,
+    market_state: Mood,
+    liquidity: Liquidity,
+    sizes: Sizes,
+    decisions: Decisions,
+    inputs: Inputs,
+    state: State,
 ) -> State:
-    """Scores the forecasts whose horizon ends with this bar against what came, then remembers this tick's own."""
+    """Score the forecasts whose horizon ends with this bar against the realised targets, then store the forecasts of this tick as pending."""
     config = inputs.knobs
     price = _price(inputs, market_state)
     scored = due.score(state.pending, config.horizons, price)
     closes, ends = skill.closing(inputs.tick, config.horizons), skill.closing(inputs.tick, (max(config.horizons),))
     memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.lapse_halflife]))[:, None, None]
     cells = due.by_regime(scored, len(REGIMES))
-    fade = 0.5 ** (1.0 / config.weight_halflife)
-    sums, kept = due.moments(scored), ~succession.on_probation(state.succession, config.horizons) * 1.0
-    gram, moment = state.gram * fade + sums[0] * kept[:, None, None], state.moment * fade + sums[1] * kept[:, None]
-    rows = state.weight_rows * fade + sums[2] * kept
-    succeeding = succession.begin(state.succession, state.recent, inputs.events, config)
-    succeeding, recent = succession.score(succeeding, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
-    again = inputs.tick % REWEIGH_EVERY == 0
+    discount = 0.5 ** (1.0 / config.weight_halflife)
+    sums, on_record = due.moments(scored), ~succession.on_probation(state.succession, config.horizons) * 1.0
+    gram, moment = state.gram * discount + sums[0] * on_record[:, None, None], state.moment * discount + sums[1] * on_record[:, None]
+    rows = state.weight_rows * discount + sums[2] * on_record
+    versions = succession.begin(state.succession, state.recent, inputs.events, config)
+    versions, recent = succession.score(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
@@ -59,7 +65,7 @@ def learn(
         pending=_remember(state.pending, predictions, forecast, market_state, price, state),
         gram=gram,
         moment=moment,
-        weights=stacking.weigh(gram, moment, rows, config.prior_rows) if again else state.weights,
+        weights=stacking.weigh(gram, moment, rows, config.prior_rows) if inputs.tick % REWEIGH_EVERY == 0 else state.weights,
         skill=skill.add(state.skill, cells, closes),
         recent=recent,
         intervals=intervals.score(state.intervals, scored, config.interval_step, config.horizons),
@@ -69,7 +75,7 @@ def learn(
             inputs.view,
             np.isfinite(price) & np.isfinite(state.pending.price).all(axis=0),
             tick=inputs.tick,
-            fade=fade,
+            fade=discount,
         ),
         direction=direction.score(state.direction, scored),
         regret=regret.score(
@@ -81,7 +87,7 @@ def learn(
             closes=ends,
         ),
         weight_rows=rows,
-        conditions=state.conditions * fade + due.losses(scored, _worth(state, config), state.context, config.horizons),
+        conditions=state.conditions * discount + due.losses(scored, _worth(state, config), state.context, config.horizons),
         context=np.concatenate((predictions.chosen.conditions[None], state.context[:-1])),
         silencing=silencing.score(
             state.silencing,
@@ -89,56 +95,59 @@ def learn(
             silencing.forecasts(predictions, forecast.weights),
             config.horizons,
             closes=ends,
-            memory=fade,
+            memory=discount,
         ),
         last_training=state.last_training,
         asked=state.asked,
         outlook=liquidity.finer.outlook,
         memories=online.learn(state.memories, predictions.seen, scored.known, scored.target, config.horizons),
-        succession=succeeding,
+        succession=versions,
         execution=execution.add(state.execution, inputs.account.done, closes=ends),
     )
 
 
 def learn_nothing(
-    predictions: Opinions, forecast: Forecast, market_state: Mood, liquidity: Liquidity, sizes: Sizes, decisions: Decisions, inputs: Inputs, state: State
+    predictions: Opinions,
+    forecast: Forecast,
+    market_state: Mood,
+    liquidity: Liquidity,
+    sizes: Sizes,
+    decisions: Decisions,
+    inputs: Inputs,
+    state: State,
 ) -> State:
-    """Learns nothing from this tick and remembers no forecast of it; what is pending moves on."""
+    """Fall back to learning nothing from this tick and storing no forecast of it; pending forecasts move on."""
     del predictions, forecast, market_state, liquidity, sizes, decisions
     pending = state.pending
 
-    def moved(part: Floats) -> Floats:
+    def shift(part: Floats) -> Floats:
         return np.concatenate((np.full_like(part[:1], np.nan), part[:-1]))
 
-    regime = np.concatenate((pending.regime[:1], pending.regime[:-1]))
-    context = np.concatenate((state.context[:1], state.context[:-1]))
-    unheard = replace(state.silencing, pending=moved(state.silencing.pending))
-    unknown = Pending(
-        moved(pending.mean),
-        moved(pending.width),
-        moved(pending.reach),
-        moved(pending.probability),
-        moved(pending.sigma),
-        moved(pending.price),
-        regime,
+    shifted = Pending(
+        shift(pending.mean),
+        shift(pending.width),
+        shift(pending.reach),
+        shift(pending.probability),
+        shift(pending.sigma),
+        shift(pending.price),
+        np.concatenate((pending.regime[:1], pending.regime[:-1])),
         np.concatenate((pending.constant[:1], pending.constant[:-1])),
     )
-    unmet = replace(state.regret, declined=regret.skip(state.regret.declined))
     return replace(
         state,
         tick=inputs.tick,
         decided=state.decided + 1,
-        pending=unknown,
-        context=context,
-        regret=unmet,
-        silencing=unheard,
+        pending=shifted,
+        context=np.concatenate((state.context[:1], state.context[:-1])),
+        regret=replace(state.regret, declined=regret.skip(state.regret.declined)),
+        silencing=replace(state.silencing, pending=shift(state.silencing.pending)),
         memories=online.pass_by(state.memories),
         succession=succession.remember(succession.begin(state.succession, state.recent, inputs.events, inputs.knobs)),
     )
 
 
 def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
-    """The state before the first tick: nothing pending, no weights, intervals of a normal's width."""
+    """Return the state before the first tick: nothing pending, no weights, intervals of a normal distribution."""
     length, many, cells = max(horizons), len(models), len(REGIMES) + 1
     count = len(horizons)
     pending = Pending(
@@ -182,19 +191,19 @@ def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> S
 
 
 def _worth(state: State, config: Knobs) -> Floats:
-    """(M, H) what each model's forecasts had been worth before this tick."""
+    """Return (M, H) the value of each model's forecasts before this tick."""
     return stacking.worth(state.gram, state.moment, state.weight_rows, config.prior_rows)
 
 
 def _price(inputs: Inputs, market_state: Mood) -> Floats:
-    """(S,) log mid where the book is sane, else log close; NaN where the bar is not fresh, or a bar or book repeats: no move is learned from it."""
+    """Return (S,) the log mid of a valid book, else the log close; NaN where the bar is not fresh or repeats, so that no move is learned from it."""
     faults = market_state.watch.faults
     known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
     return np.where(known, np.log(reference(inputs)), np.nan)
 
 
 def reference(inputs: Inputs) -> Floats:
-    """(S,) the price a target is measured from: the mid where there is a sane book, else the close."""
+    """Return (S,) the price that targets are measured from: the mid of a valid book, else the close."""
     close = np.exp(inputs.view.log_close[:, -1])
     if not inputs.books.bid_price.shape[1]:
         return close
@@ -203,8 +212,8 @@ def reference(inputs: Inputs) -> Floats:
 
 
 def _remember(pending: Pending, predictions: Opinions, forecast: Forecast, market_state: Mood, price: Floats, state: State) -> Pending:
-    heard = np.where((predictions.trust > 0).any(axis=0), forecast.mean, np.nan)
-    votes = np.concatenate((predictions.mean, heard[None]))[None]
+    ensemble = np.where((predictions.trust > 0).any(axis=0), forecast.mean, np.nan)
+    votes = np.concatenate((predictions.mean, ensemble[None]))[None]
 
     def shift(new: Floats, old: Floats) -> Floats:
         return np.concatenate((new, old[:-1]))

@@ -1,4 +1,4 @@
-"""Phase 1, market analysis: what the market is like, symbol by symbol and as a whole."""
+"""Phase 1, market analysis: the state of the market, per symbol and for the universe."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from engine.domain.state import State
 from engine.evidence import incidents, regimes
 from engine.window import means
 
-LATE = 48  # bars that "now" spans
+LATE = 48  # bars of the recent past
 
 
 def analyse(inputs: Inputs, state: State) -> Mood:
-    """Trend, volatility, liquidity, the regime with its probabilities, the universe's figures (correlation to stress), and faults of the data."""
+    """Return trend, volatility, liquidity and regime per symbol, the figures of the universe (correlation to stress), and faults of the data."""
     view = inputs.view
     sigma = view.sigma
     known = np.isfinite(sigma)
@@ -45,7 +45,7 @@ def analyse(inputs: Inputs, state: State) -> Mood:
 
 
 def assume_stress(inputs: Inputs, state: State) -> Mood:
-    """Assumes the worst: a volatile market of unknown direction; volatilities as the window has them. Of faults it learns nothing new."""
+    """Fall back to a volatile market of unknown direction, with the volatilities of the window; fault detection learns nothing from this bar."""
     count = len(inputs.symbols)
     zero, nothing = np.zeros(count), np.full(count, np.nan)
     probabilities = np.zeros((count, len(REGIMES)))
@@ -56,33 +56,33 @@ def assume_stress(inputs: Inputs, state: State) -> Mood:
 
 
 def newest(bars: Bars) -> Floats:
-    """(5, S) open, high, low, close and volume of the newest bar."""
+    """Return (5, S) open, high, low, close and volume of the newest bar."""
     return np.array([part[:, -1] for part in (bars.open, bars.high, bars.low, bars.close, bars.volume)])
 
 
 def _surge(view: View) -> Floats:
-    """Log of the volatility of the last 24 bars over that of the whole window."""
+    """Return (S,) the log ratio of the volatility of the last 24 bars to that of the whole window."""
     power = np.maximum((view.returns * view.returns) @ means(view.returns.shape[1], (24, view.returns.shape[1])), 1e-16)
     return np.asarray(0.5 * np.log(power[:, 0] / power[:, 1]))
 
 
 def _illiquidity(view: View, late: Floats) -> Floats:
-    """Amihud (2002): |log return| per unit of money traded, 1e6 money, mean over the last 48 bars; NaN where volume is not known."""
+    """Return (S,) |log return| per 1e6 money traded, mean over the last 48 bars (Amihud 2002); NaN where volume is unknown."""
     money = view.volume[:, -LATE:] * np.exp(view.log_close[:, -LATE:])
     np.maximum(money, 1.0, out=money)
     return np.asarray((np.abs(late) / money).sum(axis=1) * (1e6 / LATE))
 
 
 def _garman_klass(view: View) -> Floats:
-    """Volatility of a bar over the last 48 (Garman and Klass 1980)."""
-    reach = view.log_high[:, -LATE:] - view.log_low[:, -LATE:]
+    """Return (S,) the volatility of a bar over the last 48 (Garman and Klass 1980)."""
+    bar_range = view.log_high[:, -LATE:] - view.log_low[:, -LATE:]
     body = view.log_close[:, -LATE:] - view.log_open[:, -LATE:]
-    variance = (0.5 * reach * reach - (2.0 * np.log(2.0) - 1.0) * body * body).mean(axis=1)
+    variance = (0.5 * bar_range * bar_range - (2.0 * np.log(2.0) - 1.0) * body * body).mean(axis=1)
     return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 def _correlation(late: Floats) -> float:
-    """Mean pairwise correlation, from the variance of the standardised mean: no pair is visited."""
+    """Return the mean pairwise correlation, from the variance of the standardised mean, without visiting pairs."""
     if len(late) < 2:
         return 0.0
     length = late.shape[1]
@@ -98,13 +98,13 @@ def _correlation(late: Floats) -> float:
 
 
 def _sentiment(view: View, known: Bools, *, whole: bool) -> float:
-    """Mean over symbols of where the last 12 closes fell in their bars' ranges, -1..1."""
-    reach = view.log_high[:, -12:] - view.log_low[:, -12:]
+    """Return the mean of body over range of the last 12 bars of all symbols, -1..1."""
+    bar_range = view.log_high[:, -12:] - view.log_low[:, -12:]
     body = view.log_close[:, -12:] - view.log_open[:, -12:]
     if not whole:
-        reach, body = reach[known], body[known]
-    if not reach.size:
+        bar_range, body = bar_range[known], body[known]
+    if not bar_range.size:
         return 0.0
-    moved = reach > 0
-    told = np.where(moved, body, 0.0) / np.where(moved, reach, 1.0)
-    return float(min(max(float(told.sum()) / told.size, -1.0), 1.0))
+    moved = bar_range > 0
+    pressure = np.where(moved, body, 0.0) / np.where(moved, bar_range, 1.0)
+    return float(min(max(float(pressure.sum()) / pressure.size, -1.0), 1.0))

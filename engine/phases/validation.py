@@ -1,4 +1,4 @@
-"""Phase 5, cross-model validation: what each model says, how far they agree, and how far each is to be trusted."""
+"""Phase 5, cross-model validation: the prediction of each model, their agreement, and the reliability of each."""
 
 from __future__ import annotations
 
@@ -10,137 +10,136 @@ from engine.domain.record import Bools, Floats
 from engine.domain.state import Seen, State
 from engine.evidence import online, stacking
 
-WARN_OUTSIDE, STOP_OUTSIDE = 0.10, 0.35  # share of features outside their trained range
-OUTLYING = 6.0  # median absolute deviations beyond which a vote is doubted
-HOLLOW = 0.25  # of what a model relies on: it is not heard where more of that is blank
-PRIOR_ROWS = 4_000.0  # of a forecast worth nothing, that a model's record starts from
+WARN_OUTSIDE, STOP_OUTSIDE = 0.10, 0.35  # share of features outside their range in training
+OUTLYING = 6.0  # median absolute deviations beyond which a prediction is an outlier
+HOLLOW = 0.25  # share of a model's reliance on blank columns above which it is not active
+PRIOR_ROWS = 4_000.0  # rows of a worthless forecast that a model's record starts from
 ODDS = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
 
 
 def cross_check(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
-    """Every serving model's forecast; trust falls with features outside their trained range and with outlying votes, to 0 where it is not heard.
+    """Return the prediction of every serving model. Features out of distribution and outliers lower its reliability; it is 0 where not active.
 
-    Not heard are models that were not selection, and for one symbol those whose columns are blank or stale for it.
+    A model is not active where it was not selected, and for a symbol whose columns are blank or stale.
     """
     if not any(catalog.serving):
         return trust_none(selection, matrix, state, catalog)
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
-    seen: list[Seen] = []
+    online_inputs: list[Seen] = []
     for index, served in enumerate(catalog.serving):
         if served is not None:
-            mean[index] = _ask(index, served, matrix, state, seen)
+            mean[index] = _predict(index, served, matrix, state, online_inputs)
     mean = np.where(matrix.usable, mean, np.nan)
     blank = np.isnan(matrix.values)
-    outside = _outside(matrix, blank, catalog)
-    heard = selection.heard[:, None] & matrix.usable & ~_hollow(blank, catalog)
-    trust = heard[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
-    spoken = np.isfinite(mean)
-    votes = np.where(spoken, mean, 0.0)
-    trust = np.where(spoken, trust * np.where(_outlying(votes, trust), 0.5, 1.0), 0.0)
+    outside = _out_of_distribution(matrix, blank, catalog)
+    active = selection.heard[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
+    reliability = active[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
+    known = np.isfinite(mean)
+    votes = np.where(known, mean, 0.0)
+    reliability = np.where(known, reliability * np.where(_outliers(votes, reliability), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
-    trusted = trust * factor
-    agreement, disagreement = _accord(votes, trust)
+    reduced = reliability * factor
+    agreement, dispersion = _agreement(votes, reliability)
     return Opinions(
         models=catalog.names,
         versions=tuple(["" if served is None else served.version for served in catalog.serving]),
         mean=mean,
-        trust=trusted,
+        trust=reduced,
         agreement=agreement,
         outside=outside,
-        heard=(trusted[:, 0] > 0).sum(axis=0) * 1.0,
+        heard=(reduced[:, 0] > 0).sum(axis=0) * 1.0,
         verdict=verdict,
         confidence=confidence(votes, state),
-        disagreement=disagreement,
-        seen=tuple(seen),
+        disagreement=dispersion,
+        seen=tuple(online_inputs),
         chosen=selection,
     )
 
 
-def _ask(index: int, served: Serving, matrix: Matrix, state: State, seen: list[Seen]) -> Floats:
-    """(H, S) what a model says, whatever of symbols that are not usable; raises ValueError when that is no forecast.
+def _predict(index: int, served: Serving, matrix: Matrix, state: State, online_inputs: list[Seen]) -> Floats:
+    """Return (H, S) the prediction of a model; raises ValueError where its shape is wrong or it is not finite for a usable symbol.
 
-    What a model that learns at every tick looked at is added to `seen`.
+    The inputs of an online-learning model are appended to `online_inputs`.
     """
-    going_on = served.model.online
-    if going_on is None:
-        said = np.asarray(served.model.predict(served.fitted, matrix.values))
+    learner = served.model.online
+    if learner is None:
+        prediction = np.asarray(served.model.predict(served.fitted, matrix.values))
     else:
-        looked = going_on.see(served.fitted, matrix.values)
+        columns = learner.see(served.fitted, matrix.values)
         elapsed = state.tick - served.trained_to
-        said = going_on.forecast(served.fitted, looked, online.of(state.memories, served.version), elapsed)
-        seen.append(Seen(index, served.version, going_on.fade, looked))
+        prediction = learner.forecast(served.fitted, columns, online.of(state.memories, served.version), elapsed)
+        online_inputs.append(Seen(index, served.version, learner.fade, columns))
     horizons = state.weights.shape[1]
-    if said.shape != (horizons, len(matrix.usable)):
-        raise ValueError(f"{served.version} gave shape {said.shape}, expected {(horizons, len(matrix.usable))}")
-    if not np.isfinite(said).all() and not np.isfinite(said[:, matrix.usable]).all():
-        raise ValueError(f"{served.version} gave a forecast that is not finite")
-    return said
+    if prediction.shape != (horizons, len(matrix.usable)):
+        raise ValueError(f"{served.version} returned shape {prediction.shape}, expected {(horizons, len(matrix.usable))}")
+    if not np.isfinite(prediction).all() and not np.isfinite(prediction[:, matrix.usable]).all():
+        raise ValueError(f"{served.version} returned a forecast that is not finite")
+    return prediction
 
 
 def trust_none(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
-    """Assumes no model can be relied on: none is heard."""
+    """Fall back to no active model."""
     count = len(matrix.usable)
     shape = (len(selection.models), state.weights.shape[1], count)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
-    nothing, calm = np.zeros(count), np.zeros(shape[1:])
+    none_active, zero = np.zeros(count), np.zeros(shape[1:])
     return Opinions(
-        selection.models, versions, np.full(shape, np.nan), np.zeros(shape), calm, np.ones(count), nothing, "unreliable", np.full(shape, 0.5), calm, (),
-        selection,
+        selection.models, versions, np.full(shape, np.nan), np.zeros(shape), zero, np.ones(count), none_active, "unreliable", np.full(shape, 0.5),
+        zero, (), selection,
     )  # fmt: skip
 
 
-def _hollow(blank: Bools, catalog: Catalog) -> Bools:
-    """(M, S) where more than a quarter of what a model relies on is `blank` (S, F)."""
+def _relies_on_blanks(blank: Bools, catalog: Catalog) -> Bools:
+    """Return (M, S) where more than a quarter of a model's reliance is on `blank` (S, F) columns."""
     none = np.zeros(blank.shape[1])
     reliance = np.array([none if served is None else served.reliance for served in catalog.serving])
     return np.asarray(reliance @ blank.T > HOLLOW)
 
 
-def _outside(matrix: Matrix, blank: Bools, catalog: Catalog) -> Floats:
-    """(S,) share of features outside the range the serving models were trained on; 1 where none serves."""
-    served: list[Serving] = [one for one in catalog.serving if one is not None]
-    if not served:
+def _out_of_distribution(matrix: Matrix, blank: Bools, catalog: Catalog) -> Floats:
+    """Return (S,) the share of features outside the range that the newest serving model was trained on; 1 where none serves."""
+    serving: list[Serving] = [served for served in catalog.serving if served is not None]
+    if not serving:
         return np.ones(len(matrix.usable))
-    newest = max(served, key=lambda one: one.trained_to)
+    newest = max(serving, key=lambda served: served.trained_to)
     beyond = (matrix.values < newest.low) | (matrix.values > newest.high) | (blank & np.isfinite(newest.low))
     return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
 
 
-def _outlying(votes: Floats, trust: Floats) -> Bools:
-    """(M, H, S) votes far from the median of those heard, in median absolute deviations; needs three votes to tell."""
-    heard = trust > 0
-    enough = heard.sum(axis=0) >= 3
-    away = np.abs(votes - _median(votes))
-    return np.asarray(enough & (away > OUTLYING * np.maximum(_median(away), 1e-3)))
+def _outliers(votes: Floats, reliability: Floats) -> Bools:
+    """Return (M, H, S) predictions far from their median, in median absolute deviations; needs three active models."""
+    enough = (reliability > 0).sum(axis=0) >= 3
+    deviation = np.abs(votes - _median(votes))
+    return np.asarray(enough & (deviation > OUTLYING * np.maximum(_median(deviation), 1e-3)))
 
 
 def _median(votes: Floats) -> Floats:
-    """Of finite numbers, along the first axis: numpy's own spends most of its time on blanks and shapes."""
+    """Return the median of finite numbers along the first axis; np.median spends most of its time on NaN and shapes."""
     ordered, count = np.sort(votes, axis=0), len(votes)
     return np.asarray((ordered[(count - 1) // 2] + ordered[count // 2]) / 2.0)
 
 
-def _accord(votes: Floats, trust: Floats) -> tuple[Floats, Floats]:
-    """(H, S) trust-weighted share of votes on the side of the majority, and (H, S) trust-weighted deviation of the votes; 0 where none is heard."""
-    total = trust.sum(axis=0)
-    share = trust / np.where(total > 0, total, 1.0)
+def _agreement(votes: Floats, reliability: Floats) -> tuple[Floats, Floats]:
+    """Return (H, S) the reliability-weighted share of predictions with the majority's sign, and (H, S) their weighted deviation; 0 without any."""
+    total = reliability.sum(axis=0)
+    share = reliability / np.where(total > 0, total, 1.0)
     up = (share * (votes > 0)).sum(axis=0)
-    away = votes - (share * votes).sum(axis=0)
-    return np.where(total > 0, np.maximum(up, 1.0 - up), 0.0), np.sqrt((share * away * away).sum(axis=0))
+    deviation = votes - (share * votes).sum(axis=0)
+    return np.where(total > 0, np.maximum(up, 1.0 - up), 0.0), np.sqrt((share * deviation * deviation).sum(axis=0))
 
 
 def confidence(votes: Floats, state: State) -> Floats:
-    """(M, H, S) chance that a vote has the direction right: the vote, scaled by what votes of its model and horizon have been worth.
+    """Return (M, H, S) the probability that a prediction has the right direction: the prediction times its model's slope at that horizon.
 
-    Each model by itself, as the ensemble's weights are learned: the slope of what came on what was said, shrunk towards 0.
+    The slope is that of targets on the model's own predictions, shrunk towards 0, from the moments that the ensemble's weights are learned from.
     """
-    worth = stacking.worth(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
-    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * worth[:, :, None], 10.0))))
+    slope = stacking.worth(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
+    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * slope[:, :, None], 10.0))))
 
 
 def _verdict(outside: Floats, matrix: Matrix) -> tuple[str, float]:
-    """The verdict over the universe, and what it makes of everybody's trust."""
+    """Return the verdict over the universe, and the factor that it puts on every reliability."""
     share = float(outside[matrix.usable].mean()) if matrix.usable.any() else 1.0
     if share > STOP_OUTSIDE:
         return "unreliable", 0.0

@@ -31,7 +31,7 @@ class RenamedPart(Record):
 class Whole(Record):
     values: Floats
     part: Record
-    words: tuple[str, ...] = ("a", "b")
+    message: tuple[str, ...] = ("a", "b")
     mixed: tuple[object, ...] = (1, None, 0.5)
     colour: Colour = Colour.RED
     data: bytes = b"\x00"
@@ -61,7 +61,7 @@ def test_numbers_keep_their_borders() -> None:
         replace(WHOLE, values=np.array([[1.0, np.nan]])),
         replace(WHOLE, values=np.array([1.0, np.nan], dtype=np.float32)),
         replace(WHOLE, part=Part(2, 23)),
-        replace(WHOLE, words=("ab",)),
+        replace(WHOLE, message=("ab",)),
         replace(WHOLE, mixed=(1, None, 0.5, 2)),
         replace(WHOLE, mixed=(True, None, 0.5)),
         replace(WHOLE, data=b"\x01"),

@@ -13,26 +13,26 @@ _BETWEEN = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.IGNORECASE)
 _PLAIN = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})  # schemes whose host is a server name, not a token
 
 
-def split(text: str) -> tuple[str, ...]:
+def split_addresses(text: str) -> tuple[str, ...]:
     """Split a list of addresses; a comma separates only where another address follows it."""
     return tuple(part for part in _BETWEEN.split(text.strip(" ,")) if part)
 
 
-def is_one(text: str) -> bool:
+def is_address(text: str) -> bool:
     """Return whether a text is one address."""
     return _FORM.fullmatch(text) is not None
 
 
-def labels(urls: Sequence[str]) -> tuple[str, ...]:
+def label_addresses(urls: Sequence[str]) -> tuple[str, ...]:
     """Return a distinct label per address for the screen, the log and the store; the same address always has the same label."""
     names: list[str] = []
     for url in urls:
-        name = label(url)
+        name = label_address(url)
         names.append(name if name not in names else f"{name} {names.count(name) + 1}")
     return tuple(names)
 
 
-def label(url: str) -> str:
+def label_address(url: str) -> str:
     """Return the scheme, the host where it is no token, and four hexadecimal digits that distinguish it: too few to guess a secret from."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
@@ -41,7 +41,7 @@ def label(url: str) -> str:
     return f"{scheme}://{host or HIDDEN} #{mark}"
 
 
-def scrub(text: str, urls: Iterable[str]) -> str:
+def mask_secrets(text: str, urls: Iterable[str]) -> str:
     """Return the text with every part of these addresses hidden that may be secret."""
     parts = {part for url in urls for part in _secrets(url)}
     for part in sorted(parts, key=len, reverse=True):

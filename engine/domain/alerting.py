@@ -8,7 +8,7 @@ from engine.domain.record import Record
 
 SEVERITIES = ("info", "warning", "critical")
 ALL = "all"  # the rule of a silence that covers every rule
-KINDS = ("opened", "resolved", "escalated", "drill")  # of messages
+MESSAGE_KINDS = ("opened", "resolved", "escalated", "drill")  # of messages
 WAITING, SENT, JOINED, FAILED = "waiting", "sent", "joined", "failed"  # of deliveries; joined: part of another alert's message
 
 
@@ -20,29 +20,29 @@ class AlertRule(Record):
     severity: str  # of SEVERITIES
     group: str  # alerts of one group that are raised together share a message
     about: str  # the remedy, in one sentence
-    after: float = 0.0  # s that the fault must last without a break before the alert is raised
+    fire_after: float = 0.0  # s that the fault must last without a break before the alert is raised
     well: float = 30.0  # s without the fault, without a break, before the alert is resolved
-    cause: bool = False  # while it is open, the other alerts of its group follow from it and send no message
+    inhibits: bool = False  # while it is open, the other alerts of its group follow from it and send no message
 
 
 @dataclass(frozen=True, slots=True)
-class Sight(Record):
+class RuleObservation(Record):
     """The result of one evaluation of a rule."""
 
     rule: str
-    wrong: bool | None  # None where unknown
-    words: str = ""
+    firing: bool | None  # None where unknown
+    message: str = ""
     value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing(Record):
+class AlertRuleState(Record):
     """The state of a rule between two evaluations. Times are seconds of a monotonic clock."""
 
     open: bool = False
-    since: float | None = None  # begin of the uninterrupted fault, None without one
+    wrong_since: float | None = None  # begin of the uninterrupted fault, None without one
     well: float | None = None  # begin of the uninterrupted time without a fault, while the alert is open
-    seen: float | None = None  # the last evaluation with a known result
+    last_known: float | None = None  # the last evaluation with a known result
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Delivery(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Message(Record):
+class AlertMessage(Record):
     """One text for all the alerts that it covers; it is stored under the first."""
 
     alerts: tuple[int, ...]
@@ -99,7 +99,7 @@ class Message(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered(Record):
+class FaultRecovery(Record):
     """A fault that was repaired automatically, or is being repaired."""
 
     at: int  # ns UTC of the fault
@@ -111,7 +111,7 @@ class Recovered(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof(Record):
+class DrillCheck(Record):
     """One check of a drill."""
 
     name: str  # kill switch, stop, alert path
@@ -127,37 +127,37 @@ class Drill(Record):
     at: int  # ns UTC
     passed: bool
     seconds: float
-    proofs: tuple[Proof, ...]
+    checks: tuple[DrillCheck, ...]
     by: str
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(Record):
+class EngineProgress(Record):
     """The progress of an engine's decisions. Durations are by the monotonic clock, because the wall clock may be set and the machine may sleep."""
 
     up_seconds: float  # since this engine took the store
     silent_seconds: float | None = None  # since its newest decision, None before the first
-    pace_seconds: float = 0.0  # interval between ticks now, 0 for as fast as possible
+    tick_interval_seconds: float = 0.0  # interval between ticks now, 0 for as fast as possible
     is_warming_up: bool = False  # the warm-up has ticks left
     is_training: bool = False  # the current tick waits for the models of a training
 
 
 @dataclass(frozen=True, slots=True)
-class Facts(Record):
+class AlertInputs(Record):
     """All inputs of the alert rules; None where unknown. Times are ns UTC."""
 
     now: int
-    progress: Progress | None = None
-    last_wall: int | None = None  # when the newest tick was decided
-    warm: bool = False  # the newest tick was decided during the warm-up on history
+    progress: EngineProgress | None = None
+    last_decided_at: int | None = None  # when the newest tick was decided
+    is_warmup: bool = False  # the newest tick was decided during the warm-up on history
     ended: bool = False  # the recording has ended, no tick is to come
     ticks: int = 0  # number of newest ticks behind the clean-decision rate
-    honest: int = 0  # of these, the ticks without a fallback
-    fresh: int | None = None  # symbols whose gate "fresh data" passed at the newest tick, or failed for a repeat that is no incident yet
-    faulty: tuple[str, ...] = ()  # symbols for which a fault of the data made it fail, each with the fault in words
+    clean_ticks: int = 0  # of these, the ticks without a fallback
+    fresh_symbols: int | None = None  # symbols whose gate "fresh data" passed at the newest tick, or failed for a repeat that is no incident yet
+    faulty_symbols: tuple[str, ...] = ()  # symbols for which a fault of the data made it fail, each with the fault in words
     symbols: int | None = None
     incidents: tuple[str, ...] = ()  # open ones, in words
-    shut: tuple[tuple[str, float | None, float | None], ...] = ()  # gates that failed at the newest tick: name, value, limit
+    failed_gates: tuple[tuple[str, float | None, float | None], ...] = ()  # gates that failed at the newest tick: name, value, limit
     store_bytes: int | None = None
     store_limit: int | None = None
     disk_used: float | None = None  # share of the file system of PODIUM_HOME, 0..1

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from engine.domain.record import Bools, Floats, Ints, Record
 
-KINDS = ("halt", "stale", "flat-filled", "gap", "clock skew", "volume-feed change", "stale book")
+INCIDENT_KINDS = ("halt", "stale", "flat-filled", "gap", "clock skew", "volume-feed change", "stale book")
 EVERYWHERE = "*"  # the symbol of an incident of the whole universe
 NO_FAULT = -1
 
@@ -24,29 +24,29 @@ class Incident(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Calendar(Record):
+class TradingCalendar(Record):
     """The trading hours of the market, learned by half-hour of the week."""
 
     traded: Floats  # (336,) share of bars with any trade, the last week weighing half; NaN before the first bar
-    opened: bool  # a trading session is open
+    session_open: bool  # a trading session is open
 
 
 @dataclass(frozen=True, slots=True)
-class Quiet(Record):
+class Staleness(Record):
     """Runs of stale bars by the 4 kinds: absent, without volume, an exact repeat of the previous bar, or with an unchanged book."""
 
     bars: int  # number of bars within trading sessions
-    under_way: bool  # any run is longer than 0
-    run: Ints  # (4, S) bars of the current run; for the book, only those in which the symbol traded
-    began: Ints  # (4, S) ns UTC, the open of the run's first bar
-    starts: Ints  # (4, S) number of runs begun
-    stays: Ints  # (4, S) number of bars that continued a run
+    any_run: bool  # any run is longer than 0
+    run_bars: Ints  # (4, S) bars of the current run; for the book, only those in which the symbol traded
+    run_since: Ints  # (4, S) ns UTC, the open of the run's first bar
+    runs_begun: Ints  # (4, S) number of runs begun
+    runs_continued: Ints  # (4, S) number of bars that continued a run
     longest: Ints  # (4, S) longest run that was no incident
-    shared: Ints  # (4,) bars of the current run in which the whole universe is stale
-    shared_longest: Ints  # (4,)
-    apart: int  # bars since part of the universe trades again while an incident of the whole universe is open
-    last: Floats  # (5, S) the previous bar
-    book: Ints  # (S,) fingerprint of the previous book, 0 where there was none
+    universe_run_bars: Ints  # (4,) bars of the current run in which the whole universe is stale
+    universe_longest: Ints  # (4,)
+    bars_since_partial_trading: int  # bars since part of the universe trades again while an incident of the whole universe is open
+    last_bar: Floats  # (5, S) the previous bar
+    book_fingerprint: Ints  # (S,) fingerprint of the previous book, 0 where there was none
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +54,17 @@ class VolumeLevel(Record):
     """The normal volume for the range of prices, which tells a busy market from a change in how volume is counted."""
 
     bars: int  # measured since the level was last reset
-    seen: int  # measured in total
+    bars_total: int  # measured in total
     level: Floats  # (S,) mean of log(volume / range), NaN before the first
-    reach: Floats  # (S,) mean range of a bar, log price
+    mean_range: Floats  # (S,) mean range of a bar, log price
     profile: Floats  # (48,) by half-hour of the day, the universe's median relative to its level; NaN before the first
     variance: float  # of the universe's median
-    beyond: float  # consecutive bars far above (positive) or far below (negative); the farthest weigh more
+    bars_beyond: float  # consecutive bars far above (positive) or far below (negative); the farthest weigh more
     since: int  # ns UTC, the open of the first of them
 
 
 @dataclass(frozen=True, slots=True)
-class Faults(Record):
+class DataFaults(Record):
     """The fault in the data of each symbol at this bar, which makes its gate "fresh data" fail."""
 
     SHAPES: ClassVar[dict[str, str]] = {"kind": "S", "bars": "S", "frozen_bar": "S", "frozen_book": "S"}
@@ -76,13 +76,13 @@ class Faults(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch(Record):
+class IncidentState(Record):
     """The state of incident detection, carried from bar to bar."""
 
     at: int  # ns UTC, the close of the last bar, 0 before the first
-    calendar: Calendar
-    quiet: Quiet
-    volume: VolumeLevel
+    calendar: TradingCalendar
+    staleness: Staleness
+    volume_level: VolumeLevel
     open: tuple[Incident, ...]  # incidents that last
-    news: tuple[Incident, ...]  # incidents that began or ended with this bar
-    faults: Faults  # of this bar, by symbol
+    changes: tuple[Incident, ...]  # incidents that began or ended with this bar
+    faults: DataFaults  # of this bar, by symbol

@@ -11,27 +11,27 @@ UNKNOWN = "reason not recorded"
 FLATTENED = "flattened by command"
 NEAR = 1e-5  # share of the position below which a sizing step has not reduced it, because steps are stored in single precision
 
-GATES = {  # failed gates, as the reason for a hold
+HOLD_REASONS = {  # failed gates, as the reason for a hold
     "fresh data": "data not fresh",
     "not paused": "paused",
-    "sound phases": "a phase fell back",
-    "sane book": "no valid book",
+    "no degraded phase": "a phase fell back",
+    "valid book": "no valid book",
     "not flattened": FLATTENED,
     "history": "too little history",
     "spread": "spread too wide",
-    "models heard": "too few models",
+    "active models": "too few models",
     "proven skill": "skill not proven",
-    "known territory": "inputs out of distribution",
+    "in distribution": "inputs out of distribution",
     "agreement": "models disagree",
-    "edge over cost": "edge below cost",
+    "edge above cost": "edge below cost",
     "cooldown": "cooldown after a loss",
     "daily loss": "daily loss limit",
     "drawdown": "drawdown limit",
-    "worth trading": "change too small",
-    "room in limits": "no room in limits",
+    "minimum trade": "change too small",
+    "risk limits": "no room in limits",
     "minimum order": "below the minimum order",
 }
-LIMITS = {  # limits of the sizing, as the reason for a smaller position
+LIMIT_REASONS = {  # limits of the sizing, as the reason for a smaller position
     "new version": "new model version",
     "position": "position limit",
     "spot, no shorts": "no shorts on spot",
@@ -49,7 +49,7 @@ _OF_FORECAST = ("wanted", "kelly fraction", "proven skill", "new version", "cost
 Steps = Mapping[str, float | None]
 
 
-def intent_of(position: float | None, target: float | None) -> str:
+def classify_intent(position: float | None, target: float | None) -> str:
     """Return what a decision does to a position, both as shares of equity; an unknown share counts as 0.
 
     A reversal closes the position and opens the opposite one with one order. It takes new risk, which needs every gate, so it is an "open".
@@ -64,27 +64,27 @@ def intent_of(position: float | None, target: float | None) -> str:
     return ADD if abs(after) > abs(before) else CUT
 
 
-def reason_of(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
+def explain_intent(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
     """Return the reason of a decision: the binding gate of a hold, the edge of an open or add, the limit or forecast of a cut or close.
 
     `shut` names the gates that failed, in order; `steps` holds the desired size and the size after each limit.
     """
-    intent = intent_of(position, target)
+    intent = classify_intent(position, target)
     if intent == HOLD:
-        return gate_in_words(shut[0]) if shut else "no gate failed"
+        return phrase_gate(shut[0]) if shut else "no gate failed"
     if "not flattened" in shut:
         return FLATTENED
     if any(steps.get(name) is None for name in _OF_FORECAST):
         return UNKNOWN
     if intent in {OPEN, ADD}:
         limit = _limiting(steps)
-        return "edge above cost" + (f", limited by {LIMITS[limit]}" if limit else "")
+        return "edge above cost" + (f", limited by {LIMIT_REASONS[limit]}" if limit else "")
     return _reducing(_known(position), steps)
 
 
-def gate_in_words(gate: str) -> str:
+def phrase_gate(gate: str) -> str:
     """Return a failed gate as a reason."""
-    return GATES.get(gate, gate)
+    return HOLD_REASONS.get(gate, gate)
 
 
 def _known(share: float | None) -> float:
@@ -95,7 +95,7 @@ def _limiting(steps: Steps) -> str | None:
     """Return the last limit that reduced the position below the size by the forecast alone."""
     last, before = None, abs(steps["cost"] or 0.0)
     for name, value in steps.items():
-        if name in LIMITS and name not in _OF_FORECAST and value is not None:
+        if name in LIMIT_REASONS and name not in _OF_FORECAST and value is not None:
             last = name if abs(value) < before * (1.0 - NEAR) else last
             before = abs(value)
     return last
@@ -114,18 +114,18 @@ def _reducing(position: float, steps: Steps) -> str:
         left = remaining
     if not reason:
         return UNKNOWN
-    return _forecast(side, size, steps) if reason == "cost" else LIMITS.get(reason, reason)
+    return _forecast(side, size, steps) if reason == "cost" else LIMIT_REASONS.get(reason, reason)
 
 
 def _forecast(side: float, size: float, steps: Steps) -> str:
     """Return how the forecast behind the position changed, as a reason."""
     desired, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
     if fraction != 0.0 and skilled == 0.0:
-        return GATES["proven skill"]
+        return HOLD_REASONS["proven skill"]
     if desired == 0.0:
         return "no forecast"
     if desired < 0.0:
         return "forecast turned"
     if skilled >= size > versioned:
-        return LIMITS["new version"]
+        return LIMIT_REASONS["new version"]
     return "forecast weaker"

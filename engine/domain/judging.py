@@ -8,18 +8,18 @@ from engine.domain.record import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Record):
+class WindowOutcome(Record):
     """One window after a trigger: whether the action ran, with what probability, and the changes (after - before), NaN where unmeasured."""
 
     treated: bool
-    chance: float  # that the action runs, known before the draw
+    probability: float  # that the action runs, known before the draw
     change: float  # of the metric that fired
     latency: float  # of the duration of a tick, ms
-    honest: float  # of the share of ticks without a fallback, %
+    clean: float  # of the share of ticks without a fallback, %
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate(Record):
+class EffectEstimate(Record):
     """An effect with its 95 % interval; None where the data do not bound it."""
 
     effect: float  # NaN without data
@@ -33,8 +33,8 @@ class Judgement(Record):
 
     treated: int
     placebos: int
-    effect: Estimate
-    latency: Estimate
-    honest: Estimate
+    effect: EffectEstimate
+    latency: EffectEstimate
+    clean: EffectEstimate
     verdict: str  # helped, no measurable effect, harmed, not enough data
     why: str  # one sentence with the figures

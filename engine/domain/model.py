@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.market import View
+from engine.domain.market import MarketView
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.state import Memory
+from engine.domain.state import OnlineMemory
 
 
 @dataclass(frozen=True, slots=True)
-class Training(Record):
+class TrainingSet(Record):
     """Training rows, oldest first; nothing in them was known later than `until`."""
 
     columns: tuple[str, ...]
@@ -27,12 +27,12 @@ class Training(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Online:
+class OnlineLearner:
     """Online learning of a model at every tick. What it learns is stored in the state, so a decision stays a pure function."""
 
-    see: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, without NaN
-    forecast: Callable[[Any, NDArray[np.float32], Memory | None, int], Floats]  # fitted, (S, K), memory, ticks since training -> (H, S)
-    fade: float  # factor by which a tick discounts the sums
+    select_columns: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, without NaN
+    forecast: Callable[[Any, NDArray[np.float32], OnlineMemory | None, int], Floats]  # fitted, (S, K), memory, ticks since training -> (H, S)
+    decay: float  # factor by which a tick discounts the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,32 @@ class Model:
 
     name: str
     kind: str  # in words, for the pages
-    fit: Callable[[Training, int], bytes]  # training, seed
+    fit: Callable[[TrainingSet, int], bytes]  # training, seed
     load: Callable[[bytes], Any]
     predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
-    online: Online | None = None  # for a model that also learns between trainings
+    online: OnlineLearner | None = None  # for a model that also learns between trainings
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class FeatureFamily:
     """A family of features, computed for all symbols at once from the view of the window."""
 
     name: str
     columns: tuple[str, ...]
-    build: Callable[[View], Floats]  # -> (S, len(columns)); NaN where not applicable
+    build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # even with enough history, because not every feed has its data
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServingModel:
     """A fitted model in service."""
 
     model: Model
     version: str  # "NAME-TICK": trained on data up to that tick
     digest: str  # of the bytes it was loaded from
     fitted: Any
-    low: Floats  # (F,) 0.5 % quantile of each feature in training
-    high: Floats  # (F,) 99.5 % quantile
+    feature_low: Floats  # (F,) 0.5 % quantile of each feature in training
+    feature_high: Floats  # (F,) 99.5 % quantile
     trained_to: int  # tick
     reliance: Floats  # (F,) share of its forecast that is lost when a column is blank, summing to 1; all 0 where it relies on no column
 
@@ -78,9 +78,9 @@ class Serving:
 class Catalog:
     """Feature families and models for a decision. `names` fixes the model axis; a model without a fitted version is not active."""
 
-    families: tuple[Family, ...]
+    families: tuple[FeatureFamily, ...]
     names: tuple[str, ...]
-    serving: tuple[Serving | None, ...]  # as names
+    serving: tuple[ServingModel | None, ...]  # as names
     columns: tuple[str, ...] = field(init=False)  # of all families, needed at every tick
     may_be_blank: Bools = field(init=False, compare=False, repr=False)  # (F,)
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.domain.control import Knobs
+from engine.domain.evidence import SkillSums
 from engine.domain.record import Floats, Record
-from engine.domain.skill import Skill
+from engine.domain.trading_config import TradingConfig
 
 EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution and Order.execution
 WAIT, PASSIVE, AGGRESSIVE, SLICE = range(4)
-KINDS = EXECUTIONS[1:]  # the kinds of order, as the rows of Execution
+ORDER_KINDS = EXECUTIONS[1:]  # the kinds of order, as the rows of Execution
 
 
 @dataclass(frozen=True, slots=True)
-class Work(Record):
+class OrderProgress(Record):
     """The arrival and the progress of an order that is worked over several bars. Prices with a fee are the full cost per unit."""
 
     tick: int  # of its arrival
-    bars: int  # bars it has been worked in
-    asked: float  # base units at its arrival
-    mid: float  # of the book it arrived at
-    limit: float  # price it rests at, NaN for slices
-    queue: float  # base units ahead of it at its limit; inf where unknown, NaN for slices
-    at_once: float  # base units that an immediate order would have filled
-    at_once_price: float  # with the fee; NaN where it would have filled none
+    bars_worked: int  # bars it has been worked in
+    requested: float  # base units at its arrival
+    arrival_mid: float  # of the book it arrived at
+    limit_price: float  # price it rests at, NaN for slices
+    queue_ahead: float  # base units ahead of it at its limit; inf where unknown, NaN for slices
+    immediate_units: float  # base units that an immediate order would have filled
+    immediate_price: float  # with the fee; NaN where it would have filled none
     filled: float  # base units
     paid: float  # money, with the fees
 
@@ -39,26 +39,26 @@ class Order(Record):
     impact_bps: float  # expected for the part of the order that is expected to be filled
     sigma: float = 0.0  # volatility of a bar (log return) known at the decision; sets the impact where there are no books
     execution: int = AGGRESSIVE  # index into EXECUTIONS
-    work: Work | None = None  # None before its arrival
+    progress: OrderProgress | None = None  # None before its arrival
     at_open: bool = False  # its book is stale: it is filled at the next open, never from a book
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Record):
+class FinishedOrder(Record):
     """An order that has ended: filled, out of time, or cancelled by a later decision. Money at the mid of its arrival."""
 
     execution: int  # index into EXECUTIONS
-    asked: float
+    requested: float
     filled: float
     shortfall_bps: float  # cost above that of an immediate fill at its arrival; NaN where no book would have filled any of it
 
 
 @dataclass(frozen=True, slots=True)
-class Execution(Record):
+class ExecutionSums(Record):
     """Sums over the orders that have ended, by kind (see evidence.execution)."""
 
     orders: Floats  # (3,)
-    scored: Skill  # (2, 1, 3): money filled less money unfilled, per money requested; and shortfall in bps, per order compared
+    scores: SkillSums  # (2, 1, 3): money filled less money unfilled, per money requested; and shortfall in bps, per order compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,6 @@ class ExecutionRow(Record):
     offered: bool  # recommended where it applies, because it is not proven to cost more than an immediate fill
 
 
-def stands(order: Order, units: float, knobs: Knobs) -> bool:
+def keeps_working(order: Order, units: float, knobs: TradingConfig) -> bool:
     """Return whether a working order continues, given the units to trade now: in the same direction, and not while everything is to be closed at once."""
     return order.units * units > 0.0 and not knobs.flatten

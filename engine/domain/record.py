@@ -29,7 +29,7 @@ class Record:
 
     def __post_init__(self) -> None:
         names = _ARRAY_FIELDS.get(type(self))
-        for name in arrays_of(type(self)) if names is None else names:
+        for name in array_field_names(type(self)) if names is None else names:
             value = getattr(self, name)
             if type(value) is np.ndarray:
                 if not value.flags.c_contiguous:
@@ -47,12 +47,12 @@ class Record:
         return hashlib.sha256(b"".join(chunks)).hexdigest()[:32]  # SHA-256 has processor instructions: half the time of BLAKE2
 
 
-def fields_of(kind: type) -> tuple[str, ...]:
+def field_names(kind: type) -> tuple[str, ...]:
     """Return the names of a record's fields, in order."""
     return tuple(getattr(kind, "__slots__", ()))
 
 
-def arrays_of(kind: type) -> tuple[str, ...]:
+def array_field_names(kind: type) -> tuple[str, ...]:
     """Return the names of the fields that are annotated as arrays."""
     names = _ARRAY_FIELDS.get(kind)
     if names is None:
@@ -92,7 +92,7 @@ def _feed(value: Any, chunks: list[bytes | memoryview]) -> None:
 @cache
 def _reader(kind: type) -> tuple[bytes, Callable[[Any], tuple[Any, ...]]]:
     """Return the opening bytes of a record of this kind, and a function that reads all its fields in one call."""
-    names = fields_of(kind)
+    names = field_names(kind)
     opening = b"{%d:" % len(names)
     if len(names) > 1:
         return opening, attrgetter(*names)

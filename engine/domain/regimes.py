@@ -8,7 +8,7 @@ from engine.domain.record import Floats, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden(Record):
+class RegimeModel(Record):
     """One hidden Markov model for all symbols, with R regimes; the sums are discounted means over the bars learned from."""
 
     bars: float  # number of bars learned from, discounted

@@ -8,40 +8,40 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.incidents import Watch
-from engine.domain.orders import Execution
-from engine.domain.outlook import Outlook
+from engine.domain.evidence import SkillSums
+from engine.domain.incidents import IncidentState
+from engine.domain.orders import ExecutionSums
+from engine.domain.outlook import LiquidityForecast
 from engine.domain.record import Floats, Ints, Record
-from engine.domain.regimes import Hidden
-from engine.domain.skill import Skill
+from engine.domain.regimes import RegimeModel
 from engine.domain.succession import Succession
-from engine.domain.volatility import Volatility
+from engine.domain.volatility import VolatilityModel
 
 
 @dataclass(frozen=True, slots=True)
-class Pending(Record):
+class PendingForecasts(Record):
     """Forecasts whose horizon has not ended, newest first; L = the longest horizon."""
 
     mean: Floats  # (L, M + 1, H, S) models, then the ensemble; NaN where there is none
-    width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
-    reach: Floats  # (L, H, S, 2) factor that multiplied the half-widths
+    half_width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
+    scale_factor: Floats  # (L, H, S, 2) factor that multiplied the half-widths
     probability: Floats  # (L, H, S)
     sigma: Floats  # (L, S) volatility of a bar, as known at the forecast
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
     regime: Ints  # (L, S)
-    constant: Floats  # (L, H, 2, S) log return, half-widths of the reference intervals of constant width
+    constant_half_width: Floats  # (L, H, 2, S) log return, half-widths of the reference intervals of constant width
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals(Record):
     """Half-widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.intervals)."""
 
-    width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
-    own: Floats  # (H, 2, S) log return, half-widths adapted to each symbol's own misses
+    half_width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
+    symbol_half_width: Floats  # (H, 2, S) log return, half-widths adapted to each symbol's own misses
     covered: Floats  # (H, R, 2)
     rows: Floats  # (H, R)
-    zero_share: Floats  # (H, R) discounted share of targets that were exactly 0, starting at 0
-    constant: Floats  # (H, 2, S) log return, half-widths of the reference intervals of constant width
+    zero_mass: Floats  # (H, R) discounted share of targets that were exactly 0, starting at 0
+    constant_half_width: Floats  # (H, 2, S) log return, half-widths of the reference intervals of constant width
     winkler: Floats  # (H, 2) summed over rows, log return
     winkler_constant: Floats  # (H, 2)
 
@@ -60,7 +60,7 @@ class Direction(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Declined(Record):
+class PendingHolds(Record):
     """Held-back trades whose horizon has not ended, newest first; L = the longest horizon."""
 
     gate: Ints  # (L, S) the gate that bound, -1 where none did
@@ -70,71 +70,71 @@ class Declined(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Regret(Record):
+class DeclinedTrades(Record):
     """The result of the trades that each gate declined (see evidence.regret)."""
 
-    declined: Declined
-    scored: Skill  # (1, 1, G) bps as gain, trades as power
+    pending: PendingHolds
+    scores: SkillSums  # (1, 1, G) bps as gain, trades as power
 
 
 @dataclass(frozen=True, slots=True)
-class Silencing(Record):
+class SelectionGain(Record):
     """The gain of using only the preferred models (see evidence.silencing)."""
 
     pending: Floats  # (L, 2, H, S) pending forecasts of all models and of the preferred ones, newest first; NaN where there is none
-    gained: Skill  # (1, 1, 1) excess of the squared error of all models over that of the preferred ones, over all horizons
+    gain: SkillSums  # (1, 1, 1) excess of the squared error of all models over that of the preferred ones, over all horizons
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Record):
+class OnlineInputs(Record):
     """The inputs of one online-learning model at this tick."""
 
     model: int  # index on the model axis
     version: str
-    fade: float  # factor by which a tick discounts the sums
+    decay: float  # factor by which a tick discounts the sums
     columns: NDArray[np.float32]  # (S, K) standardised; single precision because pending columns make up most of the memory
 
 
 @dataclass(frozen=True, slots=True)
-class Memory(Record):
+class OnlineMemory(Record):
     """What a model has learned since its training: sums over scored forecasts (see evidence.online), K columns."""
 
     model: int
     version: str
     gram: Floats  # (K, K) discounted
     moment: Floats  # (K, H)
-    seen: NDArray[np.float32]  # (L, S, K) columns of the pending forecasts, newest first
+    pending_columns: NDArray[np.float32]  # (L, S, K) columns of the pending forecasts, newest first
 
 
 @dataclass(frozen=True, slots=True)
 class State(Record):
     """The whole state. It is checkpointed every 100 ticks and rolled forward by a replay."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"regime": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "H"}
+    SHAPES: ClassVar[dict[str, str]] = {"regime_probabilities": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "H"}
 
     tick: int  # of the last tick learned from, -1 before the first
     decided: int  # number of ticks decided since the state was blank
     models: tuple[str, ...]
-    regime: Floats  # (S, R) filtered probabilities
-    hidden: Hidden  # the regime model
-    watch: Watch  # detection of data faults
-    pending: Pending
+    regime_probabilities: Floats  # (S, R) filtered probabilities
+    regime_model: RegimeModel  # the regime model
+    incident_state: IncidentState  # detection of data faults
+    pending: PendingForecasts
     gram: Floats  # (H, M, M) discounted moments of the models' forecasts
     moment: Floats  # (H, M)
     weights: Floats  # (M, H) the ensemble's weights in force
-    skill: Skill  # over the whole session
-    recent: Skill  # (2, H, 1) discounted over a long and a short memory, of the ensemble over all regimes; scales positions
+    skill: SkillSums  # over the whole session
+    recent: SkillSums  # (2, H, 1) discounted over a long and a short memory, of the ensemble over all regimes; scales positions
     intervals: Intervals
-    volatility: Volatility
+    volatility: VolatilityModel
     direction: Direction
-    regret: Regret
+    declined_trades: DeclinedTrades
     weight_rows: Floats  # (H,) discounted rows behind gram and moment
     conditions: Floats  # (M, C, C + 1) discounted moments of each model's relative loss on market conditions, for selection
     context: Floats  # (L, C) market conditions of the pending forecasts, newest first
-    silencing: Silencing
+    selection_gain: SelectionGain
     last_training: int  # tick at which training was last requested, -1 never
-    asked: int  # number of trainings requested
-    memories: tuple[Memory, ...]  # of the online-learning models; () before any serves
-    outlook: Outlook
+    training_requests: int  # number of trainings requested
+    online_memories: tuple[OnlineMemory, ...]  # of the online-learning models; () before any serves
+    liquidity_forecast: LiquidityForecast
     succession: Succession
-    execution: Execution  # results by kind of order
+    execution: ExecutionSums  # results by kind of order

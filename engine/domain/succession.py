@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.evidence import SkillSums
 from engine.domain.record import Bools, Floats, Record
-from engine.domain.skill import Skill
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Succession(Record):
 
     inherited: Floats  # (H,) share of the proven size allowed by agreement with the versions of record; 1 where those serve
     record: tuple[tuple[str, ...], ...]  # (H, M) versions that made the record of skill, "" where a model has none yet
-    own: Skill  # (2, H, 1) scores of forecasts made on probation, over a long and a short memory
-    probation: Bools  # (L, H) whether a pending forecast was made on probation, newest first; L = the longest horizon
-    begun: int  # number of probation records begun, over all horizons
+    probation_skill: SkillSums  # (2, H, 1) scores of forecasts made on probation, over a long and a short memory
+    on_probation: Bools  # (L, H) whether a pending forecast was made on probation, newest first; L = the longest horizon
+    records_begun: int  # number of probation records begun, over all horizons
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,6 @@ class Agreement(Record):
     """The agreement of newly adopted versions with earlier ones; NaN where they cannot be compared."""
 
     rows: int  # compared, one per symbol and tick
-    record: Floats  # (H,) with the versions of record
-    before: Floats  # (H,) with the versions that served until now
+    with_record: Floats  # (H,) with the versions of record
+    with_previous: Floats  # (H,) with the versions that served until now
     models: tuple[tuple[str, Floats], ...]  # version, (H,) with the version of record of the same model

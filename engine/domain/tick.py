@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
-from engine.domain.market import Inputs, Slice
+from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.outlook import OutlookRow
+from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.record import Floats, Record
 
 
@@ -30,7 +30,7 @@ class SkillRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class RegretRow(Record):
+class DeclinedRow(Record):
     """The cost (above 0) or saving (below 0) of a gate, in bps per declined trade; None where there is not enough data."""
 
     gate: str
@@ -42,7 +42,7 @@ class RegretRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Record):
+class TrainingRow(Record):
     """The training row that a tick adds."""
 
     tick: int
@@ -56,9 +56,9 @@ class Tick(Record):
     """One decision for every symbol, with its inputs, state and evidence."""
 
     session: int
-    wall: int  # ns UTC by the wall clock, when the tick was decided
-    row: Row  # stored with the snapshot
-    slice: Slice  # the new bar, stored once; windows are rebuilt from these
+    decided_at: int  # ns UTC by the wall clock, when the tick was decided
+    training_row: TrainingRow  # stored with the snapshot
+    snapshot: MarketSnapshot  # the new bar, stored once; windows are rebuilt from these
     inputs: Inputs  # its bars and flow are windows over snapshots and are not stored again
     outcome: Outcome
     fills: tuple[Fill, ...]  # of the previous tick's orders, filled before this decision
@@ -67,11 +67,11 @@ class Tick(Record):
     decisions_digest: str  # Outcome.decisions.digest()
     phase_digests: tuple[str, ...]  # of each phase's result in order of Phase; () where not requested
     serving: tuple[str | None, ...]  # digest of the serving version of each model, in the order of state.models
-    warm: bool  # decided over history during the warm-up
+    is_warmup: bool  # decided over history during the warm-up
     checkpoint: bool  # the state after this tick is to be stored
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
-    regret: tuple[RegretRow, ...]  # likewise
-    outlook: tuple[OutlookRow, ...] = ()  # likewise
+    declined: tuple[DeclinedRow, ...]  # likewise
+    liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: readings of the machine at the decision; None where nothing was measured
 

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.evidence import SkillSums
 from engine.domain.record import Floats, Record
-from engine.domain.skill import Skill
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen(Record):
+class VolatilityForecast(Record):
     """The inputs and the volatility forecast of this tick; V averages, K columns."""
 
     averages: Floats  # (S, V) exponential means of |log return|, of the log range and of the squared log return
     weight: Floats  # (S, V) of the bars behind each, up to 1
-    row: Floats  # (S, K + 7) to be scored when it comes due, NaN where not known; columns as in `waiting` of the model
-    foreseen: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
-    reach: Floats  # (S,) the same over the last known volatility, 0.25 to 4, by which intervals widen; 1 where either is unknown
+    pending_row: Floats  # (S, K + 7) to be scored when it comes due, NaN where not known; columns as in `waiting` of the model
+    horizon_sigma: Floats  # (S,) standard deviation of the log return over the longest horizon, NaN while not known
+    scale_factor: Floats  # (S,) the same over the last known volatility, 0.25 to 4, by which intervals widen; 1 where either is unknown
 
 
 @dataclass(frozen=True, slots=True)
-class Volatility(Record):
+class VolatilityModel(Record):
     """The sums of the regression, the rows not yet due (newest first, L = the longest horizon) and the scores."""
 
     averages: Floats  # (S, V)
@@ -31,6 +31,6 @@ class Volatility(Record):
     har_slopes: Floats  # (4,)
     waiting: Floats  # (L, S, K + 7) columns, the four HAR columns, and log variance: forecast, HAR forecast and slow level
     mean: Floats  # (S, 2) sum and count of log realised variance
-    skill: Skill  # (2, 1, 1) against each symbol's own mean so far, and against the heterogeneous autoregression (HAR)
-    error: Floats  # (2,) sum of squared errors, and rows
+    skill: SkillSums  # (2, 1, 1) against each symbol's own mean so far, and against the heterogeneous autoregression (HAR)
+    squared_error: Floats  # (2,) sum of squared errors, and rows
     qlike: Floats  # (2,) sum and rows

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
-from engine.domain.gates import Ladder
+from engine.domain.decision import ACTIONS, Decisions, Liquidity, MarketState, Phase, Predictions, Sizes
+from engine.domain.gates import GateResults
 from engine.domain.market import Inputs
-from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, stands
+from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, keeps_working
 from engine.domain.record import Bools, Floats
 from engine.evidence import impact, order_size
-from engine.phases import ladder
+from engine.phases import gates as phases_gates
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
 
 
-def settle(
+def decide_actions(
     sizes: Sizes,
     liquidity: Liquidity,
-    predictions: Opinions,
-    market_state: Mood,
+    predictions: Predictions,
+    market_state: MarketState,
     inputs: Inputs,
     degraded: tuple[Phase, ...],
     *,
@@ -29,38 +29,48 @@ def settle(
 
     `waived` names gates to treat as passed, for counterfactuals only, never in a decision.
     """
-    order = ladder.order_size_of(sizes, liquidity, inputs)
-    gates = ladder.climb(sizes, order, liquidity, predictions, market_state, inputs, degraded)
+    order = phases_gates.size_orders(sizes, liquidity, inputs)
+    gates = phases_gates.evaluate_gates(sizes, order, liquidity, predictions, market_state, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
-    required = [index for index in range(ladder.TRADABLE) if index != ladder.FRESH and not (inputs.knobs.flatten and index == ladder.HEALTHY)]
+    required = [
+        index
+        for index in range(phases_gates.TRADABLE)
+        if index != phases_gates.FRESH_DATA and not (inputs.knobs.flatten and index == phases_gates.NO_DEGRADED_PHASE)
+    ]
     all_passed, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[required].all(axis=0))  # a flatten command outranks a fault
-    tradable &= passed[ladder.FRESH] | ladder.current(market_state, inputs)
+    tradable &= passed[phases_gates.FRESH_DATA] | phases_gates.has_current_price(market_state, inputs)
     target = _target(sizes, inputs, all_passed, tradable)
-    delta = _delta(target, order, sizes, inputs, passed[ladder.MINIMUM])
-    if inputs.knobs.rules.lots:
-        target = np.where(target == 0.0, target, sizes.held + delta * order.price / max(inputs.account.equity, 1e-9))
+    delta = _delta(target, order, sizes, inputs, passed[phases_gates.MINIMUM_ORDER])
+    if inputs.config.rules.lots:
+        target = np.where(target == 0.0, target, sizes.current + delta * order.price / max(inputs.account.equity, 1e-9))
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(all_passed, -1, (~passed).argmax(axis=0)), -1)
-    votes = np.where(predictions.trust > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
+    votes = np.where(predictions.reliability > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
     target = np.where(action == HOLD, sizes.held, target)
     execution = _choose_execution(delta, liquidity, inputs)
-    return Decisions(action, target, delta, sizes.confidence, execution, gates, binding, flip(sizes, order, inputs), votes)
+    return Decisions(action, target, delta, sizes.confidence, execution, gates, binding, compute_edge_to_flip(sizes, order, inputs), votes)
 
 
-def stand_by(
-    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, predictions: Opinions, market_state: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+def redecide_if_degraded(
+    decisions: Decisions,
+    sizes: Sizes,
+    liquidity: Liquidity,
+    predictions: Predictions,
+    market_state: MarketState,
+    inputs: Inputs,
+    degraded: tuple[Phase, ...],
 ) -> Decisions:
     """Return the decisions, made again where a later phase failed: a degraded tick opens nothing."""
     if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
         return decisions
-    return settle(sizes, liquidity, predictions, market_state, inputs, degraded)
+    return decide_actions(sizes, liquidity, predictions, market_state, inputs, degraded)
 
 
-def hold(
+def hold_all(
     sizes: Sizes,
     liquidity: Liquidity,
-    predictions: Opinions,
-    market_state: Mood,
+    predictions: Predictions,
+    market_state: MarketState,
     inputs: Inputs,
     degraded: tuple[Phase, ...],
     *,
@@ -69,27 +79,34 @@ def hold(
     """Fall back to holding every symbol, with all gates failed."""
     del liquidity, market_state, degraded, waived
     count = len(inputs.symbols)
-    shape = (len(ladder.NAMES), count)
+    shape = (len(phases_gates.GATE_NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
-    gates = Ladder(ladder.NAMES, ladder.SENSES, ladder.UNITS, np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, dtype=bool))
+    gates = GateResults(
+        phases_gates.GATE_NAMES,
+        phases_gates.GATE_SENSES,
+        phases_gates.GATE_UNITS,
+        np.full(shape, np.nan),
+        np.zeros(shape),
+        np.zeros(shape, dtype=bool),
+    )
     votes = predictions.mean[:, sizes.horizon, :] * np.nan
-    return Decisions(codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), votes)
+    return Decisions(codes, sizes.held, zero, zero + 0.5, codes, gates, codes + phases_gates.NO_DEGRADED_PHASE, np.full(count, np.nan), votes)
 
 
-def flip(sizes: Sizes, order: ladder.OrderSize, inputs: Inputs) -> Floats:
+def compute_edge_to_flip(sizes: Sizes, order: phases_gates.OrderSizes, inputs: Inputs) -> Floats:
     """Return (S,) the smallest change of the expected move, in bps, that changes the action; NaN where none does.
 
     It assumes that every other gate passes and that the other sizes stay as they are; because these adapt to the symbol's own size, a smaller
     change may do. It inverts risk.within_band and the part of the move that correlated symbols use: the edge at which the change in position
     just reaches the smallest trade, upwards or downwards.
     """
-    current, cost, shared, most, rules = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position, inputs.knobs.rules
-    least = np.maximum(ladder.smallest(sizes, inputs.knobs), order.least / max(inputs.account.equity, 1e-9))
+    has_current_price, cost, shared, most, rules = sizes.held, sizes.cost_bps, sizes.shared_edge_bps, inputs.knobs.max_position, inputs.knobs.rules
+    least = np.maximum(phases_gates.smallest_change(sizes, inputs.config), order.least / max(inputs.account.equity, 1e-9))
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
-    to_buy = _edge_to_buy(current + least, current < 0, cost, shared, slope, most) - sizes.edge_bps
-    to_sell = -_edge_to_buy(least - current, current > 0, cost, -shared, slope, most) - sizes.edge_bps
+    to_buy = _edge_to_buy(has_current_price + least, has_current_price < 0, cost, shared, slope, most) - sizes.edge_bps
+    to_sell = -_edge_to_buy(least - has_current_price, has_current_price > 0, cost, -shared, slope, most) - sizes.edge_bps
     if rules.shorts:  # a symbol without short selling can only be closed
-        to_sell = np.where(order_size.may_be_short(rules, len(current)) | (current > 0), to_sell, np.nan)
+        to_sell = np.where(order_size.can_sell_short(rules, len(has_current_price)) | (has_current_price > 0), to_sell, np.nan)
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
@@ -110,18 +127,18 @@ def _edge_to_buy(level: Floats, short: Bools, cost: Floats, shared: Floats, slop
 
 def _target(sizes: Sizes, inputs: Inputs, all_passed: Bools, tradable: Bools) -> Floats:
     """Return (S,) the target where all gates pass, else its part that reduces the position, else the position."""
-    current, target = sizes.held, sizes.target
-    if inputs.knobs.flatten:
-        return np.where(tradable, 0.0, current)
-    growing = (np.abs(target) > np.abs(current)) & (target * current >= 0)
-    crossing = target * current < 0
-    reduced = np.where(growing, current, np.where(crossing, 0.0, target))
-    worth = (np.abs(reduced - current) >= ladder.smallest(sizes, inputs.knobs)) | ((reduced == 0) & (current != 0))
-    reduced = np.where(worth, reduced, current)
-    return np.where(all_passed, target, np.where(tradable, reduced, current))
+    has_current_price, target = sizes.held, sizes.target
+    if inputs.config.flatten:
+        return np.where(tradable, 0.0, has_current_price)
+    growing = (np.abs(target) > np.abs(has_current_price)) & (target * has_current_price >= 0)
+    crossing = target * has_current_price < 0
+    reduced = np.where(growing, has_current_price, np.where(crossing, 0.0, target))
+    worth = (np.abs(reduced - has_current_price) >= phases_gates.smallest_change(sizes, inputs.knobs)) | ((reduced == 0) & (has_current_price != 0))
+    reduced = np.where(worth, reduced, has_current_price)
+    return np.where(all_passed, target, np.where(tradable, reduced, has_current_price))
 
 
-def _delta(target: Floats, order: ladder.OrderSize, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
+def _delta(target: Floats, order: phases_gates.OrderSizes, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
     """Return (S,) base units to trade: to the size after every limit, to 0, or none; an order below the venue's minimum is not sent."""
     positions = inputs.account.positions
     to_size = np.where(sent, order.units, 0.0)
@@ -138,13 +155,13 @@ def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np
     config, maker_fee = inputs.knobs, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
     booked = np.isfinite(liquidity.depth) & (not config.flatten)
-    large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.too_dear)
+    large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.costly_executions)
     saved = liquidity.spread_bps / 2.0 + liquidity.fee_bps - maker_fee
-    traded = impact.usual_volume(inputs.view.volume) > 0
-    passive = booked & traded & (saved > maker_fee + liquidity.impact_bps) & ("passive" not in liquidity.too_dear)
+    traded = impact.average_volume(inputs.view.volume) > 0
+    passive = booked & traded & (saved > maker_fee + liquidity.impact_bps) & ("passive" not in liquidity.costly_executions)
     execution = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
-    for order in inputs.account.working:
-        if stands(order, float(delta[order.symbol]), config):
+    for order in inputs.account.working_orders:
+        if keeps_working(order, float(delta[order.symbol]), config):
             execution[order.symbol] = order.execution
     return execution
 

@@ -4,40 +4,40 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import Forecast, Mood, Opinions
+from engine.domain.decision import Forecast, MarketState, Predictions
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.evidence import direction, intervals, volatility
+from engine.evidence import conformal, direction, volatility
 
 
-def blend(predictions: Opinions, market_state: Mood, inputs: Inputs, state: State) -> Forecast:
+def combine_predictions(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
     """Return the sum of the predictions, weighted by reliability and by the weights that phase 9 has learned (evidence.stacking).
 
     The weights sum to less than 1 until the predictions have proven more.
     """
-    weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.trust
+    weighted = np.where(np.isfinite(predictions.mean), predictions.mean, 0.0) * predictions.reliability
     mean = (weighted * state.weights[:, :, None]).sum(axis=0)
-    volatility_forecast = volatility.see(state.volatility, inputs.view)
+    volatility_forecast = volatility.forecast_volatility(state.volatility, inputs.view)
     scale = _scale(market_state, inputs)
-    half_width, factor = intervals.in_force(state.intervals), intervals.reach(state.intervals, volatility_forecast.reach, scale)
-    half = intervals.at_decision(half_width, market_state.regime, factor)[:, :, 1]
-    probability = direction.probability(state.direction, mean)
-    return Forecast(mean, mean - half, mean + half, probability, state.weights, scale, half_width, factor, volatility_forecast)
+    half_width, factor = conformal.current_half_widths(state.intervals), conformal.reach(state.intervals, volatility_forecast.reach, scale)
+    half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
+    probability_up = direction.probability_up(state.direction, mean)
+    return Forecast(mean, mean - half, mean + half, probability_up, state.weights, scale, half_width, factor, volatility_forecast)
 
 
-def expect_nothing(predictions: Opinions, market_state: Mood, inputs: Inputs, state: State) -> Forecast:
+def expect_nothing(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
     """Fall back to a forecast of 0 with the interval in force and even odds."""
     count = len(inputs.symbols)
-    zero = np.zeros((len(inputs.knobs.horizons), count))
+    zero = np.zeros((len(inputs.config.horizons), count))
     scale = _scale(market_state, inputs)
-    half_width, factor = intervals.in_force(state.intervals), intervals.reach(state.intervals, np.ones(count), scale)
-    half = intervals.at_decision(half_width, market_state.regime, factor)[:, :, 1]
+    half_width, factor = conformal.current_half_widths(state.intervals), conformal.reach(state.intervals, np.ones(count), scale)
+    half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
     weights = np.zeros((len(predictions.models), len(zero)))
-    return Forecast(zero, -half, half, zero + 0.5, weights, scale, half_width, factor, volatility.blank(state.volatility))
+    return Forecast(zero, -half, half, zero + 0.5, weights, scale, half_width, factor, volatility.missing_volatility_forecast(state.volatility))
 
 
-def _scale(market_state: Mood, inputs: Inputs) -> Floats:
+def _scale(market_state: MarketState, inputs: Inputs) -> Floats:
     """Return (H, S) the log return of one unit of the target: sigma * sqrt(horizon), 0 where unknown."""
     sigma = np.where(np.isfinite(market_state.sigma), market_state.sigma, 0.0)
-    return np.asarray(np.sqrt(np.array(inputs.knobs.horizons, dtype=float))[:, None] * sigma)
+    return np.asarray(np.sqrt(np.array(inputs.config.horizons, dtype=float))[:, None] * sigma)

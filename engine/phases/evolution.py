@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.domain.decision import Instruction, Plan
+from engine.domain.decision import EvolutionPlan, Instruction
 from engine.domain.market import Inputs
 from engine.domain.state import State
 
 
-def propose(learned: State, inputs: Inputs) -> Plan:
+def propose_evolution(learned: State, inputs: Inputs) -> EvolutionPlan:
     """Request a training at the first bar with enough history, on schedule, and on command."""
     trigger = _trigger(learned, inputs)
     if trigger is None:
-        return Plan(learned, ())
+        return EvolutionPlan(learned, ())
     state = replace(learned, last_training=inputs.tick, asked=learned.asked + 1)
-    return Plan(state, (Instruction("retrain", "all", trigger),))
+    return EvolutionPlan(state, (Instruction("retrain", "all", trigger),))
 
 
-def propose_nothing(learned: State, inputs: Inputs) -> Plan:
+def propose_nothing(learned: State, inputs: Inputs) -> EvolutionPlan:
     """Fall back to no request."""
     del inputs
-    return Plan(learned, ())
+    return EvolutionPlan(learned, ())
 
 
 def _trigger(learned: State, inputs: Inputs) -> str | None:

@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.control import Knobs
-from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, Mood, Opinions, Sizes
-from engine.domain.gates import RUNGS
+from engine.domain.decision import REGIMES, Decisions, Forecast, Liquidity, MarketState, Predictions, Sizes
+from engine.domain.gates import GATES
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
-from engine.domain.state import Pending, State
+from engine.domain.state import PendingForecasts, State
+from engine.domain.trading_config import TradingConfig
 from engine.evidence import (
+    conformal,
+    declined_trades,
     direction,
-    due,
-    execution,
+    execution_quality,
     incidents,
-    intervals,
-    online,
-    outlook,
+    liquidity_forecast,
+    recursive_least_squares,
     regimes,
-    regret,
-    silencing,
+    scoring,
+    selection_gain,
     skill,
     stacking,
     succession,
@@ -32,10 +32,10 @@ from engine.evidence import (
 REWEIGH_EVERY = 8  # ticks
 
 
-def learn(
-    predictions: Opinions,
+def learn_from_tick(
+    predictions: Predictions,
     forecast: Forecast,
-    market_state: Mood,
+    market_state: MarketState,
     liquidity: Liquidity,
     sizes: Sizes,
     decisions: Decisions,
@@ -45,31 +45,31 @@ def learn(
     """Score the forecasts whose horizon ends with this bar against the realised targets, then store the forecasts of this tick as pending."""
     config = inputs.knobs
     price = _price(inputs, market_state)
-    scored = due.score(state.pending, config.horizons, price)
-    closes, ends = skill.closing(inputs.tick, config.horizons), skill.closing(inputs.tick, (max(config.horizons),))
-    memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.lapse_halflife]))[:, None, None]
-    cells = due.by_regime(scored, len(REGIMES))
+    scored = scoring.score(state.pending, config.horizons, price)
+    closes, ends = skill.block_ends(inputs.tick, config.horizons), skill.block_ends(inputs.tick, (max(config.horizons),))
+    memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.recent_skill_halflife]))[:, None, None]
+    cells = scoring.sum_by_regime(scored, len(REGIMES))
     discount = 0.5 ** (1.0 / config.weight_halflife)
-    sums, on_record = due.moments(scored), ~succession.on_probation(state.succession, config.horizons) * 1.0
+    sums, on_record = scoring.sum_moments(scored), ~succession.find_probation(state.succession, config.horizons) * 1.0
     gram, moment = state.gram * discount + sums[0] * on_record[:, None, None], state.moment * discount + sums[1] * on_record[:, None]
     rows = state.weight_rows * discount + sums[2] * on_record
-    versions = succession.begin(state.succession, state.recent, inputs.events, config)
+    versions = succession.adopt_versions(state.succession, state.recent, inputs.events, config)
     versions, recent = succession.score(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
         models=state.models,
         regime=market_state.probabilities,
-        hidden=market_state.hidden,
-        watch=market_state.watch,
+        regime_model=market_state.regime_model,
+        incident_state=market_state.incident_state,
         pending=_remember(state.pending, predictions, forecast, market_state, price, state),
         gram=gram,
         moment=moment,
-        weights=stacking.weigh(gram, moment, rows, config.prior_rows) if inputs.tick % REWEIGH_EVERY == 0 else state.weights,
-        skill=skill.add(state.skill, cells, closes),
+        weights=stacking.stacking_weights(gram, moment, rows, config.shrinkage_rows) if inputs.tick % REWEIGH_EVERY == 0 else state.weights,
+        skill=skill.add_scores(state.skill, cells, closes),
         recent=recent,
-        intervals=intervals.score(state.intervals, scored, config.interval_step, config.horizons),
-        volatility=volatility.learn(
+        intervals=conformal.score(state.intervals, scored, config.interval_learning_rate, config.horizons),
+        volatility=volatility.update_volatility(
             state.volatility,
             forecast.volatility,
             inputs.view,
@@ -77,39 +77,39 @@ def learn(
             tick=inputs.tick,
             fade=discount,
         ),
-        direction=direction.score(state.direction, scored),
-        regret=regret.score(
-            state.regret,
-            regret.remember(state.regret.declined, decisions, sizes, liquidity),
+        direction=direction.update_direction(state.direction, scored),
+        declined_trades=declined_trades.score_declined_trades(
+            state.declined_trades,
+            declined_trades.append_declined(state.declined_trades.pending, decisions, sizes, liquidity),
             price,
             state.pending.price,
             config.horizons,
             closes=ends,
         ),
         weight_rows=rows,
-        conditions=state.conditions * discount + due.losses(scored, _worth(state, config), state.context, config.horizons),
-        context=np.concatenate((predictions.chosen.conditions[None], state.context[:-1])),
-        silencing=silencing.score(
-            state.silencing,
+        conditions=state.conditions * discount + scoring.sum_losses(scored, _worth(state, config), state.context, config.horizons),
+        context=np.concatenate((predictions.selection.conditions[None], state.context[:-1])),
+        selection_gain=selection_gain.update_selection_gain(
+            state.selection_gain,
             scored,
-            silencing.forecasts(predictions, forecast.weights),
+            selection_gain.combine_forecasts(predictions, forecast.weights),
             config.horizons,
             closes=ends,
             memory=discount,
         ),
         last_training=state.last_training,
-        asked=state.asked,
-        outlook=liquidity.finer.outlook,
-        memories=online.learn(state.memories, predictions.seen, scored.known, scored.target, config.horizons),
+        training_requests=state.training_requests,
+        liquidity_forecast=liquidity.book_metrics.liquidity_forecast,
+        online_memories=recursive_least_squares.learn(state.online_memories, predictions.online_inputs, scored.known, scored.target, config.horizons),
         succession=versions,
-        execution=execution.add(state.execution, inputs.account.done, closes=ends),
+        execution=execution_quality.add_finished_orders(state.execution, inputs.account.finished_orders, closes=ends),
     )
 
 
 def learn_nothing(
-    predictions: Opinions,
+    predictions: Predictions,
     forecast: Forecast,
-    market_state: Mood,
+    market_state: MarketState,
     liquidity: Liquidity,
     sizes: Sizes,
     decisions: Decisions,
@@ -123,15 +123,15 @@ def learn_nothing(
     def shift(part: Floats) -> Floats:
         return np.concatenate((np.full_like(part[:1], np.nan), part[:-1]))
 
-    shifted = Pending(
+    shifted = PendingForecasts(
         shift(pending.mean),
-        shift(pending.width),
-        shift(pending.reach),
+        shift(pending.half_width),
+        shift(pending.scale_factor),
         shift(pending.probability),
         shift(pending.sigma),
         shift(pending.price),
         np.concatenate((pending.regime[:1], pending.regime[:-1])),
-        np.concatenate((pending.constant[:1], pending.constant[:-1])),
+        np.concatenate((pending.constant_half_width[:1], pending.constant_half_width[:-1])),
     )
     return replace(
         state,
@@ -139,70 +139,70 @@ def learn_nothing(
         decided=state.decided + 1,
         pending=shifted,
         context=np.concatenate((state.context[:1], state.context[:-1])),
-        regret=replace(state.regret, declined=regret.skip(state.regret.declined)),
+        regret=replace(state.regret, pending=declined_trades.append_unknown(state.regret.pending)),
         silencing=replace(state.silencing, pending=shift(state.silencing.pending)),
-        memories=online.pass_by(state.memories),
-        succession=succession.remember(succession.begin(state.succession, state.recent, inputs.events, inputs.knobs)),
+        memories=recursive_least_squares.age_memories(state.online_memories),
+        succession=succession.append_probation(succession.adopt_versions(state.succession, state.recent, inputs.events, inputs.config)),
     )
 
 
-def blank(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
+def blank_state(symbols: int, models: tuple[str, ...], horizons: tuple[int, ...]) -> State:
     """Return the state before the first tick: nothing pending, no weights, intervals of a normal distribution."""
     length, many, cells = max(horizons), len(models), len(REGIMES) + 1
     count = len(horizons)
-    pending = Pending(
+    pending = PendingForecasts(
         mean=np.full((length, many + 1, count, symbols), np.nan),
-        width=np.full((length, count, len(REGIMES), 2), np.nan),
-        reach=np.ones((length, count, symbols, 2)),
+        half_width=np.full((length, count, len(REGIMES), 2), np.nan),
+        scale_factor=np.ones((length, count, symbols, 2)),
         probability=np.full((length, count, symbols), np.nan),
         sigma=np.full((length, symbols), np.nan),
         price=np.full((length, symbols), np.nan),
         regime=np.zeros((length, symbols), dtype=np.int64),
-        constant=np.zeros((length, count, 2, symbols)),
+        constant_half_width=np.zeros((length, count, 2, symbols)),
     )
     return State(
         tick=-1,
         decided=0,
         models=models,
-        regime=regimes.uniform(symbols),
-        hidden=regimes.start(),
-        watch=incidents.blank(symbols),
+        regime_probabilities=regimes.uniform_probabilities(symbols),
+        regime_model=regimes.initial_regime_model(),
+        incident_state=incidents.initial_incident_state(symbols),
         pending=pending,
         gram=np.zeros((count, many, many)),
         moment=np.zeros((count, many)),
         weights=np.zeros((many, count)),
-        skill=skill.empty(many + 1, count, cells),
-        recent=skill.empty(2, count, 1),
-        intervals=intervals.empty(count, len(REGIMES), symbols),
-        volatility=volatility.empty(symbols, length),
-        direction=direction.empty(count),
-        regret=regret.empty(len(RUNGS), length, symbols),
+        skill=skill.empty_skill(many + 1, count, cells),
+        recent=skill.empty_skill(2, count, 1),
+        intervals=conformal.initial_intervals(count, len(REGIMES), symbols),
+        volatility=volatility.empty_volatility(symbols, length),
+        direction=direction.initial_direction(count),
+        declined_trades=declined_trades.empty_declined_trades(len(GATES), length, symbols),
         weight_rows=np.zeros(count),
         conditions=np.zeros((many, 4, 5)),
         context=np.zeros((length, 4)),
-        silencing=silencing.empty(length, count, symbols),
+        selection_gain=selection_gain.empty_selection_gain(length, count, symbols),
         last_training=-1,
-        asked=0,
-        outlook=outlook.empty(),
-        memories=(),
-        succession=succession.blank(length, many, count),
-        execution=execution.empty(),
+        training_requests=0,
+        liquidity_forecast=liquidity_forecast.empty_liquidity_forecast(),
+        online_memories=(),
+        succession=succession.initial_succession(length, many, count),
+        execution=execution_quality.empty_execution(),
     )
 
 
-def _worth(state: State, config: Knobs) -> Floats:
+def _worth(state: State, config: TradingConfig) -> Floats:
     """Return (M, H) the value of each model's forecasts before this tick."""
-    return stacking.worth(state.gram, state.moment, state.weight_rows, config.prior_rows)
+    return stacking.single_model_weights(state.gram, state.moment, state.weight_rows, config.shrinkage_rows)
 
 
-def _price(inputs: Inputs, market_state: Mood) -> Floats:
+def _price(inputs: Inputs, market_state: MarketState) -> Floats:
     """Return (S,) the log mid of a valid book, else the log close; NaN where the bar is not fresh or repeats, so that no move is learned from it."""
-    faults = market_state.watch.faults
+    faults = market_state.incident_state.faults
     known = inputs.fresh & (inputs.view.age == 0) & ~faults.frozen_bar & ~faults.frozen_book
-    return np.where(known, np.log(reference(inputs)), np.nan)
+    return np.where(known, np.log(reference_price(inputs)), np.nan)
 
 
-def reference(inputs: Inputs) -> Floats:
+def reference_price(inputs: Inputs) -> Floats:
     """Return (S,) the price that targets are measured from: the mid of a valid book, else the close."""
     close = np.exp(inputs.view.log_close[:, -1])
     if not inputs.books.bid_price.shape[1]:
@@ -211,20 +211,22 @@ def reference(inputs: Inputs) -> Floats:
     return np.where((bid > 0) & (ask > bid), (bid + ask) / 2.0, close)
 
 
-def _remember(pending: Pending, predictions: Opinions, forecast: Forecast, market_state: Mood, price: Floats, state: State) -> Pending:
-    ensemble = np.where((predictions.trust > 0).any(axis=0), forecast.mean, np.nan)
+def _remember(
+    pending: PendingForecasts, predictions: Predictions, forecast: Forecast, market_state: MarketState, price: Floats, state: State
+) -> PendingForecasts:
+    ensemble = np.where((predictions.reliability > 0).any(axis=0), forecast.mean, np.nan)
     votes = np.concatenate((predictions.mean, ensemble[None]))[None]
 
     def shift(new: Floats, old: Floats) -> Floats:
         return np.concatenate((new, old[:-1]))
 
-    return Pending(
+    return PendingForecasts(
         mean=shift(votes, pending.mean),
-        width=shift(forecast.width[None], pending.width),
-        reach=shift(forecast.reach[None], pending.reach),
+        half_width=shift(forecast.half_width[None], pending.half_width),
+        scale_factor=shift(forecast.scale_factor[None], pending.scale_factor),
         probability=shift(forecast.probability[None], pending.probability),
         sigma=shift(market_state.sigma[None], pending.sigma),
         price=shift(price[None], pending.price),
         regime=np.concatenate((market_state.regime[None], pending.regime[:-1])),
-        constant=shift(state.intervals.constant[None], pending.constant),
+        constant_half_width=shift(state.intervals.constant_half_width[None], pending.constant_half_width),
     )

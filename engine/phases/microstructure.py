@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.decision import SPREAD_SOURCES, BookAndFlow, Liquidity
+from engine.domain.decision import SPREAD_SOURCES, BookMetrics, Liquidity
 from engine.domain.market import Inputs
-from engine.domain.orders import KINDS
-from engine.domain.outlook import NOTIONALS, Measured, Outlook
+from engine.domain.orders import ORDER_KINDS
+from engine.domain.outlook import NOTIONALS, BookMeasurement, LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
-from engine.evidence import book_walk, execution, impact, order_size, outlook, spread_estimate
-from engine.evidence.order_flow import kyle, pressure, vpin
+from engine.evidence import execution_quality, impact, liquidity_forecast, order_size, spread_estimators, transaction_cost
+from engine.evidence.order_flow import kyle_lambda, order_flow_imbalance, vpin
 
 BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
 WIDE = 10.0  # multiples of the assumed spread, for the fallback
 _MONEY = np.array(NOTIONALS)[:, None]
 
 
-def read(inputs: Inputs, state: State) -> Liquidity:
+def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     """Measure from the book where it is valid, else from flow and bars; costs in bps, one way, for the largest order allowed.
 
     A crossed, one-sided or malformed book is flagged and gives no figure: price and spread are then those of a symbol without books. Where the
@@ -30,15 +30,15 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     largest = config.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
-    costly = execution.too_dear(state.execution)
-    flow_pressure, levels = pressure(inputs.flow, inputs.view.volume)
-    flow = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
+    costly = execution_quality.find_costly_kinds(state.execution)
+    flow_pressure, levels = order_flow_imbalance(inputs.flow, inputs.view.volume)
+    flow = (levels, vpin(inputs.flow, inputs.view.volume), kyle_lambda(inputs.flow, inputs.view.returns, close))
     unknown = np.full(count, np.nan)
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimate_spread(inputs, close)
         capacity = np.nan_to_num(config.participation * _money(inputs, close), nan=0.0)
         impact_bps, amihud = _square_root_impact(inputs, _money(inputs, close), np.minimum(largest, capacity)), _amihud(inputs, close)
-        metrics, valid = unbooked(state.outlook, *flow, estimate), np.zeros(count, dtype=bool)
+        metrics, valid = book_metrics_without_book(state.outlook, *flow, estimate), np.zeros(count, dtype=bool)
         cost = spread / 2.0 + fee + impact_bps
         return Liquidity(
             close, spread, unknown, unknown, unknown, flow_pressure, amihud, fee, impact_bps, cost, valid, source, metrics, costly, capacity
@@ -50,10 +50,10 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     full = walk.fillable >= 1.0
     if not full.all():
         impact_bps = np.where(full, impact_bps, np.fmax(impact_bps, _square_root_impact(inputs, _money(inputs, mid), largest)))
-    forecast = outlook.learn(state.outlook, _measure_book(inputs, walk), inputs.tick)
-    micro_price = walk.mid * (1.0 + forecast.share * forecast.pending.lean / 1e4)
-    metrics = BookAndFlow(
-        walk.best, *flow, walk.fillable, forecast.pending.quoted, forecast.next_cost, _forecast_levels(forecast), forecast, estimate
+    forecast = liquidity_forecast.update_liquidity_forecast(state.outlook, _measure_book(inputs, walk), inputs.tick)
+    micro_price = walk.mid * (1.0 + forecast.share * forecast.pending.micro_price_offset / 1e4)
+    metrics = BookMetrics(
+        walk.best, *flow, walk.fillable, forecast.pending.quoted, forecast.cost_forecast, _forecast_levels(forecast), forecast, estimate
     )
     cost = spread / 2.0 + fee + impact_bps
     invalid = ~(walk.whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # part of a book, and not valid
@@ -62,7 +62,7 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     )
 
 
-def assume_wide(inputs: Inputs, state: State) -> Liquidity:
+def assume_wide_spread(inputs: Inputs, state: State) -> Liquidity:
     """Fall back to an expensive market: ten times the configured spread, the impact of a whole bar's volatility, and an unknown book."""
     config, count = inputs.knobs, len(inputs.symbols)
     unknown = np.full(count, np.nan)
@@ -71,20 +71,22 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
     cost = spread / 2.0 + fee + impact_bps
-    metrics, valid = unbooked(state.outlook, unknown, unknown, unknown), np.zeros(count, dtype=bool)
+    metrics, valid = book_metrics_without_book(state.outlook, unknown, unknown, unknown), np.zeros(count, dtype=bool)
     source, capacity = np.full(count, ASSUMED), np.zeros(count)
-    return Liquidity(mid, spread, unknown, unknown, unknown, unknown, unknown, fee, impact_bps, cost, valid, source, metrics, KINDS, capacity)
+    return Liquidity(mid, spread, unknown, unknown, unknown, unknown, unknown, fee, impact_bps, cost, valid, source, metrics, ORDER_KINDS, capacity)
 
 
-def unbooked(forecast: Outlook, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None) -> BookAndFlow:
+def book_metrics_without_book(
+    forecast: LiquidityForecast, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None
+) -> BookMetrics:
     """Return the metrics of symbols without books."""
     count = len(levels)
     unknown, costs = np.full(count, np.nan), np.full((2, 2, count), np.nan)
     estimate = np.full((4, count), np.nan) if estimate is None else estimate
-    return BookAndFlow(unknown, levels, toxicity, slope, unknown, costs, costs, np.full((3, count), np.nan), forecast, estimate)
+    return BookMetrics(unknown, levels, toxicity, slope, unknown, costs, costs, np.full((3, count), np.nan), forecast, estimate)
 
 
-def _measure_spread(inputs: Inputs, walk: Walked, close: Floats) -> tuple[Floats, Ints, Floats]:
+def _measure_spread(inputs: Inputs, walk: BookWalk, close: Floats) -> tuple[Floats, Ints, Floats]:
     """Return the results of `_estimate_spread`, replaced by the book's spread where the book is valid."""
     whole, count = walk.whole, len(close)
     if whole.all():
@@ -100,14 +102,14 @@ def _estimate_spread(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Float
     """
     view, config = inputs.view, inputs.knobs
     present = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
-    squared = spread_estimate.abdi_ranaldo(view.log_high, view.log_low, view.log_close, present)
-    spread = spread_estimate.shrink(squared, config.spread_bps)
+    squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close, present)
+    spread = spread_estimators.shrink_spread(squared, config.spread_bps)
     source = np.where(spread > config.spread_bps, ESTIMATE, SETTING)
-    tick = order_size.by_symbol(config.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
-    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimate.interval(squared)
+    tick = order_size.per_symbol(config.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
+    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimators.spread_interval(squared)
 
 
-class Walked(NamedTuple):
+class BookWalk(NamedTuple):
     """Measures of the book at the decision, and of the book in which the previous bar's orders were filled; NaN without a valid book."""
 
     whole: Bools  # (S,) the book at the decision is valid
@@ -123,33 +125,33 @@ class Walked(NamedTuple):
     met_mid: Floats  # (S,)
 
 
-def _walk(inputs: Inputs) -> Walked:
+def _walk(inputs: Inputs) -> BookWalk:
     books, count = inputs.books, len(inputs.symbols)
-    met = inputs.met if inputs.met is not None and inputs.met.bid_price.shape == books.bid_price.shape else None
-    price, size = book_walk.laid_out(books, met) if met is not None else book_walk.laid_out(books)
-    whole = book_walk.sane(price, size)
+    met = inputs.fill_books if inputs.fill_books is not None and inputs.fill_books.bid_price.shape == books.bid_price.shape else None
+    price, size = transaction_cost.stack_books(books, met) if met is not None else transaction_cost.stack_books(books)
+    whole = transaction_cost.find_valid_books(price, size)
     ask, bid = price[0, :, 0], price[1, :, 0]
     mid = np.where(whole, (bid + ask) / 2.0, np.nan)
-    price, size = book_walk.held(price, size, whole)
+    price, size = transaction_cost.mask_missing_levels(price, size, whole)
     asks, bids = np.einsum("ksd,ksd->ks", price[:, :count], size[:, :count])
     holds = np.minimum(asks, bids) * (1.0 - 1e-9)
-    order = inputs.knobs.max_position * max(inputs.account.equity, 1e-9)
+    order = inputs.config.max_position * max(inputs.account.equity, 1e-9)
     money = np.empty((3, len(mid)))
     money[:2], money[2] = _MONEY, order
     money[2, :count] = np.minimum(order, holds)
-    costs = book_walk.costs(price, size, mid, money)
+    costs = transaction_cost.costs(price, size, mid, money)
     now, spread = mid[:count], (ask - bid)[:count] / mid[:count] * 1e4
     at_ask, at_bid = size[:, :count, 0]
     total = np.where(whole[:count], asks + bids, np.nan)
     at_fill = (costs[:2, :, count:], mid[count:]) if met is not None else (costs[:2] * np.nan, now * np.nan)
-    return Walked(
+    return BookWalk(
         whole[:count], now, spread, (at_bid - at_ask) / np.where(whole[:count], at_bid + at_ask, np.nan), total, (bids - asks) / total,
         np.where(whole[:count], np.minimum(holds / order, 1.0), np.nan), np.maximum(costs[2, :, :count].sum(axis=0) / 2.0 - spread / 2.0, 0.0),
         costs[:2, :, :count], *at_fill,
     )  # fmt: skip
 
 
-def _measure_book(inputs: Inputs, walk: Walked) -> Measured:
+def _measure_book(inputs: Inputs, walk: BookWalk) -> BookMeasurement:
     """Return the observations that the liquidity forecast learns from: mean spread and depth of the bar, impact of 10,000, and costs at the fill."""
     flow = inputs.flow
     levels = np.full((3, len(walk.mid)), np.nan)
@@ -159,12 +161,12 @@ def _measure_book(inputs: Inputs, walk: Walked) -> Measured:
     levels[2] = walk.quoted[0].sum(axis=0) / 2.0 - walk.spread / 2.0
     if not np.isfinite(levels).all():
         levels[~np.isfinite(levels)] = np.nan
-    return Measured(levels, walk.quoted, walk.met, walk.mid, walk.met_mid, walk.best * walk.spread / 2.0)
+    return BookMeasurement(levels, walk.quoted, walk.met, walk.mid, walk.met_mid, walk.best * walk.spread / 2.0)
 
 
-def _forecast_levels(forecast: Outlook) -> Floats:
+def _forecast_levels(forecast: LiquidityForecast) -> Floats:
     """Return (3, S) the forecast of the next bar's spread in bps, depth in money and impact in bps."""
-    levels = forecast.next_levels.copy()
+    levels = forecast.level_forecast.copy()
     levels[:2] = np.exp(levels[:2])
     levels[2] = np.maximum(levels[2], 0.0)
     return levels
@@ -172,16 +174,18 @@ def _forecast_levels(forecast: Outlook) -> Floats:
 
 def _money(inputs: Inputs, mid: Floats) -> Floats:
     """Return (S,) the money traded per bar, mean of the last 48."""
-    return np.asarray(impact.usual_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
+    return np.asarray(impact.average_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
 
 
 def _square_root_impact(inputs: Inputs, money: Floats, largest: Floats | float) -> Floats:
     """Return (S,) the square-root impact in bps of the largest order; of one as large as the bar's volume where volume is unknown."""
     share = np.where(money > 0, largest / np.where(money > 0, money, 1.0), 1.0)
-    return impact.square_root(inputs.knobs.impact, inputs.view.sigma, share)
+    return impact.square_root_impact(inputs.config.impact_coefficient, inputs.view.sigma, share)
 
 
 def _amihud(inputs: Inputs, mid: Floats) -> Floats:
     """Return (S,) mean |log return| of a bar over mean money traded per bar, over the last 48, per 1e6 money."""
     money = _money(inputs, mid)
-    return np.asarray(np.abs(inputs.view.returns[:, -impact.LATE :]).sum(axis=1) / impact.LATE / np.where(money > 0, money, np.nan) * 1e6)
+    return np.asarray(
+        np.abs(inputs.view.returns[:, -impact.AVERAGE_BARS :]).sum(axis=1) / impact.AVERAGE_BARS / np.where(money > 0, money, np.nan) * 1e6
+    )

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import Chosen, Matrix, Opinions
-from engine.domain.model import Catalog, Serving
+from engine.domain.decision import FeatureMatrix, ModelSelection, Predictions
+from engine.domain.model import Catalog, ServingModel
 from engine.domain.record import Bools, Floats
-from engine.domain.state import Seen, State
-from engine.evidence import online, stacking
+from engine.domain.state import OnlineInputs, State
+from engine.evidence import recursive_least_squares, stacking
 
-WARN_OUTSIDE, STOP_OUTSIDE = 0.10, 0.35  # share of features outside their range in training
-OUTLYING = 6.0  # median absolute deviations beyond which a prediction is an outlier
-HOLLOW = 0.25  # share of a model's reliance on blank columns above which it is not active
+WARN_OUT_OF_DISTRIBUTION, STOP_OUT_OF_DISTRIBUTION = 0.10, 0.35  # share of features outside their range in training
+OUTLIER_DEVIATIONS = 6.0  # median absolute deviations beyond which a prediction is an outlier
+MAX_BLANK_RELIANCE = 0.25  # share of a model's reliance on blank columns above which it is not active
 PRIOR_ROWS = 4_000.0  # rows of a worthless forecast that a model's record starts from
-ODDS = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
+NORMAL_LOG_ODDS_SLOPE = 1.6  # slope at 0 of a standard normal's log odds: 4 phi(0)
 
 
-def cross_check(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
+def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: State, catalog: Catalog) -> Predictions:
     """Return the prediction of every serving model. Features out of distribution and outliers lower its reliability; it is 0 where not active.
 
     A model is not active where it was not selected, and for a symbol whose columns are blank or stale.
     """
     if not any(catalog.serving):
-        return trust_none(selection, matrix, state, catalog)
+        return trust_no_model(selection, matrix, state, catalog)
     count, horizons = len(matrix.usable), state.weights.shape[1]
     mean = np.full((len(catalog.names), horizons, count), np.nan)
-    online_inputs: list[Seen] = []
+    online_inputs: list[OnlineInputs] = []
     for index, served in enumerate(catalog.serving):
         if served is not None:
             mean[index] = _predict(index, served, matrix, state, online_inputs)
@@ -34,30 +34,30 @@ def cross_check(selection: Chosen, matrix: Matrix, state: State, catalog: Catalo
     blank = np.isnan(matrix.values)
     outside = _out_of_distribution(matrix, blank, catalog)
     active = selection.heard[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
-    reliability = active[:, None, :] * (1.0 - np.minimum(outside / STOP_OUTSIDE, 1.0) * 0.5)
+    reliability = active[:, None, :] * (1.0 - np.minimum(outside / STOP_OUT_OF_DISTRIBUTION, 1.0) * 0.5)
     known = np.isfinite(mean)
     votes = np.where(known, mean, 0.0)
     reliability = np.where(known, reliability * np.where(_outliers(votes, reliability), 0.5, 1.0), 0.0)
     verdict, factor = _verdict(outside, matrix)
     reduced = reliability * factor
     agreement, dispersion = _agreement(votes, reliability)
-    return Opinions(
+    return Predictions(
         models=catalog.names,
         versions=tuple(["" if served is None else served.version for served in catalog.serving]),
         mean=mean,
         trust=reduced,
         agreement=agreement,
-        outside=outside,
+        out_of_distribution=outside,
         heard=(reduced[:, 0] > 0).sum(axis=0) * 1.0,
         verdict=verdict,
-        confidence=confidence(votes, state),
+        confidence=vote_confidence(votes, state),
         disagreement=dispersion,
         seen=tuple(online_inputs),
         chosen=selection,
     )
 
 
-def _predict(index: int, served: Serving, matrix: Matrix, state: State, online_inputs: list[Seen]) -> Floats:
+def _predict(index: int, served: ServingModel, matrix: FeatureMatrix, state: State, online_inputs: list[OnlineInputs]) -> Floats:
     """Return (H, S) the prediction of a model; raises ValueError where its shape is wrong or it is not finite for a usable symbol.
 
     The inputs of an online-learning model are appended to `online_inputs`.
@@ -66,10 +66,10 @@ def _predict(index: int, served: Serving, matrix: Matrix, state: State, online_i
     if learner is None:
         prediction = np.asarray(served.model.predict(served.fitted, matrix.values))
     else:
-        columns = learner.see(served.fitted, matrix.values)
+        columns = learner.select_columns(served.fitted, matrix.values)
         elapsed = state.tick - served.trained_to
-        prediction = learner.forecast(served.fitted, columns, online.of(state.memories, served.version), elapsed)
-        online_inputs.append(Seen(index, served.version, learner.fade, columns))
+        prediction = learner.forecast(served.fitted, columns, recursive_least_squares.find_memory(state.online_memories, served.version), elapsed)
+        online_inputs.append(OnlineInputs(index, served.version, learner.decay, columns))
     horizons = state.weights.shape[1]
     if prediction.shape != (horizons, len(matrix.usable)):
         raise ValueError(f"{served.version} returned shape {prediction.shape}, expected {(horizons, len(matrix.usable))}")
@@ -78,13 +78,13 @@ def _predict(index: int, served: Serving, matrix: Matrix, state: State, online_i
     return prediction
 
 
-def trust_none(selection: Chosen, matrix: Matrix, state: State, catalog: Catalog) -> Opinions:
+def trust_no_model(selection: ModelSelection, matrix: FeatureMatrix, state: State, catalog: Catalog) -> Predictions:
     """Fall back to no active model."""
     count = len(matrix.usable)
     shape = (len(selection.models), state.weights.shape[1], count)
     versions = tuple("" if served is None else served.version for served in catalog.serving)
     none_active, zero = np.zeros(count), np.zeros(shape[1:])
-    return Opinions(
+    return Predictions(
         selection.models, versions, np.full(shape, np.nan), np.zeros(shape), zero, np.ones(count), none_active, "unreliable", np.full(shape, 0.5),
         zero, (), selection,
     )  # fmt: skip
@@ -94,16 +94,16 @@ def _relies_on_blanks(blank: Bools, catalog: Catalog) -> Bools:
     """Return (M, S) where more than a quarter of a model's reliance is on `blank` (S, F) columns."""
     none = np.zeros(blank.shape[1])
     reliance = np.array([none if served is None else served.reliance for served in catalog.serving])
-    return np.asarray(reliance @ blank.T > HOLLOW)
+    return np.asarray(reliance @ blank.T > MAX_BLANK_RELIANCE)
 
 
-def _out_of_distribution(matrix: Matrix, blank: Bools, catalog: Catalog) -> Floats:
+def _out_of_distribution(matrix: FeatureMatrix, blank: Bools, catalog: Catalog) -> Floats:
     """Return (S,) the share of features outside the range that the newest serving model was trained on; 1 where none serves."""
-    serving: list[Serving] = [served for served in catalog.serving if served is not None]
+    serving: list[ServingModel] = [served for served in catalog.serving if served is not None]
     if not serving:
         return np.ones(len(matrix.usable))
     newest = max(serving, key=lambda served: served.trained_to)
-    beyond = (matrix.values < newest.low) | (matrix.values > newest.high) | (blank & np.isfinite(newest.low))
+    beyond = (matrix.values < newest.feature_low) | (matrix.values > newest.feature_high) | (blank & np.isfinite(newest.feature_low))
     return np.where(matrix.usable, beyond.mean(axis=1), 1.0)
 
 
@@ -111,7 +111,7 @@ def _outliers(votes: Floats, reliability: Floats) -> Bools:
     """Return (M, H, S) predictions far from their median, in median absolute deviations; needs three active models."""
     enough = (reliability > 0).sum(axis=0) >= 3
     deviation = np.abs(votes - _median(votes))
-    return np.asarray(enough & (deviation > OUTLYING * np.maximum(_median(deviation), 1e-3)))
+    return np.asarray(enough & (deviation > OUTLIER_DEVIATIONS * np.maximum(_median(deviation), 1e-3)))
 
 
 def _median(votes: Floats) -> Floats:
@@ -129,18 +129,18 @@ def _agreement(votes: Floats, reliability: Floats) -> tuple[Floats, Floats]:
     return np.where(total > 0, np.maximum(up, 1.0 - up), 0.0), np.sqrt((share * deviation * deviation).sum(axis=0))
 
 
-def confidence(votes: Floats, state: State) -> Floats:
+def vote_confidence(votes: Floats, state: State) -> Floats:
     """Return (M, H, S) the probability that a prediction has the right direction: the prediction times its model's slope at that horizon.
 
     The slope is that of targets on the model's own predictions, shrunk towards 0, from the moments that the ensemble's weights are learned from.
     """
     slope = stacking.worth(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
-    return np.asarray(1.0 / (1.0 + np.exp(-ODDS * np.minimum(np.abs(votes) * slope[:, :, None], 10.0))))
+    return np.asarray(1.0 / (1.0 + np.exp(-NORMAL_LOG_ODDS_SLOPE * np.minimum(np.abs(votes) * slope[:, :, None], 10.0))))
 
 
-def _verdict(outside: Floats, matrix: Matrix) -> tuple[str, float]:
+def _verdict(outside: Floats, matrix: FeatureMatrix) -> tuple[str, float]:
     """Return the verdict over the universe, and the factor that it puts on every reliability."""
     share = float(outside[matrix.usable].mean()) if matrix.usable.any() else 1.0
-    if share > STOP_OUTSIDE:
+    if share > STOP_OUT_OF_DISTRIBUTION:
         return "unreliable", 0.0
-    return ("warning", 0.75) if share > WARN_OUTSIDE else ("reliable", 1.0)
+    return ("warning", 0.75) if share > WARN_OUT_OF_DISTRIBUTION else ("reliable", 1.0)

@@ -31,7 +31,7 @@ def open_account(capital: float, symbols: int) -> Account:
     return Account(capital, capital, np.zeros(symbols), nothing, nothing, capital, -1, capital, np.full(symbols, NEVER), capital, nothing)
 
 
-def orders(decisions: Decisions, liquidity: Liquidity, market_state: MarketState, inputs: Inputs) -> tuple[Order, ...]:
+def create_orders(decisions: Decisions, liquidity: Liquidity, market_state: MarketState, inputs: Inputs) -> tuple[Order, ...]:
     """One order for each symbol that is not held, of what its position lacks: the one that is worked on goes on where it is wanted still.
 
     A working order in the direction wanted keeps its place and its time, for as many units as are left of it and wanted; what is wanted beyond is
@@ -81,7 +81,7 @@ def fill_orders(
             done.append(_ended(after, met, _price(account, bar, order.symbol)))
         else:
             working.append(after)
-    return replace(account, working=tuple(working), done=tuple(done)), tuple(fills)
+    return replace(account, working_orders=tuple(working), finished_orders=tuple(done)), tuple(fills)
 
 
 def _cancelled(account: Account, asked: tuple[Order, ...], bar: MarketSnapshot) -> list[FinishedOrder]:
@@ -130,7 +130,7 @@ def accrue_carry(account: Account, until: int, price: Floats, config: TradingCon
     return replace(account, cash=cash, accrued_at=until, borrow=account.borrow + borrow, funding=account.funding + funding)
 
 
-def mark(account: Account, bar: MarketSnapshot, capital: float, config: TradingConfig) -> Account:
+def mark_to_market(account: Account, bar: MarketSnapshot, capital: float, config: TradingConfig) -> Account:
     """Values the account at the bar's closes, carried where missing, borrow and funding paid; begins a day at midnight UTC; keeps buy-and-hold."""
     price = np.where(np.isfinite(bar.close) & (bar.close > 0), bar.close, account.mark_price)
     account = accrue_carry(account, bar.at, price, config)
@@ -142,18 +142,18 @@ def mark(account: Account, bar: MarketSnapshot, capital: float, config: TradingC
     return replace(
         account,
         equity=equity,
-        mark=price,
-        peak=max(account.peak_equity, equity),
+        mark_price=price,
+        peak_equity=max(account.peak_equity, equity),
         day=day,
-        day_open=account.day_open_equity if day == account.day else account.equity,
-        naive=naive,
-        benchmark=benchmark,
+        day_open_equity=account.day_open_equity if day == account.day else account.equity,
+        benchmark_equity=naive,
+        benchmark_units=benchmark,
     )
 
 
 def reset_peak(account: Account) -> Account:
     """The account with its drawdown counted from today's equity."""
-    return replace(account, peak=account.equity)
+    return replace(account, peak_equity=account.equity)
 
 
 def _sum(values: Floats) -> float:
@@ -176,7 +176,7 @@ def _book(account: Account, index: int, met: Match, fee_bps: float, tick: int) -
     if realised < 0:
         losses[index] = tick
     cash = account.cash - met.units * met.price - fee
-    return replace(account, cash=cash, positions=positions, entry=entries, losses=losses), float(realised)
+    return replace(account, cash=cash, positions=positions, entry_price=entries, last_loss_tick=losses), float(realised)
 
 
 def _entry(held: float, entry: float, met: Match, left: float) -> float:

@@ -38,7 +38,7 @@ def match_order(order: Order, bar: MarketSnapshot, config: TradingConfig, tick: 
         order = _arrive(order, bar, config, tick)
     if order.progress is None:
         return order, NO_MATCH, True
-    return _rest(order, order.work, bar, config) if order.execution == PASSIVE else _slice(order, order.work, bar, config)
+    return _rest(order, order.progress, bar, config) if order.execution == PASSIVE else _slice(order, order.progress, bar, config)
 
 
 def take_liquidity(order: Order, bar: MarketSnapshot, config: TradingConfig) -> Match:
@@ -63,7 +63,7 @@ def fill_from_volume(units: float, volume: float, sigma: float, config: TradingC
     if not 0.0 < volume < inf:
         return 0.0, 0.0
     taken = min(abs(units), config.participation * volume)
-    return (taken if units > 0 else -taken), float(square_root_impact(config.impact, sigma, taken / volume))
+    return (taken if units > 0 else -taken), float(square_root_impact(config.impact_coefficient, sigma, taken / volume))
 
 
 def walk_book(books: Books, index: int, units: float) -> Match:
@@ -124,7 +124,7 @@ def _arrive(order: Order, bar: MarketSnapshot, config: TradingConfig, tick: int)
     price = money_paid(at_once, index, config) / at_once.units if at_once.units else nan
     prices, sizes = (books.bid_price, books.bid_size) if order.units > 0 else (books.ask_price, books.ask_size)
     limit, queue = (float(prices[index, 0]), _known(float(sizes[index, 0]))) if order.execution == PASSIVE else (nan, nan)
-    return replace(order, work=OrderProgress(tick, 0, order.units, mid, limit, queue, at_once.units, price, 0.0, 0.0))
+    return replace(order, progress=OrderProgress(tick, 0, order.units, mid, limit, queue, at_once.units, price, 0.0, 0.0))
 
 
 def _known(size: float) -> float:
@@ -134,14 +134,14 @@ def _known(size: float) -> float:
 
 def _worked(order: Order, work: OrderProgress, met: Match, config: TradingConfig) -> Order:
     paid = money_paid(met, order.symbol, config) if met.units else 0.0
-    after = replace(work, bars=work.bars_worked + 1, filled=work.filled + met.units, paid=work.paid + paid)
-    return replace(order, units=order.units - met.units, work=after)
+    after = replace(work, bars_worked=work.bars_worked + 1, filled=work.filled + met.units, paid=work.paid + paid)
+    return replace(order, units=order.units - met.units, progress=after)
 
 
 def _slice(order: Order, work: OrderProgress, bar: MarketSnapshot, config: TradingConfig) -> tuple[Order, Match, bool]:
     """An equal part of what is left in each bar that is left; what one book did not hold is spread over the later ones."""
     left = max(config.slice_bars - work.bars_worked, 1)
-    part = order.units if left == 1 else _whole_lots(order.units / left, work.mid, order.symbol, config)
+    part = order.units if left == 1 else _whole_lots(order.units / left, work.arrival_mid, order.symbol, config)
     met = walk_book(bar.fill_books, order.symbol, part)
     return _worked(order, work, met, config), met, left == 1
 
@@ -163,7 +163,7 @@ def _rest(order: Order, work: OrderProgress, bar: MarketSnapshot, config: Tradin
         found = mid_price(bar.fill_books, order.symbol)
         mid = found if isfinite(found) else work.limit_price
         met = Match(units, work.limit_price, mid, float(np.sign(units)) * (work.limit_price / mid - 1.0) * 1e4, 0.0, maker=True)
-    return _worked(order, replace(work, queue=queue), met, config), met, units == order.units
+    return _worked(order, replace(work, queue_ahead=queue), met, config), met, units == order.units
 
 
 def _traded_through(order: Order, work: OrderProgress, bar: MarketSnapshot) -> bool:

@@ -37,5 +37,5 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: PhaseRunner) -> 
     )
     plan = run(Phase.EVOLUTION, evolution.propose_evolution, evolution.propose_nothing, learned, inputs)
     decisions = decision.redecide_if_degraded(decisions, sizes, liquidity, predictions, market_state, inputs, run.degraded)
-    orders = broker.orders(decisions, liquidity, market_state, inputs)
+    orders = broker.create_orders(decisions, liquidity, market_state, inputs)
     return Outcome(decisions, orders, plan.state, plan.instructions, run.degraded, market_state, matrix, liquidity, predictions, forecast, sizes)

@@ -58,7 +58,7 @@ class PhaseRunner:
     spans: list[Span] = field(default_factory=list)
     results: dict[Phase, Record] = field(default_factory=dict)
     failed: dict[Phase, str] = field(default_factory=dict)
-    sound: dict[int, Record] = field(default_factory=dict)  # by id; holding the records keeps ids unique, so each record is checked once
+    checked: dict[int, Record] = field(default_factory=dict)  # by id; holding the records keeps ids unique, so each record is checked once
     started_at: float | None = None
 
     @property
@@ -98,7 +98,7 @@ class PhaseRunner:
             result = self._fall_back(phase, fallback, *args, **kwargs)
             ms = (self.clock() - begun) * 1e3
         self.results[phase] = result
-        self.spans.append(Span(phase, (begun - (self.begun or begun)) * 1e3, ms, error is not None, error, thread))
+        self.spans.append(Span(phase, (begun - (self.started_at or begun)) * 1e3, ms, error is not None, error, thread))
         return result
 
     def _attempt(self, phase: Phase, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> tuple[R | None, str | None]:

@@ -21,7 +21,7 @@ class AlertRule(Record):
     group: str  # alerts of one group that are raised together share a message
     about: str  # the remedy, in one sentence
     fire_after: float = 0.0  # s that the fault must last without a break before the alert is raised
-    well: float = 30.0  # s without the fault, without a break, before the alert is resolved
+    resolve_after: float = 30.0  # s without the fault, without a break, before the alert is resolved
     inhibits: bool = False  # while it is open, the other alerts of its group follow from it and send no message
 
 
@@ -41,7 +41,7 @@ class AlertRuleState(Record):
 
     open: bool = False
     wrong_since: float | None = None  # begin of the uninterrupted fault, None without one
-    well: float | None = None  # begin of the uninterrupted time without a fault, while the alert is open
+    well_since: float | None = None  # begin of the uninterrupted time without a fault, while the alert is open
     last_known: float | None = None  # the last evaluation with a known result
 
 

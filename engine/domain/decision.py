@@ -84,9 +84,9 @@ class BookMetrics(Record):
     kyle_lambda: Floats  # (S,) bps that a bar moves per 1e6 money bought net by aggressors, over the last 48 bars
     fillable_share: Floats  # (S,) share of the largest order allowed that the thinner side of the book holds, 0..1
     quoted_bps: Floats  # (2, 2, S) by NOTIONALS and side: cost from the mid of walking the book now, without fee; NaN where it is too thin
-    cost_bps: Floats  # (2, 2, S) the same, forecast for the fill
+    forecast_cost_bps: Floats  # (2, 2, S) the same, forecast for the fill
     forecast_levels: Floats  # (3, S) forecast for the next bar: spread in bps, depth at the best prices in money, impact in bps
-    outlook: LiquidityForecast  # updated with this tick, for the state
+    liquidity_forecast: LiquidityForecast  # updated with this tick, for the state
     spread_estimate: Floats  # (4, S) spread estimated from bars: bps, low and high of its 95 % interval, pairs of bars; NaN with a book
 
 
@@ -143,7 +143,7 @@ class Predictions(Record):
     reliability: Floats  # (M, H, S) 0..1
     agreement: Floats  # (H, S) reliability-weighted share of predictions with the majority's sign, 0 where no model is active
     out_of_distribution: Floats  # (S,) share of features outside the range that the models were trained on
-    heard: Floats  # (S,) number of active models
+    active_models: Floats  # (S,) number of active models
     verdict: str  # reliable, warning or unreliable
     confidence: Floats  # (M, H, S) probability of the prediction's direction by the model's own record; 1/2 without one or where it is not active
     dispersion: Floats  # (H, S) reliability-weighted deviation of the predictions from their mean, in horizon volatilities; 0 with fewer than two

@@ -13,7 +13,7 @@ class Succession(Record):
     """A horizon is on probation while `inherited` is below 1: its forecasts are scored separately from the record (see evidence.succession)."""
 
     inherited: Floats  # (H,) share of the proven size allowed by agreement with the versions of record; 1 where those serve
-    record: tuple[tuple[str, ...], ...]  # (H, M) versions that made the record of skill, "" where a model has none yet
+    record_versions: tuple[tuple[str, ...], ...]  # (H, M) versions that made the record of skill, "" where a model has none yet
     probation_skill: SkillSums  # (2, H, 1) scores of forecasts made on probation, over a long and a short memory
     on_probation: Bools  # (L, H) whether a pending forecast was made on probation, newest first; L = the longest horizon
     records_begun: int  # number of probation records begun, over all horizons

@@ -35,7 +35,7 @@ def decide_actions(
     required = [
         index
         for index in range(phases_gates.TRADABLE)
-        if index != phases_gates.FRESH_DATA and not (inputs.knobs.flatten and index == phases_gates.NO_DEGRADED_PHASE)
+        if index != phases_gates.FRESH_DATA and not (inputs.config.flatten and index == phases_gates.NO_DEGRADED_PHASE)
     ]
     all_passed, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[required].all(axis=0))  # a flatten command outranks a fault
     tradable &= passed[phases_gates.FRESH_DATA] | phases_gates.has_current_price(market_state, inputs)
@@ -46,7 +46,7 @@ def decide_actions(
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(all_passed, -1, (~passed).argmax(axis=0)), -1)
     votes = np.where(predictions.reliability > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
-    target = np.where(action == HOLD, sizes.held, target)
+    target = np.where(action == HOLD, sizes.current, target)
     execution = _choose_execution(delta, liquidity, inputs)
     return Decisions(action, target, delta, sizes.confidence, execution, gates, binding, compute_edge_to_flip(sizes, order, inputs), votes)
 
@@ -90,7 +90,7 @@ def hold_all(
         np.zeros(shape, dtype=bool),
     )
     votes = predictions.mean[:, sizes.horizon, :] * np.nan
-    return Decisions(codes, sizes.held, zero, zero + 0.5, codes, gates, codes + phases_gates.NO_DEGRADED_PHASE, np.full(count, np.nan), votes)
+    return Decisions(codes, sizes.current, zero, zero + 0.5, codes, gates, codes + phases_gates.NO_DEGRADED_PHASE, np.full(count, np.nan), votes)
 
 
 def compute_edge_to_flip(sizes: Sizes, order: phases_gates.OrderSizes, inputs: Inputs) -> Floats:
@@ -100,7 +100,13 @@ def compute_edge_to_flip(sizes: Sizes, order: phases_gates.OrderSizes, inputs: I
     change may do. It inverts risk.within_band and the part of the move that correlated symbols use: the edge at which the change in position
     just reaches the smallest trade, upwards or downwards.
     """
-    has_current_price, cost, shared, most, rules = sizes.held, sizes.cost_bps, sizes.shared_edge_bps, inputs.knobs.max_position, inputs.knobs.rules
+    has_current_price, cost, shared, most, rules = (
+        sizes.current,
+        sizes.cost_bps,
+        sizes.shared_edge_bps,
+        inputs.config.max_position,
+        inputs.config.rules,
+    )
     least = np.maximum(phases_gates.smallest_change(sizes, inputs.config), order.least / max(inputs.account.equity, 1e-9))
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
     to_buy = _edge_to_buy(has_current_price + least, has_current_price < 0, cost, shared, slope, most) - sizes.edge_bps
@@ -127,13 +133,13 @@ def _edge_to_buy(level: Floats, short: Bools, cost: Floats, shared: Floats, slop
 
 def _target(sizes: Sizes, inputs: Inputs, all_passed: Bools, tradable: Bools) -> Floats:
     """Return (S,) the target where all gates pass, else its part that reduces the position, else the position."""
-    has_current_price, target = sizes.held, sizes.target
+    has_current_price, target = sizes.current, sizes.target
     if inputs.config.flatten:
         return np.where(tradable, 0.0, has_current_price)
     growing = (np.abs(target) > np.abs(has_current_price)) & (target * has_current_price >= 0)
     crossing = target * has_current_price < 0
     reduced = np.where(growing, has_current_price, np.where(crossing, 0.0, target))
-    worth = (np.abs(reduced - has_current_price) >= phases_gates.smallest_change(sizes, inputs.knobs)) | ((reduced == 0) & (has_current_price != 0))
+    worth = (np.abs(reduced - has_current_price) >= phases_gates.smallest_change(sizes, inputs.config)) | ((reduced == 0) & (has_current_price != 0))
     reduced = np.where(worth, reduced, has_current_price)
     return np.where(all_passed, target, np.where(tradable, reduced, has_current_price))
 
@@ -142,8 +148,8 @@ def _delta(target: Floats, order: phases_gates.OrderSizes, sizes: Sizes, inputs:
     """Return (S,) base units to trade: to the size after every limit, to 0, or none; an order below the venue's minimum is not sent."""
     positions = inputs.account.positions
     to_size = np.where(sent, order.units, 0.0)
-    to_zero = np.where((target == 0.0) & (np.abs(sizes.held) > 1e-12), -positions, 0.0)
-    return np.where(target == sizes.held, 0.0, np.where(target == sizes.target, to_size, to_zero))
+    to_zero = np.where((target == 0.0) & (np.abs(sizes.current) > 1e-12), -positions, 0.0)
+    return np.where(target == sizes.current, 0.0, np.where(target == sizes.target, to_size, to_zero))
 
 
 def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarray:
@@ -152,7 +158,7 @@ def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np
     Resting needs a book with a touch, and known trades, without which no fill could be confirmed. A kind of order that is proven to cost more than
     an immediate fill is not recommended, and a flatten command is executed at once.
     """
-    config, maker_fee = inputs.knobs, _maker_fee(inputs, liquidity)
+    config, maker_fee = inputs.config, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
     booked = np.isfinite(liquidity.depth) & (not config.flatten)
     large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.costly_executions)
@@ -168,7 +174,7 @@ def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np
 
 def _maker_fee(inputs: Inputs, liquidity: Liquidity) -> Floats:
     """Return (S,) the fee of a resting order in bps; the taker fee where no maker fee is set."""
-    config = inputs.knobs
+    config = inputs.config
     if config.maker_fees_bps:
         return np.array(config.maker_fees_bps)
     return liquidity.fee_bps if config.maker_fee_bps is None else np.full(len(liquidity.fee_bps), config.maker_fee_bps)

@@ -20,10 +20,13 @@ def combine_predictions(predictions: Predictions, market_state: MarketState, inp
     mean = (weighted * state.weights[:, :, None]).sum(axis=0)
     volatility_forecast = volatility.forecast_volatility(state.volatility, inputs.view)
     scale = _scale(market_state, inputs)
-    half_width, factor = conformal.current_half_widths(state.intervals), conformal.reach(state.intervals, volatility_forecast.reach, scale)
+    half_width, factor = (
+        conformal.current_half_widths(state.intervals),
+        conformal.scale_factors(state.intervals, volatility_forecast.scale_factor, scale),
+    )
     half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
-    probability_up = direction.probability_up(state.direction, mean)
-    return Forecast(mean, mean - half, mean + half, probability_up, state.weights, scale, half_width, factor, volatility_forecast)
+    probability = direction.probability_up(state.direction, mean)
+    return Forecast(mean, mean - half, mean + half, probability, state.weights, scale, half_width, factor, volatility_forecast)
 
 
 def expect_nothing(predictions: Predictions, market_state: MarketState, inputs: Inputs, state: State) -> Forecast:
@@ -31,7 +34,7 @@ def expect_nothing(predictions: Predictions, market_state: MarketState, inputs: 
     count = len(inputs.symbols)
     zero = np.zeros((len(inputs.config.horizons), count))
     scale = _scale(market_state, inputs)
-    half_width, factor = conformal.current_half_widths(state.intervals), conformal.reach(state.intervals, np.ones(count), scale)
+    half_width, factor = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, np.ones(count), scale)
     half = conformal.half_widths_by_symbol(half_width, market_state.regime, factor)[:, :, 1]
     weights = np.zeros((len(predictions.models), len(zero)))
     return Forecast(zero, -half, half, zero + 0.5, weights, scale, half_width, factor, volatility.missing_volatility_forecast(state.volatility))

@@ -14,7 +14,7 @@ def propose_evolution(learned: State, inputs: Inputs) -> EvolutionPlan:
     trigger = _trigger(learned, inputs)
     if trigger is None:
         return EvolutionPlan(learned, ())
-    state = replace(learned, last_training=inputs.tick, asked=learned.asked + 1)
+    state = replace(learned, last_training=inputs.tick, training_requests=learned.training_requests + 1)
     return EvolutionPlan(state, (Instruction("retrain", "all", trigger),))
 
 
@@ -25,7 +25,7 @@ def propose_nothing(learned: State, inputs: Inputs) -> EvolutionPlan:
 
 
 def _trigger(learned: State, inputs: Inputs) -> str | None:
-    config = inputs.knobs
+    config = inputs.config
     if any(event.kind == "command" and event.subject == "retrain" for event in inputs.events):
         return "by hand"
     if learned.last_training < 0:

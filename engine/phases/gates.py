@@ -46,10 +46,10 @@ def evaluate_gates(
 
     Data are fresh where the newest bar is present and the feed has no fault; otherwise the value is the number of bars since that held.
     """
-    config, account, count = inputs.knobs, inputs.account, len(inputs.symbols)
+    config, account, count = inputs.config, inputs.account, len(inputs.symbols)
     since_loss = np.minimum(inputs.tick - account.last_loss_tick, 10**6).astype(float)
     change = sizes.target - sizes.current
-    unconstrained_change = np.abs(sizes.alone - sizes.current)
+    unconstrained_change = np.abs(sizes.unconstrained - sizes.current)
     closing = (sizes.unconstrained == 0) & (sizes.current != 0)
     booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
     unbooked = np.isnan(liquidity.depth) & booked  # no book for this symbol on a market with books: nothing could be filled

@@ -43,9 +43,9 @@ def learn_from_tick(
     state: State,
 ) -> State:
     """Score the forecasts whose horizon ends with this bar against the realised targets, then store the forecasts of this tick as pending."""
-    config = inputs.knobs
+    config = inputs.config
     price = _price(inputs, market_state)
-    scored = scoring.score(state.pending, config.horizons, price)
+    scored = scoring.score_forecasts(state.pending, config.horizons, price)
     closes, ends = skill.block_ends(inputs.tick, config.horizons), skill.block_ends(inputs.tick, (max(config.horizons),))
     memory = 0.5 ** (1.0 / np.array([config.skill_halflife, config.recent_skill_halflife]))[:, None, None]
     cells = scoring.sum_by_regime(scored, len(REGIMES))
@@ -54,12 +54,12 @@ def learn_from_tick(
     gram, moment = state.gram * discount + sums[0] * on_record[:, None, None], state.moment * discount + sums[1] * on_record[:, None]
     rows = state.weight_rows * discount + sums[2] * on_record
     versions = succession.adopt_versions(state.succession, state.recent, inputs.events, config)
-    versions, recent = succession.score(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
+    versions, recent = succession.update_succession(versions, state.recent, cells[:, -1:, :, -1:], closes, memory, predictions.versions, config)
     return State(
         tick=inputs.tick,
         decided=state.decided + 1,
         models=state.models,
-        regime=market_state.probabilities,
+        regime_probabilities=market_state.probabilities,
         regime_model=market_state.regime_model,
         incident_state=market_state.incident_state,
         pending=_remember(state.pending, predictions, forecast, market_state, price, state),
@@ -68,7 +68,7 @@ def learn_from_tick(
         weights=stacking.stacking_weights(gram, moment, rows, config.shrinkage_rows) if inputs.tick % REWEIGH_EVERY == 0 else state.weights,
         skill=skill.add_scores(state.skill, cells, closes),
         recent=recent,
-        intervals=conformal.score(state.intervals, scored, config.interval_learning_rate, config.horizons),
+        intervals=conformal.update_intervals(state.intervals, scored, config.interval_learning_rate, config.horizons),
         volatility=volatility.update_volatility(
             state.volatility,
             forecast.volatility,
@@ -100,7 +100,9 @@ def learn_from_tick(
         last_training=state.last_training,
         training_requests=state.training_requests,
         liquidity_forecast=liquidity.book_metrics.liquidity_forecast,
-        online_memories=recursive_least_squares.learn(state.online_memories, predictions.online_inputs, scored.known, scored.target, config.horizons),
+        online_memories=recursive_least_squares.update_memories(
+            state.online_memories, predictions.online_inputs, scored.known, scored.target, config.horizons
+        ),
         succession=versions,
         execution=execution_quality.add_finished_orders(state.execution, inputs.account.finished_orders, closes=ends),
     )
@@ -139,9 +141,9 @@ def learn_nothing(
         decided=state.decided + 1,
         pending=shifted,
         context=np.concatenate((state.context[:1], state.context[:-1])),
-        regret=replace(state.regret, pending=declined_trades.append_unknown(state.regret.pending)),
-        silencing=replace(state.silencing, pending=shift(state.silencing.pending)),
-        memories=recursive_least_squares.age_memories(state.online_memories),
+        declined_trades=replace(state.declined_trades, pending=declined_trades.append_unknown(state.declined_trades.pending)),
+        selection_gain=replace(state.selection_gain, pending=shift(state.selection_gain.pending)),
+        online_memories=recursive_least_squares.age_memories(state.online_memories),
         succession=succession.append_probation(succession.adopt_versions(state.succession, state.recent, inputs.events, inputs.config)),
     )
 

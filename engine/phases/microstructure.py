@@ -26,7 +26,7 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     A crossed, one-sided or malformed book is flagged and gives no figure: price and spread are then those of a symbol without books. Where the
     book is too thin for the largest order, its impact is that of the part the book holds, or that of the square-root law if higher.
     """
-    config, books, count = inputs.knobs, inputs.books, len(inputs.symbols)
+    config, books, count = inputs.config, inputs.books, len(inputs.symbols)
     largest = config.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
@@ -38,7 +38,7 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
         spread, source, estimate = _estimate_spread(inputs, close)
         capacity = np.nan_to_num(config.participation * _money(inputs, close), nan=0.0)
         impact_bps, amihud = _square_root_impact(inputs, _money(inputs, close), np.minimum(largest, capacity)), _amihud(inputs, close)
-        metrics, valid = book_metrics_without_book(state.outlook, *flow, estimate), np.zeros(count, dtype=bool)
+        metrics, valid = book_metrics_without_book(state.liquidity_forecast, *flow, estimate), np.zeros(count, dtype=bool)
         cost = spread / 2.0 + fee + impact_bps
         return Liquidity(
             close, spread, unknown, unknown, unknown, flow_pressure, amihud, fee, impact_bps, cost, valid, source, metrics, costly, capacity
@@ -50,10 +50,10 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     full = walk.fillable >= 1.0
     if not full.all():
         impact_bps = np.where(full, impact_bps, np.fmax(impact_bps, _square_root_impact(inputs, _money(inputs, mid), largest)))
-    forecast = liquidity_forecast.update_liquidity_forecast(state.outlook, _measure_book(inputs, walk), inputs.tick)
-    micro_price = walk.mid * (1.0 + forecast.share * forecast.pending.micro_price_offset / 1e4)
+    forecast = liquidity_forecast.update_liquidity_forecast(state.liquidity_forecast, _measure_book(inputs, walk), inputs.tick)
+    micro_price = walk.mid * (1.0 + forecast.offset_share * forecast.pending.micro_price_offset / 1e4)
     metrics = BookMetrics(
-        walk.best, *flow, walk.fillable, forecast.pending.quoted, forecast.cost_forecast, _forecast_levels(forecast), forecast, estimate
+        walk.best, *flow, walk.fillable, forecast.pending.cost_at_decision, forecast.cost_forecast, _forecast_levels(forecast), forecast, estimate
     )
     cost = spread / 2.0 + fee + impact_bps
     invalid = ~(walk.whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # part of a book, and not valid
@@ -64,14 +64,14 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
 
 def assume_wide_spread(inputs: Inputs, state: State) -> Liquidity:
     """Fall back to an expensive market: ten times the configured spread, the impact of a whole bar's volatility, and an unknown book."""
-    config, count = inputs.knobs, len(inputs.symbols)
+    config, count = inputs.config, len(inputs.symbols)
     unknown = np.full(count, np.nan)
     spread = np.full(count, config.spread_bps * WIDE)
     impact_bps = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
     cost = spread / 2.0 + fee + impact_bps
-    metrics, valid = book_metrics_without_book(state.outlook, unknown, unknown, unknown), np.zeros(count, dtype=bool)
+    metrics, valid = book_metrics_without_book(state.liquidity_forecast, unknown, unknown, unknown), np.zeros(count, dtype=bool)
     source, capacity = np.full(count, ASSUMED), np.zeros(count)
     return Liquidity(mid, spread, unknown, unknown, unknown, unknown, unknown, fee, impact_bps, cost, valid, source, metrics, ORDER_KINDS, capacity)
 
@@ -100,7 +100,7 @@ def _estimate_spread(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Float
 
     It is never below one tick, the smallest spread that can be quoted.
     """
-    view, config = inputs.view, inputs.knobs
+    view, config = inputs.view, inputs.config
     present = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
     squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close, present)
     spread = spread_estimators.shrink_spread(squared, config.spread_bps)
@@ -139,7 +139,7 @@ def _walk(inputs: Inputs) -> BookWalk:
     money = np.empty((3, len(mid)))
     money[:2], money[2] = _MONEY, order
     money[2, :count] = np.minimum(order, holds)
-    costs = transaction_cost.costs(price, size, mid, money)
+    costs = transaction_cost.walk_books(price, size, mid, money)
     now, spread = mid[:count], (ask - bid)[:count] / mid[:count] * 1e4
     at_ask, at_bid = size[:, :count, 0]
     total = np.where(whole[:count], asks + bids, np.nan)

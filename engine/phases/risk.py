@@ -23,15 +23,15 @@ BLOCK = 128  # symbols sized jointly at once
 HOUR = 3_600 * 10**9  # an hour
 
 
-def size(forecast: Forecast, market_state: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+def size_positions(forecast: Forecast, market_state: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Return growth-optimal sizes, scaled by proven skill, traded only beyond the no-trade band (Davis and Norman 1990), then limited in order.
 
     Each symbol is sized on its own first, then jointly with the others. Limits go from the part to the whole: a symbol, a cluster of correlated
     symbols, the volatility and the tail risk of the portfolio, its leverage, and the losses after which it stops.
     """
-    config = inputs.knobs
-    low, estimate = proven.bound(state.recent, config)
-    inherited = succession.standing(succession.adopt_versions(state.succession, state.recent, inputs.events, config), state.recent, config)
+    config = inputs.config
+    low, estimate = proven.skill_bound(state.recent, config)
+    inherited = succession.allowed_share(succession.adopt_versions(state.succession, state.recent, inputs.events, config), state.recent, config)
     usable = low * inherited
     horizon = choose_horizon(usable if (usable > 0.0).any() else low, config)
     current = position_shares(inputs.account, liquidity.mid)
@@ -153,7 +153,7 @@ def _size_jointly(
         unconstrained[symbols] = np.where(best < size, side * best * unit, capped[symbols])
         size = best
     exposure = side * size
-    shared_edge = risk_model.comovement.covariances_with(risk_model.comovement.series(exposure, symbols))
+    shared_edge = risk_model.comovement.covariances_with(risk_model.comovement.portfolio_returns(exposure, symbols))
     shared_edge[symbols] -= (1.0 - risk_model.comovement.shrinkage) * exposure
     return unconstrained, shared_edge * scale
 
@@ -167,7 +167,7 @@ def _solve_jointly(risk_model: RiskModel, side: Floats, edge: Floats, cost: Floa
         )
     best = np.zeros_like(bound)
     for part in np.array_split(np.argsort(-bound, kind="stable"), -(-len(symbols) // BLOCK)):
-        left = edge[part] - side[part] * comovement.covariances_with(comovement.series(side * best, symbols))[symbols[part]]
+        left = edge[part] - side[part] * comovement.covariances_with(comovement.portfolio_returns(side * best, symbols))[symbols[part]]
         whole = covariance.shrink_correlation(_sample(comovement, symbols[part]), comovement.shrinkage) * np.outer(side[part], side[part])
         best[part] = mean_variance.optimise_sizes(whole, left, cost[part], current[part], bound[part])
     return best
@@ -177,7 +177,7 @@ def _limit_portfolio(
     unconstrained: Floats, current: Floats, risk_model: RiskModel | None, market_state: MarketState, liquidity: Liquidity, inputs: Inputs
 ) -> list[Floats]:
     """Return the sizes after each portfolio limit: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
-    config = inputs.knobs
+    config = inputs.config
     if risk_model is None:
         return [unconstrained] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
     steps = [_limit_clusters(unconstrained, risk_model, config)]
@@ -188,7 +188,7 @@ def _limit_portfolio(
     smaller = np.where(np.sign(steps[-1]) == np.sign(current), np.sign(current) * np.minimum(np.abs(steps[-1]), np.abs(current)), 0.0)
     steps.append(smaller if compute_daily_loss(inputs.account) > config.max_daily_loss else steps[-1])
     steps.append(np.zeros_like(unconstrained) if compute_drawdown(inputs.account) > config.max_drawdown else steps[-1])
-    steps.append(_limit_participation(steps[-1], current, liquidity.room / max(inputs.account.equity, 1e-9)))
+    steps.append(_limit_participation(steps[-1], current, liquidity.capacity / max(inputs.account.equity, 1e-9)))
     return steps
 
 
@@ -221,11 +221,11 @@ def _limit_risk(target: Floats, risk_model: RiskModel, market_state: MarketState
     Volatilities are those known at the decision, annualised by the trading hours of the market. The shortfall is that of the portfolio's own bars
     in the window, at least that of a normal distribution, times the root of a day's bars (as in Basel's MAR33).
     """
-    config, symbols = inputs.knobs, risk_model.symbols
+    config, symbols = inputs.config, risk_model.symbols
     hours, days = trading_year(config, market_state)
     sigma = np.where(np.isfinite(market_state.sigma), market_state.sigma, 0.0)
     exposure = (target * sigma * np.sqrt(hours * (HOUR / inputs.interval)))[symbols]  # yearly volatilities
-    series = risk_model.comovement.series(exposure, symbols)
+    series = risk_model.comovement.portfolio_returns(exposure, symbols)
     yearly = math.sqrt(risk_model.comovement.variance(exposure, series))
     factor = min(1.0, config.target_volatility / yearly) if yearly > 0 else 1.0
     after = target * factor

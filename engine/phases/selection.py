@@ -37,7 +37,7 @@ def select_models(market_state: MarketState, state: State, catalog: Catalog) -> 
     best = np.argsort(np.where(serving, expected, np.inf), kind="stable")[:MIN_ACTIVE_MODELS]
     preferred = serving & (expected <= 1.0)
     preferred[best] = serving[best]
-    active = preferred if selection_gain.is_selection_proved(state.silencing) else serving
+    active = preferred if selection_gain.is_selection_proved(state.selection_gain) else serving
     return ModelSelection(catalog.names, active, preferred, np.where(serving, expected, np.nan), present)
 
 

@@ -33,7 +33,7 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
     mean = np.where(matrix.usable, mean, np.nan)
     blank = np.isnan(matrix.values)
     outside = _out_of_distribution(matrix, blank, catalog)
-    active = selection.heard[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
+    active = selection.active[:, None] & matrix.usable & ~_relies_on_blanks(blank, catalog)
     reliability = active[:, None, :] * (1.0 - np.minimum(outside / STOP_OUT_OF_DISTRIBUTION, 1.0) * 0.5)
     known = np.isfinite(mean)
     votes = np.where(known, mean, 0.0)
@@ -45,15 +45,15 @@ def cross_check_models(selection: ModelSelection, matrix: FeatureMatrix, state: 
         models=catalog.names,
         versions=tuple(["" if served is None else served.version for served in catalog.serving]),
         mean=mean,
-        trust=reduced,
+        reliability=reduced,
         agreement=agreement,
         out_of_distribution=outside,
-        heard=(reduced[:, 0] > 0).sum(axis=0) * 1.0,
+        active_models=(reduced[:, 0] > 0).sum(axis=0) * 1.0,
         verdict=verdict,
         confidence=vote_confidence(votes, state),
-        disagreement=dispersion,
-        seen=tuple(online_inputs),
-        chosen=selection,
+        dispersion=dispersion,
+        online_inputs=tuple(online_inputs),
+        selection=selection,
     )
 
 
@@ -134,7 +134,7 @@ def vote_confidence(votes: Floats, state: State) -> Floats:
 
     The slope is that of targets on the model's own predictions, shrunk towards 0, from the moments that the ensemble's weights are learned from.
     """
-    slope = stacking.worth(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
+    slope = stacking.single_model_weights(state.gram, state.moment, state.weight_rows, PRIOR_ROWS)
     return np.asarray(1.0 / (1.0 + np.exp(-NORMAL_LOG_ODDS_SLOPE * np.minimum(np.abs(votes) * slope[:, :, None], 10.0))))
 
 

@@ -60,7 +60,7 @@ class RollForward:
 def replay_tick(history: TickHistory, tick: int) -> ReplayResult:
     """Decide a stored tick again and compare the digest of every phase.
 
-    Raises Forgotten where the inputs of the tick are no longer stored, or where an earlier version of Podium decided it: such digests cannot be compared.
+    Raises Forgotten where the inputs of the tick are no longer stored, or where an earlier version of Podium decided it, with other digests.
     """
     if history.fingerprint(tick).get("digests") != DIGEST_FORMAT:
         raise NotStored(f"tick {tick} was decided by an earlier version of Podium, whose digests cannot be compared: replay it with that version")

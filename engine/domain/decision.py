@@ -134,7 +134,8 @@ class Predictions(Record):
     """Phase 5: the prediction of each model and its reliability. Means are in horizon volatilities (see the target)."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "mean": "MHS?", "reliability": "MHS", "agreement": "HS", "out_of_distribution": "S", "active_models": "S", "confidence": "MHS", "dispersion": "HS",
+        "mean": "MHS?", "reliability": "MHS", "agreement": "HS", "out_of_distribution": "S", "active_models": "S", "confidence": "MHS",
+        "dispersion": "HS",
     }  # fmt: skip
 
     models: tuple[str, ...]
@@ -179,8 +180,8 @@ class Sizes(Record):
     """Phase 7: the position sizes, as shares of equity, after each limit."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "current": "S", "unconstrained": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "shared_edge_bps": "S", "confidence": "S",
-        "skill_bound": "H?", "skill_estimate": "H?",
+        "current": "S", "unconstrained": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S",
+        "shared_edge_bps": "S", "confidence": "S", "skill_bound": "H?", "skill_estimate": "H?",
     }  # fmt: skip
 
     current: Floats  # (S,) positions now
@@ -203,7 +204,8 @@ class Decisions(Record):
     """Phase 8: the action for each symbol, and every gate."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "action": "S", "target": "S", "delta": "S", "confidence": "S", "execution": "S", "binding_gate": "S", "edge_to_flip_bps": "S?", "votes": "MS?",
+        "action": "S", "target": "S", "delta": "S", "confidence": "S", "execution": "S", "binding_gate": "S",
+        "edge_to_flip_bps": "S?", "votes": "MS?",
     }  # fmt: skip
 
     action: Ints  # (S,) index into ACTIONS

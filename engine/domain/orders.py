@@ -79,5 +79,5 @@ class ExecutionRow(Record):
 
 
 def keeps_working(order: Order, units: float, knobs: TradingConfig) -> bool:
-    """Return whether a working order continues, given the units to trade now: in the same direction, and not while everything is to be closed at once."""
+    """Return whether a working order continues: the units to trade have its direction, and not everything is to be closed at once."""
     return order.units * units > 0.0 and not knobs.flatten

@@ -57,7 +57,7 @@ class Clocked(Protocol):
     """A feed that knows when its data were received."""
 
     def clock_lags(self, at: int) -> Floats | None:
-        """Return (S,) seconds from the venue's clock to the receiver's for the bar that closes at `at` ns; NaN where unknown, None where always unknown."""
+        """Return (S,) seconds from the venue's clock to the receiver's for the bar closing at `at` ns; NaN where unknown, None where never known."""
         ...
 
 

@@ -40,7 +40,7 @@ def test_no_lease_or_an_old_heartbeat_is_down() -> None:
 def test_a_full_disk_is_named_where_no_engine_runs() -> None:
     assert (
         judge_health(replace(WELL, heartbeat_at=None, is_full=True)).reasons[1]
-        == "the disk of the store is full: the engine goes on when there is room"
+        == "the disk of the store is full: the engine continues when there is space"
     )
     assert judge_health(replace(WELL, is_full=True)).state == "healthy"  # while it writes, the alert of the disk tells
 
@@ -125,7 +125,7 @@ def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
 def test_a_heartbeat_from_the_future_counts_as_none_and_the_reason_says_so() -> None:
     health = judge_health(replace(WELL, heartbeat_at=NOW + 4 * HOUR))
     assert (health.state, health.alive) == ("down", False)
-    assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as none")
+    assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as missing")
     assert judge_health(replace(WELL, heartbeat_at=NOW + 5 * SECOND, decided_at=NOW + 5 * SECOND)).state == "healthy", (
         "clocks of two processes may differ a little"
     )
@@ -135,7 +135,7 @@ def test_a_tick_from_the_future_counts_as_none() -> None:
     ahead = replace(WELL, started_at=NOW + HOUR, decided_at=NOW + 2 * HOUR, clock_step=ClockStep(NOW - 10 * SECOND, -7_200.0))
     health = judge_health(ahead)
     assert (health.state, health.alive) == ("starting", True)
-    assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as none")
+    assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as missing")
     stalled = judge_health(replace(ahead, clock_step=ClockStep(NOW - 121 * SECOND, -7_200.0)))
     assert (stalled.state, stalled.reasons) == ("down", ("no tick for 121 s, since the wall clock went back by 7,200 s",))
 

@@ -81,19 +81,19 @@ def test_an_alert_that_repeats_a_component_is_named_once() -> None:
 @pytest.mark.parametrize(
     ("changed", "state", "reason"),
     [
-        ({"beat": NOW - 15 * SECOND}, "healthy", None),
-        ({"beat": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
-        ({"decided": NOW - 30 * SECOND}, "healthy", None),
-        ({"decided": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
-        ({"decided": NOW - 50 * SECOND, "tick_interval_seconds": 10.0}, "healthy", None),
-        ({"decided": NOW - 51 * SECOND, "tick_interval_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
-        ({"decided": NOW - 45 * SECOND, "started": None}, "down", "the last tick was decided 45 s ago"),
-        ({"decided": NOW, "started": NOW}, "healthy", None),
-        ({"decided": None, "started": None}, "starting", "waiting for the first tick since the start"),
-        ({"decided": NOW - 121 * SECOND, "started": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
-        ({"decided": NOW - 122 * SECOND, "started": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
-        ({"decided": None, "started": NOW - 300 * SECOND, "tick_interval_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
-        ({"decided": None, "started": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
+        ({"heartbeat_at": NOW - 15 * SECOND}, "healthy", None),
+        ({"heartbeat_at": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
+        ({"decided_at": NOW - 30 * SECOND}, "healthy", None),
+        ({"decided_at": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
+        ({"decided_at": NOW - 50 * SECOND, "tick_interval_seconds": 10.0}, "healthy", None),
+        ({"decided_at": NOW - 51 * SECOND, "tick_interval_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
+        ({"decided_at": NOW - 45 * SECOND, "started_at": None}, "down", "the last tick was decided 45 s ago"),
+        ({"decided_at": NOW, "started_at": NOW}, "healthy", None),
+        ({"decided_at": None, "started_at": None}, "starting", "waiting for the first tick since the start"),
+        ({"decided_at": NOW - 121 * SECOND, "started_at": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
+        ({"decided_at": NOW - 122 * SECOND, "started_at": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
+        ({"decided_at": None, "started_at": NOW - 300 * SECOND, "tick_interval_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
+        ({"decided_at": None, "started_at": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
     ],
 )
 def test_a_limit_is_kept_to_the_nanosecond(changed: dict[str, Any], state: str, reason: str | None) -> None:
@@ -153,7 +153,7 @@ def test_a_machine_that_slept_has_the_time_of_a_tick_to_decide_again() -> None:
     assert stalled.reasons == ("no tick for 31 s, since the wall clock went forward by 28,800 s: it was set, or the machine slept",)
 
 
-@pytest.mark.parametrize("changed", [{"warm": True}, {"tick_interval_seconds": 0.0}])
+@pytest.mark.parametrize("changed", [{"is_warmup": True}, {"tick_interval_seconds": 0.0}])
 def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, Any]) -> None:
     assert judge_health(replace(WELL, decided_at=NOW - 119 * SECOND, **changed)).state == "healthy"
     assert judge_health(replace(WELL, decided_at=NOW - 121 * SECOND, **changed)).state == "down"

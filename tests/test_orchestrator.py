@@ -140,7 +140,7 @@ def test_a_phase_that_fails_in_a_pool_is_named_too(phase: Phase) -> None:
 def test_all_phases_failing_at_once_still_finish_the_tick() -> None:
     at = bold()
     forced = dict.fromkeys(Phase, "made to fail")
-    outcome = decided(at, forced=forced)
+    outcome = decided(at, forced_failures=forced)
     assert outcome.degraded == tuple(Phase)
     assert outcome.orders == ()
     assert outcome.state.tick == at.inputs.tick

@@ -145,7 +145,7 @@ def test_a_fallback_that_fails_loses_the_tick() -> None:
 
 
 def test_a_fallback_that_is_unsound_loses_the_tick() -> None:
-    with pytest.raises(FallbackFailed, match=r"the fallback of market failed: Unsound: Part.sure holds NaN"):
+    with pytest.raises(FallbackFailed, match=r"the fallback of market failed: InvalidRecord: Part.sure holds NaN"):
         run()(Phase.MARKET, lambda: part(one=float("inf")), lambda: part(sure=spoiled(np.nan)))
 
 
@@ -164,7 +164,7 @@ def test_a_replay_repeats_the_failures_it_is_told_of_without_doing_the_work() ->
         done.append(1)
         return part()
 
-    one = run(forced={Phase.ENSEMBLE: "failed when it was decided"})
+    one = run(forced_failures={Phase.ENSEMBLE: "failed when it was decided"})
     one(Phase.ENSEMBLE, work, part)
     assert (one.degraded, done) == ((Phase.ENSEMBLE,), [])
 

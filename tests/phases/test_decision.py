@@ -28,20 +28,20 @@ FREE = {"target_volatility": 1e6, "max_gross": 1e3, "max_net": 1e3, "max_cluster
 
 def random_situation(seed: int, *, rules: bool = False) -> Situation:
     """A book at random, with a venue's rules or none; limits of the portfolio out of the way."""
-    one = random_book(seed, symbols=COUNT).knobs(**FREE)
+    one = random_book(seed, symbols=COUNT).with_config(**FREE)
     if not rules:
         return one
     draw = np.random.default_rng(seed + 1)
     lots, least = draw.choice([0.0, 0.5, 7.0, 40.0], COUNT), draw.choice([0.0, 500.0, 9_000.0], COUNT)
     shorts = draw.random(COUNT) < 0.6
-    ruled = one.knobs(rules=TradingRules(lots=tuple(lots.tolist()), min_notionals=tuple(least.tolist()), shorts=tuple(shorts.tolist())))
+    ruled = one.with_config(rules=TradingRules(lots=tuple(lots.tolist()), min_notionals=tuple(least.tolist()), shorts=tuple(shorts.tolist())))
     return ruled.holding(*np.where(shorts, one.sizes().current, np.abs(one.sizes().current)))
 
 
 def unrelated(seed: int, *, rules: bool = False) -> Situation:
     """The same with symbols that do not move together."""
     moves = np.kron(hadamard(8)[1 : COUNT + 1], np.ones((1, 38)))[:, :300].astype(np.float64) * 0.002
-    return random_situation(seed, rules=rules).knobs(volatility_halflife=1e12).moving(moves)
+    return random_situation(seed, rules=rules).with_config(volatility_halflife=1e12).moving(moves)
 
 
 def shifted(one: Situation, bps: np.ndarray) -> Decisions:
@@ -163,17 +163,17 @@ def test_an_order_takes_the_position_to_its_target() -> None:
 
 def test_an_order_is_whole_lots_toward_zero_and_the_target_is_what_it_reaches() -> None:
     """A fifth of 100,000 at 100 is 200 units: 28 lots of 7 are 196, worth 19,600."""
-    settled = situation().knobs(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE).settled()
+    settled = situation().with_config(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE).settled()
     rung = settled.gates[gates.GATE_NAMES.index("minimum order")]
     assert (settled.delta[0], settled.target[0]) == (pytest.approx(196.0), pytest.approx(0.196))
     assert (rung.value[0], rung.limit[0]) == (pytest.approx(19_600.0), pytest.approx(700.0))
-    free = situation().knobs(kelly=100.0, **FREE).settled()
+    free = situation().with_config(kelly=100.0, **FREE).settled()
     rung = free.gates[gates.GATE_NAMES.index("minimum order")]
     assert (free.delta[0], rung.value[0], rung.limit[0]) == (pytest.approx(200.0), pytest.approx(20_000.0), 0.0)
 
 
 def test_an_order_below_the_minimum_is_not_sent_and_the_ladder_says_why() -> None:
-    one = situation().knobs(rules=TradingRules(lots=(150.0,), min_notionals=(16_000.0,)), kelly=100.0, **FREE)
+    one = situation().with_config(rules=TradingRules(lots=(150.0,), min_notionals=(16_000.0,)), kelly=100.0, **FREE)
     settled = one.settled()  # 200 units are one lot of 150, worth 15,000; the least is two lots
     assert (ACTIONS[settled.action[0]], settled.delta[0], settled.target[0]) == ("hold", 0.0, 0.0)
     rung = settled.gates[settled.binding_gate[0]]
@@ -184,13 +184,13 @@ def test_an_order_below_the_minimum_is_not_sent_and_the_ladder_says_why() -> Non
 def test_what_is_too_small_to_open_can_still_be_closed() -> None:
     one = situation(2).holding(0.00123, -0.00077).proven(-0.01, 0.04)
     rules = TradingRules(lots=(1.0, 1.0), min_notionals=(5_000.0, 5_000.0))
-    settled = one.knobs(rules=rules, min_trade=0.0).settled()
+    settled = one.with_config(rules=rules, min_trade=0.0).settled()
     assert (settled.delta == -one.inputs.account.positions).all()
     assert (settled.target == 0.0).all()
 
 
 def test_a_position_that_is_no_multiple_turns_round_to_whole_lots() -> None:
-    one = situation().holding(-0.0503).knobs(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE)
+    one = situation().holding(-0.0503).with_config(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE)
     settled = one.settled()
     assert one.inputs.account.positions[0] + settled.delta[0] == pytest.approx(196.0)
 
@@ -199,7 +199,7 @@ def test_a_position_that_is_no_multiple_turns_round_to_whole_lots() -> None:
 @settings(max_examples=200, deadline=None)
 def test_an_order_is_never_larger_than_was_wanted_and_a_close_closes_whole(seed: int) -> None:
     one = random_situation(seed, rules=True)
-    free = one.knobs(rules=replace(one.inputs.config.rules, lots=(), min_notionals=())).settled()
+    free = one.with_config(rules=replace(one.inputs.config.rules, lots=(), min_notionals=())).settled()
     settled, positions = one.settled(), one.inputs.account.positions
     assert (np.abs(settled.delta) <= np.abs(free.delta) * (1 + 1e-12)).all()
     assert (settled.delta * free.delta >= 0).all()
@@ -235,20 +235,20 @@ def test_how_to_trade_follows_depth_and_spread() -> None:
     one = situation(4).expecting(0.5, 0.5, 0.5, 0.0)
     size = abs(float(one.settled().delta[0])) * PRICE
     spread = np.array([2.0, 2.0, 5.0, 5.0])
-    told = one.costs(depth=np.array([4.1, 3.9, 4.1, 4.1]) * size, spread_bps=spread, fee_bps=np.full(4, 2.0))
+    told = one.with_liquidity(depth=np.array([4.1, 3.9, 4.1, 4.1]) * size, spread_bps=spread, fee_bps=np.full(4, 2.0))
     assert [EXECUTIONS[code] for code in told.settled().execution] == ["aggressive", "slice", "passive", "wait"]
-    dear = told.costs(too_dear=("passive", "slice"))  # proven to cost more than taking at once
+    dear = told.with_liquidity(costly_executions=("passive", "slice"))  # proven to cost more than taking at once
     assert [EXECUTIONS[code] for code in dear.settled().execution] == ["aggressive", "aggressive", "aggressive", "wait"]
-    cheap = told.knobs(maker_fees_bps=(0.4, 0.4, -1.0, 0.4))  # half a spread of 1 and 1.6 of fee spared, against 0.4 paid either way
+    cheap = told.with_config(maker_fees_bps=(0.4, 0.4, -1.0, 0.4))  # half a spread of 1 and 1.6 of fee spared, against 0.4 paid either way
     assert [EXECUTIONS[code] for code in cheap.settled().execution] == ["passive", "slice", "passive", "wait"]
 
 
 def test_where_no_book_stands_or_no_trade_is_known_nothing_rests() -> None:
-    one = situation(2).expecting(0.5, 0.5).costs(spread_bps=np.full(2, 5.0), fee_bps=np.full(2, 2.0))
+    one = situation(2).expecting(0.5, 0.5).with_liquidity(spread_bps=np.full(2, 5.0), fee_bps=np.full(2, 2.0))
     assert [EXECUTIONS[code] for code in one.settled().execution] == ["aggressive", "aggressive"]
     volume = one.inputs.view.volume.copy()
     volume[1] = np.nan
-    booked = one.costs(depth=np.full(2, 1e9)).given(view=replace(one.inputs.view, volume=volume))
+    booked = one.with_liquidity(depth=np.full(2, 1e9)).with_inputs(view=replace(one.inputs.view, volume=volume))
     assert [EXECUTIONS[code] for code in booked.settled().execution] == ["passive", "aggressive"]
 
 
@@ -259,54 +259,54 @@ def resting(units: float, execution: str = "passive", symbol: int = 0) -> Order:
 
 
 def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice() -> None:
-    booked = situation(1).costs(depth=np.array([1e9]))
+    booked = situation(1).with_liquidity(depth=np.array([1e9]))
     wanted = float(booked.settled().delta[0])
     for left in (0.4 * wanted, wanted, 3.0 * wanted):
-        one = booked.account(working=(resting(left),))
+        one = booked.with_account(working_orders=(resting(left),))
         settled = one.settled()
-        (order,) = broker.create_orders(settled, one.liquidity, one.mood, one.inputs)
+        (order,) = broker.create_orders(settled, one.liquidity, one.market_state, one.inputs)
         assert (EXECUTIONS[int(settled.execution[0])], order.progress) == ("passive", resting(left).progress)
         assert order.units == pytest.approx(min(left, wanted))
-    other = booked.account(working=(resting(-wanted),))
-    (order,) = broker.create_orders(other.settled(), other.liquidity, other.mood, other.inputs)
+    other = booked.with_account(working_orders=(resting(-wanted),))
+    (order,) = broker.create_orders(other.settled(), other.liquidity, other.market_state, other.inputs)
     assert (order.progress, order.units, order.execution) == (None, wanted, EXECUTIONS.index("aggressive"))
 
 
 SHUT: dict[str, Callable[[Situation], Situation]] = {
-    "paused": lambda one: one.knobs(paused=True),
-    "an old bar": lambda one: one.given(fresh=np.zeros(1, dtype=bool)),
+    "paused": lambda one: one.with_config(paused=True),
+    "an old bar": lambda one: one.with_inputs(fresh=np.zeros(1, dtype=bool)),
     "no skill": lambda one: one.proven(-0.001, 0.04),
-    "a wide spread": lambda one: one.costs(spread_bps=np.array([80.0])),
-    "flattened": lambda one: one.knobs(flatten=True),
+    "a wide spread": lambda one: one.with_liquidity(spread_bps=np.array([80.0])),
+    "flattened": lambda one: one.with_config(flatten=True),
     "a failed phase": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
 }
 
 
 @pytest.mark.parametrize("why", SHUT)
 def test_where_a_gate_shuts_a_working_order_that_opens_is_cancelled(why: str) -> None:
-    one = situation(1).costs(depth=np.array([1e9])).account(working=(resting(50.0),))
-    assert len(broker.create_orders(one.settled(), one.liquidity, one.mood, one.inputs)) == 1
+    one = situation(1).with_liquidity(depth=np.array([1e9])).with_account(working_orders=(resting(50.0),))
+    assert len(broker.create_orders(one.settled(), one.liquidity, one.market_state, one.inputs)) == 1
     shut = SHUT[why](one)
-    assert broker.create_orders(shut.settled(), shut.liquidity, shut.mood, shut.inputs) == ()
+    assert broker.create_orders(shut.settled(), shut.liquidity, shut.market_state, shut.inputs) == ()
 
 
 def test_what_a_person_wants_flat_is_taken_at_once() -> None:
-    one = situation(1).costs(depth=np.array([10.0]), spread_bps=np.array([40.0])).holding(0.1).knobs(flatten=True)
-    selling = one.account(working=(resting(-20.0, "slice"),))
-    (order,) = broker.create_orders(selling.settled(), selling.liquidity, selling.mood, selling.inputs)
+    one = situation(1).with_liquidity(depth=np.array([10.0]), spread_bps=np.array([40.0])).holding(0.1).with_config(flatten=True)
+    selling = one.with_account(working_orders=(resting(-20.0, "slice"),))
+    (order,) = broker.create_orders(selling.settled(), selling.liquidity, selling.market_state, selling.inputs)
     assert (order.units, order.execution, order.progress) == (-one.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)
 
 
 def test_votes_are_those_of_models_that_were_heard() -> None:
     one = situation(2)
-    trust = one.opinions.reliability.copy()
+    trust = one.predictions.reliability.copy()
     trust[1] = 0.0
-    votes = one.said(trust=trust).settled().votes
+    votes = one.with_predictions(reliability=trust).settled().votes
     assert np.isnan(votes[1]).all()
     assert np.isfinite(votes[[0, 2, 3]]).all()
 
 
 @pytest.mark.parametrize("mid", [np.nan, 0.0, -1.0])
 def test_a_price_that_is_none_never_makes_an_order_of_absurd_size(mid: float) -> None:
-    settled = situation().costs(mid=np.array([mid])).settled()
+    settled = situation().with_liquidity(mid=np.array([mid])).settled()
     assert settled.delta[0] == 0.0

@@ -24,7 +24,7 @@ NAMES = tuple(f"S{index}" for index in range(SYMBOLS))
 
 
 def with_faults(one: Situation, found: DataFaults) -> Situation:
-    return replace(one, mood=replace(one.mood, incident_state=replace(one.mood.incident_state, faults=found)))
+    return replace(one, market_state=replace(one.market_state, incident_state=replace(one.market_state.incident_state, faults=found)))
 
 
 def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
@@ -63,7 +63,7 @@ def test_a_position_against_the_forecast_is_closed_on_a_bar_of_this_moment(kind:
     settled = one.settled()
     assert settled.target[1] == 0.0
     assert settled.target[0] > 0.0
-    assert (one.knobs(flatten=True).settled().target == 0.0).all()
+    assert (one.with_config(flatten=True).settled().target == 0.0).all()
 
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
@@ -75,7 +75,7 @@ def test_what_would_be_bought_is_held_and_fresh_data_binds(kind: str) -> None:
 
 def test_a_frozen_bar_is_no_price_to_close_at_not_even_by_hand() -> None:
     found = replace(found_in("stale", "S1"), frozen_bar=np.arange(SYMBOLS) == 1)
-    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).knobs(flatten=True), found)
+    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).with_config(flatten=True), found)
     assert one.settled().delta[1] == 0.0
     assert one.settled(waived=("fresh data",)).target[1] == 0.0
 

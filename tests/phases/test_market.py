@@ -36,14 +36,14 @@ def test_the_range_volatility_is_that_of_garman_and_klass() -> None:
 
 def test_trend_breadth_and_liquidity() -> None:
     at = moment()
-    mood = market.analyse_market(at.inputs, at.state)
+    market_state = market.analyse_market(at.inputs, at.state)
     trend = late(at).sum(axis=1) / (at.inputs.view.sigma * np.sqrt(48))
-    np.testing.assert_allclose(mood.trend, trend)
-    assert mood.breadth == pytest.approx((trend > 0).mean())
+    np.testing.assert_allclose(market_state.trend, trend)
+    assert market_state.breadth == pytest.approx((trend > 0).mean())
     money = at.inputs.bars.volume[:, -48:] * at.inputs.bars.close[:, -48:]
-    np.testing.assert_allclose(mood.liquidity, (np.abs(late(at)) / money).mean(axis=1) * 1e6, rtol=1e-9)
-    assert -1 <= mood.sentiment <= 1
-    assert mood.stress == pytest.approx(mood.probabilities[:, REGIMES.index("volatile")].mean())
+    np.testing.assert_allclose(market_state.liquidity, (np.abs(late(at)) / money).mean(axis=1) * 1e6, rtol=1e-9)
+    assert -1 <= market_state.sentiment <= 1
+    assert market_state.stress == pytest.approx(market_state.probabilities[:, REGIMES.index("volatile")].mean())
 
 
 def test_the_money_that_moves_a_price_is_not_known_without_a_volume() -> None:
@@ -92,18 +92,18 @@ def test_symbols_without_a_volatility_stand_aside() -> None:
     bars = walk_bars(8, 300, 2)
     blank = np.arange(8)[:, None] < 3
     one = seen(at, Bars(*(np.where(blank, np.nan, part) for part in (bars.open, bars.high, bars.low, bars.close, bars.volume))))
-    mood = market.analyse_market(one.inputs, one.state)
-    assert np.isnan(mood.sigma[:3]).all()
-    assert (mood.trend[:3] == 0).all()
-    assert np.isfinite([mood.correlation, mood.breadth, mood.sentiment, mood.stress]).all()
+    market_state = market.analyse_market(one.inputs, one.state)
+    assert np.isnan(market_state.sigma[:3]).all()
+    assert (market_state.trend[:3] == 0).all()
+    assert np.isfinite([market_state.correlation, market_state.breadth, market_state.sentiment, market_state.stress]).all()
 
 
 def test_the_worst_is_assumed_when_it_fails() -> None:
     at = moment()
-    mood = market.assume_stress(at.inputs, at.state)
-    assert {REGIMES[index] for index in mood.regime} == {"volatile"}
-    assert (mood.stress, mood.correlation) == (1.0, 1.0)
-    np.testing.assert_array_equal(mood.sigma, at.inputs.view.sigma)
+    market_state = market.assume_stress(at.inputs, at.state)
+    assert {REGIMES[index] for index in market_state.regime} == {"volatile"}
+    assert (market_state.stress, market_state.correlation) == (1.0, 1.0)
+    np.testing.assert_array_equal(market_state.sigma, at.inputs.view.sigma)
 
 
 def placed(bars: Bars) -> Floats:

@@ -270,7 +270,7 @@ def test_no_spread_is_below_one_tick() -> None:
     at = changed(moment(), books=no_books(8), flow=no_flow(8))
     close = np.exp(at.inputs.view.log_close[:, -1])
     ticks = tuple((close * np.array([0.0, 50.0, 1.0, 3.0, 0.0, 0.0, 0.0, 0.0]) / 1e4).tolist())
-    told = read(changed(at, knobs=replace(at.inputs.config, spread_bps=2.0, rules=TradingRules(ticks=ticks))))
+    told = read(changed(at, config=replace(at.inputs.config, spread_bps=2.0, rules=TradingRules(ticks=ticks))))
     np.testing.assert_allclose(told.spread_bps, [2.0, 50.0, 2.0, 3.0, 2.0, 2.0, 2.0, 2.0])
     assert [SPREAD_SOURCES[code] for code in told.spread_source[:4]] == ["setting", "tick", "setting", "tick"]
 
@@ -342,7 +342,7 @@ def test_nothing_a_venue_may_send_makes_the_phase_fail_or_give_what_is_no_number
 def test_each_symbol_pays_its_own_fee_where_one_is_told() -> None:
     at = moment()
     fees = tuple(float(fee) for fee in range(8))
-    told = read(changed(at, knobs=replace(at.inputs.config, fees_bps=fees)))
+    told = read(changed(at, config=replace(at.inputs.config, fees_bps=fees)))
     np.testing.assert_array_equal(told.fee_bps, fees)
 
 

@@ -36,9 +36,9 @@ def proven(state: State) -> State:
 
 def test_the_conditions_a_loss_may_depend_on() -> None:
     """A constant, stress, the mean size of the trends, 5 at most, and correlation."""
-    mood = replace(decided(moment()).market_state, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
-    assert selection.market_conditions(mood).tolist() == [1.0, 0.25, 1.25, 0.4]
-    assert selection.market_conditions(replace(mood, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
+    market_state = replace(decided(moment()).market_state, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
+    assert selection.market_conditions(market_state).tolist() == [1.0, 0.25, 1.25, 0.4]
+    assert selection.market_conditions(replace(market_state, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
 
 
 def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
@@ -65,10 +65,10 @@ def test_a_model_that_does_not_serve_is_not_heard() -> None:
     told = chosen(silent)
     assert not told.active[0]
     assert np.isnan(told.expected_loss[0])
-    opinions = decided(silent).predictions
-    assert np.isnan(opinions.mean[0]).all()
-    assert (opinions.reliability[0] == 0).all()
-    assert opinions.versions[0] == ""
+    predictions = decided(silent).predictions
+    assert np.isnan(predictions.mean[0]).all()
+    assert (predictions.reliability[0] == 0).all()
+    assert predictions.versions[0] == ""
 
 
 def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None:

@@ -19,24 +19,24 @@ from tests.phases.situations import PRICE, TICK, Situation, situation
 BUY = ACTIONS.index("buy")
 NO = np.zeros(1, dtype=bool)
 SHUT: dict[str, Callable[[Situation], Situation]] = {
-    "fresh data": lambda one: one.given(fresh=NO),
-    "not paused": lambda one: one.knobs(paused=True),
+    "fresh data": lambda one: one.with_inputs(fresh=NO),
+    "not paused": lambda one: one.with_config(paused=True),
     "no degraded phase": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
-    "valid book": lambda one: one.costs(crossed=~NO),
-    "not flattened": lambda one: one.knobs(flatten=True),
-    "history": lambda one: one.knobs(min_history=301),
-    "spread": lambda one: one.costs(spread_bps=np.array([50.1])),
-    "active models": lambda one: one.said(heard=np.array([1.0])),
+    "valid book": lambda one: one.with_liquidity(invalid_book=~NO),
+    "not flattened": lambda one: one.with_config(flatten=True),
+    "history": lambda one: one.with_config(min_history=301),
+    "spread": lambda one: one.with_liquidity(spread_bps=np.array([50.1])),
+    "active models": lambda one: one.with_predictions(active_models=np.array([1.0])),
     "proven skill": lambda one: one.proven(-0.001, 0.04),
-    "in distribution": lambda one: one.said(outside=np.array([0.36])),
-    "agreement": lambda one: one.said(agreement=np.full((3, 1), 0.49)),
-    "edge above cost": lambda one: one.costs(cost_bps=np.array([40.0])),
-    "cooldown": lambda one: one.account(losses=np.array([TICK - 5])),
-    "daily loss": lambda one: one.account(day_open=103_200.0),
-    "drawdown": lambda one: one.account(peak=118_000.0),
-    "minimum trade": lambda one: one.knobs(min_trade=0.3),
-    "risk limits": lambda one: one.knobs(max_gross=0.0009),
-    "minimum order": lambda one: one.knobs(rules=TradingRules(min_notionals=(50_000.0,))),
+    "in distribution": lambda one: one.with_predictions(out_of_distribution=np.array([0.36])),
+    "agreement": lambda one: one.with_predictions(agreement=np.full((3, 1), 0.49)),
+    "edge above cost": lambda one: one.with_liquidity(cost_bps=np.array([40.0])),
+    "cooldown": lambda one: one.with_account(last_loss_tick=np.array([TICK - 5])),
+    "daily loss": lambda one: one.with_account(day_open_equity=103_200.0),
+    "drawdown": lambda one: one.with_account(peak_equity=118_000.0),
+    "minimum trade": lambda one: one.with_config(min_trade=0.3),
+    "risk limits": lambda one: one.with_config(max_gross=0.0009),
+    "minimum order": lambda one: one.with_config(rules=TradingRules(min_notionals=(50_000.0,))),
 }
 
 
@@ -60,12 +60,14 @@ def test_with_every_gate_open_it_buys() -> None:
 
 def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
     levels = np.ones((1, 1))
-    booked = situation().given(books=Books(99.99 * levels, levels, 100.01 * levels, levels)).costs(depth=np.array([5_000.0]))
+    booked = situation().with_inputs(books=Books(99.99 * levels, levels, 100.01 * levels, levels)).with_liquidity(depth=np.array([5_000.0]))
     assert booked.settled().action[0] == BUY
-    missing = booked.costs(depth=np.array([np.nan]))
+    missing = booked.with_liquidity(depth=np.array([np.nan]))
     assert (missing.settled().action[0], binding(missing)) == (0, "valid book")
-    assert missing.knobs(flatten=True).holding(0.1).settled().delta[0] == 0.0
-    blind = replace(missing, degraded=(Phase.MICROSTRUCTURE,)).knobs(flatten=True).holding(0.1)  # nobody has looked: what a person wants flat is sold
+    assert missing.with_config(flatten=True).holding(0.1).settled().delta[0] == 0.0
+    blind = (
+        replace(missing, degraded=(Phase.MICROSTRUCTURE,)).with_config(flatten=True).holding(0.1)
+    )  # nobody has looked: what a person wants flat is sold
     assert blind.settled().delta[0] < 0.0
 
 
@@ -108,15 +110,27 @@ def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
 @pytest.mark.parametrize(
     ("name", "open_at", "shut_at"),
     [
-        ("history", lambda one: one.knobs(min_history=300), lambda one: one.knobs(min_history=301)),
-        ("spread", lambda one: one.costs(spread_bps=np.array([50.0])), lambda one: one.costs(spread_bps=np.array([50.001]))),
-        ("active models", lambda one: one.said(heard=np.array([2.0])), lambda one: one.said(heard=np.array([1.999]))),
-        ("cooldown", lambda one: one.account(losses=np.array([TICK - 6])), lambda one: one.account(losses=np.array([TICK - 5]))),
-        ("in distribution", lambda one: one.said(outside=np.array([0.35])), lambda one: one.said(outside=np.array([0.3501]))),
-        ("daily loss", lambda one: one.account(day_open=103_000.0), lambda one: one.account(day_open=103_200.0)),
-        ("drawdown", lambda one: one.account(peak=117_600.0), lambda one: one.account(peak=117_700.0)),
+        ("history", lambda one: one.with_config(min_history=300), lambda one: one.with_config(min_history=301)),
+        ("spread", lambda one: one.with_liquidity(spread_bps=np.array([50.0])), lambda one: one.with_liquidity(spread_bps=np.array([50.001]))),
+        (
+            "active models",
+            lambda one: one.with_predictions(active_models=np.array([2.0])),
+            lambda one: one.with_predictions(active_models=np.array([1.999])),
+        ),
+        (
+            "cooldown",
+            lambda one: one.with_account(last_loss_tick=np.array([TICK - 6])),
+            lambda one: one.with_account(last_loss_tick=np.array([TICK - 5])),
+        ),
+        (
+            "in distribution",
+            lambda one: one.with_predictions(out_of_distribution=np.array([0.35])),
+            lambda one: one.with_predictions(out_of_distribution=np.array([0.3501])),
+        ),
+        ("daily loss", lambda one: one.with_account(day_open_equity=103_000.0), lambda one: one.with_account(day_open_equity=103_200.0)),
+        ("drawdown", lambda one: one.with_account(peak_equity=117_600.0), lambda one: one.with_account(peak_equity=117_700.0)),
     ],
-)  # fmt: skip
+)
 def test_a_gate_turns_at_its_limit(name: str, open_at: Callable[[Situation], Situation], shut_at: Callable[[Situation], Situation]) -> None:
     assert binding(open_at(situation())) is None
     assert binding(shut_at(situation())) == name
@@ -154,14 +168,14 @@ def test_behind_any_other_gate_a_position_against_the_forecast_is_still_closed(n
 
 
 def test_flattening_closes_exactly_what_is_held() -> None:
-    one = situation(3).holding(0.1, 0.0, -0.07).knobs(flatten=True)
+    one = situation(3).holding(0.1, 0.0, -0.07).with_config(flatten=True)
     settled = one.settled()
     assert (settled.delta == -one.inputs.account.positions).all()
     assert (settled.target == 0).all()
 
 
 def test_flattening_outranks_a_fault_that_lasts_but_not_a_missing_price() -> None:
-    one = replace(situation(2).holding(0.1, -0.07).knobs(flatten=True), degraded=(Phase.MARKET,))
+    one = replace(situation(2).holding(0.1, -0.07).with_config(flatten=True), degraded=(Phase.MARKET,))
     assert (one.settled().target == 0).all()
     settled = SHUT["fresh data"](one).settled()
     assert settled.delta[0] == 0.0
@@ -175,7 +189,7 @@ def test_what_may_not_open_may_not_turn_a_position_round() -> None:
 
 def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
     one = situation(2).holding(0.1, 0.0)
-    held = decision.hold_all(one.sizes(), one.liquidity, one.opinions, one.mood, one.inputs, (Phase.DECISION,))
+    held = decision.hold_all(one.sizes(), one.liquidity, one.predictions, one.market_state, one.inputs, (Phase.DECISION,))
     assert [gate.name for gate in held.gates] == list(phases_gates.GATE_NAMES)
     assert {phases_gates.GATE_NAMES[index] for index in held.binding_gate} == {"no degraded phase"}
     assert (held.delta == 0).all()

@@ -23,18 +23,9 @@ def decide(inputs: Inputs, state: State, catalog: Catalog, run: PhaseRunner) -> 
     sizes = run(Phase.RISK, risk.size_positions, risk.keep_positions, forecast, market_state, liquidity, inputs, state)
     decisions = run(Phase.DECISION, decision.decide_actions, decision.hold_all, sizes, liquidity, predictions, market_state, inputs, run.degraded)
     learned = run(
-        Phase.LEARNING,
-        learning.learn_from_tick,
-        learning.learn_nothing,
-        predictions,
-        forecast,
-        market_state,
-        liquidity,
-        sizes,
-        decisions,
-        inputs,
-        state,
-    )
+        Phase.LEARNING, learning.learn_from_tick, learning.learn_nothing,
+        predictions, forecast, market_state, liquidity, sizes, decisions, inputs, state,
+    )  # fmt: skip
     plan = run(Phase.EVOLUTION, evolution.propose_evolution, evolution.propose_nothing, learned, inputs)
     decisions = decision.redecide_if_degraded(decisions, sizes, liquidity, predictions, market_state, inputs, run.degraded)
     orders = broker.create_orders(decisions, liquidity, market_state, inputs)

@@ -140,7 +140,7 @@ PLAIN = frozenset({"str", "int", "bool", "Floats", "Ints", "Bools", "NDArray[np.
 
 
 def check_record(value: Record, lengths: Mapping[str, int], sound: dict[int, Record] | None = None) -> None:
-    """Raise Unsound where a record's arrays break its SHAPES, or hold NaN or inf where these are not allowed.
+    """Raise InvalidRecord where a record's arrays break its SHAPES, or hold NaN or inf where these are not allowed.
 
     Records in `sound` have passed before; records that pass are added to it.
     """

@@ -20,7 +20,7 @@ from tests import sabotage
 from tests.makers import Moment, Played, bold, decided, engine, grew, lesson, moment, play, runner
 from tests.sabotage import KINDS, Sabotaged, sabotaged
 
-PARTS = ("decisions", "state", "mood", "matrix", "liquidity", "opinions", "forecast", "sizes")
+PARTS = ("decisions", "state", "market_state", "features", "liquidity", "predictions", "forecast", "sizes")
 
 
 def digests(outcome: Outcome) -> dict[str, str]:

@@ -57,8 +57,8 @@ class GateResults(Record):
     def __len__(self) -> int:
         return len(self.names)
 
-    def __getitem__(self, rung: int) -> Gate:
-        return Gate(self.names[rung], self.senses[rung], self.units[rung], self.value[rung], self.limit[rung], self.passed[rung])
+    def __getitem__(self, index: int) -> Gate:
+        return Gate(self.names[index], self.senses[index], self.units[index], self.value[index], self.limit[index], self.passed[index])
 
     def __iter__(self) -> Iterator[Gate]:
-        return (self[rung] for rung in range(len(self)))
+        return (self[index] for index in range(len(self)))

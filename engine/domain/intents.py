@@ -64,15 +64,15 @@ def classify_intent(position: float | None, target: float | None) -> str:
     return ADD if abs(after) > abs(before) else CUT
 
 
-def explain_intent(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
+def explain_intent(position: float | None, target: float | None, failed: Sequence[str], steps: Steps) -> str:
     """Return the reason of a decision: the binding gate of a hold, the edge of an open or add, the limit or forecast of a cut or close.
 
-    `shut` names the gates that failed, in order; `steps` holds the desired size and the size after each limit.
+    `failed` names the gates that failed, in order; `steps` holds the desired size and the size after each limit.
     """
     intent = classify_intent(position, target)
     if intent == HOLD:
-        return phrase_gate(shut[0]) if shut else "no gate failed"
-    if "not flattened" in shut:
+        return phrase_gate(failed[0]) if failed else "no gate failed"
+    if "not flattened" in failed:
         return FLATTENED
     if any(steps.get(name) is None for name in _OF_FORECAST):
         return UNKNOWN

@@ -10,7 +10,7 @@ from engine.domain.trading_config import TradingConfig
 
 EXECUTIONS = ("wait", "passive", "aggressive", "slice")  # the codes of Decisions.execution and Order.execution
 WAIT, PASSIVE, AGGRESSIVE, SLICE = range(4)
-ORDER_KINDS = EXECUTIONS[1:]  # the kinds of order, as the rows of Execution
+ORDER_KINDS = EXECUTIONS[1:]  # the kinds of order, as the rows of ExecutionSums
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class FinishedOrder(Record):
 
 @dataclass(frozen=True, slots=True)
 class ExecutionSums(Record):
-    """Sums over the orders that have ended, by kind (see evidence.execution)."""
+    """Sums over the orders that have ended, by kind (see evidence.execution_quality)."""
 
     orders: Floats  # (3,)
     scores: SkillSums  # (2, 1, 3): money filled less money unfilled, per money requested; and shortfall in bps, per order compared
@@ -78,6 +78,6 @@ class ExecutionRow(Record):
     offered: bool  # recommended where it applies, because it is not proven to cost more than an immediate fill
 
 
-def keeps_working(order: Order, units: float, knobs: TradingConfig) -> bool:
+def keeps_working(order: Order, units: float, config: TradingConfig) -> bool:
     """Return whether a working order continues: the units to trade have its direction, and not everything is to be closed at once."""
-    return order.units * units > 0.0 and not knobs.flatten
+    return order.units * units > 0.0 and not config.flatten

@@ -26,7 +26,7 @@ class BookMeasurement(Record):
 
 @dataclass(frozen=True, slots=True)
 class LiquidityForecast(Record):
-    """The sums behind the forecasts and behind their scores (see evidence.outlook); S = 0 before the first book."""
+    """The sums behind the forecasts and behind their scores (see evidence.liquidity_forecast); S = 0 before the first book."""
 
     tick: int  # at which the pending forecasts were made, -1 before the first
     pending: BookMeasurement

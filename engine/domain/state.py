@@ -34,7 +34,7 @@ class PendingForecasts(Record):
 
 @dataclass(frozen=True, slots=True)
 class Intervals(Record):
-    """Half-widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.intervals)."""
+    """Half-widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.conformal)."""
 
     half_width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
     symbol_half_width: Floats  # (H, 2, S) log return, half-widths adapted to each symbol's own misses
@@ -71,7 +71,7 @@ class PendingHolds(Record):
 
 @dataclass(frozen=True, slots=True)
 class DeclinedTrades(Record):
-    """The result of the trades that each gate declined (see evidence.regret)."""
+    """The result of the trades that each gate declined (see evidence.declined_trades)."""
 
     pending: PendingHolds
     scores: SkillSums  # (1, 1, G) bps as gain, trades as power
@@ -79,7 +79,7 @@ class DeclinedTrades(Record):
 
 @dataclass(frozen=True, slots=True)
 class SelectionGain(Record):
-    """The gain of using only the preferred models (see evidence.silencing)."""
+    """The gain of using only the preferred models (see evidence.selection_gain)."""
 
     pending: Floats  # (L, 2, H, S) pending forecasts of all models and of the preferred ones, newest first; NaN where there is none
     gain: SkillSums  # (1, 1, 1) excess of the squared error of all models over that of the preferred ones, over all horizons
@@ -97,7 +97,7 @@ class OnlineInputs(Record):
 
 @dataclass(frozen=True, slots=True)
 class OnlineMemory(Record):
-    """What a model has learned since its training: sums over scored forecasts (see evidence.online), K columns."""
+    """What a model has learned since its training: sums over scored forecasts (see evidence.recursive_least_squares), K columns."""
 
     model: int
     version: str

@@ -34,7 +34,7 @@ COMMANDS = (
 
 @dataclass(frozen=True, slots=True)
 class Command(Record):
-    """A wish from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME.
+    """A command from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME.
 
     `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=...
     `rule` takes name=NAME and the words of a rule (engine/optimizer/rule_schema.py), or reset=true; `mode` takes action=NAME mode=MODE,

@@ -10,7 +10,7 @@ from engine.domain.market import Inputs
 from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, keeps_working
 from engine.domain.record import Bools, Floats
 from engine.evidence import impact, order_size
-from engine.phases import gates as phases_gates
+from engine.phases import gates
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
 
@@ -29,18 +29,15 @@ def decide_actions(
 
     `waived` names gates to treat as passed, for counterfactuals only, never in a decision.
     """
-    order = phases_gates.size_orders(sizes, liquidity, inputs)
-    gates = phases_gates.evaluate_gates(sizes, order, liquidity, predictions, market_state, inputs, degraded)
-    passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
-    required = [
-        index
-        for index in range(phases_gates.TRADABLE)
-        if index != phases_gates.FRESH_DATA and not (inputs.config.flatten and index == phases_gates.NO_DEGRADED_PHASE)
-    ]
-    all_passed, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[required].all(axis=0))  # a flatten command outranks a fault
-    tradable &= passed[phases_gates.FRESH_DATA] | phases_gates.has_current_price(market_state, inputs)
+    order = gates.size_orders(sizes, liquidity, inputs)
+    results = gates.evaluate_gates(sizes, order, liquidity, predictions, market_state, inputs, degraded)
+    passed = results.passed | np.array([[name in waived] for name in results.names]) if waived else results.passed
+    exempt = {gates.FRESH_DATA, gates.NO_DEGRADED_PHASE} if inputs.config.flatten else {gates.FRESH_DATA}  # a flatten command outranks a fault
+    required = [index for index in range(gates.TRADABLE) if index not in exempt]
+    all_passed, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[required].all(axis=0))
+    tradable &= passed[gates.FRESH_DATA] | gates.has_current_price(market_state, inputs)
     target = _target(sizes, inputs, all_passed, tradable)
-    delta = _delta(target, order, sizes, inputs, passed[phases_gates.MINIMUM_ORDER])
+    delta = _delta(target, order, sizes, inputs, passed[gates.MINIMUM_ORDER])
     if inputs.config.rules.lots:
         target = np.where(target == 0.0, target, sizes.current + delta * order.price / max(inputs.account.equity, 1e-9))
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
@@ -48,7 +45,7 @@ def decide_actions(
     votes = np.where(predictions.reliability > 0, predictions.mean, np.nan)[:, sizes.horizon, :]
     target = np.where(action == HOLD, sizes.current, target)
     execution = _choose_execution(delta, liquidity, inputs)
-    return Decisions(action, target, delta, sizes.confidence, execution, gates, binding, compute_edge_to_flip(sizes, order, inputs), votes)
+    return Decisions(action, target, delta, sizes.confidence, execution, results, binding, compute_edge_to_flip(sizes, order, inputs), votes)
 
 
 def redecide_if_degraded(
@@ -79,40 +76,29 @@ def hold_all(
     """Fall back to holding every symbol, with all gates failed."""
     del liquidity, market_state, degraded, waived
     count = len(inputs.symbols)
-    shape = (len(phases_gates.GATE_NAMES), count)
+    shape = (len(gates.GATE_NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
-    gates = GateResults(
-        phases_gates.GATE_NAMES,
-        phases_gates.GATE_SENSES,
-        phases_gates.GATE_UNITS,
-        np.full(shape, np.nan),
-        np.zeros(shape),
-        np.zeros(shape, dtype=bool),
-    )
+    unknown, failed = np.full(shape, np.nan), np.zeros(shape, dtype=bool)
+    results = GateResults(gates.GATE_NAMES, gates.GATE_SENSES, gates.GATE_UNITS, unknown, np.zeros(shape), failed)
     votes = predictions.mean[:, sizes.horizon, :] * np.nan
-    return Decisions(codes, sizes.current, zero, zero + 0.5, codes, gates, codes + phases_gates.NO_DEGRADED_PHASE, np.full(count, np.nan), votes)
+    return Decisions(codes, sizes.current, zero, zero + 0.5, codes, results, codes + gates.NO_DEGRADED_PHASE, np.full(count, np.nan), votes)
 
 
-def compute_edge_to_flip(sizes: Sizes, order: phases_gates.OrderSizes, inputs: Inputs) -> Floats:
+def compute_edge_to_flip(sizes: Sizes, order: gates.OrderSizes, inputs: Inputs) -> Floats:
     """Return (S,) the smallest change of the expected move, in bps, that changes the action; NaN where none does.
 
     It assumes that every other gate passes and that the other sizes stay as they are; because these adapt to the symbol's own size, a smaller
-    change may do. It inverts risk.within_band and the part of the move that correlated symbols use: the edge at which the change in position
+    change may do. It inverts risk.apply_no_trade_band and the part of the move that correlated symbols use: the edge at which the change in position
     just reaches the smallest trade, upwards or downwards.
     """
-    has_current_price, cost, shared, most, rules = (
-        sizes.current,
-        sizes.cost_bps,
-        sizes.shared_edge_bps,
-        inputs.config.max_position,
-        inputs.config.rules,
-    )
-    least = np.maximum(phases_gates.smallest_change(sizes, inputs.config), order.least / max(inputs.account.equity, 1e-9))
+    current, cost, shared, config = sizes.current, sizes.cost_bps, sizes.shared_edge_bps, inputs.config
+    most, rules = config.max_position, config.rules
+    least = np.maximum(gates.smallest_change(sizes, config), order.least / max(inputs.account.equity, 1e-9))
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
-    to_buy = _edge_to_buy(has_current_price + least, has_current_price < 0, cost, shared, slope, most) - sizes.edge_bps
-    to_sell = -_edge_to_buy(least - has_current_price, has_current_price > 0, cost, -shared, slope, most) - sizes.edge_bps
+    to_buy = _edge_to_buy(current + least, current < 0, cost, shared, slope, most) - sizes.edge_bps
+    to_sell = -_edge_to_buy(least - current, current > 0, cost, -shared, slope, most) - sizes.edge_bps
     if rules.shorts:  # a symbol without short selling can only be closed
-        to_sell = np.where(order_size.can_sell_short(rules, len(has_current_price)) | (has_current_price > 0), to_sell, np.nan)
+        to_sell = np.where(order_size.can_sell_short(rules, len(current)) | (current > 0), to_sell, np.nan)
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
@@ -133,18 +119,18 @@ def _edge_to_buy(level: Floats, short: Bools, cost: Floats, shared: Floats, slop
 
 def _target(sizes: Sizes, inputs: Inputs, all_passed: Bools, tradable: Bools) -> Floats:
     """Return (S,) the target where all gates pass, else its part that reduces the position, else the position."""
-    has_current_price, target = sizes.current, sizes.target
+    current, target = sizes.current, sizes.target
     if inputs.config.flatten:
-        return np.where(tradable, 0.0, has_current_price)
-    growing = (np.abs(target) > np.abs(has_current_price)) & (target * has_current_price >= 0)
-    crossing = target * has_current_price < 0
-    reduced = np.where(growing, has_current_price, np.where(crossing, 0.0, target))
-    worth = (np.abs(reduced - has_current_price) >= phases_gates.smallest_change(sizes, inputs.config)) | ((reduced == 0) & (has_current_price != 0))
-    reduced = np.where(worth, reduced, has_current_price)
-    return np.where(all_passed, target, np.where(tradable, reduced, has_current_price))
+        return np.where(tradable, 0.0, current)
+    growing = (np.abs(target) > np.abs(current)) & (target * current >= 0)
+    crossing = target * current < 0
+    reduced = np.where(growing, current, np.where(crossing, 0.0, target))
+    worth = (np.abs(reduced - current) >= gates.smallest_change(sizes, inputs.config)) | ((reduced == 0) & (current != 0))
+    reduced = np.where(worth, reduced, current)
+    return np.where(all_passed, target, np.where(tradable, reduced, current))
 
 
-def _delta(target: Floats, order: phases_gates.OrderSizes, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
+def _delta(target: Floats, order: gates.OrderSizes, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
     """Return (S,) base units to trade: to the size after every limit, to 0, or none; an order below the venue's minimum is not sent."""
     positions = inputs.account.positions
     to_size = np.where(sent, order.units, 0.0)

@@ -16,7 +16,7 @@ from engine.domain.trading_config import TradingConfig
 from engine.evidence import order_size
 from engine.phases import risk
 
-GATE_NAMES, GATE_SENSES, GATE_UNITS = (tuple(rung[part] for rung in GATES) for part in range(3))
+GATE_NAMES, GATE_SENSES, GATE_UNITS = (tuple(gate[part] for gate in GATES) for part in range(3))
 Value = NDArray[Any] | float
 AT_MOST, MORE = (np.array([[sense == operator] for sense in GATE_SENSES]) for operator in ("<=", ">"))
 TRADABLE = 4  # the first four gates must pass for any trade, exits included; instead of the first, an exit only needs a current bar

@@ -120,7 +120,7 @@ class BookWalk(NamedTuple):
     imbalance: Floats  # (S,) of that money, -1..1
     fillable: Floats  # (S,) share of the largest order that the thinner side holds
     impact: Floats  # (S,) bps beyond half the spread for the part of the largest order that it holds, mean of buying and selling
-    quoted: Floats  # (2, 2, S) by outlook.NOTIONALS and side
+    quoted: Floats  # (2, 2, S) by NOTIONALS and side
     met: Floats  # (2, 2, S)
     met_mid: Floats  # (S,)
 

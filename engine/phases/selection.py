@@ -22,10 +22,10 @@ def market_conditions(market_state: MarketState) -> Floats:
 def select_models(market_state: MarketState, state: State, catalog: Catalog) -> ModelSelection:
     """Prefer each model whose ridge regression of loss on conditions predicts no worse than "no forecast", and always the best two.
 
-    Only the preferred models are active where that is proven to beat using all (evidence.silencing); otherwise all that serve are.
+    Only the preferred models are active where that is proven to beat using all (evidence.selection_gain); otherwise all that serve are.
 
     The loss is sum (y - w f)^2 / sum y^2 over the symbols and horizons of a tick, minus 1, where w is the value of the model's forecasts so far
-    (see evidence.due). So 0 is "no forecast", and the prior shrinks towards it. Decision 11 lists the alternatives.
+    (see evidence.scoring). So 0 is "no forecast", and the prior shrinks towards it. Decision 11 lists the alternatives.
     """
     serving = np.array([served is not None for served in catalog.serving], dtype=bool)
     moments, target = state.conditions[:, :, :-1], state.conditions[:, :, -1]

@@ -97,7 +97,7 @@ def test_symbols_in_another_order_are_decided_alike(tick: int) -> None:
     plain, other = decided(at), decided(permuted(at, order))
     assert (other.decisions.action == plain.decisions.action[order]).all()
     assert (other.decisions.binding_gate == plain.decisions.binding_gate[order]).all()
-    for name in ("target", "delta", "confidence", "flip_bps"):
+    for name in ("target", "delta", "confidence", "edge_to_flip_bps"):
         np.testing.assert_allclose(getattr(other.decisions, name), getattr(plain.decisions, name)[order], rtol=1e-9, atol=1e-9)
     for mine, theirs in zip(other.decisions.gates, plain.decisions.gates, strict=True):
         np.testing.assert_allclose(mine.value, theirs.value[order], rtol=1e-9, atol=1e-9)

@@ -133,10 +133,10 @@ class Lesson:
 
 def having(sums: SkillSums, **parts: Floats | float) -> SkillSums:
     """The same skill with other sums, by name."""
-    told = sums.sums.copy()
+    values = sums.sums.copy()
     for name, value in parts.items():
-        told[getattr(skills, name.upper())] = value
-    return SkillSums(told)
+        values[getattr(skills, name.upper())] = value
+    return SkillSums(values)
 
 
 def settings(**changed: object) -> Settings:

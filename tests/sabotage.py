@@ -34,8 +34,8 @@ class Flipped(Inline):
         name, rows, *rest = args
         if rows.until not in self.until or (self.models and name not in self.models):
             return Inline.submit(self, fn, *args, **kwargs)
-        told = training_spool.read_spooled_training(rows)
-        return Inline.submit(self, training.fit_model, name, replace(told, y=np.ascontiguousarray(-told.y)), *rest)
+        rows_read = training_spool.read_spooled_training(rows)
+        return Inline.submit(self, training.fit_model, name, replace(rows_read, y=np.ascontiguousarray(-rows_read.y)), *rest)
 
 
 @dataclass

@@ -92,7 +92,11 @@ def test_an_alert_that_repeats_a_component_is_named_once() -> None:
         ({"decided_at": None, "started_at": None}, "starting", "waiting for the first tick since the start"),
         ({"decided_at": NOW - 121 * SECOND, "started_at": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
         ({"decided_at": NOW - 122 * SECOND, "started_at": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
-        ({"decided_at": None, "started_at": NOW - 300 * SECOND, "tick_interval_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
+        (
+            {"decided_at": None, "started_at": NOW - 300 * SECOND, "tick_interval_seconds": 60.0},
+            "starting",
+            "waiting for the first tick since the start",
+        ),
         ({"decided_at": None, "started_at": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
     ],
 )
@@ -161,9 +165,9 @@ def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, 
 
 def test_ages_are_none_for_what_is_in_the_future_and_never_below_zero() -> None:
     vitals = replace(WELL, heartbeat_at=NOW + HOUR, decided_at=NOW + SECOND, clock_step=ClockStep(NOW, -3_600.0))
-    told = format_health(vitals, judge_health(vitals))
-    assert (told["heartbeat_age_seconds"], told["last_tick_age_seconds"]) == (None, 0.0)
-    assert told["clock_step"] == {"at": NOW, "seconds": -3_600.0}
+    formatted = format_health(vitals, judge_health(vitals))
+    assert (formatted["heartbeat_age_seconds"], formatted["last_tick_age_seconds"]) == (None, 0.0)
+    assert formatted["clock_step"] == {"at": NOW, "seconds": -3_600.0}
     samples = {family.name: [sample.value for sample in family.samples] for family in families.collect_engine_health(vitals, judge_health(vitals))}
     assert (samples["podium_up"], samples["podium_heartbeat_age_seconds"], samples["podium_last_tick_age_seconds"]) == ([0.0], [], [0.0])
     assert samples["podium_clock_step_seconds"] == [-3_600.0]

@@ -40,10 +40,10 @@ def order(units: float, kind: int) -> Order:
     return Order(0, units, 2.0, 0.5, 0.002, kind)
 
 
-def work(asked: Order, *bars: MarketSnapshot, knobs: TradingConfig = KNOBS) -> tuple[Account, list[Fill], list[FinishedOrder]]:
+def work(first_order: Order, *bars: MarketSnapshot, knobs: TradingConfig = KNOBS) -> tuple[Account, list[Fill], list[FinishedOrder]]:
     """The order over these bars, carried on as long as it stands over."""
     account = broker.open_account(10_000.0, 1)
-    orders: tuple[Order, ...] = (asked,)
+    orders: tuple[Order, ...] = (first_order,)
     fills: list[Fill] = []
     done: list[FinishedOrder] = []
     for tick, one in enumerate(bars):
@@ -167,8 +167,8 @@ BAR = st.tuples(st.floats(90.0, 110.0), SIDE, SIDE, st.floats(0.0, 3.0), st.floa
 ASKED = st.tuples(st.floats(-40.0, 40.0).filter(lambda units: abs(units) > 0.01), st.sampled_from([PASSIVE, AGGRESSIVE, SLICE]))
 
 
-def met(number: int, told: tuple[float, tuple[float, float], tuple[float, float], float, float, bool]) -> MarketSnapshot:
-    mid, (down, bid_size), (up, ask_size), reach, sold, is_crossed = told
+def met(number: int, figures: tuple[float, tuple[float, float], tuple[float, float], float, float, bool]) -> MarketSnapshot:
+    mid, (down, bid_size), (up, ask_size), reach, sold, is_crossed = figures
     books = book(mid + up if is_crossed else mid - down, mid - down if is_crossed else mid + up, bid_size, ask_size)
     return traded(books, low=mid - reach, high=mid + reach, volume=sold, later=(mid - reach, mid + reach, sold, sold), number=number)
 
@@ -179,8 +179,8 @@ def test_accounts_reconcile_and_no_order_fills_more_than_it_asks_whatever_comes(
     """Cash and positions are the sums of the fills; a new order takes the place of a working one; all that was asked is filled, left or given up."""
     account = broker.open_account(10_000.0, 1)
     cash, units = 10_000.0, 0.0
-    for number, (told, wanted) in enumerate(steps):
-        one = met(number + 1, told)
+    for number, (figures, wanted) in enumerate(steps):
+        one = met(number + 1, figures)
         orders = account.working_orders if wanted is None else (order(*wanted),)
         before = orders[0].units if orders else 0.0
         account, fills = broker.fill_orders(account, orders, one, KNOBS, number)

@@ -62,11 +62,11 @@ def scrambled(bars: tuple[MarketSnapshot, ...], after: int) -> list[MarketSnapsh
 def test_changing_every_bar_after_a_tick_changes_nothing_up_to_it() -> None:
     taught, after = lesson(), 430  # 30 ticks after a training, 18 after its models were adopted
     ticks = play(engine(Played(taught.feed.info, scrambled(taught.bars, after))), after + 4)
-    told = [tick.decisions_digest for tick in ticks]
-    assert told[: after + 1] == list(taught.decisions[: after + 1])
+    digest_list = [tick.decisions_digest for tick in ticks]
+    assert digest_list[: after + 1] == list(taught.decisions[: after + 1])
     for tick in (0, 200, after):
         assert digests(ticks[tick].outcome) == digests(taught.outcomes[tick])
-    assert told[after + 1 :] != list(taught.decisions[after + 1 : after + 4])
+    assert digest_list[after + 1 :] != list(taught.decisions[after + 1 : after + 4])
     assert list(ticks[after].serving) == [artifact.data_digest for artifact in taught.artifacts[: len(taught.artifacts) // 3]]
 
 
@@ -179,9 +179,9 @@ def test_a_model_that_fails_is_the_fault_of_validation() -> None:
         raise MemoryError("made to fail")
 
     def one_blank(served: Any, x: Floats) -> Floats:
-        said = served.model.predict(served.fitted, x).copy()
-        said[1, 3] = np.nan
-        return np.asarray(said)
+        prediction = served.model.predict(served.fitted, x).copy()
+        prediction[1, 3] = np.nan
+        return np.asarray(prediction)
 
     for predict in (raises, one_blank, lambda served, x: served.model.predict(served.fitted, x).T, lambda served, x: None):
         outcome = decided(sabotage.model_that(at, predict))

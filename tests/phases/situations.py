@@ -150,7 +150,7 @@ def random_book(seed: int, *, symbols: int = 6, order: Ints | None = None) -> Si
     mean, low = draw.normal(0.0, 0.5, symbols), float(draw.uniform(0.001, 0.05))
     order = np.arange(symbols) if order is None else order
     moves, sigma, cost, held, mean = moves[order] * 0.001, sigma[order], cost[order], held[order], mean[order]
-    one = situation(symbols).with_config(max_position=float(draw.choice([0.2, 0.5]))).moving(moves)
+    case = situation(symbols).with_config(max_position=float(draw.choice([0.2, 0.5]))).moving(moves)
     scale = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma
-    one = replace(one, forecast=replace(one.forecast, scale=scale), market_state=replace(one.market_state, sigma=sigma))
-    return one.expecting(*mean).with_liquidity(cost_bps=cost).holding(*held).proven(low, 0.05)
+    case = replace(case, forecast=replace(case.forecast, scale=scale), market_state=replace(case.market_state, sigma=sigma))
+    return case.expecting(*mean).with_liquidity(cost_bps=cost).holding(*held).proven(low, 0.05)

@@ -23,8 +23,8 @@ SYMBOLS = 4
 NAMES = tuple(f"S{index}" for index in range(SYMBOLS))
 
 
-def with_faults(one: Situation, found: DataFaults) -> Situation:
-    return replace(one, market_state=replace(one.market_state, incident_state=replace(one.market_state.incident_state, faults=found)))
+def with_faults(case: Situation, data_faults: DataFaults) -> Situation:
+    return replace(case, market_state=replace(case.market_state, incident_state=replace(case.market_state.incident_state, faults=data_faults)))
 
 
 def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
@@ -41,11 +41,11 @@ def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
     frozen=st.booleans(),
 )
 def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, shares: list[float], means: list[float], frozen: bool) -> None:
-    found = found_in(kind, symbol)
-    found = replace(found, frozen_bar=np.full(SYMBOLS, frozen))
-    one = with_faults(situation(SYMBOLS).holding(*shares).expecting(*means), found)
-    settled, held = one.settled(), one.sizes().current
-    touched = found.kind != NO_FAULT
+    data_faults = found_in(kind, symbol)
+    data_faults = replace(data_faults, frozen_bar=np.full(SYMBOLS, frozen))
+    case = with_faults(situation(SYMBOLS).holding(*shares).expecting(*means), data_faults)
+    settled, held = case.settled(), case.sizes().current
+    touched = data_faults.kind != NO_FAULT
     assert touched.sum() == (SYMBOLS if symbol == EVERYWHERE else 1)
     assert not settled.gates.passed[FRESH, touched].any()
     assert settled.gates.passed[FRESH, ~touched].all()
@@ -59,11 +59,11 @@ def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, share
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
 def test_a_position_against_the_forecast_is_closed_on_a_bar_of_this_moment(kind: str) -> None:
-    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1), found_in(kind, "S1"))
-    settled = one.settled()
+    case = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1), found_in(kind, "S1"))
+    settled = case.settled()
     assert settled.target[1] == 0.0
     assert settled.target[0] > 0.0
-    assert (one.with_config(flatten=True).settled().target == 0.0).all()
+    assert (case.with_config(flatten=True).settled().target == 0.0).all()
 
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
@@ -74,10 +74,10 @@ def test_what_would_be_bought_is_held_and_fresh_data_binds(kind: str) -> None:
 
 
 def test_a_frozen_bar_is_no_price_to_close_at_not_even_by_hand() -> None:
-    found = replace(found_in("stale", "S1"), frozen_bar=np.arange(SYMBOLS) == 1)
-    one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).with_config(flatten=True), found)
-    assert one.settled().delta[1] == 0.0
-    assert one.settled(waived=("fresh data",)).target[1] == 0.0
+    data_faults = replace(found_in("stale", "S1"), frozen_bar=np.arange(SYMBOLS) == 1)
+    case = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1).with_config(flatten=True), data_faults)
+    assert case.settled().delta[1] == 0.0
+    assert case.settled(waived=("fresh data",)).target[1] == 0.0
 
 
 def touching(kind: str) -> Bools:
@@ -108,8 +108,8 @@ def test_a_skewed_clock_that_is_told_with_this_bar_holds_from_this_bar_on() -> N
 
 def test_the_graver_of_two_incidents_is_named() -> None:
     open_ones = tuple(Incident(kind, "S1", START - bars * MINUTE, None, "") for kind, bars in (("stale", 5), ("clock skew", 90)))
-    found = faults.find_faults(open_ones, None, START, MINUTE, NAMES)
-    assert (INCIDENT_KINDS[found.kind[1]], found.bars[1]) == ("stale", 5)
+    data_faults = faults.find_faults(open_ones, None, START, MINUTE, NAMES)
+    assert (INCIDENT_KINDS[data_faults.kind[1]], data_faults.bars[1]) == ("stale", 5)
     assert set(faults.SEVERITY) == set(INCIDENT_KINDS)
 
 

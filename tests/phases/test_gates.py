@@ -19,29 +19,29 @@ from tests.phases.situations import PRICE, TICK, Situation, situation
 BUY = ACTIONS.index("buy")
 NO = np.zeros(1, dtype=bool)
 SHUT: dict[str, Callable[[Situation], Situation]] = {
-    "fresh data": lambda one: one.with_inputs(fresh=NO),
-    "not paused": lambda one: one.with_config(paused=True),
-    "no degraded phase": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
-    "valid book": lambda one: one.with_liquidity(invalid_book=~NO),
-    "not flattened": lambda one: one.with_config(flatten=True),
-    "history": lambda one: one.with_config(min_history=301),
-    "spread": lambda one: one.with_liquidity(spread_bps=np.array([50.1])),
-    "active models": lambda one: one.with_predictions(active_models=np.array([1.0])),
-    "proven skill": lambda one: one.proven(-0.001, 0.04),
-    "in distribution": lambda one: one.with_predictions(out_of_distribution=np.array([0.36])),
-    "agreement": lambda one: one.with_predictions(agreement=np.full((3, 1), 0.49)),
-    "edge above cost": lambda one: one.with_liquidity(cost_bps=np.array([40.0])),
-    "cooldown": lambda one: one.with_account(last_loss_tick=np.array([TICK - 5])),
-    "daily loss": lambda one: one.with_account(day_open_equity=103_200.0),
-    "drawdown": lambda one: one.with_account(peak_equity=118_000.0),
-    "minimum trade": lambda one: one.with_config(min_trade=0.3),
-    "risk limits": lambda one: one.with_config(max_gross=0.0009),
-    "minimum order": lambda one: one.with_config(rules=TradingRules(min_notionals=(50_000.0,))),
+    "fresh data": lambda case: case.with_inputs(fresh=NO),
+    "not paused": lambda case: case.with_config(paused=True),
+    "no degraded phase": lambda case: replace(case, degraded=(Phase.ENSEMBLE,)),
+    "valid book": lambda case: case.with_liquidity(invalid_book=~NO),
+    "not flattened": lambda case: case.with_config(flatten=True),
+    "history": lambda case: case.with_config(min_history=301),
+    "spread": lambda case: case.with_liquidity(spread_bps=np.array([50.1])),
+    "active models": lambda case: case.with_predictions(active_models=np.array([1.0])),
+    "proven skill": lambda case: case.proven(-0.001, 0.04),
+    "in distribution": lambda case: case.with_predictions(out_of_distribution=np.array([0.36])),
+    "agreement": lambda case: case.with_predictions(agreement=np.full((3, 1), 0.49)),
+    "edge above cost": lambda case: case.with_liquidity(cost_bps=np.array([40.0])),
+    "cooldown": lambda case: case.with_account(last_loss_tick=np.array([TICK - 5])),
+    "daily loss": lambda case: case.with_account(day_open_equity=103_200.0),
+    "drawdown": lambda case: case.with_account(peak_equity=118_000.0),
+    "minimum trade": lambda case: case.with_config(min_trade=0.3),
+    "risk limits": lambda case: case.with_config(max_gross=0.0009),
+    "minimum order": lambda case: case.with_config(rules=TradingRules(min_notionals=(50_000.0,))),
 }
 
 
-def binding(one: Situation) -> str | None:
-    index = int(one.settled().binding_gate[0])
+def binding(case: Situation) -> str | None:
+    index = int(case.settled().binding_gate[0])
     return None if index < 0 else phases_gates.GATE_NAMES[index]
 
 
@@ -73,9 +73,9 @@ def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
 
 @pytest.mark.parametrize("name", phases_gates.GATE_NAMES)
 def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
-    one = SHUT[name](situation())
-    settled = one.settled()
-    assert binding(one) == name
+    case = SHUT[name](situation())
+    settled = case.settled()
+    assert binding(case) == name
     assert ACTIONS[settled.action[0]] == "hold"
     assert settled.delta[0] == 0.0
     gate = settled.gates[phases_gates.GATE_NAMES.index(name)]
@@ -110,25 +110,25 @@ def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
 @pytest.mark.parametrize(
     ("name", "open_at", "shut_at"),
     [
-        ("history", lambda one: one.with_config(min_history=300), lambda one: one.with_config(min_history=301)),
-        ("spread", lambda one: one.with_liquidity(spread_bps=np.array([50.0])), lambda one: one.with_liquidity(spread_bps=np.array([50.001]))),
+        ("history", lambda case: case.with_config(min_history=300), lambda case: case.with_config(min_history=301)),
+        ("spread", lambda case: case.with_liquidity(spread_bps=np.array([50.0])), lambda case: case.with_liquidity(spread_bps=np.array([50.001]))),
         (
             "active models",
-            lambda one: one.with_predictions(active_models=np.array([2.0])),
-            lambda one: one.with_predictions(active_models=np.array([1.999])),
+            lambda case: case.with_predictions(active_models=np.array([2.0])),
+            lambda case: case.with_predictions(active_models=np.array([1.999])),
         ),
         (
             "cooldown",
-            lambda one: one.with_account(last_loss_tick=np.array([TICK - 6])),
-            lambda one: one.with_account(last_loss_tick=np.array([TICK - 5])),
+            lambda case: case.with_account(last_loss_tick=np.array([TICK - 6])),
+            lambda case: case.with_account(last_loss_tick=np.array([TICK - 5])),
         ),
         (
             "in distribution",
-            lambda one: one.with_predictions(out_of_distribution=np.array([0.35])),
-            lambda one: one.with_predictions(out_of_distribution=np.array([0.3501])),
+            lambda case: case.with_predictions(out_of_distribution=np.array([0.35])),
+            lambda case: case.with_predictions(out_of_distribution=np.array([0.3501])),
         ),
-        ("daily loss", lambda one: one.with_account(day_open_equity=103_000.0), lambda one: one.with_account(day_open_equity=103_200.0)),
-        ("drawdown", lambda one: one.with_account(peak_equity=117_600.0), lambda one: one.with_account(peak_equity=117_700.0)),
+        ("daily loss", lambda case: case.with_account(day_open_equity=103_000.0), lambda case: case.with_account(day_open_equity=103_200.0)),
+        ("drawdown", lambda case: case.with_account(peak_equity=117_600.0), lambda case: case.with_account(peak_equity=117_700.0)),
     ],
 )
 def test_a_gate_turns_at_its_limit(name: str, open_at: Callable[[Situation], Situation], shut_at: Callable[[Situation], Situation]) -> None:
@@ -155,41 +155,41 @@ FIRST = ("fresh data", "not paused", "no degraded phase", "valid book")
 
 @pytest.mark.parametrize("name", FIRST)
 def test_behind_the_first_gates_nothing_is_closed_either(name: str) -> None:
-    one = SHUT[name](situation().holding(-0.1))
-    assert one.settled().delta[0] == 0.0
+    case = SHUT[name](situation().holding(-0.1))
+    assert case.settled().delta[0] == 0.0
 
 
 @pytest.mark.parametrize("name", [name for name in phases_gates.GATE_NAMES if name not in {*FIRST, "minimum trade", "risk limits"}])
 def test_behind_any_other_gate_a_position_against_the_forecast_is_still_closed(name: str) -> None:
-    one = SHUT[name](situation().holding(-0.1))
-    settled = one.settled()
+    case = SHUT[name](situation().holding(-0.1))
+    settled = case.settled()
     assert settled.target[0] == 0.0
     assert settled.delta[0] * PRICE == pytest.approx(0.1 * 100_000.0)
 
 
 def test_flattening_closes_exactly_what_is_held() -> None:
-    one = situation(3).holding(0.1, 0.0, -0.07).with_config(flatten=True)
-    settled = one.settled()
-    assert (settled.delta == -one.inputs.account.positions).all()
+    case = situation(3).holding(0.1, 0.0, -0.07).with_config(flatten=True)
+    settled = case.settled()
+    assert (settled.delta == -case.inputs.account.positions).all()
     assert (settled.target == 0).all()
 
 
 def test_flattening_outranks_a_fault_that_lasts_but_not_a_missing_price() -> None:
-    one = replace(situation(2).holding(0.1, -0.07).with_config(flatten=True), degraded=(Phase.MARKET,))
-    assert (one.settled().target == 0).all()
-    settled = SHUT["fresh data"](one).settled()
+    case = replace(situation(2).holding(0.1, -0.07).with_config(flatten=True), degraded=(Phase.MARKET,))
+    assert (case.settled().target == 0).all()
+    settled = SHUT["fresh data"](case).settled()
     assert settled.delta[0] == 0.0
 
 
 def test_what_may_not_open_may_not_turn_a_position_round() -> None:
-    one = SHUT["agreement"](situation().holding(-0.1))
-    assert one.settled().target[0] == 0.0
+    case = SHUT["agreement"](situation().holding(-0.1))
+    assert case.settled().target[0] == 0.0
     assert situation().holding(-0.1).settled().target[0] > 0
 
 
 def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
-    one = situation(2).holding(0.1, 0.0)
-    held = decision.hold_all(one.sizes(), one.liquidity, one.predictions, one.market_state, one.inputs, (Phase.DECISION,))
+    case = situation(2).holding(0.1, 0.0)
+    held = decision.hold_all(case.sizes(), case.liquidity, case.predictions, case.market_state, case.inputs, (Phase.DECISION,))
     assert [gate.name for gate in held.gates] == list(phases_gates.GATE_NAMES)
     assert {phases_gates.GATE_NAMES[index] for index in held.binding_gate} == {"no degraded phase"}
     assert (held.delta == 0).all()

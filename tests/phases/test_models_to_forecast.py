@@ -42,29 +42,29 @@ def test_the_conditions_a_loss_may_depend_on() -> None:
 
 
 def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
-    told = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
-    assert told.active.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
-    assert told.expected_loss[0] > 1.0
-    assert told.expected_loss[1] < 1.0
+    result = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
+    assert result.active.tolist() == result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
+    assert result.expected_loss[0] > 1.0
+    assert result.expected_loss[1] < 1.0
 
 
 def test_until_silencing_is_proved_to_pay_all_are_heard() -> None:
-    told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
-    assert told.active.all()
-    assert told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
+    result = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
+    assert result.active.all()
+    assert result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
 
 
 def test_the_best_two_of_bad_models_are_still_heard() -> None:
-    heard = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
-    assert np.flatnonzero(heard).tolist() == [0, 1]
+    active = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
+    assert np.flatnonzero(active).tolist() == [0, 1]
 
 
 def test_a_model_that_does_not_serve_is_not_heard() -> None:
     at = moment()
     silent = replace(at, catalog=replace(at.catalog, serving=(None, *at.catalog.serving[1:])))
-    told = chosen(silent)
-    assert not told.active[0]
-    assert np.isnan(told.expected_loss[0])
+    result = chosen(silent)
+    assert not result.active[0]
+    assert np.isnan(result.expected_loss[0])
     predictions = decided(silent).predictions
     assert np.isnan(predictions.mean[0]).all()
     assert (predictions.reliability[0] == 0).all()
@@ -125,19 +125,19 @@ def test_features_outside_their_range_lower_trust_to_nothing(share: float, verdi
             at.catalog, serving=tuple(s and replace(s, feature_low=s.feature_low - 10, feature_high=s.feature_high + 10) for s in at.catalog.serving)
         ),
     )
-    told = validation.cross_check_models(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
-    assert told.verdict == verdict
-    np.testing.assert_allclose(told.out_of_distribution, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
-    assert (told.reliability.max() == 0) == (verdict == "unreliable")
-    assert (told.active_models.max() == 0) == (verdict == "unreliable")
+    result = validation.cross_check_models(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
+    assert result.verdict == verdict
+    np.testing.assert_allclose(result.out_of_distribution, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
+    assert (result.reliability.max() == 0) == (verdict == "unreliable")
+    assert (result.active_models.max() == 0) == (verdict == "unreliable")
 
 
 def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
     at = moment()
     blank = FeatureMatrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))
-    told = validation.cross_check_models(chosen(at), blank, at.state, at.catalog)
-    assert told.verdict == "unreliable"
-    assert (told.reliability == 0).all()
+    result = validation.cross_check_models(chosen(at), blank, at.state, at.catalog)
+    assert result.verdict == "unreliable"
+    assert (result.reliability == 0).all()
 
 
 def relying(at: Moment, index: int, column: int) -> Moment:
@@ -157,13 +157,13 @@ def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank(
     whole, everybody = decided(at).features, selection.select_all_models(decided(at).market_state, at.state, at.catalog)
     values = whole.values.copy()
     values[2, 3] = np.nan
-    told = validation.cross_check_models(everybody, replace(whole, values=values), at.state, at.catalog)
+    result = validation.cross_check_models(everybody, replace(whole, values=values), at.state, at.catalog)
     usual = validation.cross_check_models(everybody, whole, at.state, at.catalog)
     assert (usual.reliability[1] > 0).all()
-    assert (told.reliability[1, :, 2] == 0).all()
-    assert (np.delete(told.reliability[1], 2, axis=1) > 0).all()
-    assert (np.delete(told.reliability, 1, axis=0) > 0).all()
-    assert told.active_models.tolist() == [len(told.models) - (symbol == 2) for symbol in range(8)]
+    assert (result.reliability[1, :, 2] == 0).all()
+    assert (np.delete(result.reliability[1], 2, axis=1) > 0).all()
+    assert (np.delete(result.reliability, 1, axis=0) > 0).all()
+    assert result.active_models.tolist() == [len(result.models) - (symbol == 2) for symbol in range(8)]
 
 
 def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
@@ -177,12 +177,12 @@ def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
 
 def test_confidence_is_a_votes_chance_by_its_models_record() -> None:
     at = moment()
-    told = decided(at).predictions
-    assert ((told.confidence >= 0.5) & (told.confidence < 1.0)).all()
+    result = decided(at).predictions
+    assert ((result.confidence >= 0.5) & (result.confidence < 1.0)).all()
     nothing = replace(at, state=replace(at.state, moment=-np.abs(at.state.moment)))
     assert (decided(nothing).predictions.confidence == 0.5).all()
     bolder = replace(at, state=replace(at.state, moment=np.abs(at.state.moment) * 2.0 + 1.0))
-    assert (decided(bolder).predictions.confidence >= told.confidence).all()
+    assert (decided(bolder).predictions.confidence >= result.confidence).all()
 
 
 @pytest.mark.parametrize("worth", [0.5, 1.0])
@@ -191,20 +191,20 @@ def test_confidence_comes_true(worth: float) -> None:
     at, draw = moment(), np.random.default_rng(4)
     many = len(at.catalog.names)
     votes = draw.normal(0, 0.4, (many, 3, 20_000))
-    came = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
-    gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, came[0])
+    realised = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
+    gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, realised[0])
     state = replace(at.state, gram=gram, moment=target, weight_rows=np.full(3, 1e9))
-    told = validation.vote_confidence(votes, state)[0]
-    right = np.sign(votes[0]) == np.sign(came[0])
-    assert told.mean() == pytest.approx(right.mean(), abs=0.01)
-    assert told[told > 0.65].mean() == pytest.approx(right[told > 0.65].mean(), abs=0.02)
+    result = validation.vote_confidence(votes, state)[0]
+    right = np.sign(votes[0]) == np.sign(realised[0])
+    assert result.mean() == pytest.approx(right.mean(), abs=0.01)
+    assert result[result > 0.65].mean() == pytest.approx(right[result > 0.65].mean(), abs=0.02)
 
 
 def test_disagreement_is_the_trust_weighted_deviation_of_the_votes() -> None:
-    told = decided(moment()).predictions
-    share = told.reliability / told.reliability.sum(axis=0)
-    centre = (share * told.mean).sum(axis=0)
-    np.testing.assert_allclose(told.dispersion, np.sqrt((share * (told.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
+    result = decided(moment()).predictions
+    share = result.reliability / result.reliability.sum(axis=0)
+    centre = (share * result.mean).sum(axis=0)
+    np.testing.assert_allclose(result.dispersion, np.sqrt((share * (result.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
 
 
 def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
@@ -231,10 +231,10 @@ def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
     """Its votes are ten times too large: bare they lose, as they are used they win."""
     draw, many = np.random.default_rng(7), 4_000
     signal = draw.normal(0, 0.1, (1, 1, many))
-    came = signal[0] + draw.normal(size=(1, many))
+    realised = signal[0] + draw.normal(size=(1, many))
     at = moment()
     scored = scoring.score_forecasts(at.state.pending, at.inputs.config.horizons, at.inputs.view.log_close[:, -1])
-    scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=came, known=np.ones((2, 1, many), dtype=bool))
+    scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=realised, known=np.ones((2, 1, many), dtype=bool))
     bare, used = (scoring.sum_losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
     assert bare > 0.2
     assert used < 0.0

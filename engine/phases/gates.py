@@ -54,29 +54,32 @@ def evaluate_gates(
     booked = inputs.books.bid_price.shape[1] > 0 and Phase.MICROSTRUCTURE not in degraded
     unbooked = np.isnan(liquidity.depth) & booked  # no book for this symbol on a market with books: nothing could be filled
     least, part = smallest_change(sizes, config), np.maximum(config.min_trade / 10.0, config.rebalance_threshold * np.abs(sizes.current))
-    measured: tuple[tuple[Value, Value], ...] = (
-        (_age(market_state, inputs), 0.0),
-        (float(config.paused), 0.0),
-        (float(len(degraded)), 0.0),
-        ((liquidity.invalid_book | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
-        (float(config.flatten), 0.0),
-        (inputs.view.known * 1.0, float(config.min_history)),
-        (liquidity.spread_bps, config.max_spread_bps),
-        (predictions.active_models, float(min(config.min_models, len(predictions.models)))),
-        (float(sizes.skill_bound[sizes.horizon]) * 100.0, 0.0),
-        (predictions.out_of_distribution * 100.0, config.max_out_of_distribution * 100.0),
-        (predictions.agreement[sizes.horizon] * 100.0, config.min_agreement * 100.0),
-        (np.abs(sizes.edge_bps), sizes.cost_bps),
-        (since_loss, float(config.cooldown_bars)),
-        (risk.compute_daily_loss(account) * 100.0, config.max_daily_loss * 100.0),
-        (risk.compute_drawdown(account) * 100.0, config.max_drawdown * 100.0),
-        (np.where(closing, np.maximum(unconstrained_change, least), unconstrained_change) * 100.0, least * 100.0),
-        (np.sign(sizes.unconstrained - sizes.current) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
-        (np.abs(order.units) * order.price, order.least if np.ndim(order.least) == 0 else np.where(sizes.target == 0.0, 0.0, order.least)),
-    )
+    measured: dict[str, tuple[Value, Value]] = {  # value and limit
+        "fresh data": (_age(market_state, inputs), 0.0),
+        "not paused": (float(config.paused), 0.0),
+        "no degraded phase": (float(len(degraded)), 0.0),
+        "valid book": ((liquidity.invalid_book | unbooked | ~(liquidity.mid > 0)) * 1.0, 0.0),
+        "not flattened": (float(config.flatten), 0.0),
+        "history": (inputs.view.known * 1.0, float(config.min_history)),
+        "spread": (liquidity.spread_bps, config.max_spread_bps),
+        "active models": (predictions.active_models, float(min(config.min_models, len(predictions.models)))),
+        "proven skill": (float(sizes.skill_bound[sizes.horizon]) * 100.0, 0.0),
+        "in distribution": (predictions.out_of_distribution * 100.0, config.max_out_of_distribution * 100.0),
+        "agreement": (predictions.agreement[sizes.horizon] * 100.0, config.min_agreement * 100.0),
+        "edge above cost": (np.abs(sizes.edge_bps), sizes.cost_bps),
+        "cooldown": (since_loss, float(config.cooldown_bars)),
+        "daily loss": (risk.compute_daily_loss(account) * 100.0, config.max_daily_loss * 100.0),
+        "drawdown": (risk.compute_drawdown(account) * 100.0, config.max_drawdown * 100.0),
+        "minimum trade": (np.where(closing, np.maximum(unconstrained_change, least), unconstrained_change) * 100.0, least * 100.0),
+        "risk limits": (np.sign(sizes.unconstrained - sizes.current) * change * 100.0, np.where(closing, 0.0, part) * 100.0),
+        "minimum order": (
+            np.abs(order.units) * order.price,
+            order.least if np.ndim(order.least) == 0 else np.where(sizes.target == 0.0, 0.0, order.least),
+        ),
+    }
     values, limits = np.empty((2, len(GATES), count))
-    for index, (value, limit) in enumerate(measured):
-        values[index], limits[index] = value, limit
+    for index, name in enumerate(GATE_NAMES):
+        values[index], limits[index] = measured[name]
     return GateResults(GATE_NAMES, GATE_SENSES, GATE_UNITS, values, limits, passes_limit(values, limits))
 
 

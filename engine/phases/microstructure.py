@@ -38,10 +38,10 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
         spread, source, estimate = _estimate_spread(inputs, close)
         capacity = np.nan_to_num(config.participation * _money(inputs, close), nan=0.0)
         impact_bps, amihud = _square_root_impact(inputs, _money(inputs, close), np.minimum(largest, capacity)), _amihud(inputs, close)
-        metrics, valid = book_metrics_without_book(state.liquidity_forecast, *flow, estimate), np.zeros(count, dtype=bool)
+        metrics, invalid = book_metrics_without_book(state.liquidity_forecast, *flow, estimate), np.zeros(count, dtype=bool)
         cost = spread / 2.0 + fee + impact_bps
         return Liquidity(
-            close, spread, unknown, unknown, unknown, flow_pressure, amihud, fee, impact_bps, cost, valid, source, metrics, costly, capacity
+            close, spread, unknown, unknown, unknown, flow_pressure, amihud, fee, impact_bps, cost, invalid, source, metrics, costly, capacity
         )
     walk = _walk(inputs)
     mid = np.where(walk.whole, walk.mid, close)
@@ -71,9 +71,9 @@ def assume_wide_spread(inputs: Inputs, state: State) -> Liquidity:
     fee = np.array(config.fees_bps) if config.fees_bps else np.full(count, config.fee_bps)
     mid = np.exp(inputs.view.log_close[:, -1])
     cost = spread / 2.0 + fee + impact_bps
-    metrics, valid = book_metrics_without_book(state.liquidity_forecast, unknown, unknown, unknown), np.zeros(count, dtype=bool)
+    metrics, invalid = book_metrics_without_book(state.liquidity_forecast, unknown, unknown, unknown), np.zeros(count, dtype=bool)
     source, capacity = np.full(count, ASSUMED), np.zeros(count)
-    return Liquidity(mid, spread, unknown, unknown, unknown, unknown, unknown, fee, impact_bps, cost, valid, source, metrics, ORDER_KINDS, capacity)
+    return Liquidity(mid, spread, unknown, unknown, unknown, unknown, unknown, fee, impact_bps, cost, invalid, source, metrics, ORDER_KINDS, capacity)
 
 
 def book_metrics_without_book(

@@ -20,7 +20,7 @@ from engine.window import decay_weights
 
 DECLARED_DAYS = 252.0  # of trading in a year, of a venue that declares its hours
 BLOCK = 128  # symbols sized jointly at once
-HOUR = 3_600 * 10**9  # an hour
+HOUR = 3_600 * 10**9  # ns
 
 
 def size_positions(forecast: Forecast, market_state: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:

@@ -7,7 +7,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sized
 from concurrent.futures import Executor
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 
 import numpy as np
 
@@ -264,7 +264,7 @@ def _volatility(engine: Engine) -> BacktestReport:
     """Return the forecast skill of realised volatility over the longest horizon, and the share of HAR's squared error saved; null while unknown."""
     scores = volatility.volatility_scores(engine.state.volatility)
     names = ("r2", "low", "high", "saved", "saved_low", "saved_high", "qlike", "n")
-    return dict.fromkeys(names) if scores is None else {name: getattr(scores, name) for name in names}
+    return dict.fromkeys(names) if scores is None else dict(zip(names, astuple(scores), strict=True))
 
 
 def _regret(engine: Engine, tally: BacktestTally) -> BacktestReport:

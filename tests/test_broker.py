@@ -15,8 +15,7 @@ from engine.domain.decision import Fill
 from engine.domain.market import Account, Books
 from engine.domain.orders import PASSIVE, Order
 from engine.domain.record import Floats
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment, no_books
 
 KNOBS = TradingConfig(fee_bps=10.0)

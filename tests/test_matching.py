@@ -13,8 +13,7 @@ from engine import broker
 from engine.domain.decision import Fill
 from engine.domain.market import Account, Books, MarketSnapshot
 from engine.domain.orders import EXECUTIONS, FinishedOrder, Order
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from tests.makers import MINUTE, START, bar
 
 PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(kind) for kind in ("passive", "aggressive", "slice"))

@@ -14,7 +14,7 @@ from engine.domain.gates import GATES
 from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats, Record
 from engine.domain.state import State
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.orchestrator import decide
 from tests import sabotage
 from tests.makers import Moment, Played, bold, decided, engine, grew, lesson, moment, play, runner

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.ports import FeedInfo
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from engine.service.settings_loader import RESERVED_SETTINGS, SETTING_NAMES, load_settings
 from engine.settings import DAY, Settings, SettingsError, build_trading_config, format_duration, identify_session, parse_duration, parse_retention
 

@@ -12,7 +12,7 @@ from engine.cli import _backtest_text
 from engine.domain.decision import LIMITS
 from engine.domain.market import MarketSnapshot
 from engine.domain.tick import Tick
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.orchestrator import decide
 from engine.phases import gates
 from tests.makers import BARS, MINUTE, Drawer, Moment, Played, lesson, moment, play, resumed, runner

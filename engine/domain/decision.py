@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
+from engine.domain.evidence import LiquidityForecast, RegimeModel, VolatilityForecast
 from engine.domain.gates import GateResults
 from engine.domain.incidents import IncidentState
 from engine.domain.orders import Order
-from engine.domain.outlook import LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.regimes import RegimeModel
-from engine.domain.volatility import VolatilityForecast
 
 if TYPE_CHECKING:
     from engine.domain.state import OnlineInputs, State

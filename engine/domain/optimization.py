@@ -1,4 +1,4 @@
-"""Records of the optimizer: readings, actions and the actuators they use, and trials."""
+"""Records of the optimizer: readings, actions and the actuators they use, trials and the judgement of an action."""
 
 from __future__ import annotations
 
@@ -298,3 +298,36 @@ class Firing(Record):
     threshold: float  # NaN where the rule has none
     state: str  # fired, cleared, no data
     answer: str | None = None  # the action taken, or the reason for none
+
+
+@dataclass(frozen=True, slots=True)
+class WindowOutcome(Record):
+    """One window after a trigger: whether the action ran, with what probability, and the changes (after - before), NaN where unmeasured."""
+
+    treated: bool
+    probability: float  # that the action runs, known before the draw
+    change: float  # of the metric that fired
+    latency: float  # of the duration of a tick, ms
+    clean: float  # of the share of ticks without a fallback, %
+
+
+@dataclass(frozen=True, slots=True)
+class EffectEstimate(Record):
+    """An effect with its 95 % interval; None where the data do not bound it."""
+
+    effect: float  # NaN without data
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement(Record):
+    """The verdict on an action for a metric."""
+
+    treated: int
+    placebos: int
+    effect: EffectEstimate
+    latency: EffectEstimate
+    clean: EffectEstimate
+    verdict: str  # helped, no measurable effect, harmed, not enough data
+    why: str  # one sentence with the figures

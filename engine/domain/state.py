@@ -8,14 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.evidence import SkillSums
+from engine.domain.evidence import LiquidityForecast, RegimeModel, SkillSums, Succession, VolatilityModel
 from engine.domain.incidents import IncidentState
 from engine.domain.orders import ExecutionSums
-from engine.domain.outlook import LiquidityForecast
 from engine.domain.record import Floats, Ints, Record
-from engine.domain.regimes import RegimeModel
-from engine.domain.succession import Succession
-from engine.domain.volatility import VolatilityModel
 
 
 @dataclass(frozen=True, slots=True)

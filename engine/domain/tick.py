@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
+from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.record import Floats, Record
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.domain.record import Bools, Floats
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 
 CLOSE, BITS = 1e-9, 2e-15  # of a lot, and of the number of lots: a size that near to a whole number is that number, whatever the last bits say
 

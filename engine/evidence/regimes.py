@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import RegimeModel
 from engine.domain.record import Bools, Floats
-from engine.domain.regimes import RegimeModel
 
 # Where the model starts: means and deviations, by regime, of the log volatility ratio (24 bars over 300) and of the trend's |t| (48 bars). A trend of
 # pure noise has |t| of mean 0.80 and deviation 0.60 (the half-normal), which is where calm and ranging stand; the others stand two deviations off.

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.feeds._limits import LARGEST_PRICE, LARGEST_SIZE, require_inside
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows
 

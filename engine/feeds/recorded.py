@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.domain.data_counts import DataCounts
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.optimization import MemoryBlock
-from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.ports import DataCounts, FeedInfo, FeedKind
 from engine.domain.record import Floats
 from engine.feeds._clocks import lags
 from engine.feeds._contracts import read_contracts, trading_rules_of

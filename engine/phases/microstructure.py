@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.domain.decision import SPREAD_SOURCES, BookMetrics, Liquidity
+from engine.domain.evidence import NOTIONALS, BookMeasurement, LiquidityForecast
 from engine.domain.market import Inputs
 from engine.domain.orders import ORDER_KINDS
-from engine.domain.outlook import NOTIONALS, BookMeasurement, LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
 from engine.evidence import execution_quality, impact, liquidity_forecast, order_size, spread_estimators, transaction_cost

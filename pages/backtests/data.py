@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import units
-from engine.domain.data_counts import UNKNOWN, ZERO
+from engine.domain.ports import UNKNOWN, ZERO
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests import tables
 from pages.ui.tables import Cell, Column, TableRow

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.store import backtest_files, database
 from engine.store.backtest_files import StoredBacktest
 from engine.store.read import models, timeline

@@ -14,7 +14,7 @@ from scipy.linalg import hadamard
 from engine import broker
 from engine.domain.decision import ACTIONS, Decisions, Phase
 from engine.domain.orders import EXECUTIONS, Order, OrderProgress
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.phases import gates, risk
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import PRICE, TICK, Situation, random_book, situation

@@ -10,7 +10,7 @@ import pytest
 
 from engine.domain.decision import ACTIONS, Phase
 from engine.domain.market import Books
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.phases import decision
 from engine.phases import gates as phases_gates
 from tests.makers import lesson

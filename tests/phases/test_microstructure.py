@@ -9,10 +9,10 @@ import pytest
 
 from engine import matching
 from engine.domain.decision import SPREAD_SOURCES, Liquidity
+from engine.domain.evidence import NOTIONALS
 from engine.domain.market import Books, OrderFlow
-from engine.domain.outlook import NOTIONALS
 from engine.domain.record import Floats
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.evidence import liquidity_forecast
 from engine.phases import microstructure
 from engine.run import check_record

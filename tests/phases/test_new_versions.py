@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS, Phase
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.evidence import succession
 from engine.orchestrator import decide
 from tests.makers import Moment, bold, changed, decided

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
 from engine.domain.decision import LIMITS
+from engine.domain.evidence import Agreement
 from engine.domain.incidents import TradingCalendar
-from engine.domain.succession import Agreement
-from engine.domain.trading_config import Event
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import Event, TradingRules
 from engine.evidence import covariance, skill, succession
 from engine.evidence.expected_shortfall import NORMAL_SHORTFALL, expected_shortfall
 from engine.phases import risk

@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from engine import broker, matching
-from engine.domain.outlook import NOTIONALS, LiquidityForecastRow
+from engine.domain.evidence import NOTIONALS, LiquidityForecastRow
 from engine.domain.record import Floats
 from engine.domain.trading_config import TradingConfig
 from engine.evidence import liquidity_forecast

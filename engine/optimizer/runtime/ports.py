@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Firing
+from engine.domain.optimization import Firing, Judgement
 from engine.domain.record import Record
 from engine.domain.rules import Rule
 from engine.optimizer.runtime.trial_tools import TrialStore

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from engine.domain.evidence import Agreement
 from engine.domain.optimization import describe_trial
-from engine.domain.succession import Agreement
 from engine.domain.trading_config import Event
 from engine.evidence import succession
 from engine.store.read.decisions import read_equity

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 import orjson
 from sqlalchemy import Connection
 
-from engine.domain.judging import EffectEstimate, Judgement
-from engine.domain.optimization import Trial
+from engine.domain.optimization import EffectEstimate, Judgement, Trial
 from engine.store.connection import fetch_value
 from engine.store.write import counters
 from engine.store.write.tick_rows import to_json

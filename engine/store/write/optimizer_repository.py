@@ -6,8 +6,7 @@ from collections import deque
 from collections.abc import Mapping
 from threading import Lock
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import ActionResult, Firing, Trial
+from engine.domain.optimization import ActionResult, Firing, Judgement, Trial
 from engine.store.errors import StoreError
 from engine.store.write import optimizer
 from engine.store.write.writer import Writer

@@ -44,7 +44,7 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
             close, spread, unknown, unknown, unknown, flow_pressure, amihud, fee, impact_bps, cost, invalid, source, metrics, costly, capacity
         )
     walk = _walk(inputs)
-    mid = np.where(walk.whole, walk.mid, close)
+    mid = np.where(walk.valid, walk.mid, close)
     spread, source, estimate = _measure_spread(inputs, walk, close)
     impact_bps, amihud = walk.impact, _amihud(inputs, mid)
     full = walk.fillable >= 1.0
@@ -53,10 +53,17 @@ def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     forecast = liquidity_forecast.update_liquidity_forecast(state.liquidity_forecast, _measure_book(inputs, walk), inputs.tick)
     micro_price = walk.mid * (1.0 + forecast.offset_share * forecast.pending.micro_price_offset / 1e4)
     metrics = BookMetrics(
-        walk.best, *flow, walk.fillable, forecast.pending.cost_at_decision, forecast.cost_forecast, _forecast_levels(forecast), forecast, estimate
+        walk.imbalance_best,
+        *flow,
+        walk.fillable,
+        forecast.pending.cost_at_decision,
+        forecast.cost_forecast,
+        _forecast_levels(forecast),
+        forecast,
+        estimate,
     )
     cost = spread / 2.0 + fee + impact_bps
-    invalid = ~(walk.whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # part of a book, and not valid
+    invalid = ~(walk.valid | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # part of a book, and not valid
     return Liquidity(
         mid, spread, walk.depth, walk.imbalance, micro_price, flow_pressure, amihud, fee, impact_bps, cost, invalid, source, metrics, costly, unknown
     )
@@ -88,11 +95,11 @@ def book_metrics_without_book(
 
 def _measure_spread(inputs: Inputs, walk: BookWalk, close: Floats) -> tuple[Floats, Ints, Floats]:
     """Return the results of `_estimate_spread`, replaced by the book's spread where the book is valid."""
-    whole, count = walk.whole, len(close)
-    if whole.all():
+    valid, count = walk.valid, len(close)
+    if valid.all():
         return walk.spread, np.full(count, BOOK), np.full((4, count), np.nan)
     spread, source, estimate = _estimate_spread(inputs, close)
-    return np.where(whole, walk.spread, spread), np.where(whole, BOOK, source), np.where(whole, np.nan, estimate)
+    return np.where(valid, walk.spread, spread), np.where(valid, BOOK, source), np.where(valid, np.nan, estimate)
 
 
 def _estimate_spread(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Floats]:
@@ -112,27 +119,27 @@ def _estimate_spread(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Float
 class BookWalk(NamedTuple):
     """Measures of the book at the decision, and of the book in which the previous bar's orders were filled; NaN without a valid book."""
 
-    whole: Bools  # (S,) the book at the decision is valid
+    valid: Bools  # (S,) the book at the decision is valid
     mid: Floats  # (S,) price
     spread: Floats  # (S,) bps
-    best: Floats  # (S,) imbalance of the sizes at the best prices, -1..1
+    imbalance_best: Floats  # (S,) imbalance of the sizes at the best prices, -1..1
     depth: Floats  # (S,) money within the levels of both sides
     imbalance: Floats  # (S,) of that money, -1..1
     fillable: Floats  # (S,) share of the largest order that the thinner side holds
     impact: Floats  # (S,) bps beyond half the spread for the part of the largest order that it holds, mean of buying and selling
-    quoted: Floats  # (2, 2, S) by NOTIONALS and side
-    met: Floats  # (2, 2, S)
-    met_mid: Floats  # (S,)
+    cost_at_decision: Floats  # (2, 2, S) by NOTIONALS and side
+    cost_at_fill: Floats  # (2, 2, S)
+    mid_at_fill: Floats  # (S,)
 
 
 def _walk(inputs: Inputs) -> BookWalk:
     books, count = inputs.books, len(inputs.symbols)
-    met = inputs.fill_books if inputs.fill_books is not None and inputs.fill_books.bid_price.shape == books.bid_price.shape else None
-    price, size = transaction_cost.stack_books(books, met) if met is not None else transaction_cost.stack_books(books)
-    whole = transaction_cost.find_valid_books(price, size)
+    fill_books = inputs.fill_books if inputs.fill_books is not None and inputs.fill_books.bid_price.shape == books.bid_price.shape else None
+    price, size = transaction_cost.stack_books(books, fill_books) if fill_books is not None else transaction_cost.stack_books(books)
+    valid = transaction_cost.find_valid_books(price, size)
     ask, bid = price[0, :, 0], price[1, :, 0]
-    mid = np.where(whole, (bid + ask) / 2.0, np.nan)
-    price, size = transaction_cost.mask_missing_levels(price, size, whole)
+    mid = np.where(valid, (bid + ask) / 2.0, np.nan)
+    price, size = transaction_cost.mask_missing_levels(price, size, valid)
     asks, bids = np.einsum("ksd,ksd->ks", price[:, :count], size[:, :count])
     holds = np.minimum(asks, bids) * (1.0 - 1e-9)
     order = inputs.config.max_position * max(inputs.account.equity, 1e-9)
@@ -142,11 +149,11 @@ def _walk(inputs: Inputs) -> BookWalk:
     costs = transaction_cost.walk_books(price, size, mid, money)
     now, spread = mid[:count], (ask - bid)[:count] / mid[:count] * 1e4
     at_ask, at_bid = size[:, :count, 0]
-    total = np.where(whole[:count], asks + bids, np.nan)
-    at_fill = (costs[:2, :, count:], mid[count:]) if met is not None else (costs[:2] * np.nan, now * np.nan)
+    total = np.where(valid[:count], asks + bids, np.nan)
+    at_fill = (costs[:2, :, count:], mid[count:]) if fill_books is not None else (costs[:2] * np.nan, now * np.nan)
     return BookWalk(
-        whole[:count], now, spread, (at_bid - at_ask) / np.where(whole[:count], at_bid + at_ask, np.nan), total, (bids - asks) / total,
-        np.where(whole[:count], np.minimum(holds / order, 1.0), np.nan), np.maximum(costs[2, :, :count].sum(axis=0) / 2.0 - spread / 2.0, 0.0),
+        valid[:count], now, spread, (at_bid - at_ask) / np.where(valid[:count], at_bid + at_ask, np.nan), total, (bids - asks) / total,
+        np.where(valid[:count], np.minimum(holds / order, 1.0), np.nan), np.maximum(costs[2, :, :count].sum(axis=0) / 2.0 - spread / 2.0, 0.0),
         costs[:2, :, :count], *at_fill,
     )  # fmt: skip
 
@@ -158,10 +165,10 @@ def _measure_book(inputs: Inputs, walk: BookWalk) -> BookMeasurement:
     if flow.spread.shape[1]:
         levels[0] = np.log(flow.spread[:, -1] / walk.mid * 1e4)
         levels[1] = np.log(flow.depth[:, -1] * walk.mid)
-    levels[2] = walk.quoted[0].sum(axis=0) / 2.0 - walk.spread / 2.0
+    levels[2] = walk.cost_at_decision[0].sum(axis=0) / 2.0 - walk.spread / 2.0
     if not np.isfinite(levels).all():
         levels[~np.isfinite(levels)] = np.nan
-    return BookMeasurement(levels, walk.quoted, walk.met, walk.mid, walk.met_mid, walk.best * walk.spread / 2.0)
+    return BookMeasurement(levels, walk.cost_at_decision, walk.cost_at_fill, walk.mid, walk.mid_at_fill, walk.imbalance_best * walk.spread / 2.0)
 
 
 def _forecast_levels(forecast: LiquidityForecast) -> Floats:

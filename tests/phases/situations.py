@@ -124,10 +124,10 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
         np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), metrics, (), nothing,
     )  # fmt: skip
     models = ("one", "two", "three", "four")
-    shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
+    shape, all_active = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
     predictions = Predictions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (), ModelSelection(models, all_heard, all_heard, np.full(len(models), np.nan), np.zeros(4)),
+        np.zeros(shape[1:]), (), ModelSelection(models, all_active, all_active, np.full(len(models), np.nan), np.zeros(4)),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])

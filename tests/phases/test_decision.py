@@ -272,7 +272,7 @@ def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice
     assert (order.progress, order.units, order.execution) == (None, wanted, EXECUTIONS.index("aggressive"))
 
 
-SHUT: dict[str, Callable[[Situation], Situation]] = {
+FAILING: dict[str, Callable[[Situation], Situation]] = {
     "paused": lambda case: case.with_config(paused=True),
     "an old bar": lambda case: case.with_inputs(fresh=np.zeros(1, dtype=bool)),
     "no skill": lambda case: case.proven(-0.001, 0.04),
@@ -282,12 +282,12 @@ SHUT: dict[str, Callable[[Situation], Situation]] = {
 }
 
 
-@pytest.mark.parametrize("why", SHUT)
-def test_where_a_gate_shuts_a_working_order_that_opens_is_cancelled(why: str) -> None:
+@pytest.mark.parametrize("why", FAILING)
+def test_where_a_gate_fails_a_working_order_that_opens_is_cancelled(why: str) -> None:
     case = situation(1).with_liquidity(depth=np.array([1e9])).with_account(working_orders=(resting(50.0),))
     assert len(broker.create_orders(case.settled(), case.liquidity, case.market_state, case.inputs)) == 1
-    shut = SHUT[why](case)
-    assert broker.create_orders(shut.settled(), shut.liquidity, shut.market_state, shut.inputs) == ()
+    failed = FAILING[why](case)
+    assert broker.create_orders(failed.settled(), failed.liquidity, failed.market_state, failed.inputs) == ()
 
 
 def test_what_a_person_wants_flat_is_taken_at_once() -> None:
@@ -297,7 +297,7 @@ def test_what_a_person_wants_flat_is_taken_at_once() -> None:
     assert (order.units, order.execution, order.progress) == (-case.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)
 
 
-def test_votes_are_those_of_models_that_were_heard() -> None:
+def test_votes_are_those_of_models_that_were_active() -> None:
     case = situation(2)
     trust = case.predictions.reliability.copy()
     trust[1] = 0.0

@@ -18,7 +18,7 @@ from tests.phases.situations import PRICE, TICK, Situation, situation
 
 BUY = ACTIONS.index("buy")
 NO = np.zeros(1, dtype=bool)
-SHUT: dict[str, Callable[[Situation], Situation]] = {
+FAILING: dict[str, Callable[[Situation], Situation]] = {
     "fresh data": lambda case: case.with_inputs(fresh=NO),
     "not paused": lambda case: case.with_config(paused=True),
     "no degraded phase": lambda case: replace(case, degraded=(Phase.ENSEMBLE,)),
@@ -73,7 +73,7 @@ def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
 
 @pytest.mark.parametrize("name", phases_gates.GATE_NAMES)
 def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
-    case = SHUT[name](situation())
+    case = FAILING[name](situation())
     settled = case.settled()
     assert binding(case) == name
     assert ACTIONS[settled.action[0]] == "hold"
@@ -97,7 +97,7 @@ FOLLOWS = {
 
 @pytest.mark.parametrize("name", phases_gates.GATE_NAMES)
 def test_a_gate_that_is_waived_binds_no_more(name: str) -> None:
-    settled = SHUT[name](situation()).settled(waived=(name, *FOLLOWS.get(name, ())))
+    settled = FAILING[name](situation()).settled(waived=(name, *FOLLOWS.get(name, ())))
     assert settled.binding_gate[0] == -1
 
 
@@ -108,7 +108,7 @@ def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "open_at", "shut_at"),
+    ("name", "passes_at", "fails_at"),
     [
         ("history", lambda case: case.with_config(min_history=300), lambda case: case.with_config(min_history=301)),
         ("spread", lambda case: case.with_liquidity(spread_bps=np.array([50.0])), lambda case: case.with_liquidity(spread_bps=np.array([50.001]))),
@@ -131,9 +131,9 @@ def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
         ("drawdown", lambda case: case.with_account(peak_equity=117_600.0), lambda case: case.with_account(peak_equity=117_700.0)),
     ],
 )
-def test_a_gate_turns_at_its_limit(name: str, open_at: Callable[[Situation], Situation], shut_at: Callable[[Situation], Situation]) -> None:
-    assert binding(open_at(situation())) is None
-    assert binding(shut_at(situation())) == name
+def test_a_gate_turns_at_its_limit(name: str, passes_at: Callable[[Situation], Situation], fails_at: Callable[[Situation], Situation]) -> None:
+    assert binding(passes_at(situation())) is None
+    assert binding(fails_at(situation())) == name
 
 
 def test_the_whole_ladder_stands_for_every_symbol_at_every_tick() -> None:
@@ -147,7 +147,7 @@ def test_the_whole_ladder_stands_for_every_symbol_at_every_tick() -> None:
         held = outcome.decisions.action == 0
         expected = np.where(held & failed.any(axis=0), failed.argmax(axis=0), -1)
         assert (outcome.decisions.binding_gate == expected).all()
-    assert set(SHUT) == set(phases_gates.GATE_NAMES)
+    assert set(FAILING) == set(phases_gates.GATE_NAMES)
 
 
 FIRST = ("fresh data", "not paused", "no degraded phase", "valid book")
@@ -155,13 +155,13 @@ FIRST = ("fresh data", "not paused", "no degraded phase", "valid book")
 
 @pytest.mark.parametrize("name", FIRST)
 def test_behind_the_first_gates_nothing_is_closed_either(name: str) -> None:
-    case = SHUT[name](situation().holding(-0.1))
+    case = FAILING[name](situation().holding(-0.1))
     assert case.settled().delta[0] == 0.0
 
 
 @pytest.mark.parametrize("name", [name for name in phases_gates.GATE_NAMES if name not in {*FIRST, "minimum trade", "risk limits"}])
 def test_behind_any_other_gate_a_position_against_the_forecast_is_still_closed(name: str) -> None:
-    case = SHUT[name](situation().holding(-0.1))
+    case = FAILING[name](situation().holding(-0.1))
     settled = case.settled()
     assert settled.target[0] == 0.0
     assert settled.delta[0] * PRICE == pytest.approx(0.1 * 100_000.0)
@@ -177,17 +177,17 @@ def test_flattening_closes_exactly_what_is_held() -> None:
 def test_flattening_outranks_a_fault_that_lasts_but_not_a_missing_price() -> None:
     case = replace(situation(2).holding(0.1, -0.07).with_config(flatten=True), degraded=(Phase.MARKET,))
     assert (case.settled().target == 0).all()
-    settled = SHUT["fresh data"](case).settled()
+    settled = FAILING["fresh data"](case).settled()
     assert settled.delta[0] == 0.0
 
 
 def test_what_may_not_open_may_not_turn_a_position_round() -> None:
-    case = SHUT["agreement"](situation().holding(-0.1))
+    case = FAILING["agreement"](situation().holding(-0.1))
     assert case.settled().target[0] == 0.0
     assert situation().holding(-0.1).settled().target[0] > 0
 
 
-def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
+def test_holding_fails_every_gate_and_names_the_phases() -> None:
     case = situation(2).holding(0.1, 0.0)
     held = decision.hold_all(case.sizes(), case.liquidity, case.predictions, case.market_state, case.inputs, (Phase.DECISION,))
     assert [gate.name for gate in held.gates] == list(phases_gates.GATE_NAMES)

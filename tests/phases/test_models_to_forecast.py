@@ -1,4 +1,4 @@
-"""Selection, validation and the ensemble: who is heard, how far, and what comes of it."""
+"""Selection, validation and the ensemble: active models, their reliability, and the forecast."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_losses(at: Moment, first: list[float]) -> State:
 
 
 def proven(state: State) -> State:
-    """Silencing has paid beyond doubt."""
+    """Leaving models out has paid beyond doubt."""
     gained = having(state.selection_gain.gain, power=1e4, gain=1e4, blocks=1e4, rows=1e4, block_squared=1.0)
     return replace(state, selection_gain=replace(state.selection_gain, gain=gained))
 
@@ -41,25 +41,25 @@ def test_the_conditions_a_loss_may_depend_on() -> None:
     assert selection.market_conditions(replace(market_state, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
 
 
-def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
+def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_active_once_that_is_proved_to_pay() -> None:
     result = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
     assert result.active.tolist() == result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
     assert result.expected_loss[0] > 1.0
     assert result.expected_loss[1] < 1.0
 
 
-def test_until_silencing_is_proved_to_pay_all_are_heard() -> None:
+def test_until_leaving_models_out_is_proved_to_pay_all_are_active() -> None:
     result = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
     assert result.active.all()
     assert result.preferred.tolist() == [False] + [True] * (len(result.models) - 1)
 
 
-def test_the_best_two_of_bad_models_are_still_heard() -> None:
+def test_the_best_two_of_bad_models_stay_active() -> None:
     active = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
     assert np.flatnonzero(active).tolist() == [0, 1]
 
 
-def test_a_model_that_does_not_serve_is_not_heard() -> None:
+def test_a_model_that_does_not_serve_is_not_active() -> None:
     at = moment()
     silent = replace(at, catalog=replace(at.catalog, serving=(None, *at.catalog.serving[1:])))
     result = chosen(silent)
@@ -71,7 +71,7 @@ def test_a_model_that_does_not_serve_is_not_heard() -> None:
     assert predictions.versions[0] == ""
 
 
-def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None:
+def test_where_one_model_does_not_serve_the_others_stay_active_as_before() -> None:
     at = moment()
     whole, less = (
         decided(replace(at, catalog=replace(at.catalog, serving=serving))) for serving in (at.catalog.serving, (None, *at.catalog.serving[1:]))
@@ -84,7 +84,7 @@ def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None
     np.testing.assert_array_equal(less.predictions.active_models, whole.predictions.active_models - (whole.predictions.reliability[0, 0] > 0))
 
 
-def test_before_any_training_nobody_is_heard() -> None:
+def test_before_any_training_no_model_is_active() -> None:
     at = moment()
     outcome = decided(replace(at, catalog=replace(at.catalog, serving=(None,) * len(at.catalog.names))))
     assert not outcome.predictions.active_models.any()
@@ -152,7 +152,7 @@ def relying(at: Moment, index: int, column: int) -> Moment:
     )
 
 
-def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
+def test_a_model_is_not_active_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
     at = relying(moment(), 1, 3)
     whole, everybody = decided(at).features, selection.select_all_models(decided(at).market_state, at.state, at.catalog)
     values = whole.values.copy()
@@ -166,7 +166,7 @@ def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank(
     assert result.active_models.tolist() == [len(result.models) - (symbol == 2) for symbol in range(8)]
 
 
-def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
+def test_no_model_is_active_for_a_symbol_whose_bar_is_stale() -> None:
     at = moment()
     stale = decided(changed(at, fresh=np.arange(8) != 5)).predictions
     assert (stale.reliability[:, :, 5] == 0).all()

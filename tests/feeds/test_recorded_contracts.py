@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.domain.trading_rules import TradingRules
-from engine.feeds._contracts import Session
+from engine.feeds._contracts import TradingSession
 from engine.feeds._recording_files import BadRecording
 from engine.feeds.recorded import Recorded
 from engine.settings import Settings, knobs_for
@@ -133,10 +133,10 @@ def test_each_symbol_keeps_its_own_hours(tmp_path: Path) -> None:
 
 
 def test_hours_a_year_are_those_of_252_days_and_left_open_where_a_venue_does_not_close() -> None:
-    york = Session("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
+    york = TradingSession("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
     assert york.hours_per_year == 252 * 6.5
-    assert Session("", 18 * HOUR, 17 * HOUR, "America/Chicago").hours_per_year == 252 * 23.0
-    assert Session("", 0, 24 * HOUR, "UTC").hours_per_year == 0.0
+    assert TradingSession("", 18 * HOUR, 17 * HOUR, "America/Chicago").hours_per_year == 252 * 23.0
+    assert TradingSession("", 0, 24 * HOUR, "UTC").hours_per_year == 0.0
 
 
 def test_a_symbol_that_declares_no_hours_has_none_beside_one_that_does(tmp_path: Path) -> None:
@@ -149,13 +149,13 @@ def test_a_symbol_that_declares_no_hours_has_none_beside_one_that_does(tmp_path:
 
 
 def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() -> None:
-    york = Session("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
+    york = TradingSession("", 9 * HOUR + 30 * MINUTE, 16 * HOUR, "America/New_York")
     days = [np.datetime64(day, "ns").astype(np.int64) for day in ("2025-11-28", "2026-06-15")]
     opens = np.array([days[0] + 14 * HOUR + 30 * MINUTE, days[1] + 13 * HOUR + 30 * MINUTE])
     np.testing.assert_array_equal(
         york.covers(np.concatenate((opens - 1, opens, opens + 6 * HOUR + 30 * MINUTE))), [False] * 2 + [True] * 2 + [False] * 2
     )
-    night = Session("", 22 * HOUR, 2 * HOUR, "UTC")
+    night = TradingSession("", 22 * HOUR, 2 * HOUR, "UTC")
     np.testing.assert_array_equal(night.covers(days[0] + np.array([0, 1, 2, 12, 21, 22, 23]) * HOUR), [True, True, False, False, False, True, True])
 
 
@@ -178,13 +178,13 @@ def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() ->
         ("maker_fee_bps = -2000", "maker_fee_bps is -2000: make it a number of at least -1000"),
         ("fee_bps = 4\n[symbols.A]\nmaker_fee_bps = 5", "A: maker_fee_bps is 5, above fee_bps of 4: exchange them"),
         ('spot = "yes"', "spot is 'yes': make it true or false"),
-        ("borrow_rate = 12", "borrow_rate is 12: make it a number from 0 to 10, a fraction a year: 0.05 is 5 %"),
+        ("borrow_rate = 12", "borrow_rate is 12: make it a number from 0 to 10, a fraction per year: 0.05 is 5 %"),
         ("borrow_rate = -0.1", "borrow_rate is -0.1"),
         ("funding_rate = 1", "funding_rate is 1: make it a number from -0.1 to 0.1, a fraction per 8 h: 0.0001 is 1 bps"),
         ("funding_rate = [0.0001, 0.0002]", "a series over time is not supported"),
-        ("spot = true\nfunding_rate = 0.0001", "funding_rate is 0.0001 and spot is true: only derivatives pay funding, drop one"),
+        ("spot = true\nfunding_rate = 0.0001", "funding_rate is 0.0001 and spot is true: only derivatives pay funding, so remove one of them"),
         ("lots = 1", "there is no 'lots': it is lot"),
-        ("symbols = 3", "symbols is to be one table a symbol"),
+        ("symbols = 3", "symbols must be one table per symbol"),
         ("multiplier = ", "recording.toml cannot be read"),
         ('session = "9 to 5"', "session is '9 to 5': write it as"),
         ('session = "25:00-26:00"', "session is '25:00-26:00'"),

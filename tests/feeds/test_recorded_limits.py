@@ -11,8 +11,8 @@ import pyarrow.parquet
 import pytest
 
 from engine.__main__ import main
-from engine.feeds._limits import require_memory
 from engine.feeds._recording_files import BadRecording, read_bars
+from engine.feeds._recording_folder import require_memory
 from engine.feeds.recorded import Recorded
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, write
 
@@ -132,7 +132,7 @@ def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
         ("multiplier = 1" + "0" * 400, "multiplier is 1000000000000000000000000000000000000000: make it a number above 0 and at most 1e+09"),
         ("tick = 1e308", "tick is 1e+308: make it a number of at least 0 and at most 1e+15"),
         ("fee_bps = 1e308", "fee_bps is 1e+308: make it a number of at least 0 and at most 10000"),
-        ("multiplier = 1e9", "A: price x size reaches 1e+38, too much to reckon with: correct its multiplier in recording.toml"),
+        ("multiplier = 1e9", "A: price x size reaches 1e+38, too large to calculate with: correct its multiplier in recording.toml"),
         ("tick = " + "[" * 5_000, "recording.toml cannot be read"),
         ("lot = " + "1" * 5_000, "recording.toml cannot be read"),
     ],

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.feeds import _time_guesses as guesses
+from engine.feeds import _timestamps as timestamps
 from engine.feeds._recording_files import BadRecording, read_bars, read_trades
 from engine.feeds.recorded import Recorded
 from engine.report.data_counts import describe_data
@@ -250,5 +250,5 @@ def test_bars_that_are_on_no_clock_are_refused_for_the_reason(tmp_path: Path) ->
 
 def test_the_docs_name_all_that_is_taken_for_no_time() -> None:
     text = " ".join(DOCS.read_text().split())
-    for name in (*guesses.COUNTED, *guesses.WRITTEN, "row numbers", "100 ns since the year 1", "1980 to 2070", "1700 to 2070"):
+    for name in (*timestamps.COUNTED, *timestamps.WRITTEN, "row numbers", "100 ns since the year 1", "1980 to 2070", "1700 to 2070"):
         assert name.removesuffix(" without their date") in text, name

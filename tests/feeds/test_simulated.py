@@ -10,7 +10,7 @@ import pytest
 
 from engine.domain.market import Slice
 from engine.domain.record import Floats
-from engine.feeds._simulated_prices import names, signal_gain
+from engine.feeds._simulated_prices import signal_gain, symbol_names
 from engine.feeds.simulated import FEED, MINUTE, START, Simulated
 from engine.settings import Settings
 
@@ -256,7 +256,7 @@ def test_it_says_what_it_is_and_never_ends() -> None:
 
 
 def test_five_hundred_symbols_have_names_of_their_own() -> None:
-    assert len(set(names(500))) == 500
+    assert len(set(symbol_names(500))) == 500
     found = next(Simulated(symbol_count=500).slices(None))
     assert found.books.bid_price.shape == (500, 5)
 

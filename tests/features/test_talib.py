@@ -118,7 +118,7 @@ def test_moving_averages_converging_and_what_they_are_above_their_signal(view: V
     options = {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}
     scale = view.sigma * np.sqrt(14.0)
     agrees(column(view, "macd_12_26"), told(view, "MACD", "c", **options) / scale)
-    agrees(column(view, "macd_signal_9"), told(view, "MACD", "c", output=2, **options) / scale)
+    agrees(column(view, "macd_histogram_9"), told(view, "MACD", "c", output=2, **options) / scale)
 
 
 def centred(view: View) -> View:
@@ -128,18 +128,18 @@ def centred(view: View) -> View:
 
 def test_bands_of_bollinger(view: View) -> None:
     upper, middle = (told(centred(view), "BBANDS", "c", output=output, timeperiod=20, nbdevup=1.0, nbdevdn=1.0) for output in (0, 1))
-    agrees(column(view, "bollinger_20"), -middle / (upper - middle))
-    agrees(column(view, "width_20"), np.log((upper - middle) / view.sigma + 0.05))
+    agrees(column(view, "bollinger_z_20"), -middle / (upper - middle))
+    agrees(column(view, "bollinger_width_20"), np.log((upper - middle) / view.sigma + 0.05))
 
 
-@pytest.mark.parametrize(("name", "span"), [("stochastic_14", 14), ("place_96", 96)])
+@pytest.mark.parametrize(("name", "span"), [("stochastic_k_14", 14), ("range_position_96", 96)])
 def test_place_in_the_range(view: View, name: str, span: int) -> None:
     agrees(column(view, name), told(view, "STOCHF", "hlc", fastk_period=span, fastd_period=1) / 100 - 0.5)
     agrees(column(view, name), told(view, "WILLR", "hlc", timeperiod=span) / 100 + 0.5)
 
 
 def test_aroon(view: View) -> None:
-    agrees(column(view, "aroon_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
+    agrees(column(view, "aroon_oscillator_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
 
 
 def test_commodity_channel(view: View) -> None:
@@ -148,7 +148,7 @@ def test_commodity_channel(view: View) -> None:
 
 def test_directional_movement(view: View) -> None:
     plus, minus = (told(view, name, "hlc", 64, timeperiod=14) for name in ("PLUS_DI", "MINUS_DI"))
-    agrees(column(view, "directional_14"), (plus - minus) / 100)
+    agrees(column(view, "di_difference_14"), (plus - minus) / 100)
     agrees(column(view, "adx_14"), told(view, "ADX", "hlc", 64, timeperiod=14) / 100)
 
 
@@ -157,16 +157,16 @@ def test_true_range(view: View) -> None:
 
 
 def test_ultimate_oscillator(view: View) -> None:
-    agrees(column(view, "ultimate_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
+    agrees(column(view, "ultimate_oscillator_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
 
 
 def test_balance_of_power(view: View) -> None:
-    agrees(column(view, "balance_last"), told(view, "BOP", "ohlc"))
+    agrees(column(view, "balance_of_power"), told(view, "BOP", "ohlc"))
 
 
 def test_chaikins_oscillator(view: View) -> None:
     mean = view.volume[:, -48:].mean(axis=1)
-    agrees(column(view, "chaikin_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
+    agrees(column(view, "chaikin_oscillator_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
 
 
 def test_money_flow(view: View) -> None:
@@ -174,10 +174,10 @@ def test_money_flow(view: View) -> None:
     last = view.log_close[:, -1:]
     typical = np.round(sum(np.exp(part - last) for part in (view.log_high, view.log_low, view.log_close)) / 3.0, 12)
     priced = replace(view, log_high=typical, log_low=typical, log_close=typical)
-    agrees(column(view, "money_flow_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
+    agrees(column(view, "money_flow_index_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
 
 
 @pytest.mark.parametrize("span", [6, 24, 96])
 def test_the_lean_of_volume_is_the_change_of_balance_volume(view: View, span: int) -> None:
     change = told(view, "OBV", "cv", span + 1) - view.volume[:, -span - 1]
-    agrees(column(view, f"lean_{span}"), change / view.volume[:, -span:].sum(axis=1))
+    agrees(column(view, f"obv_change_{span}"), change / view.volume[:, -span:].sum(axis=1))

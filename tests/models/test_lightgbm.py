@@ -33,7 +33,7 @@ def targets() -> Floats:
 @pytest.mark.parametrize("count", [1, 10, 300])
 def test_one_call_gives_the_same_bits_as_a_call_a_horizon(count: int) -> None:
     fitted = lightgbm.load(lightgbm.fit(training(targets()), 1))
-    assert fitted.together is not None
+    assert fitted.joint is not None
     chance = np.random.default_rng(5)
     x = chance.standard_normal((count, COLUMNS)) * 3.0
     x[chance.random(x.shape) < 0.2] = np.nan
@@ -49,14 +49,14 @@ def test_horizons_with_no_booster_or_unequally_many_trees_are_asked_one_by_one()
     y = targets()
     y[100:, 2] = np.nan
     few = lightgbm.load(lightgbm.fit(training(y), 1))
-    assert (few.together, few.boosters[2]) == (None, None)
+    assert (few.joint, few.boosters[2]) == (None, None)
     assert lightgbm.predict(few, np.zeros((2, COLUMNS)))[2].tolist() == [0.0, 0.0]
     texts = json.loads(lightgbm.fit(training(targets()), 1))
     booster = lightgbm.load(json.dumps(texts).encode()).boosters[1]
     assert booster is not None
     texts[1] = booster.model_to_string(num_iteration=7)
     unequal = lightgbm.load(json.dumps(texts).encode())
-    assert unequal.together is None
+    assert unequal.joint is None
     assert np.isfinite(lightgbm.predict(unequal, np.zeros((2, COLUMNS)))).all()
 
 

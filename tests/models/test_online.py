@@ -41,7 +41,7 @@ def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[Memory, .
     for tick in range(UNTIL + 1, UNTIL + 1 + ticks):
         came = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
         known = np.array([[tick - horizon > UNTIL] * SYMBOLS for horizon in HORIZONS])
-        seen = Seen(0, "a", online.FADE, online.see(fitted, features(tick)))
+        seen = Seen(0, "a", online.DECAY, online.see(fitted, features(tick)))
         memories = sums.learn(memories, (seen,), known[None], came, HORIZONS)
     return memories
 

@@ -1,11 +1,10 @@
-"""What kinds of order come to: how much of them is filled, and what they cost against taking at once at the moment they arrived.
+"""Execution quality by kind of order: fill rate, and implementation shortfall against taking at once on arrival.
 
-The shortfall of an order is what it paid more, fees included, than the part of it that taking at once would have filled then would have cost. What
-was not filled in the end, whether out of time or cancelled, is counted at the mid when it was over (Perold 1988): an order that is only filled
-when the market comes its way does not look cheap. Shares and shortfalls are ratios, with the blocks and intervals of evidence.skill, valid under
-continuous watching.
+The shortfall of an order is its cost, fees included, less that of taking at once on arrival as much as the book would have filled. The unfilled
+remainder of an order that expired or was cancelled counts at the mid at its end (Perold 1988), so that an order which only fills when the market
+comes its way does not look cheap. Fill rates and shortfalls are ratios with the blocks and intervals of evidence.skill, valid at every tick at once.
 
-A kind of order is recommended until it is proven to cost more than taking at once: until the interval lies above 0 as a whole.
+A kind of order is recommended until it is proven to cost more than taking at once, which is when its whole interval lies above 0.
 """
 
 from __future__ import annotations
@@ -18,23 +17,23 @@ from engine.domain.orders import AGGRESSIVE, EXECUTIONS, KINDS, Done, Execution,
 from engine.domain.record import Floats
 from engine.evidence import skill
 
-SHARE, SHORTFALL = range(2)  # the first axis of Execution.scored
+FILL_RATE, SHORTFALL = range(2)  # the first axis of Execution.scored
 
 
 def empty() -> Execution:
-    """No order is over."""
+    """The sums before any order has ended."""
     return Execution(np.zeros(len(KINDS)), skill.empty(2, 1, len(KINDS)))
 
 
 def add(before: Execution, done: tuple[Done, ...], *, closes: Floats) -> Execution:
-    """With the orders that were over with this bar; `closes` (1,) ends a block."""
+    """Add the orders that ended with this bar; `closes` (1,) is 1 where a block ends."""
     if not (done or closes.any()):
         return before
     orders, sums = before.orders.copy(), np.zeros((4, 2, 1, len(KINDS)))
     for order in done:
         kind = order.execution - 1
         orders[kind] += 1.0
-        sums[:, SHARE, 0, kind] += _row(2.0 * order.filled - order.asked, order.asked)
+        sums[:, FILL_RATE, 0, kind] += _row(2.0 * order.filled - order.asked, order.asked)
         if math.isfinite(order.shortfall_bps):
             sums[:, SHORTFALL, 0, kind] += _row(order.shortfall_bps, 1.0)
     return Execution(orders, skill.add(before.scored, sums, closes))
@@ -45,7 +44,7 @@ def _row(gain: float, power: float) -> tuple[float, float, float, float]:
 
 
 def too_dear(execution: Execution) -> tuple[str, ...]:
-    """The kinds of order that are proven to cost more than taking at once."""
+    """The kinds of order proven to cost more than taking at once."""
     if not (execution.scored.blocks[SHORTFALL] >= skill.FEWEST - 1).any():
         return ()
     mean, half, _ = (part[SHORTFALL, 0] for part in skill.interval(execution.scored))
@@ -53,22 +52,22 @@ def too_dear(execution: Execution) -> tuple[str, ...]:
 
 
 def table(execution: Execution) -> tuple[ExecutionRow, ...]:
-    """A row per kind of order."""
-    refused, scored = too_dear(execution), execution.scored
+    """One row per kind of order: shares of money, shortfall in bps; None where there is not enough data."""
+    costly, scored = too_dear(execution), execution.scored
     ratio, half, _ = (part[:, 0] for part in skill.interval(scored))
     rows = []
     for index, kind in enumerate(KINDS):
-        asked = float(scored.power[SHARE, 0, index])
-        share = (1.0 + float(scored.gain[SHARE, 0, index]) / asked) / 2.0 if asked > 0.0 else None
-        low, high = _interval(share, float(half[SHARE, index]) / 2.0)
-        least, most = None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)
+        requested = float(scored.power[FILL_RATE, 0, index])
+        share = (1.0 + float(scored.gain[FILL_RATE, 0, index]) / requested) / 2.0 if requested > 0.0 else None
+        low, high = _interval(share, float(half[FILL_RATE, index]) / 2.0)
+        filled_low, filled_high = None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)
         compared = kind != EXECUTIONS[AGGRESSIVE]
         known = compared and math.isfinite(half[SHORTFALL, index])
         mean = float(ratio[SHORTFALL, index]) if known else None
         bps = _interval(mean, float(half[SHORTFALL, index]))
         n = int(scored.rows[SHORTFALL, 0, index]) if compared else 0
         unfilled = None if share is None else 1.0 - share
-        rows.append(ExecutionRow(kind, int(execution.orders[index]), share, least, most, unfilled, mean, *bps, n, kind not in refused))
+        rows.append(ExecutionRow(kind, int(execution.orders[index]), share, filled_low, filled_high, unfilled, mean, *bps, n, kind not in costly))
     return tuple(rows)
 
 

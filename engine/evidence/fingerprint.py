@@ -1,4 +1,4 @@
-"""A number for a whole book, so that the book of one bar can be compared with the one before without being kept."""
+"""A number for a whole book, so that a book can be compared with the previous one without storing it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from engine.domain.record import Ints
 
 
 def fingerprint(books: Books) -> Ints:
-    """(S,) equal for equal books, bit for bit on every platform, since the sums are of whole numbers; 0 where a symbol has no book.
+    """(S,) hashes that are equal for equal books, on every platform, as the sums are of integers; 0 where a symbol has no book.
 
-    Two books that differ have the same number with a chance of about 1 in 2^32 or less.
+    Two different books have the same hash with a probability of about 1 in 2^32 or less.
     """
     count, levels = books.bid_price.shape
     if not levels:
@@ -26,6 +26,6 @@ def fingerprint(books: Books) -> Ints:
 
 @cache
 def _multipliers(count: int) -> np.ndarray:
-    """Odd numbers of 64 bits, one for each place in the book (the increments of SplitMix64)."""
-    made = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return (made ^ (made >> np.uint64(31))) | np.uint64(1)
+    """Odd numbers of 64 bits, one for each position in the book (the increments of SplitMix64, Steele, Lea and Flood 2014)."""
+    increments = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return (increments ^ (increments >> np.uint64(31))) | np.uint64(1)

@@ -1,4 +1,4 @@
-"""What an order's own size costs where there is no book: the square-root law of market impact, and the volume it is measured against."""
+"""The square-root law of market impact, and the volume that an order is measured against."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ LATE = 48  # bars
 
 
 def usual_volume(volume: Floats) -> Floats:
-    """(S,) base units traded per bar, mean of the last 48 of (S, T); NaN where one of them is not known."""
+    """(S,) base units traded per bar, the mean of the last 48 of (S, T); NaN where one of them is unknown."""
     return np.asarray(volume[:, -LATE:].sum(axis=1) / LATE)
 
 
 def square_root(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
-    """Impact in bps: `coefficient` bar volatilities for an order as large as the bar's volume, times the root of its share, however large.
+    """Impact in bps: `coefficient` bar volatilities times the root of the order's share of the bar's volume (Almgren et al. 2005; Toth et al. 2011).
 
-    A volatility that is not known counts as 0: a symbol has one before anything is opened in it.
+    `sigma` is the log-return volatility of a bar. An unknown volatility counts as 0: a symbol has one before anything is opened in it.
     """
     return np.asarray(coefficient * np.where(np.isfinite(sigma), sigma, 0.0) * 1e4 * np.sqrt(share))

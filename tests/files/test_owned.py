@@ -181,7 +181,7 @@ def test_a_folder_of_another_user_in_the_systems_temporary_folder_is_refused(tmp
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     (tmp_path / "theirs").mkdir()
     (tmp_path / f"podium-{os.getuid()}").symlink_to("theirs")
-    with pytest.raises(FolderTaken, match="is another user's: set TMPDIR to another folder"):
+    with pytest.raises(FolderTaken, match="belongs to another user: set TMPDIR to another folder"):
         temporary.create_file("", "rows")
     assert list((tmp_path / "theirs").iterdir()) == []
 

@@ -10,7 +10,7 @@ from engine.domain.market import Books
 from engine.domain.record import Ints
 
 
-def fingerprint(books: Books) -> Ints:
+def fingerprint_books(books: Books) -> Ints:
     """(S,) hashes that are equal for equal books, on every platform, as the sums are of integers; 0 where a symbol has no book.
 
     Two different books have the same hash with a probability of about 1 in 2^32 or less.

@@ -6,15 +6,15 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-LATE = 48  # bars
+AVERAGE_BARS = 48  # bars
 
 
-def usual_volume(volume: Floats) -> Floats:
+def average_volume(volume: Floats) -> Floats:
     """(S,) base units traded per bar, the mean of the last 48 of (S, T); NaN where one of them is unknown."""
-    return np.asarray(volume[:, -LATE:].sum(axis=1) / LATE)
+    return np.asarray(volume[:, -AVERAGE_BARS:].sum(axis=1) / AVERAGE_BARS)
 
 
-def square_root(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
+def square_root_impact(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
     """Impact in bps: `coefficient` bar volatilities times the root of the order's share of the bar's volume (Almgren et al. 2005; Toth et al. 2011).
 
     `sigma` is the log-return volatility of a bar. An unknown volatility counts as 0: a symbol has one before anything is opened in it.

@@ -12,13 +12,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.control import Event
-from engine.domain.incidents import EVERYWHERE, Incident, Quiet, Watch
+from engine.domain.incidents import EVERYWHERE, Incident, IncidentState, Staleness
 from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
-from engine.evidence import faults, quiet, sessions, volume_level
-from engine.evidence.fingerprint import fingerprint
-from engine.evidence.quiet import ABSENT, BOOK, EMPTY, REPEATED
+from engine.domain.trading_config import Event
+from engine.evidence import faults, staleness, trading_calendar, volume_level
+from engine.evidence.fingerprint import fingerprint_books
+from engine.evidence.staleness import ABSENT, BOOK, EMPTY, REPEATED
 
 UNIVERSE_KINDS = {ABSENT: "gap", EMPTY: "halt", REPEATED: "stale", BOOK: "stale book"}  # names of staleness of the whole universe
 SYMBOL_KINDS = {ABSENT: "gap", EMPTY: "flat-filled", REPEATED: "stale", BOOK: "stale book"}  # and of one symbol
@@ -30,56 +30,64 @@ SYMBOL_TEXTS = {
     REPEATED: "it repeats its last bar exactly, volume included", BOOK: "it keeps the same book while it trades",
 }  # fmt: skip
 VOLUME, CLOCK = "volume-feed change", "clock skew"
-APART = 240  # bars with less than half of the universe trading again, after which an incident of the whole universe is over
-LEARNING = 10 * volume_level.LEARNT  # bars after which a change of volume is over even where it could not be measured
+MAX_PARTIAL_BARS = 240  # bars with less than half of the universe trading again, after which an incident of the whole universe is over
+MAX_LEARNING_BARS = 10 * volume_level.LEARNED_BARS  # bars after which a change of volume is over even where it could not be measured
 SECOND = 1e9  # ns
 Incidents = tuple[Incident, ...]
 
 
-def blank(symbols: int) -> Watch:
+def initial_incident_state(symbols: int) -> IncidentState:
     """The state before the first bar."""
-    return Watch(0, sessions.blank(), quiet.blank(symbols), volume_level.blank(symbols), (), (), faults.none(symbols))
+    return IncidentState(
+        0,
+        trading_calendar.initial_calendar(),
+        staleness.initial_runs(symbols),
+        volume_level.initial_volume_level(symbols),
+        (),
+        (),
+        faults.no_faults(symbols),
+    )
 
 
-def step(
-    before: Watch, at: int, interval: int, symbols: tuple[str, ...], fresh: Bools, bar: Floats, events: Sequence[Event] = (),
+def update_incidents(
+    before: IncidentState, at: int, interval: int, symbols: tuple[str, ...], fresh: Bools, bar: Floats, events: Sequence[Event] = (),
     books: Books | None = None,
-) -> Watch:  # fmt: skip
+) -> IncidentState:  # fmt: skip
     """Update incidents with the bar (5, S: open, high, low, close, volume) that closes `at` (ns UTC) and the books at its close.
 
     `fresh` (S,) marks the symbols that traded, `events` are the feed's own; `interval` is in ns.
     """
     opens = at - interval
     traded = int(np.count_nonzero(fresh)) / len(symbols)
-    calendar = sessions.step(before.calendar, before.at, at, interval, traded)
+    calendar = trading_calendar.update_calendar(before.calendar, before.at, at, interval, traded)
     own_fault = _find_own_faults(before, symbols)
     everywhere = any(incident.symbol == EVERYWHERE and incident.kind in UNIVERSE_KINDS.values() for incident in before.open)
     begun = _find_jump(before, opens, interval, own_fault) if before.at and opens > before.at and not everywhere else ()
-    runs = before.quiet
-    if calendar.opened:
-        book = quiet.blank(len(symbols)).book if books is None else fingerprint(books)
-        runs = quiet.step(before.quiet, opens, fresh, bar, book, own_fault, everywhere=everywhere)
+    runs = before.staleness
+    if calendar.session_open:
+        book = staleness.initial_runs(len(symbols)).book_fingerprint if books is None else fingerprint_books(books)
+        runs = staleness.step(before.quiet, opens, fresh, bar, book, own_fault, everywhere=everywhere)
     ended: Incidents = ()
-    if runs.under_way or before.open:
-        begun += _find_begun(before, runs, opens, interval, symbols, own_fault) if calendar.opened else ()
-        ended = _find_ended(before, runs, opens, symbols, over=traded >= 0.5 or not calendar.opened)
-    volume, moved = volume_level.step(before.volume, opens, interval, fresh, bar)
+    if runs.any_run or before.open:
+        begun += _find_begun(before, runs, opens, interval, symbols, own_fault) if calendar.session_open else ()
+        ended = _find_ended(before, runs, opens, symbols, over=traded >= 0.5 or not calendar.session_open)
+    volume, moved = volume_level.update_volume_level(before.volume_level, opens, interval, fresh, bar)
     begun += () if moved is None else _volume_incident(volume.since, moved)
     clock = _find_clock_skew(before, opens, interval, events)
     ended += clock[1] + _end_volume_incidents(before, volume.bars, at, interval)
-    after = _apply_changes(Watch(at, calendar, runs, volume, before.open, (), before.faults), begun + clock[0], ended)
+    after = _apply_changes(IncidentState(at, calendar, runs, volume, before.open, (), before.faults), begun + clock[0], ended)
     momentary = tuple(incident for incident in clock[0] if incident.until is not None)  # of this bar alone
-    now = faults.find(after.open + momentary, runs if calendar.opened else None, at, interval, symbols)
+    now = faults.find_faults(after.open + momentary, runs if calendar.session_open else None, at, interval, symbols)
     return after if now is before.faults else replace(after, faults=now)
 
 
-def unknown(before: Watch) -> Watch:
+def skip_bar(before: IncidentState) -> IncidentState:
     """The state after a bar that could not be examined: open incidents stay open, and the bar itself is not judged."""
-    nothing = faults.none(len(before.faults.kind))
+    nothing = faults.no_faults(len(before.faults.kind))
     return replace(before, news=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
 
 
-def _apply_changes(after: Watch, begun: Incidents, ended: Incidents) -> Watch:
+def _apply_changes(after: IncidentState, begun: Incidents, ended: Incidents) -> IncidentState:
     if not begun and not ended:
         return after
     ended_keys = {(incident.kind, incident.symbol, incident.since) for incident in ended}
@@ -87,37 +95,37 @@ def _apply_changes(after: Watch, begun: Incidents, ended: Incidents) -> Watch:
     return replace(after, open=lasting + tuple(incident for incident in begun if incident.until is None), news=begun + ended)
 
 
-def _find_own_faults(before: Watch, symbols: tuple[str, ...]) -> Bools:
+def _find_own_faults(before: IncidentState, symbols: tuple[str, ...]) -> Bools:
     """(S,) the symbols with an open fault of their own."""
     out = np.zeros(len(symbols), dtype=np.bool_)
     for incident in before.open:
         if incident.symbol != EVERYWHERE and incident.kind in SYMBOL_KINDS.values():
-            out[faults.places(symbols)[incident.symbol]] = True
+            out[faults.symbol_positions(symbols)[incident.symbol]] = True
     return out
 
 
-def _find_begun(before: Watch, runs: Quiet, opens: int, interval: int, symbols: tuple[str, ...], own_fault: Bools) -> Incidents:
+def _find_begun(before: IncidentState, runs: Staleness, opens: int, interval: int, symbols: tuple[str, ...], own_fault: Bools) -> Incidents:
     """The faults of the universe that begin with this bar; where it has none, those of single symbols."""
     known = {(incident.kind, incident.symbol) for incident in before.open}
     incidents: Incidents = ()
     for way, kind in UNIVERSE_KINDS.items():
-        if (kind, EVERYWHERE) not in known and quiet.universe_is(way, runs, own_fault):
-            run = int(runs.shared[way])
-            longest = int(runs.shared_longest[way])
+        if (kind, EVERYWHERE) not in known and staleness.is_universe_stale(way, runs, own_fault):
+            run = int(runs.universe_run_bars[way])
+            longest = int(runs.universe_longest[way])
             detail = f"all {len(symbols)} symbols {UNIVERSE_TEXTS[way]}: {run} bars in a row when detected, never more than {longest} before"
             incidents += (Incident(kind, EVERYWHERE, opens - (run - 1) * interval, None, detail),)
     universe_wide = incidents or any((kind, EVERYWHERE) in known for kind in UNIVERSE_KINDS.values())
-    if universe_wide or len(symbols) == 1 or bool(runs.shared.any()):
+    if universe_wide or len(symbols) == 1 or bool(runs.universe_run_bars.any()):
         return incidents
-    for way, index in np.argwhere(quiet.lone_symbols(runs)).tolist():
+    for way, index in np.argwhere(staleness.find_stale_symbols(runs)).tolist():
         if (SYMBOL_KINDS[way], symbols[index]) not in known:
-            run, longest = int(runs.run[way, index]), int(runs.longest[way, index])
+            run, longest = int(runs.run_bars[way, index]), int(runs.longest[way, index])
             detail = f"{SYMBOL_TEXTS[way]}: {run} bars in a row when detected, never more than {longest} before"
-            incidents += (Incident(SYMBOL_KINDS[way], symbols[index], int(runs.began[way, index]), None, detail),)
+            incidents += (Incident(SYMBOL_KINDS[way], symbols[index], int(runs.run_since[way, index]), None, detail),)
     return incidents
 
 
-def _find_ended(before: Watch, runs: Quiet, opens: int, symbols: tuple[str, ...], *, over: bool) -> Incidents:
+def _find_ended(before: IncidentState, runs: Staleness, opens: int, symbols: tuple[str, ...], *, over: bool) -> Incidents:
     """The open faults that end with this bar; `over` when half of the universe trades again, or its session is closed.
 
     A fault of the universe also ends when a smaller part has traded for long: the rest are faults of single symbols.
@@ -129,22 +137,26 @@ def _find_ended(before: Watch, runs: Quiet, opens: int, symbols: tuple[str, ...]
         if way is None:
             continue
         if incident.symbol == EVERYWHERE:
-            is_over = over or runs.apart >= APART if way in {ABSENT, EMPTY} else not runs.shared[way]
+            is_over = over or runs.bars_since_partial_trading >= MAX_PARTIAL_BARS if way in {ABSENT, EMPTY} else not runs.universe_run_bars[way]
         else:
-            is_over = not runs.run[way, faults.places(symbols)[incident.symbol]]
+            is_over = not runs.run[way, faults.symbol_positions(symbols)[incident.symbol]]
         if is_over:
             incidents += (replace(incident, until=opens),)
     return incidents
 
 
-def _find_jump(before: Watch, opens: int, interval: int, own_fault: Bools) -> Incidents:
+def _find_jump(before: IncidentState, opens: int, interval: int, own_fault: Bools) -> Incidents:
     """A gap that is over when detected: time has jumped while the market should have been open."""
     missing = (opens - before.at) // interval
     known, calendar = before.calendar.traded, before.calendar
-    early_close = before.at % sessions.HALF_HOUR == 0 and sessions.has_nights(known)
-    if early_close or not calendar.opened or not sessions.expected(known, before.at // sessions.HALF_HOUR % sessions.WEEK):
+    early_close = before.at % trading_calendar.HALF_HOUR == 0 and trading_calendar.has_closed_hours(known)
+    if (
+        early_close
+        or not calendar.session_open
+        or not trading_calendar.is_expected_open(known, before.at // trading_calendar.HALF_HOUR % trading_calendar.HALF_HOURS_PER_WEEK)
+    ):
         return ()
-    if not quiet.universe_is(ABSENT, before.quiet, own_fault, missing):
+    if not staleness.is_universe_stale(ABSENT, before.quiet, own_fault, missing):
         return ()
     detail = f"no bar arrived for {missing} bars of {interval / SECOND:g} s while the market should have been open"
     return (Incident("gap", EVERYWHERE, before.at, opens, detail),)
@@ -161,15 +173,17 @@ def _volume_incident(since: int, moved: Floats) -> Incidents:
     return (Incident(VOLUME, EVERYWHERE, since, None, detail),)
 
 
-def _end_volume_incidents(before: Watch, bars: int, at: int, interval: int) -> Incidents:
+def _end_volume_incidents(before: IncidentState, bars: int, at: int, interval: int) -> Incidents:
     """End the change of volume that has become normal, or that could not be measured for long."""
-    known = bars >= volume_level.LEARNT
+    known = bars >= volume_level.LEARNED_BARS
     return tuple(
-        replace(incident, until=at) for incident in before.open if incident.kind == VOLUME and (known or at - incident.since > LEARNING * interval)
+        replace(incident, until=at)
+        for incident in before.open
+        if incident.kind == VOLUME and (known or at - incident.since > MAX_LEARNING_BARS * interval)
     )
 
 
-def _find_clock_skew(before: Watch, opens: int, interval: int, events: Sequence[Event]) -> tuple[Incidents, Incidents]:
+def _find_clock_skew(before: IncidentState, opens: int, interval: int, events: Sequence[Event]) -> tuple[Incidents, Incidents]:
     """Bars that close off the clock, and clock skew reported by the feed (event clock_skew: seconds, 0 when the clocks agree again)."""
     begun, ended = (), ()  # type: tuple[Incidents, Incidents]
     off = (opens - before.at) % interval

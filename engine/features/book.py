@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
 COLUMNS = ("queue_imbalance", "depth_imbalance", "best_depth_share", "micro_price_offset", "relative_spread")
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 5): imbalance of sizes (-1..1) at the best prices (Gould and Bonart 2016) and over all levels; log share of the size at the best prices;
     offset of the micro-price (Stoikov 2018) from the mid and log spread, both in volatilities of a bar. A level without a size counts as empty.
     """
@@ -34,4 +34,4 @@ def build(view: View) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-FAMILY = Family("book", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("book", COLUMNS, build, may_be_blank=True)

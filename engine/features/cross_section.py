@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Bools, Floats, Ints
-from engine.window import means
+from engine.window import mean_weights
 
 SPANS = (1, 12, 48)  # bars
 RECENT = 96  # bars
@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 11): ranks (-0.5..0.5) of returns and of realised variance; idiosyncratic returns, which are returns less beta times the market's; the
     cross-sectional dispersion of returns; beta; the idiosyncratic share of variance; and the market's return. The market is the universe's mean.
     Returns are in volatilities; symbols without a known volatility are left out.
@@ -63,7 +63,7 @@ def build(view: View) -> Floats:
 @cache
 def _sums(length: int) -> Floats:
     """(T, k): kernel of sums over the last bars, scaled to unit variance for white noise."""
-    return np.ascontiguousarray(means(length, SPANS) * np.sqrt(SPANS))
+    return np.ascontiguousarray(mean_weights(length, SPANS) * np.sqrt(SPANS))
 
 
 def _ranks(values: Floats, known: Bools, count: int) -> Floats:
@@ -78,4 +78,4 @@ def _order(values: Floats) -> Ints:
     return np.asarray(values.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable"))
 
 
-FAMILY = Family("cross_section", COLUMNS, build)
+FAMILY = FeatureFamily("cross_section", COLUMNS, build)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
 WINDOW = 48  # bars
@@ -25,7 +25,7 @@ COLUMNS = (
 )
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 11): order-flow imbalance over mean depth at the best level (Cont, Kukanov and Stoikov 2014) and as the mean over levels (Xu, Gould and
     Howison 2018); trade imbalance, which is signed volume over volume; VPIN with bars as buckets (Easley, Lopez de Prado and O'Hara 2012); logs of
     the number of trades, their size, spread and depth over their means; distance of the close above the bar's VWAP, in volatilities. Unknown
@@ -74,4 +74,4 @@ def _flow_imbalance(ofi: Floats, depth: Floats) -> Floats:
     return scaled if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), scaled, np.nan)
 
 
-FAMILY = Family("flow", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("flow", COLUMNS, build, may_be_blank=True)

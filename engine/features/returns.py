@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import averages, means
+from engine.window import ewma_weights, mean_weights
 
 SPANS = (1, 3, 6, 12, 24, 48, 144)  # bars
 HALFLIVES = (4.0, 8.0, 20.0)  # bars
@@ -17,7 +17,7 @@ RECENT = 96  # bars
 TINY = 1e-20
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 12): sums of log returns over n bars / (sigma sqrt(n)); exponential means / sigma, of unit variance for white noise; autocorrelation."""
     scale = 1.0 / view.sigma
     values = np.empty((len(scale), len(COLUMNS)))
@@ -30,10 +30,10 @@ def build(view: View) -> Floats:
 @cache
 def _kernel(length: int) -> Floats:
     """(T, k): one column per feature, the lagged return in the second."""
-    smooth = averages(length, HALFLIVES)
+    smooth = ewma_weights(length, HALFLIVES)
     lagged = np.zeros((length, 1))
     lagged[-2] = 1.0
-    sums = means(length, SPANS) * np.sqrt(SPANS)
+    sums = mean_weights(length, SPANS) * np.sqrt(SPANS)
     return np.concatenate((sums[:, :1], lagged, sums[:, 1:], smooth / np.sqrt((smooth * smooth).sum(axis=0))), axis=1)
 
 
@@ -44,4 +44,4 @@ COLUMNS = (
     *(f"ewma_return_{int(halflife)}" for halflife in HALFLIVES),
     "autocorrelation_96",
 )
-FAMILY = Family("returns", COLUMNS, build)
+FAMILY = FeatureFamily("returns", COLUMNS, build)

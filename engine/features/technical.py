@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import means, on_steps, seeded
+from engine.window import mean_weights, seeded_ewma_weights, weights_on_steps
 
 FLAT = 1e-12
 LONG, RECENT = 96, 64  # bars: of the widest range, and of Wilder's true ranges and directional movements
@@ -22,7 +22,7 @@ RATIOS = ("rsi_14", "bollinger_z_20", "range_position_96", "stochastic_k_14", "d
 COLUMNS = (*RATIOS, "ultimate_oscillator_28", "macd_12_26", "macd_histogram_9", "adx_14", "aroon_oscillator_25", "atr_14", "bollinger_width_20")
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 14): RSI, ATR, +DI less -DI and ADX (Wilder 1978, 14 bars); MACD (12, 26) and its histogram (9) (Appel); Bollinger's z and width (20);
     stochastic %K (Lane, 14); Aroon oscillator (Chande 1995, 25); CCI (Lambert 1980, 14); ultimate oscillator (Williams 1985; 7, 14, 28); balance of
     power (Livshin 2001); and the close's position in the range of 96 bars.
@@ -31,9 +31,7 @@ def build(view: View) -> Floats:
     shares here, less a half where they lie between 0 and 1; MACD, ATR and Bollinger width are in volatilities. A market that does not move gives 0.
     """
     values = np.empty((len(view.sigma), len(COLUMNS)))
-    numerator, denominator = np.empty(
-        (2, len(view.sigma), len(RATIOS) + 3)
-    )  # ratios, the ultimate oscillator's last
+    numerator, denominator = np.empty((2, len(view.sigma), len(RATIOS) + 3))  # ratios, the ultimate oscillator's last
     extremes = _extremes(view)
     _momentum(view, values, numerator, denominator)
     _range_positions(view, extremes, values, numerator, denominator)
@@ -48,7 +46,7 @@ def build(view: View) -> Floats:
     return values
 
 
-def _extremes(view: View) -> Floats:
+def _extremes(view: MarketView) -> Floats:
     """(2, S, 96) highs, and lows with the opposite sign, so that one call finds the extremes of both."""
     extremes = np.empty((2, len(view.sigma), min(LONG, view.log_high.shape[1])))
     extremes[0] = view.log_high[:, -LONG:]
@@ -56,12 +54,12 @@ def _extremes(view: View) -> Floats:
     return extremes
 
 
-def _momentum(view: View, values: Floats, numerator: Floats, denominator: Floats) -> None:
+def _momentum(view: MarketView, values: Floats, numerator: Floats, denominator: Floats) -> None:
     """RSI, MACD, and Bollinger's z and width."""
     length = view.returns.shape[1]
     moves = view.returns @ _momentum_kernel(length)
     numerator[:, 0] = moves[:, 0]
-    denominator[:, 0] = np.abs(view.returns) @ seeded(length, WILDER, 1.0 / WILDER, 1) * 2.0
+    denominator[:, 0] = np.abs(view.returns) @ seeded_ewma_weights(length, WILDER, 1.0 / WILDER, 1) * 2.0
     np.divide(moves[:, 1:], (view.sigma * np.sqrt(14.0))[:, None], out=values[:, 8:10])
     recent = view.log_close[:, -BAND:] - view.log_close[:, -1:]
     mean = recent @ MEAN_WEIGHTS[BAND]
@@ -75,12 +73,14 @@ def _momentum_kernel(length: int) -> Floats:
     """(T, 3): kernel from returns to Wilder's mean, MACD, and MACD less its signal line. TA-Lib begins both averages of MACD at the same bar."""
     line = np.zeros((length, length))  # by bar, the weights on closes up to it
     for bar in range(SLOWER - 1, length):
-        line[bar, : bar + 1] = seeded(bar + 1, FASTER, 2.0 / (FASTER + 1), SLOWER - FASTER) - seeded(bar + 1, SLOWER, 2.0 / (SLOWER + 1))
-    signal = seeded(length, SIGNAL, 2.0 / (SIGNAL + 1), SLOWER - 1) @ line
-    return np.stack((seeded(length, WILDER, 1.0 / WILDER, 1), on_steps(line[-1]), on_steps(line[-1] - signal)), axis=1)
+        line[bar, : bar + 1] = seeded_ewma_weights(bar + 1, FASTER, 2.0 / (FASTER + 1), SLOWER - FASTER) - seeded_ewma_weights(
+            bar + 1, SLOWER, 2.0 / (SLOWER + 1)
+        )
+    signal = seeded_ewma_weights(length, SIGNAL, 2.0 / (SIGNAL + 1), SLOWER - 1) @ line
+    return np.stack((seeded_ewma_weights(length, WILDER, 1.0 / WILDER, 1), weights_on_steps(line[-1]), weights_on_steps(line[-1] - signal)), axis=1)
 
 
-def _range_positions(view: View, extremes: Floats, values: Floats, numerator: Floats, denominator: Floats) -> None:
+def _range_positions(view: MarketView, extremes: Floats, values: Floats, numerator: Floats, denominator: Floats) -> None:
     """Position of the close between the lowest and the highest price, from the middle; and which of the two is later (the last of equals counts)."""
     limits = np.empty((2, len(view.sigma), 2))
     extremes.max(axis=2, out=limits[:, :, 0])
@@ -102,7 +102,7 @@ def _directions(extremes: Floats, values: Floats, numerator: Floats) -> None:
     numerator[:, 4] = difference[:, -1]
     np.abs(difference, out=difference)
     difference /= np.maximum(both, FLAT, out=both)
-    values[:, 10] = difference @ seeded(difference.shape[1], WILDER, 1.0 / WILDER)
+    values[:, 10] = difference @ seeded_ewma_weights(difference.shape[1], WILDER, 1.0 / WILDER)
 
 
 @cache
@@ -113,7 +113,7 @@ def _wilder_sums(length: int) -> Floats:
     return np.where(moves <= bars, (1.0 - 1.0 / WILDER) ** (bars - np.maximum(moves, WILDER - 2)), 0.0)
 
 
-def _channel(view: View, extremes: Floats, numerator: Floats, denominator: Floats) -> None:
+def _channel(view: MarketView, extremes: Floats, numerator: Floats, denominator: Floats) -> None:
     """CCI without its factor of 0.015: distance of the typical price from its mean of 14 bars, in mean absolute deviations."""
     typical = extremes[0, :, -CHANNEL:] - extremes[1, :, -CHANNEL:]
     typical += view.log_close[:, -CHANNEL:]
@@ -122,7 +122,7 @@ def _channel(view: View, extremes: Floats, numerator: Floats, denominator: Float
     denominator[:, 5] = np.abs(typical) @ MEAN_WEIGHTS[CHANNEL]
 
 
-def _ranges(view: View, extremes: Floats, values: Floats, numerator: Floats, denominator: Floats) -> None:
+def _ranges(view: MarketView, extremes: Floats, values: Floats, numerator: Floats, denominator: Floats) -> None:
     """ATR and the true-range sum of the directions, the ultimate oscillator, and the balance of power: (close - open) / (high - low)."""
     before = view.log_close[:, -RECENT:-1]
     low = np.maximum(extremes[1, :, -RECENT + 1 :], -before)
@@ -132,7 +132,7 @@ def _ranges(view: View, extremes: Floats, values: Floats, numerator: Floats, den
     values[:, 12] = sums[:, 0]
     denominator[:, 4], denominator[:, 7:] = sums[:, 1], sums[:, 2:]
     pressure = low[:, -28:] + view.log_close[:, -28:]
-    np.subtract(pressure @ means(28, ULTIMATE), 0.5 * sums[:, 2:], out=numerator[:, 7:])
+    np.subtract(pressure @ mean_weights(28, ULTIMATE), 0.5 * sums[:, 2:], out=numerator[:, 7:])
     np.subtract(view.log_close[:, -1], view.log_open[:, -1], out=numerator[:, 6])
     np.add(extremes[0, :, -1], extremes[1, :, -1], out=denominator[:, 6])
 
@@ -140,8 +140,8 @@ def _ranges(view: View, extremes: Floats, values: Floats, numerator: Floats, den
 @cache
 def _range_kernel(length: int) -> Floats:
     """(T, 5): kernel of Wilder's mean and sum, and of means over three spans."""
-    smooth = np.stack((seeded(length, WILDER, 1.0 / WILDER), _wilder_sums(length)[:, -1]), axis=1)
-    return np.concatenate((smooth, means(length, ULTIMATE)), axis=1)
+    smooth = np.stack((seeded_ewma_weights(length, WILDER, 1.0 / WILDER), _wilder_sums(length)[:, -1]), axis=1)
+    return np.concatenate((smooth, mean_weights(length, ULTIMATE)), axis=1)
 
 
-FAMILY = Family("technical", COLUMNS, build)
+FAMILY = FeatureFamily("technical", COLUMNS, build)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import means
+from engine.window import mean_weights
 
 SPANS = (6, 24, 96, 288)  # bars
 RECENT = 96  # bars
@@ -15,7 +15,7 @@ TINY = 1e-12
 FLOORS = np.array([1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 2.5e-3])  # of sigma^2, added before logs of values that may be 0
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 12): logs of realised variance over sigma^2 by span (the components of HAR, Corsi 2009), of Parkinson's variance (1980) over 24 bars and of
     the last bar's squared range; over the last 96 bars realised skewness (Amaya et al. 2015), the shares in variance of falling bars (downside
     semivariance, Barndorff-Nielsen, Kinnebrock and Shephard 2010), of the largest bar and of bipower variation (Barndorff-Nielsen and Shephard
@@ -24,7 +24,7 @@ def build(view: View) -> Floats:
     scaled = view.returns * (1.0 / view.sigma)[:, None]
     values = np.empty((len(scaled), len(COLUMNS)))
     power = scaled * scaled
-    values[:, :4] = power @ means(power.shape[1], SPANS)
+    values[:, :4] = power @ mean_weights(power.shape[1], SPANS)
     _ranges(view, values[:, 4:6])
     recent, recent_power = scaled[:, -RECENT:], power[:, -RECENT:]
     variance = values[:, 2].copy()
@@ -41,7 +41,7 @@ def build(view: View) -> Floats:
     return values
 
 
-def _ranges(view: View, out: Floats) -> None:
+def _ranges(view: MarketView, out: Floats) -> None:
     """Parkinson's variance over 24 bars and the squared range of the last bar, both over sigma^2."""
     log_range = view.log_high[:, -24:] - view.log_low[:, -24:]
     log_range *= (1.0 / view.sigma)[:, None]
@@ -60,4 +60,4 @@ COLUMNS = (
     "leverage_effect_96",
     "log_volatility",
 )
-FAMILY = Family("volatility", COLUMNS, build)
+FAMILY = FeatureFamily("volatility", COLUMNS, build)

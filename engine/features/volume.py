@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import means, on_steps, seeded
+from engine.window import mean_weights, seeded_ewma_weights, weights_on_steps
 
 LONG = 288  # bars of the mean that volume is compared with
 SPANS = (1, 48, 6, 24, 96, LONG)  # bars
@@ -34,7 +34,7 @@ COLUMNS = (
 )
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """(S, 12): logs of volume over its mean of 288 bars, of the volume-volatility relation (mean of volume times absolute return over the product of
     their means, Karpoff 1987) and of illiquidity (Amihud 2002) over 48 bars relative to 288; the change of on-balance volume over the volume of n
     bars (Granville 1963); Chaikin's oscillator (3, 10) in mean volumes of 48 bars; the money flow index (14); the distance of the close above the
@@ -44,10 +44,10 @@ def build(view: View) -> Floats:
     """
     volume = view.volume
     length = volume.shape[1]
-    mean = volume @ means(length, SPANS)
+    mean = volume @ mean_weights(length, SPANS)
     recent, mean_recent = volume[:, -RECENT:], mean[:, 1]
     size = np.abs(view.returns)
-    moved = size @ means(length, (RECENT, LONG))
+    moved = size @ mean_weights(length, (RECENT, LONG))
     values = np.empty((len(volume), len(COLUMNS)))
     share = np.empty((len(volume), 5))
     np.divide(mean[:, :3], mean[:, 5:], out=share[:, :3])
@@ -56,7 +56,7 @@ def build(view: View) -> Floats:
     np.log(share + 0.05, out=values[:, :5])
     side = np.sign(view.returns[:, -OBV_BARS:])
     side *= volume[:, -OBV_BARS:]
-    np.divide(side @ means(side.shape[1], SPANS[2:5]), mean[:, 2:5], out=values[:, 5:8])
+    np.divide(side @ mean_weights(side.shape[1], SPANS[2:5]), mean[:, 2:5], out=values[:, 5:8])
     values[:, 8] = _chaikin(view) / mean_recent
     values[:, 9] = _money_flow_index(view)
     close = view.log_close[:, -RECENT:]
@@ -72,7 +72,7 @@ def _fill_blanks(values: Floats, base: Floats) -> Floats:
     return np.where((base > 0)[:, None], np.where(np.isfinite(values), values, 0.0), np.nan)
 
 
-def _chaikin(view: View) -> Floats:
+def _chaikin(view: MarketView) -> Floats:
     """(S,) volume weighted by the close's position in the bar's range, its running total smoothed over 3 bars less the same over 10."""
     low, high = view.log_low[:, -OBV_BARS:], view.log_high[:, -OBV_BARS:]
     log_range = high - low
@@ -87,10 +87,10 @@ def _chaikin(view: View) -> Floats:
 @cache
 def _chaikin_kernel(length: int) -> Floats:
     """(T,) kernel of the difference of both averages, which TA-Lib begins with the first total."""
-    return on_steps(seeded(length, 1, 0.5) - seeded(length, 1, 2.0 / 11.0))
+    return weights_on_steps(seeded_ewma_weights(length, 1, 0.5) - seeded_ewma_weights(length, 1, 2.0 / 11.0))
 
 
-def _money_flow_index(view: View) -> Floats:
+def _money_flow_index(view: MarketView) -> Floats:
     """(S,) share of 14 bars' turnover traded while the typical price rose, less a half; NaN where that never moved."""
     prices = np.empty((3, len(view.sigma), MFI_BARS + 1))
     for row, part in enumerate((view.log_high, view.log_low, view.log_close)):
@@ -105,4 +105,4 @@ def _money_flow_index(view: View) -> Floats:
     return np.asarray(0.5 * money.sum(axis=1) / np.vecdot(side, money))
 
 
-FAMILY = Family("volume", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("volume", COLUMNS, build, may_be_blank=True)

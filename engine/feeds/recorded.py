@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.domain.data_counts import DataCounts
-from engine.domain.market import Books, Slice
+from engine.domain.market import Books, MarketSnapshot
+from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.record import Floats
-from engine.domain.tuning import Block
 from engine.feeds._bar_grid import Grid, Tape, align_tapes, read_tape
 from engine.feeds._clock_skew import measure_lags
 from engine.feeds._contracts import read_contracts, trading_rules_of
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _BAR_AXES = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "later": 0, "at": 0}  # the axis of bars of each array
 
 
-class Recorded:
+class RecordedFeed:
     """DIR/SYMBOL/{bars,books,trades}.{parquet,csv}; any of the three may be missing. Raises BadRecording where it cannot be read.
 
     `at` is a bar's close. A bar that a symbol lacks is NaN and not fresh, never carried forward. A recorded bar without volume (a halt, a
@@ -49,9 +49,9 @@ class Recorded:
         require_memory(read_files(folders))
         declared = read_contracts(Path(path), tuple(folder.name for folder in folders))
         tapes = tuple(read_tape(folder, declared[folder.name]) for folder in folders)
-        contracts = tuple(tape.contract for tape in tapes)
-        has_fees, has_maker_fees = (any(getattr(terms, name) is not None for terms in contracts) for name in ("fee_bps", "maker_fee_bps"))
-        taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in contracts)
+        read_contracts = tuple(tape.contract for tape in tapes)
+        has_fees, has_maker_fees = (any(getattr(terms, name) is not None for terms in read_contracts) for name in ("fee_bps", "maker_fee_bps"))
+        taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in read_contracts)
         self._grid = align_tapes(tapes, interval, since, until, round(latency_ms * 1e6))
         self._lags = measure_lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
@@ -61,13 +61,13 @@ class Recorded:
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
-            tick_size=tuple(terms.tick for terms in contracts),
+            tick_size=tuple(terms.tick for terms in read_contracts),
             fees_bps=taker_fees if has_fees else (),
             maker_fees_bps=tuple(
-                taker if terms.maker_fee_bps is None else terms.maker_fee_bps for taker, terms in zip(taker_fees, contracts, strict=True)
+                taker if terms.maker_fee_bps is None else terms.maker_fee_bps for taker, terms in zip(taker_fees, read_contracts, strict=True)
             ) if has_maker_fees else (),
-            rules=trading_rules_of(contracts),
-            sessions=tuple(terms.session.text if terms.session else "" for terms in contracts),
+            rules=trading_rules_of(read_contracts),
+            sessions=tuple(terms.session.text if terms.session else "" for terms in read_contracts),
             trading_hours=_declared_hours(tapes),
         )  # fmt: skip
 
@@ -85,18 +85,18 @@ class Recorded:
         """Reasons by name for entries of the folder that are not read; only of the requested symbols where some were named."""
         return self._left_out
 
-    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+    def flow_r2(self, since: int, until: int) -> tuple[float | None, ...]:
         """By symbol, the R2 of the mid's moves on order flow in cells of 10 s between two times (ns UTC); None without books."""
         return tuple(None if cells is None else explained_by_flow(cells, since, until) for cells in self._grid.flow_cells)
 
     def __len__(self) -> int:
         return self._length
 
-    def played(self, at: int) -> Block:
+    def played(self, at: int) -> MemoryBlock:
         """The bars up to `at` (ns UTC), which are no longer needed once decisions on them are made."""
         grid = self._grid
         rows, total = int(np.searchsorted(grid.at, at, side="right")), sum(getattr(grid, name).nbytes for name in _BAR_AXES)
-        return Block("recording", rows, total, total * (len(grid.at) - rows) // max(1, len(grid.at)))
+        return MemoryBlock("recording", rows, total, total * (len(grid.at) - rows) // max(1, len(grid.at)))
 
     def forget(self, at: int) -> None:
         """Release the bars up to `at` (ns UTC). Call `slices` again afterwards."""
@@ -110,7 +110,7 @@ class Recorded:
         """(S,) seconds from the venue's clock to the recorder's over the bar that closes `at`; NaN where unknown, None where it always is."""
         return None if self._lags is None else np.asarray(self._lags[int(np.searchsorted(self._grid.at, at))])
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         """Closed bars after `after` (ns UTC, None for all), oldest first, to the recording's end."""
         grid = self._grid
         first = 0 if after is None else int(np.searchsorted(grid.at, after, side="right"))
@@ -129,9 +129,9 @@ def _declared_hours(tapes: Sequence[Tape]) -> tuple[float, ...]:
     return hours if any(hours) else ()
 
 
-def _slice(grid: Grid, row: int, at: int, no_books: Books | None) -> Slice:
+def _slice(grid: Grid, row: int, at: int, no_books: Books | None) -> MarketSnapshot:
     bars, books, fills = grid.bars, grid.books, grid.fill_books
-    return Slice(
+    return MarketSnapshot(
         at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
         no_books or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
         no_books or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
@@ -139,11 +139,11 @@ def _slice(grid: Grid, row: int, at: int, no_books: Books | None) -> Slice:
     )  # fmt: skip
 
 
-def open_feed(settings: Settings) -> Recorded:
+def open_feed(settings: Settings) -> RecordedFeed:
     """Open the recording of the settings. Raises BadRecording."""
     if settings.feed_path is None:
         raise BadRecording("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
-    return Recorded(
+    return RecordedFeed(
         settings.feed_path, symbols=settings.symbols, interval=settings.interval, latency_ms=settings.latency_ms,
         fee_bps=10.0 if settings.fee_bps is None else settings.fee_bps, spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,
     )  # fmt: skip

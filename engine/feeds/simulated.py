@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.domain.market import Books, Slice
+from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.trading_rules import TradingRules
 from engine.feeds._simulated_agents import BLOCK, LOOK_BACK, Steps, draw_bars
@@ -36,7 +36,7 @@ MIN_NOTIONAL = 10.0  # money
 BORROW_RATE = 0.02  # per year, of the value of a short
 
 
-class Simulated:
+class SimulatedFeed:
     """Bars of a market that exists only in its equations (docs/simulated_market.md).
 
     The same arguments and the same signal switches give the same slices, bit for bit on one platform, from any starting point.
@@ -69,7 +69,7 @@ class Simulated:
     def info(self) -> FeedInfo:
         return self._info
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         """Closed bars after `after` (ns UTC, None for all), oldest first; a switched signal applies to bars that close after the switch."""
         bar = 0 if after is None else max(0, (after - START) // self._interval)
         number, carry, before = 0, self._first, self._prehistory()
@@ -104,7 +104,7 @@ class Simulated:
         whole = _rows(_joined(*parts), 0, bars)
         return PricePath(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in _fields(whole)})
 
-    def acted(self, bars: int) -> Iterator[tuple[PricePath, Steps]]:
+    def simulated_steps(self, bars: int) -> Iterator[tuple[PricePath, Steps]]:
         """Stretches of the first `bars` bars with the agents' steps, of every symbol of the market; for tests and docs.
 
         Steps begin one bar earlier. The last stretch may reach beyond `bars`.
@@ -124,7 +124,7 @@ class Simulated:
         close = path.open[0] * np.exp(np.cumsum(innovation, axis=0))
         return replace(path, returns=innovation, open=np.vstack([path.open[:1], close[:-1]]), close=close)
 
-    def _play(self, number: int, whole: PricePath, bar: int) -> Iterator[Slice]:
+    def _play(self, number: int, whole: PricePath, bar: int) -> Iterator[MarketSnapshot]:
         """The bars of a chunk from `bar` on, until its end or a switch of the signal; `whole` begins eight bars earlier."""
         known, start = len(self._switches), number * self._chunk
         end = start + self._chunk if self._bars is None else min(start + self._chunk, self._bars)
@@ -158,10 +158,10 @@ class Simulated:
         fraction = min(1.0, self._latency_ms * 1e6 / self._interval)
         return build_bars(path, draws, self._market, self._levels, self._spread_bps, fraction)
 
-    def _slice(self, chunk: BarChunk, row: int, bar: int) -> Slice:
+    def _slice(self, chunk: BarChunk, row: int, bar: int) -> MarketSnapshot:
         bid, bid_size, ask, ask_size = chunk.books
         fill_bid, fill_bid_size, fill_ask, fill_ask_size = chunk.fill_books
-        return Slice(
+        return MarketSnapshot(
             START + (bar + 1) * self._interval, chunk.open[row], chunk.high[row], chunk.low[row], chunk.close[row], chunk.volume[row],
             np.ones(len(self._columns), dtype=np.bool_), Books(bid[row], bid_size[row], ask[row], ask_size[row]),
             Books(fill_bid[row], fill_bid_size[row], fill_ask[row], fill_ask_size[row]), chunk.ofi[row], chunk.flow[row],
@@ -218,9 +218,9 @@ def _joined(*parts: PricePath) -> PricePath:
     return PricePath(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in PricePath.__slots__})
 
 
-def open_feed(settings: Settings) -> Simulated:
+def open_feed(settings: Settings) -> SimulatedFeed:
     """Open the simulated market of the settings. Raises ValueError."""
-    return Simulated(
+    return SimulatedFeed(
         symbol_count=settings.sim_symbols, symbols=settings.symbols, seed=settings.seed, interval=settings.interval or MINUTE,
         signal=settings.sim_signal, persistence=settings.sim_persistence, volatility_bps=settings.sim_volatility_bps,
         spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,

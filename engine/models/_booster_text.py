@@ -17,14 +17,14 @@ _DECISIONS = frozenset({0, 2, 4, 6, 8, 10})  # numerical splits only: bit 0 woul
 
 
 @dataclass(frozen=True, slots=True)
-class Trees:
+class BoosterTrees:
     """The trees of a booster with one output, each as the lines from which LightGBM predicts."""
 
     features: int
     trees: tuple[str, ...]
 
 
-def read(text: str) -> Trees:
+def read_booster(text: str) -> BoosterTrees:
     """Parse a booster's text. Raises ValueError where LightGBM could not have written it for a regression without categories."""
     head, *trees = _TREE.split(text.partition("\nend of trees")[0] + "\n")
     fields = _fields(head)
@@ -33,10 +33,10 @@ def read(text: str) -> Trees:
     features = _integer(fields, "max_feature_idx") + 1
     if not (1 <= features <= MAX_FEATURES and len(trees) <= MAX_TREES):
         raise ValueError(f"it has {features} features and {len(trees)} trees")
-    return Trees(features, tuple(_tree(_fields(tree), features) for tree in trees))
+    return BoosterTrees(features, tuple(_tree(_fields(tree), features) for tree in trees))
 
 
-def write(boosters: Sequence[Trees]) -> str:
+def write_booster(boosters: Sequence[BoosterTrees]) -> str:
     """The text of one booster with an output for each of these, which have equally many trees: its trees alternate."""
     features, outputs = boosters[0].features, len(boosters)
     trees = [tree for row in zip(*(booster.trees for booster in boosters), strict=True) for tree in row]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.cluster import KMeans
 
-from engine.domain.model import Model, Training
+from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
 
@@ -21,41 +21,41 @@ PRIOR = 200.0  # rows of a target of 0 behind each cluster
 class Fitted:
     """Centres of the clusters and their outcomes."""
 
-    standard: linear.Standard
+    standard: linear.Standardiser
     axes: Floats  # (F, D)
     centres: Floats  # (K, D)
     width: float  # squared distance over which a cluster's membership falls by e
     outcomes: Floats  # (K, H) shrunk mean targets
 
 
-def fit(training: Training, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int) -> bytes:
     """Find clusters on an even sample, then the mean target of all rows by cluster."""
-    standard = linear.standard(training.x)
-    z = standard.apply(training.x)
+    standard = linear.fit_standardiser(training.x)
+    z = standard.transform(training.x)
     axes = np.linalg.eigh(z.T @ z)[1][:, ::-1][:, :COMPONENTS]
     points = np.ascontiguousarray(z @ axes)
     sample = points[:: max(1, len(points) // MAX_ROWS)]
     clustering = KMeans(min(CLUSTERS, len(sample)), n_init=1, max_iter=30, random_state=seed, algorithm="lloyd").fit(sample)
     centres = np.asarray(clustering.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
-    return linear.to_bytes(
+    return linear.arrays_to_bytes(
         axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(points, centres, width, training), **standard.parts()
     )
 
 
 def load(data: bytes) -> Fitted:
     """Load the model from its bytes. Raises ValueError for other bytes."""
-    parts = linear.from_bytes(data, *linear.STANDARD, "axes", "centres", "width", "outcomes")
-    return Fitted(linear.standard_of(parts), parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
+    parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "axes", "centres", "width", "outcomes")
+    return Fitted(linear.standardiser_from_arrays(parts), parts["axes"], parts["centres"], float(parts["width"][0]), parts["outcomes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(H, S) forecasts in horizon volatilities, from (S, F) features."""
-    membership = _membership(fitted.standard.apply(x) @ fitted.axes, fitted.centres, fitted.width)
+    membership = _membership(fitted.standard.transform(x) @ fitted.axes, fitted.centres, fitted.width)
     return np.ascontiguousarray((membership @ fitted.outcomes).T)
 
 
-def _outcomes(points: Floats, centres: Floats, width: float, training: Training) -> Floats:
+def _outcomes(points: Floats, centres: Floats, width: float, training: TrainingSet) -> Floats:
     membership = _membership(points, centres, width)
     columns = []
     for index in range(len(training.horizons)):
@@ -77,4 +77,4 @@ def _distances(points: Floats, centres: Floats) -> Floats:
     return np.asarray((points * points).sum(axis=1)[:, None] - 2.0 * points @ centres.T + (centres * centres).sum(axis=1))
 
 
-MODEL = Model("prototypes", "k-means prototypes", fit, load, predict)
+MODEL = Model("kmeans_prototypes", "k-means prototypes", fit, load, predict)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.domain.market import Bars, Books, Flow, View
-from engine.domain.model import Family
+from engine.domain.market import Bars, Books, MarketView, OrderFlow
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 from engine.features import book, calendar, cross_section, flow, returns, technical, volatility, volume
-from engine.window import look
+from engine.window import build_view
 from tests.makers import DAY, MINUTE, START, no_books, no_flow, walk_bars
 
 BARS = walk_bars(6, 300, 4)
@@ -22,12 +22,12 @@ MOVES = np.diff(LOGS["close"], axis=1)
 
 
 @cache
-def view() -> View:
-    return look(BARS, no_books(6), no_flow(6), START + 6 * 60 * MINUTE, MINUTE, 60.0)
+def view() -> MarketView:
+    return build_view(BARS, no_books(6), no_flow(6), START + 6 * 60 * MINUTE, MINUTE, 60.0)
 
 
-def column(module: object, name: str, at: View | None = None) -> Floats:
-    family: Family = module.FAMILY  # type: ignore[attr-defined]
+def column(module: object, name: str, at: MarketView | None = None) -> Floats:
+    family: FeatureFamily = module.FAMILY  # type: ignore[attr-defined]
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(family.build(view() if at is None else at)[:, family.columns.index(name)])
 
@@ -129,7 +129,9 @@ def test_without_any_volume_its_columns_are_blank_and_with_some_long_ago_they_ar
 @pytest.mark.parametrize("name", [name for name in technical.COLUMNS if name not in {"atr_14", "bollinger_width_20"}])
 def test_a_market_that_does_not_move_gives_indicators_of_0(name: str) -> None:
     flat = np.full((1, 300), np.log(100.0))
-    still = View(START, MINUTE, flat, flat, flat, flat, flat * 0, flat, np.array([300]), np.array([0]), np.array([0.01]), no_books(1), no_flow(1))
+    still = MarketView(
+        START, MINUTE, flat, flat, flat, flat, flat * 0, flat, np.array([300]), np.array([0]), np.array([0.01]), no_books(1), no_flow(1)
+    )
     assert column(technical, name, still).tolist() == [0.0]
 
 
@@ -148,13 +150,13 @@ def test_equals_share_a_rank_and_symbols_without_a_volatility_stand_aside() -> N
         part[5, :290] = np.nan
         bars = replace(bars, **{name: part})
     with np.errstate(invalid="ignore", divide="ignore"):
-        at = look(bars, no_books(6), no_flow(6), START, MINUTE, 60.0)
+        at = build_view(bars, no_books(6), no_flow(6), START, MINUTE, 60.0)
     ranks = column(cross_section, "return_rank_12", at)
     moves = at.returns[:5, -12:].sum(axis=1) / at.sigma[:5]
     np.testing.assert_allclose(ranks[:5], (pd.Series(moves).rank().to_numpy() - 1) / 4 - 0.5)
     assert ranks[1] == ranks[3]
     with np.errstate(invalid="ignore", divide="ignore"):
-        without = look(
+        without = build_view(
             Bars(*(getattr(bars, name)[:5] for name in ("open", "high", "low", "close", "volume"))), no_books(5), no_flow(5), START, MINUTE, 60.0
         )
     assert np.isnan(cross_section.build(at)[5]).all()
@@ -175,7 +177,9 @@ def test_what_the_universe_does_not_explain() -> None:
 
 
 def test_a_symbol_by_itself_is_its_universe() -> None:
-    at = look(Bars(*(getattr(BARS, name)[:1] for name in ("open", "high", "low", "close", "volume"))), no_books(1), no_flow(1), START, MINUTE, 60.0)
+    at = build_view(
+        Bars(*(getattr(BARS, name)[:1] for name in ("open", "high", "low", "close", "volume"))), no_books(1), no_flow(1), START, MINUTE, 60.0
+    )
     told = dict(zip(cross_section.COLUMNS, cross_section.build(at)[0].tolist(), strict=True))
     assert (told["return_rank_12"], told["dispersion_12"]) == (0.0, 0.0)
     assert [told["beta_96"], told["idiosyncratic_share_96"], told["idiosyncratic_return_48"]] == pytest.approx([1.0, 0.0, 0.0], abs=1e-9)
@@ -192,7 +196,7 @@ def test_the_calendar_turns_once_a_day_and_once_a_week() -> None:
     assert (at(monday)[0] == at(monday)[5]).all()
 
 
-def booked() -> View:
+def booked() -> MarketView:
     """Symbol 0 leans to buyers, 1 is even, 2 has an empty best bid, 3 nothing at all, 4 no second level, 5 is crossed."""
     bid = np.array([[99.0, 98.0]] * 5 + [[101.5, 101.0]])
     ask = np.array([[101.0, 102.0]] * 6)
@@ -215,7 +219,7 @@ def test_the_micro_price_and_the_spread_are_in_volatilities() -> None:
     assert np.isfinite(column(book, "relative_spread", booked())).all()
 
 
-def flowing() -> View:
+def flowing() -> MarketView:
     draw = np.random.default_rng(8)
     spread, depth, trades = (draw.gamma(5.0, 1.0, (6, 48)) for _ in range(3))
     signed = BARS.volume[:, -48:] * draw.uniform(-1, 1, (6, 48))
@@ -225,7 +229,7 @@ def flowing() -> View:
         part[1, 10:20] = np.nan
         part[2] = np.nan
     ofi[1, 40], ofi[2] = np.nan, np.nan
-    return replace(view(), flow=Flow(ofi, signed, trades, vwap, spread, depth))
+    return replace(view(), flow=OrderFlow(ofi, signed, trades, vwap, spread, depth))
 
 
 def test_order_flow_is_over_depth_and_signed_volume_over_volume() -> None:

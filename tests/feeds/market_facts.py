@@ -11,7 +11,7 @@ from engine.domain.record import Floats
 from engine.feeds._order_flow import books_at, sum_imbalance, sum_trades
 from engine.feeds._recording_files import read_books, read_trades
 from engine.feeds._simulated_prices import snap_to_tick
-from engine.feeds.simulated import Simulated
+from engine.feeds.simulated import SimulatedFeed
 
 STEP = 5 * 10**9  # ns; a twelfth of the simulated market's minute
 SCALES = (1, 2, 6, 12, 24)  # steps: 5 s, 10 s, 30 s, 1 min, 2 min
@@ -82,7 +82,7 @@ def recorded(folder: Path) -> Series:
 def simulated(bars: int, seed: int = 7, symbols: int = 8) -> list[Series]:
     """The symbols of a simulated market without a signal, with its default settings."""
     mids, told = [], []
-    for path, steps in Simulated(signal=0.0, seed=seed, symbol_count=symbols).acted(bars):
+    for path, steps in SimulatedFeed(signal=0.0, seed=seed, symbol_count=symbols).simulated_steps(bars):
         opening, tick = path.open[:, None], path.tick[:, None]
         mids.append(snap_to_tick(opening * np.exp(steps.rise[1:].astype(np.float64)), tick).reshape(-1, symbols))
         spread = 2e4 * steps.half_spread[1:] * tick / opening

@@ -9,7 +9,7 @@ import pytest
 
 from engine.domain.record import Floats
 from engine.feeds._simulated_oracle import ratio_interval
-from engine.feeds.simulated import Simulated
+from engine.feeds.simulated import SimulatedFeed
 from tests.feeds.public_columns import Learner, Singles, ahead, columns, gather, mids, ridge, trees
 
 BARS, SYMBOLS, WARM, FOLDS = 62_500, 8, 240, 4
@@ -17,7 +17,7 @@ BARS, SYMBOLS, WARM, FOLDS = 62_500, 8, 240, 4
 
 @pytest.fixture(scope="module")
 def market() -> tuple[Singles, Floats]:
-    told = gather(Simulated(signal=0.0, bars=BARS, symbol_count=SYMBOLS).slices(None))
+    told = gather(SimulatedFeed(signal=0.0, bars=BARS, symbol_count=SYMBOLS).slices(None))
     return columns(told), mids(told)
 
 

@@ -41,7 +41,7 @@ def initial_intervals(horizons: int, regimes: int, symbols: int) -> Intervals:
 
 def current_half_widths(intervals: Intervals) -> Floats:
     """(H, R, 2) half-widths in horizon volatilities; 0 where the zero mass alone exceeds the level."""
-    return np.where(_zero_mass(intervals)[:, :, None] > LEVELS, 0.0, intervals.width)
+    return np.where(_zero_mass(intervals)[:, :, None] > LEVELS, 0.0, intervals.half_width)
 
 
 def scale_factors(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floats:
@@ -52,7 +52,7 @@ def scale_factors(intervals: Intervals, foreseen: Floats, scale: Floats) -> Floa
     """
     expected = scale * foreseen
     known = expected > 0
-    symbol_half_width = np.where(known[:, None], intervals.symbol_half_width / np.where(known, expected, 1.0)[:, None], 1.0)
+    own = np.where(known[:, None], intervals.symbol_half_width / np.where(known, expected, 1.0)[:, None], 1.0)
     return np.ascontiguousarray((foreseen * own ** (1.0 - FORECAST_WEIGHT)).transpose(0, 2, 1))
 
 
@@ -90,7 +90,7 @@ def update_intervals(before: Intervals, scored: ScoredForecasts, step: float, ho
     miss_distance = (error * scored.scale)[:, None, :]
     constant, ours, theirs = _compare_with_constant(before, scored, miss_distance, width)
     return Intervals(
-        width=np.maximum(before.width * np.exp(moved), MIN_HALF_WIDTH),
+        half_width=np.maximum(before.half_width * np.exp(moved), MIN_HALF_WIDTH),
         symbol_half_width=_adapt(before.symbol_half_width, before.symbol_half_width, miss_distance, known, OWN_LEARNING_RATE),
         covered=before.covered + covered,
         rows=before.rows + rows,
@@ -135,4 +135,4 @@ def _compare_with_constant(before: Intervals, scored: ScoredForecasts, miss_dist
     constant = scored.constant_half_width
     penalty = (2.0 / (1.0 - LEVELS))[:, None]
     scores = [np.where(known[:, None, :], 2.0 * half + penalty * np.maximum(miss_distance - half, 0.0), 0.0).sum(axis=2) for half in (ours, constant)]
-    return _adapt(before.constant, constant, miss_distance, known, CONSTANT_LEARNING_RATE), scores[0], scores[1]
+    return _adapt(before.constant_half_width, constant, miss_distance, known, CONSTANT_LEARNING_RATE), scores[0], scores[1]

@@ -42,7 +42,9 @@ def estimate_correlation(returns: Floats, weights: Floats, known: Bools) -> Corr
     standardised = standardise_returns(returns, weights)
     step = -(-len(returns) // MAX_SYMBOLS)
     sample = standardised[::step] if known.all() else standardised[known][::step]
-    return CorrelationModel(standardised, weights, shrinkage(sample, weights, sample_correlation(sample, weights)) if len(sample) else 1.0)
+    return CorrelationModel(
+        standardised, weights, ledoit_wolf_shrinkage(sample, weights, sample_correlation(sample, weights)) if len(sample) else 1.0
+    )
 
 
 def standardise_returns(returns: Floats, weights: Floats) -> Floats:

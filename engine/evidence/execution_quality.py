@@ -33,7 +33,7 @@ def add_finished_orders(before: ExecutionSums, done: tuple[FinishedOrder, ...], 
     for order in done:
         kind = order.execution - 1
         orders[kind] += 1.0
-        sums[:, FILL_RATE, 0, kind] += _row(2.0 * order.filled - order.asked, order.asked)
+        sums[:, FILL_RATE, 0, kind] += _row(2.0 * order.filled - order.requested, order.requested)
         if math.isfinite(order.shortfall_bps):
             sums[:, SHORTFALL, 0, kind] += _row(order.shortfall_bps, 1.0)
     return ExecutionSums(orders, skill.add_scores(before.scores, sums, closes))
@@ -53,7 +53,7 @@ def find_costly_kinds(execution: ExecutionSums) -> tuple[str, ...]:
 
 def execution_table(execution: ExecutionSums) -> tuple[ExecutionRow, ...]:
     """One row per kind of order: shares of money, shortfall in bps; None where there is not enough data."""
-    costly, scored = find_costly_kinds(execution), execution.scored
+    costly, scored = find_costly_kinds(execution), execution.scores
     ratio, half, _ = (part[:, 0] for part in skill.confidence_interval(scored))
     rows = []
     for index, kind in enumerate(ORDER_KINDS):

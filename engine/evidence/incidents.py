@@ -66,7 +66,7 @@ def update_incidents(
     runs = before.staleness
     if calendar.session_open:
         book = staleness.initial_runs(len(symbols)).book_fingerprint if books is None else fingerprint_books(books)
-        runs = staleness.step(before.quiet, opens, fresh, bar, book, own_fault, everywhere=everywhere)
+        runs = staleness.update_runs(before.staleness, opens, fresh, bar, book, own_fault, everywhere=everywhere)
     ended: Incidents = ()
     if runs.any_run or before.open:
         begun += _find_begun(before, runs, opens, interval, symbols, own_fault) if calendar.session_open else ()
@@ -84,7 +84,7 @@ def update_incidents(
 def skip_bar(before: IncidentState) -> IncidentState:
     """The state after a bar that could not be examined: open incidents stay open, and the bar itself is not judged."""
     nothing = faults.no_faults(len(before.faults.kind))
-    return replace(before, news=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
+    return replace(before, changes=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
 
 
 def _apply_changes(after: IncidentState, begun: Incidents, ended: Incidents) -> IncidentState:
@@ -92,7 +92,7 @@ def _apply_changes(after: IncidentState, begun: Incidents, ended: Incidents) -> 
         return after
     ended_keys = {(incident.kind, incident.symbol, incident.since) for incident in ended}
     lasting = tuple(incident for incident in after.open if (incident.kind, incident.symbol, incident.since) not in ended_keys)
-    return replace(after, open=lasting + tuple(incident for incident in begun if incident.until is None), news=begun + ended)
+    return replace(after, open=lasting + tuple(incident for incident in begun if incident.until is None), changes=begun + ended)
 
 
 def _find_own_faults(before: IncidentState, symbols: tuple[str, ...]) -> Bools:
@@ -139,7 +139,7 @@ def _find_ended(before: IncidentState, runs: Staleness, opens: int, symbols: tup
         if incident.symbol == EVERYWHERE:
             is_over = over or runs.bars_since_partial_trading >= MAX_PARTIAL_BARS if way in {ABSENT, EMPTY} else not runs.universe_run_bars[way]
         else:
-            is_over = not runs.run[way, faults.symbol_positions(symbols)[incident.symbol]]
+            is_over = not runs.run_bars[way, faults.symbol_positions(symbols)[incident.symbol]]
         if is_over:
             incidents += (replace(incident, until=opens),)
     return incidents
@@ -156,7 +156,7 @@ def _find_jump(before: IncidentState, opens: int, interval: int, own_fault: Bool
         or not trading_calendar.is_expected_open(known, before.at // trading_calendar.HALF_HOUR % trading_calendar.HALF_HOURS_PER_WEEK)
     ):
         return ()
-    if not staleness.is_universe_stale(ABSENT, before.quiet, own_fault, missing):
+    if not staleness.is_universe_stale(ABSENT, before.staleness, own_fault, missing):
         return ()
     detail = f"no bar arrived for {missing} bars of {interval / SECOND:g} s while the market should have been open"
     return (Incident("gap", EVERYWHERE, before.at, opens, detail),)

@@ -22,7 +22,7 @@ def conditional_size(edge: Floats, cost: Floats, current: Floats, bound: Floats)
     return np.minimum(np.maximum(np.minimum(np.maximum(current, edge - cost), edge), 0.0), bound)
 
 
-def solve(correlation: Floats, edge: Floats, cost: Floats, current: Floats, bound: Floats) -> Floats:
+def optimise_sizes(correlation: Floats, edge: Floats, cost: Floats, current: Floats, bound: Floats) -> Floats:
     """(N,) the optimal sizes, each conditional on the others; the maximum is unique, as the correlation (N, N) has an inverse.
 
     Everything is in units of risk, with the sign of each symbol's bound. The primal-dual active-set method (Hintermueller, Ito and Kunisch 2003) ends

@@ -97,14 +97,14 @@ def read_contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
         return dict.fromkeys(symbols, Contract())
     require_inside(path, (file,))
     try:
-        build_document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise BadRecording(f"{file} cannot be read ({str(error).splitlines()[0]}): correct it") from error
-    by_symbol = build_document.pop("symbols", {})
+    by_symbol = document.pop("symbols", {})
     if not isinstance(by_symbol, dict) or not all(isinstance(part, dict) for part in by_symbol.values()):
         raise BadRecording(f"{file}: symbols must be one table per symbol: write [symbols.NAME]")
     _require_folders(file, by_symbol, path)
-    common = _parse_contract(file, "", build_document, Contract())
+    common = _parse_contract(file, "", document, Contract())
     return {symbol: _parse_contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
 
 

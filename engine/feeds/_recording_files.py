@@ -114,9 +114,9 @@ def read_bars(file: Path) -> BarRows:
     _refuse(file, _explain_faults(faults, single))
     keep = _valid_rows(faults) & single
     spacing = find_spacing(file, opened)
-    plot_aligned = align_days(opened, spacing)
-    moved = int((plot_aligned != opened)[keep].sum())
-    return BarRows(plot_aligned[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()), moved)
+    aligned = align_days(opened, spacing)
+    moved = int((aligned != opened)[keep].sum())
+    return BarRows(aligned[keep], np.ascontiguousarray(values[:, keep]), spacing, len(again), int((single & ~keep).sum()), moved)
 
 
 def read_trades(file: Path) -> TradeRows:

@@ -234,11 +234,11 @@ def _as_numbers(text: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _describe_unread_text(column: pa.ChunkedArray, text: pa.ChunkedArray) -> str:
     """The first row that is no time, or that has a zone where the first has none or the reverse."""
-    collect_store_readable = [_count_readable(text, kind) for kind in _TEXT_KINDS]
-    row = max(collect_store_readable)
+    readable = [_count_readable(text, kind) for kind in _TEXT_KINDS]
+    row = max(readable)
     value = column[row].as_py()
     if row > 0 and any(_count_readable(text.slice(row, 1), kind) for kind in _TEXT_KINDS):
-        has, had = ("no zone", "one") if collect_store_readable[0] else ("a zone", "none")
+        has, had = ("no zone", "one") if readable[0] else ("a zone", "none")
         return f"row {row + 1} has the ts {value!r} with {has}, row 1 has {had}: write all of them with Z or with their offset"
     return f"row {row + 1} has the ts {value!r}: {REMEDY}"
 

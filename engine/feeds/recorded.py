@@ -49,9 +49,9 @@ class RecordedFeed:
         require_memory(read_files(folders))
         declared = read_contracts(Path(path), tuple(folder.name for folder in folders))
         tapes = tuple(read_tape(folder, declared[folder.name]) for folder in folders)
-        read_contracts = tuple(tape.contract for tape in tapes)
-        has_fees, has_maker_fees = (any(getattr(terms, name) is not None for terms in read_contracts) for name in ("fee_bps", "maker_fee_bps"))
-        taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in read_contracts)
+        contracts = tuple(tape.contract for tape in tapes)
+        has_fees, has_maker_fees = (any(getattr(terms, name) is not None for terms in contracts) for name in ("fee_bps", "maker_fee_bps"))
+        taker_fees = tuple(fee_bps if terms.fee_bps is None else terms.fee_bps for terms in contracts)
         self._grid = align_tapes(tapes, interval, since, until, round(latency_ms * 1e6))
         self._lags = measure_lags(folders, self._grid.at, self._grid.interval)
         self._length = len(self._grid.at)
@@ -61,13 +61,13 @@ class RecordedFeed:
         self._info = FeedInfo(
             "recorded", f"recorded: {Path(path).resolve().name}", tuple(tape.symbol for tape in tapes), self._grid.interval,
             levels=self._grid.ofi.shape[2], has_flow=self._grid.flow.shape[2] > 0, simulated=False, fee_bps=fee_bps, spread_bps=spread_bps,
-            tick_size=tuple(terms.tick for terms in read_contracts),
+            tick_size=tuple(terms.tick for terms in contracts),
             fees_bps=taker_fees if has_fees else (),
             maker_fees_bps=tuple(
-                taker if terms.maker_fee_bps is None else terms.maker_fee_bps for taker, terms in zip(taker_fees, read_contracts, strict=True)
+                taker if terms.maker_fee_bps is None else terms.maker_fee_bps for taker, terms in zip(taker_fees, contracts, strict=True)
             ) if has_maker_fees else (),
-            rules=trading_rules_of(read_contracts),
-            sessions=tuple(terms.session.text if terms.session else "" for terms in read_contracts),
+            rules=trading_rules_of(contracts),
+            sessions=tuple(terms.session.text if terms.session else "" for terms in contracts),
             trading_hours=_declared_hours(tapes),
         )  # fmt: skip
 

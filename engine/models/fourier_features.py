@@ -44,7 +44,7 @@ def load(data: bytes) -> Fitted:
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(H, S) forecasts in horizon volatilities, from (S, F) features."""
     cosines = _cosines(fitted.standard.transform(x), fitted.frequencies, fitted.phases)
-    return np.ascontiguousarray((cosines @ fitted.slopes[:-1] + fitted.slopes[-1]).T)
+    return np.ascontiguousarray((cosines @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
 def _cosines(z: Floats, frequencies: Floats, phases: Floats) -> Floats:

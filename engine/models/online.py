@@ -44,7 +44,7 @@ def fit(training: TrainingSet, seed: int) -> bytes:
     penalty = np.array(linear.choose_penalties(z, training)) * PENALTY_SCALE * weight.sum()
     moment = (z * weight[:, None]).T @ y
     return linear.arrays_to_bytes(
-        columns=columns.astype(np.int64), gram=discounted.T @ z, moment=moment, penalty=penalty, **standard.select_columns(columns).parts()
+        columns=columns.astype(np.int64), gram=discounted.T @ z, moment=moment, penalty=penalty, **standard.select_columns(columns).to_arrays()
     )
 
 

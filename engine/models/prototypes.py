@@ -39,7 +39,7 @@ def fit(training: TrainingSet, seed: int) -> bytes:
     centres = np.asarray(clustering.cluster_centers_, dtype=float)
     width = max(float(_distances(sample, centres).min(axis=1).mean()), 1e-3)  # 0 where there are no more rows than clusters
     return linear.arrays_to_bytes(
-        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(points, centres, width, training), **standard.parts()
+        axes=axes, centres=centres, width=np.array([width]), outcomes=_outcomes(points, centres, width, training), **standard.to_arrays()
     )
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, lru_cache
 
 import numpy as np
 
-from engine.domain.incidents import EVERYWHERE, Incident, IncidentState, Staleness
+from engine.domain.incidents import EVERYWHERE, INCIDENT_KINDS, NO_FAULT, DataFaults, Incident, IncidentState, Staleness
 from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
 from engine.domain.trading_config import Event
-from engine.evidence import faults, staleness, trading_calendar, volume_level
-from engine.evidence.fingerprint import fingerprint_books
+from engine.evidence import staleness, trading_calendar, volume_level
 from engine.evidence.staleness import ABSENT, BOOK, EMPTY, REPEATED
 
 UNIVERSE_KINDS = {ABSENT: "gap", EMPTY: "halt", REPEATED: "stale", BOOK: "stale book"}  # names of staleness of the whole universe
@@ -34,6 +34,8 @@ MAX_PARTIAL_BARS = 240  # bars with less than half of the universe trading again
 MAX_LEARNING_BARS = 10 * volume_level.LEARNED_BARS  # bars after which a change of volume is over even where it could not be measured
 SECOND = 1e9  # ns
 Incidents = tuple[Incident, ...]
+SEVERITY = ("volume-feed change", "clock skew", "stale book", "flat-filled", "stale", "halt", "gap")  # rising: of several, the last is shown
+STALE, STALE_BOOK = INCIDENT_KINDS.index("stale"), INCIDENT_KINDS.index("stale book")
 
 
 def initial_incident_state(symbols: int) -> IncidentState:
@@ -45,7 +47,7 @@ def initial_incident_state(symbols: int) -> IncidentState:
         volume_level.initial_volume_level(symbols),
         (),
         (),
-        faults.no_faults(symbols),
+        no_faults(symbols),
     )
 
 
@@ -65,7 +67,7 @@ def update_incidents(
     begun = _find_jump(before, opens, interval, own_fault) if before.at and opens > before.at and not everywhere else ()
     runs = before.staleness
     if calendar.session_open:
-        book = staleness.initial_runs(len(symbols)).book_fingerprint if books is None else fingerprint_books(books)
+        book = staleness.initial_runs(len(symbols)).book_fingerprint if books is None else staleness.fingerprint_books(books)
         runs = staleness.update_runs(before.staleness, opens, fresh, bar, book, own_fault, everywhere=everywhere)
     ended: Incidents = ()
     if runs.any_run or before.open:
@@ -77,14 +79,46 @@ def update_incidents(
     ended += clock[1] + _end_volume_incidents(before, volume.bars, at, interval)
     after = _apply_changes(IncidentState(at, calendar, runs, volume, before.open, (), before.faults), begun + clock[0], ended)
     momentary = tuple(incident for incident in clock[0] if incident.until is not None)  # of this bar alone
-    now = faults.find_faults(after.open + momentary, runs if calendar.session_open else None, at, interval, symbols)
+    now = find_faults(after.open + momentary, runs if calendar.session_open else None, at, interval, symbols)
     return after if now is before.faults else replace(after, faults=now)
 
 
 def skip_bar(before: IncidentState) -> IncidentState:
     """The state after a bar that could not be examined: open incidents stay open, and the bar itself is not judged."""
-    nothing = faults.no_faults(len(before.faults.kind))
+    nothing = no_faults(len(before.faults.kind))
     return replace(before, changes=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
+
+
+@cache
+def no_faults(symbols: int) -> DataFaults:
+    """No faults."""
+    zero, none_frozen = np.zeros(symbols, dtype=np.int64), np.zeros(symbols, dtype=np.bool_)
+    return DataFaults(zero + NO_FAULT, zero, none_frozen, none_frozen)
+
+
+def find_faults(touching: tuple[Incident, ...], runs: Staleness | None, at: int, interval: int, symbols: tuple[str, ...]) -> DataFaults:
+    """The faults of the bar that closes `at` (ns UTC), from incidents that touch it and runs of stale bars (None outside of sessions)."""
+    suspect = staleness.find_suspect_repeats(runs) if runs is not None and runs.any_run else None
+    if not touching and (suspect is None or not suspect.any()):
+        return no_faults(len(symbols))
+    kind, bars = np.full(len(symbols), NO_FAULT), np.zeros(len(symbols), dtype=np.int64)
+    for incident in sorted(touching, key=lambda incident: SEVERITY.index(incident.kind)):
+        where = slice(None) if incident.symbol == EVERYWHERE else symbol_positions(symbols)[incident.symbol]
+        kind[where], bars[where] = INCIDENT_KINDS.index(incident.kind), max((at - incident.since) // interval, 1)
+    if runs is None or suspect is None:
+        none_frozen = np.zeros(len(symbols), dtype=np.bool_)
+        return DataFaults(kind, bars, none_frozen, none_frozen)
+    for offset, fault in ((0, STALE), (1, STALE_BOOK)):
+        new = suspect[offset] & (kind == NO_FAULT)
+        kind, bars = np.where(new, fault, kind), np.where(new, runs.run_bars[REPEATED + offset], bars)
+    frozen = suspect | ((runs.run_bars[REPEATED:] > 0) & (kind == np.array([[STALE], [STALE_BOOK]])))
+    return DataFaults(kind, bars, frozen[0], frozen[1])
+
+
+@lru_cache(8)
+def symbol_positions(symbols: tuple[str, ...]) -> dict[str, int]:
+    """The position of each symbol."""
+    return {symbol: place for place, symbol in enumerate(symbols)}
 
 
 def _apply_changes(after: IncidentState, begun: Incidents, ended: Incidents) -> IncidentState:
@@ -100,7 +134,7 @@ def _find_own_faults(before: IncidentState, symbols: tuple[str, ...]) -> Bools:
     out = np.zeros(len(symbols), dtype=np.bool_)
     for incident in before.open:
         if incident.symbol != EVERYWHERE and incident.kind in SYMBOL_KINDS.values():
-            out[faults.symbol_positions(symbols)[incident.symbol]] = True
+            out[symbol_positions(symbols)[incident.symbol]] = True
     return out
 
 
@@ -139,7 +173,7 @@ def _find_ended(before: IncidentState, runs: Staleness, opens: int, symbols: tup
         if incident.symbol == EVERYWHERE:
             is_over = over or runs.bars_since_partial_trading >= MAX_PARTIAL_BARS if way in {ABSENT, EMPTY} else not runs.universe_run_bars[way]
         else:
-            is_over = not runs.run_bars[way, faults.symbol_positions(symbols)[incident.symbol]]
+            is_over = not runs.run_bars[way, symbol_positions(symbols)[incident.symbol]]
         if is_over:
             incidents += (replace(incident, until=opens),)
     return incidents

@@ -1,4 +1,4 @@
-"""The cost of an order: walking a book level by level, or the square-root law of impact where there is no book."""
+"""The cost of an order: walking a book level by level, or the square-root law of market impact where there is no book."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
 
+AVERAGE_BARS = 48  # bars
 SIDES = np.array([[1.0], [-1.0]])  # to buy, to sell
 
 
@@ -46,3 +47,16 @@ def walk_books(price: Floats, size: Floats, mid: Floats, money: Floats) -> Float
     filled = np.minimum(np.maximum(units[:, None, :, None] - (depth - size), 0.0), size)
     paid = np.einsum("nksd,ksd->nks", filled, price) / money[:, None]
     return np.where(depth[:, :, -1] >= units[:, None], SIDES * (paid - 1.0) * 1e4, np.nan)
+
+
+def average_volume(volume: Floats) -> Floats:
+    """(S,) base units traded per bar, the mean of the last 48 of (S, T); NaN where one of them is unknown."""
+    return np.asarray(volume[:, -AVERAGE_BARS:].sum(axis=1) / AVERAGE_BARS)
+
+
+def square_root_impact(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
+    """Impact in bps: `coefficient` bar volatilities times the root of the order's share of the bar's volume (Almgren et al. 2005; Toth et al. 2011).
+
+    `sigma` is the log-return volatility of a bar. An unknown volatility counts as 0: a symbol has one before anything is opened in it.
+    """
+    return np.asarray(coefficient * np.where(np.isfinite(sigma), sigma, 0.0) * 1e4 * np.sqrt(share))

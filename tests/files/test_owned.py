@@ -30,7 +30,7 @@ from engine.store.trial_ledger import TrialLedger
 from tests.actions.engines import desk
 from tests.actions.hostile import world
 
-KILLED = "import os, signal, sys; from engine.files import temporary; f = temporary.create_file(sys.argv[1], 'rows'); f.path.write_bytes(b'x' * 9000)"
+KILLED = "import os, signal, sys; from engine.files import temporary_files; f = temporary_files.create_file(sys.argv[1], 'rows'); f.path.write_bytes(b'x' * 9000)"
 OF_03 = ("logs/podium.log", "logs/podium.log.1", "logs/podium-17-4.log.zst", "backtests/trials.jsonl", "backtests/20260101-000000-7.json")
 
 

@@ -295,7 +295,10 @@ def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
     first, second = after(1, symbols=20), after(1, symbols=20)
     assert first.watch.digest() == second.watch.digest()
     watch = first.watch
-    arrays = [watch.calendar.traded, *(getattr(watch.staleness, name) for name in ("run_bars", "run_since", "runs_begun", "runs_continued", "longest", "last_bar"))]
+    arrays = [
+        watch.calendar.traded,
+        *(getattr(watch.staleness, name) for name in ("run_bars", "run_since", "runs_begun", "runs_continued", "longest", "last_bar")),
+    ]
     arrays += [watch.volume_level.level, watch.volume_level.mean_range, watch.volume_level.profile]
     assert sum(part.nbytes for part in arrays) < 10_000
 

@@ -85,8 +85,8 @@ def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
 
 def test_neighbours_that_move_against_each_other_make_no_variance_smaller() -> None:
     held = filled(blocks=40.0)
-    np.testing.assert_array_equal(skill.sampling_variance(having(held, neighbours=-40.0))[1], skill.sampling_variance(held)[1])
-    assert (skill.sampling_variance(having(held, neighbours=40.0))[1] > skill.sampling_variance(held)[1]).all()
+    np.testing.assert_array_equal(skill.sampling_variance(having(held, lag_products=-40.0))[1], skill.sampling_variance(held)[1])
+    assert (skill.sampling_variance(having(held, lag_products=40.0))[1] > skill.sampling_variance(held)[1]).all()
 
 
 def test_a_first_row_of_next_to_no_power_spoils_no_interval() -> None:

@@ -55,7 +55,7 @@ def test_with_fading_weights_the_shrunk_correlation_is_nearer_to_the_truth_than_
         standardised = covariance.standardise_returns(factor(12, 300, 0.15, seed, tails=5.0), weights)
         sample = covariance.sample_correlation(standardised, weights)
         share = covariance.ledoit_wolf_shrinkage(standardised, weights, sample)
-        errors.append([np.square(one - truth).sum() for one in (sample, covariance.shrink_correlation(sample, share), np.eye(12))])
+        errors.append([np.square(estimate - truth).sum() for estimate in (sample, covariance.shrink_correlation(sample, share), np.eye(12))])
     plain, shrunk, none = np.mean(errors, axis=0)
     assert shrunk < 0.9 * plain
     assert shrunk < 0.3 * none

@@ -16,12 +16,12 @@ PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(kind) for kind in ("passive", "ag
 
 def learned(shortfalls: np.ndarray, kind: int = PASSIVE, block: int = 3) -> ExecutionSums:
     """An order over per tick, blocks of three ticks."""
-    told = execution_quality.empty_execution()
+    state = execution_quality.empty_execution()
     for tick, bps in enumerate(shortfalls.tolist()):
-        told = execution_quality.add_finished_orders(
-            told, (FinishedOrder(kind, 100.0, 80.0, bps),), closes=np.array([float((tick + 1) % block == 0)])
+        state = execution_quality.add_finished_orders(
+            state, (FinishedOrder(kind, 100.0, 80.0, bps),), closes=np.array([float((tick + 1) % block == 0)])
         )
-    return told
+    return state
 
 
 def test_before_anything_is_over_nothing_is_known_and_every_kind_is_offered() -> None:

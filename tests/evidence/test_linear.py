@@ -38,32 +38,32 @@ def misled(tick: int) -> list[float]:
 
 
 def test_rows_whose_targets_reach_into_the_hold_out_do_not_choose_the_penalty() -> None:
-    found = linear.choose_penalties(Z, training(clear()))
-    assert found == [linear.PENALTIES[0]] * 3
+    penalties = linear.choose_penalties(Z, training(clear()))
+    assert penalties == [linear.PENALTIES[0]] * 3
     purged = range(SPLIT - LONGEST + 1, SPLIT + 1)
     strongest = max(purged, key=lambda tick: abs(Z[tick, 0]))
     for tick in (purged[0], strongest, purged[-1]):
-        assert misled(tick) == found
+        assert misled(tick) == penalties
     y = clear()
     y[purged.start : purged.stop] = 1e6
-    assert linear.choose_penalties(Z, training(y)) == found
+    assert linear.choose_penalties(Z, training(y)) == penalties
 
 
 def test_rows_on_either_side_of_the_purge_do() -> None:
-    found = linear.choose_penalties(Z, training(clear()))
+    penalties = linear.choose_penalties(Z, training(clear()))
     for tick in (SPLIT - LONGEST, SPLIT + 1):
         assert abs(Z[tick, 0]) > 0.1
-        assert misled(tick) != found
+        assert misled(tick) != penalties
 
 
 def test_the_purge_is_as_long_as_the_longest_horizon_of_those_that_share_rows() -> None:
     y = clear()[:, :1]
     alone = training(y, horizons=(1,))
-    found = linear.choose_penalties(Z, alone)
+    penalties = linear.choose_penalties(Z, alone)
     for tick, matters in ((SPLIT, False), (SPLIT - 1, True)):
         wrong = y.copy()
         wrong[tick] = -1_000.0 * Z[tick, 0]
-        assert (linear.choose_penalties(Z, replace(alone, y=wrong)) != found) is matters
+        assert (linear.choose_penalties(Z, replace(alone, y=wrong)) != penalties) is matters
 
 
 def test_the_penalties_that_are_tried() -> None:
@@ -76,7 +76,7 @@ def test_the_penalty_is_the_one_with_the_least_squared_error_on_the_hold_out() -
     met = set()
     for strength in (0.0, 0.03, 0.1, 0.2, 0.5, 2.0):
         y = strength * Z[:, :1] + chance.standard_normal((ROWS, 3))
-        found = linear.choose_penalties(Z, training(y))
+        penalties = linear.choose_penalties(Z, training(y))
         early, late = slice(0, SPLIT - LONGEST + 1), slice(SPLIT + 1, None)
         for index in range(3):
             centre = 0.1 * y[early, index].mean()
@@ -85,8 +85,8 @@ def test_the_penalty_is_the_one_with_the_least_squared_error_on_the_hold_out() -
                 ridge = Z[early].T @ Z[early] + penalty * len(Z[early]) * np.eye(WIDTH)
                 slopes = np.linalg.solve(ridge, Z[early].T @ (y[early, index] - centre))
                 errors.append(float(((y[late, index] - centre - Z[late] @ slopes) ** 2).sum()))
-            assert found[index] == linear.PENALTIES[int(np.argmin(errors))]
-            met.add(found[index])
+            assert penalties[index] == linear.PENALTIES[int(np.argmin(errors))]
+            met.add(penalties[index])
     assert len(met) >= 3
 
 

@@ -58,11 +58,11 @@ def test_no_general_solver_finds_anything_better(seed: int) -> None:
         slope = whole @ total - edge
         return float(total @ whole @ total / 2 - edge @ total + cost @ parts[n:]), np.concatenate((slope, slope + cost))
 
-    found = minimize(
+    reference = minimize(
         loss, np.zeros(2 * n), jac=True, method="L-BFGS-B", bounds=[(0, m) for m in most] + [(0, b - m) for b, m in zip(bound, most, strict=True)],
         options={"maxiter": 5_000, "ftol": 1e-15, "gtol": 1e-10},
     )  # fmt: skip
-    assert worth(size, whole, edge, cost, held) >= -found.fun - 1e-7
+    assert worth(size, whole, edge, cost, held) >= -reference.fun - 1e-7
 
 
 @given(SEEDS)

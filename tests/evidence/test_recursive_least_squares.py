@@ -18,7 +18,7 @@ def looked(tick: int, *, version: str = "a") -> OnlineInputs:
     return OnlineInputs(0, version, FADE, draw.normal(size=(SYMBOLS, WIDTH)).astype(np.float32))
 
 
-def came(tick: int) -> tuple[Bools, Floats]:
+def due_at(tick: int) -> tuple[Bools, Floats]:
     """known (M + 1, H, S) and target (H, S) at a tick; some are not known, and none before the first forecast came due."""
     draw = np.random.default_rng([tick, 2])
     due = np.array([[tick >= horizon] for horizon in HORIZONS])
@@ -29,7 +29,7 @@ def came(tick: int) -> tuple[Bools, Floats]:
 def after(ticks: int) -> tuple[OnlineMemory, ...]:
     memories: tuple[OnlineMemory, ...] = ()
     for tick in range(ticks):
-        known, target = came(tick)
+        known, target = due_at(tick)
         memories = recursive_least_squares.update_memories(memories, (looked(tick),), known, target, HORIZONS)
     return memories
 
@@ -38,7 +38,7 @@ def test_the_sums_are_those_of_all_rows_that_came_due_each_faded_by_its_age() ->
     (memory,) = after(TICKS)
     gram, moment = np.zeros((WIDTH, WIDTH)), np.zeros((WIDTH, len(HORIZONS)))
     for tick in range(TICKS):
-        known, target = came(tick)
+        known, target = due_at(tick)
         share = FADE ** (TICKS - 1 - tick)
         for column, horizon in enumerate(HORIZONS):
             if tick >= horizon:
@@ -57,7 +57,7 @@ def test_it_is_the_model_of_this_version_that_is_asked_for() -> None:
 
 
 def test_another_version_starts_anew() -> None:
-    known, target = came(TICKS)
+    known, target = due_at(TICKS)
     (memory,) = recursive_least_squares.update_memories(after(TICKS), (looked(TICKS, version="b"),), known, target, HORIZONS)
     assert memory.version == "b"
     assert (memory.gram == 0).all()

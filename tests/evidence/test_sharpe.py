@@ -24,8 +24,8 @@ def test_the_probability_is_that_of_bailey_and_lopez_de_prado(seed: int) -> None
 
 def test_a_martingale_is_above_zero_half_of_the_time() -> None:
     draw = np.random.default_rng(1)
-    told = [sharpe.probabilistic_sharpe_ratio(draw.normal(0, 0.01, 120)) for _ in range(400)]
-    above = np.mean([value is not None and value > 0.95 for value in told])
+    probabilities = [sharpe.probabilistic_sharpe_ratio(draw.normal(0, 0.01, 120)) for _ in range(400)]
+    above = np.mean([value is not None and value > 0.95 for value in probabilities])
     assert 0.02 < above < 0.09
 
 

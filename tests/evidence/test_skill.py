@@ -46,9 +46,9 @@ def test_a_true_skill_is_found(horizon: int) -> None:
     runs, ticks, known = 100, 1_200, math.sqrt(0.05)
     signal = known * chance.forecasts("persistent", (runs, ticks + horizon, 8), draw)
     returns = signal + math.sqrt(0.95) * chance.moves(runs, ticks + horizon, 8, draw, shared=0.3)
-    came = chance.target(returns, horizon, ticks)
-    said = signal[:, :ticks] * (1.0 - 0.95**horizon) / 0.05 / math.sqrt(horizon)
-    gain, power = (said * (2.0 * came - said)).sum(axis=2).T, (came * came).sum(axis=2).T
+    realised = chance.target(returns, horizon, ticks)
+    forecast = signal[:, :ticks] * (1.0 - 0.95**horizon) / 0.05 / math.sqrt(horizon)
+    gain, power = (forecast * (2.0 * realised - forecast)).sum(axis=2).T, (realised * realised).sum(axis=2).T
     truth, held, low = float(gain.sum() / power.sum()), skill.empty_skill(1, 1, runs), {}
     for tick in range(ticks):
         sums = np.array((gain[tick], gain[tick] ** 2, power[tick], np.full(runs, 8.0)))[:, None, None]
@@ -151,10 +151,10 @@ def test_skill_that_is_surely_less_of_late_counts_for_its_own_lower_bound() -> N
     held = filled(blocks=3_000.0, gain=100.0)
     low = skill.skill_bound(held, KNOBS)[0]
     for gain, spread in ((8.0, 4.0), (8.0, 64.0), (18.0, 1.0)):
-        told = skill.skill_bound(late(held, gain=gain, block_squared=spread), KNOBS)[0]
+        bounds = skill.skill_bound(late(held, gain=gain, block_squared=spread), KNOBS)[0]
         worth, error = gain / 400.0, 1.645 * (spread * (1.0 + 15.0 / 3_000.0)) ** 0.5 / 400.0
         assert (worth + error < low).all()
-        np.testing.assert_allclose(told, worth - error)
+        np.testing.assert_allclose(bounds, worth - error)
     unsure = skill.skill_bound(late(held, gain=8.0, block_squared=2_500.0), KNOBS)[0]
     assert (low < 8.0 / 400.0 + 1.645 * 50.0 / 400.0).all()
     np.testing.assert_allclose(unsure, 8.0 / 400.0)
@@ -219,14 +219,14 @@ def test_recent_skill_falls_when_skill_has_gone_and_says_what_it_rests_on() -> N
         np.random.default_rng(5),
         0.5 ** (skill.MIN_BLOCK_TICKS / np.array([knobs.skill_halflife, knobs.recent_skill_halflife]))[:, None, None],
     )
-    recent, told = state.recent, []
+    recent, bounds = state.recent, []
     for worth in (0.05, -0.01):
         for _ in range(400):
             gain = np.broadcast_to(48.0 * worth + 0.5 * draw.standard_normal(), (2, 1, 1))
             sums = np.stack((gain, gain * gain, np.full((2, 1, 1), 48.0), np.full((2, 1, 1), 48.0)))
             recent = skill.add_scores(recent, sums, np.ones(1), memory=memory)
-        told.append(skill.recent_skill_table(replace(state, recent=recent, decided=4_800), knobs)[0])
-    before, after = told
+        bounds.append(skill.recent_skill_table(replace(state, recent=recent, decided=4_800), knobs)[0])
+    before, after = bounds
     assert before.low is not None
     assert before.low > 0.0
     assert after.r2 is not None

@@ -71,8 +71,8 @@ def test_before_any_evidence_there_are_no_weights() -> None:
 def test_what_a_forecast_is_worth_by_itself_is_the_slope_of_what_came_on_it() -> None:
     f = np.random.default_rng(6).normal(0, 0.5, (50_000, 1))
     gram, moment, rows = sums(np.concatenate((2.0 * f, -f), axis=1), f[:, 0])
-    told = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
-    np.testing.assert_allclose(told, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
+    slopes = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
+    np.testing.assert_allclose(slopes, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
     assert (stacking.single_model_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
 
 

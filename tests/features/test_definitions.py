@@ -180,9 +180,9 @@ def test_a_symbol_by_itself_is_its_universe() -> None:
     at = build_view(
         Bars(*(getattr(BARS, name)[:1] for name in ("open", "high", "low", "close", "volume"))), no_books(1), no_flow(1), START, MINUTE, 60.0
     )
-    told = dict(zip(cross_section.COLUMNS, cross_section.build(at)[0].tolist(), strict=True))
-    assert (told["return_rank_12"], told["dispersion_12"]) == (0.0, 0.0)
-    assert [told["beta_96"], told["idiosyncratic_share_96"], told["idiosyncratic_return_48"]] == pytest.approx([1.0, 0.0, 0.0], abs=1e-9)
+    observed = dict(zip(cross_section.COLUMNS, cross_section.build(at)[0].tolist(), strict=True))
+    assert (observed["return_rank_12"], observed["dispersion_12"]) == (0.0, 0.0)
+    assert [observed["beta_96"], observed["idiosyncratic_share_96"], observed["idiosyncratic_return_48"]] == pytest.approx([1.0, 0.0, 0.0], abs=1e-9)
 
 
 def test_the_calendar_turns_once_a_day_and_once_a_week() -> None:
@@ -234,15 +234,15 @@ def flowing() -> MarketView:
 
 def test_order_flow_is_over_depth_and_signed_volume_over_volume() -> None:
     at = flowing()
-    told, depth = at.flow, np.nanmean(at.flow.depth[[0, 1, 3]], axis=1)
+    observed, depth = at.flow, np.nanmean(at.flow.depth[[0, 1, 3]], axis=1)
     rows = [0, 1, 3]
-    np.testing.assert_allclose(column(flow, "ofi_1", at)[rows], told.ofi[rows, -1, 0] / depth)
-    np.testing.assert_allclose(column(flow, "ofi_12", at)[rows], np.nansum(told.ofi[rows, -12:, 0], axis=1) / depth)
-    np.testing.assert_allclose(column(flow, "multi_level_ofi_12", at)[rows], np.nansum(told.ofi[rows, -12:], axis=1).mean(axis=1) / depth)
-    np.testing.assert_allclose(column(flow, "trade_imbalance_1", at)[rows], told.signed_volume[rows, -1] / BARS.volume[rows, -1])
-    known = np.isfinite(told.signed_volume[rows])
+    np.testing.assert_allclose(column(flow, "ofi_1", at)[rows], observed.ofi[rows, -1, 0] / depth)
+    np.testing.assert_allclose(column(flow, "ofi_12", at)[rows], np.nansum(observed.ofi[rows, -12:, 0], axis=1) / depth)
+    np.testing.assert_allclose(column(flow, "multi_level_ofi_12", at)[rows], np.nansum(observed.ofi[rows, -12:], axis=1).mean(axis=1) / depth)
+    np.testing.assert_allclose(column(flow, "trade_imbalance_1", at)[rows], observed.signed_volume[rows, -1] / BARS.volume[rows, -1])
+    known = np.isfinite(observed.signed_volume[rows])
     traded = np.where(known, BARS.volume[rows, -48:], 0.0)
-    np.testing.assert_allclose(column(flow, "vpin_48", at)[rows], np.nansum(np.abs(told.signed_volume[rows]), axis=1) / traded.sum(axis=1))
+    np.testing.assert_allclose(column(flow, "vpin_48", at)[rows], np.nansum(np.abs(observed.signed_volume[rows]), axis=1) / traded.sum(axis=1))
     assert all(np.isnan(column(flow, name, at)[2]) for name in flow.COLUMNS)
 
 

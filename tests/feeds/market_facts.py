@@ -81,15 +81,15 @@ def recorded(folder: Path) -> Series:
 
 def simulated(bars: int, seed: int = 7, symbols: int = 8) -> list[Series]:
     """The symbols of a simulated market without a signal, with its default settings."""
-    mids, told = [], []
+    mids, step_columns = [], []
     for path, steps in SimulatedFeed(signal=0.0, seed=seed, symbol_count=symbols).simulated_steps(bars):
         opening, tick = path.open[:, None], path.tick[:, None]
         mids.append(snap_to_tick(opening * np.exp(steps.rise[1:].astype(np.float64)), tick).reshape(-1, symbols))
         spread = 2e4 * steps.half_spread[1:] * tick / opening
         parts = (spread, *(getattr(steps, name)[1:] for name in ("bid", "ask", "ofi", "signed", "volume", "trades")))
-        told.append([np.asarray(part, dtype=np.float64).reshape(-1, symbols) for part in parts])
+        step_columns.append([np.asarray(part, dtype=np.float64).reshape(-1, symbols) for part in parts])
     mid = np.concatenate([mids[0][:1], *mids])
-    columns = [np.concatenate(parts) for parts in zip(*told, strict=True)]
+    columns = [np.concatenate(parts) for parts in zip(*step_columns, strict=True)]
     return [Series(mid[:, symbol], *(column[:, symbol] for column in columns)) for symbol in range(symbols)]
 
 

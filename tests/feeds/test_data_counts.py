@@ -22,9 +22,9 @@ def written(folder: Path, symbol: str = "A", count: int = 3) -> Path:
     return write(folder, symbol, "bars", BAR, [bar(i) for i in range(count)])
 
 
-def refusal(folder: Path, **asked: tuple[str, ...]) -> str:
+def refusal(folder: Path, **wanted: tuple[str, ...]) -> str:
     with pytest.raises(BadRecording) as refused:
-        RecordedFeed(folder, **asked)  # type: ignore[arg-type]
+        RecordedFeed(folder, **wanted)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -129,8 +129,8 @@ def test_bars_of_unknown_volume_are_read_and_are_fresh(tmp_path: Path, header: s
     for interval in (MINUTE, 3 * MINUTE):
         feed = RecordedFeed(tmp_path, interval=interval)
         slices = list(feed.slices(None))
-        assert [bool(found.fresh[0]) for found in slices] == [True] * (6 * MINUTE // interval)
-        assert np.isnan([found.volume[0] for found in slices]).all()
+        assert [bool(snapshot.fresh[0]) for snapshot in slices] == [True] * (6 * MINUTE // interval)
+        assert np.isnan([snapshot.volume[0] for snapshot in slices]).all()
         assert (feed.counts[0].volume, feed.counts[0].without_volume) == ("unknown", len(slices))
 
 

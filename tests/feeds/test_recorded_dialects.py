@@ -70,13 +70,13 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_read_safely_is_refused_for_what_it_is(tmp_path: Path, content: str | bytes, said: str) -> None:
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_what_cannot_be_read_safely_is_refused_for_what_it_is(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = bars_file(tmp_path, content)
     with pytest.raises(BadRecording) as refused:
         read_bars(file)
     line = str(refused.value)
-    assert said in line
+    assert message in line
     assert "\n" not in line
     assert len(line) < 600
 

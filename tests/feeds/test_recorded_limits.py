@@ -102,14 +102,14 @@ FAR = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("kind", "header", "rows", "said"), FAR.values(), ids=FAR.keys())
+@pytest.mark.parametrize(("kind", "header", "rows", "message"), FAR.values(), ids=FAR.keys())
 def test_numbers_near_the_end_of_what_a_double_holds_are_refused(
-    tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], said: str
+    tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], message: str
 ) -> None:
     write(tmp_path, "A", kind, header, rows)
     with pytest.raises(BadRecording) as refused:
         RecordedFeed(tmp_path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_one_number_beyond_reach_makes_one_row_faulty(tmp_path: Path) -> None:
@@ -118,7 +118,7 @@ def test_one_number_beyond_reach_makes_one_row_faulty(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, bars)
     feed = RecordedFeed(tmp_path)
     assert feed.counts[0].faulty_bars == 1
-    assert max(float(found.close[0]) for found in feed.slices(None) if found.fresh[0]) == 10.0
+    assert max(float(snapshot.close[0]) for snapshot in feed.slices(None) if snapshot.fresh[0]) == 10.0
 
 
 def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("multiplier = 1" + "0" * 400, "multiplier is 1000000000000000000000000000000000000000: make it a number above 0 and at most 1e+09"),
         ("tick = 1e308", "tick is 1e+308: make it a number of at least 0 and at most 1e+15"),
@@ -137,12 +137,12 @@ def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
         ("lot = " + "1" * 5_000, "recording.toml cannot be read"),
     ],
 )
-def test_numbers_of_recording_toml_beyond_reach_are_refused(tmp_path: Path, text: str, said: str) -> None:
+def test_numbers_of_recording_toml_beyond_reach_are_refused(tmp_path: Path, text: str, message: str) -> None:
     write(tmp_path, "A", "bars", BAR, [(at, 1e9, 1e9, 1e9, 1e9, 1e20) for at in OPENS])
     (tmp_path / "recording.toml").write_text(text)
     with pytest.raises(BadRecording) as refused:
         RecordedFeed(tmp_path)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_time_of_receipt_beyond_nanoseconds_is_refused(tmp_path: Path) -> None:

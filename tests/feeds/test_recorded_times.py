@@ -171,9 +171,9 @@ REFUSED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("stamps", "said"), REFUSED.values(), ids=REFUSED.keys())
-def test_a_column_that_holds_no_time_is_refused_in_one_line(tmp_path: Path, stamps: pa.Array, said: str) -> None:
-    assert said in refusal(tmp_path, stamps)
+@pytest.mark.parametrize(("stamps", "message"), REFUSED.values(), ids=REFUSED.keys())
+def test_a_column_that_holds_no_time_is_refused_in_one_line(tmp_path: Path, stamps: pa.Array, message: str) -> None:
+    assert message in refusal(tmp_path, stamps)
 
 
 def wall_clock(zone: str, since: str, bars: int) -> list[str]:

@@ -37,12 +37,12 @@ def test_one_call_gives_the_same_bits_as_a_call_a_horizon(count: int) -> None:
     chance = np.random.default_rng(5)
     x = chance.standard_normal((count, COLUMNS)) * 3.0
     x[chance.random(x.shape) < 0.2] = np.nan
-    said = lightgbm.predict(fitted, x)
+    predictions = lightgbm.predict(fitted, x)
     apart = lightgbm.predict(lightgbm.Fitted(fitted.boosters), x)
-    assert said.shape == (3, count)
-    assert said.flags.c_contiguous
+    assert predictions.shape == (3, count)
+    assert predictions.flags.c_contiguous
     assert (np.ptp(apart, axis=1) > 0).all() or count == 1  # there is something to differ in
-    np.testing.assert_array_equal(said, apart)
+    np.testing.assert_array_equal(predictions, apart)
 
 
 def test_horizons_with_no_booster_or_unequally_many_trees_are_asked_one_by_one() -> None:

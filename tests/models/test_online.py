@@ -39,18 +39,18 @@ def training(slope: float = 0.4) -> TrainingSet:
 def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[OnlineMemory, ...]:
     memories: tuple[OnlineMemory, ...] = ()
     for tick in range(UNTIL + 1, UNTIL + 1 + ticks):
-        came = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
+        targets = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
         known = np.array([[tick - horizon > UNTIL] * SYMBOLS for horizon in HORIZONS])
         seen = OnlineInputs(0, "a", online.DECAY, online.select_columns(fitted, features(tick)))
-        memories = sums.update_memories(memories, (seen,), known[None], came, HORIZONS)
+        memories = sums.update_memories(memories, (seen,), known[None], targets, HORIZONS)
     return memories
 
 
 def worth(fitted: online.Fitted, memories: tuple[OnlineMemory, ...], ticks: int) -> float:
     """The slope of what is forecast on the feature that matters."""
     x = np.concatenate([features(tick) for tick in range(9_000, 9_200)])
-    said = online.predict_online(fitted, online.select_columns(fitted, x), sums.find_memory(memories, "a"), ticks)[0]
-    return float(np.polyfit(x[:, 2], said, 1)[0])
+    forecasts = online.predict_online(fitted, online.select_columns(fitted, x), sums.find_memory(memories, "a"), ticks)[0]
+    return float(np.polyfit(x[:, 2], forecasts, 1)[0])
 
 
 def test_going_on_is_the_fit_that_a_training_on_all_rows_would_have_been() -> None:

@@ -36,23 +36,6 @@ def score_declined_trades(
     return DeclinedTrades(declined, skill.add_scores(before.scores, sums, closes))
 
 
-def _due(before: DeclinedTrades, price: Floats, prices: Floats, horizons: tuple[int, ...]) -> Floats:
-    """(4, G) sums of bps, of their squares and of rows (twice) over the declined trades whose horizon ends now."""
-    pending, count = before.pending, before.scores.gain.shape[-1]
-    sums = np.zeros((4, count))
-    for index, horizon in enumerate(horizons):
-        if pending.horizon[horizon - 1] != index:
-            continue
-        result = pending.side[horizon - 1] * (price - prices[horizon - 1]) * 1e4 - pending.cost_bps[horizon - 1]
-        known = (pending.gate[horizon - 1] >= 0) & (pending.side[horizon - 1] != 0) & np.isfinite(result)
-        gate, result = pending.gate[horizon - 1][known], result[known]
-        sums[0] += np.bincount(gate, result, minlength=count)
-        sums[1] += np.bincount(gate, result * result, minlength=count)
-        sums[2] += np.bincount(gate, minlength=count)
-    sums[3] = sums[2]
-    return sums
-
-
 def append_declined(before: PendingHolds, decisions: Decisions, sizes: Sizes, liquidity: Liquidity) -> PendingHolds:
     """The pending holds with those of this tick first."""
     return PendingHolds(
@@ -83,3 +66,20 @@ def declined_table(declined: DeclinedTrades, gates: tuple[str, ...]) -> tuple[De
         rows = int(declined.scores.rows[0, 0, gate])
         rows_by_gate.append(DeclinedRow(name, rows, float(mean[gate]) if enough else None, low, high, float(blocks[gate])))
     return tuple(rows_by_gate)
+
+
+def _due(before: DeclinedTrades, price: Floats, prices: Floats, horizons: tuple[int, ...]) -> Floats:
+    """(4, G) sums of bps, of their squares and of rows (twice) over the declined trades whose horizon ends now."""
+    pending, count = before.pending, before.scores.gain.shape[-1]
+    sums = np.zeros((4, count))
+    for index, horizon in enumerate(horizons):
+        if pending.horizon[horizon - 1] != index:
+            continue
+        result = pending.side[horizon - 1] * (price - prices[horizon - 1]) * 1e4 - pending.cost_bps[horizon - 1]
+        known = (pending.gate[horizon - 1] >= 0) & (pending.side[horizon - 1] != 0) & np.isfinite(result)
+        gate, result = pending.gate[horizon - 1][known], result[known]
+        sums[0] += np.bincount(gate, result, minlength=count)
+        sums[1] += np.bincount(gate, result * result, minlength=count)
+        sums[2] += np.bincount(gate, minlength=count)
+    sums[3] = sums[2]
+    return sums

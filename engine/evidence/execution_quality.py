@@ -39,10 +39,6 @@ def add_finished_orders(before: ExecutionSums, done: tuple[FinishedOrder, ...], 
     return ExecutionSums(orders, skill.add_scores(before.scores, sums, closes))
 
 
-def _row(gain: float, power: float) -> tuple[float, float, float, float]:
-    return gain, gain * gain, power, 1.0
-
-
 def find_costly_kinds(execution: ExecutionSums) -> tuple[str, ...]:
     """The kinds of order proven to cost more than taking at once."""
     if not (execution.scores.blocks[SHORTFALL] >= skill.MIN_BLOCKS - 1).any():
@@ -69,6 +65,10 @@ def execution_table(execution: ExecutionSums) -> tuple[ExecutionRow, ...]:
         unfilled = None if share is None else 1.0 - share
         rows.append(ExecutionRow(kind, int(execution.orders[index]), share, filled_low, filled_high, unfilled, mean, *bps, n, kind not in costly))
     return tuple(rows)
+
+
+def _row(gain: float, power: float) -> tuple[float, float, float, float]:
+    return gain, gain * gain, power, 1.0
 
 
 def _interval(middle: float | None, half: float) -> tuple[float | None, float | None]:

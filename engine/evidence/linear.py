@@ -115,6 +115,28 @@ def choose_penalties(z: Floats, training: TrainingSet) -> list[float]:
     return [penalty_of[index] for index in range(len(training.horizons))]
 
 
+def arrays_to_bytes(**arrays: Floats) -> bytes:
+    """Arrays by name as npz; the same arrays give the same bytes."""
+    out = io.BytesIO()
+    np.savez(out, allow_pickle=False, **arrays)
+    return out.getvalue()
+
+
+def arrays_from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
+    """Arrays by name. Raises ValueError, in one line, for anything but npz of plain arrays that contains `names`."""
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            if sum(part.file_size for part in archive.zip.infolist()) > _MAX_BYTES:
+                raise ValueError("unpacked they would not fit into memory")
+            parts = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
+    except _NOT_ARRAYS as error:
+        raise ValueError(f"these {len(data)} bytes are no arrays: {' '.join(str(error).split())}") from error
+    missing = [name for name in names if name not in parts]
+    if missing:
+        raise ValueError(f"these {len(data)} bytes lack {', '.join(missing)}")
+    return parts
+
+
 @dataclass(frozen=True, slots=True)
 class _SharedRows:
     """Horizons that share their rows: products of rows are most of the work, and are the same for all of them."""
@@ -176,25 +198,3 @@ def _penalty(early: _Sums, late: _Sums, place: int) -> float:
     gram, moment = vectors.T @ late.gram @ vectors, vectors.T @ (late.moment[:, place] - late.total * centre)
     slopes = [rotated / (values + penalty * early.rows) for penalty in PENALTIES]
     return PENALTIES[int(np.argmin([slope @ gram @ slope - 2.0 * slope @ moment for slope in slopes]))]
-
-
-def arrays_to_bytes(**arrays: Floats) -> bytes:
-    """Arrays by name as npz; the same arrays give the same bytes."""
-    out = io.BytesIO()
-    np.savez(out, allow_pickle=False, **arrays)
-    return out.getvalue()
-
-
-def arrays_from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
-    """Arrays by name. Raises ValueError, in one line, for anything but npz of plain arrays that contains `names`."""
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            if sum(part.file_size for part in archive.zip.infolist()) > _MAX_BYTES:
-                raise ValueError("unpacked they would not fit into memory")
-            parts = {name: np.ascontiguousarray(archive[name]) for name in archive.files}
-    except _NOT_ARRAYS as error:
-        raise ValueError(f"these {len(data)} bytes are no arrays: {' '.join(str(error).split())}") from error
-    missing = [name for name in names if name not in parts]
-    if missing:
-        raise ValueError(f"these {len(data)} bytes lack {', '.join(missing)}")
-    return parts

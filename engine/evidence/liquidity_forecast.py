@@ -32,7 +32,7 @@ MEAN_SHARE = np.array([0.0, 0.5, 1.0]).reshape(3, 1, 1, 1)  # position of each c
 PREFERENCE = np.array([1.0, 1.0 / MAX_ERROR_RATIO, 1.0 / MAX_ERROR_RATIO]).reshape(3, 1, 1, 1)
 CORRECTED = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1, 1)  # the last book's cost is not corrected
 QUANTILE = 0.9
-Costs = tuple[Floats, Floats, Floats, Floats, Floats, Floats]  # usual, strayed, seen, bias, reach and scale
+Costs = tuple[Floats, Floats, Floats, Floats, Floats, Floats]  # mean cost, mean deviation, observations, bias, error quantile and error scale
 
 
 def empty_measurement(symbols: int) -> BookMeasurement:
@@ -69,40 +69,21 @@ def update_liquidity_forecast(before: LiquidityForecast, now: BookMeasurement, t
         _gain(now.cost_at_fill, before.cost_forecast, pending.cost_at_decision),
     )
     moments = before.moments * MEMORY + _moments(pending.levels - before.mean, now.levels - before.mean)
-    lean_moments = before.offset_moments * MEMORY + _moments(pending.micro_price_offset, move)
+    offset_moments = before.offset_moments * MEMORY + _moments(pending.micro_price_offset, move)
     score = skill.add_scores(before.score, np.concatenate(parts, axis=1)[:, None, None], skill.block_ends(tick, (1,)), idle=True)
-    return _forecast_from(tick, now, mean, moments, lean_moments, _learn_costs(before, now.cost_at_fill, before.candidate_costs), score)
-
-
-def _forecast_from(
-    tick: int, now: BookMeasurement, mean: Floats, moments: Floats, lean_moments: Floats, costs: Costs, score: SkillSums
-) -> LiquidityForecast:
-    candidates, selected = _forecast_cost(now.cost_at_decision, *costs[:-1])
-    forecasts = _forecast_levels(now.levels, mean, moments), _offset_share(lean_moments), candidates, selected
-    return LiquidityForecast(tick, now, mean, moments, lean_moments, *costs, *forecasts, score)
-
-
-def _forecast_levels(now: Floats, mean: Floats, moments: Floats) -> Floats:
-    rows, squares, products = moments
-    slope = (np.clip(_ratio(products, squares, 1.0), 0.0, 1.0) * rows + PRIOR) / (rows + PRIOR)
-    return np.asarray(mean + slope * (now - mean))
-
-
-def _offset_share(lean_moments: Floats) -> Floats:
-    rows, squares, products = lean_moments
-    return np.asarray(np.clip(_ratio(products, squares, 0.0) * rows / (rows + OFFSET_PRIOR), 0.0, 1.0))
+    return _forecast_from(tick, now, mean, moments, offset_moments, _learn_costs(before, now.cost_at_fill, before.candidate_costs), score)
 
 
 def liquidity_table(liquidity: LiquidityForecast) -> tuple[LiquidityForecastRow, ...]:
     """The R2 of every measure against "the same as now" with its 95 % interval; None with fewer than 15 scored blocks."""
     score, rows = liquidity.score, []
-    r2, reach, _ = skill.confidence_interval(score)
+    r2, half_width, _ = skill.confidence_interval(score)
     variance = skill.sampling_variance(score)[1]
     for index, measure in enumerate(MEASURES):
         at = (0, 0, index)
         n = int(score.rows[at])
-        if np.isfinite(reach[at]):
-            middle, half = float(r2[at]), float(reach[at])
+        if np.isfinite(half_width[at]):
+            middle, half = float(r2[at]), float(half_width[at])
             effective = min(float(n), n * float(score.gain_squared[at] / variance[at]))
             rows.append(LiquidityForecastRow(measure, middle, middle - half, middle + half, n, effective))
         elif (
@@ -112,6 +93,25 @@ def liquidity_table(liquidity: LiquidityForecast) -> tuple[LiquidityForecastRow,
         else:
             rows.append(LiquidityForecastRow(measure, None, None, None, n, None))
     return tuple(rows)
+
+
+def _forecast_from(
+    tick: int, now: BookMeasurement, mean: Floats, moments: Floats, offset_moments: Floats, costs: Costs, score: SkillSums
+) -> LiquidityForecast:
+    candidates, selected = _forecast_cost(now.cost_at_decision, *costs[:-1])
+    forecasts = _forecast_levels(now.levels, mean, moments), _offset_share(offset_moments), candidates, selected
+    return LiquidityForecast(tick, now, mean, moments, offset_moments, *costs, *forecasts, score)
+
+
+def _forecast_levels(now: Floats, mean: Floats, moments: Floats) -> Floats:
+    rows, squares, products = moments
+    slope = (np.clip(_ratio(products, squares, 1.0), 0.0, 1.0) * rows + PRIOR) / (rows + PRIOR)
+    return np.asarray(mean + slope * (now - mean))
+
+
+def _offset_share(offset_moments: Floats) -> Floats:
+    rows, squares, products = offset_moments
+    return np.asarray(np.clip(_ratio(products, squares, 0.0) * rows / (rows + OFFSET_PRIOR), 0.0, 1.0))
 
 
 def _ratio(part: Floats, whole: Floats, default: float) -> Floats:
@@ -136,28 +136,32 @@ def _moments(x: Floats, y: Floats) -> Floats:
     return np.array((known * 1.0, x * x, x * y))
 
 
-def _forecast_cost(quoted: Floats, mean_cost: Floats, mean_deviation: Floats, seen: Floats, bias: Floats, reach: Floats) -> tuple[Floats, Floats]:
+def _forecast_cost(
+    quoted: Floats, mean_cost: Floats, mean_deviation: Floats, observations: Floats, bias: Floats, error_quantile: Floats
+) -> tuple[Floats, Floats]:
     """(3, 2, 2, S) the candidates, uncorrected, and (2, 2, S) the forecast selected from them; NaN where the last book is too thin."""
-    sufficient = seen >= MIN_OBSERVATIONS
+    sufficient = observations >= MIN_OBSERVATIONS
     mean_cost = np.where(sufficient, mean_cost, quoted)
     capped = np.where(sufficient, np.minimum(quoted, mean_cost + MAX_DEVIATIONS * mean_deviation), quoted)
     candidates = capped + MEAN_SHARE * (mean_cost - capped)
-    selected = (reach * PREFERENCE).argmin(axis=0)
+    selected = (error_quantile * PREFERENCE).argmin(axis=0)
     picked = np.choose(selected, candidates + bias)
     return candidates, np.where(sufficient, np.maximum(picked, 0.0), quoted)
 
 
 def _learn_costs(before: LiquidityForecast, met: Floats, candidates: Floats) -> Costs:
-    """usual, strayed, seen, bias, reach and scale with what orders met; as they were where that is not known."""
+    """The cost sums after the costs that orders met, (2, 2, S); unchanged where these are unknown."""
     error = met - candidates
     known = np.isfinite(error[0])
     if not known.all():
         error, met = np.where(known, error, before.bias), np.where(known, met, before.mean_cost)
-    seen = before.observations + known
-    young_step = known / np.maximum(seen, 1.0)
+    observations = before.observations + known
+    young_step = known / np.maximum(observations, 1.0)
     deviation = np.abs(error - before.bias)
     scale = before.error_scale + np.maximum(known * QUANTILE_STEP, young_step) * (deviation.sum(axis=0) / len(deviation) - before.error_scale)
-    reach = np.maximum(before.error_quantile + 4.0 * QUANTILE_STEP * known * scale * ((deviation > before.error_quantile) - (1.0 - QUANTILE)), 0.0)
+    error_quantile = np.maximum(
+        before.error_quantile + 4.0 * QUANTILE_STEP * known * scale * ((deviation > before.error_quantile) - (1.0 - QUANTILE)), 0.0
+    )
     bias = before.bias + np.maximum(BIAS_STEP, young_step) * (error - before.bias) * CORRECTED
     first = before.observations == 0
     distance = met - before.mean_cost
@@ -165,4 +169,4 @@ def _learn_costs(before: LiquidityForecast, met: Floats, candidates: Floats) -> 
     mean_deviation = before.mean_deviation + known * np.maximum(DEVIATION_STEP, first) * (
         np.abs(np.where(first, error[0], distance)) - before.mean_deviation
     )
-    return mean_cost, mean_deviation, seen, bias, reach, scale
+    return mean_cost, mean_deviation, observations, bias, error_quantile, scale

@@ -116,13 +116,6 @@ class CostErrorHistogram:
             self._unfilled[kind] += (requested & np.isnan(forecast[:, kind])).sum()
 
 
-def _bias(sums: Floats, n: int) -> tuple[float, float, float]:
-    """Mean and 95 % interval of a ratio of sums over ticks (Cochran 1977, 6.3)."""
-    mean = float(sums[0]) / n
-    half_width = Z_95 * float(np.sqrt(max(0.0, sums[1] - 2.0 * mean * sums[2] + mean * mean * sums[3]))) / n
-    return mean, mean - half_width, mean + half_width
-
-
 class MicrostructureMetrics:
     """Accumulates the metrics over the ticks of a run; all null for a market without books."""
 
@@ -170,6 +163,13 @@ class MicrostructureMetrics:
             },
             "cost": costs,
         }  # fmt: skip
+
+
+def _bias(sums: Floats, n: int) -> tuple[float, float, float]:
+    """Mean and 95 % interval of a ratio of sums over ticks (Cochran 1977, 6.3)."""
+    mean = float(sums[0]) / n
+    half_width = Z_95 * float(np.sqrt(max(0.0, sums[1] - 2.0 * mean * sums[2] + mean * mean * sums[3]))) / n
+    return mean, mean - half_width, mean + half_width
 
 
 def _mean(values: list[float | None]) -> float | None:

@@ -83,6 +83,12 @@ def change_probability(before: Floats, after: Floats, hidden: RegimeModel) -> Fl
     return np.asarray(1.0 - (after * stayed).sum(axis=1))
 
 
+def emission_parameters(hidden: RegimeModel) -> tuple[Floats, Floats]:
+    """Current means and deviations, (R, 2) each, of the log volatility ratio and of the trend."""
+    linear, square = hidden.emission[1::2].T, hidden.emission[2::2].T
+    return linear / (-2.0 * square), np.sqrt(-0.5 / square)
+
+
 def _learn(hidden: RegimeModel, pairs: Floats, moments: Floats) -> RegimeModel:
     step = max((hidden.bars + PRIOR_BARS) ** -DECAY, 1.0 / MEMORY_BARS)
     pairs = hidden.pairs + step * (pairs - hidden.pairs)
@@ -106,9 +112,3 @@ def _emission(means: Floats, deviations: Floats) -> Floats:
     constant = (-0.5 * means * means * precision - np.log(deviations) - 0.5 * np.log(2.0 * np.pi)).sum(axis=1)
     linear, square = means * precision, -0.5 * precision
     return np.ascontiguousarray(np.stack((constant, linear[:, 0], square[:, 0], linear[:, 1], square[:, 1])))
-
-
-def emission_parameters(hidden: RegimeModel) -> tuple[Floats, Floats]:
-    """Current means and deviations, (R, 2) each, of the log volatility ratio and of the trend."""
-    linear, square = hidden.emission[1::2].T, hidden.emission[2::2].T
-    return linear / (-2.0 * square), np.sqrt(-0.5 / square)

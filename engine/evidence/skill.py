@@ -62,12 +62,6 @@ def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats
     return SkillSums(after)
 
 
-def _residual(sums: Floats) -> Floats:
-    """The current block's gain less its expectation at the ratio of the blocks before it, given its power; 0 where nothing was forecast."""
-    share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
-    return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
-
-
 def sampling_variance(skill: SkillSums) -> tuple[Floats, Floats]:
     """The number of blocks and the variance of the sum of their gains, including the current block, whose gain is in the sum already."""
     blocks, current = skill.blocks + (skill.open_gain != 0.0), _residual(skill.sums)
@@ -119,17 +113,6 @@ def proven_share(low: Floats, estimate: Floats) -> Floats:
     return np.where(proven, np.minimum(1.0, low / np.where(proven, estimate, 1.0)), 0.0)
 
 
-def _recent_bound(recent: SkillSums, low: Floats) -> Floats:
-    """(H,) the recent R2; where it is significantly below the bound of the long memory, the signal is dying, and its own lower bound is used."""
-    power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
-    known = power > 0
-    recent_r2, error = (
-        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
-    )
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known & (recent_r2 + error < low), recent_r2 - error, recent_r2))
-
-
 def recent_skill_table(state: State, knobs: TradingConfig) -> tuple[SkillRow, ...]:
     """The ensemble's skill over the short memory on which sizes rely; n is the number of scored forecasts in that memory."""
     recent = SkillSums(state.recent.sums[:, 1:])
@@ -162,3 +145,20 @@ def skill_table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]
                 kind = "ensemble" if name == "ensemble" else "model"
                 rows.append(SkillRow(kind, name, horizon, regime, numbers[0], numbers[1], numbers[2], int(skill.rows[at]), numbers[3]))
     return tuple(rows)
+
+
+def _residual(sums: Floats) -> Floats:
+    """The current block's gain less its expectation at the ratio of the blocks before it, given its power; 0 where nothing was forecast."""
+    share = sums[OPEN_POWER] / np.where(sums[POWER] > 0, sums[POWER], 1.0)
+    return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
+
+
+def _recent_bound(recent: SkillSums, low: Floats) -> Floats:
+    """(H,) the recent R2; where it is significantly below the bound of the long memory, the signal is dying, and its own lower bound is used."""
+    power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
+    known = power > 0
+    recent_r2, error = (
+        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, Z_ONE_SIDED * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
+    )
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.where(known & (recent_r2 + error < low), recent_r2 - error, recent_r2))

@@ -85,21 +85,6 @@ def fingerprint_books(books: Books) -> Ints:
     return np.where(np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0]), 0, number)
 
 
-def _repeats(bar: Floats, last: Floats) -> Bools:
-    """(S,) whether all prices and the volume equal those of the previous bar, or the volume is unknown in both."""
-    same = bar == last
-    if same[3].any():
-        same[4] |= np.isnan(bar[4]) & np.isnan(last[4])
-    return np.asarray(same.all(axis=0))
-
-
-def _universe_stale(ways: Bools, counted: Bools) -> Bools:
-    """(4,) whether nearly all of the `counted` symbols (S,) are stale in each way; in a halt, some of them may be absent."""
-    share = (ways & counted).sum(axis=1) / max(int(np.count_nonzero(counted)), 1)
-    halted = share[ABSENT] + share[EMPTY] > NEARLY_ALL and share[EMPTY] >= 0.5
-    return np.array([share[ABSENT] > NEARLY_ALL, halted, share[REPEATED] > NEARLY_ALL, share[BOOK] > NEARLY_ALL])
-
-
 def is_universe_stale(way: int, runs: Staleness, own_fault: Bools, more: int = 0) -> bool:
     """Whether the whole universe is stale in this way for longer than its symbols' rates allow; `more` bars are known to follow.
 
@@ -131,6 +116,21 @@ def find_suspect_repeats(runs: Staleness) -> Bools:
     """(2, S) whether the newest bar, and the newest book, repeats although the symbol trades and seldom repeats."""
     repeating = runs.run_bars[REPEATED:] > 0
     return repeating & (_likelihood(runs)[REPEATED:] < SUSPECT_LIKELIHOOD) if repeating.any() else repeating
+
+
+def _repeats(bar: Floats, last: Floats) -> Bools:
+    """(S,) whether all prices and the volume equal those of the previous bar, or the volume is unknown in both."""
+    same = bar == last
+    if same[3].any():
+        same[4] |= np.isnan(bar[4]) & np.isnan(last[4])
+    return np.asarray(same.all(axis=0))
+
+
+def _universe_stale(ways: Bools, counted: Bools) -> Bools:
+    """(4,) whether nearly all of the `counted` symbols (S,) are stale in each way; in a halt, some of them may be absent."""
+    share = (ways & counted).sum(axis=1) / max(int(np.count_nonzero(counted)), 1)
+    halted = share[ABSENT] + share[EMPTY] > NEARLY_ALL and share[EMPTY] >= 0.5
+    return np.array([share[ABSENT] > NEARLY_ALL, halted, share[REPEATED] > NEARLY_ALL, share[BOOK] > NEARLY_ALL])
 
 
 def _likelihood(runs: Staleness) -> Floats:

@@ -121,6 +121,31 @@ def update_volatility(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class VolatilityScores(Record):
+    """Out-of-sample scores of the volatility forecast with 95 % intervals."""
+
+    r2: float  # of log realised variance, against each symbol's own mean so far
+    low: float
+    high: float
+    har_gain: float  # share of HAR's squared error that the forecast avoids
+    har_gain_low: float
+    har_gain_high: float
+    qlike: float
+    n: int
+
+
+def volatility_scores(model: VolatilityModel) -> VolatilityScores | None:
+    """The scores so far; None with fewer than 15 blocks."""
+    r2, half_widths, _ = skill.confidence_interval(model.skill)
+    own_r2, har_r2 = float(r2[0, 0, 0]), float(r2[1, 0, 0])
+    half_width, har_half_width = float(half_widths[0, 0, 0]), float(half_widths[1, 0, 0])
+    if not math.isfinite(half_width) or model.qlike[1] <= 0:
+        return None
+    qlike, rows = float(model.qlike[0] / model.qlike[1]), int(model.skill.rows[0, 0, 0])
+    return VolatilityScores(own_r2, own_r2 - half_width, own_r2 + half_width, har_r2, har_r2 - har_half_width, har_r2 + har_half_width, qlike, rows)
+
+
 def _market_columns(relative: Floats, level: Floats) -> Floats:
     """(S, 7) the market's means, the symbol's level relative to the market's, a place for the time of day, and a constant."""
     relative_and_level = np.concatenate((relative[:, MARKET_COLUMNS], level), axis=1)
@@ -167,28 +192,3 @@ def _update_profile(before: Floats, at: int, total: float, rows: float) -> Float
     profile = before.copy()
     profile[_time_index(at)] += (total, rows)
     return profile
-
-
-@dataclass(frozen=True, slots=True)
-class VolatilityScores(Record):
-    """Out-of-sample scores of the volatility forecast with 95 % intervals."""
-
-    r2: float  # of log realised variance, against each symbol's own mean so far
-    low: float
-    high: float
-    har_gain: float  # share of HAR's squared error that the forecast avoids
-    har_gain_low: float
-    har_gain_high: float
-    qlike: float
-    n: int
-
-
-def volatility_scores(model: VolatilityModel) -> VolatilityScores | None:
-    """The scores so far; None with fewer than 15 blocks."""
-    r2, half_widths, _ = skill.confidence_interval(model.skill)
-    own_r2, har_r2 = float(r2[0, 0, 0]), float(r2[1, 0, 0])
-    half_width, har_half_width = float(half_widths[0, 0, 0]), float(half_widths[1, 0, 0])
-    if not math.isfinite(half_width) or model.qlike[1] <= 0:
-        return None
-    qlike, rows = float(model.qlike[0] / model.qlike[1]), int(model.skill.rows[0, 0, 0])
-    return VolatilityScores(own_r2, own_r2 - half_width, own_r2 + half_width, har_r2, har_r2 - har_half_width, har_r2 + har_half_width, qlike, rows)

@@ -108,16 +108,6 @@ def read_contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
     return {symbol: _parse_contract(file, f"{symbol}: ", by_symbol[symbol], common) if symbol in by_symbol else common for symbol in symbols}
 
 
-def _require_folders(file: Path, by_symbol: Mapping[str, object], path: Path) -> None:
-    """Refuse a table for a symbol without a folder in the recording: it would have no effect."""
-    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir())
-    for symbol in by_symbol:
-        if symbol not in folders:
-            near = difflib.get_close_matches(symbol, folders, 1)
-            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(folders[:12])}"
-            raise BadRecording(f"{file}: [symbols.{symbol}] is of no symbol of this recording: {remedy}")
-
-
 def trading_rules_of(contracts: tuple[Contract, ...]) -> TradingRules:
     """The rules for orders of these symbols and their holding costs, sizes in base units; without ticks."""
     lots = tuple(contract.lot * contract.multiplier for contract in contracts)
@@ -160,6 +150,16 @@ def convert_trades(rows: TradeRows, contract: Contract) -> TradeRows:
 def convert_books(rows: BookRows, contract: Contract) -> BookRows:
     """Books with sizes in base units, each converted at its own level's price."""
     return replace(rows, bid_size=contract.units(rows.bid_size, rows.bid_price), ask_size=contract.units(rows.ask_size, rows.ask_price))
+
+
+def _require_folders(file: Path, by_symbol: Mapping[str, object], path: Path) -> None:
+    """Refuse a table for a symbol without a folder in the recording: it would have no effect."""
+    folders = sorted(folder.name for folder in path.iterdir() if folder.is_dir())
+    for symbol in by_symbol:
+        if symbol not in folders:
+            near = difflib.get_close_matches(symbol, folders, 1)
+            remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(folders[:12])}"
+            raise BadRecording(f"{file}: [symbols.{symbol}] is of no symbol of this recording: {remedy}")
 
 
 def _parse_contract(file: Path, where: str, entries: dict[str, object], common: Contract) -> Contract:

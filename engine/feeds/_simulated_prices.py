@@ -137,20 +137,20 @@ def snap_to_tick(price: Floats, tick: Floats, rounding: np.ufunc = np.rint) -> F
     return np.asarray(rounding(price / coarse * per_unit) / per_unit * coarse, dtype=np.float64)
 
 
-def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Floats) -> Floats:
-    factor = np.array(REGIME_FACTOR)
-    factor = factor / np.sqrt((REGIME_SHARE * factor**2).sum())
-    log_factor = np.sqrt(LOG_VOL_SHARED) * log_vol[:, :1] + np.sqrt(1.0 - LOG_VOL_SHARED) * log_vol[:, 1:]
-    level = unconditional * factor[regime] * season * np.exp(-(LOG_VOL_SPREAD**2))  # exp(2 x) of a normal x has mean exp(2 var)
-    return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * log_factor), unconditional * FLOOR_SHARE), dtype=np.float64)
-
-
 def mix_factors(loadings: Reals, shared: Reals, own: Reals) -> Reals:
     """(n, S) mixed shocks of shared ones (n, 1 + SECTORS) and own ones (n, S); not a matrix product, whose bits depend on the number of threads."""
     mixed = own * np.diagonal(loadings[:, 1 + SECTORS :])
     for factor in range(1 + SECTORS):
         mixed += shared[:, factor, None] * loadings[:, factor]
     return np.asarray(mixed)
+
+
+def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Floats) -> Floats:
+    factor = np.array(REGIME_FACTOR)
+    factor = factor / np.sqrt((REGIME_SHARE * factor**2).sum())
+    log_factor = np.sqrt(LOG_VOL_SHARED) * log_vol[:, :1] + np.sqrt(1.0 - LOG_VOL_SHARED) * log_vol[:, 1:]
+    level = unconditional * factor[regime] * season * np.exp(-(LOG_VOL_SPREAD**2))  # exp(2 x) of a normal x has mean exp(2 var)
+    return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * log_factor), unconditional * FLOOR_SHARE), dtype=np.float64)
 
 
 def _regimes(start: int, chances: Floats) -> Ints:

@@ -165,7 +165,7 @@ def _build_bars(tape: Tape, interval: int, offset: int) -> GridBars:
         trades = _bars_of_trades(tape.trades, interval, offset)
         return trades if tape.books is None else _join_bars(trades, _bars_of_mids(tape.books, interval, offset, stale, volume=0.0))
     if tape.books is None or not tape.books.valid.any():
-        raise BadRecording(f"{tape.symbol} has neither a sound trade nor a sound book: leave the symbol out")
+        raise BadRecording(f"{tape.symbol} has neither a valid trade nor a valid book: leave the symbol out")
     return _bars_of_mids(tape.books, interval, offset, stale, volume=np.nan)
 
 

@@ -176,7 +176,7 @@ def _parse_contract(file: Path, where: str, entries: dict[str, object], common: 
             f"{file}: {where}funding_rate is {contract.funding_rate:g} and spot is true: only derivatives pay funding, so remove one of them"
         )
     if contract.maker_fee_bps is not None and contract.fee_bps is not None and contract.maker_fee_bps > contract.fee_bps:
-        raise BadRecording(f"{file}: {where}maker_fee_bps is {contract.maker_fee_bps:g}, above fee_bps of {contract.fee_bps:g}: exchange them")
+        raise BadRecording(f"{file}: {where}maker_fee_bps is {contract.maker_fee_bps:g}, above fee_bps of {contract.fee_bps:g}: swap them")
     return contract
 
 

@@ -234,7 +234,7 @@ def _explain_faults(faults: Mapping[str, Bools], counted: Bools) -> str | None:
         return None
     cause, hit = max(faults.items(), key=lambda item: int((item[1] & counted).sum()))
     first = int(np.flatnonzero(hit & counted)[0]) + 1
-    how_many = "no sound row" if count == rows else f"{count:,} faulty rows of {rows:,}, more than {MAX_FAULTY_SHARE:.0%}"
+    how_many = "no valid row" if count == rows else f"{count:,} faulty rows of {rows:,}, more than {MAX_FAULTY_SHARE:.0%}"
     return f"has {how_many}: {int((hit & counted).sum()):,} have {cause}, the first is row {first:,}: correct them"
 
 
@@ -245,7 +245,7 @@ def _explain_books(bid: Floats, bid_size: Floats, ask: Floats, ask_size: Floats)
         crossed = int(((bid > ask) & (ask > 0.0)).sum())
     if negative is not None or 2 * crossed <= len(bid):
         return negative
-    return f"has a best bid above its best ask in {crossed:,} of its {len(bid):,} rows: bid and ask may be exchanged, so correct its columns"
+    return f"has a best bid above its best ask in {crossed:,} of its {len(bid):,} rows: bid and ask may be swapped, so correct its columns"
 
 
 def _explain_negative(prices: Floats) -> str | None:

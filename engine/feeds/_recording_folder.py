@@ -50,7 +50,7 @@ def require_inside(path: Path, files: Iterable[Path]) -> None:
     root = path.resolve()
     for name in (str(root), *(file.parent.name for file in files)):
         if not name.isprintable():
-            raise BadRecording(f"{show_name(name)} is no name that can be shown (not UTF-8, or with control characters): rename the folder")
+            raise BadRecording(f"{show_name(name)} cannot be shown as a name (not UTF-8, or with control characters): rename the folder")
     for file in files:
         if not is_inside(root, file):
             link = file if file.is_symlink() else file.parent
@@ -140,7 +140,7 @@ def _explain_file(entry: Path, read: set[Path]) -> str:
     suffix, stem = entry.suffix.lower(), entry.stem.lower()
     if suffix in _COMPRESSED:
         plain = next((kind for kind in kinds if stem.split(".")[0] == kind), _FILE_NAMES)
-        return f"it is packed: unpack it to {plain if plain == _FILE_NAMES else f'{plain}.csv or {plain}.parquet'}"
+        return f"it is compressed: extract it to {plain if plain == _FILE_NAMES else f'{plain}.csv or {plain}.parquet'}"
     if suffix not in _TABLES:
         return f"not a .csv or .parquet: write it as {_FILE_NAMES}"
     rival = next((file for file in read if file.parent == entry.parent and file.stem == stem), None)
@@ -153,8 +153,8 @@ def _explain_file(entry: Path, read: set[Path]) -> str:
 def _explain_outside(entry: Path) -> str:
     suffix = entry.suffix.lower()
     if suffix in _TABLES:
-        return f"it lies in no symbol's folder: move it to {entry.stem}/bars{suffix} (or books, trades)"
-    return "it lies in no symbol's folder"
+        return f"it is outside any symbol's folder: move it to {entry.stem}/bars{suffix} (or books, trades)"
+    return "it is outside any symbol's folder"
 
 
 def _estimate_size(file: Path) -> tuple[float, int]:

@@ -120,7 +120,7 @@ def _load_csv(file: Path) -> pa.Table:
         head = opened.read(_HEAD)
     compression = next((name for start, name in _COMPRESSED.items() if head.startswith(start)), None)
     if compression:
-        raise BadRecording(f"{file} is packed with {compression} and no CSV: unpack it")
+        raise BadRecording(f"{file} is compressed with {compression} and is no CSV: extract it")
     if head.startswith(_UTF16) or b"\0" in head:
         raise BadRecording(f"{file} is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8")
     lines = head.decode("utf-8-sig", errors="replace").splitlines()[:3]

@@ -152,7 +152,7 @@ def test_a_volume_of_0_in_every_bar_is_known_as_such(tmp_path: Path) -> None:
 
 
 LEFT_OUT = [
-    ("B/bars.csv.gz", "B", "bars.csv.gz: it is packed: unpack it to bars.csv or bars.parquet"),
+    ("B/bars.csv.gz", "B", "bars.csv.gz: it is compressed: extract it to bars.csv or bars.parquet"),
     ("B/Bars.csv", "B", "Bars.csv: rename it to bars.csv"),
     ("B/BARS.CSV", "B", "BARS.CSV: rename it to bars.csv"),
     ("B/trade.parquet", "B", "trade.parquet: rename it to trades.parquet"),
@@ -162,8 +162,8 @@ LEFT_OUT = [
     ("B/bars.parquet/part.parquet", "B", "bars.parquet: a folder inside a symbol's folder"),
     ("A/bars.parquet.bak", "A/bars.parquet.bak", "not a .csv or .parquet"),
     ("A/January.csv", "A/January.csv", "its name says nothing of its kind"),
-    ("C.csv", "C.csv", "it lies in no symbol's folder: move it to C/bars.csv"),
-    ("notes.txt", "notes.txt", "it lies in no symbol's folder"),
+    ("C.csv", "C.csv", "it is outside any symbol's folder: move it to C/bars.csv"),
+    ("notes.txt", "notes.txt", "it is outside any symbol's folder"),
 ]
 
 

@@ -176,7 +176,7 @@ def test_a_session_moves_with_the_clocks_of_its_zone_and_may_cross_midnight() ->
         ("lot = inf", "lot is inf: make it a number of at least 0"),
         ('[symbols.A]\nmin_notional = "5"', "A: min_notional is '5': make it a number of at least 0"),
         ("maker_fee_bps = -2000", "maker_fee_bps is -2000: make it a number of at least -1000"),
-        ("fee_bps = 4\n[symbols.A]\nmaker_fee_bps = 5", "A: maker_fee_bps is 5, above fee_bps of 4: exchange them"),
+        ("fee_bps = 4\n[symbols.A]\nmaker_fee_bps = 5", "A: maker_fee_bps is 5, above fee_bps of 4: swap them"),
         ('spot = "yes"', "spot is 'yes': make it true or false"),
         ("borrow_rate = 12", "borrow_rate is 12: make it a number from 0 to 10, a fraction per year: 0.05 is 5 %"),
         ("borrow_rate = -0.1", "borrow_rate is -0.1"),

@@ -63,7 +63,7 @@ REFUSED = {
     ),
     "letters for names": (PLAIN.replace(HEADER, "t,o,h,l,c,volume"), "rename t to ts, o to open, h to high, l to low, c to close where"),
     "UTF-16": (PLAIN.encode("utf-16"), "is no UTF-8 text, it may be UTF-16: save it as CSV in UTF-8"),
-    "packed": (gzip.compress(PLAIN.encode()), "is packed with gzip and no CSV: unpack it"),
+    "packed": (gzip.compress(PLAIN.encode()), "is compressed with gzip and is no CSV: extract it"),
     "Latin 1": (PLAIN.replace("volume", "volume,größe").replace("1.5\n", "1.5,1\n").encode("latin-1"), "has names of columns that are no UTF-8"),
     "long names": ("\n".join([",".join("n" * 300 + str(i) for i in range(99)), ""]), "lacks ts, open"),
     "two names that differ in capitals": (PLAIN.replace(HEADER, "ts,Open,OPEN,low,close,volume"), "lacks open, high"),

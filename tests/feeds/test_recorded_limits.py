@@ -87,7 +87,7 @@ def test_a_name_that_cannot_be_shown_is_refused_in_one_line(tmp_path: Path, name
     os.rename(os.fsencode(tmp_path / "A"), os.fsencode(tmp_path) + b"/" + name)  # noqa: PTH104 - of bytes
     assert main(["backtest", str(tmp_path), "--json"]) == 64
     line = capfd.readouterr().err
-    assert "is no name that can be shown (not UTF-8, or with control characters): rename the folder" in line
+    assert "cannot be shown as a name (not UTF-8, or with control characters): rename the folder" in line
     assert line.count("\n") == 1
     assert line.isascii()
 

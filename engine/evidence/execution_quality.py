@@ -17,7 +17,7 @@ from engine.domain.orders import AGGRESSIVE, EXECUTIONS, ORDER_KINDS, ExecutionR
 from engine.domain.record import Floats
 from engine.evidence import skill
 
-FILL_RATE, SHORTFALL = range(2)  # the first axis of Execution.scored
+FILL_RATE, SHORTFALL = range(2)  # the first axis of ExecutionSums.scores
 
 
 def empty_execution() -> ExecutionSums:

@@ -16,9 +16,9 @@ from engine.domain.decision import REGIMES
 from engine.domain.record import Bools, Floats
 from engine.domain.regimes import RegimeModel
 
+STAY = 0.97  # probability of the same regime in the next bar; the others share the rest
 # Initial means and deviations, by regime, of the log volatility ratio (24 bars over 300) and of the trend's |t| (48 bars). A trend of pure noise has
 # |t| of mean 0.80 and deviation 0.60 (half-normal), the values of calm and ranging; the others are two deviations away.
-STAY = 0.97  # probability of the same regime in the next bar; the rest is shared
 VOLATILITY_RATIO = ((-0.40, 0.25), (-0.02, 0.20), (0.05, 0.30), (0.50, 0.30))
 TREND = ((0.80, 0.60), (0.80, 0.60), (2.20, 0.60), (1.00, 0.80))
 PRIOR_BARS = 500.0  # weight of the initial values; bar n has the weight (n + 500)^-0.8, slower than 1 / n, because filtered sums converge slowly

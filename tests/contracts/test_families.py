@@ -1,4 +1,4 @@
-"""What every family of features promises, whichever are there."""
+"""The contract of every feature family."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every model promises, whichever are there."""
+"""The contract of every model."""
 
 from __future__ import annotations
 

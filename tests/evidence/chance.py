@@ -1,4 +1,4 @@
-"""Forecasts that know nothing, of any persistence, over targets that overlap: many runs at once, summed and bounded by the engine's own code."""
+"""Forecasts without skill, of any persistence, over overlapping targets: many runs at once, summed and bounded by the engine's own code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals keep their coverage when volatility changes, in every regime, with atoms at 0, and are not wider than they need be."""
+"""Forecast intervals keep their coverage when volatility changes, in every regime and with a mass at 0, and are no wider than needed."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_the_constant_width_is_judged_as_it_stood_at_the_decision() -> None:
 
 @pytest.mark.parametrize(("noise", "gain"), [(0.0, 0.03), (0.3, 0.01)])
 def test_intervals_beat_those_of_constant_width_be_the_volatility_known_or_only_guessed_at(noise: float, gain: float) -> None:
-    """What is told of the volatility is right, or off by so much in logs."""
+    """The volatility forecast is right, or off by so much in logs."""
     draw = np.random.default_rng(8)
     intervals, begun = conformal.initial_intervals(1, REGIMES, 6), conformal.initial_intervals(1, REGIMES, 6)
     volatility = np.full(6, 1e-3)

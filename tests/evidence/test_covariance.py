@@ -1,4 +1,4 @@
-"""Correlations of a book: the shrinkage of Ledoit and Wolf against scikit-learn's, clusters and portfolios by hand and by simulation."""
+"""Correlations: Ledoit and Wolf's shrinkage against scikit-learn's, clusters and portfolios by hand and by simulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The regret ledger: each hold is charged to the gate that bound it, once, when its horizon has passed, net of costs."""
+"""Declined trades: each hold is charged once to the gate that bound it, when its horizon has passed, net of costs."""
 
 from __future__ import annotations
 

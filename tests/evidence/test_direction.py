@@ -1,4 +1,4 @@
-"""The probability of the next move's direction is calibrated, and its slope is the one a logistic regression finds."""
+"""The probability of the next move's direction is calibrated, and its slope is that of a logistic regression."""
 
 from __future__ import annotations
 

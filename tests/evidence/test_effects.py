@@ -1,4 +1,4 @@
-"""Sums of measured effects: their intervals hold what they say, also where effects share what they were compared with."""
+"""Sums of measured effects: their intervals keep their coverage, also where effects share control windows."""
 
 from __future__ import annotations
 

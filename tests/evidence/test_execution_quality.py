@@ -1,4 +1,4 @@
-"""What kinds of order come to: shares and shortfalls by hand, an interval that holds, and a kind that does not pay is no longer recommended."""
+"""Execution quality: fill rates and shortfalls by hand, the coverage of intervals, and kinds of order that are no longer recommended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Faults of the data: each is told by name, soon and once; quiet symbols, nights, busy markets and other prices are none."""
+"""Faults of the data: each is detected by name, early and once; thin symbols, nights, busy markets and moving prices are no faults."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_bars_without_volume_everywhere_are_a_halt_until_half_the_market_trades_
     assert market.watch.open == ()
 
 
-def test_a_halt_is_told_within_three_bars_of_its_first() -> None:
+def test_a_halt_is_detected_within_three_bars() -> None:
     market = after()
     assert named(market.empty(3)) == [("halt", "*", True)]
 
@@ -122,7 +122,7 @@ def test_a_feed_that_says_nothing_is_a_gap_when_it_speaks_again() -> None:
     assert market.watch.open == ()
 
 
-def test_bars_that_repeat_the_one_before_are_stale_and_their_end_is_told() -> None:
+def test_bars_that_repeat_the_previous_one_are_stale_until_they_change() -> None:
     market = after()
     bar = market.bar()
     observed = tuple(incident for _ in range(5) for incident in market.step(bar))
@@ -130,7 +130,7 @@ def test_bars_that_repeat_the_one_before_are_stale_and_their_end_is_told() -> No
     assert named(market.run(1)) == [("stale", "*", False)]
 
 
-def test_one_symbol_alone_is_told_only_after_far_longer_than_it_was_ever_quiet() -> None:
+def test_a_single_symbol_is_reported_only_after_far_longer_than_its_longest_run() -> None:
     market = after()
     market.empty(5, slice(0, 1))
     assert market.run(10) == ()
@@ -233,7 +233,7 @@ def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday
 
 
 @pytest.mark.parametrize(("times", "way"), [(20.0, "up"), (1 / 20, "down")])
-def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_the_usual(times: float, way: str) -> None:
+def test_a_change_in_the_unit_of_volume_is_detected_within_three_bars_and_becomes_normal(times: float, way: str) -> None:
     market = after()
     began = market.at
     observed = market.run(3, volume=times)

@@ -1,4 +1,4 @@
-"""What the linear models share: the hold-out that chooses the penalty is purged, and what is fitted is what a textbook would fit."""
+"""Shared linear algebra: the hold-out that chooses the penalty is purged, and fits equal those of a textbook."""
 
 from __future__ import annotations
 

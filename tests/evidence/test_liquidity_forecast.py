@@ -1,4 +1,4 @@
-"""The outlook: forecasts made before what came is known, better than "the same as now" where there is something to know, never where there is not."""
+"""Liquidity forecasts: out of sample, better than "the same as now" where something can be known, and never where nothing can."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_the_micro_price_follows_the_moves_of_the_mid() -> None:
     assert 0.4 < row.r2 < 0.65
 
 
-def test_the_measures_are_told_in_order_and_symbols_may_come_late() -> None:
+def test_measures_are_listed_in_order_and_symbols_may_join_late() -> None:
     assert tuple(row.measure for row in liquidity_forecast.liquidity_table(liquidity_forecast.empty_liquidity_forecast())) == MEASURES
     cost = np.full((2, 2, SYMBOLS), 1.0)
     grown = liquidity_forecast.update_liquidity_forecast(

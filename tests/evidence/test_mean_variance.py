@@ -1,4 +1,4 @@
-"""Joint sizes by hand, against a general solver, and what must hold for all of them."""
+"""Mean-variance sizes by hand, against a general solver, and their general properties."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A backtest's figures of the books: the fit of moves on order flow by cells and windows, and quantiles of what quotes missed by."""
+"""Microstructure metrics: the fit of moves on order flow by cells and windows, and quantiles of quoting errors."""
 
 from __future__ import annotations
 

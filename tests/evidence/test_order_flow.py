@@ -1,4 +1,4 @@
-"""What order flow says, against the plain way of working it out."""
+"""Order-flow measures against a plain implementation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a venue takes: whole lots, prices on the tick, nothing below the smallest order."""
+"""The venue's rules: whole lots, prices on the tick, nothing below the minimum order."""
 
 from __future__ import annotations
 

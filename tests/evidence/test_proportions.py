@@ -1,4 +1,4 @@
-"""The interval of a share, against scipy's, and that of a quantile."""
+"""Intervals of a proportion, against scipy's, and of a quantile."""
 
 from __future__ import annotations
 

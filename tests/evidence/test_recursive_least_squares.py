@@ -1,4 +1,4 @@
-"""What is learned from tick to tick is what one fit over the same rows would give, forgets as it says, and learns from nothing but what came due."""
+"""Recursive least squares equals one fit over the same discounted rows, and learns only from forecasts that have come due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The regime model: filtered from the past only, and fitted to what is seen until it knows what made it."""
+"""The regime model is filtered from the past only, and learns the parameters that generated the data."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -
     assert nobody is regimes.initial_regime_model()
 
 
-def test_a_change_of_regime_is_told_with_its_probability() -> None:
+def test_a_change_of_regime_has_a_probability() -> None:
     model = regimes.initial_regime_model()
     held = np.array([[0.4, 0.3, 0.2, 0.1]])
     surge, trend = 0.45, 1.1

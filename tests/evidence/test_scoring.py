@@ -1,4 +1,4 @@
-"""What came due: targets, and sums by regime."""
+"""Scoring: targets, and sums by regime."""
 
 from __future__ import annotations
 

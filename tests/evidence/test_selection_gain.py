@@ -1,4 +1,4 @@
-"""What hearing only the models preferred has been worth: nothing until it is proved."""
+"""The gain of using only the preferred models: none until it is proven."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scored(target: Floats, known: np.ndarray | None = None) -> ScoredForecasts:
 
 
 def watched(everybody: Floats, preferred: Floats, realised: Floats) -> SelectionGain:
-    """After T ticks, all of them (T, H, S): `came` at a tick is what the forecasts of that tick came to."""
+    """After T ticks, all of them (T, H, S): `realised` at a tick is the target of that tick's forecasts."""
     state = selection_gain.empty_selection_gain(max(HORIZONS), len(HORIZONS), SYMBOLS)
     for tick in range(len(realised)):
         due = np.stack([realised[max(0, tick - horizon), column] for column, horizon in enumerate(HORIZONS)])
@@ -43,7 +43,7 @@ def made(noise: float, ticks: int = 900) -> tuple[Floats, Floats, Floats]:
     return known + noise * draw.normal(size=known.shape), known, realised
 
 
-def test_silencing_a_model_that_only_makes_noise_is_proved_to_pay() -> None:
+def test_leaving_out_a_noisy_model_is_proven_to_pay() -> None:
     state = watched(*made(0.5))
     assert selection_gain.is_selection_proved(state)
     r2, low, high, n = selection_gain.selection_gain_interval(state) or (0.0, 0.0, 0.0, 0)
@@ -55,14 +55,14 @@ def test_silencing_a_model_that_only_makes_noise_is_proved_to_pay() -> None:
     assert n == (2 * len(realised) - sum(HORIZONS)) * SYMBOLS
 
 
-def test_silencing_a_model_that_knows_something_is_not() -> None:
+def test_leaving_out_a_model_with_skill_is_not() -> None:
     noisy, known, realised = made(0.5)
     state = watched(known, noisy, realised)
     assert not selection_gain.is_selection_proved(state)
     assert (selection_gain.selection_gain_interval(state) or (0.0, 0.0, 0.0, 0))[2] < 0
 
 
-def test_where_nobody_was_to_be_silenced_there_is_no_figure() -> None:
+def test_without_any_model_to_leave_out_there_is_no_figure() -> None:
     _, known, realised = made(0.5)
     assert selection_gain.selection_gain_interval(watched(known, known, realised)) is None
 
@@ -99,7 +99,7 @@ def test_what_did_not_come_or_was_not_said_is_not_counted() -> None:
     assert float(none.gain.rows.sum()) == 0.0
 
 
-def test_a_silenced_model_counts_in_the_forecast_of_all_and_not_in_the_other() -> None:
+def test_a_model_left_out_counts_only_in_the_forecast_of_all() -> None:
     opinions = decided(moment()).predictions
     weights = np.full(opinions.mean.shape[:2], 0.1)
     preferred = np.arange(len(opinions.models)) > 0

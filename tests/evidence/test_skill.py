@@ -1,4 +1,4 @@
-"""Proven skill: the bound holds however often it is looked at, and is reached by a true skill."""
+"""Proven skill: the bound holds at every tick at once, and true skill reaches it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.makers import having
 
 KNOBS = TradingConfig()
 RUNS, TICKS = 400, 2_000
-COLUMNS = ("1 bar", "3 bars", "12 bars", "silencing")
+COLUMNS = ("1 bar", "3 bars", "12 bars", "selection")
 
 
 @pytest.mark.parametrize("noise", [0.1, 0.3])

@@ -1,4 +1,4 @@
-"""The spread estimated from bars: worked by hand, found again where it is known, and no more than it knows."""
+"""Spread estimators: by hand, recovering known spreads, and never claiming more than they can know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ensemble's weights: those of a constrained least squares, none for noise, the true ones with enough evidence."""
+"""Stacking weights: those of constrained least squares, none for noise, the true ones with enough evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What new versions inherit: known agreements, probation and its end."""
+"""The skill that new versions inherit: known agreements, probation and its end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_forecasts_that_are_others_times_a_number_agree_by_a_known_figure(times:
     np.testing.assert_allclose(succession.measure_agreement(times * DRAW, DRAW), expected)
 
 
-def test_agreement_is_the_correlation_where_both_are_as_bold_and_none_is_known_of_silence() -> None:
+def test_agreement_is_the_correlation_for_equal_boldness_and_unknown_without_forecasts() -> None:
     first, other = np.array([[1.0, 0.0], [3.0, 4.0]]), np.array([[0.0, 1.0], [4.0, 3.0]])
     np.testing.assert_allclose(succession.measure_agreement(first, other), [0.0, 0.96])
     assert np.isnan(succession.measure_agreement(0.0 * DRAW, DRAW)).all()

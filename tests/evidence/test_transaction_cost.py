@@ -1,4 +1,4 @@
-"""What of a book counts: a level that is missing or absurd holds nothing, and a book that is not sane holds none."""
+"""Walking a book: missing or absurd levels are empty, and an invalid book has no levels at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The volatility forecast: out of sample, better than a symbol's own mean and than HAR, nothing of the future in it."""
+"""The volatility forecast: out of sample, better than a symbol's own mean and than HAR, and without the future."""
 
 from __future__ import annotations
 

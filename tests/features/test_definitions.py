@@ -1,4 +1,4 @@
-"""Columns against their definitions, written out with pandas or by hand; what TA-Lib knows is held to TA-Lib in test_talib.py."""
+"""Features against their definitions, written out with pandas or by hand; test_talib.py covers those of TA-Lib."""
 
 from __future__ import annotations
 

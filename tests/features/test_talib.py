@@ -1,4 +1,4 @@
-"""Indicators against TA-Lib, to 1e-9, over the same windows: walks, coarse prices with quiet bars, and markets with bars missing."""
+"""Indicators against TA-Lib, to 1e-9, over the same windows: walks, coarse prices with still bars, and missing bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stylised facts of a market in steps of five seconds, counted alike on recordings and on the simulated market."""
+"""Stylised facts of a market in steps of five seconds, computed alike for recordings and the simulated market."""
 
 from __future__ import annotations
 

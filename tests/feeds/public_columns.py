@@ -1,4 +1,4 @@
-"""What anybody can see of a market with books and flow at a bar's close, as columns for whoever wants to find something in it."""
+"""Everything visible of a market with books and flow at a bar's close, as columns from which one may try to predict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes small recordings to read back."""
+"""Writes small recordings for tests."""
 
 from __future__ import annotations
 

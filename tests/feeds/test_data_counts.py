@@ -1,4 +1,4 @@
-"""Nothing of a recording is dropped in silence: rows are counted, files are named, and what is read wrongly is refused."""
+"""Nothing of a recording is dropped silently: rows are counted, files are named, and doubtful files are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recorded bars: one clock, gaps as gaps, nothing carried, and faults refused or counted."""
+"""Recorded bars: one clock, gaps as gaps, nothing carried forward, and faults refused or counted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.feeds.recordings import BAR, BOOK, MINUTE, START, TRADE, bar, closes,
 NAN = float("nan")
 
 
-def test_a_bar_is_told_at_its_close(tmp_path: Path) -> None:
+def test_a_bar_is_delivered_at_its_close(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0, 10.0, 3.0), bar(1, 11.0, 4.0)])
     feed = RecordedFeed(tmp_path)
     first, second = feed.slices(None)
@@ -84,7 +84,7 @@ def test_a_symbol_silent_most_of_the_time_does_not_change_the_clock(tmp_path: Pa
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
-def test_whole_numbers_are_told_apart_by_their_size(tmp_path: Path, unit: int) -> None:
+def test_the_unit_of_whole_numbers_follows_from_their_size(tmp_path: Path, unit: int) -> None:
     write(tmp_path, "A", "bars", BAR, [((START + i * MINUTE) // unit, 1, 1, 1, 1, 1) for i in range(3)])
     assert minutes(RecordedFeed(tmp_path).slices(None)) == [1.0, 2.0, 3.0]
 

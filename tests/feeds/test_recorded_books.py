@@ -1,4 +1,4 @@
-"""Trades and books: bars made of them, the flow of each bar, and which book a decision and a fill see."""
+"""Trades and books: bars built from them, the flow of each bar, and the books seen by decisions and fills."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_an_order_larger_than_the_standing_book_is_filled_by_what_it_offers(tmp_
     assert 1e8 - account.cash == pytest.approx(351 * 225.06 * 1.001, abs=0.005)
 
 
-def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_before(tmp_path: Path) -> None:
+def test_trades_after_an_orders_arrival_are_separate_from_earlier_ones(tmp_path: Path) -> None:
     """Orders arrive at 60.25 s and meet 10 at 12, at 120.25 s the same book."""
     write(tmp_path, "A", "books", BOOK, [book(1, 9, 13), book(60.1, 10, 12), book(119, 10, 12)])
     rows = [
@@ -175,7 +175,7 @@ def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_befo
     assert next(RecordedFeed(tmp_path).slices(None)).trades_after_arrival is None
 
 
-def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:
+def test_flow_explains_moves_in_cells_of_ten_seconds_of_the_given_time(tmp_path: Path) -> None:
     draw = np.random.default_rng(5)
     rows, bid = [], 1000
     for second in range(3_600):

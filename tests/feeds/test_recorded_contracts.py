@@ -1,4 +1,4 @@
-"""recording.toml: what a recorded unit of size is, what each symbol costs to trade, and the hours it trades in."""
+"""recording.toml: the unit of size, the trading costs and the trading hours of each symbol."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV files as other programs write them: read where there is one way to read them, else refused for what they are."""
+"""CSV files as other programs write them: read where there is one way to read them, else refused with the reason."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_cannot_be_read_safely_is_refused_for_what_it_is(tmp_path: Path, co
     assert len(line) < 600
 
 
-def test_trades_are_told_which_columns_to_rename(tmp_path: Path) -> None:
+def test_a_refusal_of_trades_names_the_columns_to_rename(tmp_path: Path) -> None:
     (tmp_path / "trades.csv").write_text("time,price,qty,side\n2024-01-01T00:00:00Z,1,1,buy\n")
     with pytest.raises(BadRecording, match=r"lacks ts, size: its columns are time, price, qty, side; rename time to ts, qty to size where it is"):
         read_trades(tmp_path / "trades.csv")

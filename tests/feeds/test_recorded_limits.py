@@ -1,4 +1,4 @@
-"""What of a recording is not read at all: more than memory holds, links that lead out of it, names and numbers beyond reach."""
+"""Limits of a recording: memory, links that lead out of it, names and numbers that cannot be used."""
 
 from __future__ import annotations
 

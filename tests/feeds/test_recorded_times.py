@@ -1,4 +1,4 @@
-"""What a recording's column ts may hold, how it is read, and that whatever is no time is refused for what it is."""
+"""The column ts: the forms of time it may hold, how they are read, and the refusal of anything else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulated market has the signal it is asked for, no other, and looks like a market otherwise."""
+"""The simulated market has the configured signal and no other, and otherwise looks like a market."""
 
 from __future__ import annotations
 

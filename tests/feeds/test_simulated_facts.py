@@ -1,4 +1,4 @@
-"""The simulated market has the habits that real ones have, within what the recordings show of them (docs/simulated_market.md)."""
+"""The simulated market shows the stylised facts of real ones, within the range of the recordings (docs/simulated_market.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Without a signal nothing public tells of the mid to come; with one, what can be had is what the oracle says. The long version: tests/proof."""
+"""Without a signal nothing public predicts the mid; with one, the best result is the oracle's. The long version is in tests/proof."""
 
 from __future__ import annotations
 

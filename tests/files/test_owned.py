@@ -1,4 +1,4 @@
-"""Podium's folders in a home: made and marked, taken over from 0.3, refused where they are another program's, closed to other users."""
+"""Podium's folders in a home: created and marked, adopted from 0.3, refused where they belong to another program, closed to other users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The boosters of all horizons asked in one call say what each says by itself."""
+"""The joint booster of all horizons predicts the same as each booster alone."""
 
 from __future__ import annotations
 

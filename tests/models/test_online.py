@@ -1,4 +1,4 @@
-"""The model that learns at every tick: it goes on from its training, follows what changes, and a replay finds it where it was."""
+"""The model that learns at every tick continues from its training, follows changes, and is the same in a replay."""
 
 from __future__ import annotations
 

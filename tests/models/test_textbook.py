@@ -1,4 +1,4 @@
-"""Every model against its textbook written out the long way, with its settings as figures: whoever changes them changes what is forecast."""
+"""Every model against its textbook form written out, with its settings as numbers: a changed setting changes a forecast."""
 
 from __future__ import annotations
 

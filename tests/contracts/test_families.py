@@ -43,7 +43,7 @@ def test_there_are_enough_columns_in_enough_families_and_names_are_unique() -> N
 
 
 @EVERY
-def test_it_can_be_taken_out_and_the_others_say_the_same(family: FeatureFamily) -> None:
+def test_removing_a_family_leaves_the_others_unchanged(family: FeatureFamily) -> None:
     at = moment()
     remaining = tuple(single for single in FAMILIES if single is not family)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

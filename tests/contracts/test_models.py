@@ -63,7 +63,7 @@ def test_its_bytes_are_no_pickle(model: Model) -> None:
 
 
 @EVERY
-def test_what_is_loaded_predicts_a_row_for_every_symbol(model: Model) -> None:
+def test_a_loaded_model_predicts_every_symbol(model: Model) -> None:
     fitted = model.load(model.fit(rows(), 7))
     forecasts = model.predict(fitted, live(9))
     assert forecasts.shape == (3, 9)
@@ -97,7 +97,7 @@ def test_a_target_nowhere_known_is_survived(model: Model) -> None:
 
 
 @EVERY
-def test_it_finds_what_can_be_found_and_little_where_there_is_nothing(model: Model) -> None:
+def test_it_finds_a_signal_and_little_where_there_is_none(model: Model) -> None:
     many = rows(6_000)
     fresh = rows(3_000, seed=8)
     forecasts = model.predict(model.load(model.fit(many, 7)), fresh.x.astype(np.float64))[0]
@@ -117,7 +117,7 @@ def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> Non
 
 @EVERY
 @pytest.mark.parametrize("spoiled", ["nothing", "words", "half", "another's", "an empty list"])
-def test_load_refuses_what_is_no_model_of_its_kind_in_one_line(model: Model, spoiled: str) -> None:
+def test_load_refuses_other_bytes_in_one_line(model: Model, spoiled: str) -> None:
     whole = model.fit(rows(300), 7)
     other = next(running for running in MODELS if running.name != model.name and (running.name == "lightgbm") != (model.name == "lightgbm"))
     data = {
@@ -151,7 +151,7 @@ def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
 
 
 @EVERY
-def test_what_a_model_relies_on_is_measured(model: Model) -> None:
+def test_a_models_reliance_on_columns_is_measured(model: Model) -> None:
     draw = np.random.default_rng(5)
     y = 0.8 * np.nan_to_num(rows(3_000).x[:, :1]) + draw.normal(size=(3_000, 3))
     hollow = np.where(np.arange(12) == 4, np.nan, rows(3_000).x).astype(np.float32)

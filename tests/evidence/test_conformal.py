@@ -142,7 +142,7 @@ def test_coverage_is_kept_where_most_targets_are_exactly_zero(zeros: float) -> N
     np.testing.assert_allclose(share(intervals, before), conformal.LEVELS, atol=0.015)
 
 
-def test_what_is_not_known_is_not_scored() -> None:
+def test_unknown_targets_are_not_scored() -> None:
     intervals = conformal.initial_intervals(1, REGIMES, 3)
     scores = scored(np.array([1.0, 0.0, 9.0]), intervals)
     hidden = replace(scores, known=scores.known & np.array([True, True, False]))
@@ -163,7 +163,7 @@ def test_the_winkler_score_is_width_and_penalty_for_a_miss() -> None:
     np.testing.assert_allclose(after.winkler_constant[0], constant)
 
 
-def test_the_constant_width_is_judged_as_it_stood_at_the_decision() -> None:
+def test_the_constant_half_width_is_scored_as_at_the_decision() -> None:
     intervals = conformal.initial_intervals(1, REGIMES, 1)
     issued = replace(scored(np.array([1.0]), intervals), constant_half_width=np.full((1, 2, 1), 0.25))
     after = score(intervals, issued)
@@ -190,7 +190,7 @@ def test_intervals_beat_those_of_constant_width_be_the_volatility_known_or_only_
     np.testing.assert_allclose(share(intervals, begun), conformal.LEVELS, atol=0.015)
 
 
-def test_the_reach_is_a_mean_in_logs_of_what_is_foreseen_and_what_the_symbol_itself_needs() -> None:
+def test_the_scale_factor_is_a_mean_in_logs_of_the_forecast_and_the_symbols_own_need() -> None:
     intervals = replace(
         conformal.initial_intervals(1, REGIMES, 3), symbol_half_width=np.broadcast_to(np.array([0.02, 0.04])[None, :, None], (1, 2, 3)).copy()
     )

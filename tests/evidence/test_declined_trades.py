@@ -89,7 +89,7 @@ def test_an_interval_needs_fifteen_blocks_and_holds_the_truth() -> None:
     assert missed <= 4
 
 
-def test_a_tick_of_which_nothing_is_known_declines_nothing() -> None:
+def test_an_unknown_tick_declines_nothing() -> None:
     market = Market()
     market.step([0.0, 0.0], [0, 1], [1.0, 1.0])
     state = declined_trades.append_unknown(market.state.pending)

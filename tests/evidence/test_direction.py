@@ -38,19 +38,19 @@ def watched(strength: float, rows: int, *, flat: float = 0.0, spread: float = 0.
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.6, 3.0])
-def test_the_slope_is_what_logistic_regression_finds(strength: float) -> None:
+def test_the_slope_equals_that_of_logistic_regression(strength: float) -> None:
     state, f, up = watched(strength, 60_000)
     oracle = LogisticRegression(C=1e9, fit_intercept=False).fit(f[:, None], up)
     assert state.slope[0] == pytest.approx(max(0.0, float(oracle.coef_[0, 0])), abs=0.08)
 
 
-def test_bars_that_do_not_move_say_nothing_of_direction() -> None:
+def test_unmoved_bars_do_not_count_for_direction() -> None:
     state, _, _ = watched(1.0, 40_000, flat=0.6)
     assert state.rows[0] == pytest.approx(16_000, rel=0.05)
     assert state.slope[0] == pytest.approx(1.0, abs=0.2)
 
 
-def test_what_is_stated_comes_as_often_as_stated() -> None:
+def test_stated_probabilities_are_calibrated() -> None:
     state, _, _ = watched(3.0, 100_000, flat=0.3)
     for stated, observed, count in zip(state.stated[0], state.observed[0], state.counted[0], strict=True):
         if count > 500:
@@ -58,7 +58,7 @@ def test_what_is_stated_comes_as_often_as_stated() -> None:
     assert state.brier[0] / state.rows[0] < 0.25
 
 
-def test_it_counts_what_was_said_and_what_came() -> None:
+def test_stated_and_observed_moves_are_counted() -> None:
     target, stated = np.array([1.0, -1.0, 2.0, 0.0, 5.0]), np.full(5, 0.75)
     state = direction.update_direction(direction.initial_direction(1), scored(np.zeros(5), target, stated, np.array([True, True, True, True, False])))
     assert state.rows[0] == 3

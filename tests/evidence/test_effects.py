@@ -32,7 +32,7 @@ def test_the_interval_of_a_sum_holds_it_in_95_of_100_whether_or_not_windows_are_
         assert held < 0.95 + 4 * math.sqrt(0.95 * 0.05 / ROUNDS)
 
 
-def test_a_sum_of_one_is_that_one_and_of_none_is_nothing() -> None:
+def test_the_sum_of_one_effect_is_that_effect_and_of_none_is_none() -> None:
     result = sum_effects([MeasuredEffect(5.0, 2.0, 9.0, 20)])
     assert result is not None
     assert (result.amount, result.n) == (5.0, 1)

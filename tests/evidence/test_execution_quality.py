@@ -24,7 +24,7 @@ def learned(shortfalls: np.ndarray, kind: int = PASSIVE, block: int = 3) -> Exec
     return state
 
 
-def test_before_anything_is_over_nothing_is_known_and_every_kind_is_offered() -> None:
+def test_before_any_order_has_ended_every_kind_is_offered() -> None:
     rows = execution_quality.execution_table(execution_quality.empty_execution())
     assert [(row.kind, row.orders, row.filled, row.shortfall_bps, row.n, row.offered) for row in rows] == [
         ("passive", 0, None, None, 0, True), ("aggressive", 0, None, None, 0, True), ("slice", 0, None, None, 0, True),

@@ -112,7 +112,7 @@ def test_absent_bars_everywhere_are_a_gap() -> None:
     assert "all 5 symbols have no bar: 2 bars in a row" in market.observed[0].detail
 
 
-def test_a_feed_that_says_nothing_is_a_gap_when_it_speaks_again() -> None:
+def test_a_silent_feed_is_a_gap_once_it_resumes() -> None:
     market = after()
     began = market.at
     market.at += 20 * MINUTE
@@ -140,7 +140,7 @@ def test_a_single_symbol_is_reported_only_after_far_longer_than_its_longest_run(
     assert named(market.absent(40, slice(1, 2))) == [("gap", "S1", True)]
 
 
-def test_a_fault_of_one_symbol_teaches_the_others_nothing() -> None:
+def test_a_fault_of_one_symbol_does_not_change_the_rates_of_others() -> None:
     market = after()
     before = market.watch.staleness
     market.absent(60, slice(0, 1))
@@ -201,7 +201,7 @@ def test_an_early_close_on_the_half_hour_is_no_gap_and_one_at_another_minute_is(
     assert named(market.run(1)) == [("gap", "*", False)]
 
 
-def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
+def test_unknown_hours_of_the_calendar_are_not_expected_open() -> None:
     market = Market(symbols=3)
     market.at = MONDAY + 9 * HOUR
     market.run(8 * 60)
@@ -220,7 +220,7 @@ def test_until_a_week_was_seen_the_year_is_that_of_a_market_that_never_closes() 
     assert trading_calendar.trading_year(known * 0.0) == (8_760.0, 365.0)
 
 
-def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday_changes_nothing() -> None:
+def test_the_calendar_learns_weekday_hours_and_ignores_one_holiday() -> None:
     market = Market(symbols=3)
     for day in range(21):
         if day % 7 < 5 and day != 15:  # the last Tuesday is a holiday
@@ -279,7 +279,7 @@ def test_bars_off_the_clock_and_clocks_that_differ_are_clock_skew() -> None:
     assert market.watch.open == ()
 
 
-def test_what_comes_later_changes_nothing_before() -> None:
+def test_later_bars_change_no_earlier_result() -> None:
     whole, other = Market(), Market()
     digests = []
     for index in range(800):
@@ -291,7 +291,7 @@ def test_what_comes_later_changes_nothing_before() -> None:
         assert (other.watch.digest() == digests[-1]) == (index < 500)
 
 
-def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
+def test_the_state_stays_small_and_is_reproducible() -> None:
     first, second = after(1, symbols=20), after(1, symbols=20)
     assert first.watch.digest() == second.watch.digest()
     watch = first.watch
@@ -303,14 +303,14 @@ def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
     assert sum(part.nbytes for part in arrays) < 10_000
 
 
-def test_one_symbol_by_itself_can_halt() -> None:
+def test_a_universe_of_one_symbol_can_halt() -> None:
     market = after(symbols=1)
     assert named(market.empty(10)) == [("halt", "*", True)]
 
 
 @pytest.mark.parametrize("row", range(5))
 @pytest.mark.parametrize("value", [np.inf, np.nan, -1.0, 0.0])
-def test_figures_that_cannot_be_leave_nothing_behind(row: int, value: float) -> None:
+def test_impossible_values_leave_no_trace(row: int, value: float) -> None:
     market = after(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         for _ in range(5):
@@ -339,7 +339,7 @@ def repeat(market: Market, bars: int, which: slice) -> tuple[Incident, ...]:
 
 
 @pytest.mark.parametrize("known", [1, 30, 3_000])
-def test_one_symbol_that_repeats_its_bars_is_stale_within_ten_bars_however_little_is_known_of_it(known: int) -> None:
+def test_a_symbol_that_repeats_its_bars_is_stale_within_ten_bars_even_without_history(known: int) -> None:
     market = Market()
     market.run(known)
     began = market.at

@@ -90,7 +90,7 @@ def test_the_penalty_is_the_one_with_the_least_squared_error_on_the_hold_out() -
     assert len(met) >= 3
 
 
-def test_what_is_fitted_is_ridge_regression_on_every_row_with_a_tenth_of_the_mean() -> None:
+def test_the_fit_is_ridge_regression_on_every_row_with_a_tenth_of_the_mean() -> None:
     y = 0.5 * Z[:, [1]] + np.random.default_rng(6).standard_normal((ROWS, 3)) + 2.0
     fitted = linear.fit_ridge(Z, training(y))
     for index, penalty in enumerate(linear.choose_penalties(Z, training(y))):
@@ -133,13 +133,13 @@ def test_with_fewer_rows_than_columns_on_either_side_the_largest_penalty_serves(
     assert linear.choose_penalties(Z[:rows], few) == [penalty] * 3
 
 
-def test_no_rows_at_all_give_nothing_but_zeros() -> None:
+def test_without_rows_all_coefficients_are_0() -> None:
     given = training(clear())
     none = replace(given, x=given.x[:0], y=given.y[:0], tick=given.tick[:0])
     assert (linear.fit_ridge(Z[:0], none) == 0.0).all()
 
 
-def test_bounds_are_the_half_percent_quantiles_and_what_is_blank_has_none() -> None:
+def test_bounds_are_half_percent_quantiles_and_blank_columns_have_none() -> None:
     x = np.stack([np.arange(1_001.0), np.full(1_001, np.nan), np.full(1_001, 3.0)], axis=1)
     x[7, 0], x[8, 0], x[9, 0] = np.inf, -np.inf, np.nan
     low, high = linear.training_bounds(x)
@@ -183,7 +183,7 @@ def test_the_standard_of_some_columns_and_its_parts_are_the_same_numbers() -> No
     np.testing.assert_array_equal(back.transform(Z), made.transform(Z))
 
 
-def test_bytes_that_are_none_or_lack_a_part_are_refused_in_one_line() -> None:
+def test_invalid_or_incomplete_bytes_are_refused_in_one_line() -> None:
     data = linear.arrays_to_bytes(slopes=np.ones(3))
     assert linear.arrays_to_bytes(slopes=np.ones(3)) == data
     np.testing.assert_array_equal(linear.arrays_from_bytes(data, "slopes")["slopes"], np.ones(3))

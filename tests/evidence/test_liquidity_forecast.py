@@ -44,7 +44,7 @@ def walk(ticks: int, seed: int = 2) -> tuple[Floats, Floats]:
     return 2.0 + draw.normal(0, 0.1, (ticks, 3, SYMBOLS)).cumsum(axis=0), 500.0 + draw.normal(0, 0.1, (ticks, 2, 2, SYMBOLS)).cumsum(axis=0)
 
 
-def test_what_returns_to_its_mean_is_foreseen_better_than_by_staying() -> None:
+def test_mean_reverting_levels_are_forecast_better_than_as_now() -> None:
     state, _, _ = play(*noise(900))
     rows = by_measure(state)
     for measure in ("spread", "depth", "impact"):  # 0.5 is the most there is to gain
@@ -57,7 +57,7 @@ def test_what_returns_to_its_mean_is_foreseen_better_than_by_staying() -> None:
     assert cost > 0.2
 
 
-def test_where_nothing_can_be_known_nothing_is_claimed() -> None:
+def test_unpredictable_levels_show_no_skill() -> None:
     state, _, quoted = play(*walk(1_500))
     for measure, row in by_measure(state).items():
         if measure != "micro_price":
@@ -113,7 +113,7 @@ def test_a_book_that_has_all_but_run_dry_is_not_taken_at_its_word() -> None:
     assert (dry.cost_forecast < 520.0).all()
 
 
-def test_what_cannot_be_filled_has_no_forecast_and_is_not_scored() -> None:
+def test_an_unfillable_size_has_no_forecast_and_is_not_scored() -> None:
     levels, costs = noise(500)
     costs[:, 1] = np.nan
     state, _, quoted = play(levels, costs)

@@ -62,7 +62,7 @@ def test_a_move_over_a_gap_is_not_counted() -> None:
     assert seen < 0.1
 
 
-def test_a_symbol_without_a_book_has_no_figure_and_spoils_no_other() -> None:
+def test_a_symbol_without_a_book_has_no_r2_and_does_not_affect_others() -> None:
     flow, mid = made(1_800, 0.5)
     alone = measure_r2(flow, mid)
     mid[:, 0] = np.nan
@@ -104,7 +104,7 @@ def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
         assert report[notional]["cannot_fill"] == 0.0
 
 
-def test_what_no_book_holds_is_told_as_a_share_and_has_no_error() -> None:
+def test_sizes_beyond_the_book_count_as_a_share_and_have_no_error() -> None:
     errors = CostErrorHistogram()
     forecast = np.full((2, 2, 4), 1.0)
     forecast[1] = np.nan

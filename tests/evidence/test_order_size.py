@@ -85,7 +85,7 @@ def test_the_smallest_order_is_taken_and_none_below_it(price: float, lot: float,
     ("price", "tick", "side", "rounded"),
     [(100.017, 0.01, 1, 100.01), (100.011, 0.01, -1, 100.02), (100.03, 0.01, 1, 100.03), (100.03, 0.01, -1, 100.03), (7.3, 0.0, 1, 7.3)],
 )
-def test_a_limit_price_is_on_the_tick_and_never_gives_more_than_was_asked(price: float, tick: float, side: float, rounded: float) -> None:
+def test_a_limit_price_is_on_the_tick_and_never_beyond_the_request(price: float, tick: float, side: float, rounded: float) -> None:
     assert round_to_tick(price, tick, side) == pytest.approx(rounded, abs=1e-9)
 
 

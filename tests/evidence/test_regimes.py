@@ -87,7 +87,7 @@ def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
         np.testing.assert_allclose(filtered_probabilities[step], held, rtol=1e-9)
 
 
-def test_what_comes_later_changes_nothing_before() -> None:
+def test_later_bars_change_no_earlier_result() -> None:
     _, seen = simulated()
     other = seen[:400].copy()
     other[300:] += 1.0
@@ -103,7 +103,7 @@ def test_each_regime_is_recognised_by_its_own_measures() -> None:
         assert REGIMES[int(filtered_probabilities[-1].argmax())] == name
 
 
-def test_the_parameters_become_those_of_the_chain_that_made_the_data() -> None:
+def test_the_parameters_converge_to_those_that_generated_the_data() -> None:
     hidden, _, _ = played(simulated()[1], learning=True)
     means, deviations = regimes.emission_parameters(hidden)
     np.testing.assert_allclose(means, MEANS, atol=0.04)
@@ -135,7 +135,7 @@ def test_names_keep_their_meaning_whatever_is_seen() -> None:
         assert (deviations >= regimes.MIN_DEVIATION - 1e-12).all()
 
 
-def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -> None:
+def test_an_unseen_symbol_moves_on_by_the_transition_and_does_not_update_the_model() -> None:
     held = np.array([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
     seen = np.array([True, False])
     filtered_probabilities, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.initial_regime_model())
@@ -164,7 +164,7 @@ def test_a_change_of_regime_has_a_probability() -> None:
     assert chance[moved].mean() > 10 * chance[~moved].mean()
 
 
-def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
+def test_parameters_are_updated_every_eighth_bar() -> None:
     hidden, held = regimes.initial_regime_model(), regimes.uniform_probabilities(1)
     changed = []
     for _ in range(17):

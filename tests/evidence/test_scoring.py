@@ -47,7 +47,7 @@ def test_each_horizon_is_scored_against_its_own_past() -> None:
     assert (scored.target[:, 2] == 0).all()
 
 
-def test_sums_by_regime_add_up_and_are_what_a_loop_gives() -> None:
+def test_sums_by_regime_equal_those_of_a_loop() -> None:
     scored = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
     gain, squared, power, rows = scoring.sum_by_regime(scored, 4)
     for part in (gain, squared, power, rows):

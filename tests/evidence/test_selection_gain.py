@@ -67,7 +67,7 @@ def test_without_any_model_to_leave_out_there_is_no_figure() -> None:
     assert selection_gain.selection_gain_interval(watched(known, known, realised)) is None
 
 
-def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
+def test_luck_is_not_taken_for_proof_at_any_tick() -> None:
     draw = np.random.default_rng(11)
     proved = 0
     for _ in range(60):
@@ -85,7 +85,7 @@ def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
     assert proved <= 6  # nominal 2.5 %
 
 
-def test_what_did_not_come_or_was_not_said_is_not_counted() -> None:
+def test_missing_targets_and_forecasts_are_not_counted() -> None:
     state = selection_gain.empty_selection_gain(1, 1, 2)
     state = selection_gain.update_selection_gain(
         state, scored(np.zeros((1, 2))), np.array([[[1.0, np.nan]], [[0.0, np.nan]]]), (1,), closes=np.zeros(1), memory=1.0

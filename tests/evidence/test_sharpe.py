@@ -32,7 +32,7 @@ def test_a_martingale_is_above_zero_half_of_the_time() -> None:
 @pytest.mark.parametrize(
     "returns", [np.zeros(100), np.full(100, 0.01), np.linspace(-1, 1, 19), np.array([np.nan] * 30), np.array([]), np.r_[np.inf, np.ones(40)]]
 )
-def test_where_nothing_can_be_said_nothing_is(returns: np.ndarray) -> None:
+def test_without_enough_days_there_is_no_ratio(returns: np.ndarray) -> None:
     assert sharpe.annualised_sharpe_ratio(returns, 365.0) is None
     assert sharpe.probabilistic_sharpe_ratio(returns) is None
 
@@ -83,7 +83,7 @@ def test_a_year_has_as_many_trading_days_as_the_whole_weeks_seen() -> None:
     assert sharpe.trading_days_per_year(holiday) == pytest.approx(365.0 * 19 / 28)
 
 
-def test_less_than_a_week_says_nothing_of_the_year() -> None:
+def test_less_than_a_week_gives_no_year() -> None:
     assert sharpe.trading_days_per_year([]) is None
     assert sharpe.trading_days_per_year([20_000, 20_001, 20_004]) is None
 

@@ -25,7 +25,7 @@ COLUMNS = ("1 bar", "3 bars", "12 bars", "selection")
 
 @pytest.mark.parametrize("noise", [0.1, 0.3])
 @pytest.mark.parametrize("kind", chance.KINDS)
-def test_noise_is_taken_for_skill_no_oftener_than_promised(kind: str, noise: float) -> None:
+def test_noise_is_taken_for_skill_no_more_often_than_promised(kind: str, noise: float) -> None:
     """The bound is to be above the true R2 at any tick at all in at most alpha / 3 of the runs, give or take three standard errors."""
     parts = chance.scores(kind, noise=noise, runs=RUNS, ticks=TICKS, seed=7)
     ever = chance.watch(parts, np.array([-noise * noise] * 3 + [0.0])[:, None])
@@ -83,7 +83,7 @@ def test_the_bound_of_the_state_is_the_bound_of_its_sums() -> None:
         assert low[column] == pytest.approx((gain.sum() - reach) / weight.sum())
 
 
-def test_neighbours_that_move_against_each_other_make_no_variance_smaller() -> None:
+def test_negatively_correlated_blocks_do_not_reduce_the_variance() -> None:
     held = filled(blocks=40.0)
     np.testing.assert_array_equal(skill.sampling_variance(having(held, lag_products=-40.0))[1], skill.sampling_variance(held)[1])
     assert (skill.sampling_variance(having(held, lag_products=40.0))[1] > skill.sampling_variance(held)[1]).all()
@@ -99,7 +99,7 @@ def test_a_first_row_of_next_to_no_power_spoils_no_interval() -> None:
     assert float(skill.confidence_interval(held)[1][0, 0, 0]) * float(held.power[0, 0, 0]) < 200.0  # the sum's standard deviation is 24
 
 
-def test_time_in_which_nothing_was_forecast_is_no_evidence() -> None:
+def test_time_without_forecasts_is_no_evidence() -> None:
     """Models serve after 600 bars without any: their first lucky bars come in the middle of a block, and prove nothing."""
     held = skill.empty_skill(2, 3, 1)
     for tick in range(640):
@@ -116,7 +116,7 @@ def test_the_gain_of_the_running_block_counts_in_what_gains_vary_by() -> None:
     assert (skill.skill_bound(filled(blocks=40.0, gain=60.0), KNOBS)[0] > 0).all()
 
 
-def test_with_fewer_than_fifteen_blocks_nothing_is_said() -> None:
+def test_fewer_than_fifteen_blocks_have_no_interval() -> None:
     few = filled(blocks=14.0)
     assert np.isnan(skill.skill_bound(few, KNOBS)[0]).all()
     assert np.isfinite(skill.skill_bound(filled(blocks=15.0), KNOBS)[0]).all()

@@ -23,7 +23,7 @@ def bars(spread_bps: float, volatility_bps: float, count: int = 300, seed: int =
     return trades.max(axis=1)[None], trades.min(axis=1)[None], trades[:, -1][None]
 
 
-def test_two_bars_give_what_the_paper_says() -> None:
+def test_two_bars_give_the_papers_result() -> None:
     """Bars that trade between a bid of -s/2 and an ask of s/2 alone: eta is 0 and each close s/2 away, so 4 (s/2)^2 = s^2."""
     half = np.full((1, 40), 3e-4)
     side = np.where(np.arange(40) % 2, 1.0, -1.0)[None]
@@ -61,7 +61,7 @@ def test_a_wide_spread_is_found_and_its_interval_holds() -> None:
         assert 16.0 < float(shrink_spread(result, 2.0)[0]) < 23.0
 
 
-def test_what_is_noise_leaves_the_setting_however_often_it_is_looked_at() -> None:
+def test_noise_never_replaces_the_configured_spread() -> None:
     high, low, close = bars(0.1, 15.0, 6_000, seed=3)
     windows = (slice(at, at + 300) for at in range(0, 5_700, 10))
     result = [float(shrink_spread(abdi_ranaldo(high[:, window], low[:, window], close[:, window]), 2.0)[0]) for window in windows]
@@ -102,7 +102,7 @@ def test_the_estimate_only_ever_raises_the_setting_and_never_beyond_itself(mean:
         assert result == setting
 
 
-def test_each_symbol_is_estimated_by_itself() -> None:
+def test_each_symbol_is_estimated_separately() -> None:
     parts = [bars(spread, 10.0, seed=seed) for seed, spread in enumerate((0.5, 20.0, 40.0))]
     high, low, close = (np.concatenate([part[place] for part in parts]) for place in range(3))
     together = abdi_ranaldo(high, low, close)

@@ -68,7 +68,7 @@ def test_all_is_inherited_from_half_agreement_on_and_nothing_where_it_contradict
     np.testing.assert_allclose(expected, [1.0, 1.0, 0.5, 0.0, 0.0, 0.0])
 
 
-def test_an_event_gives_back_what_was_compared() -> None:
+def test_an_event_round_trips_the_agreement() -> None:
     original = Agreement(2_304, np.array([0.93, np.nan]), np.array([0.5, 0.25]), (("ridge-887", np.array([0.1, -0.2])),))
     again = succession.agreement_from_event(succession.agreement_to_event(original))
     assert succession.agreement_to_event(original).kind == succession.EVENT_KIND

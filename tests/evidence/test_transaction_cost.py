@@ -36,7 +36,7 @@ def test_a_level_without_a_price_or_a_size_holds_nothing(part: int, odd: float) 
         np.testing.assert_array_equal(masked, whole)
 
 
-def test_a_book_that_is_not_sane_holds_nothing_and_the_others_are_as_they_were() -> None:
+def test_an_invalid_book_is_empty_and_the_others_are_unchanged() -> None:
     price, size = transaction_cost.mask_missing_levels(*book(), np.array([False, True]))
     assert not price[:, 0].any()
     assert not size[:, 0].any()

@@ -61,27 +61,27 @@ def test_clustered_volatility_is_foreseen_better_than_by_its_mean_and_by_har() -
     assert 0.0 < result.qlike < 1.0
 
 
-def test_where_there_is_nothing_to_foresee_nothing_is_claimed() -> None:
+def test_constant_volatility_shows_no_skill() -> None:
     result = volatility.volatility_scores(watched(views(*paths(2_200, 4, steady=True))))
     assert result is not None
     assert result.low < 0.0
     assert result.r2 < 0.02
 
 
-def test_nothing_is_said_before_a_thousand_rows_have_come_due() -> None:
+def test_there_is_no_forecast_before_a_thousand_rows_have_come_due() -> None:
     result = views(*paths(700, 5))
     assert volatility.volatility_scores(watched(result)) is None
     seen = volatility.forecast_volatility(watched(result[:200]), result[200])
     assert np.isnan(seen.horizon_sigma).all()
 
 
-def test_what_is_foreseen_is_a_deviation_over_the_longest_horizon() -> None:
+def test_the_forecast_is_a_deviation_over_the_longest_horizon() -> None:
     result = views(*paths(1_500, 4, steady=True))
     seen = volatility.forecast_volatility(watched(result[:-1]), result[-1])
     np.testing.assert_allclose(seen.horizon_sigma, 1e-3 * np.sqrt(LENGTH), rtol=0.15)
 
 
-def test_the_future_changes_nothing_that_was_said() -> None:
+def test_the_future_changes_no_forecast() -> None:
     returns, ranges = paths(1_200, 6)
     later = returns.copy()
     later[:, 1_000:] *= 3.0

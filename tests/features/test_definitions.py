@@ -163,7 +163,7 @@ def test_equals_share_a_rank_and_symbols_without_a_volatility_stand_aside() -> N
     np.testing.assert_allclose(cross_section.build(at)[:5], cross_section.build(without), rtol=1e-9)
 
 
-def test_what_the_universe_does_not_explain() -> None:
+def test_idiosyncratic_returns_are_those_that_the_market_does_not_explain() -> None:
     market = scaled().mean(axis=0)
     late, late_market = scaled()[:, -96:], market[-96:]
     beta = late @ late_market / (late_market @ late_market)

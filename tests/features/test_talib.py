@@ -116,7 +116,7 @@ def test_relative_strength(view: MarketView) -> None:
     agrees(column(view, "rsi_14"), talib_values(view, "RSI", "c", timeperiod=14) / 100 - 0.5)
 
 
-def test_moving_averages_converging_and_what_they_are_above_their_signal(view: MarketView) -> None:
+def test_macd_and_its_histogram(view: MarketView) -> None:
     options = {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}
     scale = view.sigma * np.sqrt(14.0)
     agrees(column(view, "macd_12_26"), talib_values(view, "MACD", "c", **options) / scale)

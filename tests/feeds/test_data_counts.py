@@ -73,7 +73,7 @@ def test_above_one_percent_of_faulty_trades_the_recording_is_refused(tmp_path: P
         ("books", BOOK, (START + 9 * MINUTE, -3, 1, 1, 1)),
     ],
 )
-def test_negative_prices_are_refused_for_what_they_are(tmp_path: Path, kind: str, header: str, row: tuple[object, ...]) -> None:
+def test_negative_prices_are_refused_with_the_reason(tmp_path: Path, kind: str, header: str, row: tuple[object, ...]) -> None:
     sound = {"bars": bar(0), "trades": (START, 1, 1, "buy"), "books": (START, 1, 1, 2, 1)}[kind]
     write(tmp_path, "A", kind, header, [sound, row])
     line = refusal(tmp_path)
@@ -145,7 +145,7 @@ def test_a_volume_under_another_name_is_not_taken_for_an_unknown_one(tmp_path: P
     assert f"has no column volume, but {name!r}: rename it to volume" in refusal(tmp_path)
 
 
-def test_a_volume_of_0_in_every_bar_is_known_as_such(tmp_path: Path) -> None:
+def test_a_volume_of_0_in_every_bar_is_reported(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, volume=0.0) for i in range(3)])
     (counts,) = RecordedFeed(tmp_path).counts
     assert (counts.volume, counts.without_volume) == ("zero", 3)
@@ -168,7 +168,7 @@ LEFT_OUT = [
 
 
 @pytest.mark.parametrize(("file", "name", "reason"), LEFT_OUT, ids=[case[0] for case in LEFT_OUT])
-def test_what_is_not_read_is_named_with_its_remedy(tmp_path: Path, file: str, name: str, reason: str) -> None:
+def test_files_that_are_not_read_are_named_with_a_remedy(tmp_path: Path, file: str, name: str, reason: str) -> None:
     written(tmp_path)
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
@@ -195,14 +195,14 @@ def test_a_link_that_leads_nowhere_and_an_empty_folder_are_named(tmp_path: Path)
     assert RecordedFeed(tmp_path).left_out == {"B": "the folder is empty", "C": "bars.csv: a link that leads nowhere: correct it"}
 
 
-def test_what_is_read_hidden_or_about_the_recording_is_not_named(tmp_path: Path) -> None:
+def test_hidden_files_and_notes_are_not_named(tmp_path: Path) -> None:
     written(tmp_path)
     for name in (".DS_Store", "README.md", "LICENSE", "recording.toml"):
         (tmp_path / name).write_text("")
     assert RecordedFeed(tmp_path).left_out == {}
 
 
-def test_of_symbols_that_were_not_asked_for_nothing_is_said(tmp_path: Path) -> None:
+def test_symbols_that_were_not_requested_are_not_mentioned(tmp_path: Path) -> None:
     written(tmp_path)
     written(tmp_path, "B")
     for symbol in "AB":
@@ -218,7 +218,7 @@ def test_a_symbol_that_is_asked_for_and_left_out_is_refused_with_the_reason(tmp_
     assert refusal(tmp_path, symbols=("B",)).endswith("has no symbol 'B': it has A; B is left out (Bars.csv: rename it to bars.csv)")
 
 
-def test_a_recording_without_any_symbol_says_what_lies_there(tmp_path: Path) -> None:
+def test_a_recording_without_symbols_names_its_contents(tmp_path: Path) -> None:
     (tmp_path / "B").mkdir()
     (tmp_path / "B" / "B-1m.csv").write_text("")
     assert "; B is left out (B-1m.csv: its name says nothing of its kind: rename it" in refusal(tmp_path)

@@ -41,7 +41,7 @@ READ = {
 
 
 @pytest.mark.parametrize("content", READ.values(), ids=READ.keys())
-def test_what_can_be_read_in_one_way_is_read(tmp_path: Path, content: str | bytes) -> None:
+def test_unambiguous_files_are_read(tmp_path: Path, content: str | bytes) -> None:
     rows = read_bars(bars_file(tmp_path, content))
     assert rows.opened.tolist() == [START + i * MINUTE for i in range(3)]
     assert rows.values.tolist() == [[value] * 3 for value in (10.5, 11.5, 9.5, 10.25, 1.5)]
@@ -71,7 +71,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_cannot_be_read_safely_is_refused_for_what_it_is(tmp_path: Path, content: str | bytes, message: str) -> None:
+def test_ambiguous_files_are_refused_with_the_reason(tmp_path: Path, content: str | bytes, message: str) -> None:
     file = bars_file(tmp_path, content)
     with pytest.raises(BadRecording) as refused:
         read_bars(file)

@@ -102,7 +102,7 @@ NO_TIMES = {
 
 
 @pytest.mark.parametrize(("stamps", "looks"), NO_TIMES.values(), ids=NO_TIMES.keys())
-def test_a_number_that_is_no_time_is_refused_for_what_it_looks_like(tmp_path: Path, stamps: Sequence[object], looks: str) -> None:
+def test_a_number_that_is_no_time_is_refused_with_a_guess(tmp_path: Path, stamps: Sequence[object], looks: str) -> None:
     line = refusal(tmp_path, stamps)
     assert looks in line
     assert line.endswith(": write it as 2024-01-31T00:00:00Z or as whole ms or ns since 1970")

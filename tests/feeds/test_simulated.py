@@ -80,7 +80,7 @@ def test_a_ridge_on_lagged_returns_finds_the_signal_when_there_is_one() -> None:
     assert 0.03 < skill(truth.returns[40:][-len(forecast) :], forecast)[0] < 0.065
 
 
-def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
+def test_volume_flow_and_books_do_not_predict_the_next_bar() -> None:
     slices = list(SimulatedFeed(signal=0.0, bars=12_000).slices(None))
     close, opening, volume, ofi, flow = stacked(slices, "close", "open", "volume", "ofi", "flow")
     books = [getattr(side, name) for side in (snapshot.books for snapshot in slices) for name in ("bid_size", "ask_size")]
@@ -164,7 +164,7 @@ def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
     assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
 
 
-def test_what_is_reached_after_an_order_arrives_lies_within_the_bar_and_is_less_the_later_it_arrives() -> None:
+def test_prices_after_an_orders_arrival_lie_within_the_bar_and_narrow_with_latency() -> None:
     early, late, never = (list(SimulatedFeed(bars=200, latency_ms=latency).slices(None)) for latency in (250.0, 40_000.0, 60_000.0))
     for soon, later, none in zip(early, late, never, strict=True):
         assert soon.trades_after_arrival is not None
@@ -248,7 +248,7 @@ def test_seeds_differ_and_the_same_seed_does_not() -> None:
     assert first[0] == first[2] != first[1]
 
 
-def test_it_says_what_it_is_and_never_ends() -> None:
+def test_the_market_names_itself_and_never_ends() -> None:
     feed = SimulatedFeed()
     assert (feed.info.label, feed.info.simulated, feed.info.levels, feed.info.has_flow) == ("simulated market", True, 5, True)
     assert (feed.info.fee_bps, feed.info.spread_bps) == (5.0, 2.0)
@@ -283,7 +283,7 @@ def test_books_have_the_levels_asked_for(levels: int) -> None:
         ({"interval": 0}, "above 0"), ({"persistence": 1.0}, "between 0 and 1"), ({"volatility_bps": 0.0}, "between 0.1 and 500"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_simulated_is_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:
+def test_impossible_settings_are_refused_in_one_line(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message) as refused:
         SimulatedFeed(**wrong)
     assert "\n" not in str(refused.value)

@@ -31,7 +31,7 @@ def targets() -> Floats:
 
 
 @pytest.mark.parametrize("count", [1, 10, 300])
-def test_one_call_gives_the_same_bits_as_a_call_a_horizon(count: int) -> None:
+def test_one_call_gives_the_same_bits_as_one_call_per_horizon(count: int) -> None:
     fitted = lightgbm.load(lightgbm.fit(training(targets()), 1))
     assert fitted.joint is not None
     chance = np.random.default_rng(5)
@@ -100,7 +100,7 @@ def test_no_altered_text_reaches_lightgbm_which_would_end_the_process(tmp_path: 
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"[" * 100_000, b'["tree"]', b'{"a": 1}'])
-def test_what_is_no_booster_at_all_is_refused(data: bytes) -> None:
+def test_bytes_without_a_booster_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="are no boosters"):
         lightgbm.load(data)
 
@@ -126,7 +126,7 @@ end of trees
 """
 
 
-def test_a_sound_text_is_written_anew_as_it_was() -> None:
+def test_a_valid_text_is_rewritten_unchanged() -> None:
     trees = _booster_text.read_booster(SMALL)
     assert (trees.features, len(trees.trees)) == (4, 1)
     assert _booster_text.read_booster(_booster_text.write_booster([trees])) == trees

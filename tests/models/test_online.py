@@ -68,14 +68,14 @@ def test_it_follows_a_relation_that_turns_round_and_its_training_alone_does_not(
     assert worth(fitted, (), 0) > 0.3
 
 
-def test_what_it_looks_at_are_columns_that_say_something() -> None:
+def test_it_selects_informative_columns() -> None:
     fitted = online.load(online.fit(training(), 7))
     assert 2 in fitted.columns
     assert len(fitted.columns) == min(online.COLUMNS, WIDTH)
     assert np.abs(fitted.slopes[0]).argmax() == fitted.columns.tolist().index(2)
 
 
-def test_before_anything_came_due_it_says_what_its_training_says() -> None:
+def test_before_any_row_comes_due_it_predicts_as_trained() -> None:
     fitted = online.load(online.fit(training(), 7))
     x = features(5)
     np.testing.assert_array_equal(online.predict_online(fitted, online.select_columns(fitted, x), None, 0), online.predict(fitted, x))

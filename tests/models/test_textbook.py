@@ -185,7 +185,7 @@ def test_the_model_that_goes_on_learns_on_16_columns_with_a_half_life_of_3000_ti
     np.testing.assert_allclose(online.predict(fitted, live()), fitted.slopes @ here.T, rtol=1e-6)
 
 
-def test_what_came_since_is_added_to_what_is_left_of_the_training() -> None:
+def test_later_rows_are_added_to_the_discounted_training() -> None:
     fitted = online.load(online.fit(rows(), SEED))
     since = OnlineMemory(0, "a", 3.0 * np.eye(16), np.ones((16, 3)), np.zeros((12, 1, 16), dtype=np.float32))
     left = 0.5 ** (600 / 3_000)

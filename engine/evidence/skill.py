@@ -97,12 +97,12 @@ def recent_interval(recent: SkillSums, decided: int, halflife: float) -> tuple[F
     return estimate, half_width
 
 
-def skill_bound(recent: SkillSums, knobs: TradingConfig) -> tuple[Floats, Floats]:
+def skill_bound(recent: SkillSums, config: TradingConfig) -> tuple[Floats, Floats]:
     """(H,) the lower bound of the ensemble's R2 at the configured error, shared by the horizons, and (H,) the R2; NaN with fewer than 15 blocks.
 
     The bound never exceeds the recent R2 of the second scope, which has a short memory, so that a dying signal is noticed in hours and not in weeks.
     """
-    estimate, half_width, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * knobs.skill_alpha / recent.sums.shape[2]))
+    estimate, half_width, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * config.skill_alpha / recent.sums.shape[2]))
     low = estimate - half_width
     return np.minimum(low, _recent_bound(recent, low)), estimate
 
@@ -113,14 +113,14 @@ def proven_share(low: Floats, estimate: Floats) -> Floats:
     return np.where(proven, np.minimum(1.0, low / np.where(proven, estimate, 1.0)), 0.0)
 
 
-def recent_skill_table(state: State, knobs: TradingConfig) -> tuple[SkillRow, ...]:
+def recent_skill_table(state: State, config: TradingConfig) -> tuple[SkillRow, ...]:
     """The ensemble's skill over the short memory on which sizes rely; n is the number of scored forecasts in that memory."""
     recent = SkillSums(state.recent.sums[:, 1:])
-    r2, half_width = (part[0, :, 0] for part in recent_interval(recent, state.decided, knobs.recent_skill_halflife))
+    r2, half_width = (part[0, :, 0] for part in recent_interval(recent, state.decided, config.recent_skill_halflife))
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.minimum(recent.rows, recent.rows * recent.gain_squared / sampling_variance(recent)[1])[0, :, 0]
     rows = []
-    for column, horizon in enumerate(knobs.horizons):
+    for column, horizon in enumerate(config.horizons):
         enough = math.isfinite(half_width[column])
         numbers = [float(value[column]) if enough else None for value in (r2, r2 - half_width, r2 + half_width, effective)]
         n = int(recent.rows[0, column, 0])

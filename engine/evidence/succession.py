@@ -66,7 +66,7 @@ def share_for_agreement(agreement: Floats) -> Floats:
     return np.clip(np.nan_to_num(agreement, nan=0.0) / FULL_AGREEMENT, 0.0, 1.0)
 
 
-def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Event, ...], knobs: TradingConfig) -> Succession:
+def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Event, ...], config: TradingConfig) -> Succession:
     """The succession after the versions adopted before this tick, from their events.
 
     Where the record proves nothing there is nothing to inherit, and a new version's forecasts continue the record. Only the long memory decides this:
@@ -74,16 +74,16 @@ def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Even
     """
     for event in events:
         if event.kind == EVENT_KIND:
-            low, _ = skill.skill_bound(SkillSums(recent.sums[:, [0, 0]]), knobs)
+            low, _ = skill.skill_bound(SkillSums(recent.sums[:, [0, 0]]), config)
             succession = _adopt(succession, low > 0.0, agreement_from_event(event))
     return succession
 
 
-def allowed_share(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
+def allowed_share(succession: Succession, recent: SkillSums, config: TradingConfig) -> Floats:
     """(H,) share of the proven size that the serving versions may use: by inheritance, or by their own record."""
     if (succession.inherited >= 1.0).all():
         return succession.inherited
-    return np.maximum(succession.inherited, _earned_share(succession, recent, knobs))
+    return np.maximum(succession.inherited, _earned_share(succession, recent, config))
 
 
 def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
@@ -92,17 +92,17 @@ def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
 
 
 def update_succession(
-    succession: Succession, recent: SkillSums, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], knobs: TradingConfig
+    succession: Succession, recent: SkillSums, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], config: TradingConfig
 ) -> tuple[Succession, SkillSums]:
     """Add the scores that come due, `sums` (4, 1, H, 1), to the record or to the versions' own record, which replaces it once it allows as much."""
-    on_probation = find_probation(succession, knobs.horizons)
+    on_probation = find_probation(succession, config.horizons)
     succession = append_probation(succession)
     if on_probation.any():
         own = skill.add_scores(succession.probation_skill, sums * on_probation[:, None], closes * on_probation, memory=memory)
         succession, sums = replace(succession, probation_skill=own), sums * ~on_probation[:, None]
     recent = skill.add_scores(recent, sums, closes, memory=memory)
     if (succession.inherited < 1.0).any():
-        succession, recent = _replace_record(succession, recent, knobs)
+        succession, recent = _replace_record(succession, recent, config)
     return replace(succession, record_versions=_update_record_versions(succession, versions)), recent
 
 
@@ -120,19 +120,19 @@ def _adopt(succession: Succession, proven: Bools, agreement: Agreement) -> Succe
     return replace(succession, inherited=inherited, probation_skill=own, records_begun=succession.records_begun + int(starts_anew.any()))
 
 
-def _earned_share(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
+def _earned_share(succession: Succession, recent: SkillSums, config: TradingConfig) -> Floats:
     """(H,) the share allowed by the own record relative to that of the earlier versions' record.
 
     The k-th own record is tested with the error alpha / (k (k + 1)), which adds up to one more alpha over all that are ever begun.
     """
-    stricter = replace(knobs, skill_alpha=knobs.skill_alpha / max(1, succession.records_begun * (succession.records_begun + 1)))
-    full = skill.proven_share(*skill.skill_bound(recent, knobs))
+    stricter = replace(config, skill_alpha=config.skill_alpha / max(1, succession.records_begun * (succession.records_begun + 1)))
+    full = skill.proven_share(*skill.skill_bound(recent, config))
     own = skill.proven_share(*skill.skill_bound(succession.probation_skill, stricter))
     return np.minimum(own / np.maximum(full, 1e-9), 1.0)
 
 
-def _replace_record(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> tuple[Succession, SkillSums]:
-    replaced = (succession.inherited < 1.0) & (_earned_share(succession, recent, knobs) >= 1.0)
+def _replace_record(succession: Succession, recent: SkillSums, config: TradingConfig) -> tuple[Succession, SkillSums]:
+    replaced = (succession.inherited < 1.0) & (_earned_share(succession, recent, config) >= 1.0)
     if not replaced.any():
         return succession, recent
     sums = np.where(replaced[:, None], succession.probation_skill.sums, recent.sums)

@@ -86,11 +86,11 @@ def _range(path: PricePath, steps: Steps, draws: RandomDraws, after: int) -> tup
     """High and low of the mid, and those from step `after` on: within each step by the exact law of a Brownian bridge's extremes."""
     opening, close, tick, sigma = (part[LOOK_BACK:] for part in (path.open, path.close, path.tick, path.sigma))
     change = steps.change[1:]
-    reach = draws.reach.reshape(2, -1, *change.shape[1:])[:, LOOK_BACK:]
+    exponentials = draws.reach.reshape(2, -1, *change.shape[1:])[:, LOOK_BACK:]
     variance = (2.0 * sigma.astype(np.float32) ** 2)[:, None] * steps.clock[1:]
     before = steps.rise[1:] - change
-    up = before + 0.5 * (change + np.sqrt(change**2 + variance * reach[0]))
-    down = before + 0.5 * (change - np.sqrt(change**2 + variance * reach[1]))
+    up = before + 0.5 * (change + np.sqrt(change**2 + variance * exponentials[0]))
+    down = before + 0.5 * (change - np.sqrt(change**2 + variance * exponentials[1]))
     high = snap_to_tick(opening * np.exp(up.max(axis=1).astype(np.float64)), tick, np.ceil)
     low = snap_to_tick(opening * np.exp(down.min(axis=1).astype(np.float64)), tick, np.floor)
     extremes = np.maximum(high, np.maximum(opening, close)), np.minimum(low, np.minimum(opening, close))

@@ -1,4 +1,4 @@
-"""Microstructure metrics of a backtest: how well order flow explains the mid's moves, and the error of quoted costs."""
+"""What a backtest saw of the books: how far order flow explains the move of the mid, and how far quoted costs were from what orders met."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from engine.domain.tick import Tick
 
 SECOND = 10**9  # ns
 CELL, WINDOW = 10 * SECOND, 1_800 * SECOND
-Z_95 = 1.959964  # the 97.5 % quantile of a standard normal
-MIN_COSTS = 30  # costs behind a figure
-MIN_CELLS = 20  # per window
-EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: the resolution of quantiles
+NORMAL = 1.959964  # the 97.5 % quantile of a standard normal
+MIN_COSTS = 30  # costs met before there is a figure
+MIN_CELLS = 20  # in a window
+EDGES = np.concatenate(([0.0], np.geomspace(1e-5, 1e4, 2_080)))  # bps, 1 % apart: what a quantile is told to
 BLOCK = 256  # ticks between two counts
 
 
 class FlowRegression:
-    """R2 of the mid's change on the best level's order-flow imbalance, in cells of one length; mean over windows (Cont, Kukanov and Stoikov 2014)."""
+    """R2 of the mid's change on order-flow imbalance, of the best level, by cells of one length within windows; mean over windows and symbols."""
 
     def __init__(self, symbols: int, interval: int, cell: int) -> None:
         self._interval, self._cell = interval, cell
         self._window = max(WINDOW, MIN_COSTS * cell)
         self._at: int | None = None
-        self._flow: Floats = np.zeros(symbols)  # of the current cell
-        self._start: Floats = np.full(symbols, np.nan)  # mid at its start
-        self._open: int | None = None  # the current window
+        self._flow: Floats = np.zeros(symbols)  # of the running cell
+        self._start: Floats = np.full(symbols, np.nan)  # the mid it began with
+        self._open: int | None = None  # the running window
         self._sums = np.zeros((6, symbols))  # rows, x, y, x^2, x y, y^2
         self._r2, self._windows = np.zeros((2, symbols))
 
     def add(self, at: int, mid: Floats, flow: Floats) -> None:
-        """Add a bar by its close (ns UTC), the mid (S,) then and its imbalance (S,)."""
+        """One bar's close, the mid then and the imbalance of the bar."""
         if self._at is None or at - self._at != self._interval:
             self._start = np.full_like(mid, np.nan)
         self._at = at
@@ -49,45 +49,45 @@ class FlowRegression:
         self._flow, self._start = np.zeros_like(mid), mid
 
     def r_squared(self) -> list[float | None]:
-        """The R2 by symbol, None where no window had enough cells."""
+        """By symbol, None where no window had enough cells."""
         self._close()
         return [float(r2 / count) if count else None for r2, count in zip(self._r2, self._windows, strict=True)]
 
     def _close(self) -> None:
         rows, x, y, xx, xy, yy = self._sums
-        count = np.maximum(rows, 1.0)
-        x_spread, y_spread = xx - x * x / count, yy - y * y / count
+        some = np.maximum(rows, 1.0)
+        x_spread, y_spread = xx - x * x / some, yy - y * y / some
         good = (rows >= MIN_CELLS) & (x_spread > 0) & (y_spread > 0)
-        self._r2 += np.where(good, (xy - x * y / count) ** 2 / np.where(good, x_spread * y_spread, 1.0), 0.0)
+        self._r2 += np.where(good, (xy - x * y / some) ** 2 / np.where(good, x_spread * y_spread, 1.0), 0.0)
         self._windows += good
         self._sums = np.zeros_like(self._sums)
 
 
 class CostErrorHistogram:
-    """Histogram of |quoted - met| cost by notional in bins of 1 %, for the forecast and for the last book, in constant memory."""
+    """|quoted - met| by notional in bins of 1 %, for the forecast and for the last book, in memory that does not grow."""
 
     def __init__(self) -> None:
         kinds = len(NOTIONALS)
         self._bins: Ints = np.zeros((2, kinds, len(EDGES) + 1), dtype=np.int64)
-        self._error_sums = np.zeros((4, kinds))  # sums over ticks of s, s^2, s n, n^2, with s the sum and n the number of a tick's errors
-        self._requested, self._unfilled = np.zeros((2, kinds), dtype=np.int64)
-        self._pending: list[Floats] = []
+        self._off = np.zeros((4, kinds))  # over ticks, of the sum s and the number n of a tick's errors: s, s^2, s n, n^2
+        self._asked, self._unfilled = np.zeros((2, kinds), dtype=np.int64)
+        self._held: list[Floats] = []
 
-    def add(self, forecast: Floats, last: Floats, met: Floats, quotable: Floats) -> None:
-        """Add a tick's costs, (2, 2, S) each; `quotable` (S,) is finite where a symbol had a valid book."""
-        self._pending.append(np.stack((forecast - met, last - met, forecast, np.broadcast_to(quotable, forecast.shape))))
-        if len(self._pending) >= BLOCK:
+    def add(self, forecast: Floats, last: Floats, met: Floats, there: Floats) -> None:
+        """(2, 2, S) each; `there` (S,) is finite where a symbol had a sane book to quote from."""
+        self._held.append(np.stack((forecast - met, last - met, forecast, np.broadcast_to(there, forecast.shape))))
+        if len(self._held) >= BLOCK:
             self._count()
 
     def summarize(self) -> dict[str, dict[str, float | int | None]]:
-        """By notional: n, the 90 % quantiles of the forecast's error and of the last book's, the bias with its 95 % interval by ticks (errors of one
-        tick are correlated), and the share of orders too large for the book."""
+        """By notional: n, the 90 % quantile of the error and that of the last book's, the bias with its 95 % interval by ticks (those of one tick are
+        alike), and the share of orders no book held."""
         self._count()
         report: dict[str, dict[str, float | int | None]] = {}
         for kind, notional in enumerate(NOTIONALS):
-            n, requested = int(self._bins[0, kind].sum()), int(self._requested[kind])
+            n, asked = int(self._bins[0, kind].sum()), int(self._asked[kind])
             enough = n >= MIN_COSTS
-            bias, low, high = _bias(self._error_sums[:, kind], n) if enough else (None, None, None)
+            bias, low, high = _bias(self._off[:, kind], n) if enough else (None, None, None)
             report[f"{notional:.0f}"] = {
                 "n": n,
                 "p90_bps": _quantile(self._bins[0, kind]) if enough else None,
@@ -95,29 +95,36 @@ class CostErrorHistogram:
                 "bias_bps": bias,
                 "bias_low_bps": low,
                 "bias_high_bps": high,
-                "cannot_fill": int(self._unfilled[kind]) / requested if requested else None,
+                "cannot_fill": int(self._unfilled[kind]) / asked if asked else None,
             }
         return report
 
     def _count(self) -> None:
-        if not self._pending:
+        if not self._held:
             return
-        ours, last, forecast, quotable = np.stack(self._pending, axis=1)  # (ticks, 2, 2, S) each
-        self._pending = []
+        ours, last, forecast, there = np.stack(self._held, axis=1)  # (ticks, 2, 2, S) each
+        self._held = []
         for kind in range(len(NOTIONALS)):
             known = np.isfinite(ours[:, kind])
             for row, errors in enumerate((ours, last)):
-                bin_index = np.searchsorted(EDGES, np.abs(errors[:, kind][known]), side="left")
-                self._bins[row, kind] += np.bincount(bin_index, minlength=len(EDGES) + 1)
+                found = np.searchsorted(EDGES, np.abs(errors[:, kind][known]), side="left")
+                self._bins[row, kind] += np.bincount(found, minlength=len(EDGES) + 1)
             sums, counts = np.where(known, ours[:, kind], 0.0).sum(axis=(1, 2)), known.sum(axis=(1, 2))
-            self._error_sums[:, kind] += (sums.sum(), sums @ sums, sums @ counts, counts @ counts)
-            requested = np.isfinite(quotable[:, kind])
-            self._requested[kind] += requested.sum()
-            self._unfilled[kind] += (requested & np.isnan(forecast[:, kind])).sum()
+            self._off[:, kind] += (sums.sum(), sums @ sums, sums @ counts, counts @ counts)
+            asked = np.isfinite(there[:, kind])
+            self._asked[kind] += asked.sum()
+            self._unfilled[kind] += (asked & np.isnan(forecast[:, kind])).sum()
+
+
+def _bias(off: Floats, n: int) -> tuple[float, float, float]:
+    """Mean and 95 % interval of a ratio of sums over ticks (Cochran 1977, 6.3)."""
+    mean = float(off[0]) / n
+    reach = NORMAL * float(np.sqrt(max(0.0, off[1] - 2.0 * mean * off[2] + mean * mean * off[3]))) / n
+    return mean, mean - reach, mean + reach
 
 
 class MicrostructureMetrics:
-    """Accumulates the metrics over the ticks of a run; all null for a market without books."""
+    """Takes every tick of a run; tells nothing of a market without books."""
 
     def __init__(self, symbols: tuple[str, ...], interval: int) -> None:
         self._symbols = symbols
@@ -125,31 +132,31 @@ class MicrostructureMetrics:
         self._by_bar = FlowRegression(len(symbols), interval, interval)
         self._by_ten = FlowRegression(len(symbols), interval, CELL) if CELL % interval == 0 else None
         self._last: Tick | None = None
-        self._has_books = False
+        self._booked = False
 
     def add(self, tick: Tick) -> None:
-        """Add one tick."""
+        """Counts one tick in."""
         bar, last, self._last = tick.snapshot, self._last, tick
         if not bar.books.bid_price.shape[1]:
             return
-        self._has_books = True
-        forecast = tick.outcome.liquidity.book_metrics.liquidity_forecast
-        if forecast.tick != tick.inputs.tick:
+        self._booked = True
+        told = tick.outcome.liquidity.book_metrics.liquidity_forecast
+        if told.tick != tick.inputs.tick:
             return  # the books were not read at this tick
         if bar.ofi.shape[1]:
             for fit in (self._by_bar, self._by_ten):
                 if fit is not None:
-                    fit.add(bar.at, forecast.pending.mid, bar.ofi[:, 0])
+                    fit.add(bar.at, told.pending.mid, bar.ofi[:, 0])
         if last is not None and last.inputs.tick == tick.inputs.tick - 1:
-            quoted = last.outcome.liquidity.book_metrics
-            self._costs.add(quoted.forecast_cost_bps, quoted.quoted_bps, forecast.pending.cost_at_fill, quoted.liquidity_forecast.pending.mid)
+            then = last.outcome.liquidity.book_metrics
+            self._costs.add(then.forecast_cost_bps, then.quoted_bps, told.pending.cost_at_fill, then.liquidity_forecast.pending.mid)
 
     def summarize(self, explained: tuple[float | None, ...] | None = None) -> dict[str, object]:
-        """The metrics; `cost_error_bps` is the 90 % quantile for 10,000; null without books.
+        """`cost_error_bps` is the 90 % quantile for 10,000; null without books.
 
-        `ofi_r2_10s` is measured by the engine where bars are no longer than 10 s, else `explained` by the feed from the events within its bars.
+        `ofi_r2_10s` is of what the engine saw where bars are no longer than 10 s, else what the feed says it `explained` of the events in its bars.
         """
-        if not self._has_books:
+        if not self._booked:
             return {"ofi_r2_10s": None, "cost_error_bps": None}
         costs = self._costs.summarize()
         by_ten = self._by_ten.r_squared() if self._by_ten is not None else list(explained or (None,) * len(self._symbols))
@@ -163,13 +170,6 @@ class MicrostructureMetrics:
             },
             "cost": costs,
         }  # fmt: skip
-
-
-def _bias(sums: Floats, n: int) -> tuple[float, float, float]:
-    """Mean and 95 % interval of a ratio of sums over ticks (Cochran 1977, 6.3)."""
-    mean = float(sums[0]) / n
-    half_width = Z_95 * float(np.sqrt(max(0.0, sums[1] - 2.0 * mean * sums[2] + mean * mean * sums[3]))) / n
-    return mean, mean - half_width, mean + half_width
 
 
 def _mean(values: list[float | None]) -> float | None:

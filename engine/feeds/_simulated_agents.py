@@ -17,7 +17,7 @@ from engine.feeds._simulated_prices import ACTIVITY_SPREAD, REGIME_SHARE, SECTOR
 
 Singles = NDArray[np.float32]
 STEPS = 12  # per bar, in each of which the agents act
-BLOCK = 8  # bars drawn from one stream; part of what a seed means
+BLOCK = 8  # bars drawn from one stream; another value changes the market of every seed
 LOOK_BACK = 8  # bars before a stretch that its first bar may still depend on
 GENERATIONS = 4  # of orders triggered by orders
 _ORDERS = tuple(f"orders_{number}" for number in range(GENERATIONS))

@@ -107,7 +107,7 @@ def find_second_hour(at: int) -> datetime | None:
 
 
 def describe_counts(numbers: Ints | Floats) -> str:
-    """What numbers that are not times since 1970 look like; `numbers` is the first of them where other rows are times."""
+    """Describe numbers that are not times since 1970 by what they look like; `numbers` is the first of them where other rows are times."""
     sample = numbers[:_SAMPLE]
     first = sample[0].item()
     if first in {-(2**63), 2**63 - 1, 2**63} or (first == 0 and len(sample) == 1):
@@ -125,7 +125,7 @@ def describe_counts(numbers: Ints | Floats) -> str:
 
 
 def describe_disguised_counts(numbers: Ints | Floats, per_count: Ints, *, doubles: bool) -> str | None:
-    """What plausible times look like that are none in truth; None where nothing speaks against them. `doubles`: stored as doubles."""
+    """Describe plausible times that are none by what they look like; None where nothing speaks against them. `doubles`: stored as doubles."""
     if (per_count == 1).all() and _DOTNET_TICKS[0] <= numbers.min() and numbers.max() < _DOTNET_TICKS[1]:
         return "looks like steps of 100 ns since the year 1, as in .NET"
     sample = numbers[:_SAMPLE]

@@ -54,7 +54,7 @@ class SimulatedFeed:
         self._levels, self._spread_bps, self._latency_ms = levels, spread_bps, latency_ms
         self._switches: list[tuple[int, float]] = []
         self._market, self._first = initial_market(symbol_count, seed, volatility_bps * 1e-4, persistence)
-        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars of prices simulated at once; part of what a seed means
+        self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars of prices simulated at once; it sets a seed's market
         self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars of agents' steps simulated at once
         self.switch_signal(signal, 0)
         chosen = [self._all[column] for column in self._columns]

@@ -9,7 +9,7 @@ from engine.domain.gates import GateResults
 from engine.domain.market import Inputs
 from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, keeps_working
 from engine.domain.record import Bools, Floats
-from engine.evidence import impact, order_size
+from engine.evidence import order_size, transaction_cost
 from engine.phases import gates
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
@@ -149,7 +149,7 @@ def _choose_execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np
     booked = np.isfinite(liquidity.depth) & (not config.flatten)
     large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.costly_executions)
     saved = liquidity.spread_bps / 2.0 + liquidity.fee_bps - maker_fee
-    traded = impact.average_volume(inputs.view.volume) > 0
+    traded = transaction_cost.average_volume(inputs.view.volume) > 0
     passive = booked & traded & (saved > maker_fee + liquidity.impact_bps) & ("passive" not in liquidity.costly_executions)
     execution = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
     for order in inputs.account.working_orders:

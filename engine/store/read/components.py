@@ -14,8 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from engine.domain.record import Floats
-from engine.evidence.proportions import wilson_interval
-from engine.evidence.quantiles import quantile_ranks
+from engine.evidence.proportions import quantile_ranks, wilson_interval
 from engine.store.read import live_ticks
 from engine.store.read.live_ticks import DAY
 from engine.store.read.reader import Reader, fetch_all, fetch_first

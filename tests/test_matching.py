@@ -1,4 +1,4 @@
-"""How orders meet a market: known answers to the cent, worked by hand, and what never happens whatever the books and bars."""
+"""Matching of orders with a market: answers worked by hand to the cent, and properties that hold for any books and bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""decide(): the same for the same, blind to the future, the same whatever the order of symbols, and unmoved by faults inside a phase."""
+"""decide(): deterministic, blind to the future, independent of the order of symbols, and robust to faults inside a phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The decision: orders that reach the target, and the smallest change that would have flipped each, applied and seen to flip."""
+"""The decision: orders that reach the target, and the smallest change that flips each action, applied and checked."""
 
 from __future__ import annotations
 

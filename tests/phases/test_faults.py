@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data of a symbol: no target grows, and what has a bar of this moment may be reduced."""
+"""With any fault in the data of a symbol no target grows, and a position with a current bar can be reduced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the market is like: measures against their formulas, and the worst assumed when they fail."""
+"""Market analysis: measures against their formulas, and the worst assumed when they fail."""
 
 from __future__ import annotations
 

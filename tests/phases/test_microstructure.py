@@ -1,4 +1,4 @@
-"""What trading costs: from the book where there is a sane one, from settings elsewhere, and expensive when nothing is known."""
+"""The cost of trading: from a valid book, from settings without one, and expensive when nothing is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizing: costs make a band, skill scales, and every limit reduces the wish in a situation of its own."""
+"""Sizing: costs make a no-trade band, skill scales, and every limit reduces the size in one situation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Makers of what the core takes: feeds that play given bars, an engine that trains where it stands, and moments to decide at."""
+"""Makers of inputs for the core: feeds that play given bars, an engine that trains in place, and situations to decide in."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""Faults inside a phase: what its work would have given is spoiled on the way out, or what it works on is spoiled on the way in; and trainings
-on targets that are turned round."""
+"""Faults inside a phase, in its result or in its inputs, and trainings on targets of the opposite sign."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of alerts: taken in every usual form, and shown without their secrets wherever they are told."""
+"""Addresses of alerts: accepted in every usual form, and shown without their secrets everywhere."""
 
 from __future__ import annotations
 

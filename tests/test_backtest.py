@@ -1,4 +1,4 @@
-"""A backtest: the same engine, the same digests, and figures that are what a count of its ticks gives."""
+"""A backtest: the same engine, the same digests, and figures that equal a count over its ticks."""
 
 from __future__ import annotations
 

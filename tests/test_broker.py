@@ -140,7 +140,7 @@ def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None
 
 
 def brute(prices: Floats, sizes: Floats, units: float) -> tuple[float, float]:
-    """Filled and money paid, level after level."""
+    """Units filled and money paid, level after level."""
     filled = money = 0.0
     for price, size in zip(prices, sizes, strict=True):
         if not (np.isfinite(price) and np.isfinite(size) and size > 0):

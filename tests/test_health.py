@@ -1,4 +1,4 @@
-"""Health: judged from what stands in the store, and every fault is named."""
+"""Health: judged from the store, with every fault named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a decision is for and why: by hand for every intent, every gate and every limit, and the same in the store's SQL."""
+"""The intent of a decision and its reason: worked by hand for every intent, gate and limit, and equal to the SQL of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One round trip worked by hand: from the decision over orders, fills and the account to the store and the Portfolio page, to the cent."""
+"""One round trip worked by hand, to the cent: from the decision over orders, fills and the account to the store and the Portfolio page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How orders meet a market: known answers to the cent, worked by hand, and what never happens whatever the books and bars."""
+"""Matching of orders with a market: answers worked by hand to the cent, and properties that hold for any books and bars."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNKNOWN = (np.nan, np.nan, 0.0, 0.0)
 
 
 def book(bid: float = 99.9, ask: float = 100.1, bid_size: float = 6.0, ask_size: float = 5.0) -> Books:
-    """Two levels a side, 0.1 apart, each as large as the best."""
+    """Two levels per side, 0.1 apart, of equal size."""
     steps, ones = np.array([[0.0, 0.1]]), np.ones((1, 2))
     return Books(bid - steps, bid_size * ones, ask + steps, ask_size * ones)
 
@@ -30,7 +30,7 @@ def book(bid: float = 99.9, ask: float = 100.1, bid_size: float = 6.0, ask_size:
 def traded(
     books: Books, *, low: float = 100.0, high: float = 100.0, volume: float = 50.0, later: tuple[float, ...] | None = None, number: int = 1
 ) -> MarketSnapshot:
-    """A bar that met the book, traded from low to high, and after an order arrived as `later` says."""
+    """A bar with this book at the fill, traded from low to high, and with trades after the arrival as in `later`."""
     one = bar(START + number * MINUTE, books=books, volume=volume)
     return replace(one, low=np.array([low]), high=np.array([high]), trades_after_arrival=None if later is None else np.array([later]))
 
@@ -40,7 +40,7 @@ def order(units: float, kind: int) -> Order:
 
 
 def work(first_order: Order, *bars: MarketSnapshot, knobs: TradingConfig = KNOBS) -> tuple[Account, list[Fill], list[FinishedOrder]]:
-    """The order over these bars, carried on as long as it stands over."""
+    """Work the order over these bars, for as long as it lasts."""
     account = broker.open_account(10_000.0, 1)
     orders: tuple[Order, ...] = (first_order,)
     fills: list[Fill] = []
@@ -175,7 +175,7 @@ def met(number: int, figures: tuple[float, tuple[float, float], tuple[float, flo
 @given(st.lists(st.tuples(BAR, st.one_of(st.none(), ASKED)), min_size=1, max_size=14))
 @settings(max_examples=200, deadline=None)
 def test_accounts_reconcile_and_no_order_fills_more_than_it_asks_whatever_comes(steps: list[tuple[tuple, tuple[float, int] | None]]) -> None:  # type: ignore[type-arg]
-    """Cash and positions are the sums of the fills; a new order takes the place of a working one; all that was asked is filled, left or given up."""
+    """Cash and positions are the sums of the fills; a new order replaces a working one; all units requested are filled, left or unfilled."""
     account = broker.open_account(10_000.0, 1)
     cash, units = 10_000.0, 0.0
     for number, (figures, wanted) in enumerate(steps):

@@ -1,4 +1,4 @@
-"""decide(): the same for the same, blind to the future, the same whatever the order of symbols, and unmoved by faults inside a phase."""
+"""decide(): deterministic, blind to the future, independent of the order of symbols, and robust to faults inside a phase."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_changing_every_bar_after_a_tick_changes_nothing_up_to_it() -> None:
 
 
 def shuffled(value: Any, order: Any) -> Any:
-    """A value with its symbols in another order: in every array along the axis that is as long as there are symbols, and in the venue's rules."""
+    """A value with its symbols in another order, in every array along the axis of symbols and in the venue's rules."""
     if isinstance(value, TradingRules):
         rules = {one.name: getattr(value, one.name) for one in fields(value)}
         return replace(value, **{name: tuple(rule[index] for index in order) if rule else () for name, rule in rules.items()})
@@ -191,7 +191,7 @@ def test_a_model_that_fails_is_the_fault_of_validation() -> None:
 
 @pytest.mark.parametrize("phase", Phase)
 def test_a_blank_where_a_blank_is_allowed_never_crashes_the_tick(phase: Phase) -> None:
-    """Each array of each phase's result that may be blank, blank altogether: sound or degraded, and no order that is not a number."""
+    """With each array that may hold NaN all NaN: the tick is valid or degraded, and no order is NaN."""
     at = bold()
     result = runner(at)
     decide(at.inputs, at.state, at.catalog, result)

@@ -1,4 +1,4 @@
-"""Replay over a store that a real engine made: identical, across a restart and a retraining, and it names what was tampered with."""
+"""Replay over the store of a real engine: identical, across a restart and a retraining; tampering is named."""
 
 from __future__ import annotations
 

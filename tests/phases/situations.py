@@ -29,7 +29,7 @@ PRICE = 100.0
 
 @dataclass(frozen=True)
 class Situation:
-    """All that risk and decision look at, for S symbols."""
+    """All inputs of the risk and decision phases, for S symbols."""
 
     forecast: Forecast
     market_state: MarketState
@@ -82,7 +82,7 @@ class Situation:
         return replace(self, forecast=forecast)
 
     def proven(self, low: float, estimate: float) -> Situation:
-        """With about this lower bound of R2 and this R2 at every horizon; the bound is made by its variance."""
+        """With about this lower bound of R2 and this R2 at every horizon; the variance is set to give the bound."""
         state = replace(self.state, recent=sums(low, estimate))
         return replace(self, state=state)
 
@@ -104,7 +104,7 @@ def sums(low: float, estimate: float) -> SkillSums:
 
 
 def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) -> Situation:
-    """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate is open."""
+    """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate passes."""
     bars = walk_bars(symbols, 300, 5)
     books, flow = no_books(symbols), no_flow(symbols)
     view = build_view(bars, books, flow, START, MINUTE, 60.0)

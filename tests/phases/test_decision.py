@@ -1,4 +1,4 @@
-"""The decision: orders that reach the target, and the smallest change that would have flipped each, applied and seen to flip."""
+"""The decision: orders that reach the target, and the smallest change that flips each action, applied and checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FREE = {"target_volatility": 1e6, "max_gross": 1e3, "max_net": 1e3, "max_cluster
 
 
 def random_situation(seed: int, *, rules: bool = False) -> Situation:
-    """A book at random, with a venue's rules or none; limits of the portfolio out of the way."""
+    """A random portfolio, with or without rules of a venue, and portfolio limits that never bind."""
     case = random_book(seed, symbols=COUNT).with_config(**FREE)
     if not rules:
         return case
@@ -39,13 +39,13 @@ def random_situation(seed: int, *, rules: bool = False) -> Situation:
 
 
 def unrelated(seed: int, *, rules: bool = False) -> Situation:
-    """The same with symbols that do not move together."""
+    """The same with uncorrelated symbols."""
     moves = np.kron(hadamard(8)[1 : COUNT + 1], np.ones((1, 38)))[:, :300].astype(np.float64) * 0.002
     return random_situation(seed, rules=rules).with_config(volatility_halflife=1e12).moving(moves)
 
 
 def shifted(case: Situation, bps: np.ndarray) -> Decisions:
-    """What is settled when the expected move of the horizon acted on is changed by so many bps."""
+    """The decisions after a change of the expected move by so many bps, at the horizon acted on."""
     return expecting_more(case, bps).settled(waived=OTHERS)
 
 
@@ -57,12 +57,12 @@ def expecting_more(case: Situation, bps: np.ndarray) -> Situation:
 
 
 def each_alone(case: Situation, bps: np.ndarray) -> np.ndarray:
-    """(S,) the action of each symbol when its own expected move, and no other's, is changed by so many bps."""
+    """(S,) the action of each symbol after a change of its own expected move only, by so many bps."""
     return np.array([shifted(case, np.where(np.arange(COUNT) == place, bps, 0.0)).action[place] for place in range(COUNT)])
 
 
 def with_others_fixed(case: Situation, bps: np.ndarray) -> np.ndarray:
-    """(S,) the share of equity that each symbol would have alone when its expected move is changed, the sizes of all others as they are."""
+    """(S,) the size of each symbol after a change of its own expected move, with the sizes of all others unchanged."""
     sizes, most = case.sizes(), case.inputs.config.max_position
     slope = sizes.slope / 1e4
     edge = sizes.edge_bps + bps

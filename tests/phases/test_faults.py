@@ -1,4 +1,4 @@
-"""Whatever is wrong with the data of a symbol: no target grows, and what has a bar of this moment may be reduced."""
+"""With any fault in the data of a symbol no target grows, and a position with a current bar can be reduced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def with_faults(case: Situation, data_faults: DataFaults) -> Situation:
 
 
 def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
-    """What an incident that has been open for so many bars means for each symbol."""
+    """The data faults of each symbol for an incident that has been open for so many bars."""
     lasting = Incident(kind, symbol, START - bars * MINUTE, None, "")
     return incidents.find_faults((lasting,), None, START, MINUTE, NAMES)
 
@@ -81,7 +81,7 @@ def test_a_frozen_bar_is_no_price_to_close_at_not_even_by_hand() -> None:
 
 
 def touching(kind: str) -> Bools:
-    """The symbols that would be opened or added to at the boldest moment and are not, with this incident open on the first two of them."""
+    """The symbols that would be opened or added to, and are not while this incident is open on the first two of them."""
     at = bold()
     wanted = grew(decided(at), at.inputs.account)
     some = np.flatnonzero(wanted)[:2]

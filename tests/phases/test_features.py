@@ -1,4 +1,4 @@
-"""Which symbols may be forecast: those with the history, a volatility, a fresh bar and every column they must have."""
+"""Usable symbols: those with enough history, a volatility, a fresh bar and every required column."""
 
 from __future__ import annotations
 

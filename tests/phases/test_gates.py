@@ -1,4 +1,4 @@
-"""The gate ladder: all gates for every symbol, each of which binds in a situation of its own and in no other."""
+"""The gates: all gates for every symbol, each of which binds in one situation and in no other."""
 
 from __future__ import annotations
 

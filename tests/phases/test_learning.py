@@ -1,4 +1,4 @@
-"""Learning scores only what has come due, and evolution asks for training when it is due."""
+"""Learning scores only the forecasts that come due, and evolution requests a training when one is due."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the market is like: measures against their formulas, and the worst assumed when they fail."""
+"""Market analysis: measures against their formulas, and the worst assumed when they fail."""
 
 from __future__ import annotations
 
@@ -107,13 +107,13 @@ def test_the_worst_is_assumed_when_it_fails() -> None:
 
 
 def placed(bars: Bars) -> Floats:
-    """(S, 12) where each of the last closes fell from its open, in the reach of its bar."""
+    """(S, 12) close less open of the last bars, as a share of their range."""
     opened, high, low, close = (np.log(changed_at[:, -12:]) for changed_at in (bars.open, bars.high, bars.low, bars.close))
     return np.asarray((close - opened) / (high - low))
 
 
 def standing(bars: Bars, where: Bools, price: Floats | float) -> Bars:
-    """The bars with others in some places, that open and close at the price without having moved."""
+    """The bars with some replaced by flat ones."""
     opened, high, low, close = (np.where(where, price, part) for part in (bars.open, bars.high, bars.low, bars.close))
     return Bars(opened, high, low, close, bars.volume)
 

@@ -1,4 +1,4 @@
-"""What trading costs: from the book where there is a sane one, from settings elsewhere, and expensive when nothing is known."""
+"""The cost of trading: from a valid book, from settings without one, and expensive when nothing is known."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def spending(at: Moment, money: float) -> Moment:
 
 
 def flowing(signed: np.ndarray, *, ofi: np.ndarray | None = None, depth: float = 2.0) -> OrderFlow:
-    """48 bars of the same signed volume a symbol, or as given, and one of order-flow imbalance."""
+    """48 bars of the same signed volume per symbol, or as given, and one bar of order-flow imbalance."""
     bars = np.broadcast_to(signed, (8, 48)).copy()
     levels = np.zeros((8, 48, 3)) if ofi is None else np.broadcast_to(ofi, (8, 48, 3)).copy()
     ones = np.ones((8, 48))
@@ -242,7 +242,7 @@ def test_a_book_that_is_not_there_is_not_crossed_and_costs_the_settings_spread()
 
 
 def bouncing(spread_bps: float, symbols: tuple[int, ...]) -> Moment:
-    """A moment without books at which some symbols' bars are of trades at a bid and an ask that are so far apart."""
+    """A moment without books, where the bars of some symbols are made of trades at a bid and an ask that are so far apart."""
     at = changed(moment(), books=no_books(8), flow=no_flow(8))
     random, chosen = np.random.default_rng(5), list(symbols)
     mid = np.cumsum(random.normal(0.0, 1e-4, (len(chosen), 300, 60)).reshape(len(chosen), -1), axis=1).reshape(len(chosen), 300, 60)
@@ -304,7 +304,7 @@ POISON = (np.nan, np.inf, -np.inf, 0.0, -1.0, -1e12, 1e-12, 1e12)
 
 
 def spoiled(values: Floats, draw: np.random.Generator) -> Floats:
-    """Some of the values made what no venue should send."""
+    """The values with some replaced by ones that no venue should send."""
     out = values.copy()
     for _ in range(int(draw.integers(0, 6))):
         out[tuple(int(draw.integers(0, size)) for size in out.shape)] = draw.choice(POISON)

@@ -20,7 +20,7 @@ def chosen(at: Moment, state: State | None = None) -> ModelSelection:
 
 
 def with_losses(at: Moment, first: list[float]) -> State:
-    """Conditions under which each model's loss was constant, over many ticks; that of models after the first few as the last of them."""
+    """A state in which the loss of each model was constant over many ticks; further models have the last loss given."""
     losses = first + first[-1:] * (len(at.catalog.names) - len(first))
     ticks = 5_000.0
     now = selection.market_conditions(decided(at).market_state)
@@ -110,7 +110,7 @@ def test_a_vote_far_from_the_others_is_trusted_by_half() -> None:
 
 
 def matrix_of(at: Moment, share: float) -> FeatureMatrix:
-    """The moment's features with a share of them far outside what was trained on."""
+    """The moment's features, with a share of them far outside the range of training."""
     values = decided(at).features.values.copy()
     values[:, : round(share * values.shape[1])] = 1e9
     return FeatureMatrix(at.catalog.columns, values, np.ones(8, dtype=bool))
@@ -187,7 +187,7 @@ def test_confidence_is_a_votes_chance_by_its_models_record() -> None:
 
 @pytest.mark.parametrize("worth", [0.5, 1.0])
 def test_confidence_comes_true(worth: float) -> None:
-    """Votes that are worth as much as they have been: the share that has the direction right is the mean of what was stated."""
+    """With predictions that keep their value, the share of right directions is the mean stated confidence."""
     at, draw = moment(), np.random.default_rng(4)
     many = len(at.catalog.names)
     votes = draw.normal(0, 0.4, (many, 3, 20_000))
@@ -228,7 +228,7 @@ def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
 
 
 def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
-    """Its votes are ten times too large: bare they lose, as they are used they win."""
+    """Its predictions are ten times too large: they lose as they are, and win once scaled."""
     draw, many = np.random.default_rng(7), 4_000
     signal = draw.normal(0, 0.1, (1, 1, many))
     realised = signal[0] + draw.normal(size=(1, many))

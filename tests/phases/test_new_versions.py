@@ -1,4 +1,4 @@
-"""A decision at which new versions of the models are adopted: what it sizes, and what is learned from it."""
+"""The tick that adopts new model versions: its sizes, and what is learned from it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizing: costs make a band, skill scales, and every limit reduces the wish in a situation of its own."""
+"""Sizing: costs make a no-trade band, skill scales, and every limit reduces the size in one situation."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FREE = {"target_volatility": 50.0, "max_shortfall": 50.0, "max_cluster": 50.0}
 
 
 def crowd(count: int = 8) -> Situation:
-    """Symbols that are all wanted, and limits of risk out of the way."""
+    """Symbols that all have a forecast, and risk limits that never bind."""
     return situation(count).with_config(**FREE)
 
 
 def together(copies: int, others: int = 0, *, seed: int = 3, tails: float = 0.0, volatility: float = 0.002) -> Situation:
-    """So many symbols with one and the same price, and others that have nothing to do with them; all wanted alike."""
+    """So many symbols with the same price, and others that are uncorrelated with them; all with the same forecast."""
     draw = np.random.default_rng(seed)
     shape = (others + 1, 300)
     moves = volatility * (draw.standard_t(tails, shape) if tails else draw.normal(size=shape))
@@ -116,7 +116,7 @@ def test_a_crowded_book_is_cut_to_its_limits_exactly() -> None:
 
 
 def test_a_book_of_four_copies_among_eight_symbols_runs_at_the_target_volatility() -> None:
-    """With one mean correlation for all pairs these books ran at 30 %."""
+    """With one mean correlation for all pairs these portfolios ran at 30 %."""
     ran = []
     for seed in range(40):
         case = together(4, 4, seed=seed).expecting(*[0.5] * 4, *[0.0] * 4).with_config(max_shortfall=1.0)

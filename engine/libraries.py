@@ -15,7 +15,7 @@ LOADED = (  # by every engine
     "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 SHOWING = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
-SELDOM = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
+SELDOM = ("alembic", "apprise", "jinja2", "plotly")  # only for some work, so they need only be there
 REQUIRED = (*LOADED, *SHOWING, *SELDOM)
 OWN = frozenset({"engine", "pages", "app"})
 OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"

@@ -27,8 +27,7 @@ def _run(told: argparse.Namespace) -> int:
         raise WrongUse(f"--out {told.out}: give a file that ends in .html or .md")
     now = WallClock().now()
     wanted = day_of(told.day, now)
-    from engine.report.html import as_html
-    from engine.report.markdown import as_markdown
+    from engine.report.rendering import render_html, render_markdown
     from engine.report.sections import document
     from engine.store.reader import Reader
     from engine.store.report_query import day, kept
@@ -42,10 +41,10 @@ def _run(told: argparse.Namespace) -> int:
     report = document(found)
     with to_file(told.out) as draft:
         if draft is None:
-            print(as_markdown(report), end="")
+            print(render_markdown(report), end="")
         else:
             html = FORMS[told.out.suffix.lower()] == "html"
-            draft.write_text(as_html(report) if html else as_markdown(report), encoding="utf-8")
+            draft.write_text(render_html(report) if html else render_markdown(report), encoding="utf-8")
     return 0
 
 

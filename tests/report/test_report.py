@@ -17,8 +17,7 @@ from engine.domain.alerting import Drill, Proof
 from engine.domain.intents import gate_in_words
 from engine.domain.tuning import Effect, Firing, Trial
 from engine.report.day import LISTED
-from engine.report.html import as_html
-from engine.report.markdown import as_markdown
+from engine.report.rendering import render_html, render_markdown
 from engine.report.sections import document
 from engine.report.words import figure, seconds
 from engine.store import alert_rows
@@ -43,7 +42,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
 def told(url: str, now: int = BEGIN + DAY) -> str:
     found = day(Reader(url), BEGIN, now, DATE)
     assert found is not None
-    return as_markdown(document(found))
+    return render_markdown(document(found))
 
 
 def row(text: str, first: str) -> list[str]:
@@ -245,7 +244,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
     found = day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
     assert found is not None
-    page = as_html(document(found))
+    page = render_html(document(found))
     seen = Page()
     seen.feed(page)
     assert "script" not in seen.tags

@@ -1,4 +1,4 @@
-"""Overview: is it well, what did it just decide, and what kept it from trading."""
+"""Overview: health, the latest decisions, and the reasons for not trading."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GATES = 10  # rows of what bound and what was done
 
 @st.fragment(run_every=2)
 def overview() -> None:
-    """All of it in one live part: a part costs more than what is in it."""
+    """Draw the whole page as one live fragment: a fragment costs more than its contents."""
     with widgets.reading():
         status = reads.status()
         if status.last is None or status.session is None:
@@ -27,7 +27,7 @@ def overview() -> None:
         halflife = reads.knobs(status).get("lapse_halflife")
         widgets.tiles(glance.engine(status, reads.positions(), skill, reads.session_ticks(), reads.honest(), halflife), lines=3)
         proven, what = alert_lines.proven(alert_reads.last_drill(), reads.now())
-        widgets.note(f"Drill of {what}: {proven}.")
+        widgets.note(f"Safety drill ({what}): {proven}.")
         left, right = st.columns([5, 7], gap="medium")
         with left:
             why(status.session)
@@ -41,7 +41,7 @@ def overview() -> None:
 def why(session: Session) -> None:
     told = reads.bound()
     which = f"{'warm-up' if told.warm else 'live'} decisions"
-    more = ", decided over history: none is live yet" if told.warm else f", the newest {told.n:,}" if told.capped else ""
+    more = "; no live decision yet" if told.warm else f", the newest {told.n:,}" if told.capped else ""
     widgets.heading("Why not trading?", f"{which} of the last 24 h{more}")
     live.rows(rowsets.gates(told, session), key="gates", reserved=GATES)
 
@@ -57,24 +57,22 @@ def machine() -> None:
 
 
 def strip(session: Session) -> None:
-    widgets.heading("Gate strip", f"last {STRIP} ticks; bright blue bought, bright orange sold, quiet colours name the gate that bound")
+    widgets.heading("Gate strip", f"last {STRIP} ticks; bright blue: bought, bright orange: sold, muted: the binding gate")
     figure = charts_overview.gate_strip(reads.strip(STRIP), session)
-    live.chart(figure, key="strip", label="The gate that bound for each symbol over the last ticks", clickable=True)
+    live.chart(figure, key="strip", label="Binding gate of each symbol over the last ticks", clickable=True)
 
 
 def money(session: Session) -> None:
     told = reads.equity()
     if len(told) > 1:
-        widgets.heading(
-            "Equity", "gain since the start after costs, warm-up included, against buying all in equal parts and holding; below it, what happened"
-        )
+        widgets.heading("Equity", "gain since the start after costs, warm-up included; benchmark: equal-weight buy and hold; events below")
         figure = charts_overview.equity(told, session.settings.get("capital"), reads.marks())
-        live.chart(figure, key="equity", label="Equity of Podium and of buying and holding over time")
+        live.chart(figure, key="equity", label="Equity of Podium and of the benchmark over time")
 
 
 def latest() -> None:
     told, _ = reads.latest(Wanted(), limit=LATEST)
-    widgets.heading("Latest decisions", f"market time in UTC; the newest was for {units.moment(int(told['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
+    widgets.heading("Latest decisions", f"market time in UTC; newest {units.moment(int(told['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
     live.rows(rowsets.decisions(told), key="latest")
 
 

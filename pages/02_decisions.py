@@ -1,4 +1,4 @@
-"""Decisions: the live table, what is shown kept in the address."""
+"""Decisions: the live table, with its filters in the address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROWS = 100
 
 
 def filters(session: Session) -> Wanted:
-    """The choice of decisions, in the address so that it can be kept and sent."""
+    """Draw the filters, whose values are in the address, so that a view can be saved and sent."""
     gates = [name for name, _, _ in session.gates]
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = choices.one_of("Symbol", session.symbols, name="symbol", width=170)
@@ -22,17 +22,17 @@ def filters(session: Session) -> Wanted:
         intent = choices.one_of("Intent", INTENTS, name="intent", width=130)
         gate = choices.one_of("Binding gate", [*gates, "none"], name="gate", width=220)
         degraded = choices.switch("Only degraded ticks", name="degraded")
-        st.toggle("Live", value=True, key="live", help="Off keeps the table as it stands")
+        st.toggle("Live", value=True, key="live", help="Off freezes the table")
     return Wanted(symbol, action, gate, degraded, intent=intent)
 
 
 def unheard(session: Session) -> None:
-    """Says which filters of the address there are none of: they filter nothing."""
+    """Name the filters of the address that do not exist and filter nothing."""
     gates = [name for name, _, _ in session.gates]
     offered = {"symbol": session.symbols, "action": ACTIONS, "intent": INTENTS, "gate": [*gates, "none"]}
     odd = [f"{name} {told}" for name, options in offered.items() if (told := choices.unknown(options, name=name)) is not None]
     if odd:
-        widgets.nothing(f"the address asks for {' and '.join(odd)}, which there is not: shown are all")
+        widgets.nothing(f"unknown in the address and ignored: {', '.join(odd)}")
 
 
 def table(wanted: Wanted) -> None:
@@ -43,12 +43,13 @@ def table(wanted: Wanted) -> None:
         _, told, floor = held
         if told.empty:
             widgets.nothing(
-                "no decision fits these filters" + ("" if floor is None else f" since tick {floor:,}, as far back as several filters at once look")
+                "no decision matches these filters" + ("" if floor is None else f" since tick {floor:,}, the limit of a search by several filters")
             )
             return
-        more = "" if floor is None else f"; several filters at once look back to tick {floor:,}"
+        more = "" if floor is None else f"; a search by several filters goes back to tick {floor:,}"
         widgets.note(
-            f"The newest {len(told)} that fit, each opens its reasons. Edge and cost in bps of the horizon acted on, target in % of equity{more}."
+            f"The newest {len(told)} that match; each opens its decision. Edge and cost in bps over the horizon acted on, "
+            f"target in % of equity{more}."
         )
         live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
 

@@ -1,4 +1,4 @@
-"""Market: one symbol's bars, book, flow and regime, what was expected of it, and what was done."""
+"""Market: bars, order book, flow and regime of one symbol, with its forecasts and trades."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ BARS = {"60": 60, "120": 120, "300": 300}
 
 
 def filters(session: Session) -> tuple[str, int, int]:
-    """Symbol, bars and horizon, in the address so that the view can be kept and sent."""
+    """Draw the choice of symbol, bars and horizon, which are in the address, so that a view can be saved and sent."""
     horizons = {f"{units.count(one, 'bar')}": one for one in session.horizons}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = choices.just_one("Symbol", session.symbols, name="symbol", width=170)
         bars = st.segmented_control("Bars", list(BARS), default="120", key="bars", bind="query-params", required=True)
-        ahead = st.segmented_control("Forecast over", list(horizons), default=next(iter(horizons)), key="over", bind="query-params", required=True)
+        ahead = st.segmented_control("Forecast horizon", list(horizons), default=next(iter(horizons)), key="over", bind="query-params", required=True)
     return symbol, BARS.get(str(bars), 120), horizons.get(str(ahead), session.horizons[0])
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that is shown of one tick, made before the first part is sent."""
+    """Everything shown of one tick, built before the first part is sent."""
 
     market: MarketTold
     stamp: str  # what the chart is of: tiles and book change together with it
@@ -61,11 +61,11 @@ def make_view(told: MarketTold, shown: int, horizon: int) -> View:
 
 
 def market(symbol: str, shown: int, horizon: int) -> None:
-    """All of it in one live part."""
+    """Draw the whole page as one live fragment."""
     with widgets.reading():
         told = reads.market(symbol)
         if told is None:
-            widgets.nothing(f"no tick of {symbol} is kept")
+            widgets.nothing(f"no tick of {symbol} is stored")
             return
         view = make_view(told, shown, horizon)
         live.rows(widgets.tiles_html(view.tiles), key=f"tiles_{symbol}", label=f"Figures of {symbol}", after=view.stamp)
@@ -85,15 +85,15 @@ def market(symbol: str, shown: int, horizon: int) -> None:
             drawn(view, shown, horizon)
         with right:
             if view.now:
-                widgets.heading("Cost and flow now", "foreseen for an order filled after the latency; fee apart")
-                widgets.table(rowsets.PAIR, view.now, label="What trading costs now and which way the flow leans", cards=False)
+                widgets.heading("Cost and flow now", "forecast for an order filled after the latency; fees not included")
+                widgets.table(rowsets.PAIR, view.now, label="Cost of trading and direction of the flow now", cards=False)
             foreseen(view)
 
 
 def drawn(view: View, shown: int, horizon: int) -> None:
-    """The bars with all that goes on beside them, and what was expected of them."""
+    """Draw the bars with everything on their time axis, and the forecasts below."""
     told = view.market
-    bars = f"{units.bars(told.session.interval)} bars, drawn at their close, UTC; a click opens the decision, drag to zoom"
+    bars = f"{units.bars(told.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
     widgets.heading("Market", bars)
     label = f"Bars of {told.symbol} with decisions, fills and incidents"
     live.chart(view.tape, key=f"tape_{told.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
@@ -108,30 +108,31 @@ def book(view: View) -> None:
     if view.book is not None:
         live.rows(view.book, key="book", label="Order book", after=view.stamp)
     else:
-        widgets.nothing("the book has no level on one side or on both at this tick")
+        widgets.nothing("the book is empty on at least one side at this tick")
 
 
 def foreseen(view: View) -> None:
-    widgets.heading("How well it is foreseen", 'the next bar, all symbols, out of sample, against "the same as now"')
+    widgets.heading("Liquidity forecast skill", "next bar, all symbols, out of sample, against a forecast of no change")
     if view.foreseen is None:
-        widgets.nothing(f"spread, depth and cost ahead: {units.NOT_MEASURED}")
+        widgets.nothing(f"spread, depth and cost of the next bar: {units.NOT_MEASURED}")
     else:
-        widgets.table(rows_market.OUTLOOK, view.foreseen, label="Forecasts of the book against what came", cards=False)
+        widgets.table(rows_market.OUTLOOK, view.foreseen, label="Skill of the liquidity forecasts", cards=False)
 
 
 def forecasts(view: View, horizon: int, shown: int) -> None:
     if view.covered is None:
         widgets.waiting("the first forecast over this horizon")
         return
-    widgets.heading(f"Expected and what came, {units.count(horizon, 'bar')}", rows_market.coverage(view.covered))
+    widgets.heading(f"Forecast and outcome, {units.count(horizon, 'bar')}", rows_market.coverage(view.covered))
     if view.expected is not None:
         key = f"expected_{view.market.symbol}_{horizon}_{shown}"
-        live.chart(view.expected, key=key, label="Forecasts with their interval against what came", clickable=True)
+        live.chart(view.expected, key=key, label="Forecasts with their interval, and outcomes", clickable=True)
         widgets.note(
-            "Each stands at the time it falls due: line and band are what was expected, points are what came, amber diamonds lay outside the band."
+            "Shown at the time each falls due. Line and band: forecast with its 90 % interval. "
+            "Points: outcomes; amber diamonds lie outside the interval."
         )
     else:
-        widgets.nothing("no forecast yet: models are heard once they are trained")
+        widgets.nothing("no forecast yet: the models are not trained")
 
 
 with widgets.reading(page=True):
@@ -143,5 +144,5 @@ with widgets.reading(page=True):
     chosen = filters(session)
     odd = choices.unknown(session.symbols, name="symbol")
     if odd is not None:
-        widgets.nothing(f"the address asks for {odd}, which is not followed: shown is {chosen[0]}")
+        widgets.nothing(f"{odd} in the address is not one of the symbols; {chosen[0]} is shown")
     st.fragment(market, run_every=2)(*chosen)

@@ -1,4 +1,4 @@
-"""Portfolio: what is held, what was filled at what cost and how, and equity with its drawdown."""
+"""Portfolio: equity and drawdown, positions, orders, and fills with their costs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from engine.store.status_query import Status
 from pages.parts import charts_machine, charts_overview, glance, live, reads, rows_execution, rowsets, tables, venue, widgets
 
 FILLS = 100
-ROWS = 8  # that lists which change with every tick take
-WORKING = 3  # rows of orders at work
+ROWS = 8  # reserved for lists that change with every tick
+WORKING = 3  # rows reserved for working orders
 
 
 @st.fragment(run_every=2)
@@ -28,9 +28,9 @@ def portfolio() -> None:
 def lines(capital: float | None) -> None:
     told = reads.equity()
     if len(told) > 1:
-        widgets.heading("Equity", "gain since the start of the session after every cost, against buying all symbols in equal parts and holding")
+        widgets.heading("Equity", "gain since the start of the session after all costs; benchmark: equal-weight buy and hold")
         live.chart(charts_overview.equity(told, capital), key="equity", label="Equity over time")
-        widgets.heading("Drawdown", "loss from the peak, which resuming after a drawdown stop restarts")
+        widgets.heading("Drawdown", "loss from the peak; resuming after a drawdown stop restarts the peak")
         live.chart(charts_machine.drawdown(told), key="drawdown", label="Drawdown over time")
 
 
@@ -42,25 +42,25 @@ def holdings(status: Status) -> None:
     orders()
     rules(status, held["symbol"].tolist())
     fills = reads.fills(limit=FILLS)
-    widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the money filled" if len(fills) else "")
+    widgets.heading("Fills", f"the newest {len(fills)}; costs in bps of the amount filled" if len(fills) else "")
     live.rows(rowsets.fills(fills), key="fills", reserved=3 * ROWS // 2)
 
 
 def orders() -> None:
-    """The orders that stand over, and what each kind of order has come to."""
-    widgets.heading("Orders at work", "they go on while they are wanted; a decision that wants otherwise cancels them")
+    """Draw the working orders and the execution quality of each order type."""
+    widgets.heading("Working orders", "kept until filled; a decision with another target cancels them")
     live.rows(rows_execution.working(reads.working()), key="working", reserved=WORKING)
-    widgets.heading("How orders were filled", "by kind; what was not filled counts at the price when it was given up")
+    widgets.heading("Execution quality", "by order type; an unfilled part counts at the price at which the order ended")
     live.rows(rows_execution.kinds(reads.execution()), key="execution")
 
 
 def rules(status: Status, held: list[str]) -> None:
-    """What orders must keep to and what trading and holding cost."""
+    """Draw the rules for orders and the costs of trading and holding."""
     if status.last is None or status.session is None:
         return
     lines = venue.table(reads.knobs(status), status.session.symbols, status.last.spread_sources, held)
     if lines:
-        widgets.heading("Trading rules and costs", "of what is held, else of the first symbols; each symbol's are on Market")
+        widgets.heading("Trading rules and costs", "of held symbols, or of the first ones if none is held; all others are on Market")
         rows = tables.html(venue.RULES, lines, label="Trading rules and costs by symbol")
         live.rows(rows, key="rules", reserved=min(len(status.session.symbols), ROWS))
 

@@ -1,4 +1,4 @@
-"""Backtests: run one, watch it, open it, lay several side by side, put them away."""
+"""Backtests: run, watch, open, compare and delete them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import streamlit as st
 from engine.store.shelf import Kept
 from pages.parts import backtest_data, backtest_rows, backtesting, charts_backtests, live, model_reads, reads, units, widgets
 
-MOST = 4  # laid side by side
-RUNNING = 62  # px: the backtest in hand, or what became of the newest
+MOST = 4  # compared at once
+RUNNING = 62  # px: the running backtest, or the result of the newest
 
 
 @st.fragment(run_every=2)
@@ -21,23 +21,23 @@ def progress() -> None:
 
 @st.fragment(run_every=3)
 def results() -> None:
-    """What is kept, and what was chosen of it, side by side."""
+    """Draw the chosen backtests, and the list of all stored ones."""
     with widgets.reading():
         found, trouble = model_reads.backtests(model_reads.shelf_of(reads.status()))
         for line in trouble:
             widgets.nothing(line)
         if not found:
-            widgets.nothing("no backtest is kept yet: run one above, and its report stays here")
+            widgets.nothing("no backtest is stored yet: run one above")
             return
         chosen = choose(found)
         if chosen:
             compare(chosen)
-        widgets.heading("Kept", f"{len(found)} of at most 60, newest first; the oldest go by themselves")
+        widgets.heading("Stored backtests", f"{len(found)} of at most 60, newest first; the oldest are deleted automatically")
         live.rows(backtest_rows.listed(found, [one.name for one in chosen]), key="kept", height=420)
 
 
 def choose(found: Sequence[Kept]) -> list[Kept]:
-    """Those that are opened, by name in the address; the newest where none is named."""
+    """Return the opened backtests, named in the address; the newest where none is named."""
     known = {one.name: one for one in found}
     asked = [name for name in st.query_params.get("runs", "").split(",") if name in known][:MOST]
     held = [name for name in st.session_state.get("runs_opened", asked or [found[0].name]) if name in known]
@@ -60,10 +60,8 @@ def compare(chosen: list[Kept]) -> None:
     several = len(chosen) > 1
     if several:
         widgets.note("  ".join(f"{backtest_rows.name(place, chosen)}: {backtesting.label(one)}." for place, one in enumerate(chosen)))
-    widgets.heading(
-        "Equity", "gain after every cost; dotted: all symbols bought in equal parts and held; 0 %: the naive forecast, which never trades"
-    )
-    live.chart(charts_backtests.equity(chosen), key="run_equity", label="Equity of the runs against buying and holding")
+    widgets.heading("Equity", "gain after all costs; dotted: the benchmark, equal-weight buy and hold; 0 %: no trading")
+    live.chart(charts_backtests.equity(chosen), key="run_equity", label="Equity of the runs and of the benchmark")
     left, right = st.columns(2, gap="medium")
     with left:
         skill(chosen)
@@ -72,7 +70,7 @@ def compare(chosen: list[Kept]) -> None:
         gates(chosen)
         calibration(chosen)
     data(chosen)
-    widgets.heading("Side by side" if several else "In figures", "every interval is one of 95 %")
+    widgets.heading("Comparison" if several else "Figures", "all intervals are 95 %")
     lines, columns = backtest_rows.compared(chosen), backtest_rows.columns(chosen)
     if several:
         widgets.table(columns, lines, label="The figures of the runs")
@@ -84,20 +82,20 @@ def compare(chosen: list[Kept]) -> None:
 
 
 def data(chosen: list[Kept]) -> None:
-    """What each recording came to, where one was read."""
+    """Draw the row counts of each recording that was read."""
     counts, left_out = backtest_data.counts(chosen), backtest_data.left_out(chosen)
     if counts:
         widgets.heading("Data", backtest_data.MEANING)
         widgets.table(backtest_data.COUNTS, counts, label="Rows of the recording that were read and left out, by symbol")
     if left_out:
-        widgets.table(backtest_data.LEFT_OUT, left_out, label="Symbols and files that are there and were not read")
+        widgets.table(backtest_data.LEFT_OUT, left_out, label="Symbols and files that were not read")
 
 
 def skill(chosen: list[Kept]) -> None:
     horizons = backtest_rows.horizons(chosen)
-    widgets.heading("Skill", "R² against the naive forecast, out of sample, with its 95 % interval")
+    widgets.heading("Skill", "out-of-sample R² against the naive forecast, with its 95 % interval")
     if not horizons:
-        widgets.nothing(f"{units.NOT_ENOUGH}: no forecast came due")
+        widgets.nothing(f"{units.NOT_ENOUGH}: no forecast fell due")
         return
     names = {units.count(horizon, "bar"): horizon for horizon in horizons}
     told = st.segmented_control("Horizon", list(names), default=next(iter(names)), key="run_horizon", required=True, label_visibility="collapsed")
@@ -107,29 +105,29 @@ def skill(chosen: list[Kept]) -> None:
 
 
 def calibration(chosen: list[Kept]) -> None:
-    widgets.heading("Stated, and what came", "first horizon; intervals by the effective number of rows")
-    live.chart(charts_backtests.reliability(chosen), key="run_reliability", label="Stated probability against how often it came, by run")
+    widgets.heading("Calibration", "first horizon: stated probability and observed frequency; intervals by effective n")
+    live.chart(charts_backtests.reliability(chosen), key="run_reliability", label="Stated probability and observed frequency, by run")
 
 
 def gates(chosen: list[Kept]) -> None:
-    widgets.heading("Binding gates", "share of all decisions that each gate bound")
-    live.chart(charts_backtests.gates(chosen), key="run_gates", label="Share of decisions each gate bound, by run")
+    widgets.heading("Binding gates", "share of all decisions")
+    live.chart(charts_backtests.gates(chosen), key="run_gates", label="Share of decisions by binding gate and run")
 
 
 def regret(chosen: list[Kept]) -> None:
-    widgets.heading("Which gate costs, which gate saves", "a declined trade, marked to market after costs; above 0 the gate cost money")
+    widgets.heading("Declined-trade P&L", "by gate, after costs; above 0 the gate cost money")
     drawn = charts_backtests.regret(chosen)
     if drawn is None:
         widgets.nothing(units.NOT_ENOUGH)
     else:
-        live.chart(drawn, key="run_regret", label="What each gate cost or saved, by run")
+        live.chart(drawn, key="run_regret", label="Declined-trade P&L by gate and run")
 
 
-widgets.heading("Run one", "the same decisions as live, as fast as they go, in a process of its own; one at a time, the others wait")
+widgets.heading("Run a backtest", "the same decisions as live, at full speed, in a separate process; one at a time")
 with widgets.reading(page=True):
     status = reads.status()
     if status.session is None:
-        widgets.waiting("the engine to set up its session", "it is the engine that runs backtests")
+        widgets.waiting("the engine to set up its session", "the engine runs the backtests")
         widgets.again(reads.version())
         st.stop()
     backtesting.form()

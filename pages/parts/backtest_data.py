@@ -1,4 +1,4 @@
-"""What the recordings of backtests came to, as tables: rows read and left out by symbol, and files that were not read."""
+"""The data tables of backtests: rows read and left out by symbol, and files that were not read."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pages.parts.tables import Cell, Column, Line
 
 COUNTS = (
     Column("Symbol", nowrap=True), Column("Rows", right=True), Column("Bars", right=True), Column("Duplicates", right=True),
-    Column("Faulty", right=True), Column("No volume", right=True), Column("Off session", right=True), Column("Trades with side", right=True),
-    Column("Trades without bar", right=True), Column("Unsound books", right=True),
+    Column("Faulty", right=True), Column("No volume", right=True), Column("Outside session", right=True), Column("Trades with side", right=True),
+    Column("Trades without bar", right=True), Column("Invalid books", right=True),
 )  # fmt: skip
 LEFT_OUT = (Column("Not read", nowrap=True), Column("Reason and remedy", whole=True))
 MEANING = (
-    "duplicates, faulty rows, bars off session and trades without bar are left out; nothing is opened on a bar without volume; "
-    "unsound books are crossed, one-sided or malformed"
+    "left out: duplicates, faulty rows, bars outside the session, trades without a bar; no position is opened on a bar without volume; "
+    "invalid books are crossed, one-sided or malformed"
 )
 _FIGURES = (
     "rows", "bars", "duplicates", "faulty", "without_volume", "outside_session", "signed_trades", "trades_without_bar", "faulty_books",
 )  # fmt: skip
-_VOLUME = {UNKNOWN: "volume not known", ZERO: "volume 0 in every bar"}
+_VOLUME = {UNKNOWN: "volume unknown", ZERO: "volume 0 in every bar"}
 
 
 def counts(chosen: Sequence[Kept]) -> list[Line]:
-    """A row for each symbol of each run that read a recording; runs of before version 0.4 did not count."""
+    """Return one row per symbol of each run on a recording; runs before version 0.4 have no counts."""
     lines = []
     for place, run in enumerate(chosen):
         for symbol, found in backtest_rows.mapping(run.report.get("data")).items():
@@ -38,7 +38,7 @@ def counts(chosen: Sequence[Kept]) -> list[Line]:
 
 
 def left_out(chosen: Sequence[Kept]) -> list[Line]:
-    """A row for each symbol or file that is there and was not read."""
+    """Return one row per symbol or file that was not read."""
     return [
         Line(f"{place}/{name}", (_label(place, chosen, name), str(reason)))
         for place, run in enumerate(chosen)

@@ -1,4 +1,4 @@
-"""What backtests came to, as tables: a row a run in the list, a column a run where they are compared."""
+"""The tables of backtests: the list with one row per run, the comparison with one column per run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pages.parts.tables import Cell, Column, Line, html
 
 LETTERS = "ABCDEF"
 LIST = (
-    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Asked for", whole=True), Column("Why", whole=True),
+    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", whole=True), Column("Reason", whole=True),
     Column("Decisions", right=True),
-    Column("Net", right=True), Column("Buy, hold", right=True), Column("Skill (R²)", right=True, whole=True), Column("Trades", right=True),
-    Column("Took", right=True),
+    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, whole=True), Column("Trades", right=True),
+    Column("Duration", right=True),
 )  # fmt: skip
 
 
@@ -30,7 +30,7 @@ def listed(found: Sequence[Kept], opened: Sequence[str]) -> str:
             units.number(number(told, "portfolio", "trades")), units.age(number(told, "wall_seconds")),
         )  # fmt: skip
         lines.append(Line(one.name, cells, marked=one.name in opened))
-    return html(LIST, lines, label="Backtests that are kept")
+    return html(LIST, lines, label="Stored backtests")
 
 
 def columns(chosen: Sequence[Kept]) -> tuple[Column, ...]:
@@ -38,17 +38,17 @@ def columns(chosen: Sequence[Kept]) -> tuple[Column, ...]:
 
 
 def name(place: int, chosen: Sequence[Kept]) -> str:
-    """A short name for a run on this page; none is needed where there is one run."""
+    """Return a letter for a run on this page; "" for a single run."""
     return LETTERS[place] if len(chosen) > 1 else ""
 
 
 def compared(chosen: Sequence[Kept]) -> list[Line]:
-    """A row a figure; the first rows say what each run was."""
+    """Return one row per figure; the first rows describe each run."""
     return [Line(label, (label, *(told(one) for one in chosen)), marked=label in _MARKED) for label, told in _FIGURES]
 
 
 def skill(report: dict[str, Any], model: str, horizon: int | None = None) -> Cell:
-    """R2 with its interval and n, or that there is not enough data."""
+    """Return R2 with its interval and n, or that there is not enough data."""
     told = figure_of(report, model, horizon)
     r2 = told.get("r2")
     n = f"n={int(told['n']):,}" if units.known(told.get("n")) else "n=0"
@@ -64,7 +64,7 @@ def figure_of(report: dict[str, Any], model: str, horizon: int | None = None) ->
 
 
 def number(report: dict[str, Any], *path: str) -> float | None:
-    """A figure of the report by its path; None where it was not measured."""
+    """Return a figure of the report by its path; None where it was not measured."""
     told: Any = report
     for part in path:
         told = mapping(told).get(part)
@@ -76,14 +76,14 @@ def mapping(value: object) -> dict[str, Any]:
 
 
 def curve(one: Kept) -> list[tuple[int, float | None, float | None]]:
-    """Equity and that of buying and holding through the run: ns UTC, and the two; [] where the report has none."""
+    """Return (time in ns UTC, equity, benchmark) through the run; [] where the report has none."""
     told = one.report.get("equity")
     points = [point for point in told if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(told, list) else []
     return [(int(at), known(equity), known(naive)) for at, equity, naive in points]
 
 
 def horizons(chosen: Sequence[Kept]) -> list[int]:
-    """Every horizon that one of them scored, in bars."""
+    """Return every horizon that any run scored, in bars."""
     return sorted(
         {
             int(key)
@@ -96,12 +96,12 @@ def horizons(chosen: Sequence[Kept]) -> list[int]:
 
 
 def models(chosen: Sequence[Kept]) -> list[str]:
-    """The ensemble, then every model that one of them heard."""
+    """Return the ensemble, then every model of any run."""
     return list(dict.fromkeys(model for one in chosen for model in mapping(one.report.get("skill"))))
 
 
 def gates(chosen: Sequence[Kept]) -> Iterator[tuple[str, list[float | None]]]:
-    """Every gate that bound, with the share of decisions it bound in each run; the largest first."""
+    """Yield every binding gate with its share of decisions in each run, largest first."""
     found = []
     for gate in dict.fromkeys(gate for one in chosen for gate in mapping(one.report.get("binding_gates"))):
         counts = [(number(one.report, "binding_gates", gate) or 0.0, number(one.report, "decisions")) for one in chosen]
@@ -142,10 +142,10 @@ def _brier(one: Kept) -> Cell:
 
 
 def _sharpe(one: Kept) -> Cell:
-    """With the length of the year behind it; runs of before version 0.4 took 365 days."""
+    """The Sharpe ratio with its trading days per year; runs before version 0.4 have 365."""
     days = number(one.report, "portfolio", "trading_days_per_year")
     ratio = number(one.report, "portfolio", "sharpe")
-    small = "" if ratio is None or days is None else f"{days:.0f} trading days a year"
+    small = "" if ratio is None or days is None else f"{days:.0f} trading days per year"
     return Cell(units.number(ratio, 2, missing=units.NOT_ENOUGH), small=small)
 
 
@@ -155,40 +155,40 @@ def _took(one: Kept) -> Cell:
 
 def _deflated(run: Kept) -> Cell:
     trials = number(run.report, "portfolio", "dsr_trials")
-    small = "" if trials is None else f"{int(trials):,} tried on this recording"
+    small = "" if trials is None else f"best of {int(trials):,} tried on this recording"
     return Cell(_percent("portfolio", "dsr", digits=1, signed=False)(run), small=small)
 
 
 _MARKED = {"Net return", "Skill (R²), ensemble, first horizon"}
 _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Market", backtesting.market),
-    ("Asked for", backtesting.settings),
+    ("Requested", backtesting.settings),
     ("Symbols", _symbols),
     ("Market time", _span),
     ("Net return", _percent("portfolio", "net_return")),
     ("Gross return", _percent("portfolio", "gross_return")),
-    ("Buy all in equal parts, hold", _percent("portfolio", "naive_return")),
-    ("Naive forecast: never trades", lambda _: units.percent(0.0, 2)),
+    ("Benchmark: equal-weight buy and hold", _percent("portfolio", "naive_return")),
+    ("No trading", lambda _: units.percent(0.0, 2)),
     ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
-    ("Sharpe ratio, a year", _sharpe),
-    ("Probability that it is above 0", _percent("portfolio", "psr", digits=1, signed=False)),
-    ("Deflated: above the best of all configurations tried", _deflated),
+    ("Sharpe ratio, annualised", _sharpe),
+    ("Probabilistic Sharpe ratio: above 0", _percent("portfolio", "psr", digits=1, signed=False)),
+    ("Deflated Sharpe ratio: above the best of all tried", _deflated),
     ("Trades", _plain("portfolio", "trades")),
     ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
-    ("Cost of a trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
-    ("Borrow and funding, of capital", _percent("portfolio", "carry", "share", digits=3)),
+    ("Cost per trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
+    ("Borrow and funding, share of capital", _percent("portfolio", "carry", "share", digits=3)),
     ("Decisions", _plain("decisions")),
-    ("Decided", _actions),
+    ("Actions", _actions),
     ("Skill (R²), ensemble, first horizon", lambda one: skill(one.report, "ensemble")),
     ("Brier score", _brier),
-    ("80 % interval held", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
-    ("90 % interval held", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
-    ("Honest decisions", _percent("honest_rate", signed=False)),
+    ("Coverage of the 80 % interval", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
+    ("Coverage of the 90 % interval", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
+    ("Clean decisions", _percent("honest_rate", signed=False)),
     ("Models fitted", _plain("training", "fits")),
-    ("Tick, 99 %", lambda one: units.ms(number(one.report, "tick_ms", "p99"))),
-    ("Took", _took),
+    ("Tick p99", lambda one: units.ms(number(one.report, "tick_ms", "p99"))),
+    ("Duration", _took),
     ("Digest", lambda one: str(one.report.get("digest", units.MISSING))[:16]),
-    ("Asked by", lambda one: Cell(one.by, small=one.reason)),
+    ("Requested by", lambda one: Cell(one.by, small=one.reason)),
 )
 
 

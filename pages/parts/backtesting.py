@@ -1,4 +1,4 @@
-"""Asking for a backtest from a page, watching it run, and putting one away: commands to the engine, and nothing else."""
+"""The form that starts a backtest, its progress, and deletion: commands to the engine, nothing else."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from engine.store.shelf import Kept
 from pages.parts import asking, oprows, theme, units, widgets
 
 BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
-RECENT = 3_600  # s for which what became of the newest one is said
+RECENT = 3_600  # s for which the result of the newest one is shown
 
 
 def form() -> None:
-    """What to run, and why."""
+    """Draw the form: what to run, and why."""
     simulated = st.segmented_control("Market", ["simulated", "recording"], default="simulated", key="market", bind="query-params", required=True)
     with st.form("backtest", border=True, enter_to_submit=False):
         args = _simulated() if simulated != "recording" else _recording()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(
-            f"Reason, at most {asking.LONGEST} letters", key="reason_to_backtest", placeholder="what it is to show", max_chars=asking.LONGEST
+            f"Reason, at most {asking.LONGEST} letters", key="reason_to_backtest", placeholder="purpose of this run", max_chars=asking.LONGEST
         )
-        training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live; off measures the cost of everything else")
+        training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
         told = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
         if args["market"].strip():
-            asking.submit("backtest", told, reason or "by hand")
+            asking.submit("backtest", told, reason or "no reason given")
         else:
-            st.session_state["answer"] = ("Give the folder of a recording, from / on", theme.WARNING, "Not sent.")
+            st.session_state["answer"] = ("Give the absolute path of a recording's folder", theme.WARNING, "Not sent.")
     asking.answer("backtest")
 
 
 def running(commands: pd.DataFrame, now: int) -> None:
-    """Every backtest in hand or waiting, each with how far it has come and a way to end it; else what became of the newest."""
+    """Draw every queued or running backtest with its progress and a Cancel button, else the result of the newest."""
     told = commands[commands["status"].isin([QUEUED, RUNNING])]
     for one in told.iloc[::-1].to_dict("records"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"run_{one['id']}"):
             widgets.show(_progress(one))
             if st.button("Cancel", key=f"cancel_{one['id']}", icon=":material/close:"):
-                asking.submit("cancel_backtest", {"id": str(one["id"])}, "by hand")
+                asking.submit("cancel_backtest", {"id": str(one["id"])}, "from the Backtests page")
     if told.empty and not commands.empty:
         newest = commands.iloc[0].to_dict()
         ended = newest["finished_at"] if units.known(newest["finished_at"]) else newest["at"]
@@ -54,24 +54,32 @@ def running(commands: pd.DataFrame, now: int) -> None:
 
 
 def remove(chosen: list[Kept]) -> None:
-    """Asks for what is open to be deleted. The button stays where it is: nothing that deletes may come up under the pointer."""
+    """Draw the Delete button. It stays in place: nothing that deletes may appear under the pointer."""
     names = [one.name for one in chosen]
     held = not names or is_asked(chosen)
-    st.button("Delete", icon=":material/delete:", key="delete", help="Deletes what is open; asks first", on_click=_ask, args=(names,), disabled=held)
+    st.button(
+        "Delete",
+        icon=":material/delete:",
+        key="delete",
+        help="Deletes the open backtests after a confirmation",
+        on_click=_ask,
+        args=(names,),
+        disabled=held,
+    )
 
 
 def confirm(chosen: list[Kept]) -> None:
-    """Asks before anything is deleted, on a line of its own; in place, since a dialog would not outlive the next refresh."""
+    """Ask before anything is deleted, in place, because a dialog would not outlive the next refresh."""
     with st.container(horizontal=True, vertical_alignment="center", key="confirming"):
         if not is_asked(chosen):
             return
-        widgets.note(f"Delete {units.count(len(chosen), 'backtest')}? There is no way back.")
+        widgets.note(f"Delete {units.count(len(chosen), 'backtest')}? This cannot be undone.")
         if st.button("Keep", key="keep"):
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
         if st.button("Delete for good", type="primary", key="delete_for_good"):
             for one in chosen:
-                asking.submit("delete_backtest", {"id": one.name}, "by hand")
+                asking.submit("delete_backtest", {"id": one.name}, "from the Backtests page")
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
 
@@ -85,7 +93,7 @@ def _ask(names: list[str]) -> None:
 
 
 def label(one: Kept) -> str:
-    """A backtest in a line: when, on what, with what."""
+    """Describe a backtest in one line: time, market, arguments."""
     when = units.moment(one.at, "%m-%d %H:%M:%S")
     return f"{when}  {market(one)}, {settings(one)}"
 
@@ -95,7 +103,7 @@ def market(one: Kept) -> str:
 
 
 def place_of(told: Mapping[str, str]) -> str:
-    """The market in a word or two."""
+    """Return the market in a word or two."""
     place = told.get("market", "simulated")
     return "simulated market" if place == "simulated" else place.rstrip("/").rpartition("/")[2]
 
@@ -105,9 +113,9 @@ def settings(one: Kept) -> str:
 
 
 def words(told: Mapping[str, str]) -> str:
-    """What a backtest was asked for beside its market; what was left to the settings is not repeated."""
+    """Describe the arguments of a backtest except its market; defaults are left out."""
     parts = [form(told[name]) for name, form in _WORDS.items() if told.get(name)]
-    return ", ".join(part for part in parts if part) or "as the settings say"
+    return ", ".join(part for part in parts if part) or "default settings"
 
 
 _WORDS: dict[str, Callable[[str], str]] = {
@@ -117,7 +125,7 @@ _WORDS: dict[str, Callable[[str], str]] = {
     "symbols": lambda text: text.replace(",", " "),
     "from": lambda text: f"from {text}",
     "to": lambda text: f"to {text}",
-    "interval": lambda text: f"bars of {text}",
+    "interval": lambda text: f"{text} bars",
     "seed": lambda text: f"seed {text}",
     "training": lambda text: "no training" if text == "none" else "",
 }
@@ -134,7 +142,7 @@ def _simulated() -> dict[str, str]:
             format="%.3f",
             key="run_signal",
             width=170,
-            help="0: nothing can be predicted, and it must end up holding",
+            help="0: nothing can be predicted, and the engine must end up holding",
         )
         bars = st.number_input("Bars", 100, 1_000_000, BARS, 1_000, key="run_bars", width=150)
         symbols = st.number_input("Symbols", 1, 500, SYMBOLS, 1, key="run_symbols", width=130)
@@ -148,13 +156,13 @@ def _recording() -> dict[str, str]:
         key="run_path",
         placeholder="/data/recording",
         max_chars=1_000,
-        help="It holds a folder a symbol, each with bars, books or trades",
+        help="One folder per symbol, each with bars, books or trades",
     )
     with st.container(horizontal=True, key="recording_row"):
         symbols = st.text_input("Symbols", key="run_names", placeholder="all", width=220, help="Names separated by commas")
         since = st.text_input("From", key="run_from", placeholder="its first bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
         until = st.text_input("To", key="run_to", placeholder="its last bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
-        interval = st.text_input("Bars of", key="run_interval", placeholder="as recorded", width=140, help="Such as 1s, 1m or 5m")
+        interval = st.text_input("Bar length", key="run_interval", placeholder="as recorded", width=140, help="Such as 1s, 1m or 5m")
         seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed_too", width=120)
     return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
 

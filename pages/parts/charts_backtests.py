@@ -1,4 +1,4 @@
-"""The charts that compare backtests: equity, skill, the gates that bound, calibration, and what the gates cost; a colour a run."""
+"""The charts that compare backtests, one colour per run: equity, skill, binding gates, calibration, declined-trade P&L."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY = 86_400_000_000_000  # ns
 
 
 def equity(chosen: Sequence[Kept]) -> Figure:
-    """Gain since the start after all costs; dotted is buying all symbols in equal parts and holding, 0 % the naive forecast, which never trades."""
+    """Gain since the start after all costs; dotted is the benchmark, equal-weight buy and hold; 0 % is no trading."""
     curves = [backtest_rows.curve(one) for one in chosen]
     together = len({points[0][0] for points in curves if points}) <= 1
     lines = figure(height=330, right=100)
@@ -31,7 +31,7 @@ def equity(chosen: Sequence[Kept]) -> Figure:
         if naive not in held:
             held.add(naive)
             _line(
-                lines, at, naive, "buy, hold" if len(chosen) == 1 else f"{run}: buy, hold", theme.NEUTRAL if len(chosen) == 1 else colour, dash="dot"
+                lines, at, naive, "benchmark" if len(chosen) == 1 else f"{run}: benchmark", theme.NEUTRAL if len(chosen) == 1 else colour, dash="dot"
             )
         _line(lines, at, [value for _, value, _ in points], "Podium" if len(chosen) == 1 else run, colour, dash="solid")
     estimates.name_ends(lines, least=0.115, lines=True)
@@ -46,7 +46,7 @@ def equity(chosen: Sequence[Kept]) -> Figure:
 
 
 def skill(chosen: Sequence[Kept], horizon: int) -> Figure:
-    """R2 of the ensemble and every model, out of sample, a colour a run."""
+    """Out-of-sample R2 of the ensemble and every model, one colour per run."""
     models = backtest_rows.models(chosen)
     told = []
     for place, one in enumerate(chosen):
@@ -58,14 +58,14 @@ def skill(chosen: Sequence[Kept], horizon: int) -> Figure:
 
 
 def gates(chosen: Sequence[Kept]) -> Figure:
-    """The share of all decisions that each gate bound."""
+    """The share of all decisions by binding gate."""
     told = list(backtest_rows.gates(chosen))
     names = [escaped(gate) for gate, _ in told]
     drawn = figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in told]
         run, own = backtest_rows.name(place, chosen), backtest_rows.colour(place)
-        hover = [f"<b>{gate}</b> {run}<br>bound {units.number(share, 1, '%')} of the decisions" for gate, share in zip(names, shares, strict=True)]
+        hover = [f"<b>{gate}</b> {run}<br>binding in {units.number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)]
         drawn.add("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=TOLD,
                   text=[units.number(share, 1, "%") for share in shares],
                   textposition="outside", textfont={"size": 10, "color": theme.MUTED}, cliponaxis=False)  # fmt: skip
@@ -79,7 +79,7 @@ def gates(chosen: Sequence[Kept]) -> Figure:
 
 
 def reliability(chosen: Sequence[Kept]) -> Figure:
-    """How often a rise came, against how likely it was said to be, over the first horizon; on the line is right."""
+    """Observed frequency of a rise against its stated probability over the first horizon; the diagonal is perfect calibration."""
     drawn = figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
     bins = [[(stated, share) for stated, share in _bins(one) if share.n >= charts_models.FEWEST] for one in chosen]
     values = [value * 100 for told in bins for stated, share in told for value in (stated, share.share or 0.0)]
@@ -94,7 +94,7 @@ def reliability(chosen: Sequence[Kept]) -> Figure:
 
 
 def regret(chosen: Sequence[Kept]) -> Figure | None:
-    """What each gate cost (above 0) or saved a declined trade, in bps; None where it was not measured."""
+    """Declined-trade P&L by gate in bps, above 0 where the gate cost money; None where it was not measured."""
     told = []
     for place, one in enumerate(chosen):
         for gate, found in mapping(one.report.get("regret")).items():
@@ -121,7 +121,7 @@ def _runs(chosen: Sequence[Kept]) -> list[Series]:
 
 
 def _bins(one: Kept) -> list[tuple[float, Share]]:
-    """Stated and observed by tenth; intervals by the effective number of rows, as the ensemble's skill counts them."""
+    """Return stated and observed probability by tenth; intervals use the effective n of the ensemble's skill."""
     told = mapping(one.report.get("calibration")).get("reliability")
     ensemble = backtest_rows.figure_of(one.report, "ensemble")
     n, effective = known(ensemble.get("n")), known(ensemble.get("n_effective"))

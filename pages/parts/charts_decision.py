@@ -1,4 +1,4 @@
-"""The charts of one decision: its ladder of gates, its phases in time, its votes, and what the limits made of its size."""
+"""The charts of one decision: gates, phases, votes and position sizing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from engine.store.decision_query import DecisionTold, PhaseSpan, Rung
 from pages.parts import theme, units
 from pages.parts.figure import Figure, escaped, figure, names_down
 
-NEVER = 1e6  # bars since a loss that never was
+NEVER = 1e6  # bars since the last loss, where there was none
 TOLD = "%{hovertext}<extra></extra>"
 
 
 def ladder(told: DecisionTold) -> Figure:
-    """A bar a gate: how far on the right side of its limit, as a share of the larger of value and limit; the binding one outlined."""
+    """One bar per gate: the margin to its limit, relative to the larger of value and limit; the binding one outlined."""
     names = [escaped(rung.name) for rung in told.rungs]
     drawn = figure(height=40 + 27 * len(names), right=8, bottom=30)
     marker = {
@@ -35,7 +35,7 @@ def ladder(told: DecisionTold) -> Figure:
 
 
 def share(rung: Rung) -> float:
-    """The margin between -1 and 1, so that gates of any unit stand in one chart; an unknown value lies at the limit."""
+    """Scale the margin to -1..1, so that gates of any unit fit one chart; an unknown value lies at the limit."""
     margin = rung.margin
     if margin is None or rung.value is None or rung.limit is None:
         return 0.04 if rung.passed else -0.04
@@ -46,7 +46,7 @@ def share(rung: Rung) -> float:
 
 
 def timeline(told: DecisionTold) -> Figure:
-    """When each phase ran, coloured by the thread it ran on; fallbacks named."""
+    """Start and duration of each phase, coloured by its thread; fallbacks are named."""
     threads = sorted({span.thread for span in told.spans}, key=lambda name: (name != "tick", name))
     lanes = {thread: theme.LANES[place % len(theme.LANES)] for place, thread in enumerate(threads)}
     end = max((span.start_ms + span.ms for span in told.spans), default=1.0)
@@ -69,7 +69,7 @@ def timeline(told: DecisionTold) -> Figure:
 
 
 def votes(told: DecisionTold) -> Figure:
-    """What each model expects over each horizon, larger where it weighs more; the ensemble below with its 90 % interval."""
+    """The forecast of each model over each horizon, larger with its weight; the ensemble below with its 90 % interval."""
     horizons, names = told.session.horizons, [*map(escaped, told.session.models), "ensemble"]
     drawn = figure(height=70 + 30 * len(names), top=28, bottom=34)
     width = (1 - 0.04 * (len(horizons) - 1)) / len(horizons)
@@ -84,7 +84,7 @@ def votes(told: DecisionTold) -> Figure:
 
 
 def limits(told: DecisionTold) -> Figure:
-    """The size wanted and what was left of it after each limit, as a share of equity; limits that changed it in amber."""
+    """The desired size and the size after each limit, as a share of equity; limits that changed it in amber."""
     names = [escaped(name) for name, _ in told.limits]
     values = [value * 100 if value is not None else None for _, value in told.limits]
     edge = _edge(values)
@@ -119,7 +119,7 @@ def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
         "opacity": [0.35 + 0.65 * (vote.trust or 0.0) for vote in there],
     }
     hover = [
-        f"<b>{escaped(vote.model)}</b> {escaped(vote.version or '')}<br>expects {units.bps(vote.bps, signed=True)}"
+        f"<b>{escaped(vote.model)}</b> {escaped(vote.version or '')}<br>forecast {units.bps(vote.bps, signed=True)}"
         f"<br>trust {units.number(vote.trust, 2)}, weight {units.number(vote.weight, 3)}"
         for vote in there
     ]
@@ -150,7 +150,7 @@ def _ran(span: PhaseSpan) -> str:
 
 
 def _edge(values: list[float | None]) -> float:
-    """What is wanted before any limit may be a hundred times what is left: beyond this it is shown at the chart's edge."""
+    """Return the value beyond which a size is drawn at the edge: the desired size may be a hundred times the final one."""
     there = sorted(abs(value) for value in values if value)
     return 3.0 * (there[(len(there) - 1) // 2] + there[len(there) // 2]) / 2 if there else 1.0
 
@@ -167,7 +167,7 @@ def _side(told: DecisionTold, rung: Rung) -> str:
 
 
 def figures(rung: Rung) -> str:
-    """A gate's value against its limit; "" for a gate that only holds or does not."""
+    """Return a gate's value and limit in words; "" for a gate without a number."""
     if rung.fault is not None:
         return describe_fault(rung.fault, rung.value)
     if not rung.unit:

@@ -1,4 +1,4 @@
-"""The charts of Market: one symbol's bars with what was done, its book, flow and regimes on one time axis; forecasts against what came."""
+"""The charts of Market: bars, book, flow and regimes of one symbol on one time axis; forecasts and outcomes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ MOST_INCIDENTS = 12  # drawn at once
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A row of the chart: its name, the height of its axes in px, and what draws it on an axis."""
+    """One panel of the chart: its title, the height of its axes in px, and the function that draws it."""
 
     title: str
     height: int
     draw: Callable[[Figure, MarketTold, pd.DataFrame, str], None]
     zero: bool = False  # the axis begins at 0
-    narrow: str = ""  # its name on a phone
+    narrow: str = ""  # title on a phone
 
 
 def tape(told: MarketTold, shown: int) -> Figure:
-    """The last `shown` bars, panel under panel on one time axis; a part the feed does not have has no panel."""
+    """The last `shown` bars, panel under panel on one time axis; data that the feed does not have has no panel."""
     bars = told.bars.tail(shown)
     panels = _panels(told, bars)
     whole = sum(panel.height + AIR for panel in panels)
@@ -50,7 +50,7 @@ def tape(told: MarketTold, shown: int) -> Figure:
             panel.title, xref="paper", x=0, xanchor="left", xshift=6 - left, yref=f"y{number} domain", y=1, yanchor="bottom", yshift=3, align="left"
         )
         above += AIR + panel.height
-    _incidents(drawn, told, bars)  # after the names: those have the first places among the annotations
+    _incidents(drawn, told, bars)  # after the titles, which are the first annotations
     drawn.axis(
         "xaxis", type="date", nticks=7, anchor=f"y{len(panels)}" if len(panels) > 1 else "y", hoverformat="%m-%d %H:%M:%S UTC",
         rangeslider={"visible": False},
@@ -61,7 +61,7 @@ def tape(told: MarketTold, shown: int) -> Figure:
 
 
 def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
-    """Each forecast's mean and 90 % interval at the time it falls due, and what the price did; what lay outside stands out."""
+    """The mean and 90 % interval of each forecast at the time it falls due, and the outcome; those outside stand out."""
     frame = told.forecasts[told.forecasts["horizon"] == horizon].tail(shown)
     due = (frame["due"] // units.MS).to_numpy()
     drawn = figure(height=250, left=_left(told), right=12, top=8, bottom=34)
@@ -92,7 +92,7 @@ def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
 
 
 def _left(told: MarketTold) -> int:
-    """Room for the longest price beside the axis, px."""
+    """Return the room for the longest price at the axis, px."""
     return max(LEFT, round(DIGIT * len(units.price(float(told.bars["high"].max())))) + 10)
 
 
@@ -103,7 +103,7 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
         Panel(
-            f"<b>{escaped(told.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, a hollow bar rose  {_marks_named('  ')}",
+            f"<b>{escaped(told.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_named('  ')}",
             290,
             _candles,
             narrow=_marks_named(" "),
@@ -112,7 +112,7 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
     ]
     if told.book is not None:
         text = (
-            f'<b>Depth</b>, money within the levels  <span style="color:{theme.UP}">■</span> bid {_newest(bars["bid_depth"])}'
+            f'<b>Depth</b>, money in all levels  <span style="color:{theme.UP}">■</span> bid {_newest(bars["bid_depth"])}'
             f'  <span style="color:{theme.DOWN}">■</span> ask {_newest(bars["ask_depth"])}'
         )
         shown.append(Panel(text, 92, _depth, zero=True))
@@ -126,7 +126,7 @@ def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
 
 def _marks_named(between: str) -> str:
     marks = (
-        (theme.UP, "▲", "bought"), (theme.DOWN, "▼", "sold"), (theme.WARNING, "◆", "fell back"), (theme.HARM, "▮", "incident"),
+        (theme.UP, "▲", "bought"), (theme.DOWN, "▼", "sold"), (theme.WARNING, "◆", "fallback"), (theme.HARM, "▮", "incident"),
     )  # fmt: skip
     return between.join([*(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks), "○ filled"])
 
@@ -140,7 +140,7 @@ def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
         customdata=[f"{tick} {told.symbol}" for tick in bars["tick"].tolist()], hovertext=[_bar(one) for one in _each(bars)],
     )  # fmt: skip
     span = float(bars["high"].max() - bars["low"].min())
-    reach = span if span > 0 else 1.0  # also where no bar is there
+    reach = span if span > 0 else 1.0  # also without bars
     for action, symbol, colour, column, off in (
         ("buy", "triangle-up", theme.UP, "low", -0.035),
         ("sell", "triangle-down", theme.DOWN, "high", 0.035),
@@ -153,7 +153,7 @@ def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
 
 
 def _marks(drawn: Figure, told: MarketTold, some: pd.DataFrame, column: str, off: float, axis: str, marker: dict[str, Any]) -> None:
-    """Marks beside the bars they belong to; a decision on a missing bar stands at its last price."""
+    """Draw marks at their bars; a decision without a bar is drawn at the last price."""
     if some.empty:
         return
     y = some[column].fillna(some["price"]) + off
@@ -224,7 +224,7 @@ def _regimes(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
 
 
 def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
-    """A shade over every panel for as long as an incident lasted, named on top."""
+    """Shade every panel for the duration of each incident, with its name on top."""
     first, last = int(bars["at"].iloc[0]), int(bars["at"].iloc[-1])
     for one in _each(told.incidents.head(MOST_INCIDENTS)):
         until = last if not units.known(one.until) else int(one.until)
@@ -235,7 +235,7 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
             {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + told.session.interval // units.MS), "yref": "paper", "y0": 0, "y1": 1,
              "fillcolor": theme.faint(theme.HARM, 0.11), "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
-        words = f"{one.kind.replace('_', ' ')}{'' if units.known(one.until) else ', lasting'}"
+        words = f"{one.kind.replace('_', ' ')}{'' if units.known(one.until) else ', ongoing'}"
         drawn.note(
             f'<span style="color:{theme.HARM}">▮</span> {escaped(words)}',
             x=begin,
@@ -248,7 +248,7 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
 
 
 def _newest(values: pd.Series[float], digits: int = 0) -> str:
-    """The value at the last bar; none where it is not known there, however recent the one before is."""
+    """Return the value at the last bar; none where it is unknown, however recent the previous one is."""
     return units.number(float(values.iloc[-1]), digits)
 
 
@@ -268,18 +268,18 @@ def _regime(told: MarketTold, bars: pd.DataFrame, place: int) -> str:
 
 
 def _bar(one: Any) -> str:
-    """A bar and its decision in words."""
+    """Return a bar and its decision in words."""
     prices = "no bar" if not units.known(one.close) else (
         f"open {units.price(one.open)}, high {units.price(one.high)}, low {units.price(one.low)}, close {units.price(one.close)}"
         f"<br>volume {units.size(one.volume)}"
     )  # fmt: skip
     if not isinstance(one.action, str):
         return f"<b>tick {one.tick:,}</b><br>{prices}"
-    why = "no gate failed" if one.action == "hold" else f"to {intent_of(one.position, one.target)}"
+    why = "no gate failed" if one.action == "hold" else f"intent: {intent_of(one.position, one.target)}"
     if isinstance(one.binding_gate, str):
         reason = rowsets.fault_of(one)
         why = gate_in_words(one.binding_gate) + (f" ({reason})" if reason else "")
-    fell = "<br>a phase fell back" if one.degraded else ""
+    fell = "<br>a phase used its fallback" if one.degraded else ""
     return (
         f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
     )
@@ -287,7 +287,7 @@ def _bar(one: Any) -> str:
 
 def _fill(one: Any) -> str:
     if not one.size:
-        return f"<b>{escaped(one.side)}</b> cannot fill: {units.size(one.unfilled)} unfilled · tick {one.tick:,}"
+        return f"<b>{escaped(one.side)}</b> not filled: {units.size(one.unfilled)} unfilled · tick {one.tick:,}"
     return (
         f"<b>{escaped(one.side)}</b> {units.size(one.size)} filled at {units.price(one.price)} · tick {one.tick:,}"
         f"<br>mid {units.price(one.mid)}, cost {units.bps(one.cost_bps)}"
@@ -295,9 +295,9 @@ def _fill(one: Any) -> str:
 
 
 def _forecast(one: Any) -> str:
-    came = "not due yet, or no price" if not units.known(one.came_bps) else f"came {units.bps(one.came_bps, signed=True)}"
+    came = "not due yet, or without a price" if not units.known(one.came_bps) else f"outcome {units.bps(one.came_bps, signed=True)}"
     return (
-        f"<b>{came}</b><br>expected {units.bps(one.mean_bps, signed=True)}, 90 %: {units.interval(one.low_bps, one.high_bps, 1, 'bps')}"
+        f"<b>{came}</b><br>forecast {units.bps(one.mean_bps, signed=True)}, 90 %: {units.interval(one.low_bps, one.high_bps, 1, 'bps')}"
         f"<br>at tick {int(one.tick):,}, due {units.moment(int(one.due), '%m-%d %H:%M:%S')} UTC"
     )
 

@@ -1,4 +1,4 @@
-"""The charts of Overview: which gate bound where and when, and equity against buying and holding."""
+"""The charts of Overview: the gate strip, and equity against the benchmark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pages.parts import theme, units
 from pages.parts.figure import Figure, escaped, figure
 
 ROWS = 24  # symbols in the strip at most
-CODES = 3  # bought, sold and held freely come before the gates
+CODES = 3  # bought, sold, and held without a failed gate come before the gates
 LANE = 18  # px of a lane of events
 LANES = {  # kind of event: word, mark, colour
     "acted": ("trades", "line-ns-open", theme.UP),
@@ -28,7 +28,7 @@ FREE = 2.5  # held although no gate failed
 
 
 def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
-    """A row a symbol, a column a tick, coloured by the gate that bound; bright where it bought or sold."""
+    """One row per symbol, one column per tick, coloured by the binding gate; bright where it bought or sold."""
     names = [name for name, _, _ in session.gates]
     symbols = list(session.symbols[:ROWS])
     ticks = sorted({int(tick) for tick in frame["tick"]})
@@ -57,11 +57,11 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
 
 
 def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
-    """Gain since the start, after all costs, against buying all symbols in equal parts and holding; below it what happened when."""
+    """Gain since the start after all costs, against the benchmark; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
     at = [int(one) // units.MS for one in frame["at"]]
     lines = figure(height=250 if marks is None else 250 + LANE * len(LANES), right=92 if marks is None else 104)
-    for name, column, colour, width in (("buy, hold", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
+    for name, column, colour, width in (("benchmark", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.known(value) else None for value in frame[column].tolist()]
         lines.add(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,
@@ -78,7 +78,7 @@ def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | Non
 
 
 def _happened(lines: Figure, marks: pd.DataFrame) -> None:
-    """A lane a kind of event under the line, on the same time axis."""
+    """Draw one lane per kind of event under the lines, on the same time axis."""
     share = LANE * len(LANES) / (250 + LANE * len(LANES) - 36)
     lines.axis("yaxis", domain=[share + 0.05, 1])
     lines.axis("yaxis2", domain=[0, share], range=[len(LANES) - 0.5, -0.5], showgrid=False, showticklabels=False, fixedrange=True, anchor="x")
@@ -95,7 +95,7 @@ def _happened(lines: Figure, marks: pd.DataFrame) -> None:
 
 
 def _live(lines: Figure, frame: pd.DataFrame) -> None:
-    """Where the warm-up ends: what lies before was decided over history."""
+    """Mark the end of the warm-up, before which decisions are over history."""
     warm = frame[frame["warm"] == 1]["at"] if "warm" in frame else frame["at"][:0]
     if len(warm) and len(warm) < len(frame):
         x = int(warm.iloc[-1]) // units.MS
@@ -105,7 +105,7 @@ def _live(lines: Figure, frame: pd.DataFrame) -> None:
 
 
 def _labels(lines: Figure) -> None:
-    """Names the lines at their right ends, pushed apart where they meet."""
+    """Label the lines at their right ends, pushed apart where they meet."""
     ends = sorted((trace["y"][-1], trace["name"]) for trace in lines.data if trace["y"] and trace["y"][-1] is not None)
     values = [value for trace in lines.data for value in trace["y"] if value is not None]
     if not ends:
@@ -134,7 +134,7 @@ def _scale(gates: int) -> list[list[object]]:
 def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
     head = f"<b>{escaped(one.symbol)}</b> {escaped(one.action)} · tick {one.tick:,}<br>{when} UTC"
     if place is None:
-        return head + (f"<br>to {escaped(one.intent)}" if one.action != "hold" else "<br>no gate failed")
+        return head + (f"<br>intent: {escaped(one.intent)}" if one.action != "hold" else "<br>no gate failed")
     told = orjson.loads(one.gates)
     gate, sense, unit = session.gates[place]
     value, limit = told["value"][place], told["limit"][place]

@@ -1,4 +1,4 @@
-"""Which decision is shown: the one of the address, and the way from it to another."""
+"""The decision named by the address, and the navigation to others."""
 
 from __future__ import annotations
 
@@ -8,43 +8,46 @@ from engine.store.decision_query import DecisionTold
 from engine.store.page_queries import Wanted
 from pages.parts import frame, reads, replaying, widgets
 
-DIGITS = 18  # of the largest tick a store can hold
+DIGITS = 18  # of the largest tick that a store can hold
 
 
 def asked() -> tuple[int, str] | str | None:
-    """The tick and symbol of the address, of the newest decision where it names no tick; or what is wrong with it; None before the first decision."""
+    """Return tick and symbol of the address, or of the newest decision where it names no tick.
+
+    Return a sentence where the address is wrong, None before the first decision.
+    """
     tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
     if tick is not None and not (tick.isdecimal() and len(tick) <= DIGITS):
-        return f"the address asks for tick {tick[:40]}, which is no tick"
+        return f"tick {tick[:40]} in the address is not a number"
     if tick is not None:
-        return (int(tick), symbol) if symbol else f"the address asks for tick {int(tick):,} and names no symbol"
+        return (int(tick), symbol) if symbol else f"the address names tick {int(tick):,} but no symbol"
     newest, _ = reads.latest(Wanted(symbol=symbol), limit=1)
     if newest.empty:
-        return None if symbol is None or reads.status().last is None else f"no decision of {symbol} is kept"
+        return None if symbol is None or reads.status().last is None else f"no decision of {symbol} is stored"
     return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
 
 
 def missing(line: str) -> None:
-    """Says that there is no such decision, and leads to those that there are."""
+    """Say that there is no such decision, and offer the stored ones."""
     widgets.nothing(line)
-    if st.button("To the decisions that are kept"):
+    if st.button("Show stored decisions"):
         frame.lead("02_decisions.py")
     st.stop()
 
 
 def step(told: DecisionTold, *, following: bool) -> None:
-    """To the decision before and after, to another symbol of the same tick, to the newest, which is then followed, and the replay."""
+    """Draw the way to the previous and next decision, another symbol, the newest, which is then followed, and the replay."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
         symbols = list(told.session.symbols)
         own = f"symbol_of_{'newest' if following else told.tick}_{told.symbol}"
         chosen = st.selectbox("Symbol", symbols, index=symbols.index(told.symbol), key=own, width=170)
         back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
         forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=following)
-        newest = st.button("Newest", disabled=following, help="Follows the newest decision as ticks come")
+        newest = st.button("Newest", disabled=following, help="Follows the newest decision")
         again = st.button(
-            "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in another process and compares every bit"
+            "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in a separate process and compares every bit"
         )
-    tick = int(st.session_state.get("followed", told.tick)) if following else told.tick  # the one that was on the screen
+    tick = int(st.session_state.get("followed", told.tick)) if following else told.tick  # the one on screen
     if again:
         with st.spinner(f"Deciding tick {tick:,} again"):
             st.session_state["replayed"] = (tick, replaying.replay(tick, reads.url()))

@@ -1,4 +1,4 @@
-"""The figures of one decision: its head, its tiles, its costs, the market it met, and what came of it."""
+"""The header, tiles and tables of one decision: costs, outcome, and the state of market and machine."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pages.parts.widgets import Tile
 
 
 def header(told: DecisionTold, *, following: bool = False) -> str:
-    newest = '<span class="pd-muted">the newest, followed as ticks come</span>' if following else ""
-    warm = '<span class="pd-muted">decided in the warm-up</span>' if told.warm else ""
-    broken = "".join(tables.chip(f"{phase} fell back", theme.WARNING) for phase in told.degraded)
+    newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
+    warm = '<span class="pd-muted">warm-up decision</span>' if told.warm else ""
+    broken = "".join(tables.chip(f"{phase}: fallback", theme.WARNING) for phase in told.degraded)
     return (
         f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
         f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>{_intent(told)}'
@@ -24,7 +24,7 @@ def header(told: DecisionTold, *, following: bool = False) -> str:
 
 
 def _intent(told: DecisionTold) -> str:
-    return "" if told.action == "hold" else f"<span>to {escape(told.intent)}</span>"
+    return "" if told.action == "hold" else f"<span>intent: {escape(told.intent)}</span>"
 
 
 def tiles(told: DecisionTold) -> list[Tile]:
@@ -40,40 +40,42 @@ def tiles(told: DecisionTold) -> list[Tile]:
             "Binding gate: none" if binding is None else binding_reason(binding),
         ),
         Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
-        Tile("Round trip costs", units.bps(told.cost_bps), f"edge over cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
-        Tile("Target", units.percent(told.target, signed=True), f"held {units.percent(told.position, signed=True)} of equity before"),
+        Tile("Round-trip cost", units.bps(told.cost_bps), f"edge above cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
+        Tile("Target", units.percent(told.target, signed=True), f"of equity; position before {units.percent(told.position, signed=True)}"),
         Tile("P(direction)", units.percent(told.confidence), f"cross-check: {told.verdict}"),
         Tile(
             "Proven skill (R²)",
             units.percent(low, 2, missing=units.NOT_ENOUGH),
             f"lower bound; estimate {units.percent(estimate, 2, missing=units.NOT_ENOUGH)}",
         ),
-        Tile("Would have flipped at", units.bps(told.flip_bps, signed=True, missing="no change would"), flip(told)),
+        Tile("Edge to flip", units.bps(told.flip_bps, signed=True, missing="none"), flip(told)),
     ]
 
 
 def binding_reason(rung: Rung) -> str:
-    """The fault of the data that shut the gate, else by how much it failed."""
+    """Return the data incident behind the binding gate, else its margin."""
     if rung.fault is not None:
         return describe_fault(rung.fault, rung.value)
-    return f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}" if rung.unit else f"gate {rung.name}"
+    if not rung.unit:
+        return f"gate {rung.name}"
+    return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}"
 
 
 def flip(told: DecisionTold) -> str:
-    """What the smallest change that flips the decision means."""
+    """Explain the smallest change that flips the decision."""
     if told.flip_bps is None:
-        return "of the expected move alone"
-    return "smallest change of the expected move, other gates passed"
+        return "no change of the expected move alone would flip it"
+    return "smallest change of the expected move that flips it, other gates passed"
 
 
 def cost(told: DecisionTold) -> list[Line]:
     half = None if told.spread_bps is None else told.spread_bps / 2
     one_way = None if half is None or told.fee_bps is None or told.impact_bps is None else half + told.fee_bps + told.impact_bps
     told_lines = (
-        ("Fee, one way", units.bps(told.fee_bps)),
-        (f"Half the spread ({told.spread_source})", units.bps(half)),
-        ("Impact, one way, of the largest order", units.bps(told.impact_bps)),
-        ("One way in all", units.bps(one_way)),
+        ("Fee", units.bps(told.fee_bps)),
+        (f"Half-spread ({told.spread_source})", units.bps(half)),
+        ("Impact of the largest order", units.bps(told.impact_bps)),
+        ("Total, one way", units.bps(one_way)),
         ("Round trip", units.bps(told.cost_bps)),
         ("Expected move", units.bps(told.edge_bps, signed=True)),
         ("Execution", told.execution),
@@ -87,7 +89,7 @@ def came(told: DecisionTold) -> list[Line]:
     for one in told.came:
         move = one.why if one.bps is None else units.bps(one.bps, signed=True)
         colour = None if one.bps is None else theme.UP if one.bps > 0 else theme.DOWN
-        acted = "held" if sign is None else units.MISSING if one.bps is None else units.bps(sign * one.bps, signed=True)
+        acted = "no trade" if sign is None else units.MISSING if one.bps is None else units.bps(sign * one.bps, signed=True)
         lines.append(Line(str(one.horizon), (units.count(one.horizon, "bar"), Cell(move, colour), acted), marked=one.horizon == told.horizon))
     return lines
 
@@ -98,7 +100,7 @@ def market(told: DecisionTold) -> list[Line]:
         ("Regime", told.regime),
         ("Probabilities", regimes),
         ("Price", units.price(told.price)),
-        ("Volatility of a bar", units.bps(told.sigma_bps)),
+        ("Volatility per bar", units.bps(told.sigma_bps)),
         ("Spread", units.bps(told.spread_bps)),
         ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
         ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)),
@@ -109,20 +111,20 @@ def market(told: DecisionTold) -> list[Line]:
 
 
 def machine(told: DecisionTold) -> list[Line]:
-    """What the machine was like; a container's figure stands where there is one, and what was not known is left out."""
+    """List the readings of the machine; the container's where there is one, and only known ones."""
     known = {name: value for name, value in told.machine.items() if value is not None}
     limited = "container" if "container.memory_percent" in known else "host"
     shown = (
         ("CPU, host", "host.cpu_percent", "%"),
-        ("CPU, this process", "process.cpu_percent", "%"),
-        ("Throttled", "container.cpu_throttled_percent", "%"),
-        (f"Memory of the {limited}", f"{limited}.memory_percent", "%"),
-        ("Memory of this process", "process.rss_bytes", "bytes"),
-        ("Waited for a CPU", "host.cpu_pressure_percent", "%"),
-        ("Waited for memory", "host.memory_pressure_percent", "%"),
-        ("Waited for a disk", "host.io_pressure_percent", "%"),
-        ("Paused for garbage", "process.gc_pause_ms", "ms"),
-        ("Since the tick before", "engine.data_age_ms", "ms"),
+        ("CPU, process", "process.cpu_percent", "%"),
+        ("CPU throttled", "container.cpu_throttled_percent", "%"),
+        (f"Memory, {limited}", f"{limited}.memory_percent", "%"),
+        ("Memory, process", "process.rss_bytes", "bytes"),
+        ("CPU pressure", "host.cpu_pressure_percent", "%"),
+        ("Memory pressure", "host.memory_pressure_percent", "%"),
+        ("I/O pressure", "host.io_pressure_percent", "%"),
+        ("GC pause", "process.gc_pause_ms", "ms"),
+        ("Data age", "engine.data_age_ms", "ms"),
         ("Threads", "process.threads", "count"),
     )
     return [

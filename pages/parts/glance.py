@@ -1,4 +1,4 @@
-"""What is seen at a glance: tiles for the engine, the account and the machine."""
+"""Tiles of the engine, the account and the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.store.status_query import LastTick, Status
 from pages.parts import ages, skill_words, units, venue
 from pages.parts.widgets import Tile
 
-STALE = 20.0  # s after which readings are no longer of now
+STALE = 20.0  # s after which readings are no longer current
 TRENDS = (
     ("host", "cpu_percent"),
     ("host", "memory_percent"),
@@ -27,7 +27,7 @@ TRENDS = (
 def engine(
     status: Status, positions: pd.DataFrame, skill: pd.DataFrame, session_ticks: Counted, honest: Honesty, halflife: float | None
 ) -> list[Tile]:
-    """What is decided now, apart from what the warm-up decided over history."""
+    """Build the tiles of the live decisions; those of the warm-up are not counted."""
     last, session, standing = status.last, status.session, skill_words.standing(status, skill)
     if last is None or session is None or standing is None:
         return []
@@ -38,14 +38,18 @@ def engine(
         Tile(
             "Decisions, this session",
             f"{session_ticks.live * symbols:,}",
-            f"live, {symbols} a tick; {session_ticks.warm * symbols:,} in the warm-up not counted",
+            f"live, {symbols} per tick; {session_ticks.warm * symbols:,} warm-up decisions not counted",
         ),
         honest_rate(honest),
-        Tile("Trading now", f"{len(acting)} of {len(positions)} symbols", ", ".join(acting[:4]) or f"nothing bought or sold now; {held} held"),
+        Tile(
+            "Trading now",
+            f"{len(acting)} of {len(positions)} symbols",
+            ", ".join(acting[:4]) or f"no buy or sell now; {units.count(held, 'position')} held",
+        ),
         Tile(
             "Equity",
             units.percent(_gain(last.equity, capital), 2, signed=True),
-            f"since the start, {skill_words.WARM}; buy and hold {units.percent(_gain(last.naive, capital), 2, signed=True)}",
+            f"since the start, {skill_words.WARM}; benchmark {units.percent(_gain(last.naive, capital), 2, signed=True)}",
         ),
         drawdown(last),
         *skill_words.tiles(skill, standing.horizon, halflife),
@@ -53,10 +57,10 @@ def engine(
 
 
 def honest_rate(told: Honesty) -> Tile:
-    """The share of live ticks without a fallback: the one figure of it on every page."""
-    label, fell = "Honest decisions, 30 d", f"{told.broken:,} of {units.count(told.ticks, 'live tick')} fell back"
+    """Build the tile of the clean rate, the same on every page."""
+    label, fell = "Clean decisions, 30 d", f"{told.broken:,} of {units.count(told.ticks, 'live tick')} with a fallback"
     if not told.ticks:
-        return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up is not counted")
+        return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up does not count")
     if told.low is None or told.high is None:
         return Tile(label, units.NOT_ENOUGH, fell)
     band = units.interval(told.low * 100, told.high * 100, 2, "%")
@@ -64,9 +68,9 @@ def honest_rate(told: Honesty) -> Tile:
 
 
 def drawdown(last: LastTick) -> Tile:
-    """The fall from the peak now, beside the largest."""
+    """Build the tile of the current drawdown and the largest one."""
     now, largest = (None if value is None else -abs(value) for value in (last.drawdown, last.largest_drawdown))
-    return Tile("Drawdown now", units.percent(now, 2), f"largest {units.percent(largest, 2)} this session, {skill_words.WARM}")
+    return Tile("Drawdown", units.percent(now, 2), f"largest this session {units.percent(largest, 2)}, {skill_words.WARM}")
 
 
 def account(status: Status) -> list[Tile]:
@@ -81,39 +85,43 @@ def account(status: Status) -> list[Tile]:
             f"{units.percent(_gain(last.equity, capital), 2, signed=True)} since the start, after costs, {skill_words.WARM}",
         ),
         Tile("Cash", units.money(last.cash), f"started with {units.money(capital)}"),
-        Tile("Buy and hold", units.percent(_gain(last.naive, capital), 2, signed=True), f"{units.money(last.naive)}, no costs taken"),
+        Tile(
+            "Benchmark",
+            units.percent(_gain(last.naive, capital), 2, signed=True),
+            f"{units.money(last.naive)}; equal-weight buy and hold, without costs",
+        ),
         drawdown(last),
         Tile("Borrow and funding", *venue.carry(last.borrow, last.funding)),
-        Tile("Gross exposure", units.percent(last.gross), "of equity, long plus short"),
-        Tile("Net exposure", units.percent(last.net, signed=True), "of equity, long less short"),
+        Tile("Gross exposure", units.percent(last.gross), "of equity: long plus short"),
+        Tile("Net exposure", units.percent(last.net, signed=True), "of equity: long minus short"),
     ]
 
 
 def costs(status: Status, knobs: dict[str, Any]) -> str:
-    """The settings behind every net figure."""
+    """Return the settings behind every net figure, in words."""
     if not knobs or status.last is None or status.session is None:
         return ""
     symbols = len(status.session.symbols)
     return (
-        f"Paper money. {venue.fee_in_words(knobs, symbols)}, spread from {venue.sources_in_words(status.last.spread_sources)}; "
-        f"{units.bps(knobs['spread_bps'])} is set for where none is known. "
-        f"Impact {units.number(knobs['impact'], 2)} bar volatilities for an order as large as the bar's volume, "
-        f"latency {units.number(knobs['latency_ms'], 0, 'ms')}. "
-        "Orders are filled by the book that stands after the latency; without books at the next open, up to "
-        f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. What cannot be filled stays unfilled; never at the price decided on. "
-        f"An order that rests waits {units.count(int(knobs.get('passive_bars', 0)), 'bar')} at the touch and then takes; "
-        f"one that is large for its book is spread over {units.count(int(knobs.get('slice_bars', 0)), 'bar')}."
+        f"Paper money. {venue.fee_in_words(knobs, symbols)}. Spread: from {venue.sources_in_words(status.last.spread_sources)}, "
+        f"{units.bps(knobs['spread_bps'])} where none is known. "
+        f"Impact: {units.number(knobs['impact'], 2)} bar volatilities for an order of a whole bar's volume. "
+        f"Latency: {units.number(knobs['latency_ms'], 0, 'ms')}. "
+        "Orders fill against the order book after the latency or, without books, at the next open for up to "
+        f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. The rest stays unfilled. No order fills at the price of its decision. "
+        f"A passive order rests at the touch for {units.count(int(knobs.get('passive_bars', 0)), 'bar')} and then takes. "
+        f"An order that is large for its book is sliced over {units.count(int(knobs.get('slice_bars', 0)), 'bar')}."
     )
 
 
 def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None, clock: int) -> list[Tile]:
-    """The machine in six tiles, each with its last 15 minutes."""
+    """Build six tiles of the machine, each with its last 15 minutes."""
     limit = value(now, None, "memory_limit_bytes")
     whose = source(now, "memory_limit_bytes")
     return [
         _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.number(value(now, 'host', 'processors'))} processors"),
         _tile(now, trend, "Memory", *memory(now), f"limit {units.data(limit)} ({whose})" if limit else ""),
-        _tile(now, trend, "This process", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
+        _tile(now, trend, "Process memory", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
         _tile(now, trend, "Disk", "host", "disk_percent", f"{units.data(value(now, 'host', 'disk_free_bytes'))} free"),
         replace(tick_p99(latency), trend=_line(trend, "engine", "tick_p99_ms")),
         Tile("Data age", _data_age(now, clock), f"{units.number(value(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
@@ -121,7 +129,7 @@ def machine(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency | None, clo
 
 
 def tick_p99(latency: Latency | None) -> Tile:
-    """How long the slowest tick in a hundred took: the one figure of it on every page."""
+    """Build the tile of the 99th percentile of tick times, the same on every page."""
     if latency is None:
         return Tile("Tick p99", units.NOT_MEASURED, "no tick yet")
     whole = latency.phases[0]
@@ -129,13 +137,13 @@ def tick_p99(latency: Latency | None) -> Tile:
 
 
 def freshness(now: pd.DataFrame, clock: int) -> str:
-    """Whether the readings are of now."""
+    """Say whether the readings are current."""
     at = int(now["at"].max())
-    return "now, and over the last 15 minutes" if (clock - at) / units.SECOND < STALE else f"as last read, {ages.since(at, clock)} ago"
+    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE else f"last reading {ages.since(at, clock)} ago"
 
 
 def memory(now: pd.DataFrame) -> tuple[str, str]:
-    """Whose memory counts: the container's where it limits."""
+    """Return source and name of the reading that counts: the container's where it sets the limit."""
     return (source(now, "memory_limit_bytes") if value(now, "container", "memory_percent") is not None else "host", "memory_percent")
 
 
@@ -163,7 +171,7 @@ def source(now: pd.DataFrame, name: str) -> str:
 
 
 def _data_age(now: pd.DataFrame, clock: int) -> str:
-    """The age of the data: what it was at the reading, and what has passed since."""
+    """Return the age of the data: the age at the reading plus the time since."""
     age = value(now, "engine", "data_age_ms")
     return units.NOT_MEASURED if age is None else ages.since(int(now["at"].max()) - round(age * units.MS), clock)
 

@@ -1,4 +1,4 @@
-"""Replays a stored tick in a process of its own, so that neither the engine nor the page waits on it."""
+"""Replay of a stored tick in a separate process, so that the engine does not wait for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SECONDS = 180
 
 
 def replay(tick: int, store_url: str) -> str:
-    """What came of it, as a notice."""
+    """Replay the tick and return the result as a notice."""
     try:
         told = subprocess.run(
             [sys.executable, "-m", "engine", "replay", str(tick), "--store", store_url],
@@ -26,11 +26,11 @@ def replay(tick: int, store_url: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return widgets.notice(
-            f"The replay of tick {tick:,} was ended after {SECONDS} s without an answer", word="Not replayed.", colour=theme.WARNING
+            f"The replay of tick {tick:,} was stopped after {SECONDS} s without a result", word="Not replayed.", colour=theme.WARNING
         )
     said = " ".join((told.stdout if told.returncode in {0, 1} else told.stderr).split())[-400:]
     if told.returncode == 0:
         return widgets.notice(f"Tick {tick:,} was decided again from its stored inputs: {said}", word="Identical.", colour=theme.GOOD)
     if told.returncode == 1 and said:
         return widgets.notice(f"Tick {tick:,}: {said}", word="Different.", colour=theme.HARM)
-    return widgets.notice(f"Tick {tick:,}: {escape(said) or 'the replay gave no answer'}", word="Not replayed.", colour=theme.WARNING)
+    return widgets.notice(f"Tick {tick:,}: {escape(said) or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)

@@ -1,4 +1,4 @@
-"""How orders are filled, by kind, and the orders that stand over, as rows of tables."""
+"""The tables of working orders and of execution quality by order type."""
 
 from __future__ import annotations
 
@@ -13,35 +13,35 @@ from pages.parts.tables import Cell, Column, Line, html
 WORDS = {
     "passive": "rests at the touch, then takes",
     "aggressive": "takes at once",
-    "slice": "an equal part of each coming bar's book",
+    "slice": "equal parts over the next bars",
 }
 _KINDS = (
-    Column("Kind of order"),
-    Column("Orders over", right=True),
+    Column("Order type"),
+    Column("Orders ended", right=True),
     Column("Filled", right=True),
     Column("Unfilled", right=True),
-    Column("Cost against taking at once, bps", right=True),
+    Column("Cost against aggressive, bps", right=True),
     Column("95 % interval", right=True),
-    Column("Compared", right=True),
+    Column("n", right=True),
     Column("Recommended"),
 )
 _WORKING = (
     Column("Symbol"),
     Column("Side"),
-    Column("Kind of order"),
-    Column("Left", right=True),
-    Column("Asked", right=True),
+    Column("Order type"),
+    Column("Remaining", right=True),
+    Column("Requested", right=True),
     Column("Limit", right=True),
-    Column("Bars so far", right=True),
+    Column("Age, bars", right=True),
 )
 
 
 def kinds(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A row a kind of order; what taking at once costs is what the others are compared with."""
+    """Return one row per order type; aggressive orders are the baseline of the others."""
     lines = []
     for row in rows:
         taken = row["kind"] == "aggressive"
-        cost = "the comparison" if taken else units.number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
+        cost = "baseline" if taken else units.number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
         cells = (
             Cell(row["kind"], small=WORDS[row["kind"]]),
             f"{row['orders']:,}",
@@ -50,10 +50,10 @@ def kinds(rows: Sequence[Mapping[str, Any]]) -> str:
             cost,
             "" if taken else units.interval(row["low"], row["high"], 2),
             "" if taken else f"{row['n']:,}",
-            "where it applies" if row["offered"] else "no: proven to cost more",
+            "yes" if row["offered"] else "no: proven to cost more",
         )
         lines.append(Line(row["kind"], cells))
-    return html(_KINDS, lines, label="How orders were filled")
+    return html(_KINDS, lines, label="Execution quality by order type")
 
 
 def _filled_interval(row: Mapping[str, Any]) -> str:
@@ -75,4 +75,4 @@ def working(frame: pd.DataFrame) -> str:
             f"{order.bars}",
         )
         lines.append(Line(f"{order.symbol}", cells))
-    return html(_WORKING, lines, label="Orders at work", empty="no order is at work")
+    return html(_WORKING, lines, label="Working orders", empty="no working orders")

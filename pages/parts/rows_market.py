@@ -1,4 +1,4 @@
-"""One symbol's market in words and rows: its tiles, its book, its forecasts' coverage, and how well the book is foreseen."""
+"""The tiles and tables of one symbol's market: order book, current costs, forecast coverage and liquidity forecast skill."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from pages.parts import rowsets, theme, units
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
-LEVELS = 10  # of a side shown
+LEVELS = 10  # shown per side
 OUTLOOK = (Column(""), Column("R²", right=True), Column("95 % interval", right=True), Column("n", right=True))
 SOURCES = {
-    "setting": "the one set",
-    "tick": "one tick, the smallest that can be quoted",
-    "Abdi-Ranaldo 2017": "estimated from the ranges of bars (Abdi and Ranaldo 2017)",
+    "setting": "the configured one",
+    "tick": "one tick, the smallest possible",
+    "Abdi-Ranaldo 2017": "estimated from the bars' ranges (Abdi and Ranaldo 2017)",
 }
 MEASURES = {"micro_price": "micro-price", "cost_10k": "cost of 10k", "cost_100k": "cost of 100k"}
 _LADDER = (
     Column("Price", right=True),
     Column("Size", right=True),
     Column("", whole=True),
-    Column("Money so far", right=True),
+    Column("Cumulative money", right=True),
     Column("From mid, bps", right=True),
 )
 
@@ -50,22 +50,22 @@ def tiles(told: MarketTold, shown: int) -> list[Tile]:
         Tile("Regime", regime, f"probability {units.percent(chance, 0)}"),
         _expected(told),
         Tile("Last decision", action, _why(last), state=action),
-        Tile("Held", units.percent(position, signed=True), f"of equity; target {units.percent(_figure(last['target']), signed=True)}"),
+        Tile("Position", units.percent(position, signed=True), f"of equity; target {units.percent(_figure(last['target']), signed=True)}"),
     ]
 
 
 def without(told: MarketTold) -> str | None:
-    """What this feed does not have, in a line; None where it has all."""
+    """Name the data that this feed lacks; None where it has all."""
     spread = f"the spread is {SOURCES.get(told.spread_source, told.spread_source)}"
     if told.book is None and not told.has_flow:
         return f"This feed has bars only, no order book and no order flow: {spread}."
     if told.book is None:
         return f"This feed has no order book: {spread}."
-    return None if told.has_flow else "This feed has no order flow: there is no signed volume and no imbalance."
+    return None if told.has_flow else "This feed has no order flow, so signed volume and imbalance are unknown."
 
 
 def ladder(book: Book, tick: int) -> str:
-    """The best levels of both sides round the mid, the asks above; bars are sizes on one scale."""
+    """Return the best levels of both sides around the mid, asks above; the bars show sizes on one scale."""
     asks = list(zip(book.ask_price, book.ask_size, strict=True))[:LEVELS]
     bids = list(zip(book.bid_price, book.bid_size, strict=True))[:LEVELS]
     most = max(size for _, size in [*asks, *bids])
@@ -74,31 +74,31 @@ def ladder(book: Book, tick: int) -> str:
     return html(_LADDER, lines, label="Order book, asks above bids", cards=False)
 
 
-NOW = (  # name, what it is called, its unit
-    ("next_spread_bps", "Spread in the next bar", "bps"),
-    ("next_depth", "Depth at the best prices then", "money"),
-    ("next_impact_bps", "Impact then, one way", "bps"),
-    ("buy_10k_bps", "Buying 10k costs", "bps"),
-    ("sell_10k_bps", "Selling 10k costs", "bps"),
-    ("buy_100k_bps", "Buying 100k costs", "bps"),
-    ("sell_100k_bps", "Selling 100k costs", "bps"),
-    ("imbalance", "Book imbalance, -1..1", ""),
-    ("pressure", "Flow over depth", ""),
-    ("vpin", "One-sidedness of flow (VPIN), 0..1", ""),
-    ("kyle", "Move for 1 M bought net (Kyle)", "bps"),
+NOW = (  # name, label, unit
+    ("next_spread_bps", "Spread, next bar", "bps"),
+    ("next_depth", "Depth at the touch, next bar", "money"),
+    ("next_impact_bps", "Impact, next bar, one way", "bps"),
+    ("buy_10k_bps", "Cost of buying 10k", "bps"),
+    ("sell_10k_bps", "Cost of selling 10k", "bps"),
+    ("buy_100k_bps", "Cost of buying 100k", "bps"),
+    ("sell_100k_bps", "Cost of selling 100k", "bps"),
+    ("imbalance", "Book imbalance, within ±1", ""),
+    ("pressure", "Flow pressure", ""),
+    ("vpin", "VPIN, 0 to 1", ""),
+    ("kyle", "Kyle's lambda, per 1M of money", "bps"),
 )
 
-LEANS = frozenset({"imbalance", "pressure"})  # to either side
+LEANS = frozenset({"imbalance", "pressure"})  # signed
 
 
 def now(told: MarketTold) -> list[Line]:
-    """What phase 3 makes of book and flow at the tick: what is foreseen, what trading costs, which way it leans."""
+    """List the estimates of the microstructure phase at the tick: forecasts, cost of trading, and direction of the flow."""
     lines = []
     for name, words, unit in NOW:
         value = told.micro.get(name)
         if name not in told.micro or (value is None and (told.book is None or not unit)):
-            continue  # only a book that does not hold the order is told as missing
-        missing = "cannot fill" if name.endswith("k_bps") else units.NOT_ENOUGH
+            continue  # "not filled" is shown only of a book too thin for the order
+        missing = "not filled" if name.endswith("k_bps") else units.NOT_ENOUGH
         shown = (
             units.money(value, missing=missing)
             if unit == "money"
@@ -109,14 +109,14 @@ def now(told: MarketTold) -> list[Line]:
 
 
 def tick(told: MarketTold) -> int:
-    """The tick that all of it is of."""
+    """Return the tick of everything shown."""
     return int(told.bars["tick"].iloc[-1])
 
 
 def levels(book: Book) -> str:
-    """What of the book is shown."""
+    """Say how many levels are shown."""
     there = max(len(book.bid_price), len(book.ask_price))
-    return f"best {LEVELS} of {there} levels a side" if there > LEVELS else f"{units.count(there, 'level')} a side"
+    return f"best {LEVELS} of {there} levels per side" if there > LEVELS else f"{units.count(there, 'level')} per side"
 
 
 def is_two_sided(book: Book) -> bool:
@@ -124,14 +124,15 @@ def is_two_sided(book: Book) -> bool:
 
 
 def coverage(told: Covered) -> str:
-    """How often what came lay inside the interval, with n; a normal answer is that there is not enough data."""
+    """Return the share of outcomes inside the 90 % interval, with n, or that there is not enough data."""
     if not told.n:
-        return f"no forecast over {units.count(told.horizon, 'bar')} has come due here"
-    share = f"{told.inside:,} of {told.n:,} inside the 90 % interval"
+        return f"no forecast over {units.count(told.horizon, 'bar')} has fallen due here"
+    share = f"{told.inside:,} of {told.n:,} outcomes inside the 90 % interval"
     if not units.known(told.low) or not units.known(told.high) or told.low is None or told.high is None:
         return f"{share}; share: {units.NOT_ENOUGH}"
-    apart = "" if told.horizon == 1 else f", {told.n_effective:,.0f} of them apart"
-    return f"{share}, {units.percent(told.inside / told.n)} ({told.low * 100:.1f}..{told.high * 100:.1f} %, n={told.n:,}{apart})"
+    effective = "" if told.horizon == 1 else f", effective n={told.n_effective:,.0f}"
+    interval = units.interval(told.low * 100, told.high * 100, 1, "%")
+    return f"{share}: {units.percent(told.inside / told.n)} (95 %: {interval}, n={told.n:,}{effective})"
 
 
 def is_scored(frame: pd.DataFrame) -> bool:
@@ -148,8 +149,8 @@ def outlook(frame: pd.DataFrame) -> list[Line]:
                 (
                     MEASURES.get(str(one.measure), str(one.measure).replace("_", " ")),
                     units.percent(one.r2, 1, signed=True, missing=units.NOT_ENOUGH) if sure else units.NOT_ENOUGH,
-                    f"{units.number(one.low * 100, 1)}..{units.number(one.high * 100, 1)} %" if sure else units.MISSING,
-                    Cell(f"{int(one.n):,}", small=f"{one.n_effective:,.0f} apart" if units.known(one.n_effective) else ""),
+                    units.interval(one.low * 100, one.high * 100, 1, "%") if sure else units.MISSING,
+                    Cell(f"{int(one.n):,}", small=f"effective {one.n_effective:,.0f}" if units.known(one.n_effective) else ""),
                 ),
             )
         )
@@ -179,7 +180,7 @@ def _middle(ask: float, bid: float, mid: float, tick: int) -> Line:
 
 def _depth(told: MarketTold, last: pd.Series) -> Tile:
     if told.book is None:
-        return Tile("Depth", "no book", "this feed has none")
+        return Tile("Depth", "no book", "not in this feed")
     bid, ask = _figure(last["bid_depth"]), _figure(last["ask_depth"])
     both = None if bid is None or ask is None else bid + ask
     return Tile("Depth, money", units.money(both, missing=units.MISSING), f"bid {units.money(bid)}, ask {units.money(ask)}")
@@ -188,7 +189,7 @@ def _depth(told: MarketTold, last: pd.Series) -> Tile:
 def _expected(told: MarketTold) -> Tile:
     horizon = told.session.horizons[0]
     newest = told.forecasts[(told.forecasts["horizon"] == horizon) & (told.forecasts["tick"] == tick(told))]
-    label = f"Expected, {units.count(horizon, 'bar')}"
+    label = f"Expected move, {units.count(horizon, 'bar')}"
     if newest.empty or not units.known(newest["mean_bps"].iloc[0]):
         return Tile(label, units.NOT_ENOUGH, "no forecast yet")
     one = newest.iloc[0]
@@ -199,7 +200,7 @@ def _why(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
         reason = rowsets.fault_of(last)
         return gate_in_words(last["binding_gate"]) + (f" ({reason})" if reason else "")
-    return "no gate failed" if last["action"] == "hold" else f"to {intent_of(_figure(last['position']), _figure(last['target']))}"
+    return "no gate failed" if last["action"] == "hold" else f"intent: {intent_of(_figure(last['position']), _figure(last['target']))}"
 
 
 def _figure(value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""Frames as rows of tables: what each column shows, in words and units."""
+"""The tables of decisions, positions and fills: frames as rows, in words and units."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pages.parts.tables import Cell, Column, Line, html
 CLOCK = "%m-%d %H:%M"
 PAIR = (Column("", nowrap=True), Column("", right=True, wrap=True))
 FIGURE = (Column(""), Column("", right=True))
-LADDER = (Column("Gate"), Column("Value", right=True), Column("Needs", right=True), Column("Margin", right=True), Column("Verdict"))
+LADDER = (Column("Gate"), Column("Value", right=True), Column("Limit", right=True), Column("Margin", right=True), Column("Verdict"))
 VOTES = (
     Column("Model"),
     Column("Version"),
     Column("Horizon", right=True),
-    Column("Expects", right=True),
+    Column("Forecast", right=True),
     Column("Trust", right=True),
     Column("Weight", right=True),
 )
-CAME = (Column("After"), Column("Move", right=True), Column("With the action", right=True))
+CAME = (Column("Horizon"), Column("Price move", right=True), Column("In trade direction", right=True))
 FILLS = (
     Column("Tick", right=True),
     Column("Symbol"),
@@ -37,8 +37,8 @@ FILLS = (
     Column("Fee, bps", right=True),
     Column("Spread, bps", right=True),
     Column("Impact, bps", right=True),
-    Column("In all, bps", right=True),
-    Column("Realised", right=True),
+    Column("Total cost, bps", right=True),
+    Column("Realised P&L", right=True),
 )
 _DECISIONS = (
     Column("Symbol"),
@@ -50,22 +50,22 @@ _DECISIONS = (
     Column("Tick", right=True),
     Column("Market time", right=True),
 )
-_MORE = (Column("Held", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
+_MORE = (Column("Position", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
 _POSITIONS = (
     Column("Symbol"),
     Column("Side"),
     Column("Size", right=True),
     Column("Entry", right=True),
     Column("Mark", right=True),
-    Column("Worth", right=True),
-    Column("Gain, not realised", right=True),
+    Column("Value", right=True),
+    Column("Unrealised P&L", right=True),
     Column("Share of equity", right=True),
     Column("Target", right=True),
 )
 
 
 def gates(told: Bound, session: Session) -> str:
-    """Shares of the gates that bound, largest first; what was done, where none did, comes last."""
+    """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
     bound = sorted(((gate, n) for gate, n in told.gates if n), key=lambda one: -one[1])
     lines = [_share(gate, gate_in_words(gate), n / told.n, n, theme.gate(places[gate]), f"gate={gate}") for gate, n in bound]
@@ -73,7 +73,7 @@ def gates(told: Bound, session: Session) -> str:
     if told.free:
         lines.append(_share("none", "held: no gate failed", told.free / told.n, told.free, theme.FREE, "action=hold&gate=none"))
     columns = (Column("Reason"), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
-    return html(columns, lines, label="How often each gate bound", cards=False)
+    return html(columns, lines, label="Share of decisions by binding gate", cards=False)
 
 
 def _share(key: str, name: str, share: float, n: int, colour: str, query: str) -> Line:
@@ -115,13 +115,13 @@ def positions(frame: pd.DataFrame) -> str:
             units.percent(one.target, signed=True),
         )
         lines.append(Line(f"{one.tick} {one.symbol}", cells, link(one.tick, one.symbol)))
-    return html(_POSITIONS, lines, label="Positions", empty="nothing is held")
+    return html(_POSITIONS, lines, label="Positions", empty="no open positions")
 
 
 def fills(frame: pd.DataFrame) -> str:
     lines = []
     for one in _each(frame):
-        size = "cannot fill" if not one.size else units.size(one.size)
+        size = "not filled" if not one.size else units.size(one.size)
         cells = (
             f"{one.tick:,}",
             one.symbol,
@@ -136,7 +136,7 @@ def fills(frame: pd.DataFrame) -> str:
             units.money(one.realised, signed=True),
         )
         lines.append(Line(f"{one.id}|{one.tick - 1} {one.symbol}", cells, link(one.tick - 1, one.symbol)))
-    return html(FILLS, lines, label="Fills", empty="nothing has been bought or sold yet")
+    return html(FILLS, lines, label="Fills", empty="no fills yet")
 
 
 def filled(told: DecisionTold) -> list[Line]:
@@ -147,7 +147,7 @@ def filled(told: DecisionTold) -> list[Line]:
                 str(place),
                 (
                     _state(one.side),
-                    Cell(units.size(one.size) if one.size else "cannot fill", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
+                    Cell(units.size(one.size) if one.size else "not filled", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
                     units.price(one.price),
                     units.price(one.mid),
                     units.number(one.fee_bps, 1),
@@ -183,9 +183,9 @@ def votes(told: DecisionTold) -> list[Line]:
             f"{one.model} {one.horizon}",
             (
                 one.model,
-                one.version or "not fitted yet",
+                one.version or "not trained yet",
                 units.count(one.horizon, "bar"),
-                units.bps(one.bps, signed=True, missing="not heard"),
+                units.bps(one.bps, signed=True, missing="not active"),
                 units.number(one.trust, 2),
                 units.number(one.weight, 3),
             ),
@@ -224,7 +224,7 @@ def _reason(one: Any) -> Cell:
 
 
 def fault_of(one: Any) -> str:
-    """The incident that shut "fresh data", where that gate binds; "" where there is none."""
+    """Return the data incident behind the binding gate "fresh data"; "" where there is none."""
     return one.fault if one.binding_gate == "fresh data" and isinstance(one.fault, str) else ""
 
 

@@ -8,12 +8,12 @@ from engine.store.decision_query import DecisionTold
 
 
 def words(told: DecisionTold) -> str | None:
-    """What was expected, what was done and why, and what would have changed it; None while the ladder is not known."""
+    """Return forecast, action, reason and the change that would have flipped it; None while the gates are unknown."""
     return " ".join(explain(facts(told))) if told.rungs else None
 
 
 def reason(told: DecisionTold) -> str:
-    """Why the decision was taken, in a few words."""
+    """Return the reason of the decision in a few words."""
     shut = tuple(rung.name for rung in told.rungs if not rung.passed)
     if told.action == "hold":
         return reason_of(told.position, told.position, (told.binding_gate,) if told.binding_gate else (), {})
@@ -21,7 +21,7 @@ def reason(told: DecisionTold) -> str:
 
 
 def facts(told: DecisionTold) -> Facts:
-    """The decision's own numbers."""
+    """Return the decision's own numbers."""
     acted_on = next((one for one in told.forecast if one.horizon == told.horizon), None)
     heard = any(vote.trust for vote in told.votes if vote.horizon == told.horizon)
     return Facts(
@@ -41,6 +41,6 @@ def facts(told: DecisionTold) -> Facts:
 
 
 def _inherited(sizes: dict[str, float | None]) -> float | None:
-    """What the limit of a new version left of the size that proven skill allows."""
+    """Return the share of the size allowed by proven skill that remains after the limit of a new model version."""
     before, after = sizes.get("proven skill"), sizes.get("new version")
     return after / before if before and after is not None else None

@@ -1,4 +1,4 @@
-"""What each symbol's venue demands of an order and what trading and holding cost there, in words."""
+"""The venue's rules for orders of each symbol, and the costs of trading and holding, in words."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pages.parts.tables import Column, Line
 
 RULES = (
     Column("Symbol"),
-    Column("Tick", right=True),
-    Column("Lot", right=True),
+    Column("Tick size", right=True),
+    Column("Lot size", right=True),
     Column("Minimum order", right=True),
-    Column("Fee, taker", right=True),
-    Column("Fee, maker", right=True),
-    Column("Spread from", right=True),
-    Column("Short", right=True),
-    Column("Borrow a year", right=True),
-    Column("Funding per 8 h", right=True),
+    Column("Taker fee", right=True),
+    Column("Maker fee", right=True),
+    Column("Spread source", right=True),
+    Column("Short selling", right=True),
+    Column("Borrow, per year", right=True),
+    Column("Funding, per 8 h", right=True),
 )
-SHOWN = 12  # symbols, where none is held
+SHOWN = 12  # symbols, if none is held
 
 
 def pairs(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: str, micro: dict[str, float | None]) -> list[Line]:
-    """The rules and costs of one symbol, a line each; [] where the knobs are not kept."""
+    """List the rules and costs of one symbol, one row each; [] where the trading configuration is not stored."""
     if not knobs or symbol not in symbols:
         return []
     names = [column.label for column in RULES[1:]]
@@ -32,12 +32,12 @@ def pairs(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: 
     if n is not None:
         known = None not in {estimate, low, high}
         words = f"{units.bps(estimate)} ({units.interval(low, high, 1, 'bps')}, n={n:,.0f})" if known else f"{units.NOT_ENOUGH}, n={n:,.0f}"
-        lines.append(Line("estimate", ("Spread from the bars' ranges (Abdi and Ranaldo 2017)", words)))
+        lines.append(Line("estimate", ("Spread estimate from the bars' ranges (Abdi and Ranaldo 2017)", words)))
     return lines
 
 
 def cells(knobs: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
-    """The rules and costs of the symbol at this place, in the order of RULES."""
+    """Return the rules and costs of the symbol at this position, in the order of RULES."""
     rules = knobs["rules"]
     lot, money = _of(rules["lots"], place), _of(rules["money_lots"], place)
     least, borrow, funding = (_of(rules[name], place) for name in ("min_notionals", "borrow_rates", "funding_rates"))
@@ -57,14 +57,14 @@ def cells(knobs: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
 
 
 def fees(knobs: dict[str, Any], place: int) -> tuple[float, float]:
-    """Taker and maker fee of the symbol at this place, bps a side."""
+    """Return taker and maker fee of the symbol at this position, bps per side."""
     taker = float(knobs["fees_bps"][place] if knobs["fees_bps"] else knobs["fee_bps"])
     maker = knobs["maker_fees_bps"][place] if knobs["maker_fees_bps"] else knobs["maker_fee_bps"]
     return taker, taker if maker is None else float(maker)
 
 
 def table(knobs: dict[str, Any], symbols: tuple[str, ...], sources: tuple[str, ...], held: list[str]) -> list[Line]:
-    """The rules of what is held, of the first symbols where nothing is."""
+    """List the rules of held symbols, or of the first symbols if none is held."""
     if not knobs:
         return []
     lines = []
@@ -79,22 +79,22 @@ def source_at(sources: tuple[str, ...], place: int) -> str:
 
 
 def sources_in_words(sources: tuple[str, ...]) -> str:
-    """Where spreads are from: one name, or each with the number of symbols."""
+    """Return the sources of spreads: one name, or each with its number of symbols."""
     names = dict.fromkeys(sources)
     return ", ".join(name if len(names) == 1 else f"{name} ({units.count(sources.count(name), 'symbol')})" for name in names)
 
 
 def fee_in_words(knobs: dict[str, Any], symbols: int) -> str:
-    """The fees of all symbols, as a range where they differ."""
+    """Return the fees of all symbols, as a range where they differ."""
     pairs = [fees(knobs, place) for place in range(symbols)]
     taker, maker = ([pair[kind] for pair in pairs] for kind in (0, 1))
-    return f"Fee {_range(taker)} a side for a fill that takes, {_range(maker)} for one that rested"
+    return f"Fees per side: taker {_range(taker)}, maker {_range(maker)}"
 
 
 def carry(borrow: float | None, funding: float | None) -> tuple[str, str]:
-    """Borrow and funding so far, and what they are made of; a cost is below 0."""
+    """Return borrow plus funding so far, and the two apart; a cost is below 0."""
     if borrow is None or funding is None:
-        return units.MISSING, "written by an older version"
+        return units.MISSING, "not recorded by an older version"
     return units.money(borrow + funding, signed=True), f"borrow {units.money(borrow, signed=True)}, funding {units.money(funding, signed=True)}"
 
 

@@ -159,7 +159,7 @@ def test_the_portfolio_shows_fills_with_every_cost(watched: Served, visit: Visit
     visitor.go("/portfolio")
     heads = visitor.page.locator('table[aria-label="Fills"] th')
     expect(heads.first).to_be_visible(timeout=MS)
-    assert {"Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "In all, bps"} <= set(heads.all_inner_texts())
+    assert {"Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "Total cost, bps"} <= set(heads.all_inner_texts())
     fill = visitor.page.locator(f'tr[data-id="{id_}|{tick - 1} {symbol}"]')
     costs = [cell.replace("\N{MINUS SIGN}", "-") for cell in fill.locator("td").all_inner_texts()[6:10]]  # what rested earns half the spread
     fee, spread, impact, in_all = map(float, costs)

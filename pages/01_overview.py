@@ -39,11 +39,11 @@ def overview() -> None:
 
 
 def why(session: Session) -> None:
-    told = reads.bound()
-    which = f"{'warm-up' if told.warm else 'live'} decisions"
-    more = "; no live decision yet" if told.warm else f", the newest {told.n:,}" if told.capped else ""
+    counts = reads.bound()
+    which = f"{'warm-up' if counts.warm else 'live'} decisions"
+    more = "; no live decision yet" if counts.warm else f", the newest {counts.n:,}" if counts.capped else ""
     widgets.heading("Why not trading?", f"{which} of the last 24 h{more}")
-    live.rows(rowsets.gates(told, session), key="gates", reserved=GATES)
+    live.rows(rowsets.gates(counts, session), key="gates", reserved=GATES)
 
 
 def machine() -> None:
@@ -63,17 +63,17 @@ def strip(session: Session) -> None:
 
 
 def money(session: Session) -> None:
-    told = reads.equity()
-    if len(told) > 1:
+    frame = reads.equity()
+    if len(frame) > 1:
         widgets.heading("Equity", "gain since the start after costs, warm-up included; benchmark: equal-weight buy and hold; events below")
-        figure = charts_overview.equity(told, session.settings.get("capital"), reads.marks())
+        figure = charts_overview.equity(frame, session.settings.get("capital"), reads.marks())
         live.chart(figure, key="equity", label="Equity of Podium and of the benchmark over time")
 
 
 def latest() -> None:
-    told, _ = reads.latest(Wanted(), limit=LATEST)
-    widgets.heading("Latest decisions", f"market time in UTC; newest {units.moment(int(told['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
-    live.rows(rowsets.decisions(told), key="latest")
+    frame, _ = reads.latest(Wanted(), limit=LATEST)
+    widgets.heading("Latest decisions", f"market time in UTC; newest {units.moment(int(frame['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
+    live.rows(rowsets.decisions(frame), key="latest")
 
 
 overview()

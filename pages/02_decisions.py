@@ -26,13 +26,13 @@ def filters(session: Session) -> Wanted:
     return Wanted(symbol, action, gate, degraded, intent=intent)
 
 
-def unheard(session: Session) -> None:
+def show_unknown_filters(session: Session) -> None:
     """Name the filters of the address that do not exist and filter nothing."""
     gates = [name for name, _, _ in session.gates]
     offered = {"symbol": session.symbols, "action": ACTIONS, "intent": INTENTS, "gate": [*gates, "none"]}
-    odd = [f"{name} {told}" for name, options in offered.items() if (told := choices.unknown(options, name=name)) is not None]
-    if odd:
-        widgets.nothing(f"unknown in the address and ignored: {', '.join(odd)}")
+    unknown = [f"{name} {value}" for name, options in offered.items() if (value := choices.unknown(options, name=name)) is not None]
+    if unknown:
+        widgets.nothing(f"unknown in the address and ignored: {', '.join(unknown)}")
 
 
 def table(wanted: Wanted) -> None:
@@ -40,18 +40,18 @@ def table(wanted: Wanted) -> None:
         held = st.session_state.get("held_decisions")
         if st.session_state.get("live", True) or held is None or held[0] != wanted:
             st.session_state["held_decisions"] = held = (wanted, *reads.latest(wanted, limit=ROWS))
-        _, told, floor = held
-        if told.empty:
+        _, frame, floor = held
+        if frame.empty:
             widgets.nothing(
                 "no decision matches these filters" + ("" if floor is None else f" since tick {floor:,}, the limit of a search by several filters")
             )
             return
         more = "" if floor is None else f"; a search by several filters goes back to tick {floor:,}"
         widgets.note(
-            f"The newest {len(told)} that match; each opens its decision. Edge and cost in bps over the horizon acted on, "
+            f"The newest {len(frame)} that match; each opens its decision. Edge and cost in bps over the horizon acted on, "
             f"target in % of equity{more}."
         )
-        live.rows(rowsets.decisions(told, wide=True), key="decisions", height=640)
+        live.rows(rowsets.decisions(frame, wide=True), key="decisions", height=640)
 
 
 with widgets.reading(page=True):
@@ -61,6 +61,6 @@ with widgets.reading(page=True):
         widgets.again(reads.version())
         st.stop()
     chosen = filters(session)
-    unheard(session)
+    show_unknown_filters(session)
     reporting.offer()
     st.fragment(table, run_every=2 if st.session_state.get("live", True) else None)(chosen)

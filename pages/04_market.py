@@ -18,7 +18,7 @@ BARS = {"60": 60, "120": 120, "300": 300}
 
 def filters(session: Session) -> tuple[str, int, int]:
     """Draw the choice of symbol, bars and horizon, which are in the address, so that a view can be saved and sent."""
-    horizons = {f"{units.count(one, 'bar')}": one for one in session.horizons}
+    horizons = {f"{units.count(horizon, 'bar')}": horizon for horizon in session.horizons}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = choices.just_one("Symbol", session.symbols, name="symbol", width=170)
         bars = st.segmented_control("Bars", list(BARS), default="120", key="bars", bind="query-params", required=True)
@@ -42,40 +42,42 @@ class View:
     expected: Figure | None  # None without a forecast
 
 
-def make_view(told: MarketTold, shown: int, horizon: int) -> View:
-    rules = venue.pairs(reads.knobs(reads.status()), told.session.symbols, told.symbol, told.spread_source, told.micro)
+def make_view(history: MarketTold, shown: int, horizon: int) -> View:
+    rules = venue.pairs(reads.knobs(reads.status()), history.session.symbols, history.symbol, history.spread_source, history.micro)
     outlook = reads.outlook()
-    frame = told.forecasts[told.forecasts["horizon"] == horizon]
+    frame = history.forecasts[history.forecasts["horizon"] == horizon]
     return View(
-        market=told,
-        stamp=f"{told.symbol} {rows_market.tick(told)} {shown}",
-        tiles=rows_market.tiles(told, shown),
+        market=history,
+        stamp=f"{history.symbol} {rows_market.tick(history)} {shown}",
+        tiles=rows_market.tiles(history, shown),
         rules=rules,
-        tape=charts_market.tape(told, shown),
-        book=rows_market.ladder(told.book, rows_market.tick(told)) if told.book is not None and rows_market.is_two_sided(told.book) else None,
-        now=rows_market.now(told),
+        tape=charts_market.tape(history, shown),
+        book=rows_market.ladder(history.book, rows_market.tick(history))
+        if history.book is not None and rows_market.is_two_sided(history.book)
+        else None,
+        now=rows_market.now(history),
         foreseen=rows_market.outlook(outlook) if rows_market.is_scored(outlook) else None,
-        covered=next((one for one in told.covered if one.horizon == horizon), None),
-        expected=charts_market.expected(told, horizon, shown) if frame["mean_bps"].notna().any() else None,
+        covered=next((entry for entry in history.covered if entry.horizon == horizon), None),
+        expected=charts_market.expected(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
     )
 
 
 def market(symbol: str, shown: int, horizon: int) -> None:
     """Draw the whole page as one live fragment."""
     with widgets.reading():
-        told = reads.market(symbol)
-        if told is None:
+        history = reads.market(symbol)
+        if history is None:
             widgets.nothing(f"no tick of {symbol} is stored")
             return
-        view = make_view(told, shown, horizon)
+        view = make_view(history, shown, horizon)
         live.rows(widgets.tiles_html(view.tiles), key=f"tiles_{symbol}", label=f"Figures of {symbol}", after=view.stamp)
         if view.rules:
             with st.expander("Trading rules and costs"):
                 widgets.table(rowsets.PAIR, view.rules, label="Trading rules and costs of the symbol", cards=False)
-        lacking = rows_market.without(told)
+        lacking = rows_market.without(history)
         if lacking is not None:
             widgets.note(lacking)
-        if told.book is None and not told.has_flow:
+        if history.book is None and not history.has_flow:
             drawn(view, shown, horizon)
             return
         left, right = st.columns([8, 4], gap="medium")
@@ -92,19 +94,19 @@ def market(symbol: str, shown: int, horizon: int) -> None:
 
 def drawn(view: View, shown: int, horizon: int) -> None:
     """Draw the bars with everything on their time axis, and the forecasts below."""
-    told = view.market
-    bars = f"{units.bars(told.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
+    history = view.market
+    bars = f"{units.bars(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
     widgets.heading("Market", bars)
-    label = f"Bars of {told.symbol} with decisions, fills and incidents"
-    live.chart(view.tape, key=f"tape_{told.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
+    label = f"Bars of {history.symbol} with decisions, fills and incidents"
+    live.chart(view.tape, key=f"tape_{history.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
     forecasts(view, horizon, shown)
 
 
 def book(view: View) -> None:
-    told = view.market
-    if told.book is None:
+    history = view.market
+    if history.book is None:
         return
-    widgets.heading("Order book", rows_market.levels(told.book))
+    widgets.heading("Order book", rows_market.levels(history.book))
     if view.book is not None:
         live.rows(view.book, key="book", label="Order book", after=view.stamp)
     else:

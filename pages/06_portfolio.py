@@ -26,19 +26,19 @@ def portfolio() -> None:
 
 
 def lines(capital: float | None) -> None:
-    told = reads.equity()
-    if len(told) > 1:
+    frame = reads.equity()
+    if len(frame) > 1:
         widgets.heading("Equity", "gain since the start of the session after all costs; benchmark: equal-weight buy and hold")
-        live.chart(charts_overview.equity(told, capital), key="equity", label="Equity over time")
+        live.chart(charts_overview.equity(frame, capital), key="equity", label="Equity over time")
         widgets.heading("Drawdown", "loss from the peak; resuming after a drawdown stop restarts the peak")
-        live.chart(charts_machine.drawdown(told), key="drawdown", label="Drawdown over time")
+        live.chart(charts_machine.drawdown(frame), key="drawdown", label="Drawdown over time")
 
 
 def holdings(status: Status) -> None:
-    told = reads.positions()
-    held = told[told["units"].fillna(0.0) != 0.0]
-    widgets.heading("Positions", f"{len(held)} of {len(told)} symbols held")
-    live.rows(rowsets.positions(held), key="positions", reserved=min(len(told), ROWS))
+    positions = reads.positions()
+    held = positions[positions["units"].fillna(0.0) != 0.0]
+    widgets.heading("Positions", f"{len(held)} of {len(positions)} symbols held")
+    live.rows(rowsets.positions(held), key="positions", reserved=min(len(positions), ROWS))
     orders()
     rules(status, held["symbol"].tolist())
     fills = reads.fills(limit=FILLS)

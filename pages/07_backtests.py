@@ -23,24 +23,24 @@ def progress() -> None:
 def results() -> None:
     """Draw the chosen backtests, and the list of all stored ones."""
     with widgets.reading():
-        found, trouble = model_reads.backtests(model_reads.shelf_of(reads.status()))
+        backtests, trouble = model_reads.backtests(model_reads.shelf_of(reads.status()))
         for line in trouble:
             widgets.nothing(line)
-        if not found:
+        if not backtests:
             widgets.nothing("no backtest is stored yet: run one above")
             return
-        chosen = choose(found)
+        chosen = choose(backtests)
         if chosen:
             compare(chosen)
-        widgets.heading("Stored backtests", f"{len(found)} of at most 60, newest first; the oldest are deleted automatically")
-        live.rows(backtest_rows.listed(found, [one.name for one in chosen]), key="kept", height=420)
+        widgets.heading("Stored backtests", f"{len(backtests)} of at most 60, newest first; the oldest are deleted automatically")
+        live.rows(backtest_rows.listed(backtests, [backtest.name for backtest in chosen]), key="kept", height=420)
 
 
-def choose(found: Sequence[Kept]) -> list[Kept]:
+def choose(backtests: Sequence[Kept]) -> list[Kept]:
     """Return the opened backtests, named in the address; the newest where none is named."""
-    known = {one.name: one for one in found}
-    asked = [name for name in st.query_params.get("runs", "").split(",") if name in known][:MOST]
-    held = [name for name in st.session_state.get("runs_opened", asked or [found[0].name]) if name in known]
+    known = {backtest.name: backtest for backtest in backtests}
+    requested = [name for name in st.query_params.get("runs", "").split(",") if name in known][:MOST]
+    held = [name for name in st.session_state.get("runs_opened", requested or [backtests[0].name]) if name in known]
     if "runs_opened" not in st.session_state or held != st.session_state["runs_opened"]:
         st.session_state["runs_opened"] = held
     with st.container(horizontal=True, vertical_alignment="bottom", key="opening"):
@@ -59,7 +59,7 @@ def choose(found: Sequence[Kept]) -> list[Kept]:
 def compare(chosen: list[Kept]) -> None:
     several = len(chosen) > 1
     if several:
-        widgets.note("  ".join(f"{backtest_rows.name(place, chosen)}: {backtesting.label(one)}." for place, one in enumerate(chosen)))
+        widgets.note("  ".join(f"{backtest_rows.name(place, chosen)}: {backtesting.label(backtest)}." for place, backtest in enumerate(chosen)))
     widgets.heading("Equity", "gain after all costs; dotted: the benchmark, equal-weight buy and hold; 0 %: no trading")
     live.chart(charts_backtests.equity(chosen), key="run_equity", label="Equity of the runs and of the benchmark")
     left, right = st.columns(2, gap="medium")
@@ -98,9 +98,9 @@ def skill(chosen: list[Kept]) -> None:
         widgets.nothing(f"{units.NOT_ENOUGH}: no forecast fell due")
         return
     names = {units.count(horizon, "bar"): horizon for horizon in horizons}
-    told = st.segmented_control("Horizon", list(names), default=next(iter(names)), key="run_horizon", required=True, label_visibility="collapsed")
+    choice = st.segmented_control("Horizon", list(names), default=next(iter(names)), key="run_horizon", required=True, label_visibility="collapsed")
     live.chart(
-        charts_backtests.skill(chosen, names.get(str(told), horizons[0])), key="run_skill", label="Skill of the ensemble and the models by run"
+        charts_backtests.skill(chosen, names.get(str(choice), horizons[0])), key="run_skill", label="Skill of the ensemble and the models by run"
     )
 
 

@@ -29,8 +29,8 @@ def counts(chosen: Sequence[Kept]) -> list[Line]:
     """Return one row per symbol of each run on a recording; runs before version 0.4 have no counts."""
     lines = []
     for place, run in enumerate(chosen):
-        for symbol, found in backtest_rows.mapping(run.report.get("data")).items():
-            volume = _VOLUME.get(str(backtest_rows.mapping(found).get("volume")), "")
+        for symbol, symbol_counts in backtest_rows.mapping(run.report.get("data")).items():
+            volume = _VOLUME.get(str(backtest_rows.mapping(symbol_counts).get("volume")), "")
             figures = [units.number(backtest_rows.number(run.report, "data", symbol, figure)) for figure in _FIGURES]
             label = Cell(_label(place, chosen, symbol), small=volume)
             lines.append(Line(f"{place}/{symbol}", (label, *figures)))

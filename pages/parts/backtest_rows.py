@@ -19,17 +19,17 @@ LIST = (
 )  # fmt: skip
 
 
-def listed(found: Sequence[Kept], opened: Sequence[str]) -> str:
+def listed(backtests: Sequence[Kept], opened: Sequence[str]) -> str:
     lines = []
-    for one in found:
-        told = one.report
+    for run in backtests:
+        report = run.report
         cells = (
-            units.moment(one.at, "%m-%d %H:%M"), backtesting.market(one), backtesting.settings(one), Cell(one.reason, small=f"by {one.by}"),
-            units.number(number(told, "decisions")), units.percent(number(told, "portfolio", "net_return"), 2, signed=True),
-            units.percent(number(told, "portfolio", "naive_return"), 2, signed=True), skill(told, "ensemble"),
-            units.number(number(told, "portfolio", "trades")), units.age(number(told, "wall_seconds")),
+            units.moment(run.at, "%m-%d %H:%M"), backtesting.market(run), backtesting.settings(run), Cell(run.reason, small=f"by {run.by}"),
+            units.number(number(report, "decisions")), units.percent(number(report, "portfolio", "net_return"), 2, signed=True),
+            units.percent(number(report, "portfolio", "naive_return"), 2, signed=True), skill(report, "ensemble"),
+            units.number(number(report, "portfolio", "trades")), units.age(number(report, "wall_seconds")),
         )  # fmt: skip
-        lines.append(Line(one.name, cells, marked=one.name in opened))
+        lines.append(Line(run.name, cells, marked=run.name in opened))
     return html(LIST, lines, label="Stored backtests")
 
 
@@ -44,41 +44,41 @@ def name(place: int, chosen: Sequence[Kept]) -> str:
 
 def compared(chosen: Sequence[Kept]) -> list[Line]:
     """Return one row per figure; the first rows describe each run."""
-    return [Line(label, (label, *(told(one) for one in chosen)), marked=label in _MARKED) for label, told in _FIGURES]
+    return [Line(label, (label, *(format_figure(run) for run in chosen)), marked=label in _MARKED) for label, format_figure in _FIGURES]
 
 
 def skill(report: dict[str, Any], model: str, horizon: int | None = None) -> Cell:
     """Return R2 with its interval and n, or that there is not enough data."""
-    told = figure_of(report, model, horizon)
-    r2 = told.get("r2")
-    n = f"n={int(told['n']):,}" if units.known(told.get("n")) else "n=0"
+    estimate = figure_of(report, model, horizon)
+    r2 = estimate.get("r2")
+    n = f"n={int(estimate['n']):,}" if units.known(estimate.get("n")) else "n=0"
     if not units.known(r2):
         return Cell(units.NOT_ENOUGH, small=n)
-    low, high = (None if value is None else value * 100 for value in (number(told, "low"), number(told, "high")))
+    low, high = (None if value is None else value * 100 for value in (number(estimate, "low"), number(estimate, "high")))
     return Cell(units.percent(r2, 2, signed=True), small=f"{units.interval(low, high, 2, '%')}, {n}")
 
 
 def figure_of(report: dict[str, Any], model: str, horizon: int | None = None) -> dict[str, Any]:
-    told = mapping(mapping(report.get("skill")).get(model))
-    return told if horizon is None else mapping(mapping(told.get("by_horizon")).get(str(horizon)))
+    figures = mapping(mapping(report.get("skill")).get(model))
+    return figures if horizon is None else mapping(mapping(figures.get("by_horizon")).get(str(horizon)))
 
 
 def number(report: dict[str, Any], *path: str) -> float | None:
     """Return a figure of the report by its path; None where it was not measured."""
-    told: Any = report
+    value: Any = report
     for part in path:
-        told = mapping(told).get(part)
-    return known(told)
+        value = mapping(value).get(part)
+    return known(value)
 
 
 def mapping(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def curve(one: Kept) -> list[tuple[int, float | None, float | None]]:
+def curve(run: Kept) -> list[tuple[int, float | None, float | None]]:
     """Return (time in ns UTC, equity, benchmark) through the run; [] where the report has none."""
-    told = one.report.get("equity")
-    points = [point for point in told if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(told, list) else []
+    rows = run.report.get("equity")
+    points = [point for point in rows if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(rows, list) else []
     return [(int(at), known(equity), known(naive)) for at, equity, naive in points]
 
 
@@ -87,9 +87,9 @@ def horizons(chosen: Sequence[Kept]) -> list[int]:
     return sorted(
         {
             int(key)
-            for one in chosen
-            for told in mapping(one.report.get("skill")).values()
-            for key in mapping(mapping(told).get("by_horizon"))
+            for run in chosen
+            for figures in mapping(run.report.get("skill")).values()
+            for key in mapping(mapping(figures).get("by_horizon"))
             if key.isdigit()
         }
     )
@@ -97,60 +97,60 @@ def horizons(chosen: Sequence[Kept]) -> list[int]:
 
 def models(chosen: Sequence[Kept]) -> list[str]:
     """Return the ensemble, then every model of any run."""
-    return list(dict.fromkeys(model for one in chosen for model in mapping(one.report.get("skill"))))
+    return list(dict.fromkeys(model for run in chosen for model in mapping(run.report.get("skill"))))
 
 
 def gates(chosen: Sequence[Kept]) -> Iterator[tuple[str, list[float | None]]]:
     """Yield every binding gate with its share of decisions in each run, largest first."""
-    found = []
-    for gate in dict.fromkeys(gate for one in chosen for gate in mapping(one.report.get("binding_gates"))):
-        counts = [(number(one.report, "binding_gates", gate) or 0.0, number(one.report, "decisions")) for one in chosen]
-        found.append((gate, [count / whole if whole else None for count, whole in counts]))
-    return iter(sorted(found, key=lambda told: -max(share or 0.0 for share in told[1])))
+    shares = []
+    for gate in dict.fromkeys(gate for run in chosen for gate in mapping(run.report.get("binding_gates"))):
+        counts = [(number(run.report, "binding_gates", gate) or 0.0, number(run.report, "decisions")) for run in chosen]
+        shares.append((gate, [count / whole if whole else None for count, whole in counts]))
+    return iter(sorted(shares, key=lambda pair: -max(share or 0.0 for share in pair[1])))
 
 
 def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[Kept], str]:
-    return lambda one: units.percent(number(one.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
+    return lambda run: units.percent(number(run.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
 
 
 def _plain(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[Kept], str]:
-    return lambda one: units.number(number(one.report, *path), digits, unit, missing=missing)
+    return lambda run: units.number(number(run.report, *path), digits, unit, missing=missing)
 
 
-def _span(one: Kept) -> str:
-    points = curve(one)
+def _span(run: Kept) -> str:
+    points = curve(run)
     ends = [at for at, _, _ in points[:1] + points[-1:]]
     return " to ".join(units.moment(at, "%Y-%m-%d %H:%M") for at in ends) + " UTC" if ends else units.MISSING
 
 
-def _symbols(one: Kept) -> Cell:
-    told = [str(symbol) for symbol in one.report.get("symbols") or []]
-    return Cell(units.count(len(told), "symbol"), small=", ".join(told[:4]) + (" ..." if len(told) > 4 else ""))
+def _symbols(run: Kept) -> Cell:
+    symbols = [str(symbol) for symbol in run.report.get("symbols") or []]
+    return Cell(units.count(len(symbols), "symbol"), small=", ".join(symbols[:4]) + (" ..." if len(symbols) > 4 else ""))
 
 
-def _actions(one: Kept) -> str:
-    return ", ".join(f"{units.number(number(one.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
+def _actions(run: Kept) -> str:
+    return ", ".join(f"{units.number(number(run.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
 
 
-def _brier(one: Kept) -> Cell:
-    n = number(one.report, "calibration", "n")
-    naive = units.number(number(one.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
+def _brier(run: Kept) -> Cell:
+    n = number(run.report, "calibration", "n")
+    naive = units.number(number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
     return Cell(
-        units.number(number(one.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
+        units.number(number(run.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
         small=f"always 50 %: {naive}" + ("" if n is None else f", n={int(n):,}"),
     )
 
 
-def _sharpe(one: Kept) -> Cell:
+def _sharpe(run: Kept) -> Cell:
     """The Sharpe ratio with its trading days per year; runs before version 0.4 have 365."""
-    days = number(one.report, "portfolio", "trading_days_per_year")
-    ratio = number(one.report, "portfolio", "sharpe")
+    days = number(run.report, "portfolio", "trading_days_per_year")
+    ratio = number(run.report, "portfolio", "sharpe")
     small = "" if ratio is None or days is None else f"{days:.0f} trading days per year"
     return Cell(units.number(ratio, 2, missing=units.NOT_ENOUGH), small=small)
 
 
-def _took(one: Kept) -> Cell:
-    return Cell(units.age(number(one.report, "wall_seconds")), small=f"{units.number(number(one.report, 'decisions_per_second'))} decisions/s")
+def _took(run: Kept) -> Cell:
+    return Cell(units.age(number(run.report, "wall_seconds")), small=f"{units.number(number(run.report, 'decisions_per_second'))} decisions/s")
 
 
 def _deflated(run: Kept) -> Cell:
@@ -179,16 +179,16 @@ _FIGURES: tuple[tuple[str, Callable[[Kept], Cell | str]], ...] = (
     ("Borrow and funding, share of capital", _percent("portfolio", "carry", "share", digits=3)),
     ("Decisions", _plain("decisions")),
     ("Actions", _actions),
-    ("Skill (R²), ensemble, first horizon", lambda one: skill(one.report, "ensemble")),
+    ("Skill (R²), ensemble, first horizon", lambda run: skill(run.report, "ensemble")),
     ("Brier score", _brier),
     ("Coverage of the 80 % interval", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
     ("Coverage of the 90 % interval", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
     ("Clean decisions", _percent("honest_rate", signed=False)),
     ("Models fitted", _plain("training", "fits")),
-    ("Tick p99", lambda one: units.ms(number(one.report, "tick_ms", "p99"))),
+    ("Tick p99", lambda run: units.ms(number(run.report, "tick_ms", "p99"))),
     ("Duration", _took),
-    ("Digest", lambda one: str(one.report.get("digest", units.MISSING))[:16]),
-    ("Requested by", lambda one: Cell(one.by, small=one.reason)),
+    ("Digest", lambda run: str(run.report.get("digest", units.MISSING))[:16]),
+    ("Requested by", lambda run: Cell(run.by, small=run.reason)),
 )
 
 

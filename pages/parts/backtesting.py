@@ -30,9 +30,9 @@ def form() -> None:
         training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
-        told = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
+        arguments = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
         if args["market"].strip():
-            asking.submit("backtest", told, reason or "no reason given")
+            asking.submit("backtest", arguments, reason or "no reason given")
         else:
             st.session_state["answer"] = ("Give the absolute path of a recording's folder", theme.WARNING, "Not sent.")
     asking.answer("backtest")
@@ -40,13 +40,13 @@ def form() -> None:
 
 def running(commands: pd.DataFrame, now: int) -> None:
     """Draw every queued or running backtest with its progress and a Cancel button, else the result of the newest."""
-    told = commands[commands["status"].isin([QUEUED, RUNNING])]
-    for one in told.iloc[::-1].to_dict("records"):
-        with st.container(horizontal=True, vertical_alignment="center", key=f"run_{one['id']}"):
-            widgets.show(_progress(one))
-            if st.button("Cancel", key=f"cancel_{one['id']}", icon=":material/close:"):
-                asking.submit("cancel_backtest", {"id": str(one["id"])}, "from the Backtests page")
-    if told.empty and not commands.empty:
+    active = commands[commands["status"].isin([QUEUED, RUNNING])]
+    for command in active.iloc[::-1].to_dict("records"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"run_{command['id']}"):
+            widgets.show(_progress(command))
+            if st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
+                asking.submit("cancel_backtest", {"id": str(command["id"])}, "from the Backtests page")
+    if active.empty and not commands.empty:
         newest = commands.iloc[0].to_dict()
         ended = newest["finished_at"] if units.known(newest["finished_at"]) else newest["at"]
         if now - ended < RECENT * units.SECOND:
@@ -55,7 +55,7 @@ def running(commands: pd.DataFrame, now: int) -> None:
 
 def remove(chosen: list[Kept]) -> None:
     """Draw the Delete button. It stays in place: nothing that deletes may appear under the pointer."""
-    names = [one.name for one in chosen]
+    names = [backtest.name for backtest in chosen]
     held = not names or is_asked(chosen)
     st.button(
         "Delete",
@@ -78,43 +78,43 @@ def confirm(chosen: list[Kept]) -> None:
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
         if st.button("Delete for good", type="primary", key="delete_for_good"):
-            for one in chosen:
-                asking.submit("delete_backtest", {"id": one.name}, "from the Backtests page")
+            for backtest in chosen:
+                asking.submit("delete_backtest", {"id": backtest.name}, "from the Backtests page")
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
 
 
 def is_asked(chosen: list[Kept]) -> bool:
-    return bool(chosen) and st.session_state.get("to_delete") == [one.name for one in chosen]
+    return bool(chosen) and st.session_state.get("to_delete") == [backtest.name for backtest in chosen]
 
 
 def _ask(names: list[str]) -> None:
     st.session_state["to_delete"] = names
 
 
-def label(one: Kept) -> str:
+def label(backtest: Kept) -> str:
     """Describe a backtest in one line: time, market, arguments."""
-    when = units.moment(one.at, "%m-%d %H:%M:%S")
-    return f"{when}  {market(one)}, {settings(one)}"
+    when = units.moment(backtest.at, "%m-%d %H:%M:%S")
+    return f"{when}  {market(backtest)}, {settings(backtest)}"
 
 
-def market(one: Kept) -> str:
-    return place_of(one.asked)
+def market(backtest: Kept) -> str:
+    return place_of(backtest.asked)
 
 
-def place_of(told: Mapping[str, str]) -> str:
+def place_of(arguments: Mapping[str, str]) -> str:
     """Return the market in a word or two."""
-    place = told.get("market", "simulated")
+    place = arguments.get("market", "simulated")
     return "simulated market" if place == "simulated" else place.rstrip("/").rpartition("/")[2]
 
 
-def settings(one: Kept) -> str:
-    return words(one.asked)
+def settings(backtest: Kept) -> str:
+    return words(backtest.asked)
 
 
-def words(told: Mapping[str, str]) -> str:
+def words(arguments: Mapping[str, str]) -> str:
     """Describe the arguments of a backtest except its market; defaults are left out."""
-    parts = [form(told[name]) for name, form in _WORDS.items() if told.get(name)]
+    parts = [form(arguments[name]) for name, form in _WORDS.items() if arguments.get(name)]
     return ", ".join(part for part in parts if part) or "default settings"
 
 
@@ -167,23 +167,23 @@ def _recording() -> dict[str, str]:
     return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
 
 
-def _progress(one: Mapping[Any, Any]) -> str:
-    done = one["progress"]
+def _progress(command: Mapping[Any, Any]) -> str:
+    done = command["progress"]
     share = float(done) if isinstance(done, int | float) and units.known(done) else 0.0
-    note = one["note"] if isinstance(one["note"], str) else "waits for the engine"
-    word = "Running." if share > 0 else "Waiting." if one["status"] == QUEUED or str(note).startswith("waits") else "Starting."
-    text = f"{_asked(one)}: {note}"
+    note = command["note"] if isinstance(command["note"], str) else "waits for the engine"
+    word = "Running." if share > 0 else "Waiting." if command["status"] == QUEUED or str(note).startswith("waits") else "Starting."
+    text = f"{_asked(command)}: {note}"
     return f'<div class="pd">{widgets.notice(text, word=word, colour=theme.UP, progress=share)}</div>'
 
 
-def _ended(one: Mapping[Any, Any]) -> str:
-    finished = one["finished_at"]
+def _ended(command: Mapping[Any, Any]) -> str:
+    finished = command["finished_at"]
     when = datetime.fromtimestamp(float(finished) / units.SECOND, UTC).strftime("%H:%M:%S") if isinstance(finished, int | float) else ""
-    done = one["status"] == "done"
-    text = f"{_asked(one)}, {when} UTC: {oprows.result(one['result'])}"
-    return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.state(str(one["status"])))
+    done = command["status"] == "done"
+    text = f"{_asked(command)}, {when} UTC: {oprows.result(command['result'])}"
+    return widgets.notice(text, word="Done." if done else "Not done.", colour=theme.state(str(command["status"])))
 
 
-def _asked(one: Mapping[Any, Any]) -> str:
-    told = json.loads(one["args"])
-    return f"{place_of(told)}, {words(told)}"
+def _asked(command: Mapping[Any, Any]) -> str:
+    arguments = json.loads(command["args"])
+    return f"{place_of(arguments)}, {words(arguments)}"

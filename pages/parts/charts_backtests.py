@@ -17,7 +17,7 @@ DAY = 86_400_000_000_000  # ns
 
 def equity(chosen: Sequence[Kept]) -> Figure:
     """Gain since the start after all costs; dotted is the benchmark, equal-weight buy and hold; 0 % is no trading."""
-    curves = [backtest_rows.curve(one) for one in chosen]
+    curves = [backtest_rows.curve(run) for run in chosen]
     together = len({points[0][0] for points in curves if points}) <= 1
     lines = figure(height=330, right=100)
     held: set[tuple[float | None, ...]] = set()
@@ -48,22 +48,22 @@ def equity(chosen: Sequence[Kept]) -> Figure:
 def skill(chosen: Sequence[Kept], horizon: int) -> Figure:
     """Out-of-sample R2 of the ensemble and every model, one colour per run."""
     models = backtest_rows.models(chosen)
-    told = []
-    for place, one in enumerate(chosen):
+    entries = []
+    for place, run in enumerate(chosen):
         for model in models:
-            found = backtest_rows.figure_of(one.report, model, horizon)
-            value, low, high = (percent(found.get(key)) for key in ("r2", "low", "high"))
-            told.append(Estimate(model, backtest_rows.name(place, chosen), value, low, high, int(known(found.get("n")) or 0)))
-    return estimates.chart(told, models, _runs(chosen))
+            figures = backtest_rows.figure_of(run.report, model, horizon)
+            value, low, high = (percent(figures.get(key)) for key in ("r2", "low", "high"))
+            entries.append(Estimate(model, backtest_rows.name(place, chosen), value, low, high, int(known(figures.get("n")) or 0)))
+    return estimates.chart(entries, models, _runs(chosen))
 
 
 def gates(chosen: Sequence[Kept]) -> Figure:
     """The share of all decisions by binding gate."""
-    told = list(backtest_rows.gates(chosen))
-    names = [escaped(gate) for gate, _ in told]
+    ranked = list(backtest_rows.gates(chosen))
+    names = [escaped(gate) for gate, _ in ranked]
     drawn = figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
-        shares = [(shares[place] or 0.0) * 100 for _, shares in told]
+        shares = [(shares[place] or 0.0) * 100 for _, shares in ranked]
         run, own = backtest_rows.name(place, chosen), backtest_rows.colour(place)
         hover = [f"<b>{gate}</b> {run}<br>binding in {units.number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)]
         drawn.add("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=TOLD,
@@ -73,7 +73,7 @@ def gates(chosen: Sequence[Kept]) -> Figure:
         estimates.legend(drawn, _runs(chosen))
     drawn.layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.05}
     drawn.axis("yaxis", **names_down(names))
-    most = max((share or 0.0 for _, shares in told for share in shares), default=0.0)
+    most = max((share or 0.0 for _, shares in ranked for share in shares), default=0.0)
     drawn.axis("xaxis", ticksuffix=" %", range=[0, most * 118 or 1.0], nticks=6)
     return drawn
 
@@ -81,12 +81,12 @@ def gates(chosen: Sequence[Kept]) -> Figure:
 def reliability(chosen: Sequence[Kept]) -> Figure:
     """Observed frequency of a rise against its stated probability over the first horizon; the diagonal is perfect calibration."""
     drawn = figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
-    bins = [[(stated, share) for stated, share in _bins(one) if share.n >= charts_models.FEWEST] for one in chosen]
-    values = [value * 100 for told in bins for stated, share in told for value in (stated, share.share or 0.0)]
+    bins = [[(stated, share) for stated, share in _bins(run) if share.n >= charts_models.FEWEST] for run in chosen]
+    values = [value * 100 for points in bins for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
-    for place, told in enumerate(bins):
-        charts_models.add_reliability(drawn, told, backtest_rows.colour(place), backtest_rows.name(place, chosen), numbered=len(chosen) == 1)
+    for place, points in enumerate(bins):
+        charts_models.add_reliability(drawn, points, backtest_rows.colour(place), backtest_rows.name(place, chosen), numbered=len(chosen) == 1)
     if len(chosen) > 1:
         estimates.legend(drawn, _runs(chosen))
     charts_models.square(drawn, low, high)
@@ -95,16 +95,16 @@ def reliability(chosen: Sequence[Kept]) -> Figure:
 
 def regret(chosen: Sequence[Kept]) -> Figure | None:
     """Declined-trade P&L by gate in bps, above 0 where the gate cost money; None where it was not measured."""
-    told = []
-    for place, one in enumerate(chosen):
-        for gate, found in mapping(one.report.get("regret")).items():
-            part = mapping(found)
+    entries = []
+    for place, run in enumerate(chosen):
+        for gate, figures in mapping(run.report.get("regret")).items():
+            part = mapping(figures)
             mean, low, high, n = (known(part.get(key)) for key in ("mean_bps", "low", "high", "n"))
-            told.append(Estimate(gate, backtest_rows.name(place, chosen), mean, low, high, int(n or 0)))
-    rows = list(dict.fromkeys(one.row for one in told if one.n))
+            entries.append(Estimate(gate, backtest_rows.name(place, chosen), mean, low, high, int(n or 0)))
+    rows = list(dict.fromkeys(entry.row for entry in entries if entry.n))
     if not rows:
         return None
-    return estimates.chart([one for one in told if one.row in rows], rows, _runs(chosen), unit="bps", digits=1)
+    return estimates.chart([entry for entry in entries if entry.row in rows], rows, _runs(chosen), unit="bps", digits=1)
 
 
 def _line(lines: Figure, at: Sequence[float], values: Sequence[float | None], name: str, colour: str, *, dash: str) -> None:
@@ -120,15 +120,15 @@ def _runs(chosen: Sequence[Kept]) -> list[Series]:
     return [(backtest_rows.name(place, chosen), backtest_rows.colour(place)) for place in range(len(chosen))]
 
 
-def _bins(one: Kept) -> list[tuple[float, Share]]:
+def _bins(run: Kept) -> list[tuple[float, Share]]:
     """Return stated and observed probability by tenth; intervals use the effective n of the ensemble's skill."""
-    told = mapping(one.report.get("calibration")).get("reliability")
-    ensemble = backtest_rows.figure_of(one.report, "ensemble")
+    reliability = mapping(run.report.get("calibration")).get("reliability")
+    ensemble = backtest_rows.figure_of(run.report, "ensemble")
     n, effective = known(ensemble.get("n")), known(ensemble.get("n_effective"))
     deflation = effective / n if n and effective else None
-    found = (
-        [part for part in told if isinstance(part, list) and len(part) == 3 and all(units.known(value) for value in part)]
-        if isinstance(told, list)
+    points = (
+        [part for part in reliability if isinstance(part, list) and len(part) == 3 and all(units.known(value) for value in part)]
+        if isinstance(reliability, list)
         else []
     )
-    return [(float(stated), model_queries.share_of(float(observed) * count, float(count), deflation)) for stated, observed, count in found]
+    return [(float(stated), model_queries.share_of(float(observed) * count, float(count), deflation)) for stated, observed, count in points]

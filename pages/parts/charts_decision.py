@@ -11,22 +11,22 @@ NEVER = 1e6  # bars since the last loss, where there was none
 TOLD = "%{hovertext}<extra></extra>"
 
 
-def ladder(told: DecisionTold) -> Figure:
+def ladder(decision: DecisionTold) -> Figure:
     """One bar per gate: the margin to its limit, relative to the larger of value and limit; the binding one outlined."""
-    names = [escaped(rung.name) for rung in told.rungs]
+    names = [escaped(rung.name) for rung in decision.rungs]
     drawn = figure(height=40 + 27 * len(names), right=8, bottom=30)
     marker = {
-        "color": [theme.GOOD if rung.passed else theme.HARM for rung in told.rungs],
-        "opacity": [1.0 if rung.name == told.binding_gate else 0.62 for rung in told.rungs],
-        "line": {"width": [2.5 if rung.name == told.binding_gate else 0 for rung in told.rungs], "color": theme.TEXT},
+        "color": [theme.GOOD if rung.passed else theme.HARM for rung in decision.rungs],
+        "opacity": [1.0 if rung.name == decision.binding_gate else 0.62 for rung in decision.rungs],
+        "line": {"width": [2.5 if rung.name == decision.binding_gate else 0 for rung in decision.rungs], "color": theme.TEXT},
     }
     hover = [
-        f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in told.rungs
+        f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in decision.rungs
     ]
-    reach = [share(rung) for rung in told.rungs]
+    reach = [share(rung) for rung in decision.rungs]
     drawn.add("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
-    for rung in told.rungs:
-        drawn.note(_side(told, rung), xref="paper", x=1, xanchor="right", y=escaped(rung.name), align="right")
+    for rung in decision.rungs:
+        drawn.note(_side(decision, rung), xref="paper", x=1, xanchor="right", y=escaped(rung.name), align="right")
     drawn.layout["shapes"].append({"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}})
     drawn.axis("yaxis", **names_down(names))
     drawn.axis("xaxis", range=[-1.08, 2.1], tickvals=[-1, 0, 1], ticktext=["fails", "limit", "passes"], fixedrange=True)
@@ -40,53 +40,53 @@ def share(rung: Rung) -> float:
     if margin is None or rung.value is None or rung.limit is None:
         return 0.04 if rung.passed else -0.04
     size = max(abs(rung.value), abs(rung.limit)) or 1.0
-    told = max(-1.0, min(1.0, margin / size))
+    scaled = max(-1.0, min(1.0, margin / size))
     least = 0.015 if rung.unit else 0.5
-    return told if abs(told) > least else (least if rung.passed else -least)
+    return scaled if abs(scaled) > least else (least if rung.passed else -least)
 
 
-def timeline(told: DecisionTold) -> Figure:
+def timeline(decision: DecisionTold) -> Figure:
     """Start and duration of each phase, coloured by its thread; fallbacks are named."""
-    threads = sorted({span.thread for span in told.spans}, key=lambda name: (name != "tick", name))
+    threads = sorted({span.thread for span in decision.spans}, key=lambda name: (name != "tick", name))
     lanes = {thread: theme.LANES[place % len(theme.LANES)] for place, thread in enumerate(threads)}
-    end = max((span.start_ms + span.ms for span in told.spans), default=1.0)
+    end = max((span.start_ms + span.ms for span in decision.spans), default=1.0)
     least = end * 0.004  # wide enough to be seen
-    drawn = figure(height=44 + 25 * len(told.spans), bottom=38)
+    drawn = figure(height=44 + 25 * len(decision.spans), bottom=38)
     drawn.add(
-        "bar", y=[escaped(span.phase) for span in told.spans], x=[max(span.ms, least) for span in told.spans],
-        base=[span.start_ms for span in told.spans], orientation="h", width=0.58,
-        marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in told.spans]},
-        hovertext=[_ran(span) for span in told.spans], hovertemplate=TOLD,
+        "bar", y=[escaped(span.phase) for span in decision.spans], x=[max(span.ms, least) for span in decision.spans],
+        base=[span.start_ms for span in decision.spans], orientation="h", width=0.58,
+        marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in decision.spans]},
+        hovertext=[_ran(span) for span in decision.spans], hovertemplate=TOLD,
     )  # fmt: skip
-    for span in told.spans:
+    for span in decision.spans:
         words = units.ms(span.ms) + (f"  {escaped(span.thread)}" if span.thread != "tick" else "") + ("  <b>fallback</b>" if span.fallback else "")
         late = span.start_ms > 0.62 * end
         place = span.start_ms if late else span.start_ms + max(span.ms, least)
         drawn.note(words, x=place, y=escaped(span.phase), xanchor="right" if late else "left", xshift=-5 if late else 5)
-    drawn.axis("yaxis", **names_down([escaped(span.phase) for span in told.spans]))
+    drawn.axis("yaxis", **names_down([escaped(span.phase) for span in decision.spans]))
     drawn.axis("xaxis", ticksuffix=" ms", range=[-0.005 * end, end * 1.12], nticks=7)
     return drawn
 
 
-def votes(told: DecisionTold) -> Figure:
+def votes(decision: DecisionTold) -> Figure:
     """The forecast of each model over each horizon, larger with its weight; the ensemble below with its 90 % interval."""
-    horizons, names = told.session.horizons, [*map(escaped, told.session.models), "ensemble"]
+    horizons, names = decision.session.horizons, [*map(escaped, decision.session.models), "ensemble"]
     drawn = figure(height=70 + 30 * len(names), top=28, bottom=34)
     width = (1 - 0.04 * (len(horizons) - 1)) / len(horizons)
     for column, horizon in enumerate(horizons):
         number, left = (str(column + 1) if column else ""), column * (width + 0.04)
         drawn.axis(f"xaxis{number}", domain=[left, left + width], anchor="y", nticks=4, zeroline=True, zerolinecolor=theme.MUTED)
-        drawn.note(_bars(horizon, told), size=12, xref="paper", x=left + width / 2, yref="paper", y=1, yanchor="bottom", yshift=4)
-        _models(drawn, told, horizon, f"x{number}")
-        _ensemble(drawn, told, horizon, f"x{number}")
+        drawn.note(_bars(horizon, decision), size=12, xref="paper", x=left + width / 2, yref="paper", y=1, yanchor="bottom", yshift=4)
+        _models(drawn, decision, horizon, f"x{number}")
+        _ensemble(drawn, decision, horizon, f"x{number}")
     drawn.axis("yaxis", **names_down(names) | {"showgrid": True})
     return drawn
 
 
-def limits(told: DecisionTold) -> Figure:
+def limits(decision: DecisionTold) -> Figure:
     """The desired size and the size after each limit, as a share of equity; limits that changed it in amber."""
-    names = [escaped(name) for name, _ in told.limits]
-    values = [value * 100 if value is not None else None for _, value in told.limits]
+    names = [escaped(name) for name, _ in decision.limits]
+    values = [value * 100 if value is not None else None for _, value in decision.limits]
     edge = _edge(values)
     shown = [None if value is None else max(-edge, min(edge, value)) for value in values]
     changed = [place > 0 and values[place] != values[place - 1] for place in range(len(values))]
@@ -111,8 +111,8 @@ def limits(told: DecisionTold) -> Figure:
     return drawn
 
 
-def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
-    there = [vote for vote in told.votes if vote.horizon == horizon and vote.bps is not None]
+def _models(drawn: Figure, decision: DecisionTold, horizon: int, axis: str) -> None:
+    there = [vote for vote in decision.votes if vote.horizon == horizon and vote.bps is not None]
     marker = {
         "size": [8 + 14 * (vote.weight or 0.0) for vote in there],
         "color": [theme.UP if (vote.bps or 0.0) > 0 else theme.DOWN for vote in there],
@@ -129,18 +129,18 @@ def _models(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
     )  # fmt: skip
 
 
-def _ensemble(drawn: Figure, told: DecisionTold, horizon: int, axis: str) -> None:
-    one = next((expected for expected in told.forecast if expected.horizon == horizon), None)
-    if one is None or one.bps is None:
+def _ensemble(drawn: Figure, decision: DecisionTold, horizon: int, axis: str) -> None:
+    forecast = next((expected for expected in decision.forecast if expected.horizon == horizon), None)
+    if forecast is None or forecast.bps is None:
         return
     band: dict[str, object] = {}
-    if one.low_bps is not None and one.high_bps is not None:
-        reach = {"array": [one.high_bps - one.bps], "arrayminus": [one.bps - one.low_bps]}
+    if forecast.low_bps is not None and forecast.high_bps is not None:
+        reach = {"array": [forecast.high_bps - forecast.bps], "arrayminus": [forecast.bps - forecast.low_bps]}
         band = {"error_x": {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": theme.TEXT} | reach}
-    hover = f"<b>ensemble</b> {units.bps(one.bps, signed=True)}<br>90 % interval {units.interval(one.low_bps, one.high_bps, 1, 'bps')}"
+    hover = f"<b>ensemble</b> {units.bps(forecast.bps, signed=True)}<br>90 % interval {units.interval(forecast.low_bps, forecast.high_bps, 1, 'bps')}"
     drawn.add(
-        "scatter", x=[one.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
-        marker={"size": 12, "symbol": "diamond", "color": theme.UP if one.bps > 0 else theme.DOWN}, **band,
+        "scatter", x=[forecast.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
+        marker={"size": 12, "symbol": "diamond", "color": theme.UP if forecast.bps > 0 else theme.DOWN}, **band,
     )  # fmt: skip
 
 
@@ -161,9 +161,9 @@ def _mark(value: float | None, edge: float, *, changed: bool) -> str:
     return "diamond" if changed else "circle"
 
 
-def _side(told: DecisionTold, rung: Rung) -> str:
+def _side(decision: DecisionTold, rung: Rung) -> str:
     verdict = "pass" if rung.passed else "<b>FAIL</b>"
-    return f"{escaped(figures(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == told.binding_gate else "")
+    return f"{escaped(figures(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == decision.binding_gate else "")
 
 
 def figures(rung: Rung) -> str:
@@ -176,6 +176,6 @@ def figures(rung: Rung) -> str:
     return f"{value}, needs {rung.sense.replace('<=', '≤').replace('>=', '≥')} {units.size(rung.limit)} {rung.unit}"
 
 
-def _bars(horizon: int, told: DecisionTold) -> str:
-    mark = ", acted on" if horizon == told.horizon else ""
+def _bars(horizon: int, decision: DecisionTold) -> str:
+    mark = ", acted on" if horizon == decision.horizon else ""
     return f"{units.count(horizon, 'bar')}{mark}, bps"

@@ -31,12 +31,12 @@ class Panel:
     narrow: str = ""  # title on a phone
 
 
-def tape(told: MarketTold, shown: int) -> Figure:
+def tape(history: MarketTold, shown: int) -> Figure:
     """The last `shown` bars, panel under panel on one time axis; data that the feed does not have has no panel."""
-    bars = told.bars.tail(shown)
-    panels = _panels(told, bars)
+    bars = history.bars.tail(shown)
+    panels = _panels(history, bars)
     whole = sum(panel.height + AIR for panel in panels)
-    left = _left(told)
+    left = _left(history)
     drawn = figure(height=whole + 34, left=left, right=12, top=0, bottom=34)
     above = 0
     for place, panel in enumerate(panels):
@@ -45,12 +45,12 @@ def tape(told: MarketTold, shown: int) -> Figure:
         drawn.axis(f"yaxis{number}", domain=[max(0.0, low), high], anchor="x", automargin=False, fixedrange=bool(place), nticks=7 if not place else 4)
         if panel.zero:
             drawn.axis(f"yaxis{number}", rangemode="tozero")
-        panel.draw(drawn, told, bars, f"y{number}")
+        panel.draw(drawn, history, bars, f"y{number}")
         drawn.note(
             panel.title, xref="paper", x=0, xanchor="left", xshift=6 - left, yref=f"y{number} domain", y=1, yanchor="bottom", yshift=3, align="left"
         )
         above += AIR + panel.height
-    _incidents(drawn, told, bars)  # after the titles, which are the first annotations
+    _incidents(drawn, history, bars)  # after the titles, which are the first annotations
     drawn.axis(
         "xaxis", type="date", nticks=7, anchor=f"y{len(panels)}" if len(panels) > 1 else "y", hoverformat="%m-%d %H:%M:%S UTC",
         rangeslider={"visible": False},
@@ -60,29 +60,29 @@ def tape(told: MarketTold, shown: int) -> Figure:
     return drawn
 
 
-def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
+def expected(history: MarketTold, horizon: int, shown: int) -> Figure:
     """The mean and 90 % interval of each forecast at the time it falls due, and the outcome; those outside stand out."""
-    frame = told.forecasts[told.forecasts["horizon"] == horizon].tail(shown)
+    frame = history.forecasts[history.forecasts["horizon"] == horizon].tail(shown)
     due = (frame["due"] // units.MS).to_numpy()
-    drawn = figure(height=250, left=_left(told), right=12, top=8, bottom=34)
+    drawn = figure(height=250, left=_left(history), right=12, top=8, bottom=34)
     edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "connectgaps": False}
     drawn.add("scatter", x=due, y=frame["high_bps"].to_numpy(), **edge)
     drawn.add("scatter", x=due, y=frame["low_bps"].to_numpy(), fill="tonexty", fillcolor=theme.faint(theme.UP), **edge)
     drawn.add(
         "scatter", x=due, y=frame["mean_bps"].to_numpy(), mode="lines", line={"color": theme.UP, "width": 1.8}, connectgaps=False,
-        customdata=[f"{tick} {told.symbol}" for tick in frame["tick"].tolist()], hovertext=[_forecast(one) for one in _each(frame)],
+        customdata=_links(history, frame), hovertext=[_forecast(forecast) for forecast in _each(frame)],
         hovertemplate=TOLD,
     )  # fmt: skip
-    came = frame[frame["came_bps"].notna()]
-    outside = ((came["came_bps"] < came["low_bps"]) | (came["came_bps"] > came["high_bps"])).tolist()
+    due_forecasts = frame[frame["came_bps"].notna()]
+    outside = ((due_forecasts["came_bps"] < due_forecasts["low_bps"]) | (due_forecasts["came_bps"] > due_forecasts["high_bps"])).tolist()
     marker = {
         "size": [7 if out else 4 for out in outside],
         "symbol": ["diamond" if out else "circle" for out in outside],
         "color": [theme.WARNING if out else theme.MUTED for out in outside],
     }
     drawn.add(
-        "scatter", x=(came["due"] // units.MS).to_numpy(), y=came["came_bps"].to_numpy(), mode="markers", marker=marker,
-        customdata=[f"{tick} {told.symbol}" for tick in came["tick"].tolist()], hovertext=[_forecast(one) for one in _each(came)],
+        "scatter", x=(due_forecasts["due"] // units.MS).to_numpy(), y=due_forecasts["came_bps"].to_numpy(), mode="markers", marker=marker,
+        customdata=_links(history, due_forecasts), hovertext=[_forecast(row) for row in _each(due_forecasts)],
         hovertemplate=TOLD,
     )  # fmt: skip
     drawn.axis("yaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=6, automargin=False)
@@ -91,36 +91,41 @@ def expected(told: MarketTold, horizon: int, shown: int) -> Figure:
     return drawn
 
 
-def _left(told: MarketTold) -> int:
+def _links(history: MarketTold, rows: pd.DataFrame) -> list[str]:
+    """Return the decision that each row leads to, as a click on it needs it."""
+    return [f"{tick} {history.symbol}" for tick in rows["tick"].tolist()]
+
+
+def _left(history: MarketTold) -> int:
     """Return the room for the longest price at the axis, px."""
-    return max(LEFT, round(DIGIT * len(units.price(float(told.bars["high"].max())))) + 10)
+    return max(LEFT, round(DIGIT * len(units.price(float(history.bars["high"].max())))) + 10)
 
 
-def _panels(told: MarketTold, bars: pd.DataFrame) -> list[Panel]:
-    source = "" if told.spread_source == "book" else f", from {escaped(told.spread_source)}"
+def _panels(history: MarketTold, bars: pd.DataFrame) -> list[Panel]:
+    source = "" if history.spread_source == "book" else f", from {escaped(history.spread_source)}"
     spread = f'<b>Spread</b>, bps{source}  <span style="color:{theme.UP}">■</span> at the decision {_newest(bars["spread_bps"], 1)}'
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
         Panel(
-            f"<b>{escaped(told.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_named('  ')}",
+            f"<b>{escaped(history.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_named('  ')}",
             290,
             _candles,
             narrow=_marks_named(" "),
         ),
         Panel(spread, 84, _spread, zero=True),
     ]
-    if told.book is not None:
+    if history.book is not None:
         text = (
             f'<b>Depth</b>, money in all levels  <span style="color:{theme.UP}">■</span> bid {_newest(bars["bid_depth"])}'
             f'  <span style="color:{theme.DOWN}">■</span> ask {_newest(bars["ask_depth"])}'
         )
         shown.append(Panel(text, 92, _depth, zero=True))
-    if told.has_flow:
+    if history.has_flow:
         shown.append(Panel(f"<b>Signed volume</b>, bought less sold, base units  {_signed(bars['signed_volume'])}", 84, _bars_of("signed_volume")))
-    if told.has_flow and bars["ofi"].notna().any():
+    if history.has_flow and bars["ofi"].notna().any():
         shown.append(Panel(f"<b>Order-flow imbalance</b>, best level, base units  {_signed(bars['ofi'])}", 84, _bars_of("ofi")))
-    names = [_regime(told, bars, place) for place in range(len(told.session.regimes))]
+    names = [_regime(history, bars, place) for place in range(len(history.session.regimes))]
     return [*shown, Panel(f"<b>Regime</b>, probability  {'  '.join(names)}", 92, _regimes, narrow=" ".join(names))]
 
 
@@ -131,13 +136,13 @@ def _marks_named(between: str) -> str:
     return between.join([*(f'<span style="color:{colour}">{mark}</span> {word}' for colour, mark, word in marks), "○ filled"])
 
 
-def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:
+def _candles(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:
     at = (bars["at"] // units.MS).to_numpy()
     drawn.add(
         "candlestick", x=at, open=bars["open"].to_numpy(), high=bars["high"].to_numpy(), low=bars["low"].to_numpy(), close=bars["close"].to_numpy(),
         yaxis=axis, line={"width": 1}, increasing={"line": {"color": theme.UP}, "fillcolor": theme.GROUND},
         decreasing={"line": {"color": theme.DOWN}, "fillcolor": theme.DOWN}, whiskerwidth=0, hoverinfo="text",
-        customdata=[f"{tick} {told.symbol}" for tick in bars["tick"].tolist()], hovertext=[_bar(one) for one in _each(bars)],
+        customdata=_links(history, bars), hovertext=[_bar(bar) for bar in _each(bars)],
     )  # fmt: skip
     span = float(bars["high"].max() - bars["low"].min())
     reach = span if span > 0 else 1.0  # also without bars
@@ -145,27 +150,27 @@ def _candles(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
         ("buy", "triangle-up", theme.UP, "low", -0.035),
         ("sell", "triangle-down", theme.DOWN, "high", 0.035),
     ):
-        _marks(drawn, told, bars[bars["action"] == action], column, off * reach, axis, {"symbol": symbol, "color": colour, "size": 11})
+        _marks(drawn, history, bars[bars["action"] == action], column, off * reach, axis, {"symbol": symbol, "color": colour, "size": 11})
     fallen = bars[bars["degraded"].fillna(0) > 0]
-    _marks(drawn, told, fallen, "low", -0.07 * reach, axis, {"symbol": "diamond", "color": theme.WARNING, "size": 9})
-    _fills(drawn, told, bars, axis)
+    _marks(drawn, history, fallen, "low", -0.07 * reach, axis, {"symbol": "diamond", "color": theme.WARNING, "size": 9})
+    _fills(drawn, history, bars, axis)
     drawn.axis(f"yaxis{axis[1:]}", exponentformat="none", separatethousands=True)  # digits by the distance of the ticks
 
 
-def _marks(drawn: Figure, told: MarketTold, some: pd.DataFrame, column: str, off: float, axis: str, marker: dict[str, Any]) -> None:
+def _marks(drawn: Figure, history: MarketTold, some: pd.DataFrame, column: str, off: float, axis: str, marker: dict[str, Any]) -> None:
     """Draw marks at their bars; a decision without a bar is drawn at the last price."""
     if some.empty:
         return
     y = some[column].fillna(some["price"]) + off
     drawn.add(
         "scatter", x=(some["at"] // units.MS).to_numpy(), y=y.to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=[f"{tick} {told.symbol}" for tick in some["tick"].tolist()], hovertext=[_bar(one) for one in _each(some)],
+        customdata=_links(history, some), hovertext=[_bar(bar) for bar in _each(some)],
         hovertemplate=TOLD,
     )  # fmt: skip
 
 
-def _fills(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:
-    some = told.fills[told.fills["tick"] >= int(bars["tick"].iloc[0])] if len(told.fills) else told.fills
+def _fills(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:
+    some = history.fills[history.fills["tick"] >= int(bars["tick"].iloc[0])] if len(history.fills) else history.fills
     if some.empty:
         return
     full = (some["size"] > 0).tolist()
@@ -175,17 +180,17 @@ def _fills(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> No
     }  # fmt: skip
     drawn.add(
         "scatter", x=(some["at"] // units.MS).to_numpy(), y=some["price"].fillna(some["mid"]).to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=[f"{tick - 1} {told.symbol}" for tick in some["tick"].tolist()], hovertext=[_fill(one) for one in _each(some)],
+        customdata=[f"{tick - 1} {history.symbol}" for tick in some["tick"].tolist()], hovertext=[_fill(fill) for fill in _each(some)],
         hovertemplate=TOLD,
     )  # fmt: skip
 
 
-def _spread(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001 as every panel
+def _spread(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001 as every panel
     _line(drawn, bars, "quoted_bps", theme.WARNING, axis, "mean over the bar %{y:.2f} bps")
     _line(drawn, bars, "spread_bps", theme.UP, axis, "at the decision %{y:.2f} bps")
 
 
-def _depth(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001
+def _depth(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001
     _line(drawn, bars, "bid_depth", theme.UP, axis, "bid %{y:,.0f}")
     _line(drawn, bars, "ask_depth", theme.DOWN, axis, "ask %{y:,.0f}")
     drawn.axis(f"yaxis{axis[1:]}", tickformat="~s")
@@ -200,7 +205,7 @@ def _line(drawn: Figure, bars: pd.DataFrame, column: str, colour: str, axis: str
 
 
 def _bars_of(column: str) -> Callable[[Figure, MarketTold, pd.DataFrame, str], None]:
-    def draw(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001
+    def draw(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:  # noqa: ARG001
         values = bars[column].tolist()
         drawn.add(
             "bar", x=(bars["at"] // units.MS).to_numpy(), y=bars[column].to_numpy(), yaxis=axis,
@@ -212,9 +217,9 @@ def _bars_of(column: str) -> Callable[[Figure, MarketTold, pd.DataFrame, str], N
     return draw
 
 
-def _regimes(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> None:
+def _regimes(drawn: Figure, history: MarketTold, bars: pd.DataFrame, axis: str) -> None:
     at = (bars["at"] // units.MS).to_numpy()
-    for place, name in enumerate(told.session.regimes):
+    for place, name in enumerate(history.session.regimes):
         drawn.add(
             "scatter", x=at, y=(bars[f"regime {name}"] * 100).to_numpy(), mode="lines", yaxis=axis, stackgroup="regimes", stackgaps="infer zero",
             line={"width": 0}, fillcolor=theme.faint(theme.regime(name, place), 0.72),
@@ -223,19 +228,20 @@ def _regimes(drawn: Figure, told: MarketTold, bars: pd.DataFrame, axis: str) -> 
     drawn.axis(f"yaxis{axis[1:]}", range=[0, 100], ticksuffix=" %", tickvals=[0, 50, 100])
 
 
-def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
+def _incidents(drawn: Figure, history: MarketTold, bars: pd.DataFrame) -> None:
     """Shade every panel for the duration of each incident, with its name on top."""
     first, last = int(bars["at"].iloc[0]), int(bars["at"].iloc[-1])
-    for one in _each(told.incidents.head(MOST_INCIDENTS)):
-        until = last if not units.known(one.until) else int(one.until)
+    for incident in _each(history.incidents.head(MOST_INCIDENTS)):
+        until = last if not units.known(incident.until) else int(incident.until)
         if until < first:
             continue
-        begin, end = max(int(one.since), first) // units.MS, max(until, first + told.session.interval // 2) // units.MS
+        bar = history.session.interval
+        begin, end = max(int(incident.since), first) // units.MS, max(until, first + bar // 2) // units.MS
         drawn.layout["shapes"].append(
-            {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + told.session.interval // units.MS), "yref": "paper", "y0": 0, "y1": 1,
+            {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + bar // units.MS), "yref": "paper", "y0": 0, "y1": 1,
              "fillcolor": theme.faint(theme.HARM, 0.11), "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
-        words = f"{one.kind.replace('_', ' ')}{'' if units.known(one.until) else ', ongoing'}"
+        words = f"{incident.kind.replace('_', ' ')}{'' if units.known(incident.until) else ', ongoing'}"
         drawn.note(
             f'<span style="color:{theme.HARM}">▮</span> {escaped(words)}',
             x=begin,
@@ -243,7 +249,7 @@ def _incidents(drawn: Figure, told: MarketTold, bars: pd.DataFrame) -> None:
             y=0.99,
             yanchor="top",
             xanchor="left",
-            hovertext=escaped(one.detail),
+            hovertext=escaped(incident.detail),
         )
 
 
@@ -261,44 +267,45 @@ def _signed(values: pd.Series[float]) -> str:
     return f'<span style="color:{colour}">■</span> {units.size(newest)}, {word}'
 
 
-def _regime(told: MarketTold, bars: pd.DataFrame, place: int) -> str:
-    name = told.session.regimes[place]
+def _regime(history: MarketTold, bars: pd.DataFrame, place: int) -> str:
+    name = history.session.regimes[place]
     newest = bars[f"regime {name}"].iloc[-1]
     return f'<span style="color:{theme.regime(name, place)}">■</span> {escaped(name)} {units.percent(float(newest), 0)}'
 
 
-def _bar(one: Any) -> str:
+def _bar(bar: Any) -> str:
     """Return a bar and its decision in words."""
-    prices = "no bar" if not units.known(one.close) else (
-        f"open {units.price(one.open)}, high {units.price(one.high)}, low {units.price(one.low)}, close {units.price(one.close)}"
-        f"<br>volume {units.size(one.volume)}"
+    prices = "no bar" if not units.known(bar.close) else (
+        f"open {units.price(bar.open)}, high {units.price(bar.high)}, low {units.price(bar.low)}, close {units.price(bar.close)}"
+        f"<br>volume {units.size(bar.volume)}"
     )  # fmt: skip
-    if not isinstance(one.action, str):
-        return f"<b>tick {one.tick:,}</b><br>{prices}"
-    why = "no gate failed" if one.action == "hold" else f"intent: {intent_of(one.position, one.target)}"
-    if isinstance(one.binding_gate, str):
-        reason = rowsets.fault_of(one)
-        why = gate_in_words(one.binding_gate) + (f" ({reason})" if reason else "")
-    fell = "<br>a phase used its fallback" if one.degraded else ""
+    if not isinstance(bar.action, str):
+        return f"<b>tick {bar.tick:,}</b><br>{prices}"
+    why = "no gate failed" if bar.action == "hold" else f"intent: {intent_of(bar.position, bar.target)}"
+    if isinstance(bar.binding_gate, str):
+        reason = rowsets.fault_of(bar)
+        why = gate_in_words(bar.binding_gate) + (f" ({reason})" if reason else "")
+    fell = "<br>a phase used its fallback" if bar.degraded else ""
     return (
-        f"<b>{escaped(one.action)}</b> · {escaped(why)} · tick {one.tick:,}<br>{units.moment(int(one.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+        f"<b>{escaped(bar.action)}</b> · {escaped(why)} · tick {bar.tick:,}<br>{units.moment(int(bar.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
     )
 
 
-def _fill(one: Any) -> str:
-    if not one.size:
-        return f"<b>{escaped(one.side)}</b> not filled: {units.size(one.unfilled)} unfilled · tick {one.tick:,}"
+def _fill(fill: Any) -> str:
+    if not fill.size:
+        return f"<b>{escaped(fill.side)}</b> not filled: {units.size(fill.unfilled)} unfilled · tick {fill.tick:,}"
     return (
-        f"<b>{escaped(one.side)}</b> {units.size(one.size)} filled at {units.price(one.price)} · tick {one.tick:,}"
-        f"<br>mid {units.price(one.mid)}, cost {units.bps(one.cost_bps)}"
+        f"<b>{escaped(fill.side)}</b> {units.size(fill.size)} filled at {units.price(fill.price)} · tick {fill.tick:,}"
+        f"<br>mid {units.price(fill.mid)}, cost {units.bps(fill.cost_bps)}"
     )
 
 
-def _forecast(one: Any) -> str:
-    came = "not due yet, or without a price" if not units.known(one.came_bps) else f"outcome {units.bps(one.came_bps, signed=True)}"
+def _forecast(forecast: Any) -> str:
+    outcome = "not due yet, or without a price" if not units.known(forecast.came_bps) else f"outcome {units.bps(forecast.came_bps, signed=True)}"
+    interval = units.interval(forecast.low_bps, forecast.high_bps, 1, "bps")
     return (
-        f"<b>{came}</b><br>forecast {units.bps(one.mean_bps, signed=True)}, 90 %: {units.interval(one.low_bps, one.high_bps, 1, 'bps')}"
-        f"<br>at tick {int(one.tick):,}, due {units.moment(int(one.due), '%m-%d %H:%M:%S')} UTC"
+        f"<b>{outcome}</b><br>forecast {units.bps(forecast.mean_bps, signed=True)}, 90 %: {interval}"
+        f"<br>at tick {int(forecast.tick):,}, due {units.moment(int(forecast.due), '%m-%d %H:%M:%S')} UTC"
     )
 
 

@@ -39,13 +39,13 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
     links = [[""] * len(ticks) for _ in symbols]
     gates = {name: place for place, name in enumerate(names)}
     times = {int(at): units.moment(int(at), "%Y-%m-%d %H:%M") for at in frame["at"].unique()}
-    told: Iterator[Any] = frame.itertuples(index=False)
-    for one in told:
-        if one.symbol in rows:
-            row, column = rows[one.symbol], place[one.tick]
-            z[row][column] = _code(one.action, one.binding_gate, names)
-            hover[row][column] = _hover(one, times[one.at], gates.get(one.binding_gate), session)
-            links[row][column] = f"{one.tick} {one.symbol}"
+    decisions: Iterator[Any] = frame.itertuples(index=False)
+    for decision in decisions:
+        if decision.symbol in rows:
+            row, column = rows[decision.symbol], place[decision.tick]
+            z[row][column] = _code(decision.action, decision.binding_gate, names)
+            hover[row][column] = _hover(decision, times[decision.at], gates.get(decision.binding_gate), session)
+            links[row][column] = f"{decision.tick} {decision.symbol}"
     strip = figure(height=46 + 24 * len(symbols), bottom=26)
     strip.add(
         "heatmap", z=z, x=ticks, y=[escaped(symbol) for symbol in symbols], text=hover, customdata=links,
@@ -59,7 +59,7 @@ def gate_strip(frame: pd.DataFrame, session: Session) -> Figure:
 def equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
     """Gain since the start after all costs, against the benchmark; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
-    at = [int(one) // units.MS for one in frame["at"]]
+    at = [int(moment) // units.MS for moment in frame["at"]]
     lines = figure(height=250 if marks is None else 250 + LANE * len(LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("benchmark", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.known(value) else None for value in frame[column].tolist()]
@@ -131,18 +131,18 @@ def _scale(gates: int) -> list[list[object]]:
     return steps
 
 
-def _hover(one: Any, when: str, place: int | None, session: Session) -> str:
-    head = f"<b>{escaped(one.symbol)}</b> {escaped(one.action)} · tick {one.tick:,}<br>{when} UTC"
+def _hover(decision: Any, when: str, place: int | None, session: Session) -> str:
+    head = f"<b>{escaped(decision.symbol)}</b> {escaped(decision.action)} · tick {decision.tick:,}<br>{when} UTC"
     if place is None:
-        return head + (f"<br>intent: {escaped(one.intent)}" if one.action != "hold" else "<br>no gate failed")
-    told = orjson.loads(one.gates)
+        return head + (f"<br>intent: {escaped(decision.intent)}" if decision.action != "hold" else "<br>no gate failed")
+    gates = orjson.loads(decision.gates)
     gate, sense, unit = session.gates[place]
-    value, limit = told["value"][place], told["limit"][place]
+    value, limit = gates["value"][place], gates["limit"][place]
     margin = None if value is None or limit is None else (limit - value if sense == "<=" else value - limit)
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1
     needs = escaped(f"{units.number(value, digits)}, needs {sense} {units.number(limit, digits, unit)}")
-    if gate == "fresh data" and told.get("fault"):
-        return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(describe_fault(told['fault'], value))}"
+    if gate == "fresh data" and gates.get("fault"):
+        return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(describe_fault(gates['fault'], value))}"
     if not unit:
         return f"{head}<br>{escaped(gate_in_words(gate))}"
     return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(gate)} {needs} (margin {units.number(margin, digits, signed=True)})"

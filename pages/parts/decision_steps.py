@@ -35,26 +35,26 @@ def missing(line: str) -> None:
     st.stop()
 
 
-def step(told: DecisionTold, *, following: bool) -> None:
+def step(decision: DecisionTold, *, following: bool) -> None:
     """Draw the way to the previous and next decision, another symbol, the newest, which is then followed, and the replay."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
-        symbols = list(told.session.symbols)
-        own = f"symbol_of_{'newest' if following else told.tick}_{told.symbol}"
-        chosen = st.selectbox("Symbol", symbols, index=symbols.index(told.symbol), key=own, width=170)
-        back = st.button("Previous", icon=":material/chevron_left:", disabled=told.tick <= told.first)
+        symbols = list(decision.session.symbols)
+        own = f"symbol_of_{'newest' if following else decision.tick}_{decision.symbol}"
+        chosen = st.selectbox("Symbol", symbols, index=symbols.index(decision.symbol), key=own, width=170)
+        back = st.button("Previous", icon=":material/chevron_left:", disabled=decision.tick <= decision.first)
         forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=following)
         newest = st.button("Newest", disabled=following, help="Follows the newest decision")
         again = st.button(
             "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in a separate process and compares every bit"
         )
-    tick = int(st.session_state.get("followed", told.tick)) if following else told.tick  # the one on screen
+    tick = int(st.session_state.get("followed", decision.tick)) if following else decision.tick  # the one on screen
     if again:
         with st.spinner(f"Deciding tick {tick:,} again"):
             st.session_state["replayed"] = (tick, replaying.replay(tick, reads.url()))
-    if newest or (following and chosen != told.symbol):
+    if newest or (following and chosen != decision.symbol):
         frame.lead("03_decision.py", symbol=str(chosen))
-    if back or forth or (again and following) or chosen != told.symbol:
+    if back or forth or (again and following) or chosen != decision.symbol:
         frame.lead("03_decision.py", tick=str(tick + forth - back), symbol=str(chosen))
-    kept = st.session_state.get("replayed")
-    if kept is not None and kept[0] == told.tick and not following:
-        widgets.show(kept[1])
+    result = st.session_state.get("replayed")
+    if result is not None and result[0] == decision.tick and not following:
+        widgets.show(result[1])

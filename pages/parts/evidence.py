@@ -11,44 +11,51 @@ from pages.parts.tables import Cell, Line
 from pages.parts.widgets import Tile
 
 
-def header(told: DecisionTold, *, following: bool = False) -> str:
+def header(decision: DecisionTold, *, following: bool = False) -> str:
     newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
-    warm = '<span class="pd-muted">warm-up decision</span>' if told.warm else ""
-    broken = "".join(tables.chip(f"{phase}: fallback", theme.WARNING) for phase in told.degraded)
+    warm = '<span class="pd-muted">warm-up decision</span>' if decision.warm else ""
+    broken = "".join(tables.chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
     return (
-        f'<div class="pd"><div class="pd-head" style="margin-top:.2rem"><span style="font-size:1.3rem;font-weight:650">{escape(told.symbol)}</span>'
-        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(told.action)}</span>{_intent(told)}'
-        f"<span>tick <b>{told.tick:,}</b></span><span>market {units.moment(told.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.moment(told.wall)} UTC in {units.ms(told.ms)}</span>{newest}{warm}{broken}</div></div>'
+        '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
+        f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(decision.action)}</span>{_intent(decision)}'
+        f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.moment(decision.at)} UTC</span>"
+        f'<span class="pd-muted">decided {units.moment(decision.wall)} UTC in {units.ms(decision.ms)}</span>{newest}{warm}{broken}</div></div>'
     )
 
 
-def _intent(told: DecisionTold) -> str:
-    return "" if told.action == "hold" else f"<span>intent: {escape(told.intent)}</span>"
+def _intent(decision: DecisionTold) -> str:
+    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
 
 
-def tiles(told: DecisionTold) -> list[Tile]:
-    expected = next((one for one in told.forecast if one.horizon == told.horizon), None)
+def tiles(decision: DecisionTold) -> list[Tile]:
+    expected = next((forecast for forecast in decision.forecast if forecast.horizon == decision.horizon), None)
     band = units.NOT_ENOUGH if expected is None else units.interval(expected.low_bps, expected.high_bps, 1, "bps")
-    binding = next((rung for rung in told.rungs if rung.name == told.binding_gate), None)
-    place = told.session.horizons.index(told.horizon) if told.horizon in told.session.horizons else None
-    low, estimate = (_at(told.skill.get(name), place) for name in ("low", "estimate"))
+    binding = next((rung for rung in decision.rungs if rung.name == decision.binding_gate), None)
+    place = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
+    low, estimate = (_at(decision.skill.get(name), place) for name in ("low", "estimate"))
     return [
         Tile(
             "Intent and reason" if binding is None else "Binding gate",
-            f"{told.intent}: {spoken.reason(told)}",
+            f"{decision.intent}: {spoken.reason(decision)}",
             "Binding gate: none" if binding is None else binding_reason(binding),
         ),
-        Tile(f"Expected move, {units.count(told.horizon, 'bar')}", units.bps(told.edge_bps, signed=True, missing=units.NOT_ENOUGH), f"90 %: {band}"),
-        Tile("Round-trip cost", units.bps(told.cost_bps), f"edge above cost {units.bps(_less(told.edge_bps, told.cost_bps), signed=True)}"),
-        Tile("Target", units.percent(told.target, signed=True), f"of equity; position before {units.percent(told.position, signed=True)}"),
-        Tile("P(direction)", units.percent(told.confidence), f"cross-check: {told.verdict}"),
+        Tile(
+            f"Expected move, {units.count(decision.horizon, 'bar')}",
+            units.bps(decision.edge_bps, signed=True, missing=units.NOT_ENOUGH),
+            f"90 %: {band}",
+        ),
+        Tile(
+            "Round-trip cost", units.bps(decision.cost_bps), f"edge above cost {units.bps(_less(decision.edge_bps, decision.cost_bps), signed=True)}"
+        ),
+        Tile("Target", units.percent(decision.target, signed=True), f"of equity; position before {units.percent(decision.position, signed=True)}"),
+        Tile("P(direction)", units.percent(decision.confidence), f"cross-check: {decision.verdict}"),
         Tile(
             "Proven skill (R²)",
             units.percent(low, 2, missing=units.NOT_ENOUGH),
             f"lower bound; estimate {units.percent(estimate, 2, missing=units.NOT_ENOUGH)}",
         ),
-        Tile("Edge to flip", units.bps(told.flip_bps, signed=True, missing="none"), flip(told)),
+        Tile("Edge to flip", units.bps(decision.flip_bps, signed=True, missing="none"), flip(decision)),
     ]
 
 
@@ -61,58 +68,65 @@ def binding_reason(rung: Rung) -> str:
     return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}"
 
 
-def flip(told: DecisionTold) -> str:
+def flip(decision: DecisionTold) -> str:
     """Explain the smallest change that flips the decision."""
-    if told.flip_bps is None:
+    if decision.flip_bps is None:
         return "no change of the expected move alone would flip it"
     return "smallest change of the expected move that flips it, other gates passed"
 
 
-def cost(told: DecisionTold) -> list[Line]:
-    half = None if told.spread_bps is None else told.spread_bps / 2
-    one_way = None if half is None or told.fee_bps is None or told.impact_bps is None else half + told.fee_bps + told.impact_bps
-    told_lines = (
-        ("Fee", units.bps(told.fee_bps)),
-        (f"Half-spread ({told.spread_source})", units.bps(half)),
-        ("Impact of the largest order", units.bps(told.impact_bps)),
+def cost(decision: DecisionTold) -> list[Line]:
+    half = None if decision.spread_bps is None else decision.spread_bps / 2
+    one_way = None if half is None or decision.fee_bps is None or decision.impact_bps is None else half + decision.fee_bps + decision.impact_bps
+    rows = (
+        ("Fee", units.bps(decision.fee_bps)),
+        (f"Half-spread ({decision.spread_source})", units.bps(half)),
+        ("Impact of the largest order", units.bps(decision.impact_bps)),
         ("Total, one way", units.bps(one_way)),
-        ("Round trip", units.bps(told.cost_bps)),
-        ("Expected move", units.bps(told.edge_bps, signed=True)),
-        ("Execution", told.execution),
+        ("Round trip", units.bps(decision.cost_bps)),
+        ("Expected move", units.bps(decision.edge_bps, signed=True)),
+        ("Execution", decision.execution),
     )
-    return [Line(name, (name, value), marked=name == "Round trip") for name, value in told_lines]
+    return [Line(name, (name, value), marked=name == "Round trip") for name, value in rows]
 
 
-def came(told: DecisionTold) -> list[Line]:
-    sign = {"buy": 1.0, "sell": -1.0}.get(told.action)
+def came(decision: DecisionTold) -> list[Line]:
+    sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
     lines = []
-    for one in told.came:
-        move = one.why if one.bps is None else units.bps(one.bps, signed=True)
-        colour = None if one.bps is None else theme.UP if one.bps > 0 else theme.DOWN
-        acted = "no trade" if sign is None else units.MISSING if one.bps is None else units.bps(sign * one.bps, signed=True)
-        lines.append(Line(str(one.horizon), (units.count(one.horizon, "bar"), Cell(move, colour), acted), marked=one.horizon == told.horizon))
+    for outcome in decision.came:
+        move = outcome.why if outcome.bps is None else units.bps(outcome.bps, signed=True)
+        colour = None if outcome.bps is None else theme.UP if outcome.bps > 0 else theme.DOWN
+        acted = "no trade" if sign is None else units.MISSING if outcome.bps is None else units.bps(sign * outcome.bps, signed=True)
+        lines.append(
+            Line(str(outcome.horizon), (units.count(outcome.horizon, "bar"), Cell(move, colour), acted), marked=outcome.horizon == decision.horizon)
+        )
     return lines
 
 
-def market(told: DecisionTold) -> list[Line]:
-    regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in told.regimes)
+def market(decision: DecisionTold) -> list[Line]:
+    regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in decision.regimes)
     pairs = [
-        ("Regime", told.regime),
+        ("Regime", decision.regime),
         ("Probabilities", regimes),
-        ("Price", units.price(told.price)),
-        ("Volatility per bar", units.bps(told.sigma_bps)),
-        ("Spread", units.bps(told.spread_bps)),
-        ("Book imbalance", units.number(told.micro.get("imbalance"), 2, signed=True)),
-        ("Flow pressure", units.number(told.micro.get("pressure"), 2, signed=True)),
-        ("Depth, money", units.money(told.micro.get("depth"))),
-        ("Bar", next((describe_fault(rung.fault, rung.value) for rung in told.rungs if rung.fault), "fresh" if told.fresh else "missing or stale")),
+        ("Price", units.price(decision.price)),
+        ("Volatility per bar", units.bps(decision.sigma_bps)),
+        ("Spread", units.bps(decision.spread_bps)),
+        ("Book imbalance", units.number(decision.micro.get("imbalance"), 2, signed=True)),
+        ("Flow pressure", units.number(decision.micro.get("pressure"), 2, signed=True)),
+        ("Depth, money", units.money(decision.micro.get("depth"))),
+        (
+            "Bar",
+            next(
+                (describe_fault(rung.fault, rung.value) for rung in decision.rungs if rung.fault), "fresh" if decision.fresh else "missing or stale"
+            ),
+        ),
     ]
     return [Line(name, (name, value)) for name, value in pairs if value]
 
 
-def machine(told: DecisionTold) -> list[Line]:
+def machine(decision: DecisionTold) -> list[Line]:
     """List the readings of the machine; the container's where there is one, and only known ones."""
-    known = {name: value for name, value in told.machine.items() if value is not None}
+    known = {name: value for name, value in decision.machine.items() if value is not None}
     limited = "container" if "container.memory_percent" in known else "host"
     shown = (
         ("CPU, host", "host.cpu_percent", "%"),

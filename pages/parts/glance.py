@@ -56,15 +56,15 @@ def engine(
     ]
 
 
-def honest_rate(told: Honesty) -> Tile:
+def honest_rate(rate: Honesty) -> Tile:
     """Build the tile of the clean rate, the same on every page."""
-    label, fell = "Clean decisions, 30 d", f"{told.broken:,} of {units.count(told.ticks, 'live tick')} with a fallback"
-    if not told.ticks:
+    label, degraded = "Clean decisions, 30 d", f"{rate.broken:,} of {units.count(rate.ticks, 'live tick')} with a fallback"
+    if not rate.ticks:
         return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up does not count")
-    if told.low is None or told.high is None:
-        return Tile(label, units.NOT_ENOUGH, fell)
-    band = units.interval(told.low * 100, told.high * 100, 2, "%")
-    return Tile(label, units.percent(1 - told.broken / told.ticks, 2), f"95 %: {band}; {fell}")
+    if rate.low is None or rate.high is None:
+        return Tile(label, units.NOT_ENOUGH, degraded)
+    band = units.interval(rate.low * 100, rate.high * 100, 2, "%")
+    return Tile(label, units.percent(1 - rate.broken / rate.ticks, 2), f"95 %: {band}; {degraded}")
 
 
 def drawdown(last: LastTick) -> Tile:
@@ -156,18 +156,18 @@ def _line(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ..
 
 
 def shown(now: pd.DataFrame, source: str, name: str) -> str:
-    found = now[(now["source"] == source) & (now["name"] == name)]
-    return units.NOT_MEASURED if found.empty else units.reading(float(found["value"].iloc[0]), str(found["unit"].iloc[0]), units.NOT_MEASURED)
+    rows = now[(now["source"] == source) & (now["name"] == name)]
+    return units.NOT_MEASURED if rows.empty else units.reading(float(rows["value"].iloc[0]), str(rows["unit"].iloc[0]), units.NOT_MEASURED)
 
 
 def value(now: pd.DataFrame, source: str | None, name: str) -> float | None:
-    found = now[now["name"] == name] if source is None else now[(now["source"] == source) & (now["name"] == name)]
-    return None if found.empty else float(found["value"].iloc[0])
+    rows = now[now["name"] == name] if source is None else now[(now["source"] == source) & (now["name"] == name)]
+    return None if rows.empty else float(rows["value"].iloc[0])
 
 
 def source(now: pd.DataFrame, name: str) -> str:
-    found = now[now["name"] == name]
-    return "host" if found.empty else str(found["source"].iloc[0])
+    rows = now[now["name"] == name]
+    return "host" if rows.empty else str(rows["source"].iloc[0])
 
 
 def _data_age(now: pd.DataFrame, clock: int) -> str:

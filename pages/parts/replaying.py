@@ -16,7 +16,7 @@ SECONDS = 180
 def replay(tick: int, store_url: str) -> str:
     """Replay the tick and return the result as a notice."""
     try:
-        told = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "engine", "replay", str(tick), "--store", store_url],
             cwd=ROOT,
             capture_output=True,
@@ -28,9 +28,9 @@ def replay(tick: int, store_url: str) -> str:
         return widgets.notice(
             f"The replay of tick {tick:,} was stopped after {SECONDS} s without a result", word="Not replayed.", colour=theme.WARNING
         )
-    said = " ".join((told.stdout if told.returncode in {0, 1} else told.stderr).split())[-400:]
-    if told.returncode == 0:
-        return widgets.notice(f"Tick {tick:,} was decided again from its stored inputs: {said}", word="Identical.", colour=theme.GOOD)
-    if told.returncode == 1 and said:
-        return widgets.notice(f"Tick {tick:,}: {said}", word="Different.", colour=theme.HARM)
-    return widgets.notice(f"Tick {tick:,}: {escape(said) or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)
+    output = " ".join((process.stdout if process.returncode in {0, 1} else process.stderr).split())[-400:]
+    if process.returncode == 0:
+        return widgets.notice(f"Tick {tick:,} was decided again from its stored inputs: {output}", word="Identical.", colour=theme.GOOD)
+    if process.returncode == 1 and output:
+        return widgets.notice(f"Tick {tick:,}: {output}", word="Different.", colour=theme.HARM)
+    return widgets.notice(f"Tick {tick:,}: {escape(output) or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)

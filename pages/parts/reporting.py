@@ -25,10 +25,10 @@ def offer() -> None:
         day = st.date_input("Day, in UTC", today, max_value=today, format="YYYY-MM-DD", key="report_day")
         if st.button("Create report", key="make_report") and isinstance(day, date):
             st.session_state[KEPT] = (day, *made(day.isoformat(), reads.url()))
-        kept = st.session_state.get(KEPT)
-        if kept is None or kept[0] != day:
+        result = st.session_state.get(KEPT)
+        if result is None or result[0] != day:
             return
-        _, page, trouble = kept
+        _, page, trouble = result
         if page is None:
             widgets.show(widgets.notice(trouble, word="No report.", colour=theme.WARNING))
         else:
@@ -40,13 +40,13 @@ def made(day: str, store_url: str) -> tuple[bytes | None, str]:
     folder = temporary.create_folder("", "report")
     try:
         path = folder.path / "report.html"
-        words = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path)]
+        command = [sys.executable, "-m", "engine", "report", "--day", day, "--store", store_url, "--out", str(path)]
         try:
-            told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
+            process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired:
             return None, f"it was not ready after {SECONDS} s"
-        if told.returncode == 0:
+        if process.returncode == 0:
             return path.read_bytes(), ""
-        return None, " ".join(told.stderr.split()).removeprefix("podium: ")[-400:]
+        return None, " ".join(process.stderr.split()).removeprefix("podium: ")[-400:]
     finally:
         folder.delete()

@@ -30,8 +30,8 @@ _LADDER = (
 )
 
 
-def tiles(told: MarketTold, shown: int) -> list[Tile]:
-    bars = told.bars.tail(shown)
+def tiles(history: MarketTold, shown: int) -> list[Tile]:
+    bars = history.bars.tail(shown)
     last = bars.iloc[-1]
     closes = bars["close"].dropna()
     moved = float(closes.iloc[-1] / closes.iloc[0] - 1) if len(closes) > 1 else None
@@ -43,25 +43,25 @@ def tiles(told: MarketTold, shown: int) -> list[Tile]:
         Tile(
             "Price",
             units.price(_figure(last["price"])),
-            f"at tick {tick(told):,}; {units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}",
+            f"at tick {tick(history):,}; {units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}",
         ),
-        Tile("Spread", units.bps(_figure(last["spread_bps"])), f"from {told.spread_source}"),
-        _depth(told, last),
+        Tile("Spread", units.bps(_figure(last["spread_bps"])), f"from {history.spread_source}"),
+        _depth(history, last),
         Tile("Regime", regime, f"probability {units.percent(chance, 0)}"),
-        _expected(told),
+        _expected(history),
         Tile("Last decision", action, _why(last), state=action),
         Tile("Position", units.percent(position, signed=True), f"of equity; target {units.percent(_figure(last['target']), signed=True)}"),
     ]
 
 
-def without(told: MarketTold) -> str | None:
+def without(history: MarketTold) -> str | None:
     """Name the data that this feed lacks; None where it has all."""
-    spread = f"the spread is {SOURCES.get(told.spread_source, told.spread_source)}"
-    if told.book is None and not told.has_flow:
+    spread = f"the spread is {SOURCES.get(history.spread_source, history.spread_source)}"
+    if history.book is None and not history.has_flow:
         return f"This feed has bars only, no order book and no order flow: {spread}."
-    if told.book is None:
+    if history.book is None:
         return f"This feed has no order book: {spread}."
-    return None if told.has_flow else "This feed has no order flow, so signed volume and imbalance are unknown."
+    return None if history.has_flow else "This feed has no order flow, so signed volume and imbalance are unknown."
 
 
 def ladder(book: Book, tick: int) -> str:
@@ -91,12 +91,12 @@ NOW = (  # name, label, unit
 LEANS = frozenset({"imbalance", "pressure"})  # signed
 
 
-def now(told: MarketTold) -> list[Line]:
+def now(history: MarketTold) -> list[Line]:
     """List the estimates of the microstructure phase at the tick: forecasts, cost of trading, and direction of the flow."""
     lines = []
     for name, words, unit in NOW:
-        value = told.micro.get(name)
-        if name not in told.micro or (value is None and (told.book is None or not unit)):
+        value = history.micro.get(name)
+        if name not in history.micro or (value is None and (history.book is None or not unit)):
             continue  # "not filled" is shown only of a book too thin for the order
         missing = "not filled" if name.endswith("k_bps") else units.NOT_ENOUGH
         shown = (
@@ -108,9 +108,9 @@ def now(told: MarketTold) -> list[Line]:
     return lines
 
 
-def tick(told: MarketTold) -> int:
+def tick(history: MarketTold) -> int:
     """Return the tick of everything shown."""
-    return int(told.bars["tick"].iloc[-1])
+    return int(history.bars["tick"].iloc[-1])
 
 
 def levels(book: Book) -> str:
@@ -123,16 +123,16 @@ def is_two_sided(book: Book) -> bool:
     return bool(book.bid_price and book.ask_price)
 
 
-def coverage(told: Covered) -> str:
+def coverage(covered: Covered) -> str:
     """Return the share of outcomes inside the 90 % interval, with n, or that there is not enough data."""
-    if not told.n:
-        return f"no forecast over {units.count(told.horizon, 'bar')} has fallen due here"
-    share = f"{told.inside:,} of {told.n:,} outcomes inside the 90 % interval"
-    if not units.known(told.low) or not units.known(told.high) or told.low is None or told.high is None:
+    if not covered.n:
+        return f"no forecast over {units.count(covered.horizon, 'bar')} has fallen due here"
+    share = f"{covered.inside:,} of {covered.n:,} outcomes inside the 90 % interval"
+    if not units.known(covered.low) or not units.known(covered.high) or covered.low is None or covered.high is None:
         return f"{share}; share: {units.NOT_ENOUGH}"
-    effective = "" if told.horizon == 1 else f", effective n={told.n_effective:,.0f}"
-    interval = units.interval(told.low * 100, told.high * 100, 1, "%")
-    return f"{share}: {units.percent(told.inside / told.n)} (95 %: {interval}, n={told.n:,}{effective})"
+    effective = "" if covered.horizon == 1 else f", effective n={covered.n_effective:,.0f}"
+    interval = units.interval(covered.low * 100, covered.high * 100, 1, "%")
+    return f"{share}: {units.percent(covered.inside / covered.n)} (95 %: {interval}, n={covered.n:,}{effective})"
 
 
 def is_scored(frame: pd.DataFrame) -> bool:
@@ -141,16 +141,16 @@ def is_scored(frame: pd.DataFrame) -> bool:
 
 def outlook(frame: pd.DataFrame) -> list[Line]:
     lines = []
-    for one in _each(frame):
-        sure = units.known(one.low) and units.known(one.high)
+    for row in _each(frame):
+        sure = units.known(row.low) and units.known(row.high)
         lines.append(
             Line(
-                str(one.measure),
+                str(row.measure),
                 (
-                    MEASURES.get(str(one.measure), str(one.measure).replace("_", " ")),
-                    units.percent(one.r2, 1, signed=True, missing=units.NOT_ENOUGH) if sure else units.NOT_ENOUGH,
-                    units.interval(one.low * 100, one.high * 100, 1, "%") if sure else units.MISSING,
-                    Cell(f"{int(one.n):,}", small=f"effective {one.n_effective:,.0f}" if units.known(one.n_effective) else ""),
+                    MEASURES.get(str(row.measure), str(row.measure).replace("_", " ")),
+                    units.percent(row.r2, 1, signed=True, missing=units.NOT_ENOUGH) if sure else units.NOT_ENOUGH,
+                    units.interval(row.low * 100, row.high * 100, 1, "%") if sure else units.MISSING,
+                    Cell(f"{int(row.n):,}", small=f"effective {row.n_effective:,.0f}" if units.known(row.n_effective) else ""),
                 ),
             )
         )
@@ -178,22 +178,24 @@ def _middle(ask: float, bid: float, mid: float, tick: int) -> Line:
     return Line("mid", (units.price(mid), "mid", f"tick {tick:,}", "spread, bps", units.number(spread, 1)), marked=True)
 
 
-def _depth(told: MarketTold, last: pd.Series) -> Tile:
-    if told.book is None:
+def _depth(history: MarketTold, last: pd.Series) -> Tile:
+    if history.book is None:
         return Tile("Depth", "no book", "not in this feed")
     bid, ask = _figure(last["bid_depth"]), _figure(last["ask_depth"])
     both = None if bid is None or ask is None else bid + ask
     return Tile("Depth, money", units.money(both, missing=units.MISSING), f"bid {units.money(bid)}, ask {units.money(ask)}")
 
 
-def _expected(told: MarketTold) -> Tile:
-    horizon = told.session.horizons[0]
-    newest = told.forecasts[(told.forecasts["horizon"] == horizon) & (told.forecasts["tick"] == tick(told))]
+def _expected(history: MarketTold) -> Tile:
+    horizon = history.session.horizons[0]
+    newest = history.forecasts[(history.forecasts["horizon"] == horizon) & (history.forecasts["tick"] == tick(history))]
     label = f"Expected move, {units.count(horizon, 'bar')}"
     if newest.empty or not units.known(newest["mean_bps"].iloc[0]):
         return Tile(label, units.NOT_ENOUGH, "no forecast yet")
-    one = newest.iloc[0]
-    return Tile(label, units.bps(float(one["mean_bps"]), signed=True), f"90 %: {units.interval(one['low_bps'], one['high_bps'], 1, 'bps')}")
+    forecast = newest.iloc[0]
+    return Tile(
+        label, units.bps(float(forecast["mean_bps"]), signed=True), f"90 %: {units.interval(forecast['low_bps'], forecast['high_bps'], 1, 'bps')}"
+    )
 
 
 def _why(last: pd.Series) -> str:

@@ -64,14 +64,14 @@ _POSITIONS = (
 )
 
 
-def gates(told: Bound, session: Session) -> str:
+def gates(counts: Bound, session: Session) -> str:
     """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
-    bound = sorted(((gate, n) for gate, n in told.gates if n), key=lambda one: -one[1])
-    lines = [_share(gate, gate_in_words(gate), n / told.n, n, theme.gate(places[gate]), f"gate={gate}") for gate, n in bound]
-    lines += [_share(intent, f"traded: {intent}", n / told.n, n, theme.UP, f"intent={intent}") for intent, n in told.intents if n]
-    if told.free:
-        lines.append(_share("none", "held: no gate failed", told.free / told.n, told.free, theme.FREE, "action=hold&gate=none"))
+    bound = sorted(((gate, n) for gate, n in counts.gates if n), key=lambda pair: -pair[1])
+    lines = [_share(gate, gate_in_words(gate), n / counts.n, n, theme.gate(places[gate]), f"gate={gate}") for gate, n in bound]
+    lines += [_share(intent, f"traded: {intent}", n / counts.n, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
+    if counts.free:
+        lines.append(_share("none", "held: no gate failed", counts.free / counts.n, counts.free, theme.FREE, "action=hold&gate=none"))
     columns = (Column("Reason"), Column("Share of decisions", whole=True), Column("Share", right=True), Column("Decisions", right=True))
     return html(columns, lines, label="Share of decisions by binding gate", cards=False)
 
@@ -82,90 +82,92 @@ def _share(key: str, name: str, share: float, n: int, colour: str, query: str) -
 
 def decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
     lines = []
-    for one in _each(frame):
+    for decision in _each(frame):
         cells: list[Cell | str] = [
-            one.symbol,
-            _state(one.action),
-            _reason(one),
-            units.number(one.edge_bps, 1, signed=True),
-            units.number(one.cost_bps, 1),
-            units.percent(one.target, signed=True),
-            f"{one.tick:,}",
-            units.moment(int(one.at), CLOCK),
+            decision.symbol,
+            _state(decision.action),
+            _reason(decision),
+            units.number(decision.edge_bps, 1, signed=True),
+            units.number(decision.cost_bps, 1),
+            units.percent(decision.target, signed=True),
+            f"{decision.tick:,}",
+            units.moment(int(decision.at), CLOCK),
         ]
         if wide:
-            cells += [units.percent(one.position, signed=True), units.percent(one.confidence), one.regime, units.price(one.price)]
-        lines.append(Line(f"{one.tick} {one.symbol}", tuple(cells), link(one.tick, one.symbol)))
+            cells += [units.percent(decision.position, signed=True), units.percent(decision.confidence), decision.regime, units.price(decision.price)]
+        lines.append(Line(f"{decision.tick} {decision.symbol}", tuple(cells), link(decision.tick, decision.symbol)))
     return html((*_DECISIONS, *(_MORE if wide else ())), lines, label="Decisions")
 
 
 def positions(frame: pd.DataFrame) -> str:
     lines = []
-    for one in _each(frame):
-        gain = (one.mark - one.entry) * one.units
+    for position in _each(frame):
+        gain = (position.mark - position.entry) * position.units
         cells = (
-            one.symbol,
-            _state("long" if one.units > 0 else "short"),
-            units.size(one.units),
-            units.price(one.entry),
-            units.price(one.mark),
-            units.money(one.units * one.mark),
+            position.symbol,
+            _state("long" if position.units > 0 else "short"),
+            units.size(position.units),
+            units.price(position.entry),
+            units.price(position.mark),
+            units.money(position.units * position.mark),
             units.money(gain, signed=True),
-            units.percent(one.position, signed=True),
-            units.percent(one.target, signed=True),
+            units.percent(position.position, signed=True),
+            units.percent(position.target, signed=True),
         )
-        lines.append(Line(f"{one.tick} {one.symbol}", cells, link(one.tick, one.symbol)))
+        lines.append(Line(f"{position.tick} {position.symbol}", cells, link(position.tick, position.symbol)))
     return html(_POSITIONS, lines, label="Positions", empty="no open positions")
 
 
 def fills(frame: pd.DataFrame) -> str:
     lines = []
-    for one in _each(frame):
-        size = "not filled" if not one.size else units.size(one.size)
+    for fill in _each(frame):
+        size = "not filled" if not fill.size else units.size(fill.size)
         cells = (
-            f"{one.tick:,}",
-            one.symbol,
-            _state(one.side),
-            Cell(size, small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
-            units.price(one.price),
-            units.price(one.mid),
-            units.number(one.fee_bps, 1),
-            units.number(one.spread_bps, 1),
-            units.number(one.impact_bps, 1),
-            units.number(one.cost_bps, 1),
-            units.money(one.realised, signed=True),
+            f"{fill.tick:,}",
+            fill.symbol,
+            _state(fill.side),
+            Cell(size, small=f"{units.size(fill.unfilled)} unfilled" if fill.unfilled else ""),
+            units.price(fill.price),
+            units.price(fill.mid),
+            units.number(fill.fee_bps, 1),
+            units.number(fill.spread_bps, 1),
+            units.number(fill.impact_bps, 1),
+            units.number(fill.cost_bps, 1),
+            units.money(fill.realised, signed=True),
         )
-        lines.append(Line(f"{one.id}|{one.tick - 1} {one.symbol}", cells, link(one.tick - 1, one.symbol)))
+        lines.append(Line(f"{fill.id}|{fill.tick - 1} {fill.symbol}", cells, link(fill.tick - 1, fill.symbol)))
     return html(FILLS, lines, label="Fills", empty="no fills yet")
 
 
-def filled(told: DecisionTold) -> list[Line]:
+def filled(decision: DecisionTold) -> list[Line]:
     lines = []
-    for place, one in enumerate(told.fills):
+    for place, fill in enumerate(decision.fills):
         lines.append(
             Line(
                 str(place),
                 (
-                    _state(one.side),
-                    Cell(units.size(one.size) if one.size else "not filled", small=f"{units.size(one.unfilled)} unfilled" if one.unfilled else ""),
-                    units.price(one.price),
-                    units.price(one.mid),
-                    units.number(one.fee_bps, 1),
-                    units.number(one.spread_bps, 1),
-                    units.number(one.impact_bps, 1),
-                    units.number(one.cost_bps, 1),
-                    units.money(one.realised, signed=True),
+                    _state(fill.side),
+                    Cell(
+                        units.size(fill.size) if fill.size else "not filled", small=f"{units.size(fill.unfilled)} unfilled" if fill.unfilled else ""
+                    ),
+                    units.price(fill.price),
+                    units.price(fill.mid),
+                    units.number(fill.fee_bps, 1),
+                    units.number(fill.spread_bps, 1),
+                    units.number(fill.impact_bps, 1),
+                    units.number(fill.cost_bps, 1),
+                    units.money(fill.realised, signed=True),
                 ),
             )
         )
     return lines
 
 
-def ladder(told: DecisionTold) -> list[Line]:
+def ladder(decision: DecisionTold) -> list[Line]:
     lines = []
-    for rung in told.rungs:
+    for rung in decision.rungs:
         sense = rung.sense.replace("<=", "≤").replace(">=", "≥")
-        verdict = "binding" if rung.name == told.binding_gate else "pass" if rung.passed else "fail"
+        verdict = "binding" if rung.name == decision.binding_gate else "pass" if rung.passed else "fail"
         cells = (
             rung.name,
             Cell(units.size(rung.value), small=rung.fault or "") if rung.unit else "",
@@ -177,22 +179,22 @@ def ladder(told: DecisionTold) -> list[Line]:
     return lines
 
 
-def votes(told: DecisionTold) -> list[Line]:
+def votes(decision: DecisionTold) -> list[Line]:
     lines = [
         Line(
-            f"{one.model} {one.horizon}",
+            f"{vote.model} {vote.horizon}",
             (
-                one.model,
-                one.version or "not trained yet",
-                units.count(one.horizon, "bar"),
-                units.bps(one.bps, signed=True, missing="not active"),
-                units.number(one.trust, 2),
-                units.number(one.weight, 3),
+                vote.model,
+                vote.version or "not trained yet",
+                units.count(vote.horizon, "bar"),
+                units.bps(vote.bps, signed=True, missing="not active"),
+                units.number(vote.trust, 2),
+                units.number(vote.weight, 3),
             ),
         )
-        for one in told.votes
+        for vote in decision.votes
     ]
-    for expected in told.forecast:
+    for expected in decision.forecast:
         band = units.interval(expected.low_bps, expected.high_bps, 1)
         lines.append(
             Line(
@@ -205,27 +207,30 @@ def votes(told: DecisionTold) -> list[Line]:
                     "",
                     "",
                 ),
-                marked=expected.horizon == told.horizon,
+                marked=expected.horizon == decision.horizon,
             )
         )
     return lines
 
 
-def figures_of(told: DecisionTold) -> dict[str, str]:
-    return {rung.name: charts_decision.figures(rung) for rung in told.rungs}
+def figures_of(decision: DecisionTold) -> dict[str, str]:
+    return {rung.name: charts_decision.figures(rung) for rung in decision.rungs}
 
 
 def link(tick: int, symbol: str) -> str:
     return f"/decision?tick={tick}&symbol={symbol}"
 
 
-def _reason(one: Any) -> Cell:
-    return Cell(f"{one.intent}: {one.reason}", small=", ".join(part for part in (fault_of(one), "degraded" if one.degraded else "") if part))
+def _reason(decision: Any) -> Cell:
+    return Cell(
+        f"{decision.intent}: {decision.reason}",
+        small=", ".join(part for part in (fault_of(decision), "degraded" if decision.degraded else "") if part),
+    )
 
 
-def fault_of(one: Any) -> str:
+def fault_of(decision: Any) -> str:
     """Return the data incident behind the binding gate "fresh data"; "" where there is none."""
-    return one.fault if one.binding_gate == "fresh data" and isinstance(one.fault, str) else ""
+    return decision.fault if decision.binding_gate == "fresh data" and isinstance(decision.fault, str) else ""
 
 
 def _state(word: str) -> Cell:

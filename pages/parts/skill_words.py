@@ -36,18 +36,18 @@ def standing(status: Status, skill: pd.DataFrame) -> Standing | None:
     return Standing(state, horizons[place], bounds[place])
 
 
-def verdict(told: Standing, cross_check: str) -> str:
+def verdict(current: Standing, cross_check: str) -> str:
     """Return the verdict as a banner of constant height."""
-    bars = units.count(told.horizon, "bar")
+    bars = units.count(current.horizon, "bar")
     word, text, colour = {
         PROVEN: (
             "Skill is proven.",
-            f"At {bars} the lower bound of R² is {units.percent(told.bound, 2, signed=True)}. Position sizes follow it.",
+            f"At {bars} the lower bound of R² is {units.percent(current.bound, 2, signed=True)}. Position sizes follow it.",
             theme.GOOD,
         ),
         GONE: ("Skill is lost.", f"Recent forecasts at {bars} are no longer proven. No position is opened until they are.", theme.HARM),
         NOT_PROVEN: ("Skill is not proven yet.", "No position is opened until it is.", theme.NEUTRAL),
-    }.get(told.state, ("Skill is unknown.", "The newest tick could not measure it. No position is opened.", theme.WARNING))
+    }.get(current.state, ("Skill is unknown.", "The newest tick could not measure it. No position is opened.", theme.WARNING))
     doubt = "" if cross_check == "reliable" else f" Cross-check: {cross_check}."
     return f'<div class="pd pd-verdict">{notice(text + doubt, word=word, colour=colour)}</div>'
 

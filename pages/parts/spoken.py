@@ -7,36 +7,36 @@ from engine.explain import Facts, Shut, explain
 from engine.store.decision_query import DecisionTold
 
 
-def words(told: DecisionTold) -> str | None:
+def words(decision: DecisionTold) -> str | None:
     """Return forecast, action, reason and the change that would have flipped it; None while the gates are unknown."""
-    return " ".join(explain(facts(told))) if told.rungs else None
+    return " ".join(explain(facts(decision))) if decision.rungs else None
 
 
-def reason(told: DecisionTold) -> str:
+def reason(decision: DecisionTold) -> str:
     """Return the reason of the decision in a few words."""
-    shut = tuple(rung.name for rung in told.rungs if not rung.passed)
-    if told.action == "hold":
-        return reason_of(told.position, told.position, (told.binding_gate,) if told.binding_gate else (), {})
-    return reason_of(told.position, told.target, shut, dict(told.limits))
+    shut = tuple(rung.name for rung in decision.rungs if not rung.passed)
+    if decision.action == "hold":
+        return reason_of(decision.position, decision.position, (decision.binding_gate,) if decision.binding_gate else (), {})
+    return reason_of(decision.position, decision.target, shut, dict(decision.limits))
 
 
-def facts(told: DecisionTold) -> Facts:
+def facts(decision: DecisionTold) -> Facts:
     """Return the decision's own numbers."""
-    acted_on = next((one for one in told.forecast if one.horizon == told.horizon), None)
-    heard = any(vote.trust for vote in told.votes if vote.horizon == told.horizon)
+    acted_on = next((forecast for forecast in decision.forecast if forecast.horizon == decision.horizon), None)
+    is_active = any(vote.trust for vote in decision.votes if vote.horizon == decision.horizon)
     return Facts(
-        action=told.action,
-        position=told.position,
-        target=told.target,
-        horizon=told.horizon,
-        expected_bps=told.edge_bps if heard else None,
+        action=decision.action,
+        position=decision.position,
+        target=decision.target,
+        horizon=decision.horizon,
+        expected_bps=decision.edge_bps if is_active else None,
         low_bps=acted_on.low_bps if acted_on else None,
         high_bps=acted_on.high_bps if acted_on else None,
-        cost_bps=told.cost_bps,
-        shut=tuple(Shut(rung.name, rung.value, rung.limit, rung.fault) for rung in told.rungs if not rung.passed),
-        flip_bps=told.flip_bps,
-        reason="" if told.action == "hold" else reason(told),
-        inherited=_inherited(dict(told.limits)),
+        cost_bps=decision.cost_bps,
+        shut=tuple(Shut(rung.name, rung.value, rung.limit, rung.fault) for rung in decision.rungs if not rung.passed),
+        flip_bps=decision.flip_bps,
+        reason="" if decision.action == "hold" else reason(decision),
+        inherited=_inherited(dict(decision.limits)),
     )
 
 

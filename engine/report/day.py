@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.optimization import MANUAL
 from engine.domain.record import Record
-from engine.domain.tuning import MANUAL
-from engine.evidence.savings import Total
+from engine.evidence.effects import EffectTotal
 
 LISTED = 200  # most alerts, faults and drills of a day that are read
 
 
 @dataclass(frozen=True, slots=True)
-class Span(Record):
+class SessionPart(Record):
     """Consecutive ticks of one session that were decided on the day."""
 
     session: int
@@ -32,7 +32,7 @@ class Span(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Acted(Record):
+class ActionCounts(Record):
     """How often each action was decided for one symbol."""
 
     symbol: str
@@ -42,17 +42,17 @@ class Acted(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Bound(Record):
+class GateSummary(Record):
     """How often a gate was binding, and its declined-trade P&L."""
 
     gate: str
     n: int
-    regret: tuple[float, float, float] | None  # bps per declined trade: mean and 95 % interval, above 0 a cost; None for not enough data
+    declined: tuple[float, float, float] | None  # bps per declined trade: mean and 95 % interval, above 0 a cost; None for not enough data
     scored: int  # declined trades with an outcome
 
 
 @dataclass(frozen=True, slots=True)
-class Trading(Record):
+class TradingCosts(Record):
     """The paper broker's fills with all costs, in the account's currency."""
 
     fills: int
@@ -69,7 +69,7 @@ class Trading(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Skill(Record):
+class SkillSummary(Record):
     """The out-of-sample skill of one model at one horizon, as of now."""
 
     model: str
@@ -82,7 +82,7 @@ class Skill(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Record):
+class RunSummary(Record):
     """One measured run of an optimization, or a control window."""
 
     at: int  # ns UTC
@@ -104,34 +104,34 @@ class Run(Record):
     after: float | None = None
 
     @property
-    def by_hand(self) -> bool:
+    def is_manual(self) -> bool:
         """A person started it, so it is not randomised and enters no count and no sum."""
         return self.mode == MANUAL
 
 
 @dataclass(frozen=True, slots=True)
-class Saved(Record):
+class MetricSavings(Record):
     """The sum of the measured effects on one metric; above 0 is a gain."""
 
     metric: str
     unit: str
-    told: Total
+    total: EffectTotal
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery(Record):
+class RecoverySummary(Record):
     """A component fault and the time to its recovery; None while it lasts."""
 
     at: int  # ns UTC
     component: str
     fault: str
-    how: str | None
-    tries: int
+    remedy: str | None
+    attempts: int
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Alert(Record):
+class AlertSummary(Record):
     """An alert that was open at some time of the day."""
 
     at: int  # ns UTC
@@ -143,7 +143,7 @@ class Alert(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Day(Record):
+class DayRecord(Record):
     """Everything known of the day. Times are ns UTC of the wall clock unless noted."""
 
     day: str  # 2026-11-22
@@ -152,32 +152,32 @@ class Day(Record):
     is_over: bool
     market: str  # the feed in words
     simulated: bool
-    spans: tuple[Span, ...]
-    warmed: int  # warm-up ticks, where `spans` holds others
-    line: tuple[tuple[int, float, float], ...]  # wall, equity, benchmark: some points of the day
-    acted: tuple[Acted, ...]
-    gates: tuple[Bound, ...]
+    spans: tuple[SessionPart, ...]
+    warmup_ticks: int  # warm-up ticks, where `spans` holds others
+    equity_points: tuple[tuple[int, float, float], ...]  # wall, equity, benchmark: some points of the day
+    actions: tuple[ActionCounts, ...]
+    gates: tuple[GateSummary, ...]
     intents: tuple[tuple[str, int], ...]  # of the trades: intent, count
     ungated: int  # decisions without a binding gate
-    trading: Trading
-    honest: tuple[int, int]  # ticks, and those with a fallback
-    band: tuple[float, float] | None  # 95 % interval of the clean share
+    trading: TradingCosts
+    clean_counts: tuple[int, int]  # ticks, and those with a fallback
+    clean_interval: tuple[float, float] | None  # 95 % interval of the clean share
     fallbacks: tuple[tuple[str, int], ...]  # phase
     incidents: tuple[tuple[str, int, int], ...]  # kind, count, symbols
-    recoveries: tuple[Recovery, ...]
+    recoveries: tuple[RecoverySummary, ...]
     drills: tuple[tuple[int, bool, float | None, str], ...]  # when, passed, seconds, detail
-    skill: tuple[Skill, ...]
+    skill: tuple[SkillSummary, ...]
     skill_at: int | None  # the newest tick, as of which skill and declined-trade P&L stand
     skill_then: tuple[tuple[int, float | None, float | None], ...]  # horizon, estimate and lower bound at the day's last tick
-    runs: tuple[Run, ...]  # newest first
+    runs: tuple[RunSummary, ...]  # newest first
     more_runs: bool  # there were more runs than were read
-    saved: tuple[Saved, ...]
-    fired: tuple[tuple[str, int], ...]  # rule, count
-    alerts: tuple[Alert, ...]
-    starts: int
-    trained: int  # models
+    savings: tuple[MetricSavings, ...]
+    rule_firings: tuple[tuple[str, int], ...]  # rule, count
+    alerts: tuple[AlertSummary, ...]
+    engine_starts: int
+    models_trained: int  # models
     commands: int
-    cut: int | None = None  # time of the first stored tick, where earlier ones of the day were deleted
+    truncated_at: int | None = None  # time of the first stored tick, where earlier ones of the day were deleted
 
     @property
     def ticks(self) -> int:
@@ -185,4 +185,4 @@ class Day(Record):
 
     @property
     def decisions(self) -> int:
-        return sum(counts.buy + counts.sell + counts.hold for counts in self.acted)
+        return sum(counts.buy + counts.sell + counts.hold for counts in self.actions)

@@ -22,7 +22,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class LineChart:
     """Values over time, one named line each; formats without pictures leave them out."""
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class Section:
     """A heading and its blocks."""
 
     title: str
-    blocks: tuple[Paragraph | Table | Lines, ...]
+    blocks: tuple[Paragraph | Table | LineChart, ...]
 
 
 @dataclass(frozen=True, slots=True)

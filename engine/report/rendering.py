@@ -12,8 +12,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from engine.report.document import Document, Lines, Paragraph, Table
-from engine.report.words import clock
+from engine.report.document import Document, LineChart, Paragraph, Table
+from engine.report.words import format_clock
 
 WIDTH, HEIGHT, EDGE = 720, 180, 10  # of a chart
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
@@ -26,19 +26,19 @@ class Chart:
     polylines: tuple[str, ...]  # the points of each line; "" where a value is missing
     caption: str
     until: str
-    width: int = WIDTH
+    half_width: int = WIDTH
     height: int = HEIGHT
     edge: int = EDGE
 
 
-def render_html(document: Document) -> str:
+def render_html(build_document: Document) -> str:
     """Return the whole page."""
-    return _environment(_printable, autoescape=True).get_template("report.html").render(document=document)
+    return _environment(_printable, autoescape=True).get_template("report.html").render(build_document=build_document)
 
 
-def render_markdown(document: Document) -> str:
+def render_markdown(build_document: Document) -> str:
     """Return the whole text; charts are left out."""
-    return _environment(_escape_markdown, autoescape=False).get_template("report.md").render(document=document)
+    return _environment(_escape_markdown, autoescape=False).get_template("report.md").render(build_document=build_document)
 
 
 def _environment(finalize: Any, *, autoescape: bool) -> Environment:
@@ -72,7 +72,7 @@ def _escape_first_line(text: str) -> Markup:
     return Markup(re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", str(_escape_markdown(text))))
 
 
-def _scale(chart: Lines) -> Chart:
+def _scale(chart: LineChart) -> Chart:
     """Scale the lines to one box; the caption gives the ends of the scale."""
     values = np.array(chart.values, dtype=float)
     low, high = float(values.min()), float(values.max())

@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from engine.domain.intents import gate_in_words
-from engine.report.day import LISTED, Alert, Day, Recovery, Span
-from engine.report.document import Document, Lines, Paragraph, Section, Table
-from engine.report.optimized import optimizations
-from engine.report.words import NOT_ENOUGH, change, clock, figure, moment, money, seconds, share, whole
+from engine.domain.intents import phrase_gate
+from engine.report.day import LISTED, AlertSummary, DayRecord, RecoverySummary, SessionPart
+from engine.report.document import Document, LineChart, Paragraph, Section, Table
+from engine.report.optimizations import list_optimizations
+from engine.report.words import (
+    NOT_ENOUGH,
+    format_change,
+    format_clock,
+    format_count,
+    format_figure,
+    format_moment,
+    format_money,
+    format_seconds,
+    format_share,
+)
 
 MAX_SYMBOLS, MAX_GATES, MAX_ALERTS, MAX_RECOVERIES = 12, 8, 15, 8  # rows listed; the rest are counted
 BENCHMARK = "Benchmark: equal-weight buy and hold"
 
 
-def document(day: Day) -> Document:
+def build_document(day: DayRecord) -> Document:
     """Return the report of a day."""
     sections = (
         Section("Money", tuple(_money(day))),
@@ -23,21 +33,21 @@ def document(day: Day) -> Document:
         Section("Why not trading?", tuple(_gates(day))),
         Section("Health", tuple(_health(day))),
         Section("Alerts", tuple(_alerts(day))),
-        Section("Optimizations", tuple(optimizations(day))),
+        Section("Optimizations", tuple(list_optimizations(day))),
         Section("Skill", tuple(_skill(day))),
     )
     return Document(f"Podium, {day.day}", _scope(day), " ".join(_summary(day)), sections)
 
 
-def _scope(day: Day) -> str:
+def _scope(day: DayRecord) -> str:
     scope = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {clock(day.until)}"
-    if day.cut is not None:
+    if day.truncated_at is not None:
         scope += f", money and decisions from {clock(day.cut)} on: earlier ticks are no longer stored"
     reality = "nothing in it is real" if day.simulated else "paper money"
     return f"{scope}; market: {day.market}, {reality}. Unknown figures are marked as such."
 
 
-def _summary(day: Day) -> Iterator[str]:
+def _summary(day: DayRecord) -> Iterator[str]:
     """The day in a few sentences, each of them measured."""
     if day.spans:
         yield from _trading_summary(day)
@@ -55,15 +65,15 @@ def _summary(day: Day) -> Iterator[str]:
     yield f"{_at_least(len(day.alerts), 'alert')}, {still_open} still open." if day.alerts else "No alert was open."
 
 
-def _trading_summary(day: Day) -> Iterator[str]:
-    trades = sum(counts.buy + counts.sell for counts in day.acted)
+def _trading_summary(day: DayRecord) -> Iterator[str]:
+    trades = sum(counts.buy + counts.sell for counts in day.actions)
     warm = ", all over history during the warm-up" if day.spans[-1].warm else ""
     yield (
         f"{whole(day.ticks, 'tick')}{warm}, {whole(len(day.acted), 'symbol')}: {whole(day.decisions, 'decision')}, "
         f"of which {trades:,} bought or sold."
     )
     yield from _equity_summary(day.spans)
-    ticks, degraded = day.honest
+    ticks, degraded = day.clean_counts
     if ticks:
         yield f"Clean ticks: {share(1 - degraded / ticks, 2 if degraded else 0)}."
     top = next((gate for gate in day.gates if gate.n), None)
@@ -71,12 +81,12 @@ def _trading_summary(day: Day) -> Iterator[str]:
         yield f"Most frequent binding gate: {gate_in_words(top.gate)}, {share(top.n / day.decisions, 0)} of decisions."
 
 
-def _equity_summary(spans: tuple[Span, ...]) -> Iterator[str]:
+def _equity_summary(spans: tuple[SessionPart, ...]) -> Iterator[str]:
     known = [(span.equity, span.hold) for span in spans if span.equity is not None and span.hold is not None]
     if len(known) == 1 and len(spans) == 1:
         (before, after), (hold_before, hold_after) = known[0]
         yield (
-            f"Equity went from {money(before)} to {money(after)} ({change(after, before)}) after all costs; "
+            f"Equity went from {format_money(before)} to {format_money(after)} ({format_change(after, before)}) after all costs; "
             f"the benchmark, equal-weight buy and hold, changed by {change(hold_after, hold_before)}."
         )
     elif known:
@@ -84,33 +94,45 @@ def _equity_summary(spans: tuple[Span, ...]) -> Iterator[str]:
         yield f"Over {len(known)} sessions, each with its own account, equity changed by {money(gain, sign=True)} after all costs."
 
 
-def _money(day: Day) -> Iterator[Paragraph | Table | Lines]:
+def _money(day: DayRecord) -> Iterator[Paragraph | Table | LineChart]:
     if not day.spans:
         yield Paragraph("Nothing was decided, so nothing was gained or lost.")
         return
     rows = [row for span in day.spans for row in _account_rows(span, several=len(day.spans) > 1)]
     yield Table(("Account", "Start", "End", "Change", "Change, %"), tuple(rows))
-    if len(day.line) > 2:
-        at, equity, hold = zip(*day.line, strict=True)
-        yield Lines(("Podium", "benchmark"), at, (equity, hold), "Equity and benchmark over the day")
+    if len(day.equity_points) > 2:
+        at, equity, hold = zip(*day.equity_points, strict=True)
+        yield LineChart(("Podium", "benchmark"), at, (equity, hold), "Equity and benchmark over the day")
     yield from _costs(day)
     drawdowns = [span.drawdown for span in day.spans if span.drawdown is not None]
     if drawdowns:
         yield Paragraph(f"Largest drawdown: {share(max(drawdowns))}.")
 
 
-def _account_rows(span: Span, *, several: bool) -> Iterator[tuple[str, ...]]:
+def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ...]]:
     session = f", session {span.session}" if several else ""
     for name, ends in (("Podium after costs", span.equity), (BENCHMARK, span.hold)):
         if ends is None:
             yield f"{name}{session}", NOT_ENOUGH, NOT_ENOUGH, "", ""
         else:
-            yield f"{name}{session}", money(ends[0]), money(ends[1]), money(ends[1] - ends[0], sign=True), change(ends[1], ends[0])
+            yield (
+                f"{name}{session}",
+                format_money(ends[0]),
+                format_money(ends[1]),
+                format_money(ends[1] - ends[0], sign=True),
+                format_change(ends[1], ends[0]),
+            )
     if span.equity is not None:
-        yield f"No trading{session}", money(span.equity[0]), money(span.equity[0]), money(0.0, sign=True), change(1.0, 1.0)
+        yield (
+            f"No trading{session}",
+            format_money(span.equity[0]),
+            format_money(span.equity[0]),
+            format_money(0.0, sign=True),
+            format_change(1.0, 1.0),
+        )
 
 
-def _costs(day: Day) -> Iterator[Paragraph | Table]:
+def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
     trading = day.trading
     unfilled = f"{whole(trading.unfilled, 'order')} could not be filled" if trading.unfilled else ""
     if not trading.fills:
@@ -118,10 +140,13 @@ def _costs(day: Day) -> Iterator[Paragraph | Table]:
         return
     gain = sum(span.equity[1] - span.equity[0] for span in day.spans if span.equity is not None)
     parts = (("Fees", trading.fee), ("Half-spread", trading.spread), ("Impact", trading.impact), ("Total cost", trading.cost))
-    rows = [(name, money(-cost), f"{cost / trading.turnover * 1e4:.2f} bps" if trading.turnover > 0 else NOT_ENOUGH) for name, cost in parts]
+    rows = [(name, format_money(-cost), f"{cost / trading.turnover * 1e4:.2f} bps" if trading.turnover > 0 else NOT_ENOUGH) for name, cost in parts]
     carry = [span.carry for span in day.spans if span.carry is not None]
-    rows += [("Borrow and funding", money(sum(carry), sign=True), "")] if any(carry) else []
-    rows += [("Change of equity", money(gain, sign=True), ""), ("Change of equity before costs", money(gain + trading.cost, sign=True), "")]
+    rows += [("Borrow and funding", format_money(sum(carry), sign=True), "")] if any(carry) else []
+    rows += [
+        ("Change of equity", format_money(gain, sign=True), ""),
+        ("Change of equity before costs", format_money(gain + trading.cost, sign=True), ""),
+    ]
     yield Table(("Cost", "Amount", "Share of turnover"), tuple(rows))
     yield Paragraph(
         f"{whole(trading.fills, 'fill')}, turnover {money(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "
@@ -129,11 +154,11 @@ def _costs(day: Day) -> Iterator[Paragraph | Table]:
     )
 
 
-def _decisions(day: Day) -> Iterator[Paragraph | Table]:
-    if not day.acted:
+def _decisions(day: DayRecord) -> Iterator[Paragraph | Table]:
+    if not day.actions:
         yield Paragraph("None.")
         return
-    by_activity = sorted(day.acted, key=lambda counts: (-(counts.buy + counts.sell), counts.symbol))
+    by_activity = sorted(day.actions, key=lambda counts: (-(counts.buy + counts.sell), counts.symbol))
     rows: list[tuple[str, ...]] = [(counts.symbol, f"{counts.buy:,}", f"{counts.sell:,}", f"{counts.hold:,}") for counts in by_activity[:MAX_SYMBOLS]]
     rest = by_activity[MAX_SYMBOLS:]
     if rest:
@@ -141,31 +166,31 @@ def _decisions(day: Day) -> Iterator[Paragraph | Table]:
         rows.append((f"{len(rest)} more", *(f"{n:,}" for n in totals)))
     yield Table(("Symbol", "Buy", "Sell", "Hold"), tuple(rows))
     first, last = day.spans[0], day.spans[-1]
-    warm = f" {whole(day.warmed, 'more tick')} of the warm-up, decided over history, are not counted here." if day.warmed else ""
+    warm = f" {whole(day.warmed, 'more tick')} of the warm-up, decided over history, are not counted here." if day.warmup_ticks else ""
     yield Paragraph(
-        f"Ticks {first.first:,} to {last.last:,}; market time {moment(first.first_at)} to {moment(last.last_at)} UTC.{warm} "
+        f"Ticks {first.first:,} to {last.last:,}; market time {format_moment(first.first_at)} to {format_moment(last.last_at)} UTC.{warm} "
         f"{whole(day.trained, 'model')} trained, {whole(day.commands, 'command')} received, {whole(day.starts, 'engine start')}."
     )
 
 
-def _gates(day: Day) -> Iterator[Paragraph | Table]:
+def _gates(day: DayRecord) -> Iterator[Paragraph | Table]:
     if not day.decisions:
         yield Paragraph("Nothing was decided.")
         return
     bound = [gate for gate in day.gates if gate.n]
     rows = []
     for gate in bound[:MAX_GATES]:
-        mean, low, high = gate.regret or (None, None, None)
+        mean, low, high = gate.declined or (None, None, None)
         declined = NOT_ENOUGH if mean is None else f"{mean:+.2f} bps"
         interval = NOT_ENOUGH if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
-        rows.append((gate_in_words(gate.gate), f"{gate.n:,}", share(gate.n / day.decisions, 1), declined, interval, f"{gate.scored:,}"))
+        rows.append((phrase_gate(gate.gate), f"{gate.n:,}", format_share(gate.n / day.decisions, 1), declined, interval, f"{gate.scored:,}"))
     rest = sum(gate.n for gate in bound[MAX_GATES:])
     if rest:
-        rows.append((f"{len(bound) - MAX_GATES} more", f"{rest:,}", share(rest / day.decisions, 1), "", "", ""))
-    rows += [(f"traded: {intent}", f"{n:,}", share(n / day.decisions, 1), "", "", "") for intent, n in day.intents]
+        rows.append((f"{len(bound) - MAX_GATES} more", f"{rest:,}", format_share(rest / day.decisions, 1), "", "", ""))
+    rows += [(f"traded: {intent}", f"{n:,}", format_share(n / day.decisions, 1), "", "", "") for intent, n in day.intents]
     free = day.ungated - sum(n for _, n in day.intents)
     if free:
-        rows.append(("held: no gate failed", f"{free:,}", share(free / day.decisions, 1), "", "", ""))
+        rows.append(("held: no gate failed", f"{free:,}", format_share(free / day.decisions, 1), "", "", ""))
     yield Table(("Reason", "Decisions", "Share", "Declined-trade P&L", "95 % interval", "Trades scored"), tuple(rows))
     as_of = "" if day.skill_at is None else f", over all trades scored up to tick {day.skill_at:,}"
     yield Paragraph(
@@ -174,8 +199,8 @@ def _gates(day: Day) -> Iterator[Paragraph | Table]:
     )
 
 
-def _health(day: Day) -> Iterator[Paragraph | Table]:
-    ticks, degraded = day.honest
+def _health(day: DayRecord) -> Iterator[Paragraph | Table]:
+    ticks, degraded = day.clean_counts
     if ticks:
         interval = NOT_ENOUGH if day.band is None else f"{share(day.band[0], 3)} to {share(day.band[1], 3)}"
         yield Paragraph(f"Clean ticks, without a fallback: {share(1 - degraded / ticks, 3)} of {whole(ticks, 'tick')} (95 % interval {interval}).")
@@ -189,21 +214,21 @@ def _health(day: Day) -> Iterator[Paragraph | Table]:
         failed = sum(not drill[1] for drill in day.drills)
         yield Paragraph(
             f"{_at_least(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed. The last, at {clock(at)}, "
-            f"{'passed' if passed else 'failed'} in {seconds(took)}: {detail}."
+            f"{'passed' if passed else 'failed'} in {format_seconds(took)}: {detail}."
         )
     else:
         yield Paragraph("No drill of kill switch, stop and alert path ran.")
 
 
-def _recoveries(recoveries: tuple[Recovery, ...]) -> Iterator[Paragraph | Table]:
+def _recoveries(recoveries: tuple[RecoverySummary, ...]) -> Iterator[Paragraph | Table]:
     if not recoveries:
         yield Paragraph("No component failed.")
         return
-    resolved = [recovery.seconds for recovery in recoveries if recovery.seconds is not None]
-    slowest = f", the slowest in {seconds(max(resolved))}" if resolved else ""
+    compose_resolved = [recovery.seconds for recovery in recoveries if recovery.seconds is not None]
+    slowest = f", the slowest in {seconds(max(resolved))}" if compose_resolved else ""
     yield Paragraph(f"{_at_least(len(recoveries), 'component fault')}, {len(resolved)} resolved{slowest}.")
     rows = [
-        (clock(fault.at), fault.component, fault.fault, fault.how or "none yet", seconds(fault.seconds), f"{fault.tries}")
+        (format_clock(fault.at), fault.component, fault.fault, fault.remedy or "none yet", seconds(fault.seconds), f"{fault.tries}")
         for fault in recoveries[:MAX_RECOVERIES]
     ]
     yield Table(("At", "Component", "Fault", "Remedy", "Duration", "Attempts"), tuple(rows), left=4)
@@ -214,27 +239,27 @@ def _at_least(count: int, noun: str) -> str:
     return f"{'at least ' if count >= LISTED else ''}{whole(count, noun)}"
 
 
-def _is_open(alert: Alert, day: Day) -> bool:
+def _is_open(alert: AlertSummary, day: DayRecord) -> bool:
     return alert.resolved_at is None or alert.resolved_at >= day.until
 
 
-def _alerts(day: Day) -> Iterator[Paragraph | Table]:
+def _alerts(day: DayRecord) -> Iterator[Paragraph | Table]:
     if not day.alerts:
         yield Paragraph("None was open.")
         return
-    rows = [(moment(alert.at), alert.severity, alert.rule, alert.message, _ending(alert, day)) for alert in day.alerts[:MAX_ALERTS]]
+    rows = [(format_moment(alert.at), alert.severity, alert.rule, alert.message, _ending(alert, day)) for alert in day.alerts[:MAX_ALERTS]]
     yield Table(("Since", "Severity", "Rule", "Message", "Until"), tuple(rows), left=5)
     if len(day.alerts) > MAX_ALERTS:
         rules = Counter(alert.rule for alert in day.alerts[MAX_ALERTS:])
         yield Paragraph(f"{len(day.alerts) - MAX_ALERTS} more: {', '.join(f'{rule} {n}' for rule, n in rules.most_common(6))}.")
 
 
-def _ending(alert: Alert, day: Day) -> str:
+def _ending(alert: AlertSummary, day: DayRecord) -> str:
     acknowledged = f", acknowledged by {alert.acked_by}" if alert.acked_by else ""
-    return ("still open" if _is_open(alert, day) else moment(alert.resolved_at or 0)) + acknowledged
+    return ("still open" if _is_open(alert, day) else format_moment(alert.resolved_at or 0)) + acknowledged
 
 
-def _skill(day: Day) -> Iterator[Paragraph | Table]:
+def _skill(day: DayRecord) -> Iterator[Paragraph | Table]:
     if not day.skill:
         yield Paragraph(f"Out-of-sample skill: {NOT_ENOUGH}.")
         return
@@ -242,7 +267,7 @@ def _skill(day: Day) -> Iterator[Paragraph | Table]:
     for skill in day.skill:
         r2 = NOT_ENOUGH if skill.r2 is None else f"{skill.r2:+.4f}"
         interval = NOT_ENOUGH if skill.low is None or skill.high is None else f"{skill.low:+.4f} to {skill.high:+.4f}"
-        rows.append((skill.model, f"{skill.horizon}", r2, interval, f"{skill.n:,}", figure(skill.n_effective, "", sign=False)))
+        rows.append((skill.model, f"{skill.horizon}", r2, interval, f"{skill.n:,}", format_figure(skill.n_effective, "", sign=False)))
     yield Table(("Model", "Horizon, bars", "R²", "95 % interval", "n", "Effective n"), tuple(rows))
     as_of = "" if day.skill_at is None else f" as of tick {day.skill_at:,}"
     yield Paragraph(f"Out-of-sample R² against the naive forecast{as_of}. The interval stays valid however often it is looked at.")

@@ -1,0 +1,194 @@
+"""The form that starts a backtest, its progress, and deletion: commands to the engine, nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from engine import units
+from engine.store.backtest_files import StoredBacktest
+from engine.store.inbox import QUEUED, RUNNING
+from pages.ui import command_table, theme, widgets
+from pages.ui import commands as ui_commands
+
+BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
+RECENT = 3_600  # s for which the result of the newest one is shown
+
+
+def show_form() -> None:
+    """Draw the form: what to run, and why."""
+    simulated = st.segmented_control("Market", ["simulated", "recording"], default="simulated", key="market", bind="query-params", required=True)
+    with st.form("backtest", border=True, enter_to_submit=False):
+        args = _simulated() if simulated != "recording" else _recording()
+        left, right = st.columns([5, 2], vertical_alignment="bottom")
+        reason = left.text_input(
+            f"Reason, at most {ui_commands.LONGEST} letters",
+            key="reason_to_backtest",
+            placeholder="purpose of this run",
+            max_chars=ui_commands.MAX_REASON,
+        )
+        training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
+        run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
+    if run:
+        arguments = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
+        if args["market"].strip():
+            ui_commands.submit_command("backtest", arguments, reason or "no reason given")
+        else:
+            st.session_state["answer"] = ("Give the absolute path of a recording's folder", theme.WARNING, "Not sent.")
+    ui_commands.show_answer("backtest")
+
+
+def show_progress(commands: pd.DataFrame, now: int) -> None:
+    """Draw every queued or running backtest with its progress and a Cancel button, else the result of the newest."""
+    active = commands[commands["status"].isin([QUEUED, RUNNING])]
+    for command in active.iloc[::-1].to_dict("records"):
+        with st.container(horizontal=True, vertical_alignment="center", key=f"run_{command['id']}"):
+            widgets.show_html(_progress(command))
+            if st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
+                ui_commands.submit_command("cancel_backtest", {"id": str(command["id"])}, "from the Backtests page")
+    if active.empty and not commands.empty:
+        newest = commands.iloc[0].to_dict()
+        ended = newest["finished_at"] if units.is_known(newest["finished_at"]) else newest["at"]
+        if now - ended < RECENT * units.SECOND:
+            widgets.show_html(f'<div class="pd">{_ended(newest)}</div>')
+
+
+def show_delete_button(chosen: list[StoredBacktest]) -> None:
+    """Draw the Delete button. It stays in place: nothing that deletes may appear under the pointer."""
+    names = [backtest.name for backtest in chosen]
+    held = not names or is_deletion_requested(chosen)
+    st.button(
+        "Delete",
+        icon=":material/delete:",
+        key="delete",
+        help="Deletes the open backtests after a confirmation",
+        on_click=_ask,
+        args=(names,),
+        disabled=held,
+    )
+
+
+def confirm_deletion(chosen: list[StoredBacktest]) -> None:
+    """Ask before anything is deleted, in place, because a dialog would not outlive the next refresh."""
+    with st.container(horizontal=True, vertical_alignment="center", key="confirming"):
+        if not is_deletion_requested(chosen):
+            return
+        widgets.note(f"Delete {units.count(len(chosen), 'backtest')}? This cannot be undone.")
+        if st.button("Keep", key="keep"):
+            st.session_state.pop("to_delete")
+            st.rerun(scope="app")
+        if st.button("Delete for good", type="primary", key="delete_for_good"):
+            for backtest in chosen:
+                ui_commands.submit_command("delete_backtest", {"id": backtest.name}, "from the Backtests page")
+            st.session_state.pop("to_delete")
+            st.rerun(scope="app")
+
+
+def is_deletion_requested(chosen: list[StoredBacktest]) -> bool:
+    return bool(chosen) and st.session_state.get("to_delete") == [backtest.name for backtest in chosen]
+
+
+def _ask(names: list[str]) -> None:
+    st.session_state["to_delete"] = names
+
+
+def label_backtest(backtest: StoredBacktest) -> str:
+    """Describe a backtest in one line: time, market, arguments."""
+    when = units.format_time(backtest.at, "%m-%d %H:%M:%S")
+    return f"{when}  {market(backtest)}, {settings(backtest)}"
+
+
+def describe_market(backtest: StoredBacktest) -> str:
+    return name_market(backtest.arguments)
+
+
+def name_market(arguments: Mapping[str, str]) -> str:
+    """Return the market in a word or two."""
+    place = arguments.get("market", "simulated")
+    return "simulated market" if place == "simulated" else place.rstrip("/").rpartition("/")[2]
+
+
+def describe_settings(backtest: StoredBacktest) -> str:
+    return describe_arguments(backtest.arguments)
+
+
+def describe_arguments(arguments: Mapping[str, str]) -> str:
+    """Describe the arguments of a backtest except its market; defaults are left out."""
+    parts = [form(arguments[name]) for name, form in _WORDS.items() if arguments.get(name)]
+    return ", ".join(part for part in parts if part) or "default settings"
+
+
+_WORDS: dict[str, Callable[[str], str]] = {
+    "signal": lambda text: f"signal {text}",
+    "bars": lambda text: f"{int(text):,} bars" if text.isdecimal() else f"bars {text}",
+    "symbol_count": lambda text: f"{text} symbols",
+    "symbols": lambda text: text.replace(",", " "),
+    "from": lambda text: f"from {text}",
+    "to": lambda text: f"to {text}",
+    "interval": lambda text: f"{text} bars",
+    "seed": lambda text: f"seed {text}",
+    "training": lambda text: "no training" if text == "none" else "",
+}
+
+
+def _simulated() -> dict[str, str]:
+    with st.container(horizontal=True, key="simulated_row"):
+        signal = st.number_input(
+            "Signal (R², one bar)",
+            0.0,
+            0.5,
+            SIGNAL,
+            0.01,
+            format="%.3f",
+            key="run_signal",
+            width=170,
+            help="0: nothing can be predicted, and the engine must end up holding",
+        )
+        bars = st.number_input("Bars", 100, 1_000_000, BARS, 1_000, key="run_bars", width=150)
+        symbols = st.number_input("Symbols", 1, 500, SYMBOLS, 1, key="run_symbols", width=130)
+        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed", width=130, help="The same seed gives the same market, bit for bit")
+    return {"market": "simulated", "signal": f"{signal:g}", "bars": str(bars), "symbol_count": str(symbols), "seed": str(seed)}
+
+
+def _recording() -> dict[str, str]:
+    path = st.text_input(
+        "Folder of the recording",
+        key="run_path",
+        placeholder="/data/recording",
+        max_chars=1_000,
+        help="One folder per symbol, each with bars, books or trades",
+    )
+    with st.container(horizontal=True, key="recording_row"):
+        symbols = st.text_input("Symbols", key="run_names", placeholder="all", width=220, help="Names separated by commas")
+        since = st.text_input("From", key="run_from", placeholder="its first bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
+        until = st.text_input("To", key="run_to", placeholder="its last bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
+        interval = st.text_input("Bar length", key="run_interval", placeholder="as recorded", width=140, help="Such as 1s, 1m or 5m")
+        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed_too", width=120)
+    return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
+
+
+def _progress(command: Mapping[Any, Any]) -> str:
+    done = command["progress"]
+    share = float(done) if isinstance(done, int | float) and units.is_known(done) else 0.0
+    note = command["note"] if isinstance(command["note"], str) else "waits for the engine"
+    word = "Running." if share > 0 else "Waiting." if command["status"] == QUEUED or str(note).startswith("waits") else "Starting."
+    text = f"{_asked(command)}: {note}"
+    return f'<div class="pd">{widgets.render_notice(text, word=word, colour=theme.UP, progress=share)}</div>'
+
+
+def _ended(command: Mapping[Any, Any]) -> str:
+    finished = command["finished_at"]
+    when = datetime.fromtimestamp(float(finished) / units.SECOND, UTC).strftime("%H:%M:%S") if isinstance(finished, int | float) else ""
+    done = command["status"] == "done"
+    text = f"{_asked(command)}, {when} UTC: {command_table.result(command['result'])}"
+    return widgets.render_notice(text, word="Done." if done else "Not done.", colour=theme.state_colour(str(command["status"])))
+
+
+def _asked(command: Mapping[Any, Any]) -> str:
+    arguments = json.loads(command["args"])
+    return f"{place_of(arguments)}, {words(arguments)}"

@@ -1,0 +1,200 @@
+"""The tables of backtests: the list with one row per run, the comparison with one column per run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from engine import units
+from engine.store.backtest_files import StoredBacktest
+from pages.backtests import form
+from pages.ui import theme
+from pages.ui.forest_plot import finite_or_none
+from pages.ui.tables import Cell, Column, TableRow, render_table
+
+LETTERS = "ABCDEF"
+LIST = (
+    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", whole=True), Column("Reason", whole=True),
+    Column("Decisions", right=True),
+    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, whole=True), Column("Trades", right=True),
+    Column("Duration", right=True),
+)  # fmt: skip
+
+
+def render_backtests(backtests: Sequence[StoredBacktest], opened: Sequence[str]) -> str:
+    lines = []
+    for run in backtests:
+        report = run.report
+        cells = (
+            units.format_time(run.at, "%m-%d %H:%M"), form.describe_market(run), form.describe_settings(run), Cell(run.reason, small=f"by {run.by}"),
+            units.get_number(get_number(report, "decisions")), units.format_percent(get_number(report, "portfolio", "net_return"), 2, signed=True),
+            units.format_percent(get_number(report, "portfolio", "benchmark_return"), 2, signed=True), format_skill(report, "ensemble"),
+            units.get_number(get_number(report, "portfolio", "trades")), units.format_age(get_number(report, "wall_seconds")),
+        )  # fmt: skip
+        lines.append(TableRow(run.name, cells, highlighted=run.name in opened))
+    return render_table(LIST, lines, label="Stored backtests")
+
+
+def build_run_columns(chosen: Sequence[StoredBacktest]) -> tuple[Column, ...]:
+    return (Column("", nowrap=True, full_width=True), *(Column(name_run(place, chosen), right=True, wrap=True) for place in range(len(chosen))))
+
+
+def name_run(place: int, chosen: Sequence[StoredBacktest]) -> str:
+    """Return a letter for a run on this page; "" for a single run."""
+    return LETTERS[place] if len(chosen) > 1 else ""
+
+
+def list_comparison(chosen: Sequence[StoredBacktest]) -> list[TableRow]:
+    """Return one row per figure; the first rows describe each run."""
+    return [TableRow(label, (label, *(format_figure(run) for run in chosen)), highlighted=label in _MARKED) for label, format_figure in _FIGURES]
+
+
+def format_skill(report: dict[str, Any], model: str, horizon: int | None = None) -> Cell:
+    """Return R2 with its interval and n, or that there is not enough data."""
+    estimate = get_skill(report, model, horizon)
+    r2 = estimate.get("r2")
+    n = f"n={int(estimate['n']):,}" if units.known(estimate.get("n")) else "n=0"
+    if not units.is_known(r2):
+        return Cell(units.NOT_ENOUGH, small=n)
+    low, high = (None if value is None else value * 100 for value in (get_number(estimate, "low"), get_number(estimate, "high")))
+    return Cell(units.format_percent(r2, 2, signed=True), small=f"{units.format_interval(low, high, 2, '%')}, {n}")
+
+
+def get_skill(report: dict[str, Any], model: str, horizon: int | None = None) -> dict[str, Any]:
+    figures = as_mapping(as_mapping(report.get("skill")).get(model))
+    return figures if horizon is None else as_mapping(as_mapping(figures.get("by_horizon")).get(str(horizon)))
+
+
+def get_number(report: dict[str, Any], *path: str) -> float | None:
+    """Return a figure of the report by its path; None where it was not measured."""
+    value: Any = report
+    for part in path:
+        value = as_mapping(value).get(part)
+    return known(value)
+
+
+def as_mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def get_equity_curve(run: StoredBacktest) -> list[tuple[int, float | None, float | None]]:
+    """Return (time in ns UTC, equity, benchmark) through the run; [] where the report has none."""
+    rows = run.report.get("equity")
+    points = [point for point in rows if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(rows, list) else []
+    return [(int(at), finite_or_none(equity), finite_or_none(naive)) for at, equity, naive in points]
+
+
+def list_horizons(chosen: Sequence[StoredBacktest]) -> list[int]:
+    """Return every horizon that any run scored, in bars."""
+    return sorted(
+        {
+            int(key)
+            for run in chosen
+            for figures in as_mapping(run.report.get("skill")).values()
+            for key in as_mapping(as_mapping(figures).get("by_horizon"))
+            if key.isdigit()
+        }
+    )
+
+
+def list_models(chosen: Sequence[StoredBacktest]) -> list[str]:
+    """Return the ensemble, then every model of any run."""
+    return list(dict.fromkeys(model for run in chosen for model in as_mapping(run.report.get("skill"))))
+
+
+def rank_gates(chosen: Sequence[StoredBacktest]) -> Iterator[tuple[str, list[float | None]]]:
+    """Yield every binding gate with its share of decisions in each run, largest first."""
+    shares = []
+    for gate in dict.fromkeys(gate for run in chosen for gate in as_mapping(run.report.get("binding_gates"))):
+        counts = [(get_number(run.report, "binding_gates", gate) or 0.0, get_number(run.report, "decisions")) for run in chosen]
+        shares.append((gate, [count / whole if whole else None for count, whole in counts]))
+    return iter(sorted(shares, key=lambda pair: -max(share or 0.0 for share in pair[1])))
+
+
+def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[StoredBacktest], str]:
+    return lambda run: units.format_percent(get_number(run.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
+
+
+def _plain(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[StoredBacktest], str]:
+    return lambda run: units.get_number(get_number(run.report, *path), digits, unit, missing=missing)
+
+
+def _span(run: StoredBacktest) -> str:
+    points = get_equity_curve(run)
+    ends = [at for at, _, _ in points[:1] + points[-1:]]
+    return " to ".join(units.format_time(at, "%Y-%m-%d %H:%M") for at in ends) + " UTC" if ends else units.MISSING
+
+
+def _symbols(run: StoredBacktest) -> Cell:
+    symbols = [str(symbol) for symbol in run.report.get("symbols") or []]
+    return Cell(units.count(len(symbols), "symbol"), small=", ".join(symbols[:4]) + (" ..." if len(symbols) > 4 else ""))
+
+
+def _actions(run: StoredBacktest) -> str:
+    return ", ".join(f"{units.number(number(run.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
+
+
+def _brier(run: StoredBacktest) -> Cell:
+    n = get_number(run.report, "calibration", "n")
+    naive = units.get_number(get_number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
+    return Cell(
+        units.get_number(get_number(run.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
+        small=f"always 50 %: {naive}" + ("" if n is None else f", n={int(n):,}"),
+    )
+
+
+def _sharpe(run: StoredBacktest) -> Cell:
+    """The Sharpe ratio with its trading days per year; runs before version 0.4 have 365."""
+    days = get_number(run.report, "portfolio", "trading_days_per_year")
+    ratio = get_number(run.report, "portfolio", "sharpe")
+    small = "" if ratio is None or days is None else f"{days:.0f} trading days per year"
+    return Cell(units.format_number(ratio, 2, missing=units.NOT_ENOUGH), small=small)
+
+
+def _took(run: StoredBacktest) -> Cell:
+    return Cell(
+        units.format_age(get_number(run.report, "wall_seconds")), small=f"{units.number(number(run.report, 'decisions_per_second'))} decisions/s"
+    )
+
+
+def _deflated(run: StoredBacktest) -> Cell:
+    trials = get_number(run.report, "portfolio", "dsr_trials")
+    small = "" if trials is None else f"best of {int(trials):,} tried on this recording"
+    return Cell(_percent("portfolio", "dsr", digits=1, signed=False)(run), small=small)
+
+
+_MARKED = {"Net return", "Skill (R²), ensemble, first horizon"}
+_FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
+    ("Market", form.describe_market),
+    ("Requested", form.describe_settings),
+    ("Symbols", _symbols),
+    ("Market time", _span),
+    ("Net return", _percent("portfolio", "net_return")),
+    ("Gross return", _percent("portfolio", "gross_return")),
+    ("Benchmark: equal-weight buy and hold", _percent("portfolio", "benchmark_return")),
+    ("No trading", lambda _: units.format_percent(0.0, 2)),
+    ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
+    ("Sharpe ratio, annualised", _sharpe),
+    ("Probabilistic Sharpe ratio: above 0", _percent("portfolio", "psr", digits=1, signed=False)),
+    ("Deflated Sharpe ratio: above the best of all tried", _deflated),
+    ("Trades", _plain("portfolio", "trades")),
+    ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
+    ("Cost per trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
+    ("Borrow and funding, share of capital", _percent("portfolio", "carry", "share", digits=3)),
+    ("Decisions", _plain("decisions")),
+    ("Actions", _actions),
+    ("Skill (R²), ensemble, first horizon", lambda run: format_skill(run.report, "ensemble")),
+    ("Brier score", _brier),
+    ("Coverage of the 80 % interval", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
+    ("Coverage of the 90 % interval", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
+    ("Clean decisions", _percent("clean_rate", signed=False)),
+    ("Models fitted", _plain("training", "fits")),
+    ("Tick p99", lambda run: units.format_ms(get_number(run.report, "tick_ms", "p99"))),
+    ("Duration", _took),
+    ("Digest", lambda run: str(run.report.get("digest", units.MISSING))[:16]),
+    ("Requested by", lambda run: Cell(run.by, small=run.reason)),
+)
+
+
+def get_run_colour(place: int) -> str:
+    return theme.category_colour(place)

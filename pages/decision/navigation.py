@@ -1,0 +1,61 @@
+"""The decision named by the address, and the navigation to others."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from engine.store.read.decision import DecisionDetails
+from engine.store.read.decisions import DecisionFilter
+from pages.decision import replay
+from pages.ui import cache, frame, widgets
+
+DIGITS = 18  # of the largest tick that a store can hold
+
+
+def read_address() -> tuple[int, str] | str | None:
+    """Return tick and symbol of the address, or of the newest decision where it names no tick.
+
+    Return a sentence where the address is wrong, None before the first decision.
+    """
+    tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
+    if tick is not None and not (tick.isdecimal() and len(tick) <= DIGITS):
+        return f"tick {tick[:40]} in the address is not a number"
+    if tick is not None:
+        return (int(tick), symbol) if symbol else f"the address names tick {int(tick):,} but no symbol"
+    newest, _ = cache.fetch_decisions(DecisionFilter(symbol=symbol), limit=1)
+    if newest.empty:
+        return None if symbol is None or cache.fetch_status().last is None else f"no decision of {symbol} is stored"
+    return int(newest["tick"].iloc[0]), str(newest["symbol"].iloc[0])
+
+
+def show_missing(line: str) -> None:
+    """Say that there is no such decision, and offer the stored ones."""
+    widgets.show_empty(line)
+    if st.button("Show stored decisions"):
+        frame.open_page("02_decisions.py")
+    st.stop()
+
+
+def show_navigation(decision: DecisionDetails, *, following: bool) -> None:
+    """Draw the way to the previous and next decision, another symbol, the newest, which is then followed, and the replay."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="steps"):
+        symbols = list(decision.session.symbols)
+        own = f"symbol_of_{'newest' if following else decision.tick}_{decision.symbol}"
+        chosen = st.selectbox("Symbol", symbols, index=symbols.index(decision.symbol), key=own, width=170)
+        back = st.button("Previous", icon=":material/chevron_left:", disabled=decision.tick <= decision.first_tick)
+        forth = st.button("Next", icon=":material/chevron_right:", icon_position="right", disabled=following)
+        newest = st.button("Newest", disabled=following, help="Follows the newest decision")
+        again = st.button(
+            "Replay this tick", icon=":material/replay:", help="Decides the stored tick again in a separate process and compares every bit"
+        )
+    tick = int(st.session_state.get("followed", decision.tick)) if following else decision.tick  # the one on screen
+    if again:
+        with st.spinner(f"Deciding tick {tick:,} again"):
+            st.session_state["replayed"] = (tick, replay.run_replay(tick, cache.store_url()))
+    if newest or (following and chosen != decision.symbol):
+        frame.open_page("03_decision.py", symbol=str(chosen))
+    if back or forth or (again and following) or chosen != decision.symbol:
+        frame.open_page("03_decision.py", tick=str(tick + forth - back), symbol=str(chosen))
+    result = st.session_state.get("replayed")
+    if result is not None and result[0] == decision.tick and not following:
+        widgets.show_html(result[1])

@@ -1,0 +1,170 @@
+"""The header, tiles and tables of one decision: costs, outcome, and the state of market and machine."""
+
+from __future__ import annotations
+
+from html import escape
+
+from engine import units
+from engine.explain import describe_fault
+from engine.store.read.decision import DecisionDetails, GateResult
+from pages.decision import text
+from pages.ui import tables, theme
+from pages.ui.tables import Cell, TableRow
+from pages.ui.widgets import Tile
+
+
+def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
+    newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
+    warm = '<span class="pd-muted">warm-up decision</span>' if decision.warm else ""
+    broken = "".join(tables.render_chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
+    return (
+        '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
+        f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(decision.action)}</span>{_intent(decision)}'
+        f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.moment(decision.at)} UTC</span>"
+        f'<span class="pd-muted">decided {units.moment(decision.wall)} UTC in {units.ms(decision.ms)}</span>{newest}{warm}{broken}</div></div>'
+    )
+
+
+def _intent(decision: DecisionDetails) -> str:
+    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
+
+
+def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
+    expected = next((forecast for forecast in decision.forecast if forecast.horizon == decision.horizon), None)
+    band = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
+    binding = next((rung for rung in decision.gates if rung.name == decision.binding_gate), None)
+    place = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
+    low, estimate = (_at(decision.skill.get(name), place) for name in ("low", "estimate"))
+    return [
+        Tile(
+            "Intent and reason" if binding is None else "Binding gate",
+            f"{decision.intent}: {text.reason(decision)}",
+            "Binding gate: none" if binding is None else describe_binding_gate(binding),
+        ),
+        Tile(
+            f"Expected move, {units.count(decision.horizon, 'bar')}",
+            units.format_bps(decision.edge_bps, signed=True, missing=units.NOT_ENOUGH),
+            f"90 %: {band}",
+        ),
+        Tile(
+            "Round-trip cost",
+            units.format_bps(decision.cost_bps),
+            f"edge above cost {units.bps(_less(decision.edge_bps, decision.cost_bps), signed=True)}",
+        ),
+        Tile(
+            "Target",
+            units.format_percent(decision.target, signed=True),
+            f"of equity; position before {units.percent(decision.position, signed=True)}",
+        ),
+        Tile("P(direction)", units.format_percent(decision.confidence), f"cross-check: {decision.verdict}"),
+        Tile(
+            "Proven skill (R²)",
+            units.format_percent(low, 2, missing=units.NOT_ENOUGH),
+            f"lower bound; estimate {units.format_percent(estimate, 2, missing=units.NOT_ENOUGH)}",
+        ),
+        Tile("Edge to flip", units.format_bps(decision.edge_to_flip_bps, signed=True, missing="none"), describe_flip(decision)),
+    ]
+
+
+def describe_binding_gate(rung: GateResult) -> str:
+    """Return the data incident behind the binding gate, else its margin."""
+    if rung.fault is not None:
+        return describe_fault(rung.fault, rung.value)
+    if not rung.unit:
+        return f"gate {rung.name}"
+    return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}"
+
+
+def describe_flip(decision: DecisionDetails) -> str:
+    """Explain the smallest change that flips the decision."""
+    if decision.edge_to_flip_bps is None:
+        return "no change of the expected move alone would flip it"
+    return "smallest change of the expected move that flips it, other gates passed"
+
+
+def list_costs(decision: DecisionDetails) -> list[TableRow]:
+    half = None if decision.spread_bps is None else decision.spread_bps / 2
+    one_way = None if half is None or decision.fee_bps is None or decision.impact_bps is None else half + decision.fee_bps + decision.impact_bps
+    rows = (
+        ("Fee", units.format_bps(decision.fee_bps)),
+        (f"Half-spread ({decision.spread_source})", units.format_bps(half)),
+        ("Impact of the largest order", units.format_bps(decision.impact_bps)),
+        ("Total, one way", units.format_bps(one_way)),
+        ("Round trip", units.format_bps(decision.cost_bps)),
+        ("Expected move", units.format_bps(decision.edge_bps, signed=True)),
+        ("Execution", decision.execution),
+    )
+    return [TableRow(name, (name, value), highlighted=name == "Round trip") for name, value in rows]
+
+
+def came(decision: DecisionDetails) -> list[TableRow]:
+    sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
+    lines = []
+    for outcome in decision.came:
+        move = outcome.reason if outcome.format_bps is None else units.format_bps(outcome.format_bps, signed=True)
+        colour = None if outcome.format_bps is None else theme.UP if outcome.format_bps > 0 else theme.DOWN
+        acted = (
+            "no trade" if sign is None else units.MISSING if outcome.format_bps is None else units.format_bps(sign * outcome.format_bps, signed=True)
+        )
+        lines.append(
+            TableRow(
+                str(outcome.horizon),
+                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), acted),
+                highlighted=outcome.horizon == decision.horizon,
+            )
+        )
+    return lines
+
+
+def list_market_state(decision: DecisionDetails) -> list[TableRow]:
+    regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in decision.regimes)
+    pairs = [
+        ("Regime", decision.regime),
+        ("Probabilities", regimes),
+        ("Price", units.price(decision.price)),
+        ("Volatility per bar", units.format_bps(decision.sigma_bps)),
+        ("Spread", units.format_bps(decision.spread_bps)),
+        ("Book imbalance", units.format_number(decision.micro.get("imbalance"), 2, signed=True)),
+        ("Flow pressure", units.format_number(decision.micro.get("pressure"), 2, signed=True)),
+        ("Depth, money", units.format_money(decision.micro.get("depth"))),
+        (
+            "Bar",
+            next(
+                (describe_fault(rung.fault, rung.value) for rung in decision.gates if rung.fault), "fresh" if decision.fresh else "missing or stale"
+            ),
+        ),
+    ]
+    return [TableRow(name, (name, value)) for name, value in pairs if value]
+
+
+def machine(decision: DecisionDetails) -> list[TableRow]:
+    """List the readings of the machine; the container's where there is one, and only known ones."""
+    known = {name: value for name, value in decision.machine.items() if value is not None}
+    limited = "container" if "container.memory_percent" in known else "host"
+    shown = (
+        ("CPU, host", "host.cpu_percent", "%"),
+        ("CPU, process", "process.cpu_percent", "%"),
+        ("CPU throttled", "container.cpu_throttled_percent", "%"),
+        (f"Memory, {limited}", f"{limited}.memory_percent", "%"),
+        ("Memory, process", "process.rss_bytes", "bytes"),
+        ("CPU pressure", "host.cpu_pressure_percent", "%"),
+        ("Memory pressure", "host.memory_pressure_percent", "%"),
+        ("I/O pressure", "host.io_pressure_percent", "%"),
+        ("GC pause", "process.gc_pause_ms", "ms"),
+        ("Data age", "engine.data_age_ms", "ms"),
+        ("Threads", "process.threads", "count"),
+    )
+    return [
+        TableRow(label, (label, units.format_age(known[name] / 1000) if name == "engine.data_age_ms" else units.format_reading(known[name], unit)))
+        for label, name, unit in shown
+        if name in known
+    ]
+
+
+def _less(edge: float | None, price: float | None) -> float | None:
+    return None if edge is None or price is None else abs(edge) - price
+
+
+def _at(values: list[float | None] | None, place: int | None) -> float | None:
+    return values[place] if values and place is not None and place < len(values) else None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from engine.domain.intents import explain_intent
-from engine.explain import DecisionFacts, FailedGate, explain_decision
+from engine import explain
+from engine.explain import DecisionFacts, FailedGate
 from engine.store.read.decision import DecisionDetails
 
 
 def explain_decision(decision: DecisionDetails) -> str | None:
     """Return forecast, action, reason and the change that would have flipped it; None while the gates are unknown."""
-    return " ".join(explain_decision(collect_facts(decision))) if decision.gates else None
+    return " ".join(explain.explain_decision(collect_facts(decision))) if decision.gates else None
 
 
 def describe_reason(decision: DecisionDetails) -> str:
@@ -33,9 +34,9 @@ def collect_facts(decision: DecisionDetails) -> DecisionFacts:
         low_bps=acted_on.low_bps if acted_on else None,
         high_bps=acted_on.high_bps if acted_on else None,
         cost_bps=decision.cost_bps,
-        shut=tuple(FailedGate(rung.name, rung.value, rung.limit, rung.fault) for rung in decision.gates if not rung.passed),
+        failed_gates=tuple(FailedGate(rung.name, rung.value, rung.limit, rung.fault) for rung in decision.gates if not rung.passed),
         edge_to_flip_bps=decision.edge_to_flip_bps,
-        describe_reason="" if decision.action == "hold" else describe_reason(decision),
+        reason="" if decision.action == "hold" else describe_reason(decision),
         inherited=_inherited(dict(decision.limits)),
     )
 

@@ -48,8 +48,8 @@ def overview() -> None:
 
 def why(session: SessionInfo) -> None:
     counts = cache.fetch_binding_gates()
-    which = f"{'warm-up' if counts.warm else 'live'} decisions"
-    more = "; no live decision yet" if counts.is_warmup else f", the newest {counts.n:,}" if counts.is_truncated else ""
+    which = f"{'warm-up' if counts.is_warmup else 'live'} decisions"
+    more = "; no live decision yet" if counts.is_warmup else f", the newest {counts.total:,}" if counts.is_truncated else ""
     widgets.show_heading("Why not trading?", f"{which} of the last 24 h{more}")
     live.show_live_table(decisions_tables.render_gate_shares(counts, session), key="gates", reserved=GATES)
 
@@ -74,16 +74,16 @@ def strip(session: SessionInfo) -> None:
 
 
 def money(session: SessionInfo) -> None:
-    frame = cache.equity()
+    frame = cache.fetch_equity()
     if len(frame) > 1:
         widgets.show_heading("Equity", "gain since the start after costs, warm-up included; benchmark: equal-weight buy and hold; events below")
-        figure = charts.equity(frame, session.settings.get("capital"), cache.fetch_marks())
+        figure = charts.plot_equity(frame, session.settings.get("capital"), cache.fetch_marks())
         live.show_chart(figure, key="equity", label="Equity of Podium and of the benchmark over time")
 
 
 def latest() -> None:
-    frame, _ = cache.latest(DecisionFilter(), limit=LATEST)
-    widgets.show_heading("Latest decisions", f"market time in UTC; newest {units.moment(int(frame['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
+    frame, _ = cache.fetch_decisions(DecisionFilter(), limit=LATEST)
+    widgets.show_heading("Latest decisions", f"market time in UTC; newest {units.format_time(int(frame['at'].iloc[0]), '%Y-%m-%d %H:%M')}")
     live.show_live_table(decisions_tables.render_decisions(frame), key="latest")
 
 

@@ -31,8 +31,8 @@ def show_unknown_filters(session: SessionInfo) -> None:
     """Name the filters of the address that do not exist and filter nothing."""
     gates = [name for name, _, _ in session.gates]
     offered = {"symbol": session.symbols, "action": ACTIONS, "intent": INTENTS, "gate": [*gates, "none"]}
-    find_unknown = [f"{name} {value}" for name, options in offered.items() if (value := params.find_unknown(options, name=name)) is not None]
-    if find_unknown:
+    unknown = [f"{name} {value}" for name, options in offered.items() if (value := params.find_unknown(options, name=name)) is not None]
+    if unknown:
         widgets.show_empty(f"unknown in the address and ignored: {', '.join(unknown)}")
 
 

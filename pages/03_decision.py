@@ -17,96 +17,96 @@ def follow(symbol: str) -> None:
     """Follow the newest decision of the symbol."""
     with widgets.reading_store():
         newest, _ = cache.fetch_decisions(DecisionFilter(symbol=symbol), limit=1)
-        fetch_decision = None if newest.empty else cache.fetch_decision(int(newest["tick"].iloc[0]), symbol)
-        if fetch_decision is None:
+        decision = None if newest.empty else cache.fetch_decision(int(newest["tick"].iloc[0]), symbol)
+        if decision is None:
             widgets.show_waiting(f"a decision of {symbol}")
             return
-        st.session_state["followed"] = fetch_decision.tick
+        st.session_state["followed"] = decision.tick
         with st.container(key="followed"):
-            draw(fetch_decision, following=True)
+            draw(decision, following=True)
 
 
-def draw(fetch_decision: DecisionDetails, *, following: bool = False) -> None:
-    widgets.show_html(tables.render_header(fetch_decision, following=following))
-    text = decision_text.words(fetch_decision)
+def draw(decision: DecisionDetails, *, following: bool = False) -> None:
+    widgets.show_html(tables.render_header(decision, following=following))
+    text = decision_text.explain_decision(decision)
     if text is not None:
         widgets.show_text(text)
-    widgets.tiles(tables.tiles(fetch_decision))
+    widgets.show_tiles(tables.build_decision_tiles(decision))
     left, right = st.columns([7, 5], gap="medium")
     with left:
         widgets.show_heading("Gate ladder", "margin to each limit, relative to the larger of value and limit")
-        let_through = fetch_decision.binding_gate is None and any(not rung.passed for rung in fetch_decision.gates)
+        let_through = decision.binding_gate is None and any(not rung.passed for rung in decision.gates)
         reduced, first = "No gate binds: a failed gate still lets a position be reduced.", "The first gate that fails is the binding gate."
         widgets.show_note(reduced if let_through else first)
-        live.show_chart(charts.ladder(fetch_decision), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
+        live.show_chart(charts.plot_gates(decision), key="ladder", label="Margin of every gate to its limit, the binding one outlined")
     with right:
         widgets.show_heading("Position sizing", "share of equity after each step, per symbol, then jointly; amber: changed by the step")
-        live.show_chart(charts.plot_sizing(fetch_decision), key="limits", label="Desired size and the size after each limit")
+        live.show_chart(charts.plot_sizing(decision), key="limits", label="Desired size and the size after each limit")
     with st.expander("Gates as a table"):
-        widgets.show_table(decisions_tables.GATE_COLUMNS, decisions_tables.ladder(fetch_decision), label="Every gate with value, limit and margin")
+        widgets.show_table(decisions_tables.GATE_COLUMNS, decisions_tables.list_gates(decision), label="Every gate with value, limit and margin")
     left, right = st.columns([7, 5], gap="medium")
     with left:
         widgets.show_heading("Votes", "forecast of each model; size: weight, opacity: trust; the ensemble with its 90 % interval")
-        live.show_chart(charts.votes(fetch_decision), key="votes", label="Forecast of every model and the ensemble by horizon")
+        live.show_chart(charts.plot_votes(decision), key="votes", label="Forecast of every model and the ensemble by horizon")
         with st.expander("Votes as a table"):
             widgets.show_table(
-                decisions_tables.VOTE_COLUMNS, decisions_tables.votes(fetch_decision), label="Forecast, trust and weight of every model"
+                decisions_tables.VOTE_COLUMNS, decisions_tables.list_votes(decision), label="Forecast, trust and weight of every model"
             )
     with right:
-        widgets.show_heading("Phases", f"decided in {units.ms(decision.ms)}; one colour per thread")
-        live.show_chart(charts.plot_phases(fetch_decision), key="timeline", label="Start and length of the ten phases")
-    show_context(fetch_decision, following=following)
+        widgets.show_heading("Phases", f"decided in {units.format_ms(decision.ms)}; one colour per thread")
+        live.show_chart(charts.plot_phases(decision), key="timeline", label="Start and length of the ten phases")
+    show_context(decision, following=following)
 
 
 @st.fragment(run_every=5)
 def follow_outcome(tick: int, symbol: str) -> None:
     """Draw the outcome, which fills in as horizons fall due."""
     with widgets.reading_store():
-        fetch_decision = cache.fetch_decision(tick, symbol)
-        if fetch_decision is not None:
-            show_outcome(fetch_decision)
+        decision = cache.fetch_decision(tick, symbol)
+        if decision is not None:
+            show_outcome(decision)
 
 
-def show_outcome(fetch_decision: DecisionDetails) -> None:
+def show_outcome(decision: DecisionDetails) -> None:
     widgets.show_heading("Outcome", "price move after the decision")
-    widgets.show_table(decisions_tables.OUTCOME_COLUMNS, tables.came(fetch_decision), label="Outcome of the decision", cards=False)
+    widgets.show_table(decisions_tables.OUTCOME_COLUMNS, tables.list_outcomes(decision), label="Outcome of the decision", cards=False)
 
 
-def show_context(fetch_decision: DecisionDetails, *, following: bool) -> None:
+def show_context(decision: DecisionDetails, *, following: bool) -> None:
     """Draw costs, outcome, the state of market and machine, and fills."""
     left, middle, right, fourth = st.columns(4, gap="medium")
     with left:
         widgets.show_heading("Trading costs", "one way and round trip")
-        widgets.show_table(decisions_tables.PAIR_COLUMNS, tables.list_costs(fetch_decision), label="Cost of trading", cards=False)
+        widgets.show_table(decisions_tables.PAIR_COLUMNS, tables.list_costs(decision), label="Cost of trading", cards=False)
     with middle:
         if following:
-            show_outcome(fetch_decision)  # drawn again with all the rest
+            show_outcome(decision)  # drawn again with all the rest
         else:
-            follow_outcome(fetch_decision.tick, fetch_decision.symbol)
+            follow_outcome(decision.tick, decision.symbol)
     with right:
         widgets.show_heading("Market state", f"regime and book; spread from {decision.spread_source}")
-        widgets.show_table(decisions_tables.PAIR_COLUMNS, tables.list_market_state(fetch_decision), label="The market at the decision", cards=False)
+        widgets.show_table(decisions_tables.PAIR_COLUMNS, tables.list_market_state(decision), label="The market at the decision", cards=False)
     with fourth:
         widgets.show_heading("Machine state", "pressure: share of the last 10 s")
-        lines = tables.list_machine_state(fetch_decision)
+        lines = tables.list_machine_state(decision)
         if lines:
             widgets.show_table(decisions_tables.FIGURE_COLUMNS, lines, label="The machine at the decision", cards=False)
         else:
             widgets.show_empty("no readings of the machine at this tick")
     rules = trading_rules.list_symbol_rules(
-        cache.fetch_config_of(fetch_decision.knobs_digest),
-        fetch_decision.session.symbols,
-        fetch_decision.symbol,
-        fetch_decision.spread_source,
-        fetch_decision.micro,
+        cache.fetch_config_of(decision.knobs_digest),
+        decision.session.symbols,
+        decision.symbol,
+        decision.spread_source,
+        decision.micro,
     )
     if rules:
         with st.expander("Trading rules and costs at this tick"):
             widgets.show_table(decisions_tables.PAIR_COLUMNS, rules, label="Trading rules and costs at the decision", cards=False)
-    if fetch_decision.fills:
+    if decision.fills:
         widgets.show_heading("Fills", "at the next tick, never at the price of the decision")
         widgets.show_table(
-            decisions_tables.FILL_COLUMNS[2:], decisions_tables.list_order_fills(fetch_decision), label="Fills of this decision's order"
+            decisions_tables.FILL_COLUMNS[2:], decisions_tables.list_order_fills(decision), label="Fills of this decision's order"
         )
 
 
@@ -119,14 +119,14 @@ with widgets.reading_store(page=True):
     if isinstance(wanted, str):
         navigation.show_missing(wanted)
     else:
-        fetch_decision = cache.fetch_decision(*wanted)
-        if fetch_decision is None:
+        decision = cache.fetch_decision(*wanted)
+        if decision is None:
             widgets.rerun_on_change(cache.store_version())
             navigation.show_missing(f"no decision of {wanted[1]} at tick {wanted[0]:,} is stored: it is not decided yet, or retention has deleted it")
         else:
             following = "tick" not in st.query_params
-            navigation.show_navigation(fetch_decision, following=following)
+            navigation.show_navigation(decision, following=following)
             if following:
-                st.fragment(follow, run_every=2)(fetch_decision.symbol)
+                st.fragment(follow, run_every=2)(decision.symbol)
             else:
-                draw(fetch_decision)
+                draw(decision)

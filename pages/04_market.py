@@ -21,7 +21,7 @@ BARS = {"60": 60, "120": 120, "300": 300}
 
 def filters(session: SessionInfo) -> tuple[str, int, int]:
     """Draw the choice of symbol, bars and horizon, which are in the address, so that a view can be saved and sent."""
-    horizons = {f"{units.count(horizon, 'bar')}": horizon for horizon in session.horizons}
+    horizons = {f"{units.format_count(horizon, 'bar')}": horizon for horizon in session.horizons}
     with st.container(horizontal=True, vertical_alignment="bottom", key="filters"):
         symbol = params.select_one("Symbol", session.symbols, name="symbol", width=170)
         bars = st.segmented_control("Bars", list(BARS), default="120", key="bars", bind="query-params", required=True)
@@ -53,24 +53,24 @@ def make_view(history: MarketHistory, shown: int, horizon: int) -> View:
     frame = history.forecasts[history.forecasts["horizon"] == horizon]
     return View(
         market=history,
-        stamp=f"{history.symbol} {tables.tick(history)} {shown}",
-        tiles=tables.tiles(history, shown),
+        stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
+        tiles=tables.build_market_tiles(history, shown),
         rules=rules,
-        tape=charts.tape(history, shown),
+        tape=charts.plot_bars(history, shown),
         book=tables.render_order_book(history.book, tables.get_tick(history))
         if history.book is not None and tables.is_two_sided(history.book)
         else None,
-        now=tables.now(history),
+        now=tables.list_current_costs(history),
         foreseen=tables.list_forecast_skill(outlook) if tables.is_scored(outlook) else None,
-        covered=next((entry for entry in history.covered if entry.horizon == horizon), None),
-        expected=charts.expected(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
+        covered=next((entry for entry in history.coverage if entry.horizon == horizon), None),
+        expected=charts.plot_forecasts(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
     )
 
 
 def market(symbol: str, shown: int, horizon: int) -> None:
     """Draw the whole page as one live fragment."""
     with widgets.reading_store():
-        history = cache.market(symbol)
+        history = cache.fetch_market(symbol)
         if history is None:
             widgets.show_empty(f"no tick of {symbol} is stored")
             return
@@ -100,7 +100,7 @@ def market(symbol: str, shown: int, horizon: int) -> None:
 def drawn(view: View, shown: int, horizon: int) -> None:
     """Draw the bars with everything on their time axis, and the forecasts below."""
     history = view.market
-    bars = f"{units.bars(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
+    bars = f"{units.format_bar_length(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
     widgets.show_heading("Market", bars)
     label = f"Bars of {history.symbol} with decisions, fills and incidents"
     live.show_chart(view.tape, key=f"tape_{history.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
@@ -130,7 +130,7 @@ def forecasts(view: View, horizon: int, shown: int) -> None:
     if view.covered is None:
         widgets.show_waiting("the first forecast over this horizon")
         return
-    widgets.show_heading(f"Forecast and outcome, {units.count(horizon, 'bar')}", tables.describe_coverage(view.covered))
+    widgets.show_heading(f"Forecast and outcome, {units.format_count(horizon, 'bar')}", tables.describe_coverage(view.covered))
     if view.expected is not None:
         key = f"expected_{view.market.symbol}_{horizon}_{shown}"
         live.show_chart(view.expected, key=key, label="Forecasts with their interval, and outcomes", clickable=True)

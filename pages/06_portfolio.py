@@ -30,19 +30,19 @@ def portfolio() -> None:
 
 
 def lines(capital: float | None) -> None:
-    frame = cache.equity()
+    frame = cache.fetch_equity()
     if len(frame) > 1:
         widgets.show_heading("Equity", "gain since the start of the session after all costs; benchmark: equal-weight buy and hold")
-        live.show_chart(overview_charts.equity(frame, capital), key="equity", label="Equity over time")
+        live.show_chart(overview_charts.plot_equity(frame, capital), key="equity", label="Equity over time")
         widgets.show_heading("Drawdown", "loss from the peak; resuming after a drawdown stop restarts the peak")
         live.show_chart(charts.plot_drawdown(frame), key="drawdown", label="Drawdown over time")
 
 
 def holdings(status: EngineStatus) -> None:
-    positions = cache.positions()
+    positions = cache.fetch_positions()
     held = positions[positions["units"].fillna(0.0) != 0.0]
     widgets.show_heading("Positions", f"{len(held)} of {len(positions)} symbols held")
-    live.show_live_table(decisions_tables.positions(held), key="positions", reserved=min(len(positions), ROWS))
+    live.show_live_table(decisions_tables.render_positions(held), key="positions", reserved=min(len(positions), ROWS))
     orders()
     rules(status, held["symbol"].tolist())
     fills = cache.fetch_fills(limit=FILLS)

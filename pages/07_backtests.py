@@ -26,24 +26,24 @@ def progress() -> None:
 def results() -> None:
     """Draw the chosen backtests, and the list of all stored ones."""
     with widgets.reading_store():
-        fetch_backtests, trouble = model_cache.fetch_backtests(model_cache.backtest_folder(cache.status()))
+        backtests, trouble = model_cache.fetch_backtests(model_cache.backtest_folder(cache.fetch_status()))
         for line in trouble:
             widgets.show_empty(line)
-        if not fetch_backtests:
+        if not backtests:
             widgets.show_empty("no backtest is stored yet: run one above")
             return
-        chosen = choose(fetch_backtests)
+        chosen = choose(backtests)
         if chosen:
             compare(chosen)
         widgets.show_heading("Stored backtests", f"{len(backtests)} of at most 60, newest first; the oldest are deleted automatically")
-        live.show_live_table(tables.render_backtests(fetch_backtests, [backtest.name for backtest in chosen]), key="kept", height=420)
+        live.show_live_table(tables.render_backtests(backtests, [backtest.name for backtest in chosen]), key="kept", height=420)
 
 
-def choose(fetch_backtests: Sequence[StoredBacktest]) -> list[StoredBacktest]:
+def choose(backtests: Sequence[StoredBacktest]) -> list[StoredBacktest]:
     """Return the opened backtests, named in the address; the newest where none is named."""
-    known = {backtest.name: backtest for backtest in fetch_backtests}
+    known = {backtest.name: backtest for backtest in backtests}
     requested = [name for name in st.query_params.get("runs", "").split(",") if name in known][:MOST]
-    held = [name for name in st.session_state.get("runs_opened", requested or [fetch_backtests[0].name]) if name in known]
+    held = [name for name in st.session_state.get("runs_opened", requested or [backtests[0].name]) if name in known]
     if "runs_opened" not in st.session_state or held != st.session_state["runs_opened"]:
         st.session_state["runs_opened"] = held
     with st.container(horizontal=True, vertical_alignment="bottom", key="opening"):
@@ -62,7 +62,7 @@ def choose(fetch_backtests: Sequence[StoredBacktest]) -> list[StoredBacktest]:
 def compare(chosen: list[StoredBacktest]) -> None:
     several = len(chosen) > 1
     if several:
-        widgets.show_note("  ".join(f"{tables.name(place, chosen)}: {form.label(backtest)}." for place, backtest in enumerate(chosen)))
+        widgets.show_note("  ".join(f"{tables.name_run(place, chosen)}: {form.label_backtest(backtest)}." for place, backtest in enumerate(chosen)))
     widgets.show_heading("Equity", "gain after all costs; dotted: the benchmark, equal-weight buy and hold; 0 %: no trading")
     live.show_chart(charts.plot_equity_curves(chosen), key="run_equity", label="Equity of the runs and of the benchmark")
     left, right = st.columns(2, gap="medium")
@@ -102,7 +102,7 @@ def skill(chosen: list[StoredBacktest]) -> None:
         return
     names = {units.format_count(horizon, "bar"): horizon for horizon in horizons}
     choice = st.segmented_control("Horizon", list(names), default=next(iter(names)), key="run_horizon", required=True, label_visibility="collapsed")
-    live.show_chart(charts.skill(chosen, names.get(str(choice), horizons[0])), key="run_skill", label="Skill of the ensemble and the models by run")
+    live.show_chart(charts.plot_skill_by_run(chosen, names.get(str(choice), horizons[0])), key="run_skill", label="Skill of the ensemble and the models by run")
 
 
 def calibration(chosen: list[StoredBacktest]) -> None:
@@ -112,7 +112,7 @@ def calibration(chosen: list[StoredBacktest]) -> None:
 
 def gates(chosen: list[StoredBacktest]) -> None:
     widgets.show_heading("Binding gates", "share of all decisions")
-    live.show_chart(charts.gates(chosen), key="run_gates", label="Share of decisions by binding gate and run")
+    live.show_chart(charts.plot_gate_shares(chosen), key="run_gates", label="Share of decisions by binding gate and run")
 
 
 def regret(chosen: list[StoredBacktest]) -> None:

@@ -23,7 +23,7 @@ class SessionPart(Record):
     last_at: int
     drawdown: float | None  # the largest, share of the highest equity
     equity: tuple[float, float] | None  # before the first tick and after the last
-    hold: tuple[float, float] | None  # the benchmark, equal-weight buy and hold, then
+    benchmark: tuple[float, float] | None  # the benchmark, equal-weight buy and hold, then
     carry: float | None = None  # borrow and funding, a cost below 0; None where the account cannot be read
 
     @property

@@ -18,7 +18,7 @@ Blocks = Iterator[Paragraph | Table]
 
 def list_optimizations(day: DayRecord) -> Blocks:
     """Yield the runs by action, then the runs that mattered, then sums."""
-    fired = ", ".join(f"{rule} {n}" for rule, n in day.fired[:MAX_RUNS])
+    fired = ", ".join(f"{rule} {n}" for rule, n in day.rule_firings[:MAX_RUNS])
     yield Paragraph(f"Rules that fired: {fired}." if fired else "No rule fired.")
     if day.more_runs:
         yield Paragraph(f"The figures below cover the newest {len(day.runs):,} runs and control windows of the day.")
@@ -52,7 +52,7 @@ def _manual(runs: tuple[RunSummary, ...]) -> Blocks:
         tuple(map(_manual_row, runs[:MAX_RUNS])),
         left=4,
     )
-    more = f" {whole(len(runs) - MAX_RUNS, 'more run')}." if len(runs) > MAX_RUNS else ""
+    more = f" {format_count(len(runs) - MAX_RUNS, 'more run')}." if len(runs) > MAX_RUNS else ""
     yield Paragraph(
         "Manual runs are in none of the counts and sums above, because chance did not decide them. Each is compared with idle windows in which the "
         f"metric was at a comparable level. That is an indication, not proof.{more}"
@@ -92,8 +92,8 @@ def _run_row(run: RunSummary) -> tuple[str, ...]:
 
 def _savings_row(savings: MetricSavings) -> tuple[str, ...]:
     """A sum with its interval; one whose interval includes 0 is no measurable effect."""
-    total = savings.told
-    amount = format_figure(total.amount, savings.unit) if total.is_effect_proved else "no measurable effect"
+    total = savings.total
+    amount = format_figure(total.amount, savings.unit) if total.is_proved else "no measurable effect"
     return savings.metric, amount, format_interval(total.low, total.high, savings.unit), f"{total.n:,}"
 
 
@@ -101,10 +101,10 @@ def _savings(day: DayRecord, runs: tuple[RunSummary, ...]) -> Blocks:
     without_interval = sum(not run.placebo and run.low is None for run in runs)
     unproven = sum(not (run.placebo or run.undone) and run.low is not None and not is_effect_proved(run.verdict, run.low, run.high) for run in runs)
     if unproven:
-        yield Paragraph(f"{whole(unproven, 'run')} without measurable effect, excluded from the sums.")
+        yield Paragraph(f"{format_count(unproven, 'run')} without measurable effect, excluded from the sums.")
     if not day.savings:
         yield Paragraph("Savings: no measurable effect." if unproven else f"Savings: {NOT_ENOUGH}. No run of the day has an interval yet.")
         return
     yield Table(("Savings on", "Sum of proven effects", "95 % interval", "Runs"), tuple(map(_savings_row, day.savings)))
-    excluded = f" {whole(without_interval, 'run')} without an interval excluded." if without_interval else ""
+    excluded = f" {format_count(without_interval, 'run')} without an interval excluded." if without_interval else ""
     yield Paragraph(f"Above 0 is a gain. Undone runs are not counted.{excluded}")

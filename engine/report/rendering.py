@@ -26,19 +26,19 @@ class Chart:
     polylines: tuple[str, ...]  # the points of each line; "" where a value is missing
     caption: str
     until: str
-    half_width: int = WIDTH
+    width: int = WIDTH
     height: int = HEIGHT
     edge: int = EDGE
 
 
-def render_html(build_document: Document) -> str:
+def render_html(document: Document) -> str:
     """Return the whole page."""
-    return _environment(_printable, autoescape=True).get_template("report.html").render(build_document=build_document)
+    return _environment(_printable, autoescape=True).get_template("report.html").render(document=document)
 
 
-def render_markdown(build_document: Document) -> str:
+def render_markdown(document: Document) -> str:
     """Return the whole text; charts are left out."""
-    return _environment(_escape_markdown, autoescape=False).get_template("report.md").render(build_document=build_document)
+    return _environment(_escape_markdown, autoescape=False).get_template("report.md").render(document=document)
 
 
 def _environment(finalize: Any, *, autoescape: bool) -> Environment:
@@ -83,4 +83,4 @@ def _scale(chart: LineChart) -> Chart:
         " ".join(f"{across:.1f},{down:.1f}" for across, down in zip(x, row, strict=True)) if math.isfinite(row.sum()) else "" for row in y
     )
     names = "; ".join(f"{'solid' if place == 0 else 'dashed'}: {name}" for place, name in enumerate(chart.names))
-    return Chart(polylines, f"{clock(chart.at[0])}, {low:,.0f} to {high:,.0f}; {names}", clock(chart.at[-1]))
+    return Chart(polylines, f"{format_clock(chart.at[0])}, {low:,.0f} to {high:,.0f}; {names}", format_clock(chart.at[-1]))

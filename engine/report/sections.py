@@ -40,9 +40,9 @@ def build_document(day: DayRecord) -> Document:
 
 
 def _scope(day: DayRecord) -> str:
-    scope = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {clock(day.until)}"
+    scope = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {format_clock(day.until)}"
     if day.truncated_at is not None:
-        scope += f", money and decisions from {clock(day.cut)} on: earlier ticks are no longer stored"
+        scope += f", money and decisions from {format_clock(day.truncated_at)} on: earlier ticks are no longer stored"
     reality = "nothing in it is real" if day.simulated else "paper money"
     return f"{scope}; market: {day.market}, {reality}. Unknown figures are marked as such."
 
@@ -53,14 +53,14 @@ def _summary(day: DayRecord) -> Iterator[str]:
         yield from _trading_summary(day)
     else:
         yield "No tick was decided on this day."
-    treated = [run for run in day.runs if not (run.placebo or run.by_hand)]
+    treated = [run for run in day.runs if not (run.placebo or run.is_manual)]
     if treated:
         helped = sum(run.verdict == "helped" for run in treated)
         harmed = sum(run.verdict == "harmed" for run in treated)
-        yield f"{'At least ' if day.more_runs else ''}{whole(len(treated), 'optimization')}: {helped} measurably helped, {harmed} harmed."
-    manual = sum(run.by_hand for run in day.runs)
+        yield f"{'At least ' if day.more_runs else ''}{format_count(len(treated), 'optimization')}: {helped} measurably helped, {harmed} harmed."
+    manual = sum(run.is_manual for run in day.runs)
     if manual:
-        yield f"{whole(manual, 'manual run')}."
+        yield f"{format_count(manual, 'manual run')}."
     still_open = sum(_is_open(alert, day) for alert in day.alerts)
     yield f"{_at_least(len(day.alerts), 'alert')}, {still_open} still open." if day.alerts else "No alert was open."
 
@@ -69,29 +69,29 @@ def _trading_summary(day: DayRecord) -> Iterator[str]:
     trades = sum(counts.buy + counts.sell for counts in day.actions)
     warm = ", all over history during the warm-up" if day.spans[-1].warm else ""
     yield (
-        f"{whole(day.ticks, 'tick')}{warm}, {whole(len(day.acted), 'symbol')}: {whole(day.decisions, 'decision')}, "
+        f"{format_count(day.ticks, 'tick')}{warm}, {format_count(len(day.actions), 'symbol')}: {format_count(day.decisions, 'decision')}, "
         f"of which {trades:,} bought or sold."
     )
     yield from _equity_summary(day.spans)
     ticks, degraded = day.clean_counts
     if ticks:
-        yield f"Clean ticks: {share(1 - degraded / ticks, 2 if degraded else 0)}."
+        yield f"Clean ticks: {format_share(1 - degraded / ticks, 2 if degraded else 0)}."
     top = next((gate for gate in day.gates if gate.n), None)
     if top is not None and day.decisions > trades:
-        yield f"Most frequent binding gate: {gate_in_words(top.gate)}, {share(top.n / day.decisions, 0)} of decisions."
+        yield f"Most frequent binding gate: {phrase_gate(top.gate)}, {format_share(top.n / day.decisions, 0)} of decisions."
 
 
 def _equity_summary(spans: tuple[SessionPart, ...]) -> Iterator[str]:
-    known = [(span.equity, span.hold) for span in spans if span.equity is not None and span.hold is not None]
+    known = [(span.equity, span.benchmark) for span in spans if span.equity is not None and span.benchmark is not None]
     if len(known) == 1 and len(spans) == 1:
         (before, after), (hold_before, hold_after) = known[0]
         yield (
             f"Equity went from {format_money(before)} to {format_money(after)} ({format_change(after, before)}) after all costs; "
-            f"the benchmark, equal-weight buy and hold, changed by {change(hold_after, hold_before)}."
+            f"the benchmark, equal-weight buy and hold, changed by {format_change(hold_after, hold_before)}."
         )
     elif known:
         gain = sum(after - before for (before, after), _ in known)
-        yield f"Over {len(known)} sessions, each with its own account, equity changed by {money(gain, sign=True)} after all costs."
+        yield f"Over {len(known)} sessions, each with its own account, equity changed by {format_money(gain, sign=True)} after all costs."
 
 
 def _money(day: DayRecord) -> Iterator[Paragraph | Table | LineChart]:
@@ -106,12 +106,12 @@ def _money(day: DayRecord) -> Iterator[Paragraph | Table | LineChart]:
     yield from _costs(day)
     drawdowns = [span.drawdown for span in day.spans if span.drawdown is not None]
     if drawdowns:
-        yield Paragraph(f"Largest drawdown: {share(max(drawdowns))}.")
+        yield Paragraph(f"Largest drawdown: {format_share(max(drawdowns))}.")
 
 
 def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ...]]:
     session = f", session {span.session}" if several else ""
-    for name, ends in (("Podium after costs", span.equity), (BENCHMARK, span.hold)):
+    for name, ends in (("Podium after costs", span.equity), (BENCHMARK, span.benchmark)):
         if ends is None:
             yield f"{name}{session}", NOT_ENOUGH, NOT_ENOUGH, "", ""
         else:
@@ -134,7 +134,7 @@ def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ..
 
 def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
     trading = day.trading
-    unfilled = f"{whole(trading.unfilled, 'order')} could not be filled" if trading.unfilled else ""
+    unfilled = f"{format_count(trading.unfilled, 'order')} could not be filled" if trading.unfilled else ""
     if not trading.fills:
         yield Paragraph("No fills, so no costs." + (f" {unfilled}." if unfilled else ""))
         return
@@ -149,8 +149,8 @@ def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
     ]
     yield Table(("Cost", "Amount", "Share of turnover"), tuple(rows))
     yield Paragraph(
-        f"{whole(trading.fills, 'fill')}, turnover {money(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "
-        f"Realised P&L after fees: {money(trading.realised, sign=True)}."
+        f"{format_count(trading.fills, 'fill')}, turnover {format_money(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "
+        f"Realised P&L after fees: {format_money(trading.realised, sign=True)}."
     )
 
 
@@ -166,10 +166,10 @@ def _decisions(day: DayRecord) -> Iterator[Paragraph | Table]:
         rows.append((f"{len(rest)} more", *(f"{n:,}" for n in totals)))
     yield Table(("Symbol", "Buy", "Sell", "Hold"), tuple(rows))
     first, last = day.spans[0], day.spans[-1]
-    warm = f" {whole(day.warmed, 'more tick')} of the warm-up, decided over history, are not counted here." if day.warmup_ticks else ""
+    warm = f" {format_count(day.warmup_ticks, 'more tick')} of the warm-up, decided over history, are not counted here." if day.warmup_ticks else ""
     yield Paragraph(
         f"Ticks {first.first:,} to {last.last:,}; market time {format_moment(first.first_at)} to {format_moment(last.last_at)} UTC.{warm} "
-        f"{whole(day.trained, 'model')} trained, {whole(day.commands, 'command')} received, {whole(day.starts, 'engine start')}."
+        f"{format_count(day.models_trained, 'model')} trained, {format_count(day.commands, 'command')} received, {format_count(day.engine_starts, 'engine start')}."
     )
 
 
@@ -202,18 +202,18 @@ def _gates(day: DayRecord) -> Iterator[Paragraph | Table]:
 def _health(day: DayRecord) -> Iterator[Paragraph | Table]:
     ticks, degraded = day.clean_counts
     if ticks:
-        interval = NOT_ENOUGH if day.band is None else f"{share(day.band[0], 3)} to {share(day.band[1], 3)}"
-        yield Paragraph(f"Clean ticks, without a fallback: {share(1 - degraded / ticks, 3)} of {whole(ticks, 'tick')} (95 % interval {interval}).")
+        interval = NOT_ENOUGH if day.clean_interval is None else f"{format_share(day.clean_interval[0], 3)} to {format_share(day.clean_interval[1], 3)}"
+        yield Paragraph(f"Clean ticks, without a fallback: {format_share(1 - degraded / ticks, 3)} of {format_count(ticks, 'tick')} (95 % interval {interval}).")
     if day.fallbacks:
         yield Table(("Phase with fallbacks", "Ticks"), tuple((phase, f"{n:,}") for phase, n in day.fallbacks))
-    incidents = "; ".join(f"{kind.replace('_', ' ')} {n} (of {whole(symbols, 'symbol')})" for kind, n, symbols in day.incidents)
+    incidents = "; ".join(f"{kind.replace('_', ' ')} {n} (of {format_count(symbols, 'symbol')})" for kind, n, symbols in day.incidents)
     yield Paragraph(f"Data incidents: {incidents}." if incidents else "No data incident began.")
     yield from _recoveries(day.recoveries)
     if day.drills:
         at, passed, took, detail = day.drills[0]
         failed = sum(not drill[1] for drill in day.drills)
         yield Paragraph(
-            f"{_at_least(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed. The last, at {clock(at)}, "
+            f"{_at_least(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed. The last, at {format_clock(at)}, "
             f"{'passed' if passed else 'failed'} in {format_seconds(took)}: {detail}."
         )
     else:
@@ -224,11 +224,11 @@ def _recoveries(recoveries: tuple[RecoverySummary, ...]) -> Iterator[Paragraph |
     if not recoveries:
         yield Paragraph("No component failed.")
         return
-    compose_resolved = [recovery.seconds for recovery in recoveries if recovery.seconds is not None]
-    slowest = f", the slowest in {seconds(max(resolved))}" if compose_resolved else ""
+    resolved = [recovery.seconds for recovery in recoveries if recovery.seconds is not None]
+    slowest = f", the slowest in {format_seconds(max(resolved))}" if resolved else ""
     yield Paragraph(f"{_at_least(len(recoveries), 'component fault')}, {len(resolved)} resolved{slowest}.")
     rows = [
-        (format_clock(fault.at), fault.component, fault.fault, fault.remedy or "none yet", seconds(fault.seconds), f"{fault.tries}")
+        (format_clock(fault.at), fault.component, fault.fault, fault.remedy or "none yet", format_seconds(fault.seconds), f"{fault.attempts}")
         for fault in recoveries[:MAX_RECOVERIES]
     ]
     yield Table(("At", "Component", "Fault", "Remedy", "Duration", "Attempts"), tuple(rows), left=4)
@@ -236,7 +236,7 @@ def _recoveries(recoveries: tuple[RecoverySummary, ...]) -> Iterator[Paragraph |
 
 def _at_least(count: int, noun: str) -> str:
     """A count; no more than LISTED are read, so that many means at least as many."""
-    return f"{'at least ' if count >= LISTED else ''}{whole(count, noun)}"
+    return f"{'at least ' if count >= LISTED else ''}{format_count(count, noun)}"
 
 
 def _is_open(alert: AlertSummary, day: DayRecord) -> bool:

@@ -62,13 +62,13 @@ def plot_skill_by_run(chosen: Sequence[StoredBacktest], horizon: int) -> Figure:
 
 def plot_gate_shares(chosen: Sequence[StoredBacktest]) -> Figure:
     """The share of all decisions by binding gate."""
-    ranked = list(tables.gates(chosen))
+    ranked = list(tables.rank_gates(chosen))
     names = [escape_text(gate) for gate, _ in ranked]
     drawn = new_figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in ranked]
         run, own = tables.name_run(place, chosen), tables.get_run_colour(place)
-        hover = [f"<b>{gate}</b> {run}<br>binding in {units.number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)]
+        hover = [f"<b>{gate}</b> {run}<br>binding in {units.format_number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)]
         drawn.add_trace("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=HOVER_TEMPLATE,
                   text=[units.format_number(share, 1, "%") for share in shares],
                   textposition="outside", textfont={"size": 10, "color": theme.MUTED}, cliponaxis=False)  # fmt: skip
@@ -89,7 +89,7 @@ def plot_reliability_by_run(chosen: Sequence[StoredBacktest]) -> Figure:
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add_trace("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
     for place, points in enumerate(bins):
-        charts.add_reliability_points(drawn, points, tables.colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1)
+        charts.add_reliability_points(drawn, points, tables.get_run_colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1)
     if len(chosen) > 1:
         forest_plot.add_legend(drawn, _runs(chosen))
     charts.set_square_axes(drawn, low, high)
@@ -125,13 +125,13 @@ def _runs(chosen: Sequence[StoredBacktest]) -> list[Series]:
 
 def _bins(run: StoredBacktest) -> list[tuple[float, ObservedShare]]:
     """Return stated and observed probability by tenth; intervals use the effective n of the ensemble's skill."""
-    plot_reliability_by_run = as_mapping(run.report.get("calibration")).get("reliability")
+    reliability = as_mapping(run.report.get("calibration")).get("reliability")
     ensemble = tables.get_skill(run.report, "ensemble")
     n, effective = finite_or_none(ensemble.get("n")), finite_or_none(ensemble.get("n_effective"))
     deflation = effective / n if n and effective else None
     points = (
-        [part for part in plot_reliability_by_run if isinstance(part, list) and len(part) == 3 and all(units.finite_or_none(value) for value in part)]
-        if isinstance(plot_reliability_by_run, list)
+        [part for part in reliability if isinstance(part, list) and len(part) == 3 and all(units.is_known(value) for value in part)]
+        if isinstance(reliability, list)
         else []
     )
     return [(float(stated), read_models.estimate_share(float(observed) * count, float(count), deflation)) for stated, observed, count in points]

@@ -27,7 +27,7 @@ def show_form() -> None:
         args = _simulated() if simulated != "recording" else _recording()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(
-            f"Reason, at most {ui_commands.LONGEST} letters",
+            f"Reason, at most {ui_commands.MAX_REASON} letters",
             key="reason_to_backtest",
             placeholder="purpose of this run",
             max_chars=ui_commands.MAX_REASON,
@@ -78,7 +78,7 @@ def confirm_deletion(chosen: list[StoredBacktest]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="confirming"):
         if not is_deletion_requested(chosen):
             return
-        widgets.note(f"Delete {units.count(len(chosen), 'backtest')}? This cannot be undone.")
+        widgets.show_note(f"Delete {units.format_count(len(chosen), 'backtest')}? This cannot be undone.")
         if st.button("Keep", key="keep"):
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
@@ -100,7 +100,7 @@ def _ask(names: list[str]) -> None:
 def label_backtest(backtest: StoredBacktest) -> str:
     """Describe a backtest in one line: time, market, arguments."""
     when = units.format_time(backtest.at, "%m-%d %H:%M:%S")
-    return f"{when}  {market(backtest)}, {settings(backtest)}"
+    return f"{when}  {describe_market(backtest)}, {describe_settings(backtest)}"
 
 
 def describe_market(backtest: StoredBacktest) -> str:
@@ -185,10 +185,10 @@ def _ended(command: Mapping[Any, Any]) -> str:
     finished = command["finished_at"]
     when = datetime.fromtimestamp(float(finished) / units.SECOND, UTC).strftime("%H:%M:%S") if isinstance(finished, int | float) else ""
     done = command["status"] == "done"
-    text = f"{_asked(command)}, {when} UTC: {command_table.result(command['result'])}"
+    text = f"{_asked(command)}, {when} UTC: {command_table.describe_result(command['result'])}"
     return widgets.render_notice(text, word="Done." if done else "Not done.", colour=theme.state_colour(str(command["status"])))
 
 
 def _asked(command: Mapping[Any, Any]) -> str:
     arguments = json.loads(command["args"])
-    return f"{place_of(arguments)}, {words(arguments)}"
+    return f"{name_market(arguments)}, {describe_arguments(arguments)}"

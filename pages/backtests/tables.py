@@ -14,9 +14,9 @@ from pages.ui.tables import Cell, Column, TableRow, render_table
 
 LETTERS = "ABCDEF"
 LIST = (
-    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", whole=True), Column("Reason", whole=True),
+    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", full_width=True), Column("Reason", full_width=True),
     Column("Decisions", right=True),
-    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, whole=True), Column("Trades", right=True),
+    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, full_width=True), Column("Trades", right=True),
     Column("Duration", right=True),
 )  # fmt: skip
 
@@ -27,9 +27,9 @@ def render_backtests(backtests: Sequence[StoredBacktest], opened: Sequence[str])
         report = run.report
         cells = (
             units.format_time(run.at, "%m-%d %H:%M"), form.describe_market(run), form.describe_settings(run), Cell(run.reason, small=f"by {run.by}"),
-            units.get_number(get_number(report, "decisions")), units.format_percent(get_number(report, "portfolio", "net_return"), 2, signed=True),
+            units.format_number(get_number(report, "decisions")), units.format_percent(get_number(report, "portfolio", "net_return"), 2, signed=True),
             units.format_percent(get_number(report, "portfolio", "benchmark_return"), 2, signed=True), format_skill(report, "ensemble"),
-            units.get_number(get_number(report, "portfolio", "trades")), units.format_age(get_number(report, "wall_seconds")),
+            units.format_number(get_number(report, "portfolio", "trades")), units.format_age(get_number(report, "wall_seconds")),
         )  # fmt: skip
         lines.append(TableRow(run.name, cells, highlighted=run.name in opened))
     return render_table(LIST, lines, label="Stored backtests")
@@ -53,7 +53,7 @@ def format_skill(report: dict[str, Any], model: str, horizon: int | None = None)
     """Return R2 with its interval and n, or that there is not enough data."""
     estimate = get_skill(report, model, horizon)
     r2 = estimate.get("r2")
-    n = f"n={int(estimate['n']):,}" if units.known(estimate.get("n")) else "n=0"
+    n = f"n={int(estimate['n']):,}" if units.is_known(estimate.get("n")) else "n=0"
     if not units.is_known(r2):
         return Cell(units.NOT_ENOUGH, small=n)
     low, high = (None if value is None else value * 100 for value in (get_number(estimate, "low"), get_number(estimate, "high")))
@@ -70,7 +70,7 @@ def get_number(report: dict[str, Any], *path: str) -> float | None:
     value: Any = report
     for part in path:
         value = as_mapping(value).get(part)
-    return known(value)
+    return finite_or_none(value)
 
 
 def as_mapping(value: object) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def as_mapping(value: object) -> dict[str, Any]:
 def get_equity_curve(run: StoredBacktest) -> list[tuple[int, float | None, float | None]]:
     """Return (time in ns UTC, equity, benchmark) through the run; [] where the report has none."""
     rows = run.report.get("equity")
-    points = [point for point in rows if isinstance(point, list) and len(point) == 3 and units.known(point[0])] if isinstance(rows, list) else []
+    points = [point for point in rows if isinstance(point, list) and len(point) == 3 and units.is_known(point[0])] if isinstance(rows, list) else []
     return [(int(at), finite_or_none(equity), finite_or_none(naive)) for at, equity, naive in points]
 
 
@@ -116,7 +116,7 @@ def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[Stor
 
 
 def _plain(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[StoredBacktest], str]:
-    return lambda run: units.get_number(get_number(run.report, *path), digits, unit, missing=missing)
+    return lambda run: units.format_number(get_number(run.report, *path), digits, unit, missing=missing)
 
 
 def _span(run: StoredBacktest) -> str:
@@ -127,18 +127,18 @@ def _span(run: StoredBacktest) -> str:
 
 def _symbols(run: StoredBacktest) -> Cell:
     symbols = [str(symbol) for symbol in run.report.get("symbols") or []]
-    return Cell(units.count(len(symbols), "symbol"), small=", ".join(symbols[:4]) + (" ..." if len(symbols) > 4 else ""))
+    return Cell(units.format_count(len(symbols), "symbol"), small=", ".join(symbols[:4]) + (" ..." if len(symbols) > 4 else ""))
 
 
 def _actions(run: StoredBacktest) -> str:
-    return ", ".join(f"{units.number(number(run.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
+    return ", ".join(f"{units.format_number(get_number(run.report, 'actions', word))} {word}" for word in ("buy", "sell", "hold"))
 
 
 def _brier(run: StoredBacktest) -> Cell:
     n = get_number(run.report, "calibration", "n")
-    naive = units.get_number(get_number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
+    naive = units.format_number(get_number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
     return Cell(
-        units.get_number(get_number(run.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
+        units.format_number(get_number(run.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
         small=f"always 50 %: {naive}" + ("" if n is None else f", n={int(n):,}"),
     )
 
@@ -153,7 +153,7 @@ def _sharpe(run: StoredBacktest) -> Cell:
 
 def _took(run: StoredBacktest) -> Cell:
     return Cell(
-        units.format_age(get_number(run.report, "wall_seconds")), small=f"{units.number(number(run.report, 'decisions_per_second'))} decisions/s"
+        units.format_age(get_number(run.report, "wall_seconds")), small=f"{units.format_number(get_number(run.report, 'decisions_per_second'))} decisions/s"
     )
 
 

@@ -22,7 +22,7 @@ def plot_gates(decision: DecisionDetails) -> Figure:
         "line": {"width": [2.5 if rung.name == decision.binding_gate else 0 for rung in decision.gates], "color": theme.TEXT},
     }
     hover = [
-        f"<b>{escaped(rung.name)}</b><br>{escaped(figures(rung))}<br>margin {units.size(rung.margin)} {escaped(rung.unit)}" for rung in decision.gates
+        f"<b>{escape_text(rung.name)}</b><br>{escape_text(describe_gate(rung))}<br>margin {units.format_quantity(rung.margin)} {escape_text(rung.unit)}" for rung in decision.gates
     ]
     reach = [scale_margin(rung) for rung in decision.gates]
     drawn.add_trace("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
@@ -73,7 +73,7 @@ def plot_phases(decision: DecisionDetails) -> Figure:
     return drawn
 
 
-def votes(decision: DecisionDetails) -> Figure:
+def plot_votes(decision: DecisionDetails) -> Figure:
     """The forecast of each model over each horizon, larger with its weight; the ensemble below with its 90 % interval."""
     horizons, names = decision.session.horizons, [*map(escape_text, decision.session.models), "ensemble"]
     drawn = new_figure(height=70 + 30 * len(names), top=28, bottom=34)
@@ -88,7 +88,7 @@ def votes(decision: DecisionDetails) -> Figure:
     return drawn
 
 
-def limits(decision: DecisionDetails) -> Figure:
+def plot_sizing(decision: DecisionDetails) -> Figure:
     """The desired size and the size after each limit, as a share of equity; limits that changed it in amber."""
     names = [escape_text(name) for name, _ in decision.limits]
     values = [value * 100 if value is not None else None for _, value in decision.limits]
@@ -116,7 +116,7 @@ def limits(decision: DecisionDetails) -> Figure:
     return drawn
 
 
-def _models(drawn: Figure, decision: DecisionDetails, horizon: int, set_axis: str) -> None:
+def _models(drawn: Figure, decision: DecisionDetails, horizon: int, axis: str) -> None:
     there = [vote for vote in decision.votes if vote.horizon == horizon and vote.bps is not None]
     marker = {
         "size": [8 + 14 * (vote.weight or 0.0) for vote in there],
@@ -124,7 +124,7 @@ def _models(drawn: Figure, decision: DecisionDetails, horizon: int, set_axis: st
         "opacity": [0.35 + 0.65 * (vote.trust or 0.0) for vote in there],
     }
     hover = [
-        f"<b>{escaped(vote.model)}</b> {escaped(vote.version or '')}<br>forecast {units.bps(vote.bps, signed=True)}"
+        f"<b>{escape_text(vote.model)}</b> {escape_text(vote.version or '')}<br>forecast {units.format_bps(vote.bps, signed=True)}"
         f"<br>trust {units.format_number(vote.trust, 2)}, weight {units.format_number(vote.weight, 3)}"
         for vote in there
     ]
@@ -134,7 +134,7 @@ def _models(drawn: Figure, decision: DecisionDetails, horizon: int, set_axis: st
     )  # fmt: skip
 
 
-def _ensemble(drawn: Figure, decision: DecisionDetails, horizon: int, set_axis: str) -> None:
+def _ensemble(drawn: Figure, decision: DecisionDetails, horizon: int, axis: str) -> None:
     forecast = next((expected for expected in decision.forecast if expected.horizon == horizon), None)
     if forecast is None or forecast.bps is None:
         return
@@ -142,9 +142,9 @@ def _ensemble(drawn: Figure, decision: DecisionDetails, horizon: int, set_axis: 
     if forecast.low_bps is not None and forecast.high_bps is not None:
         reach = {"array": [forecast.high_bps - forecast.bps], "arrayminus": [forecast.bps - forecast.low_bps]}
         band = {"error_x": {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": theme.TEXT} | reach}
-    hover = f"<b>ensemble</b> {units.bps(forecast.bps, signed=True)}<br>90 % interval {units.interval(forecast.low_bps, forecast.high_bps, 1, 'bps')}"
+    hover = f"<b>ensemble</b> {units.format_bps(forecast.bps, signed=True)}<br>90 % interval {units.format_interval(forecast.low_bps, forecast.high_bps, 1, 'bps')}"
     drawn.add_trace(
-        "scatter", x=[forecast.bps], y=["ensemble"], xaxis=set_axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
+        "scatter", x=[forecast.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
         marker={"size": 12, "symbol": "diamond", "color": theme.UP if forecast.bps > 0 else theme.DOWN}, **band,
     )  # fmt: skip
 
@@ -168,7 +168,7 @@ def _mark(value: float | None, edge: float, *, changed: bool) -> str:
 
 def _side(decision: DecisionDetails, rung: GateResult) -> str:
     verdict = "pass" if rung.passed else "<b>FAIL</b>"
-    return f"{escaped(figures(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == decision.binding_gate else "")
+    return f"{escape_text(describe_gate(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == decision.binding_gate else "")
 
 
 def describe_gate(rung: GateResult) -> str:

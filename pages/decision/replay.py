@@ -26,7 +26,7 @@ def run_replay(tick: int, store_url: str) -> str:
         )
     except subprocess.TimeoutExpired:
         return widgets.render_notice(
-            f"The replay of tick {tick:,} was stopped after {SECONDS} s without a result", word="Not replayed.", colour=theme.WARNING
+            f"The replay of tick {tick:,} was stopped after {TIMEOUT_SECONDS} s without a result", word="Not replayed.", colour=theme.WARNING
         )
     output = " ".join((process.stdout if process.returncode in {0, 1} else process.stderr).split())[-400:]
     if process.returncode == 0:

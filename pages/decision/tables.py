@@ -20,9 +20,9 @@ def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
     return (
         '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
         f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
-        f'<span style="font-size:1.15rem;font-weight:600">{tables.chip(decision.action)}</span>{_intent(decision)}'
-        f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.moment(decision.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.moment(decision.wall)} UTC in {units.ms(decision.ms)}</span>{newest}{warm}{broken}</div></div>'
+        f'<span style="font-size:1.15rem;font-weight:600">{tables.render_chip(decision.action)}</span>{_intent(decision)}'
+        f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.format_time(decision.at)} UTC</span>"
+        f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>{newest}{warm}{broken}</div></div>'
     )
 
 
@@ -39,23 +39,23 @@ def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
     return [
         Tile(
             "Intent and reason" if binding is None else "Binding gate",
-            f"{decision.intent}: {text.reason(decision)}",
+            f"{decision.intent}: {text.describe_reason(decision)}",
             "Binding gate: none" if binding is None else describe_binding_gate(binding),
         ),
         Tile(
-            f"Expected move, {units.count(decision.horizon, 'bar')}",
+            f"Expected move, {units.format_count(decision.horizon, 'bar')}",
             units.format_bps(decision.edge_bps, signed=True, missing=units.NOT_ENOUGH),
             f"90 %: {band}",
         ),
         Tile(
             "Round-trip cost",
             units.format_bps(decision.cost_bps),
-            f"edge above cost {units.bps(_less(decision.edge_bps, decision.cost_bps), signed=True)}",
+            f"edge above cost {units.format_bps(_less(decision.edge_bps, decision.cost_bps), signed=True)}",
         ),
         Tile(
             "Target",
             units.format_percent(decision.target, signed=True),
-            f"of equity; position before {units.percent(decision.position, signed=True)}",
+            f"of equity; position before {units.format_percent(decision.position, signed=True)}",
         ),
         Tile("P(direction)", units.format_percent(decision.confidence), f"cross-check: {decision.verdict}"),
         Tile(
@@ -73,7 +73,7 @@ def describe_binding_gate(rung: GateResult) -> str:
         return describe_fault(rung.fault, rung.value)
     if not rung.unit:
         return f"gate {rung.name}"
-    return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.size(rung.margin)} {rung.unit}"
+    return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.format_quantity(rung.margin)} {rung.unit}"
 
 
 def describe_flip(decision: DecisionDetails) -> str:
@@ -98,14 +98,14 @@ def list_costs(decision: DecisionDetails) -> list[TableRow]:
     return [TableRow(name, (name, value), highlighted=name == "Round trip") for name, value in rows]
 
 
-def came(decision: DecisionDetails) -> list[TableRow]:
+def list_outcomes(decision: DecisionDetails) -> list[TableRow]:
     sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
     lines = []
-    for outcome in decision.came:
-        move = outcome.reason if outcome.format_bps is None else units.format_bps(outcome.format_bps, signed=True)
-        colour = None if outcome.format_bps is None else theme.UP if outcome.format_bps > 0 else theme.DOWN
+    for outcome in decision.outcomes:
+        move = outcome.reason if outcome.bps is None else units.format_bps(outcome.bps, signed=True)
+        colour = None if outcome.bps is None else theme.UP if outcome.bps > 0 else theme.DOWN
         acted = (
-            "no trade" if sign is None else units.MISSING if outcome.format_bps is None else units.format_bps(sign * outcome.format_bps, signed=True)
+            "no trade" if sign is None else units.MISSING if outcome.bps is None else units.format_bps(sign * outcome.bps, signed=True)
         )
         lines.append(
             TableRow(
@@ -118,11 +118,11 @@ def came(decision: DecisionDetails) -> list[TableRow]:
 
 
 def list_market_state(decision: DecisionDetails) -> list[TableRow]:
-    regimes = ", ".join(f"{name} {units.percent(share, 0)}" for name, share in decision.regimes)
+    regimes = ", ".join(f"{name} {units.format_percent(share, 0)}" for name, share in decision.regimes)
     pairs = [
         ("Regime", decision.regime),
         ("Probabilities", regimes),
-        ("Price", units.price(decision.price)),
+        ("Price", units.format_price(decision.price)),
         ("Volatility per bar", units.format_bps(decision.sigma_bps)),
         ("Spread", units.format_bps(decision.spread_bps)),
         ("Book imbalance", units.format_number(decision.micro.get("imbalance"), 2, signed=True)),
@@ -138,7 +138,7 @@ def list_market_state(decision: DecisionDetails) -> list[TableRow]:
     return [TableRow(name, (name, value)) for name, value in pairs if value]
 
 
-def machine(decision: DecisionDetails) -> list[TableRow]:
+def list_machine_state(decision: DecisionDetails) -> list[TableRow]:
     """List the readings of the machine; the container's where there is one, and only known ones."""
     known = {name: value for name, value in decision.machine.items() if value is not None}
     limited = "container" if "container.memory_percent" in known else "host"

@@ -66,14 +66,14 @@ _POSITIONS = (
 )
 
 
-def gates(counts: GateCounts, session: SessionInfo) -> str:
+def render_gate_shares(counts: GateCounts, session: SessionInfo) -> str:
     """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
     bound = sorted(((gate, n) for gate, n in counts.gates if n), key=lambda pair: -pair[1])
-    lines = [_share(gate, phrase_gate(gate), n / counts.n, n, theme.gate(places[gate]), f"gate={gate}") for gate, n in bound]
-    lines += [_share(intent, f"traded: {intent}", n / counts.n, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
+    lines = [_share(gate, phrase_gate(gate), n / counts.total, n, theme.gate_colour(places[gate]), f"gate={gate}") for gate, n in bound]
+    lines += [_share(intent, f"traded: {intent}", n / counts.total, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
     if counts.unbound:
-        lines.append(_share("none", "held: no gate failed", counts.unbound / counts.n, counts.unbound, theme.FREE, "action=hold&gate=none"))
+        lines.append(_share("none", "held: no gate failed", counts.unbound / counts.total, counts.unbound, theme.FREE, "action=hold&gate=none"))
     columns = (Column("Reason"), Column("Share of decisions", full_width=True), Column("Share", right=True), Column("Decisions", right=True))
     return render_table(columns, lines, label="Share of decisions by binding gate", cards=False)
 
@@ -100,7 +100,7 @@ def render_decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:
                 units.format_percent(decision.position, signed=True),
                 units.format_percent(decision.confidence),
                 decision.regime,
-                units.format_price(decision.format_price),
+                units.format_price(decision.price),
             ]
         lines.append(TableRow(f"{decision.tick} {decision.symbol}", tuple(cells), link_to_decision(decision.tick, decision.symbol)))
     return render_table((*_DECISIONS, *(_MORE if wide else ())), lines, label="Decisions")
@@ -113,7 +113,7 @@ def render_positions(frame: pd.DataFrame) -> str:
         cells = (
             position.symbol,
             _state("long" if position.units > 0 else "short"),
-            units.size(position.units),
+            units.format_quantity(position.units),
             units.format_price(position.entry),
             units.format_price(position.mark),
             units.format_money(position.units * position.mark),
@@ -128,13 +128,13 @@ def render_positions(frame: pd.DataFrame) -> str:
 def render_fills(frame: pd.DataFrame) -> str:
     lines = []
     for fill in _each(frame):
-        size = "not filled" if not fill.size else units.size(fill.size)
+        size = "not filled" if not fill.size else units.format_quantity(fill.size)
         cells = (
             f"{fill.tick:,}",
             fill.symbol,
             _state(fill.side),
-            Cell(size, small=f"{units.size(fill.unfilled)} unfilled" if fill.unfilled else ""),
-            units.format_price(fill.format_price),
+            Cell(size, small=f"{units.format_quantity(fill.unfilled)} unfilled" if fill.unfilled else ""),
+            units.format_price(fill.price),
             units.format_price(fill.mid),
             units.format_number(fill.fee_bps, 1),
             units.format_number(fill.spread_bps, 1),
@@ -155,9 +155,9 @@ def list_order_fills(decision: DecisionDetails) -> list[TableRow]:
                 (
                     _state(fill.side),
                     Cell(
-                        units.size(fill.size) if fill.size else "not filled", small=f"{units.size(fill.unfilled)} unfilled" if fill.unfilled else ""
+                        units.format_quantity(fill.size) if fill.size else "not filled", small=f"{units.format_quantity(fill.unfilled)} unfilled" if fill.unfilled else ""
                     ),
-                    units.format_price(fill.format_price),
+                    units.format_price(fill.price),
                     units.format_price(fill.mid),
                     units.format_number(fill.fee_bps, 1),
                     units.format_number(fill.spread_bps, 1),
@@ -186,7 +186,7 @@ def list_gates(decision: DecisionDetails) -> list[TableRow]:
     return lines
 
 
-def votes(decision: DecisionDetails) -> list[TableRow]:
+def list_votes(decision: DecisionDetails) -> list[TableRow]:
     lines = [
         TableRow(
             f"{vote.model} {vote.horizon}",
@@ -194,7 +194,7 @@ def votes(decision: DecisionDetails) -> list[TableRow]:
                 vote.model,
                 vote.version or "not trained yet",
                 units.format_count(vote.horizon, "bar"),
-                units.bps(vote.bps, signed=True, missing="not active"),
+                units.format_bps(vote.bps, signed=True, missing="not active"),
                 units.format_number(vote.trust, 2),
                 units.format_number(vote.weight, 3),
             ),

@@ -106,13 +106,13 @@ def _left(history: MarketHistory) -> int:
 
 
 def _panels(history: MarketHistory, bars: pd.DataFrame) -> list[ChartPanel]:
-    source = "" if history.spread_source == "book" else f", from {escaped(history.spread_source)}"
+    source = "" if history.spread_source == "book" else f", from {escape_text(history.spread_source)}"
     spread = f'<b>Spread</b>, bps{source}  <span style="color:{theme.UP}">■</span> at the decision {_newest(bars["spread_bps"], 1)}'
     if bars["quoted_bps"].notna().any():
         spread += f'  <span style="color:{theme.WARNING}">■</span> mean over the bar {_newest(bars["quoted_bps"], 1)}'
     shown = [
         ChartPanel(
-            f"<b>{escaped(history.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_named('  ')}",
+            f"<b>{escape_text(history.symbol)}</b> at tick {int(bars['tick'].iloc[-1]):,}, hollow: rising bar  {_marks_named('  ')}",
             290,
             _candles,
             narrow=_marks_named(" "),
@@ -247,7 +247,7 @@ def _incidents(drawn: Figure, history: MarketHistory, bars: pd.DataFrame) -> Non
             {"type": "rect", "xref": "x", "x0": begin, "x1": max(end, begin + bar // units.MS), "yref": "paper", "y0": 0, "y1": 1,
              "fillcolor": theme.with_alpha(theme.HARM, 0.11), "line": {"width": 0}, "layer": "below"}
         )  # fmt: skip
-        words = f"{incident.kind.replace('_', ' ')}{'' if units.known(incident.until) else ', ongoing'}"
+        words = f"{incident.kind.replace('_', ' ')}{'' if units.is_known(incident.until) else ', ongoing'}"
         drawn.add_note(
             f'<span style="color:{theme.HARM}">▮</span> {escape_text(words)}',
             x=begin,
@@ -282,36 +282,36 @@ def _regime(history: MarketHistory, bars: pd.DataFrame, place: int) -> str:
 def _bar(bar: Any) -> str:
     """Return a bar and its decision in words."""
     prices = "no bar" if not units.is_known(bar.close) else (
-        f"open {units.price(bar.open)}, high {units.price(bar.high)}, low {units.price(bar.low)}, close {units.price(bar.close)}"
-        f"<br>volume {units.size(bar.volume)}"
+        f"open {units.format_price(bar.open)}, high {units.format_price(bar.high)}, low {units.format_price(bar.low)}, close {units.format_price(bar.close)}"
+        f"<br>volume {units.format_quantity(bar.volume)}"
     )  # fmt: skip
     if not isinstance(bar.action, str):
         return f"<b>tick {bar.tick:,}</b><br>{prices}"
-    why = "no gate failed" if bar.action == "hold" else f"intent: {intent_of(bar.position, bar.target)}"
+    why = "no gate failed" if bar.action == "hold" else f"intent: {classify_intent(bar.position, bar.target)}"
     if isinstance(bar.binding_gate, str):
         reason = tables.get_data_fault(bar)
         why = phrase_gate(bar.binding_gate) + (f" ({reason})" if reason else "")
     fell = "<br>a phase used its fallback" if bar.degraded else ""
     return (
-        f"<b>{escaped(bar.action)}</b> · {escaped(why)} · tick {bar.tick:,}<br>{units.moment(int(bar.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
+        f"<b>{escape_text(bar.action)}</b> · {escape_text(why)} · tick {bar.tick:,}<br>{units.format_time(int(bar.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
     )
 
 
 def _fill(fill: Any) -> str:
     if not fill.size:
-        return f"<b>{escaped(fill.side)}</b> not filled: {units.size(fill.unfilled)} unfilled · tick {fill.tick:,}"
+        return f"<b>{escape_text(fill.side)}</b> not filled: {units.format_quantity(fill.unfilled)} unfilled · tick {fill.tick:,}"
     return (
-        f"<b>{escaped(fill.side)}</b> {units.size(fill.size)} filled at {units.price(fill.price)} · tick {fill.tick:,}"
-        f"<br>mid {units.price(fill.mid)}, cost {units.bps(fill.cost_bps)}"
+        f"<b>{escape_text(fill.side)}</b> {units.format_quantity(fill.size)} filled at {units.format_price(fill.price)} · tick {fill.tick:,}"
+        f"<br>mid {units.format_price(fill.mid)}, cost {units.format_bps(fill.cost_bps)}"
     )
 
 
 def _forecast(forecast: Any) -> str:
-    outcome = "not due yet, or without a price" if not units.is_known(forecast.came_bps) else f"outcome {units.bps(forecast.came_bps, signed=True)}"
-    interval = units.interval(forecast.low_bps, forecast.high_bps, 1, "bps")
+    outcome = "not due yet, or without a price" if not units.is_known(forecast.came_bps) else f"outcome {units.format_bps(forecast.came_bps, signed=True)}"
+    interval = units.format_interval(forecast.low_bps, forecast.high_bps, 1, "bps")
     return (
-        f"<b>{outcome}</b><br>forecast {units.bps(forecast.mean_bps, signed=True)}, 90 %: {interval}"
-        f"<br>at tick {int(forecast.tick):,}, due {units.moment(int(forecast.due), '%m-%d %H:%M:%S')} UTC"
+        f"<b>{outcome}</b><br>forecast {units.format_bps(forecast.mean_bps, signed=True)}, 90 %: {interval}"
+        f"<br>at tick {int(forecast.tick):,}, due {units.format_time(int(forecast.due), '%m-%d %H:%M:%S')} UTC"
     )
 
 

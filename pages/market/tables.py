@@ -45,14 +45,14 @@ def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:
         Tile(
             "Price",
             units.format_price(_figure(last["price"])),
-            f"at tick {tick(history):,}; {units.percent(moved, 2, signed=True)} over {units.count(len(bars), 'bar')}",
+            f"at tick {get_tick(history):,}; {units.format_percent(moved, 2, signed=True)} over {units.format_count(len(bars), 'bar')}",
         ),
         Tile("Spread", units.format_bps(_figure(last["spread_bps"])), f"from {history.spread_source}"),
         _depth(history, last),
         Tile("Regime", regime, f"probability {units.format_percent(chance, 0)}"),
         _expected(history),
         Tile("Last decision", action, _why(last), state=action),
-        Tile("Position", units.format_percent(position, signed=True), f"of equity; target {units.percent(_figure(last['target']), signed=True)}"),
+        Tile("Position", units.format_percent(position, signed=True), f"of equity; target {units.format_percent(_figure(last['target']), signed=True)}"),
     ]
 
 
@@ -110,7 +110,7 @@ def list_current_costs(history: MarketHistory) -> list[TableRow]:
     return lines
 
 
-def tick(history: MarketHistory) -> int:
+def get_tick(history: MarketHistory) -> int:
     """Return the tick of everything shown."""
     return int(history.bars["tick"].iloc[-1])
 
@@ -118,7 +118,7 @@ def tick(history: MarketHistory) -> int:
 def describe_levels(book: OrderBook) -> str:
     """Say how many levels are shown."""
     there = max(len(book.bid_price), len(book.ask_price))
-    return f"best {LEVELS} of {there} levels per side" if there > LEVELS else f"{units.count(there, 'level')} per side"
+    return f"best {LEVELS} of {there} levels per side" if there > LEVELS else f"{units.format_count(there, 'level')} per side"
 
 
 def is_two_sided(book: OrderBook) -> bool:
@@ -128,13 +128,13 @@ def is_two_sided(book: OrderBook) -> bool:
 def describe_coverage(covered: IntervalCoverage) -> str:
     """Return the share of outcomes inside the 90 % interval, with n, or that there is not enough data."""
     if not covered.n:
-        return f"no forecast over {units.count(covered.horizon, 'bar')} has fallen due here"
-    share = f"{covered.inside:,} of {covered.n:,} outcomes inside the 90 % interval"
+        return f"no forecast over {units.format_count(covered.horizon, 'bar')} has fallen due here"
+    share = f"{covered.covered:,} of {covered.n:,} outcomes inside the 90 % interval"
     if not units.is_known(covered.low) or not units.is_known(covered.high) or covered.low is None or covered.high is None:
         return f"{share}; share: {units.NOT_ENOUGH}"
     effective = "" if covered.horizon == 1 else f", effective n={covered.n_effective:,.0f}"
-    interval = units.interval(covered.low * 100, covered.high * 100, 1, "%")
-    return f"{share}: {units.percent(covered.inside / covered.n)} (95 %: {interval}, n={covered.n:,}{effective})"
+    interval = units.format_interval(covered.low * 100, covered.high * 100, 1, "%")
+    return f"{share}: {units.format_percent(covered.covered / covered.n)} (95 %: {interval}, n={covered.n:,}{effective})"
 
 
 def is_scored(frame: pd.DataFrame) -> bool:
@@ -151,7 +151,7 @@ def list_forecast_skill(frame: pd.DataFrame) -> list[TableRow]:
                 (
                     MEASURES.get(str(row.measure), str(row.measure).replace("_", " ")),
                     units.format_percent(row.r2, 1, signed=True, missing=units.NOT_ENOUGH) if sure else units.NOT_ENOUGH,
-                    units.interval(row.low * 100, row.high * 100, 1, "%") if sure else units.MISSING,
+                    units.format_interval(row.low * 100, row.high * 100, 1, "%") if sure else units.MISSING,
                     Cell(f"{int(row.n):,}", small=f"effective {row.n_effective:,.0f}" if units.is_known(row.n_effective) else ""),
                 ),
             )
@@ -190,15 +190,15 @@ def _depth(history: MarketHistory, last: pd.Series) -> Tile:
 
 def _expected(history: MarketHistory) -> Tile:
     horizon = history.session.horizons[0]
-    newest = history.forecasts[(history.forecasts["horizon"] == horizon) & (history.forecasts["tick"] == tick(history))]
-    label = f"Expected move, {units.count(horizon, 'bar')}"
+    newest = history.forecasts[(history.forecasts["horizon"] == horizon) & (history.forecasts["tick"] == get_tick(history))]
+    label = f"Expected move, {units.format_count(horizon, 'bar')}"
     if newest.empty or not units.is_known(newest["mean_bps"].iloc[0]):
         return Tile(label, units.NOT_ENOUGH, "no forecast yet")
     forecast = newest.iloc[0]
     return Tile(
         label,
         units.format_bps(float(forecast["mean_bps"]), signed=True),
-        f"90 %: {units.interval(forecast['low_bps'], forecast['high_bps'], 1, 'bps')}",
+        f"90 %: {units.format_interval(forecast['low_bps'], forecast['high_bps'], 1, 'bps')}",
     )
 
 
@@ -206,7 +206,7 @@ def _why(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
         reason = tables.get_data_fault(last)
         return phrase_gate(last["binding_gate"]) + (f" ({reason})" if reason else "")
-    return "no gate failed" if last["action"] == "hold" else f"intent: {intent_of(_figure(last['position']), _figure(last['target']))}"
+    return "no gate failed" if last["action"] == "hold" else f"intent: {classify_intent(_figure(last['position']), _figure(last['target']))}"
 
 
 def _figure(value: object) -> float | None:

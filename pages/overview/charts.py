@@ -62,7 +62,7 @@ def plot_gate_strip(frame: pd.DataFrame, session: SessionInfo) -> Figure:
 def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame | None = None) -> Figure:
     """Gain since the start after all costs, against the benchmark; below it the events."""
     start = capital or float(frame["equity"].iloc[0])
-    at = [int(format_time) // units.MS for format_time in frame["at"]]
+    at = [int(moment) // units.MS for moment in frame["at"]]
     lines = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
     for name, column, colour, width in (("benchmark", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
@@ -137,9 +137,9 @@ def _scale(gates: int) -> list[list[object]]:
 
 
 def _hover(decision: Any, when: str, place: int | None, session: SessionInfo) -> str:
-    head = f"<b>{escaped(decision.symbol)}</b> {escaped(decision.action)} · tick {decision.tick:,}<br>{when} UTC"
+    head = f"<b>{escape_text(decision.symbol)}</b> {escape_text(decision.action)} · tick {decision.tick:,}<br>{when} UTC"
     if place is None:
-        return head + (f"<br>intent: {escaped(decision.intent)}" if decision.action != "hold" else "<br>no gate failed")
+        return head + (f"<br>intent: {escape_text(decision.intent)}" if decision.action != "hold" else "<br>no gate failed")
     gates = orjson.loads(decision.gates)
     gate, sense, unit = session.gates[place]
     value, limit = gates["value"][place], gates["limit"][place]
@@ -147,7 +147,7 @@ def _hover(decision: Any, when: str, place: int | None, session: SessionInfo) ->
     digits = 2 if margin is not None and math.isfinite(margin) and abs(margin) < 10 else 1
     needs = escape_text(f"{units.format_number(value, digits)}, needs {sense} {units.format_number(limit, digits, unit)}")
     if gate == "fresh data" and gates.get("fault"):
-        return f"{head}<br>{escaped(gate_in_words(gate))}: {escaped(describe_fault(gates['fault'], value))}"
+        return f"{head}<br>{escape_text(phrase_gate(gate))}: {escape_text(describe_fault(gates['fault'], value))}"
     if not unit:
         return f"{head}<br>{escape_text(phrase_gate(gate))}"
     return f"{head}<br>{escape_text(phrase_gate(gate))}: {escape_text(gate)} {needs} (margin {units.format_number(margin, digits, signed=True)})"

@@ -43,7 +43,7 @@ def render_skill_banner(current: SkillVerdict, cross_check: str) -> str:
     word, text, colour = {
         PROVEN: (
             "Skill is proven.",
-            f"At {bars} the lower bound of R² is {units.percent(current.bound, 2, signed=True)}. Position sizes follow it.",
+            f"At {bars} the lower bound of R² is {units.format_percent(current.bound, 2, signed=True)}. Position sizes follow it.",
             theme.GOOD,
         ),
         LAPSED: ("Skill is lost.", f"Recent forecasts at {bars} are no longer proven. No position is opened until they are.", theme.HARM),

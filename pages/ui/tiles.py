@@ -46,12 +46,12 @@ def build_engine_tiles(
         Tile(
             "Trading now",
             f"{len(acting)} of {len(positions)} symbols",
-            ", ".join(acting[:4]) or f"no buy or sell now; {units.count(held, 'position')} held",
+            ", ".join(acting[:4]) or f"no buy or sell now; {units.format_count(held, 'position')} held",
         ),
         Tile(
             "Equity",
             units.format_percent(_gain(last.equity, capital), 2, signed=True),
-            f"since the start, {ui_skill.WARM}; benchmark {units.percent(_gain(last.naive, capital), 2, signed=True)}",
+            f"since the start, {ui_skill.WARM}; benchmark {units.format_percent(_gain(last.benchmark, capital), 2, signed=True)}",
         ),
         build_drawdown_tile(last),
         *ui_skill.build_skill_tiles(skill, standing.horizon, halflife),
@@ -60,7 +60,7 @@ def build_engine_tiles(
 
 def build_clean_rate_tile(rate: CleanRate) -> Tile:
     """Build the tile of the clean rate, the same on every page."""
-    label, degraded = "Clean decisions, 30 d", f"{rate.broken:,} of {units.count(rate.ticks, 'live tick')} with a fallback"
+    label, degraded = "Clean decisions, 30 d", f"{rate.degraded:,} of {units.format_count(rate.ticks, 'live tick')} with a fallback"
     if not rate.ticks:
         return Tile(label, units.NOT_MEASURED, "no live tick yet; the warm-up does not count")
     if rate.low is None or rate.high is None:
@@ -72,7 +72,7 @@ def build_clean_rate_tile(rate: CleanRate) -> Tile:
 def build_drawdown_tile(last: LastTick) -> Tile:
     """Build the tile of the current drawdown and the largest one."""
     now, largest = (None if value is None else -abs(value) for value in (last.drawdown, last.largest_drawdown))
-    return Tile("Drawdown", units.format_percent(now, 2), f"largest this session {units.percent(largest, 2)}, {ui_skill.WARM}")
+    return Tile("Drawdown", units.format_percent(now, 2), f"largest this session {units.format_percent(largest, 2)}, {ui_skill.WARM}")
 
 
 def build_account_tiles(status: EngineStatus) -> list[Tile]:
@@ -90,7 +90,7 @@ def build_account_tiles(status: EngineStatus) -> list[Tile]:
         Tile(
             "Benchmark",
             units.format_percent(_gain(last.benchmark, capital), 2, signed=True),
-            f"{units.money(last.naive)}; equal-weight buy and hold, without costs",
+            f"{units.format_money(last.benchmark)}; equal-weight buy and hold, without costs",
         ),
         build_drawdown_tile(last),
         Tile("Borrow and funding", *trading_rules.describe_carry(last.borrow, last.funding)),
@@ -105,14 +105,14 @@ def describe_cost_settings(status: EngineStatus, knobs: dict[str, Any]) -> str:
         return ""
     symbols = len(status.session.symbols)
     return (
-        f"Paper money. {trading_rules.fee_in_words(knobs, symbols)}. Spread: from {trading_rules.sources_in_words(status.last.spread_sources)}, "
-        f"{units.bps(knobs['spread_bps'])} where none is known. "
-        f"Impact: {units.number(knobs['impact'], 2)} bar volatilities for an order of a whole bar's volume. "
-        f"Latency: {units.number(knobs['latency_ms'], 0, 'ms')}. "
+        f"Paper money. {trading_rules.describe_fees(knobs, symbols)}. Spread: from {trading_rules.describe_spread_sources(status.last.spread_sources)}, "
+        f"{units.format_bps(knobs['spread_bps'])} where none is known. "
+        f"Impact: {units.format_number(knobs['impact'], 2)} bar volatilities for an order of a whole bar's volume. "
+        f"Latency: {units.format_number(knobs['latency_ms'], 0, 'ms')}. "
         "Orders fill against the order book after the latency or, without books, at the next open for up to "
-        f"{units.percent(knobs.get('participation'), 0)} of that bar's volume. The rest stays unfilled. No order fills at the price of its decision. "
-        f"A passive order rests at the touch for {units.count(int(knobs.get('passive_bars', 0)), 'bar')} and then takes. "
-        f"An order that is large for its book is sliced over {units.count(int(knobs.get('slice_bars', 0)), 'bar')}."
+        f"{units.format_percent(knobs.get('participation'), 0)} of that bar's volume. The rest stays unfilled. No order fills at the price of its decision. "
+        f"A passive order rests at the touch for {units.format_count(int(knobs.get('passive_bars', 0)), 'bar')} and then takes. "
+        f"An order that is large for its book is sliced over {units.format_count(int(knobs.get('slice_bars', 0)), 'bar')}."
     )
 
 
@@ -123,7 +123,7 @@ def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: Latency
     return [
         _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.format_number(get_reading(now, 'host', 'processors'))} processors"),
         _tile(now, trend, "Memory", *choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({whose})" if limit else ""),
-        _tile(now, trend, "Process memory", "process", "rss_bytes", f"{units.number(value(now, 'process', 'threads'))} threads"),
+        _tile(now, trend, "Process memory", "process", "rss_bytes", f"{units.format_number(get_reading(now, 'process', 'threads'))} threads"),
         _tile(now, trend, "Disk", "host", "disk_percent", f"{units.format_bytes(get_reading(now, 'host', 'disk_free_bytes'))} free"),
         replace(build_tick_p99_tile(latency), trend=_line(trend, "engine", "tick_p99_ms")),
         Tile("Data age", _data_age(now, clock), f"{units.format_number(get_reading(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
@@ -141,7 +141,7 @@ def build_tick_p99_tile(latency: LatencyStats | None) -> Tile:
 def describe_freshness(now: pd.DataFrame, clock: int) -> str:
     """Say whether the readings are current."""
     at = int(now["at"].max())
-    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE_SECONDS else f"last reading {ages.since(at, clock)} ago"
+    return "now and over the last 15 min" if (clock - at) / units.SECOND < STALE_SECONDS else f"last reading {ages.ticking_age(at, clock)} ago"
 
 
 def choose_memory_reading(now: pd.DataFrame) -> tuple[str, str]:

@@ -167,7 +167,7 @@ def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path
         monkeypatch.setitem(cache.QUERIES, "positions", read_while_the_store_moves_on)
         at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
-    assert f"newest {units.moment(at, '%Y-%m-%d %H:%M')}" in shown
+    assert f"newest {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
 
 
 def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def overview() -> None:
         skill, standing = cache.fetch_skill(), ui_skill.judge_current_skill(status, cache.fetch_skill())
         if standing is not None:
             widgets.show_html(ui_skill.render_skill_banner(standing, status.last.verdict))
-        halflife = cache.fetch_config(status).get("lapse_halflife")
+        halflife = cache.fetch_config(status).get("recent_skill_halflife")
         widgets.show_tiles(
             tiles.build_engine_tiles(status, cache.fetch_positions(), skill, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife),
             detail_lines=3,

@@ -107,7 +107,7 @@ def describe_cost_settings(status: EngineStatus, knobs: dict[str, Any]) -> str:
     return (
         f"Paper money. {trading_rules.describe_fees(knobs, symbols)}. Spread: from {trading_rules.describe_spread_sources(status.last.spread_sources)}, "
         f"{units.format_bps(knobs['spread_bps'])} where none is known. "
-        f"Impact: {units.format_number(knobs['impact'], 2)} bar volatilities for an order of a whole bar's volume. "
+        f"Impact: {units.format_number(knobs.get('impact_coefficient'), 2)} bar volatilities for an order of a whole bar's volume. "
         f"Latency: {units.format_number(knobs['latency_ms'], 0, 'ms')}. "
         "Orders fill against the order book after the latency or, without books, at the next open for up to "
         f"{units.format_percent(knobs.get('participation'), 0)} of that bar's volume. The rest stays unfilled. No order fills at the price of its decision. "

@@ -10,7 +10,6 @@ from engine.store.read.status import EngineStatus
 from pages.alerts import tables as alerts_tables
 from pages.components import charts
 from pages.components import tables as components_tables
-from pages.decisions import tables as decisions_tables
 from pages.ui import alert_cache, cache, live, tables, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
@@ -101,7 +100,7 @@ def signs(status: EngineStatus, told: LatencyStats | None, alive: Liveness, now:
         with column:
             widgets.show_heading(name, more)
             if lines:
-                widgets.show_table(decisions_tables.PAIR_COLUMNS, lines, label=name, cards=False)
+                widgets.show_table(tables.PAIR_COLUMNS, lines, label=name, cards=False)
             else:
                 widgets.show_waiting("the first tick")
     for sentence in components_tables.describe_recording(status):

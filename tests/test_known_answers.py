@@ -26,7 +26,7 @@ from engine.store.read import decisions
 from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
-from pages.decisions import tables
+from pages.portfolio import tables
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text

@@ -68,7 +68,9 @@ def plot_gate_shares(chosen: Sequence[StoredBacktest]) -> Figure:
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in ranked]
         run, own = tables.name_run(place, chosen), tables.get_run_colour(place)
-        hover = [f"<b>{gate}</b> {run}<br>binding in {units.format_number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)]
+        hover = [
+            f"<b>{gate}</b> {run}<br>binding in {units.format_number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)
+        ]
         drawn.add_trace("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=HOVER_TEMPLATE,
                   text=[units.format_number(share, 1, "%") for share in shares],
                   textposition="outside", textfont={"size": 10, "color": theme.MUTED}, cliponaxis=False)  # fmt: skip
@@ -100,7 +102,7 @@ def plot_declined_by_run(chosen: Sequence[StoredBacktest]) -> Figure | None:
     """Declined-trade P&L by gate in bps, above 0 where the gate cost money; None where it was not measured."""
     entries = []
     for place, run in enumerate(chosen):
-        for gate, figures in as_mapping(run.report.get("regret")).items():
+        for gate, figures in as_mapping(tables.get_part(run.report, "declined")).items():
             part = as_mapping(figures)
             mean, low, high, n = (finite_or_none(part.get(key)) for key in ("mean_bps", "low", "high", "n"))
             entries.append(IntervalEstimate(gate, tables.name_run(place, chosen), mean, low, high, int(n or 0)))

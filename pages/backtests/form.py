@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,11 +12,12 @@ import streamlit as st
 from engine import units
 from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import QUEUED, RUNNING
-from pages.ui import command_table, theme, widgets
-from pages.ui import commands as ui_commands
+from pages.backtests.text import describe_arguments, name_market
+from pages.ui import command_table, commands, theme, widgets
 
 BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
-RECENT = 3_600  # s for which the result of the newest one is shown
+RECENT_SECONDS = 3_600  # the time for which the result of the newest one is shown
+BY_PAGE = "from the Backtests page"  # the reason of commands without a form
 
 
 def show_form() -> None:
@@ -27,34 +27,34 @@ def show_form() -> None:
         args = _simulated() if simulated != "recording" else _recording()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(
-            f"Reason, at most {ui_commands.MAX_REASON} letters",
+            f"Reason, at most {commands.MAX_REASON} letters",
             key="reason_to_backtest",
             placeholder="purpose of this run",
-            max_chars=ui_commands.MAX_REASON,
+            max_chars=commands.MAX_REASON,
         )
         training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
         arguments = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
         if args["market"].strip():
-            ui_commands.submit_command("backtest", arguments, reason or "no reason given")
+            commands.submit_command("backtest", arguments, reason or "no reason given")
         else:
             st.session_state["answer"] = ("Give the absolute path of a recording's folder", theme.WARNING, "Not sent.")
-    ui_commands.show_answer("backtest")
+    commands.show_answer("backtest")
 
 
-def show_progress(commands: pd.DataFrame, now: int) -> None:
+def show_progress(requested: pd.DataFrame, now: int) -> None:
     """Draw every queued or running backtest with its progress and a Cancel button, else the result of the newest."""
-    active = commands[commands["status"].isin([QUEUED, RUNNING])]
+    active = requested[requested["status"].isin([QUEUED, RUNNING])]
     for command in active.iloc[::-1].to_dict("records"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"run_{command['id']}"):
             widgets.show_html(_progress(command))
             if st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
-                ui_commands.submit_command("cancel_backtest", {"id": str(command["id"])}, "from the Backtests page")
-    if active.empty and not commands.empty:
-        newest = commands.iloc[0].to_dict()
+                commands.submit_command("cancel_backtest", {"id": str(command["id"])}, BY_PAGE)
+    if active.empty and not requested.empty:
+        newest = requested.iloc[0].to_dict()
         ended = newest["finished_at"] if units.is_known(newest["finished_at"]) else newest["at"]
-        if now - ended < RECENT * units.SECOND:
+        if now - ended < RECENT_SECONDS * units.SECOND:
             widgets.show_html(f'<div class="pd">{_ended(newest)}</div>')
 
 
@@ -67,7 +67,7 @@ def show_delete_button(chosen: list[StoredBacktest]) -> None:
         icon=":material/delete:",
         key="delete",
         help="Deletes the open backtests after a confirmation",
-        on_click=_ask,
+        on_click=_request_deletion,
         args=(names,),
         disabled=held,
     )
@@ -84,56 +84,18 @@ def confirm_deletion(chosen: list[StoredBacktest]) -> None:
             st.rerun(scope="app")
         if st.button("Delete for good", type="primary", key="delete_for_good"):
             for backtest in chosen:
-                ui_commands.submit_command("delete_backtest", {"id": backtest.name}, "from the Backtests page")
+                commands.submit_command("delete_backtest", {"id": backtest.name}, BY_PAGE)
             st.session_state.pop("to_delete")
             st.rerun(scope="app")
 
 
 def is_deletion_requested(chosen: list[StoredBacktest]) -> bool:
+    """Return whether the Delete button was pressed for exactly these."""
     return bool(chosen) and st.session_state.get("to_delete") == [backtest.name for backtest in chosen]
 
 
-def _ask(names: list[str]) -> None:
+def _request_deletion(names: list[str]) -> None:
     st.session_state["to_delete"] = names
-
-
-def label_backtest(backtest: StoredBacktest) -> str:
-    """Describe a backtest in one line: time, market, arguments."""
-    when = units.format_time(backtest.at, "%m-%d %H:%M:%S")
-    return f"{when}  {describe_market(backtest)}, {describe_settings(backtest)}"
-
-
-def describe_market(backtest: StoredBacktest) -> str:
-    return name_market(backtest.arguments)
-
-
-def name_market(arguments: Mapping[str, str]) -> str:
-    """Return the market in a word or two."""
-    place = arguments.get("market", "simulated")
-    return "simulated market" if place == "simulated" else place.rstrip("/").rpartition("/")[2]
-
-
-def describe_settings(backtest: StoredBacktest) -> str:
-    return describe_arguments(backtest.arguments)
-
-
-def describe_arguments(arguments: Mapping[str, str]) -> str:
-    """Describe the arguments of a backtest except its market; defaults are left out."""
-    parts = [form(arguments[name]) for name, form in _WORDS.items() if arguments.get(name)]
-    return ", ".join(part for part in parts if part) or "default settings"
-
-
-_WORDS: dict[str, Callable[[str], str]] = {
-    "signal": lambda text: f"signal {text}",
-    "bars": lambda text: f"{int(text):,} bars" if text.isdecimal() else f"bars {text}",
-    "symbol_count": lambda text: f"{text} symbols",
-    "symbols": lambda text: text.replace(",", " "),
-    "from": lambda text: f"from {text}",
-    "to": lambda text: f"to {text}",
-    "interval": lambda text: f"{text} bars",
-    "seed": lambda text: f"seed {text}",
-    "training": lambda text: "no training" if text == "none" else "",
-}
 
 
 def _simulated() -> dict[str, str]:
@@ -177,18 +139,18 @@ def _progress(command: Mapping[Any, Any]) -> str:
     share = float(done) if isinstance(done, int | float) and units.is_known(done) else 0.0
     note = command["note"] if isinstance(command["note"], str) else "waits for the engine"
     word = "Running." if share > 0 else "Waiting." if command["status"] == QUEUED or str(note).startswith("waits") else "Starting."
-    text = f"{_asked(command)}: {note}"
+    text = f"{_describe(command)}: {note}"
     return f'<div class="pd">{widgets.render_notice(text, word=word, colour=theme.UP, progress=share)}</div>'
 
 
 def _ended(command: Mapping[Any, Any]) -> str:
     finished = command["finished_at"]
-    when = datetime.fromtimestamp(float(finished) / units.SECOND, UTC).strftime("%H:%M:%S") if isinstance(finished, int | float) else ""
+    when = units.format_time(int(finished), "%H:%M:%S") if isinstance(finished, int | float) else ""
     done = command["status"] == "done"
-    text = f"{_asked(command)}, {when} UTC: {command_table.describe_result(command['result'])}"
+    text = f"{_describe(command)}, {when} UTC: {command_table.describe_result(command['result'])}"
     return widgets.render_notice(text, word="Done." if done else "Not done.", colour=theme.state_colour(str(command["status"])))
 
 
-def _asked(command: Mapping[Any, Any]) -> str:
+def _describe(command: Mapping[Any, Any]) -> str:
     arguments = json.loads(command["args"])
     return f"{name_market(arguments)}, {describe_arguments(arguments)}"

@@ -1,4 +1,4 @@
-"""The tables of backtests: the list with one row per run, the comparison with one column per run."""
+"""The tables of backtests: the list with one row per run, the comparison with one column per run, and the data that was read."""
 
 from __future__ import annotations
 
@@ -6,36 +6,55 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine import units
+from engine.domain.data_counts import UNKNOWN, ZERO
 from engine.store.backtest_files import StoredBacktest
-from pages.backtests import form
+from pages.backtests.text import describe_arguments, name_market
 from pages.ui import theme
 from pages.ui.forest_plot import finite_or_none
 from pages.ui.tables import Cell, Column, TableRow, render_table
 
 LETTERS = "ABCDEF"
-LIST = (
+_FORMER_KEYS = {"benchmark_return": "naive_return", "clean_rate": "honest_rate", "declined": "regret"}  # of runs before version 0.5
+_LIST = (
     Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", full_width=True), Column("Reason", full_width=True),
     Column("Decisions", right=True),
-    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, full_width=True), Column("Trades", right=True),
-    Column("Duration", right=True),
+    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, full_width=True),
+    Column("Trades", right=True), Column("Duration", right=True),
 )  # fmt: skip
+COUNT_COLUMNS = (
+    Column("Symbol", nowrap=True), Column("Rows", right=True), Column("Bars", right=True), Column("Duplicates", right=True),
+    Column("Faulty", right=True), Column("No volume", right=True), Column("Outside session", right=True), Column("Trades with side", right=True),
+    Column("Trades without bar", right=True), Column("Invalid books", right=True),
+)  # fmt: skip
+UNREAD_COLUMNS = (Column("Not read", nowrap=True), Column("Reason and remedy", full_width=True))
+COUNTS_NOTE = (
+    "left out: duplicates, faulty rows, bars outside the session, trades without a bar; no position is opened on a bar without volume; "
+    "invalid books are crossed, one-sided or malformed"
+)
+_COUNTS = (
+    "rows", "bars", "duplicates", "faulty", "without_volume", "outside_session", "signed_trades", "trades_without_bar", "faulty_books",
+)  # fmt: skip
+_VOLUME = {UNKNOWN: "volume unknown", ZERO: "volume 0 in every bar"}
 
 
 def render_backtests(backtests: Sequence[StoredBacktest], opened: Sequence[str]) -> str:
-    lines = []
+    """Return the list of stored backtests; the opened ones are highlighted."""
+    rows = []
     for run in backtests:
         report = run.report
         cells = (
-            units.format_time(run.at, "%m-%d %H:%M"), form.describe_market(run), form.describe_settings(run), Cell(run.reason, small=f"by {run.by}"),
+            units.format_time(run.at, "%m-%d %H:%M"), name_market(run.arguments), describe_arguments(run.arguments),
+            Cell(run.reason, small=f"by {run.by}"),
             units.format_number(get_number(report, "decisions")), units.format_percent(get_number(report, "portfolio", "net_return"), 2, signed=True),
             units.format_percent(get_number(report, "portfolio", "benchmark_return"), 2, signed=True), format_skill(report, "ensemble"),
             units.format_number(get_number(report, "portfolio", "trades")), units.format_age(get_number(report, "wall_seconds")),
         )  # fmt: skip
-        lines.append(TableRow(run.name, cells, highlighted=run.name in opened))
-    return render_table(LIST, lines, label="Stored backtests")
+        rows.append(TableRow(run.name, cells, highlighted=run.name in opened))
+    return render_table(_LIST, rows, label="Stored backtests")
 
 
 def build_run_columns(chosen: Sequence[StoredBacktest]) -> tuple[Column, ...]:
+    """Return the columns of the comparison: the figure, then one per run."""
     return (Column("", nowrap=True, full_width=True), *(Column(name_run(place, chosen), right=True, wrap=True) for place in range(len(chosen))))
 
 
@@ -47,6 +66,27 @@ def name_run(place: int, chosen: Sequence[StoredBacktest]) -> str:
 def list_comparison(chosen: Sequence[StoredBacktest]) -> list[TableRow]:
     """Return one row per figure; the first rows describe each run."""
     return [TableRow(label, (label, *(format_figure(run) for run in chosen)), highlighted=label in _MARKED) for label, format_figure in _FIGURES]
+
+
+def list_data_counts(chosen: Sequence[StoredBacktest]) -> list[TableRow]:
+    """Return one row per symbol of each run on a recording; runs before version 0.4 have no counts."""
+    rows = []
+    for place, run in enumerate(chosen):
+        for symbol, symbol_counts in as_mapping(run.report.get("data")).items():
+            volume = _VOLUME.get(str(as_mapping(symbol_counts).get("volume")), "")
+            figures = [units.format_number(get_number(run.report, "data", symbol, figure)) for figure in _COUNTS]
+            label = Cell(_label(place, chosen, symbol), small=volume)
+            rows.append(TableRow(f"{place}/{symbol}", (label, *figures)))
+    return rows
+
+
+def list_unread_files(chosen: Sequence[StoredBacktest]) -> list[TableRow]:
+    """Return one row per symbol or file that was not read."""
+    return [
+        TableRow(f"{place}/{name}", (_label(place, chosen, name), str(reason)))
+        for place, run in enumerate(chosen)
+        for name, reason in as_mapping(run.report.get("left_out")).items()
+    ]
 
 
 def format_skill(report: dict[str, Any], model: str, horizon: int | None = None) -> Cell:
@@ -61,6 +101,7 @@ def format_skill(report: dict[str, Any], model: str, horizon: int | None = None)
 
 
 def get_skill(report: dict[str, Any], model: str, horizon: int | None = None) -> dict[str, Any]:
+    """Return the skill figures of a model, over all horizons or one; {} where there are none."""
     figures = as_mapping(as_mapping(report.get("skill")).get(model))
     return figures if horizon is None else as_mapping(as_mapping(figures.get("by_horizon")).get(str(horizon)))
 
@@ -68,12 +109,18 @@ def get_skill(report: dict[str, Any], model: str, horizon: int | None = None) ->
 def get_number(report: dict[str, Any], *path: str) -> float | None:
     """Return a figure of the report by its path; None where it was not measured."""
     value: Any = report
-    for part in path:
-        value = as_mapping(value).get(part)
+    for key in path:
+        value = get_part(as_mapping(value), key)
     return finite_or_none(value)
 
 
+def get_part(report: dict[str, Any], key: str) -> Any:
+    """Return a part of the report, also where an older version named it differently."""
+    return report.get(key, report.get(_FORMER_KEYS.get(key, "")))
+
+
 def as_mapping(value: object) -> dict[str, Any]:
+    """Return the value where it is a mapping, else {}."""
     return value if isinstance(value, dict) else {}
 
 
@@ -81,7 +128,7 @@ def get_equity_curve(run: StoredBacktest) -> list[tuple[int, float | None, float
     """Return (time in ns UTC, equity, benchmark) through the run; [] where the report has none."""
     rows = run.report.get("equity")
     points = [point for point in rows if isinstance(point, list) and len(point) == 3 and units.is_known(point[0])] if isinstance(rows, list) else []
-    return [(int(at), finite_or_none(equity), finite_or_none(naive)) for at, equity, naive in points]
+    return [(int(at), finite_or_none(equity), finite_or_none(benchmark)) for at, equity, benchmark in points]
 
 
 def list_horizons(chosen: Sequence[StoredBacktest]) -> list[int]:
@@ -111,6 +158,11 @@ def rank_gates(chosen: Sequence[StoredBacktest]) -> Iterator[tuple[str, list[flo
     return iter(sorted(shares, key=lambda pair: -max(share or 0.0 for share in pair[1])))
 
 
+def get_run_colour(place: int) -> str:
+    """Return the colour of the run at this position."""
+    return theme.category_colour(place)
+
+
 def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[StoredBacktest], str]:
     return lambda run: units.format_percent(get_number(run.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
 
@@ -136,10 +188,10 @@ def _actions(run: StoredBacktest) -> str:
 
 def _brier(run: StoredBacktest) -> Cell:
     n = get_number(run.report, "calibration", "n")
-    naive = units.format_number(get_number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
+    coin_flip = units.format_number(get_number(run.report, "calibration", "brier_naive"), 4, missing=units.NOT_ENOUGH)
     return Cell(
         units.format_number(get_number(run.report, "calibration", "brier"), 4, missing=units.NOT_ENOUGH),
-        small=f"always 50 %: {naive}" + ("" if n is None else f", n={int(n):,}"),
+        small=f"always 50 %: {coin_flip}" + ("" if n is None else f", n={int(n):,}"),
     )
 
 
@@ -153,7 +205,8 @@ def _sharpe(run: StoredBacktest) -> Cell:
 
 def _took(run: StoredBacktest) -> Cell:
     return Cell(
-        units.format_age(get_number(run.report, "wall_seconds")), small=f"{units.format_number(get_number(run.report, 'decisions_per_second'))} decisions/s"
+        units.format_age(get_number(run.report, "wall_seconds")),
+        small=f"{units.format_number(get_number(run.report, 'decisions_per_second'))} decisions/s",
     )
 
 
@@ -163,10 +216,14 @@ def _deflated(run: StoredBacktest) -> Cell:
     return Cell(_percent("portfolio", "dsr", digits=1, signed=False)(run), small=small)
 
 
+def _label(place: int, chosen: Sequence[StoredBacktest], name: str) -> str:
+    return f"{name_run(place, chosen)} {name}".strip()
+
+
 _MARKED = {"Net return", "Skill (R²), ensemble, first horizon"}
 _FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
-    ("Market", form.describe_market),
-    ("Requested", form.describe_settings),
+    ("Market", lambda run: name_market(run.arguments)),
+    ("Requested", lambda run: describe_arguments(run.arguments)),
     ("Symbols", _symbols),
     ("Market time", _span),
     ("Net return", _percent("portfolio", "net_return")),
@@ -194,7 +251,3 @@ _FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
     ("Digest", lambda run: str(run.report.get("digest", units.MISSING))[:16]),
     ("Requested by", lambda run: Cell(run.by, small=run.reason)),
 )
-
-
-def get_run_colour(place: int) -> str:
-    return theme.category_colour(place)

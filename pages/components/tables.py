@@ -10,9 +10,9 @@ import pandas as pd
 from engine import units
 from engine.store.read.components import CleanRate, LatencyStats, Liveness, PhaseLatency
 from engine.store.read.status import EngineStatus
-from pages.decisions import tables
 from pages.ui import ages, banners, theme, tiles, trading_rules
 from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.trading_tables import link_to_decision
 from pages.ui.widgets import Tile
 
 WHEN = "%m-%d %H:%M:%S"
@@ -93,7 +93,7 @@ def render_fallbacks(frame: pd.DataFrame) -> str:
     """The newest fallbacks; each leads to its decisions."""
     lines = []
     for one in _each(frame):
-        link = tables.link_to_decision(int(one.tick), str(one.symbol)) if isinstance(one.symbol, str) else None
+        link = link_to_decision(int(one.tick), str(one.symbol)) if isinstance(one.symbol, str) else None
         cells = (f"{one.tick:,}", units.format_time(int(one.wall), WHEN), Cell(str(one.phase), theme.WARNING), _text(one.error, "no error told"))
         lines.append(TableRow(f"{one.tick} {one.phase}", cells, link))
     return render_table(_FALLEN, lines, label="Phases that fell back, newest first", empty="no phase has fallen back")

@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from engine import units
-from engine.explain import describe_fault
 from engine.store.read.decision import DecisionDetails, GateResult, PhaseSpan
+from pages.decision import text
 from pages.ui import theme
 from pages.ui.charts import Figure, category_axis, escape_text, new_figure
-
-NEVER = 1e6  # bars since the last loss, where there was none
-TOLD = "%{hovertext}<extra></extra>"
+from pages.ui.forest_plot import HOVER_TEMPLATE
 
 
 def plot_gates(decision: DecisionDetails) -> Figure:
     """One bar per gate: the margin to its limit, relative to the larger of value and limit; the binding one outlined."""
-    names = [escape_text(rung.name) for rung in decision.gates]
+    names = [escape_text(gate.name) for gate in decision.gates]
     drawn = new_figure(height=40 + 27 * len(names), right=8, bottom=30)
     marker = {
-        "color": [theme.GOOD if rung.passed else theme.HARM for rung in decision.gates],
-        "opacity": [1.0 if rung.name == decision.binding_gate else 0.62 for rung in decision.gates],
-        "line": {"width": [2.5 if rung.name == decision.binding_gate else 0 for rung in decision.gates], "color": theme.TEXT},
+        "color": [theme.GOOD if gate.passed else theme.HARM for gate in decision.gates],
+        "opacity": [1.0 if gate.name == decision.binding_gate else 0.62 for gate in decision.gates],
+        "line": {"width": [2.5 if gate.name == decision.binding_gate else 0 for gate in decision.gates], "color": theme.TEXT},
     }
     hover = [
-        f"<b>{escape_text(rung.name)}</b><br>{escape_text(describe_gate(rung))}<br>margin {units.format_quantity(rung.margin)} {escape_text(rung.unit)}" for rung in decision.gates
+        f"<b>{escape_text(gate.name)}</b><br>{escape_text(text.describe_gate(gate))}"
+        f"<br>margin {units.format_quantity(gate.margin)} {escape_text(gate.unit)}"
+        for gate in decision.gates
     ]
-    reach = [scale_margin(rung) for rung in decision.gates]
-    drawn.add_trace("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=TOLD)
-    for rung in decision.gates:
-        drawn.add_note(_side(decision, rung), xref="paper", x=1, xanchor="right", y=escape_text(rung.name), align="right")
+    reach = [scale_margin(gate) for gate in decision.gates]
+    drawn.add_trace("bar", y=names, x=reach, orientation="h", width=0.62, marker=marker, hovertext=hover, hovertemplate=HOVER_TEMPLATE)
+    for gate in decision.gates:
+        drawn.add_note(_side(decision, gate), xref="paper", x=1, xanchor="right", y=escape_text(gate.name), align="right")
     drawn.layout["shapes"].append({"type": "line", "x0": 0, "x1": 0, "yref": "paper", "y0": 0, "y1": 1, "line": {"color": theme.MUTED, "width": 1}})
     drawn.set_axis("yaxis", **category_axis(names))
     drawn.set_axis("xaxis", range=[-1.08, 2.1], tickvals=[-1, 0, 1], ticktext=["fails", "limit", "passes"], fixedrange=True)
@@ -35,15 +35,15 @@ def plot_gates(decision: DecisionDetails) -> Figure:
     return drawn
 
 
-def scale_margin(rung: GateResult) -> float:
+def scale_margin(gate: GateResult) -> float:
     """Scale the margin to -1..1, so that gates of any unit fit one chart; an unknown value lies at the limit."""
-    margin = rung.margin
-    if margin is None or rung.value is None or rung.limit is None:
-        return 0.04 if rung.passed else -0.04
-    size = max(abs(rung.value), abs(rung.limit)) or 1.0
+    margin = gate.margin
+    if margin is None or gate.value is None or gate.limit is None:
+        return 0.04 if gate.passed else -0.04
+    size = max(abs(gate.value), abs(gate.limit)) or 1.0
     scaled = max(-1.0, min(1.0, margin / size))
-    least = 0.015 if rung.unit else 0.5
-    return scaled if abs(scaled) > least else (least if rung.passed else -least)
+    least = 0.015 if gate.unit else 0.5
+    return scaled if abs(scaled) > least else (least if gate.passed else -least)
 
 
 def plot_phases(decision: DecisionDetails) -> Figure:
@@ -57,7 +57,7 @@ def plot_phases(decision: DecisionDetails) -> Figure:
         "bar", y=[escape_text(span.phase) for span in decision.spans], x=[max(span.ms, least) for span in decision.spans],
         base=[span.start_ms for span in decision.spans], orientation="h", width=0.58,
         marker={"color": [theme.WARNING if span.fallback else lanes[span.thread] for span in decision.spans]},
-        hovertext=[_ran(span) for span in decision.spans], hovertemplate=TOLD,
+        hovertext=[_ran(span) for span in decision.spans], hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     for span in decision.spans:
         words = (
@@ -103,7 +103,7 @@ def plot_sizing(decision: DecisionDetails) -> Figure:
     drawn = new_figure(height=40 + 27 * len(names), bottom=30)
     drawn.add_trace(
         "scatter", x=shown, y=names, mode="lines+markers", line={"shape": "vh", "color": theme.MUTED, "width": 1.5}, marker=marker,
-        hovertemplate=TOLD,
+        hovertemplate=HOVER_TEMPLATE,
         hovertext=[f"after {name}: {units.format_number(value, 2, '%', signed=True)} of equity" for name, value in zip(names, values, strict=True)],
     )  # fmt: skip
     for name, value in zip(names, values, strict=True):
@@ -130,7 +130,7 @@ def _models(drawn: Figure, decision: DecisionDetails, horizon: int, axis: str) -
     ]
     drawn.add_trace(
         "scatter", x=[vote.bps for vote in there], y=[escape_text(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker,
-        hovertext=hover, hovertemplate=TOLD,
+        hovertext=hover, hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
 
 
@@ -142,16 +142,18 @@ def _ensemble(drawn: Figure, decision: DecisionDetails, horizon: int, axis: str)
     if forecast.low_bps is not None and forecast.high_bps is not None:
         reach = {"array": [forecast.high_bps - forecast.bps], "arrayminus": [forecast.bps - forecast.low_bps]}
         band = {"error_x": {"type": "data", "symmetric": False, "thickness": 1.5, "width": 5, "color": theme.TEXT} | reach}
-    hover = f"<b>ensemble</b> {units.format_bps(forecast.bps, signed=True)}<br>90 % interval {units.format_interval(forecast.low_bps, forecast.high_bps, 1, 'bps')}"
+    interval = units.format_interval(forecast.low_bps, forecast.high_bps, 1, "bps")
+    hover = f"<b>ensemble</b> {units.format_bps(forecast.bps, signed=True)}<br>90 %: {interval}"
     drawn.add_trace(
-        "scatter", x=[forecast.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=TOLD,
+        "scatter", x=[forecast.bps], y=["ensemble"], xaxis=axis, mode="markers", hovertext=[hover], hovertemplate=HOVER_TEMPLATE,
         marker={"size": 12, "symbol": "diamond", "color": theme.UP if forecast.bps > 0 else theme.DOWN}, **band,
     )  # fmt: skip
 
 
 def _ran(span: PhaseSpan) -> str:
     fallback = f"<br>fallback: {escape_text(span.error)}" if span.fallback else ""
-    return f"<b>{escape_text(span.phase)}</b> on {escape_text(span.thread)}<br>from {units.format_ms(span.start_ms)}, took {units.format_ms(span.ms)}{fallback}"
+    times = f"from {units.format_ms(span.start_ms)}, took {units.format_ms(span.ms)}"
+    return f"<b>{escape_text(span.phase)}</b> on {escape_text(span.thread)}<br>{times}{fallback}"
 
 
 def _edge(values: list[float | None]) -> float:
@@ -166,19 +168,9 @@ def _mark(value: float | None, edge: float, *, changed: bool) -> str:
     return "diamond" if changed else "circle"
 
 
-def _side(decision: DecisionDetails, rung: GateResult) -> str:
-    verdict = "pass" if rung.passed else "<b>FAIL</b>"
-    return f"{escape_text(describe_gate(rung))}  {verdict}" + ("  <b>← binding</b>" if rung.name == decision.binding_gate else "")
-
-
-def describe_gate(rung: GateResult) -> str:
-    """Return a gate's value and limit in words; "" for a gate without a number."""
-    if rung.fault is not None:
-        return describe_fault(rung.fault, rung.value)
-    if not rung.unit:
-        return ""
-    value = "none yet" if rung.value is not None and rung.value >= NEVER and rung.unit == "bars" else units.format_quantity(rung.value)
-    return f"{value}, needs {rung.sense.replace('<=', '≤').replace('>=', '≥')} {units.format_quantity(rung.limit)} {rung.unit}"
+def _side(decision: DecisionDetails, gate: GateResult) -> str:
+    verdict = "pass" if gate.passed else "<b>FAIL</b>"
+    return f"{escape_text(text.describe_gate(gate))}  {verdict}" + ("  <b>← binding</b>" if gate.name == decision.binding_gate else "")
 
 
 def _bars(horizon: int, decision: DecisionDetails) -> str:

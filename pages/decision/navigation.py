@@ -1,15 +1,21 @@
-"""The decision named by the address, and the navigation to others."""
+"""The decision named by the address, the way to others, and the replay."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+from html import escape
+from pathlib import Path
 
 import streamlit as st
 
 from engine.store.read.decision import DecisionDetails
 from engine.store.read.decisions import DecisionFilter
-from pages.decision import replay
-from pages.ui import cache, frame, widgets
+from pages.ui import cache, frame, theme, widgets
 
-DIGITS = 18  # of the largest tick that a store can hold
+ROOT = Path(__file__).resolve().parents[2]
+REPLAY_SECONDS = 180
+MAX_DIGITS = 18  # of the largest tick that a store can hold
 
 
 def read_address() -> tuple[int, str] | str | None:
@@ -18,7 +24,7 @@ def read_address() -> tuple[int, str] | str | None:
     Return a sentence where the address is wrong, None before the first decision.
     """
     tick, symbol = st.query_params.get("tick"), st.query_params.get("symbol")
-    if tick is not None and not (tick.isdecimal() and len(tick) <= DIGITS):
+    if tick is not None and not (tick.isdecimal() and len(tick) <= MAX_DIGITS):
         return f"tick {tick[:40]} in the address is not a number"
     if tick is not None:
         return (int(tick), symbol) if symbol else f"the address names tick {int(tick):,} but no symbol"
@@ -51,7 +57,7 @@ def show_navigation(decision: DecisionDetails, *, following: bool) -> None:
     tick = int(st.session_state.get("followed", decision.tick)) if following else decision.tick  # the one on screen
     if again:
         with st.spinner(f"Deciding tick {tick:,} again"):
-            st.session_state["replayed"] = (tick, replay.run_replay(tick, cache.store_url()))
+            st.session_state["replayed"] = (tick, _replay(tick, cache.store_url()))
     if newest or (following and chosen != decision.symbol):
         frame.open_page("03_decision.py", symbol=str(chosen))
     if back or forth or (again and following) or chosen != decision.symbol:
@@ -59,3 +65,26 @@ def show_navigation(decision: DecisionDetails, *, following: bool) -> None:
     result = st.session_state.get("replayed")
     if result is not None and result[0] == decision.tick and not following:
         widgets.show_html(result[1])
+
+
+def _replay(tick: int, store_url: str) -> str:
+    """Replay the tick in a separate process, so that the engine does not wait for it, and return the result as a notice."""
+    try:
+        process = subprocess.run(
+            [sys.executable, "-m", "engine", "replay", str(tick), "--store", store_url],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=REPLAY_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return widgets.render_notice(
+            f"The replay of tick {tick:,} was stopped after {REPLAY_SECONDS} s without a result", word="Not replayed.", colour=theme.WARNING
+        )
+    output = " ".join((process.stdout if process.returncode in {0, 1} else process.stderr).split())[-400:]
+    if process.returncode == 0:
+        return widgets.render_notice(f"Tick {tick:,} was decided again from its stored inputs: {output}", word="Identical.", colour=theme.GOOD)
+    if process.returncode == 1 and output:
+        return widgets.render_notice(f"Tick {tick:,}: {output}", word="Different.", colour=theme.HARM)
+    return widgets.render_notice(f"Tick {tick:,}: {escape(output) or 'the replay gave no result'}", word="Not replayed.", colour=theme.WARNING)

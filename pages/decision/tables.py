@@ -1,4 +1,4 @@
-"""The header, tiles and tables of one decision: costs, outcome, and the state of market and machine."""
+"""The header, tiles and tables of one decision."""
 
 from __future__ import annotations
 
@@ -6,51 +6,62 @@ from html import escape
 
 from engine import units
 from engine.explain import describe_fault
-from engine.store.read.decision import DecisionDetails, GateResult
+from engine.store.read.decision import DecisionDetails
 from pages.decision import text
 from pages.ui import tables, theme
-from pages.ui.tables import Cell, TableRow
+from pages.ui.tables import Cell, Column, TableRow
+from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
+
+GATE_COLUMNS = (Column("Gate"), Column("Value", right=True), Column("Limit", right=True), Column("Margin", right=True), Column("Verdict"))
+VOTE_COLUMNS = (
+    Column("Model"),
+    Column("Version"),
+    Column("Horizon", right=True),
+    Column("Forecast", right=True),
+    Column("Trust", right=True),
+    Column("Weight", right=True),
+)
+OUTCOME_COLUMNS = (Column("Horizon"), Column("Price move", right=True), Column("In trade direction", right=True))
 
 
 def render_header(decision: DecisionDetails, *, following: bool = False) -> str:
+    """Return the head of the page: symbol, action, intent, tick and times."""
     newest = '<span class="pd-muted">newest, updated with every tick</span>' if following else ""
     warm = '<span class="pd-muted">warm-up decision</span>' if decision.warm else ""
-    broken = "".join(tables.render_chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
+    fallbacks = "".join(tables.render_chip(f"{phase}: fallback", theme.WARNING) for phase in decision.degraded)
     return (
         '<div class="pd"><div class="pd-head" style="margin-top:.2rem">'
         f'<span style="font-size:1.3rem;font-weight:650">{escape(decision.symbol)}</span>'
         f'<span style="font-size:1.15rem;font-weight:600">{tables.render_chip(decision.action)}</span>{_intent(decision)}'
         f"<span>tick <b>{decision.tick:,}</b></span><span>market {units.format_time(decision.at)} UTC</span>"
-        f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>{newest}{warm}{broken}</div></div>'
+        f'<span class="pd-muted">decided {units.format_time(decision.wall)} UTC in {units.format_ms(decision.ms)}</span>'
+        f"{newest}{warm}{fallbacks}</div></div>"
     )
 
 
-def _intent(decision: DecisionDetails) -> str:
-    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
-
-
 def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
+    """Build the tiles: binding gate or reason, expected move, cost, target, probability, skill and edge to flip."""
     expected = next((forecast for forecast in decision.forecast if forecast.horizon == decision.horizon), None)
-    band = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
-    binding = next((rung for rung in decision.gates if rung.name == decision.binding_gate), None)
-    place = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
-    low, estimate = (_at(decision.skill.get(name), place) for name in ("low", "estimate"))
+    interval = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
+    binding = next((gate for gate in decision.gates if gate.name == decision.binding_gate), None)
+    column = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
+    low, estimate = (_at(decision.skill.get(name), column) for name in ("low", "estimate"))
     return [
         Tile(
             "Intent and reason" if binding is None else "Binding gate",
             f"{decision.intent}: {text.describe_reason(decision)}",
-            "Binding gate: none" if binding is None else describe_binding_gate(binding),
+            "Binding gate: none" if binding is None else text.describe_binding_gate(binding),
         ),
         Tile(
             f"Expected move, {units.format_count(decision.horizon, 'bar')}",
             units.format_bps(decision.edge_bps, signed=True, missing=units.NOT_ENOUGH),
-            f"90 %: {band}",
+            f"90 %: {interval}",
         ),
         Tile(
             "Round-trip cost",
             units.format_bps(decision.cost_bps),
-            f"edge above cost {units.format_bps(_less(decision.edge_bps, decision.cost_bps), signed=True)}",
+            f"edge above cost {units.format_bps(_excess(decision.edge_bps, decision.cost_bps), signed=True)}",
         ),
         Tile(
             "Target",
@@ -63,27 +74,64 @@ def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
             units.format_percent(low, 2, missing=units.NOT_ENOUGH),
             f"lower bound; estimate {units.format_percent(estimate, 2, missing=units.NOT_ENOUGH)}",
         ),
-        Tile("Edge to flip", units.format_bps(decision.edge_to_flip_bps, signed=True, missing="none"), describe_flip(decision)),
+        Tile("Edge to flip", units.format_bps(decision.edge_to_flip_bps, signed=True, missing="none"), text.describe_flip(decision)),
     ]
 
 
-def describe_binding_gate(rung: GateResult) -> str:
-    """Return the data incident behind the binding gate, else its margin."""
-    if rung.fault is not None:
-        return describe_fault(rung.fault, rung.value)
-    if not rung.unit:
-        return f"gate {rung.name}"
-    return f"{rung.name}: {units.NOT_ENOUGH}" if rung.margin is None else f"{rung.name}: margin {units.format_quantity(rung.margin)} {rung.unit}"
+def list_gates(decision: DecisionDetails) -> list[TableRow]:
+    """List every gate with value, limit, margin and verdict."""
+    rows = []
+    for gate in decision.gates:
+        sense = gate.sense.replace("<=", "≤").replace(">=", "≥")
+        verdict = "binding" if gate.name == decision.binding_gate else "pass" if gate.passed else "fail"
+        cells = (
+            gate.name,
+            Cell(units.format_quantity(gate.value), small=gate.fault or "") if gate.unit else "",
+            f"{sense} {units.format_quantity(gate.limit)} {gate.unit}" if gate.unit else "",
+            f"{units.format_quantity(gate.margin)} {gate.unit}" if gate.unit else "",
+            Cell(verdict, theme.state_colour(verdict)),
+        )
+        rows.append(TableRow(gate.name, cells, highlighted=verdict == "binding"))
+    return rows
 
 
-def describe_flip(decision: DecisionDetails) -> str:
-    """Explain the smallest change that flips the decision."""
-    if decision.edge_to_flip_bps is None:
-        return "no change of the expected move alone would flip it"
-    return "smallest change of the expected move that flips it, other gates passed"
+def list_votes(decision: DecisionDetails) -> list[TableRow]:
+    """List the forecast of every model, then of the ensemble, by horizon."""
+    rows = [
+        TableRow(
+            f"{vote.model} {vote.horizon}",
+            (
+                vote.model,
+                vote.version or "not trained yet",
+                units.format_count(vote.horizon, "bar"),
+                units.format_bps(vote.bps, signed=True, missing="not active"),
+                units.format_number(vote.trust, 2),
+                units.format_number(vote.weight, 3),
+            ),
+        )
+        for vote in decision.votes
+    ]
+    for ensemble in decision.forecast:
+        interval = units.format_interval(ensemble.low_bps, ensemble.high_bps, 1)
+        rows.append(
+            TableRow(
+                f"ensemble {ensemble.horizon}",
+                (
+                    Cell("ensemble", theme.UP),
+                    f"P(rise) {units.format_percent(ensemble.probability)}",
+                    units.format_count(ensemble.horizon, "bar"),
+                    Cell(units.format_bps(ensemble.bps, signed=True), small=f"90 %: {interval}"),
+                    "",
+                    "",
+                ),
+                highlighted=ensemble.horizon == decision.horizon,
+            )
+        )
+    return rows
 
 
 def list_costs(decision: DecisionDetails) -> list[TableRow]:
+    """List the costs of trading, one way and round trip."""
     half = None if decision.spread_bps is None else decision.spread_bps / 2
     one_way = None if half is None or decision.fee_bps is None or decision.impact_bps is None else half + decision.fee_bps + decision.impact_bps
     rows = (
@@ -99,25 +147,25 @@ def list_costs(decision: DecisionDetails) -> list[TableRow]:
 
 
 def list_outcomes(decision: DecisionDetails) -> list[TableRow]:
+    """List the price move after each horizon, and its sign in the direction of the trade."""
     sign = {"buy": 1.0, "sell": -1.0}.get(decision.action)
-    lines = []
+    rows = []
     for outcome in decision.outcomes:
         move = outcome.reason if outcome.bps is None else units.format_bps(outcome.bps, signed=True)
         colour = None if outcome.bps is None else theme.UP if outcome.bps > 0 else theme.DOWN
-        acted = (
-            "no trade" if sign is None else units.MISSING if outcome.bps is None else units.format_bps(sign * outcome.bps, signed=True)
-        )
-        lines.append(
+        traded = "no trade" if sign is None else units.MISSING if outcome.bps is None else units.format_bps(sign * outcome.bps, signed=True)
+        rows.append(
             TableRow(
                 str(outcome.horizon),
-                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), acted),
+                (units.format_count(outcome.horizon, "bar"), Cell(move, colour), traded),
                 highlighted=outcome.horizon == decision.horizon,
             )
         )
-    return lines
+    return rows
 
 
 def list_market_state(decision: DecisionDetails) -> list[TableRow]:
+    """List regime, price, spread and book at the tick."""
     regimes = ", ".join(f"{name} {units.format_percent(share, 0)}" for name, share in decision.regimes)
     pairs = [
         ("Regime", decision.regime),
@@ -131,7 +179,7 @@ def list_market_state(decision: DecisionDetails) -> list[TableRow]:
         (
             "Bar",
             next(
-                (describe_fault(rung.fault, rung.value) for rung in decision.gates if rung.fault), "fresh" if decision.fresh else "missing or stale"
+                (describe_fault(gate.fault, gate.value) for gate in decision.gates if gate.fault), "fresh" if decision.fresh else "missing or stale"
             ),
         ),
     ]
@@ -162,8 +210,17 @@ def list_machine_state(decision: DecisionDetails) -> list[TableRow]:
     ]
 
 
-def _less(edge: float | None, price: float | None) -> float | None:
-    return None if edge is None or price is None else abs(edge) - price
+def list_order_fills(decision: DecisionDetails) -> list[TableRow]:
+    """List the fills of the decision's order."""
+    return [TableRow(str(place), list_fill_cells(fill)) for place, fill in enumerate(decision.fills)]
+
+
+def _intent(decision: DecisionDetails) -> str:
+    return "" if decision.action == "hold" else f"<span>intent: {escape(decision.intent)}</span>"
+
+
+def _excess(edge: float | None, cost: float | None) -> float | None:
+    return None if edge is None or cost is None else abs(edge) - cost
 
 
 def _at(values: list[float | None] | None, place: int | None) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +11,14 @@ import pandas as pd
 from engine import units
 from engine.domain.intents import classify_intent, phrase_gate
 from engine.store.read.market import MarketHistory
-from pages.decisions import tables
 from pages.ui import theme
 from pages.ui.charts import Figure, escape_text, new_figure
+from pages.ui.forest_plot import HOVER_TEMPLATE, iterate_rows
+from pages.ui.trading_tables import get_data_fault
 
 LEFT = 62  # px left of the axes, at least
 DIGIT = 6.5  # px of a digit beside an axis
 AIR = 30  # px above each panel, for its name
-TOLD = "%{hovertext}<extra></extra>"
 MOST_INCIDENTS = 12  # drawn at once
 
 
@@ -74,8 +74,8 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
     drawn.add_trace("scatter", x=due, y=frame["low_bps"].to_numpy(), fill="tonexty", fillcolor=theme.with_alpha(theme.UP), **edge)
     drawn.add_trace(
         "scatter", x=due, y=frame["mean_bps"].to_numpy(), mode="lines", line={"color": theme.UP, "width": 1.8}, connectgaps=False,
-        customdata=_links(history, frame), hovertext=[_forecast(forecast) for forecast in _each(frame)],
-        hovertemplate=TOLD,
+        customdata=_links(history, frame), hovertext=[_forecast(forecast) for forecast in iterate_rows(frame)],
+        hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     due_forecasts = frame[frame["came_bps"].notna()]
     outside = ((due_forecasts["came_bps"] < due_forecasts["low_bps"]) | (due_forecasts["came_bps"] > due_forecasts["high_bps"])).tolist()
@@ -86,8 +86,8 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
     }
     drawn.add_trace(
         "scatter", x=(due_forecasts["due"] // units.MS).to_numpy(), y=due_forecasts["came_bps"].to_numpy(), mode="markers", marker=marker,
-        customdata=_links(history, due_forecasts), hovertext=[_forecast(row) for row in _each(due_forecasts)],
-        hovertemplate=TOLD,
+        customdata=_links(history, due_forecasts), hovertext=[_forecast(row) for row in iterate_rows(due_forecasts)],
+        hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
     drawn.set_axis("yaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=6, automargin=False)
     drawn.set_axis("xaxis", type="date", nticks=7)
@@ -148,7 +148,7 @@ def _candles(drawn: Figure, history: MarketHistory, bars: pd.DataFrame, axis: st
         "candlestick", x=at, open=bars["open"].to_numpy(), high=bars["high"].to_numpy(), low=bars["low"].to_numpy(), close=bars["close"].to_numpy(),
         yaxis=axis, line={"width": 1}, increasing={"line": {"color": theme.UP}, "fillcolor": theme.GROUND},
         decreasing={"line": {"color": theme.DOWN}, "fillcolor": theme.DOWN}, whiskerwidth=0, hoverinfo="text",
-        customdata=_links(history, bars), hovertext=[_bar(bar) for bar in _each(bars)],
+        customdata=_links(history, bars), hovertext=[_bar(bar) for bar in iterate_rows(bars)],
     )  # fmt: skip
     span = float(bars["high"].max() - bars["low"].min())
     reach = span if span > 0 else 1.0  # also without bars
@@ -170,8 +170,8 @@ def _marks(drawn: Figure, history: MarketHistory, some: pd.DataFrame, column: st
     y = some[column].fillna(some["price"]) + off
     drawn.add_trace(
         "scatter", x=(some["at"] // units.MS).to_numpy(), y=y.to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=_links(history, some), hovertext=[_bar(bar) for bar in _each(some)],
-        hovertemplate=TOLD,
+        customdata=_links(history, some), hovertext=[_bar(bar) for bar in iterate_rows(some)],
+        hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
 
 
@@ -186,8 +186,8 @@ def _fills(drawn: Figure, history: MarketHistory, bars: pd.DataFrame, axis: str)
     }  # fmt: skip
     drawn.add_trace(
         "scatter", x=(some["at"] // units.MS).to_numpy(), y=some["price"].fillna(some["mid"]).to_numpy(), mode="markers", yaxis=axis, marker=marker,
-        customdata=[f"{tick - 1} {history.symbol}" for tick in some["tick"].tolist()], hovertext=[_fill(fill) for fill in _each(some)],
-        hovertemplate=TOLD,
+        customdata=[f"{tick - 1} {history.symbol}" for tick in some["tick"].tolist()], hovertext=[_fill(fill) for fill in iterate_rows(some)],
+        hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
 
 
@@ -237,7 +237,7 @@ def _regimes(drawn: Figure, history: MarketHistory, bars: pd.DataFrame, axis: st
 def _incidents(drawn: Figure, history: MarketHistory, bars: pd.DataFrame) -> None:
     """Shade every panel for the duration of each incident, with its name on top."""
     first, last = int(bars["at"].iloc[0]), int(bars["at"].iloc[-1])
-    for incident in _each(history.incidents.head(MOST_INCIDENTS)):
+    for incident in iterate_rows(history.incidents.head(MOST_INCIDENTS)):
         until = last if not units.is_known(incident.until) else int(incident.until)
         if until < first:
             continue
@@ -282,19 +282,18 @@ def _regime(history: MarketHistory, bars: pd.DataFrame, place: int) -> str:
 def _bar(bar: Any) -> str:
     """Return a bar and its decision in words."""
     prices = "no bar" if not units.is_known(bar.close) else (
-        f"open {units.format_price(bar.open)}, high {units.format_price(bar.high)}, low {units.format_price(bar.low)}, close {units.format_price(bar.close)}"
-        f"<br>volume {units.format_quantity(bar.volume)}"
+        f"open {units.format_price(bar.open)}, high {units.format_price(bar.high)}, low {units.format_price(bar.low)}, "
+        f"close {units.format_price(bar.close)}<br>volume {units.format_quantity(bar.volume)}"
     )  # fmt: skip
     if not isinstance(bar.action, str):
         return f"<b>tick {bar.tick:,}</b><br>{prices}"
     why = "no gate failed" if bar.action == "hold" else f"intent: {classify_intent(bar.position, bar.target)}"
     if isinstance(bar.binding_gate, str):
-        reason = tables.get_data_fault(bar)
+        reason = get_data_fault(bar)
         why = phrase_gate(bar.binding_gate) + (f" ({reason})" if reason else "")
     fell = "<br>a phase used its fallback" if bar.degraded else ""
-    return (
-        f"<b>{escape_text(bar.action)}</b> · {escape_text(why)} · tick {bar.tick:,}<br>{units.format_time(int(bar.at), '%Y-%m-%d %H:%M:%S')} UTC<br>{prices}{fell}"
-    )
+    when = units.format_time(int(bar.at), "%Y-%m-%d %H:%M:%S")
+    return f"<b>{escape_text(bar.action)}</b> · {escape_text(why)} · tick {bar.tick:,}<br>{when} UTC<br>{prices}{fell}"
 
 
 def _fill(fill: Any) -> str:
@@ -307,13 +306,11 @@ def _fill(fill: Any) -> str:
 
 
 def _forecast(forecast: Any) -> str:
-    outcome = "not due yet, or without a price" if not units.is_known(forecast.came_bps) else f"outcome {units.format_bps(forecast.came_bps, signed=True)}"
+    outcome = (
+        "not due yet, or without a price" if not units.is_known(forecast.came_bps) else f"outcome {units.format_bps(forecast.came_bps, signed=True)}"
+    )
     interval = units.format_interval(forecast.low_bps, forecast.high_bps, 1, "bps")
     return (
         f"<b>{outcome}</b><br>forecast {units.format_bps(forecast.mean_bps, signed=True)}, 90 %: {interval}"
         f"<br>at tick {int(forecast.tick):,}, due {units.format_time(int(forecast.due), '%m-%d %H:%M:%S')} UTC"
     )
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
 import pandas as pd
 
 from engine import units
 from engine.domain.intents import classify_intent, phrase_gate
 from engine.store.read.market import IntervalCoverage, MarketHistory, OrderBook
-from pages.decisions import tables
 from pages.ui import theme
+from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.trading_tables import get_data_fault
 from pages.ui.widgets import Tile
 
 LEVELS = 10  # shown per side
@@ -52,7 +50,9 @@ def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:
         Tile("Regime", regime, f"probability {units.format_percent(chance, 0)}"),
         _expected(history),
         Tile("Last decision", action, _why(last), state=action),
-        Tile("Position", units.format_percent(position, signed=True), f"of equity; target {units.format_percent(_figure(last['target']), signed=True)}"),
+        Tile(
+            "Position", units.format_percent(position, signed=True), f"of equity; target {units.format_percent(_figure(last['target']), signed=True)}"
+        ),
     ]
 
 
@@ -143,7 +143,7 @@ def is_scored(frame: pd.DataFrame) -> bool:
 
 def list_forecast_skill(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
-    for row in _each(frame):
+    for row in iterate_rows(frame):
         sure = units.is_known(row.low) and units.is_known(row.high)
         lines.append(
             TableRow(
@@ -204,14 +204,10 @@ def _expected(history: MarketHistory) -> Tile:
 
 def _why(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
-        reason = tables.get_data_fault(last)
+        reason = get_data_fault(last)
         return phrase_gate(last["binding_gate"]) + (f" ({reason})" if reason else "")
     return "no gate failed" if last["action"] == "hold" else f"intent: {classify_intent(_figure(last['position']), _figure(last['target']))}"
 
 
 def _figure(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and units.is_known(value) else None
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)

@@ -1,4 +1,4 @@
-"""The machine over time: small multiples on one shared time axis; and drawdown."""
+"""The machine over time: small multiples on one shared time axis."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from engine import units
-from pages.overview import charts
 from pages.ui import theme
 from pages.ui.charts import Figure, escape_text, new_figure
+from pages.ui.equity_chart import EVENT_LANES
 
 LEFT = 62  # px left of the axes
 LANE = 17  # px of a lane of events
-LANES = {kind: charts.EVENT_LANES[kind] for kind in ("acted", "optimized", "incident")}
+LANES = {kind: EVENT_LANES[kind] for kind in ("acted", "optimized", "incident")}
 SIGNS = {"acted": "|", "optimized": "●", "incident": "◆"}
 LINES = 40  # through all panels, of each kind, at most: the newest
 DECIMALS = 4  # that travel
@@ -107,20 +107,6 @@ def _happened(drawn: Figure, marks: pd.DataFrame, row: int, bottom: float) -> No
                 }
                 for one in at[-LINES:]
             ]
-
-
-def plot_drawdown(frame: pd.DataFrame) -> Figure:
-    """Loss from the peak equity, which resuming after a drawdown stop restarts."""
-    drawn = new_figure(height=150)
-    at = [int(one) // units.MS for one in frame["at"]]
-    loss = [-abs(value) * 100 if units.is_known(value) else None for value in frame["drawdown"].tolist()]
-    drawn.add_trace(
-        "scatter", x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=theme.with_alpha(theme.DOWN),
-        hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
-    )  # fmt: skip
-    drawn.set_axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
-    drawn.set_axis("xaxis", type="date", showgrid=False, nticks=8)
-    return drawn
 
 
 def _line(drawn: Figure, told: pd.DataFrame, series: ReadingSeries, colour: str, axis: str, by: float, suffix: str) -> None:

@@ -41,6 +41,10 @@ class TableRow:
     highlighted: bool = False
 
 
+PAIR_COLUMNS = (Column("", nowrap=True), Column("", right=True, wrap=True))
+FIGURE_COLUMNS = (Column(""), Column("", right=True))
+
+
 def render_table(columns: Sequence[Column], lines: Sequence[TableRow], *, label: str, cards: bool = True, empty: str = "") -> str:
     """Return the table; `empty` stands in place of the rows where there are none."""
     cells = "".join(f'<th scope="col" class="{_classes(column)}">{escape(column.label)}</th>' for column in columns)

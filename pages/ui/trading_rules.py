@@ -22,12 +22,12 @@ RULE_COLUMNS = (
 SHOWN = 12  # symbols, if none is held
 
 
-def list_symbol_rules(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: str, micro: dict[str, float | None]) -> list[TableRow]:
+def list_symbol_rules(config: dict[str, Any], symbols: tuple[str, ...], symbol: str, source: str, micro: dict[str, float | None]) -> list[TableRow]:
     """List the rules and costs of one symbol, one row each; [] where the trading configuration is not stored."""
-    if not knobs or symbol not in symbols:
+    if not config or symbol not in symbols:
         return []
     names = [column.label for column in RULE_COLUMNS[1:]]
-    lines = [TableRow(name, (name, value)) for name, value in zip(names, format_rules(knobs, symbols.index(symbol), source), strict=True)]
+    lines = [TableRow(name, (name, value)) for name, value in zip(names, format_rules(config, symbols.index(symbol), source), strict=True)]
     estimate, low, high, n = (micro.get(f"spread_estimate_{part}") for part in ("bps", "low_bps", "high_bps", "pairs"))
     if n is not None:
         known = None not in {estimate, low, high}
@@ -38,12 +38,12 @@ def list_symbol_rules(knobs: dict[str, Any], symbols: tuple[str, ...], symbol: s
     return lines
 
 
-def format_rules(knobs: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
+def format_rules(config: dict[str, Any], place: int, source: str) -> tuple[str, ...]:
     """Return the rules and costs of the symbol at this position, in the order of RULES."""
-    rules = knobs["rules"]
+    rules = config["rules"]
     lot, money = _of(rules["lots"], place), _of(rules["money_lots"], place)
     least, borrow, funding = (_of(rules[name], place) for name in ("min_notionals", "borrow_rates", "funding_rates"))
-    taker, maker = get_fees(knobs, place)
+    taker, maker = get_fees(config, place)
     may_be_short = not rules["shorts"] or rules["shorts"][place]
     return (
         units.format_price_step(_of(rules["ticks"], place)),
@@ -58,21 +58,21 @@ def format_rules(knobs: dict[str, Any], place: int, source: str) -> tuple[str, .
     )
 
 
-def get_fees(knobs: dict[str, Any], place: int) -> tuple[float, float]:
+def get_fees(config: dict[str, Any], place: int) -> tuple[float, float]:
     """Return taker and maker fee of the symbol at this position, bps per side."""
-    taker = float(knobs["fees_bps"][place] if knobs["fees_bps"] else knobs["fee_bps"])
-    maker = knobs["maker_fees_bps"][place] if knobs["maker_fees_bps"] else knobs["maker_fee_bps"]
+    taker = float(config["fees_bps"][place] if config["fees_bps"] else config["fee_bps"])
+    maker = config["maker_fees_bps"][place] if config["maker_fees_bps"] else config["maker_fee_bps"]
     return taker, taker if maker is None else float(maker)
 
 
-def list_rules(knobs: dict[str, Any], symbols: tuple[str, ...], sources: tuple[str, ...], held: list[str]) -> list[TableRow]:
+def list_rules(config: dict[str, Any], symbols: tuple[str, ...], sources: tuple[str, ...], held: list[str]) -> list[TableRow]:
     """List the rules of held symbols, or of the first symbols if none is held."""
-    if not knobs:
+    if not config:
         return []
     lines = []
     for symbol in held or list(symbols[:SHOWN]):
         place = symbols.index(symbol)
-        lines.append(TableRow(symbol, (symbol, *format_rules(knobs, place, get_spread_source(sources, place)))))
+        lines.append(TableRow(symbol, (symbol, *format_rules(config, place, get_spread_source(sources, place)))))
     return lines
 
 
@@ -86,9 +86,9 @@ def describe_spread_sources(sources: tuple[str, ...]) -> str:
     return ", ".join(name if len(names) == 1 else f"{name} ({units.format_count(sources.count(name), 'symbol')})" for name in names)
 
 
-def describe_fees(knobs: dict[str, Any], symbols: int) -> str:
+def describe_fees(config: dict[str, Any], symbols: int) -> str:
     """Return the fees of all symbols, as a range where they differ."""
-    pairs = [get_fees(knobs, place) for place in range(symbols)]
+    pairs = [get_fees(config, place) for place in range(symbols)]
     taker, maker = ([pair[kind] for pair in pairs] for kind in (0, 1))
     return f"Fees per side: taker {_range(taker)}, maker {_range(maker)}"
 

@@ -22,7 +22,8 @@ from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import Inbox
 from engine.store.read.models import CalibrationReport
 from engine.store.read.reader import Reader
-from pages.backtests import charts, data, form, tables
+from pages.backtests import charts, tables
+from pages.backtests import text as backtest_text
 from pages.models import charts as models_charts
 from pages.models import tables as models_tables
 from pages.ui import forest_plot, theme
@@ -268,8 +269,8 @@ def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> 
 
 
 def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
-    assert form.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, 5m bars"
-    assert form.describe_arguments({"market": "simulated"}) == "default settings"
+    assert backtest_text.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, 5m bars"
+    assert backtest_text.describe_arguments({"market": "simulated"}) == "default settings"
 
 
 COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_volume": 11, "signed_trades": 5, "volume": "unknown"}
@@ -292,7 +293,7 @@ def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
         kept(2),
         kept(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
     ]
-    first, second = data.list_data_counts(runs)
+    first, second = tables.list_data_counts(runs)
     assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
     assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
-    assert [line.cells for line in data.list_unread_files(runs)] == [("C x", "why")]
+    assert [line.cells for line in tables.list_unread_files(runs)] == [("C x", "why")]

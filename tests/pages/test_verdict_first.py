@@ -17,9 +17,8 @@ from engine.store.read import decisions
 from engine.store.read import status as read_status
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.reader import Reader
-from pages.decisions import tables
-from pages.overview import charts
-from pages.ui import command_table, theme
+from pages.overview import tables
+from pages.ui import command_table, equity_chart, theme, trading_tables
 from tests.pages.stores import copied, store
 from tests.pages.test_pages import run, text
 
@@ -103,16 +102,16 @@ def test_a_trade_says_its_intent_and_reason(page: str, full_store: str, tmp_path
     with store("full", full_store, tmp_path) as url:
         shown = text(run(page, url, tick=str(traded["tick"]), symbol=traded["symbol"], intent="cut"))
         if page == "02_decisions.py":
-            shown = tables.render_decisions(decisions.read_latest_decisions(Reader(url), DecisionFilter(intent="cut"), limit=5)[0])
+            shown = trading_tables.render_decisions(decisions.read_latest_decisions(Reader(url), DecisionFilter(intent="cut"), limit=5)[0])
     assert "cut: " in shown
     assert "it acted" not in shown
 
 
 def test_the_line_of_equity_shows_where_the_warm_up_ends(full_store: str) -> None:
     frame = decisions.read_equity(Reader(full_store))
-    drawn = json.loads(charts.plot_equity(frame, 100_000.0).to_json())["layout"]
+    drawn = json.loads(equity_chart.plot_equity(frame, 100_000.0).to_json())["layout"]
     assert [shape["x0"] for shape in drawn["shapes"]] == [int(frame["at"].iloc[19]) // 1_000_000]
-    assert not json.loads(charts.plot_equity(frame.assign(warm=0), 100_000.0).to_json())["layout"]["shapes"]
+    assert not json.loads(equity_chart.plot_equity(frame.assign(warm=0), 100_000.0).to_json())["layout"]["shapes"]
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     shown = page(url)
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
-    assert "nothing is held" in shown
+    assert "no open positions" in shown
     table = tables.render_fills(decisions.read_fills(Reader(url), limit=4))
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table

@@ -171,9 +171,9 @@ def _pooled(one: Any) -> Cell:
 
 def band(low: object, high: object, unit: str) -> str:
     """An interval in its metric's unit."""
-    if not units.known(low) or not units.known(high):
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.known(low) and units.known(high)):
         return f"interval: {units.NOT_ENOUGH}"
-    return f"{figure(low, unit)} .. {figure(high, unit)}"
+    return units.format_reading_interval(float(low), float(high), unit)
 
 
 def _beside(value: object, low: object, high: object, unit: str) -> Cell:
@@ -182,7 +182,7 @@ def _beside(value: object, low: object, high: object, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH)
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.known(low) and units.known(high)):
         return Cell(_signed(value, unit), small=f"interval: {units.NOT_ENOUGH}")
-    return Cell(_signed(value, unit), small=f"{_signed(low, '')} .. {_signed(high, '')}")
+    return Cell(_signed(value, unit), small=units.interval(low, high, 2))
 
 
 def _signed(value: float, unit: str) -> str:

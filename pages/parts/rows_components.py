@@ -169,7 +169,7 @@ def _age(status: Status, alive: Life) -> str:
 
 
 def _times(one: PhaseTime, *, whole: bool) -> Line:
-    band = units.NOT_ENOUGH if one.low is None or one.high is None else f"{units.number(one.low, 2)}..{units.ms(one.high)}"
+    band = units.format_reading_interval(one.low, one.high, "ms")
     cells = (
         one.name,
         units.ms(one.p50),

@@ -139,7 +139,7 @@ def _rate_band(one: Rate) -> str:
     """The interval with what it rests on."""
     if one.band is None:
         return f"{one.helped} of {one.judged} helped, n={one.judged}" if one.judged else "n=0"
-    return f"{one.band[0] * 100:.0f}..{one.band[1] * 100:.0f} %, n={one.judged:,}"
+    return f"{units.interval(one.band[0] * 100, one.band[1] * 100, 0, '%')}, n={one.judged:,}"
 
 
 def _change(one: Change, unit: str) -> Cell:
@@ -147,7 +147,7 @@ def _change(one: Change, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH, small=f"n={one.n}")
     if one.band is None:
         return Cell(units.reading(one.middle, unit), small=f"interval: {units.NOT_ENOUGH}, n={one.n}")
-    return Cell(units.reading(one.middle, unit), small=f"{units.reading(one.band[0], unit)} .. {units.reading(one.band[1], unit)}, n={one.n}")
+    return Cell(units.reading(one.middle, unit), small=f"{units.format_reading_interval(*one.band, unit)}, n={one.n}")
 
 
 def _saved(amount: float, unit: str) -> str:
@@ -156,4 +156,4 @@ def _saved(amount: float, unit: str) -> str:
 
 
 def _band(told: Total, unit: str) -> str:
-    return f"{units.reading(told.low, unit)} .. {units.reading(told.high, unit)}"
+    return units.format_reading_interval(told.low, told.high, unit)

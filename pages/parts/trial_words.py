@@ -7,7 +7,7 @@ import json
 from engine.domain.tuning import MANUAL, verdict_in_words
 from engine.store.optimizer_query import TrialTold
 from engine.store.reader import Value
-from pages.parts import units
+from pages.parts import oprows, units
 from pages.parts.oprows import figure, freed, metric, plain
 from pages.parts.widgets import Tile
 
@@ -47,7 +47,7 @@ def tiles(told: TrialTold) -> list[Tile]:
     row = told.row
     unit = str(row["unit"] or "")
     placebo = bool(row["placebo"])
-    band = f"{figure(row['low'], unit)} .. {figure(row['high'], unit)}" if units.known(row["low"]) and units.known(row["high"]) else "no interval"
+    band = oprows.band(row["low"], row["high"], unit)
     effect = figure(row["effect"], unit) if units.known(row["effect"]) else units.NOT_ENOUGH
     what = Tile("Action", plain(str(row["action"])), "placebo: not run" if placebo else _who(row))
     went = Tile(

@@ -58,7 +58,7 @@ def test_what_was_left_out_of_the_recording_that_is_played_is_shown_below_the_fe
     [
         (Honesty(0, 0, None, None, 0, 0), units.NOT_MEASURED, "no live tick yet; the warm-up is not counted"),
         (Honesty(4, 1, None, None, 16, 0), units.NOT_ENOUGH, "1 of 4 live ticks fell back"),
-        (Honesty(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27..99.95 %; 2 of 1,000 live ticks fell back"),
+        (Honesty(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27 to 99.95 %; 2 of 1,000 live ticks fell back"),
     ],
 )
 def test_the_honest_rate_tells_what_it_rests_on(honest: Honesty, value: str, small: str, reader: Reader) -> None:

@@ -58,7 +58,7 @@ def test_selection_says_who_is_heard_and_what_silencing_would_be_worth() -> None
     assert modelrows.selection(told) == "All models are heard: not enough data on what silencing any would be worth."
     tie, paid = replace(told, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(told, silencing=(0.0002, 0.0001, 0.0003, 9_000))
     assert modelrows.selection(tie).startswith(
-        "All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010..0.020 %, n=7,000)"
+        "All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010 to +0.020 %, n=7,000)"
     )
     assert modelrows.selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
 

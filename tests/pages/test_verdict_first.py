@@ -53,7 +53,7 @@ def test_the_overview_says_first_whether_skill_is_proven(
     assert f"--pd-tone:{colour}" in shown[shown.index("pd-verdict") : shown.index(sentence)]
     assert shown.index(sentence) < shown.index("pd-tiles")
     value, small = figure(shown, "Skill lately (R², 1 bar)")
-    assert (value, small) == ("\N{MINUS SIGN}0.40 %", "95 %: \N{MINUS SIGN}2.10..1.30 %, n=7,381, half-life 700 ticks")
+    assert (value, small) == ("\N{MINUS SIGN}0.40 %", "95 %: \N{MINUS SIGN}2.10 to +1.30 %, n=7,381, half-life 700 ticks")
     assert figure(shown, "Skill, session (R², 1 bar)")[0] == "+2.41 %"
     assert figure(shown, "Drawdown now") == ("\N{MINUS SIGN}4.10 %", "largest \N{MINUS SIGN}5.00 % this session, warm-up included")
     assert ">reliable<" not in shown

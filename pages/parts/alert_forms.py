@@ -31,7 +31,7 @@ def silence(standing: tuple[str, ...]) -> None:
         left, middle, right = st.columns([2, 1, 3], vertical_alignment="bottom")
         rule = left.selectbox("Rule", known(standing), format_func=lambda name: "every rule" if name == "all" else str(name), key="rule_to_silence")
         span = middle.selectbox("For", list(SPANS), index=1, key="silence_span")
-        reason = right.text_input(f"Reason, at most {asking.LONGEST} letters", key="reason_to_silence", placeholder="why", max_chars=asking.LONGEST)
+        reason = right.text_input(asking.REASON, key="reason_to_silence", placeholder="why", max_chars=asking.LONGEST)
         with st.container(horizontal=True, vertical_alignment="center"):
             quiet = st.form_submit_button("Silence", icon=":material/notifications_off:", help="Alerts are raised all the same; nobody is told")
             loud = st.form_submit_button("End the silence", icon=":material/notifications_active:")

@@ -1,8 +1,9 @@
-"""The charts of Models: votes, weights, who agrees with whom, how far what is stated can be relied on, and what gates cost."""
+"""Charts of the models: votes, weights, agreement, calibration and declined trades."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -13,49 +14,43 @@ from pages.parts.estimates import TOLD, Estimate, Series, each, known, percent
 from pages.parts.figure import NO_FILL, Figure, escaped, figure, names_down
 
 ENSEMBLE = "ensemble"
-FEWEST = 30  # rows of a tenth before it is drawn
+FEWEST = 30  # rows of a bin before it is drawn
 AGREES = [[0.0, "rgba(213,94,0,0.72)"], [0.5, "rgba(107,114,128,0.10)"], [1.0, "rgba(0,114,178,0.72)"]]
 
 
 def colour(model: str, models: Sequence[str]) -> str:
-    """The colour of a model wherever it is drawn; the ensemble is in the colour of text."""
+    """Return the colour of a model, the same on every page; the ensemble has the colour of text."""
     return theme.category(models.index(model)) if model in models else theme.TEXT
 
 
 def skill(frame: pd.DataFrame, models: Sequence[str], regimes: Sequence[str], horizon: int) -> Figure:
-    """R2 out of sample, a row a model, in every regime."""
-    told = [
-        Estimate(one.model, _regime(one.regime), percent(one.r2), percent(one.low), percent(one.high), int(one.n), more=_effective(one.n_effective))
-        for one in each(frame[(frame["horizon"] == horizon) & (frame["scope"] != "recent")])
+    """Plot out-of-sample R², a row per model, in every regime."""
+    points = [
+        Estimate(row.model, _regime(row.regime), percent(row.r2), percent(row.low), percent(row.high), int(row.n), more=_effective(row.n_effective))
+        for row in each(frame[(frame["horizon"] == horizon) & (frame["scope"] != "recent")])
     ]
     series: list[Series] = [("all regimes", theme.TEXT), *((name, theme.regime(name, place)) for place, name in enumerate(regimes))]
-    return estimates.chart(told, [ENSEMBLE, *models], series)
+    return estimates.chart(points, [ENSEMBLE, *models], series)
 
 
 def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
-    """What each model expects of each symbol, larger with weight and fainter with less trust; the ensemble as a diamond."""
-    told = frame[(frame["horizon"] == horizon) & frame["bps"].notna()]
+    """Plot each model's forecast by symbol, larger with weight and fainter with less reliability; the ensemble as a diamond."""
+    shown = frame[(frame["horizon"] == horizon) & frame["bps"].notna()]
     symbols = [escaped(symbol) for symbol in dict.fromkeys(frame["symbol"])]
     drawn = figure(height=64 + 40 * len(symbols), top=26, bottom=30)
     for model in (*models, ENSEMBLE):
-        part = told[told["model"] == model]
-        own, whole = colour(model, models), model == ENSEMBLE
+        part = shown[shown["model"] == model]
+        is_ensemble = model == ENSEMBLE
         marker = {
-            "size": 11 if whole else [7 + 12 * weight for weight in part["weight"].fillna(0.0)],
-            "symbol": "diamond" if whole else "circle",
-            "color": own,
-            "opacity": 1.0 if whole else [0.3 + 0.7 * trust for trust in part["trust"].fillna(0.0)],
+            "size": 11 if is_ensemble else [7 + 12 * weight for weight in part["weight"].fillna(0.0)],
+            "symbol": "diamond" if is_ensemble else "circle",
+            "color": colour(model, models),
+            "opacity": 1.0 if is_ensemble else [0.3 + 0.7 * trust for trust in part["trust"].fillna(0.0)],
         }
-        hover = [_vote(one) for one in each(part)]
         drawn.add(
-            "scatter",
-            x=part["bps"].tolist(),
-            y=[escaped(symbol) for symbol in part["symbol"]],
-            mode="markers",
-            marker=marker,
-            hovertext=hover,
-            hovertemplate=TOLD,
-        )
+            "scatter", x=part["bps"].tolist(), y=[escaped(symbol) for symbol in part["symbol"]], mode="markers", marker=marker,
+            hovertext=[_vote(row) for row in each(part)], hovertemplate=TOLD,
+        )  # fmt: skip
     estimates.legend(drawn, [*((model, colour(model, models)) for model in models), (ENSEMBLE, theme.TEXT)])
     drawn.axis("yaxis", **names_down(symbols) | {"showgrid": True})
     drawn.axis("xaxis", ticksuffix=" bps", zeroline=True, zerolinecolor=theme.MUTED, nticks=7)
@@ -63,51 +58,37 @@ def votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
 
 
 def weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
-    """What the ensemble multiplied the forecast of every model with, through the session."""
-    lines = figure(height=290, right=118)
+    """Plot the ensemble's weight of every model through the session."""
+    drawn = figure(height=290, right=118)
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
-        shown = [known(weight) for weight in part["weight"].tolist()]
-        lines.add(
-            "scatter", x=part["tick"].tolist(), y=shown, mode="lines", name=escaped(model), line={"color": colour(model, models), "width": 1.8},
-            connectgaps=False, hovertemplate=f"{escaped(model)} %{{y:.3f}}<extra></extra>",
+        drawn.add(
+            "scatter", x=part["tick"].tolist(), y=[known(weight) for weight in part["weight"].tolist()], mode="lines", name=escaped(model),
+            line={"color": colour(model, models), "width": 1.8}, connectgaps=False, hovertemplate=f"{escaped(model)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
-    estimates.name_ends(lines, digits=2, unit="")
-    lines.axis("yaxis", rangemode="tozero", nticks=6)
-    lines.axis(
-        "xaxis",
-        tickformat=",d",
-        showgrid=False,
-        nticks=7,
-        hoverformat=",d",
-        title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4},
-    )
-    lines.layout["hovermode"] = "x unified"
-    return lines
+    estimates.name_ends(drawn, digits=2, unit="")
+    drawn.axis("yaxis", rangemode="tozero", nticks=6)
+    title = {"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4}
+    drawn.axis("xaxis", tickformat=",d", showgrid=False, nticks=7, hoverformat=",d", title=title)
+    drawn.layout["hovermode"] = "x unified"
+    return drawn
 
 
 def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
-    """How often two models point the same way."""
-    share = {(one.one, one.other): (one.share, one.n) for one in each(frame)}
-    z: list[list[float | None]] = []
-    words: list[list[str]] = []
-    hover: list[list[str]] = []
-    for one in models:
-        row = [share.get((one, other), (None, 0)) for other in models]
-        there = [known(value) if one != other else None for (value, _), other in zip(row, models, strict=True)]
-        z.append(there)
-        words.append([units.percent(value, 0, missing="") for value in there])
-        hover.append(
-            [
-                f"<b>{escaped(one)}</b> and <b>{escaped(other)}</b><br>{_same(value, n)}"
-                for (_, n), value, other in zip(row, there, models, strict=True)
-            ]
-        )
+    """Plot how often two models point the same way."""
+    pairs = {(row.one, row.other): (row.share, row.n) for row in each(frame)}
     names = [escaped(model) for model in models]
+    shares: list[list[float | None]] = []
+    hover: list[list[str]] = []
+    for model, name in zip(models, names, strict=True):
+        row = [pairs.get((model, other), (None, 0)) for other in models]
+        shares.append([known(share) if model != other else None for (share, _), other in zip(row, models, strict=True)])
+        hover.append([f"<b>{name}</b> and <b>{other}</b><br>{_same(share, n)}" for (_, n), share, other in zip(row, shares[-1], names, strict=True)])
     drawn = figure(height=66 + 30 * len(models), bottom=8, top=34)
     drawn.add(
-        "heatmap", z=z, x=names, y=names, text=words, texttemplate="%{text}", textfont={"size": 11, "color": theme.TEXT},
-        hovertext=hover, hovertemplate=TOLD, zmin=0, zmax=1, colorscale=AGREES, showscale=False, xgap=2, ygap=2,
+        "heatmap", z=shares, x=names, y=names, text=[[units.percent(share, 0, missing="") for share in row] for row in shares],
+        texttemplate="%{text}", textfont={"size": 11, "color": theme.TEXT}, hovertext=hover, hovertemplate=TOLD, zmin=0, zmax=1,
+        colorscale=AGREES, showscale=False, xgap=2, ygap=2,
     )  # fmt: skip
     drawn.axis("yaxis", **names_down(names))
     drawn.axis("xaxis", side="top", type="category", showgrid=False, fixedrange=True, tickangle=0, tickfont={"size": 11, "color": theme.TEXT})
@@ -115,10 +96,10 @@ def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
     return drawn
 
 
-def reliability(told: Reliability) -> Figure:
-    """How often it came, against how likely it was said to be; on the line is right."""
+def reliability(part: Reliability) -> Figure:
+    """Plot the observed share against the stated probability; the line is perfect calibration."""
     drawn = figure(height=300, bottom=44)
-    points = [(one.stated, one.observed) for one in told.bins if one.observed.n >= FEWEST]
+    points = [(bin_.stated, bin_.observed) for bin_ in part.bins if bin_.observed.n >= FEWEST]
     values = [value * 100 for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
@@ -128,8 +109,8 @@ def reliability(told: Reliability) -> Figure:
 
 
 def add_reliability(drawn: Figure, points: Sequence[tuple[float, Share]], own: str, name: str, *, numbered: bool) -> None:
-    """Points of stated probability and observed share, larger with n, each with its interval; hollow where there is none."""
-    stated, seen = [x * 100 for x, _ in points], [(share.share or 0.0) * 100 for _, share in points]
+    """Add points of stated probability and observed share, larger with n, each with its interval; hollow without one."""
+    stated, observed = [x * 100 for x, _ in points], [(share.share or 0.0) * 100 for _, share in points]
     most = max((share.n for _, share in points), default=1)
     marker = {
         "size": [7 + 11 * (share.n / most) ** 0.5 for _, share in points],
@@ -137,49 +118,49 @@ def add_reliability(drawn: Figure, points: Sequence[tuple[float, Share]], own: s
         "line": {"color": own, "width": 1.5},
     }
     hover = [
-        f"{name} stated {units.number(x, 1, '%')}, came {units.number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
-        for x, y, (_, share) in zip(stated, seen, points, strict=True)
+        f"{name} stated {units.number(x, 1, '%')}, observed {units.number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
+        for x, y, (_, share) in zip(stated, observed, points, strict=True)
     ]
-    above = [0.0 if share.high is None else share.high * 100 - y for y, (_, share) in zip(seen, points, strict=True)]
-    below = [0.0 if share.low is None else y - share.low * 100 for y, (_, share) in zip(seen, points, strict=True)]
+    above = [0.0 if share.high is None else share.high * 100 - y for y, (_, share) in zip(observed, points, strict=True)]
+    below = [0.0 if share.low is None else y - share.low * 100 for y, (_, share) in zip(observed, points, strict=True)]
     drawn.add(
-        "scatter", x=stated, y=seen, mode="markers+text" if numbered else "markers", text=[f"n={share.n:,}" for _, share in points],
+        "scatter", x=stated, y=observed, mode="markers+text" if numbered else "markers", text=[f"n={share.n:,}" for _, share in points],
         textposition="bottom right", textfont={"size": 10, "color": theme.MUTED}, marker=marker, hovertext=hover, hovertemplate=TOLD,
         error_y={"type": "data", "symmetric": False, "thickness": 1.5, "width": 4, "color": own, "array": above, "arrayminus": below},
     )  # fmt: skip
 
 
 def square(drawn: Figure, low: float, high: float) -> None:
-    """The same span on both axes, so that right is the diagonal."""
-    for axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "rose")):
+    """Give both axes the same range, so that perfect calibration is the diagonal."""
+    for axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
         drawn.axis(
             axis, ticksuffix=" %", range=[low, high], nticks=6, title={"text": words, "font": {"size": 11, "color": theme.MUTED}, "standoff": 6}
         )
 
 
-def coverage(told: Reliability) -> Figure:
-    """How often the 80 and 90 % intervals held what came, by regime."""
+def coverage(part: Reliability) -> Figure:
+    """Plot the coverage of the 80 and 90 % intervals by regime."""
     shown = [
-        Estimate(_regime(regime), f"{units.percent(level, 0)} interval", percent(one.share), percent(one.low), percent(one.high), one.n)
-        for level, regime, one in told.coverage
+        Estimate(_regime(regime), f"{units.percent(level, 0)} interval", percent(share.share), percent(share.low), percent(share.high), share.n)
+        for level, regime, share in part.coverage
     ]
-    rows = sorted({one.row for one in shown}, key=lambda name: (name != "all regimes", name))
-    levels = sorted({level for level, _, _ in told.coverage})
+    rows = sorted({point.row for point in shown}, key=lambda name: (name != "all regimes", name))
+    levels = sorted({level for level, _, _ in part.coverage})
     series = [(f"{units.percent(level, 0)} interval", theme.category(place * 3)) for place, level in enumerate(levels)]
     return estimates.chart(shown, rows, series, digits=1, marks=[level * 100 for level in levels], height=300)
 
 
 def regret(frame: pd.DataFrame, gates: Sequence[str]) -> Figure:
-    """What each gate of the ladder cost or saved a declined trade; harm to the right, good to the left, grey where it cannot be told."""
-    told = [
-        Estimate(gate_in_words(one.gate), "", known(one.mean_bps), known(one.low), known(one.high), int(one.n), verdict(one.low, one.high)[1])
-        for one in each(frame[frame["gate"].isin(gates)])
+    """Plot the mean P&L of the trades each gate declined: costs to the right, savings to the left, grey where undecided."""
+    points = [
+        Estimate(gate_in_words(row.gate), "", known(row.mean_bps), known(row.low), known(row.high), int(row.n), verdict(row.low, row.high)[1])
+        for row in each(frame[frame["gate"].isin(gates)])
     ]
-    return estimates.chart(told, [gate_in_words(gate) for gate in gates], [("", theme.NEUTRAL)], unit="bps", digits=1)
+    return estimates.chart(points, [gate_in_words(gate) for gate in gates], [("", theme.NEUTRAL)], unit="bps", digits=1)
 
 
 def verdict(low: object, high: object) -> tuple[str, str]:
-    """What a gate's interval says, in a word with its colour."""
+    """Return the word and colour for the interval of a gate's declined-trade P&L."""
     bottom, top = known(low), known(high)
     if bottom is None or top is None:
         return units.NOT_ENOUGH, theme.NEUTRAL
@@ -188,17 +169,16 @@ def verdict(low: object, high: object) -> tuple[str, str]:
     return ("saves", theme.GOOD) if top < 0 else ("neither", theme.NEUTRAL)
 
 
-def _vote(one: object) -> str:
-    model, symbol, bps, trust, weight, confidence = (getattr(one, name) for name in ("model", "symbol", "bps", "trust", "weight", "confidence"))
-    sure = f"<br>P(direction) {units.percent(confidence)}" if units.known(confidence) else ""
-    if model == ENSEMBLE:
-        return f"<b>{escaped(symbol)}</b> {model}<br>expects {units.bps(bps, signed=True)}" + sure.replace("direction", "rise")
-    heard = f"<br>trust {units.number(trust, 2)}, weight {units.number(weight, 3)}"
-    return f"<b>{escaped(symbol)}</b> {escaped(model)}<br>expects {units.bps(bps, signed=True)}{heard}{sure}"
+def _vote(row: Any) -> str:
+    probability = f"<br>P({'rise' if row.model == ENSEMBLE else 'direction'}) {units.percent(row.confidence)}" if units.known(row.confidence) else ""
+    head = f"<b>{escaped(row.symbol)}</b> {escaped(row.model)}<br>expects {units.bps(row.bps, signed=True)}"
+    if row.model == ENSEMBLE:
+        return head + probability
+    return f"{head}<br>reliability {units.number(row.trust, 2)}, weight {units.number(row.weight, 3)}{probability}"
 
 
 def _same(share: float | None, n: int) -> str:
-    return f"the same way in {units.percent(share)} of {n:,} votes" if share is not None else "never heard together" if not n else ""
+    return f"the same way in {units.percent(share)} of {n:,} votes" if share is not None else "never active together" if not n else ""
 
 
 def _band(low: float | None, high: float | None) -> str:

@@ -1,4 +1,4 @@
-"""What stands round every page: the theme, the navigation, the line that says how the engine is, and the banners."""
+"""The frame of every page: theme, navigation, the line with the engine's state, and banners."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = {"locked": "Store locked.", "corrupt": "Store damaged."}
 
 
 def run(store_url: str) -> None:
-    """Draws the app: called by the script at every run."""
+    """Run the chosen page in its frame; the script calls this at every run."""
     st.set_page_config(page_title="Podium", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide", initial_sidebar_state="auto")
     st.html(f"<style>{theme.css()}</style>")
     st.logo(str(Path(__file__).parent / "podium.svg"), size="large")
@@ -33,32 +33,32 @@ def run(store_url: str) -> None:
 
 @st.fragment(run_every=REFRESH)
 def head(title: str) -> None:
-    """The page's name, the engine's state, and what must not be overlooked."""
+    """Show the page's name, the engine's state and the banners."""
     live.clock(reads.now(), REFRESH)
     try:
         status = reads.status()
     except StoreUnreadable as error:
         word = {"missing": "starting", "locked": "degraded"}.get(error.kind, "down")
-        shown = [] if error.kind == "missing" else [wellness.Banner(_WORDS.get(error.kind, "Store unreadable."), _lasting(), theme.HARM)]
+        shown = [] if error.kind == "missing" else [wellness.Banner(_WORDS.get(error.kind, "Store unreadable."), _unreadable_for(), theme.HARM)]
         head = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{tables.chip(word)}</span></div>'
         widgets.show(f'<div class="pd">{head}{wellness.draw(shown)}</div>')
         return
     st.session_state.pop("unreadable_since", None)
     now = reads.now()
-    told = wellness.health(status, now)
-    shown = wellness.banners(status, told, now)
+    verdict = wellness.health(status, now)
+    shown = wellness.banners(status, verdict, now)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
-    state = tables.chip(wellness.word(told))
+    state = tables.chip(wellness.word(verdict))
     widgets.show(
         f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{wellness.draw(shown)}</div>'
     )
 
 
-def _lasting() -> str:
-    """For how long this browser has not been able to read the store."""
+def _unreadable_for() -> str:
+    """Return how long this browser session has been unable to read the store."""
     now = reads.now()
     since = st.session_state.setdefault("unreadable_since", now)
-    return f"For {ages.since(since, now)}; it is read again every {REFRESH:g} s"
+    return f"For {ages.since(since, now)}; the page retries every {REFRESH:g} s"
 
 
 def _facts(status: Status, now: int) -> list[str]:
@@ -74,5 +74,5 @@ def _facts(status: Status, now: int) -> list[str]:
 
 
 def lead(page: str, **query: str) -> None:
-    """Leads to a page from a page's own script."""
+    """Open another page from a page's script."""
     st.switch_page(str(ROOT / "pages" / page), query_params=query)

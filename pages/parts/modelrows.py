@@ -1,4 +1,4 @@
-"""The tables and tiles of Models."""
+"""Tables, tiles and sentences of the page Models."""
 
 from __future__ import annotations
 
@@ -10,69 +10,72 @@ from engine.domain.intents import gate_in_words
 from engine.domain.succession import Agreement
 from engine.store.model_queries import Checked, Reliability, Share
 from engine.store.status_query import Session, Status
-from pages.parts import ages, charts_models, skill_words, theme, units
+from pages.parts import ages, charts_models, oprows, skill_words, theme, units
 from pages.parts.estimates import each, known, percent
 from pages.parts.tables import Cell, Column, Line, html
 from pages.parts.widgets import Tile
 
 WHEN = "%m-%d %H:%M"
-FULL_SIZE = 0.9995  # of the proven size, from which on it counts as all of it
+FULL_SIZE = 0.9995  # of the proven size, from which it counts as full
 SKILL = (
     Column("Model", nowrap=True), Column("Horizon", right=True), Column("Regime"), Column("R²", right=True), Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VERSIONS = (
-    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Learned from bars", right=True, whole=True),
-    Column("Rows", right=True),
-    Column("Trained in", right=True), Column("Serves from", right=True), Column("Agreement", right=True, whole=True),
-    Column("Skill now (R²)", right=True, whole=True),
+    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Training bars", right=True, whole=True),
+    Column("Rows", right=True), Column("Training time", right=True), Column("Serves from", right=True),
+    Column("Agreement", right=True, whole=True, term="agreement of a version"),
+    Column("Skill (R²)", right=True, whole=True),
     Column("Digest", nowrap=True),
 )  # fmt: skip
 REGRET = (
-    Column("Gate", nowrap=True), Column("Verdict"), Column("A declined trade, bps", right=True), Column("95 % interval", right=True),
+    Column("Gate", nowrap=True), Column("Verdict", term="declined-trade P&L"), Column("Declined-trade P&L, bps", right=True),
+    Column("95 % interval", right=True),
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VOTES = (
     Column("Symbol", nowrap=True), Column("Ensemble, bps", right=True), Column("Highest", right=True, whole=True),
     Column("Lowest", right=True, whole=True),
-    Column("Apart, bps", right=True), Column("Same side", right=True),
+    Column("Dispersion, bps", right=True), Column("Majority", right=True),
 )  # fmt: skip
-CHECKS = (Column("Check", nowrap=True), Column("Figure", right=True), Column("95 % interval", right=True, whole=True), Column("n", right=True))
+CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, whole=True), Column("n", right=True))
 
 
-def tiles(status: Status, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, checked: Checked | None, horizon: int) -> list[Tile]:
+def tiles(status: Status, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, calibration: Checked | None, horizon: int) -> list[Tile]:
     session = status.session
     if session is None:
         return []
     serving = versions[versions["role"] == "champion"]
-    now = [one for one in spread(votes, horizon) if one.side is not None]
-    agreed = f"{sum(one.side == 1.0 for one in now)} of {len(now)} symbols" if now else units.NOT_ENOUGH
-    told = next((one for one in checked.horizons if one.horizon == horizon), None) if checked is not None else None
+    majorities = [symbol.side for symbol in spread(votes, horizon) if symbol.side is not None]
+    unanimous = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
+    part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
         *skill_words.tiles(skill, horizon),
-        Tile("All on one side", agreed, f"of the models heard now, {units.count(horizon, 'bar')} ahead"),
-        _brier(told),
-        _covered(told, 0.8),
-        _covered(told, 0.9),
+        Tile("Unanimous votes", unanimous, f"all active models on one side, {units.count(horizon, 'bar')} ahead", term="majority"),
+        _brier(part),
+        _coverage(part, 0.8),
+        _coverage(part, 0.9),
     ]
 
 
 class Spread:
-    """How far the models are apart on one symbol now."""
+    """The dispersion of the models' forecasts for one symbol."""
 
     __slots__ = ("apart", "ensemble", "heard", "high", "low", "side", "symbol")
 
-    def __init__(self, symbol: str, part: pd.DataFrame) -> None:
-        whole, told = part[part["model"] == charts_models.ENSEMBLE], part[(part["model"] != charts_models.ENSEMBLE) & part["bps"].notna()]
+    def __init__(self, symbol: str, votes: pd.DataFrame) -> None:
+        ensemble = votes[votes["model"] == charts_models.ENSEMBLE]
+        active = votes[(votes["model"] != charts_models.ENSEMBLE) & votes["bps"].notna()].sort_values("bps")
+        models, forecasts = active["model"].tolist(), active["bps"].tolist()
         self.symbol = symbol
-        self.ensemble, self.apart = (None, None) if whole.empty else (known(whole["bps"].iloc[0]), known(whole["disagreement"].iloc[0]))
-        self.heard = len(told)
-        ordered = told.sort_values("bps")
-        self.low = None if told.empty else (str(ordered["model"].iloc[0]), float(ordered["bps"].iloc[0]))
-        self.high = None if told.empty else (str(ordered["model"].iloc[-1]), float(ordered["bps"].iloc[-1]))
-        up = int((told["bps"] > 0).sum())
-        self.side = max(up, len(told) - up) / len(told) if len(told) > 1 else None  # share of the larger side
+        self.ensemble = None if ensemble.empty else known(ensemble["bps"].iloc[0])
+        self.apart = None if ensemble.empty else known(ensemble["disagreement"].iloc[0])
+        self.heard = len(active)
+        self.low = (str(models[0]), float(forecasts[0])) if models else None
+        self.high = (str(models[-1]), float(forecasts[-1])) if models else None
+        up = sum(forecast > 0 for forecast in forecasts)
+        self.side = max(up, len(active) - up) / len(active) if len(active) > 1 else None  # share of the larger side
 
 
 def spread(votes: pd.DataFrame, horizon: int) -> list[Spread]:
@@ -81,76 +84,85 @@ def spread(votes: pd.DataFrame, horizon: int) -> list[Spread]:
 
 
 def now(votes: pd.DataFrame, horizon: int) -> list[Line]:
-    """A row a symbol, those first on which the models are furthest apart."""
-    lines = []
-    for one in sorted(spread(votes, horizon), key=lambda one: -(one.apart or 0.0)):
-        cells = (
-            one.symbol, units.number(one.ensemble, 1, signed=True), _extreme(one.high), _extreme(one.low), units.number(one.apart, 1),
-            Cell(units.percent(one.side, 0, missing=units.NOT_ENOUGH), small=f"of {one.heard}"),
-        )  # fmt: skip
-        lines.append(Line(one.symbol, cells))
-    return lines
+    """Return a row per symbol, the largest dispersion first."""
+    return [
+        Line(
+            symbol.symbol,
+            (
+                symbol.symbol, units.number(symbol.ensemble, 1, signed=True), _extreme(symbol.high), _extreme(symbol.low),
+                units.number(symbol.apart, 1),
+                Cell(units.percent(symbol.side, 0, missing=units.NOT_ENOUGH), small=f"of {symbol.heard}"),
+            ),
+        )
+        for symbol in sorted(spread(votes, horizon), key=lambda symbol: -(symbol.apart or 0.0))
+    ]  # fmt: skip
 
 
-def selection(told: Checked) -> str:
-    """Whether models are silenced, and what that has been worth."""
-    if told.silencing is None:
-        return f"All models are heard: {units.NOT_ENOUGH} on what silencing any would be worth."
-    r2, low, high, n = told.silencing
-    who = "Models predicted to do harm are silenced, as that has paid" if low > 0 else "All models are heard, as silencing any is not proved to pay"
-    return f"{who}: {units.percent(r2, 3, signed=True)} of R² ({units.interval(100.0 * low, 100.0 * high, 3, '%')}, n={n:,}) over all horizons."
+def selection(calibration: Checked) -> str:
+    """Describe whether models are excluded, and the measured benefit of that."""
+    if calibration.silencing is None:
+        return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
+    r2, low, high, n = calibration.silencing
+    verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
+    return f"{verdict}, {units.percent(r2, 3, signed=True)} of R² ({units.interval(100.0 * low, 100.0 * high, 3)}, n={n:,}) over all horizons."
 
 
 def skill(frame: pd.DataFrame) -> list[Line]:
     lines = []
-    for one in each(frame):
-        band = units.interval(percent(one.low), percent(one.high), 2, "%")
+    for row in each(frame):
+        band = units.interval(percent(row.low), percent(row.high), 2, "%")
         cells = (
-            one.model, units.count(int(one.horizon), "bar"), f"{one.regime}, recent" if one.scope == "recent" else one.regime,
-            units.percent(known(one.r2), 2, signed=True, missing=units.NOT_ENOUGH),
-            "" if band == units.NOT_ENOUGH else band, f"{int(one.n):,}", units.number(known(one.n_effective)),
+            row.model, units.count(int(row.horizon), "bar"), f"{row.regime}, recent" if row.scope == "recent" else row.regime,
+            units.percent(known(row.r2), 2, signed=True, missing=units.NOT_ENOUGH),
+            "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.number(known(row.n_effective)),
         )  # fmt: skip
-        lines.append(
-            Line(f"{one.scope} {one.model} {one.horizon} {one.regime}", cells, marked=one.regime == "all" and one.model == charts_models.ENSEMBLE)
-        )
+        is_total = row.regime == "all" and row.model == charts_models.ENSEMBLE
+        lines.append(Line(f"{row.scope} {row.model} {row.horizon} {row.regime}", cells, marked=is_total))
     return lines
 
 
-def succession(frame: pd.DataFrame, compared: dict[int, Agreement], inherited: float | None, session: Session) -> str:
-    """How far the versions that serve agree with those whose skill is proven, and what size that leaves them."""
+def describe_retraining(command: pd.Series) -> str:
+    """Describe the newest retraining that was requested, with its result."""
+    result = oprows.result(command["result"]) or "waiting for the engine"
+    reason = command["reason"] or "no reason given"
+    return f"Last retraining requested {units.moment(int(command['at']))} UTC by {command['by']}: {reason}. Result: {result}."
+
+
+def succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited: float | None, session: Session) -> str:
+    """Describe the agreement of the serving versions with those whose skill is proven, and the size they may use."""
     starts = [int(start) for start in frame.loc[frame["role"] == "champion", "serves_from"]]
-    found = next((compared[start] for start in sorted(starts, reverse=True) if start in compared), None)
-    if found is None:
+    newest = next((agreements[start] for start in sorted(starts, reverse=True) if start in agreements), None)
+    if newest is None:
         return ""
-    figures = ", ".join(
+    values = ", ".join(
         f"{units.number(known(value), 2, missing=units.NOT_ENOUGH)} over {units.count(horizon, 'bar')}"
-        for value, horizon in zip(found.record.tolist(), session.horizons, strict=False)
+        for value, horizon in zip(newest.record.tolist(), session.horizons, strict=False)
     )
-    what = f"Agreement of the ensemble with the versions whose record sizes positions: {figures}, on {found.rows:,} rows"
+    what = f"Agreement with the versions whose skill is proven: {values}, on {newest.rows:,} rows"
     if inherited is None:
-        return f"{what}; no skill is proven now, so there is no size to inherit."
+        return f"{what}. No skill is proven now, so there is no size to inherit."
     if inherited >= FULL_SIZE:
-        return f"{what}; it serves at full size."
-    return f"{what}; its size is reduced to {units.percent(inherited, 0)} until its own record allows more."
+        return f"{what}. The new versions serve at full size."
+    return f"{what}. Their size is reduced to {units.percent(inherited, 0)} until their own record allows more."
 
 
 def versions(
-    frame: pd.DataFrame, told: pd.DataFrame, session: Session, tick: int, now: int, compared: dict[int, Agreement] | None = None
+    frame: pd.DataFrame, skill: pd.DataFrame, session: Session, tick: int, now: int, agreements: dict[int, Agreement] | None = None
 ) -> list[Line]:
-    """Every version that is kept, with what its model's forecasts came to; that figure belongs to the model, so only what serves has it."""
+    """Return a row per version; skill belongs to the model, so only the serving version shows it."""
     first = session.horizons[0]
-    whole = told[(told["regime"] == "all") & (told["horizon"] == first)].set_index("model") if len(told) else told
+    totals = skill[(skill["regime"] == "all") & (skill["horizon"] == first)].set_index("model") if len(skill) else skill
     lines = []
-    for one in each(frame):
-        serves = one.role == "champion" and one.model in getattr(whole, "index", ())
+    for row in each(frame):
+        serves = row.role == "champion" and row.model in getattr(totals, "index", ())
         cells = (
-            Cell(one.version, charts_models.colour(one.model, session.models)), Cell(one.role, theme.state(one.role)),
-            ages.since(int(one.trained_at), now), f"{int(one.trained_from):,} to {int(one.trained_to):,}", f"{int(one.rows):,}",
-            units.ms(one.seconds * 1e3) if units.known(one.seconds) else units.MISSING, _serves(one, tick),
-            _agreement((compared or {}).get(int(one.serves_from)), str(one.version)),
-            _figure(whole.loc[one.model]) if serves else "", one.digest[:12],
+            Cell(row.version, charts_models.colour(row.model, session.models)), Cell(row.role, theme.state(row.role)),
+            ages.since(int(row.trained_at), now), f"{int(row.trained_from):,} to {int(row.trained_to):,}", f"{int(row.rows):,}",
+            units.format_duration(known(row.seconds)), _serves_from(row, tick),
+            _agreement((agreements or {}).get(int(row.serves_from)), str(row.version)),
+            _skill(totals.loc[row.model]) if serves else "", row.digest[:12],
         )  # fmt: skip
-        lines.append(Line(str(one.id), cells))
+        lines.append(Line(str(row.id), cells))
     return lines
 
 
@@ -160,47 +172,42 @@ def drawn(lines: list[Line]) -> str:
 
 def regret(frame: pd.DataFrame) -> list[Line]:
     lines = []
-    for one in each(frame):
-        word, colour = charts_models.verdict(one.low, one.high)
-        band = units.interval(known(one.low), known(one.high), 1, "bps")
+    for row in each(frame):
+        word, colour = charts_models.verdict(row.low, row.high)
+        band = units.interval(known(row.low), known(row.high), 1, "bps")
         cells = (
-            gate_in_words(one.gate), Cell(word, colour), units.number(known(one.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
-            f"{int(one.n):,}", units.number(known(one.n_effective)),
+            gate_in_words(row.gate), Cell(word, colour), units.number(known(row.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
+            f"{int(row.n):,}", units.number(known(row.n_effective)),
         )  # fmt: skip
-        lines.append(Line(one.gate, cells))
+        lines.append(Line(row.gate, cells))
     return lines
 
 
-def checks(told: Reliability) -> list[Line]:
-    """Brier score, coverage and sharpness, each with what it rests on."""
+def checks(part: Reliability) -> list[Line]:
+    """Return Brier score, reliability, coverage and sharpness, each with its interval and n."""
+    n = f"{part.n:,}"
+    band = units.interval(part.brier_low, part.brier_high, 4)
     lines = [
-        Line(
-            "brier",
-            ("Brier score", units.number(told.brier, 4, missing=units.NOT_ENOUGH), units.interval(told.brier_low, told.brier_high, 4), f"{told.n:,}"),
-        ),
-        Line("naive", ("Brier score of always saying 50 %", units.number(told.brier_naive, 4, missing=units.NOT_ENOUGH), "", f"{told.n:,}")),
+        Line("brier", ("Brier score", units.number(part.brier, 4, missing=units.NOT_ENOUGH), band, n)),
+        Line("naive", ("Brier score of always saying 50 %", units.number(part.brier_naive, 4, missing=units.NOT_ENOUGH), "", n)),
     ]
-    for part in told.bins:
-        one = part.observed
-        share = units.percent(one.share) if one.n >= charts_models.FEWEST else units.NOT_ENOUGH
-        lines.append(Line(f"bin {part.stated}", (f"said {units.percent(part.stated)}, rose", share, _band(one), f"{one.n:,}")))
-    for level, regime, one in told.coverage:
-        where = "" if regime == "all" else f", {regime}"
-        share = units.percent(one.share, missing=units.NOT_ENOUGH)
-        lines.append(
-            Line(f"{level} {regime}", (f"{units.percent(level, 0)} interval held{where}", share, _band(one), f"{one.n:,}"), marked=regime == "all")
-        )
-    for level, gain in told.winkler_gain:
-        figure = units.percent(gain, signed=True, missing=units.NOT_ENOUGH)
-        lines.append(
-            Line(f"winkler {level}", (f"{units.percent(level, 0)} interval, Winkler score", figure, "better than intervals of constant width", ""))
-        )
+    for bin_ in part.bins:
+        observed = bin_.observed
+        share = units.percent(observed.share) if observed.n >= charts_models.FEWEST else units.NOT_ENOUGH
+        lines.append(Line(f"bin {bin_.stated}", (f"stated {units.percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}")))
+    for level, regime, covered in part.coverage:
+        name = f"{units.percent(level, 0)} interval coverage" + ("" if regime == "all" else f", {regime}")
+        share = units.percent(covered.share, missing=units.NOT_ENOUGH)
+        lines.append(Line(f"{level} {regime}", (name, share, _interval(covered), f"{covered.n:,}"), marked=regime == "all"))
+    for level, gain in part.winkler_gain:
+        name, share = f"{units.percent(level, 0)} interval, Winkler score", units.percent(gain, signed=True, missing=units.NOT_ENOUGH)
+        lines.append(Line(f"winkler {level}", (name, share, "better than intervals of constant width", "")))
     return lines
 
 
-def _band(one: Share) -> str:
-    band = units.interval(percent(one.low), percent(one.high), 1, "%")
-    return "" if band == units.NOT_ENOUGH and one.share is None else band
+def _interval(share: Share) -> str:
+    band = units.interval(percent(share.low), percent(share.high), 1, "%")
+    return "" if band == units.NOT_ENOUGH and share.share is None else band
 
 
 def _newest(serving: pd.DataFrame) -> str:
@@ -208,44 +215,42 @@ def _newest(serving: pd.DataFrame) -> str:
     return f"newest {newest['version']}, serving from tick {int(newest['serves_from']):,}"
 
 
-def _brier(told: Reliability | None) -> Tile:
-    if told is None or told.brier is None:
-        return Tile("Brier score", units.NOT_ENOUGH, "needs a checkpoint with forecasts that came due")
-    return Tile(
-        "Brier score",
-        units.number(told.brier, 4),
-        f"95 %: {units.interval(told.brier_low, told.brier_high, 4)}, n={told.n:,}; always 50 %: {units.number(told.brier_naive, 4)}",
-    )
+def _brier(part: Reliability | None) -> Tile:
+    if part is None or part.brier is None:
+        return Tile("Brier score", units.NOT_ENOUGH, "no checkpoint with scored forecasts yet")
+    band = units.interval(part.brier_low, part.brier_high, 4)
+    return Tile("Brier score", units.number(part.brier, 4), f"95 %: {band}, n={part.n:,}; always 50 %: {units.number(part.brier_naive, 4)}")
 
 
-def _covered(told: Reliability | None, level: float) -> Tile:
-    label = f"{units.percent(level, 0)} interval held"
-    one = next((share for at, regime, share in told.coverage if at == level and regime == "all"), None) if told is not None else None
-    if one is None or one.share is None:
-        return Tile(label, units.NOT_ENOUGH, "of what came due")
-    return Tile(label, units.percent(one.share), f"95 %: {units.interval(percent(one.low), percent(one.high), 1, '%')}, n={one.n:,}")
+def _coverage(part: Reliability | None, level: float) -> Tile:
+    label = f"Coverage, {units.percent(level, 0)} interval"
+    share = None if part is None else next((share for at, regime, share in part.coverage if at == level and regime == "all"), None)
+    if share is None or share.share is None:
+        return Tile(label, units.NOT_ENOUGH, "no scored forecast yet")
+    return Tile(label, units.percent(share.share), f"95 %: {units.interval(percent(share.low), percent(share.high), 1, '%')}, n={share.n:,}")
 
 
-def _serves(one: Any, tick: int) -> str:
-    left = int(one.serves_from) - tick
-    return f"tick {int(one.serves_from):,}" + (f", in {units.count(left, 'bar')}" if one.role == "challenger" else "")
+def _serves_from(row: Any, tick: int) -> str:
+    left = int(row.serves_from) - tick
+    return f"tick {int(row.serves_from):,}" + (f", in {units.count(left, 'bar')}" if row.role == "challenger" else "")
 
 
-def _agreement(found: Agreement | None, version: str) -> Cell:
-    """The lowest over the horizons; a first version has none to agree with."""
-    values = [value for name, each_horizon in found.models if name == version for value in each_horizon.tolist()] if found is not None else []
-    if found is None or not values:
+def _agreement(agreement: Agreement | None, version: str) -> Cell:
+    """Return the lowest agreement over the horizons; a first version has nothing to agree with."""
+    values = [] if agreement is None else [value for name, by_horizon in agreement.models if name == version for value in by_horizon.tolist()]
+    if agreement is None or not values:
         return Cell(units.MISSING)
-    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 what is not known comes first
-    return Cell(units.number(known(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{found.rows:,} rows")
+    lowest = min(values, key=lambda value: -2.0 if value != value else value)  # noqa: PLR0124 an unknown value comes first
+    return Cell(units.number(known(lowest), 2, signed=True, missing=units.NOT_ENOUGH), small=f"{agreement.rows:,} rows")
 
 
-def _figure(one: pd.Series) -> Cell:
-    if known(one["r2"]) is None:
-        return Cell(units.NOT_ENOUGH, small=f"n={int(one['n']):,}")
-    band = units.interval(percent(one["low"]), percent(one["high"]), 2, "%")
-    return Cell(units.percent(known(one["r2"]), 2, signed=True), small=f"{band}, n={int(one['n']):,}")
+def _skill(row: pd.Series) -> Cell:
+    n = f"n={int(row['n']):,}"
+    if known(row["r2"]) is None:
+        return Cell(units.NOT_ENOUGH, small=n)
+    band = units.interval(percent(row["low"]), percent(row["high"]), 2, "%")
+    return Cell(units.percent(known(row["r2"]), 2, signed=True), small=f"{band}, {n}")
 
 
-def _extreme(one: tuple[str, float] | None) -> Cell:
-    return Cell(units.MISSING) if one is None else Cell(units.number(one[1], 1, signed=True), small=one[0])
+def _extreme(vote: tuple[str, float] | None) -> Cell:
+    return Cell(units.MISSING) if vote is None else Cell(units.number(vote[1], 1, signed=True), small=vote[0])

@@ -100,7 +100,7 @@ def by_hand(actions: pd.DataFrame) -> None:
     with st.container(border=True, key="by_hand"):
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         chosen = str(left.selectbox("Action", list(about), format_func=lambda name: oprows.plain(str(name)), key="action_to_run"))
-        reason = right.text_input(f"Reason, at most {asking.LONGEST} letters", key="reason_to_run", placeholder="why now", max_chars=asking.LONGEST)
+        reason = right.text_input(asking.REASON, key="reason_to_run", placeholder="why now", max_chars=asking.LONGEST)
         one = actions[actions["action"] == chosen].iloc[0].to_dict()
         widgets.note(str(one["about"]))
         with st.container(horizontal=True, vertical_alignment="bottom", key="run_row"):

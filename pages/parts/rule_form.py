@@ -67,7 +67,7 @@ def form(found: Sequence[Origin], known: Sequence[str]) -> None:
     widgets.note(f"{one.rule.about} Metric: {one.rule.metric or 'none, it goes by the clock'}. {_from(one)}")
     with st.form(f"rule_{name}", border=True, enter_to_submit=False):
         words = _fields(one.rule, known)
-        reason = st.text_input(f"Reason, at most {asking.LONGEST} letters", key=f"reason_{name}", placeholder="why", max_chars=asking.LONGEST)
+        reason = st.text_input(asking.REASON, key=f"reason_{name}", placeholder="why", max_chars=asking.LONGEST)
         with st.container(horizontal=True, key=f"rule_buttons_{name}"):
             look = st.form_submit_button("Preview", icon=":material/query_stats:", help="When it would have fired in the last day")
             apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")

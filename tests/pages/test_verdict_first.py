@@ -25,7 +25,7 @@ SECOND = 1_000_000_000
 
 def figure(shown: str, label: str) -> tuple[str, str]:
     """Value and small words of the tile of this name."""
-    found = re.search(rf'<div class="l">{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
+    found = re.search(rf'<div class="l"[^>]*>{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
     assert found is not None, label
     return found[1], found[2]
 

@@ -1,0 +1,1 @@
+"""The page Models: skill, weights, votes, calibration and versions of the models."""

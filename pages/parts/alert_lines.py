@@ -1,8 +1,7 @@
-"""Alerts, silences, targets, drills and recoveries in words and rows."""
+"""Tables and tiles of alerts, silences, targets, drills and recoveries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -12,156 +11,140 @@ from engine.domain.alerting import ALL, Drill
 from engine.store.alert_query import AlertsTold
 from engine.store.status_query import Status
 from pages.parts import ages, theme, units
+from pages.parts.estimates import each
 from pages.parts.tables import Cell, Column, Line
 from pages.parts.widgets import Tile
 
 WHEN = "%m-%d %H:%M:%S"
 OPEN = (
-    Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("What", whole=True), Column("Acknowledged", whole=True),
-    Column("Told", whole=True),
+    Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("Message", whole=True),
+    Column("Acknowledged", whole=True, term="acknowledgement"), Column("Notified", whole=True),
 )  # fmt: skip
-PAST = (Column("Alert", nowrap=True), Column("Severity"), Column("Since", nowrap=True), Column("Lasted", right=True), Column("What", whole=True))
+PAST = (Column("Alert", nowrap=True), Column("Severity"), Column("Since", nowrap=True), Column("Lasted", right=True), Column("Message", whole=True))
 SILENCES = (Column("Rule"), Column("Until", nowrap=True), Column("Left", right=True), Column("By"), Column("Reason", whole=True))
-TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("State"), Column("Trouble", whole=True))
-DRILLS = (Column("When", nowrap=True), Column("Came to"), Column("Took", right=True), Column("By"), Column("What was seen", whole=True))
+TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("Delivery"), Column("Error", whole=True))
+DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", whole=True))
 RECOVERIES = (
-    Column("Part", nowrap=True), Column("Broke", nowrap=True), Column("Fault", whole=True), Column("Came back", whole=True),
-    Column("Tries", right=True),
+    Column("Component", nowrap=True), Column("Failed", nowrap=True), Column("Fault", whole=True), Column("Recovery", whole=True),
+    Column("Attempts", right=True),
 )  # fmt: skip
 SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
+DRILLED = "kill switch, stop and alert path"
 
 
-def tiles(told: AlertsTold, status: Status, now: int) -> list[Tile]:
-    standing = told.open
-    quiet = int(standing["silenced"].notna().sum())
-    acked = int(standing["acked_by"].notna().sum())
+def tiles(alerts: AlertsTold, status: Status, now: int) -> list[Tile]:
+    count = len(alerts.open)
+    silenced, acknowledged = (int(alerts.open[name].notna().sum()) for name in ("silenced", "acked_by"))
     names = targets_of(status)
+    waiting = f"{units.count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
     return [
-        Tile("Open", str(len(standing)), f"{acked} acknowledged, {quiet} silenced", state="open" if len(standing) else "ok"),
-        Tile("Targets", str(len(names)) if names else "none set", f"{told.waiting} messages wait" if names else "nobody is told; they are only here"),
-        Tile("Last drill", *proven(told.drills[0] if told.drills else None, now)),
+        Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
+        Tile("Targets", str(len(names)) if names else "none set", waiting),
+        Tile("Last drill", *proven(alerts.drills[0] if alerts.drills else None, now), term="drill"),
     ]
 
 
 def proven(drill: Drill | None, now: int) -> tuple[str, str]:
-    """When kill switch, stop and alert path were last proven."""
+    """Return when the newest drill passed or failed, and its checks."""
     if drill is None:
-        return "not proven yet", "kill switch, stop and alert path"
+        return "not proven yet", DRILLED
     ago = f"{ages.since(drill.at, now)} ago"
-    failed = ", ".join(one.name for one in drill.proofs if not one.passed)
-    return (f"failed {ago}", failed) if failed else (f"proven {ago}", "kill switch, stop and alert path")
+    failed = ", ".join(proof.name for proof in drill.proofs if not proof.passed)
+    return (f"failed {ago}", failed) if failed else (f"proven {ago}", DRILLED)
 
 
-def standing(told: AlertsTold, now: int) -> list[Line]:
+def standing(alerts: AlertsTold, now: int) -> list[Line]:
     lines = []
-    for one in _each(told.open):
-        acked = f"by {one.acked_by}, {ages.since(int(one.acked_at), now)} ago" if isinstance(one.acked_by, str) else "no"
+    for row in each(alerts.open):
+        is_acknowledged = isinstance(row.acked_by, str)
+        acknowledged = f"by {row.acked_by}, {ages.since(int(row.acked_at), now)} ago" if is_acknowledged else "no"
         cells = (
-            Cell(f"{one.id} {plain(one.rule)}"), Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)),
-            ages.since(int(one.at), now), Cell(one.message, small=rule_of(one.rule).about), acked, _heard(one, now),
+            f"{row.id} {plain(row.rule)}", _severity(row.severity), ages.since(int(row.at), now),
+            Cell(row.message, small=rule_of(row.rule).about), acknowledged, _notified(row, now),
         )  # fmt: skip
-        lines.append(Line(str(one.id), cells, marked=one.severity == "critical" and not isinstance(one.acked_by, str)))
+        lines.append(Line(str(row.id), cells, marked=row.severity == "critical" and not is_acknowledged))
     return lines
 
 
-def past(told: AlertsTold) -> list[Line]:
+def past(alerts: AlertsTold) -> list[Line]:
     lines = []
-    for one in _each(told.past):
-        lasted = units.age((one.resolved_at - one.at) / units.SECOND) if units.known(one.resolved_at) else units.MISSING
-        cells = (
-            f"{one.id} {plain(one.rule)}", Cell(one.severity, SEVERITIES.get(one.severity, theme.NEUTRAL)), units.moment(int(one.at), WHEN), lasted,
-            one.message,
-        )  # fmt: skip
-        lines.append(Line(str(one.id), cells))
+    for row in each(alerts.past):
+        lasted = units.age((row.resolved_at - row.at) / units.SECOND) if units.known(row.resolved_at) else units.MISSING
+        cells = (f"{row.id} {plain(row.rule)}", _severity(row.severity), units.moment(int(row.at), WHEN), lasted, row.message)
+        lines.append(Line(str(row.id), cells))
     return lines
 
 
-def silences(told: AlertsTold, now: int) -> list[Line]:
-    return [
-        Line(
-            str(one.id),
-            (
-                "every rule" if one.rule == ALL else plain(one.rule), units.moment(int(one.until), WHEN),
-                ages.until(int(one.until), now), one.by, one.reason,
-            ),
-        )
-        for one in _each(told.silences)
-    ]  # fmt: skip
-
-
-def targets(told: AlertsTold, status: Status) -> list[Line]:
-    newest = {one.target: one for one in _each(told.targets)}
+def silences(alerts: AlertsTold, now: int) -> list[Line]:
     lines = []
-    for name in targets_of(status):
-        one = newest.get(name)
-        if one is None:
-            lines.append(Line(name, (name, "none yet", "nothing was sent to it", "none")))
-            continue
-        state = {"sent": "done", "waiting": "queued" if not one.tries else "failed"}.get(one.status, one.status)
-        words = {"done": "taken", "queued": "waits"}.get(state, f"not taken, {units.count(int(one.tries), 'try').replace('trys', 'tries')}")
-        at = one.sent_at if units.known(one.sent_at) else one.at
-        lines.append(
-            Line(name, (name, units.moment(int(at), WHEN), Cell(words, theme.state(state)), one.error if isinstance(one.error, str) else "none"))
-        )
+    for row in each(alerts.silences):
+        rule = "every rule" if row.rule == ALL else plain(row.rule)
+        lines.append(Line(str(row.id), (rule, units.moment(int(row.until), WHEN), ages.until(int(row.until), now), row.by, row.reason)))
     return lines
+
+
+def targets(alerts: AlertsTold, status: Status) -> list[Line]:
+    newest = {row.target: row for row in each(alerts.targets)}
+    return [Line(name, (name, *_delivery(newest.get(name)))) for name in targets_of(status)]
 
 
 def targets_of(status: Status) -> tuple[str, ...]:
-    """Masked, as the engine has told."""
+    """Return the targets, masked, as the engine reports them."""
     return tuple(dict.fromkeys(name for key in ("alert targets", "escalation targets") for name in status.meta.get(key, "").split("\n") if name))
 
 
-def drills(told: tuple[Drill, ...]) -> list[Line]:
+def drills(shown: tuple[Drill, ...]) -> list[Line]:
     lines = []
-    for one in told:
-        word = "passed" if one.passed else "failed"
-        detail = "; ".join(f"{part.name} {'passed' if part.passed else 'FAILED'}: {part.detail}" for part in one.proofs)
-        lines.append(
-            Line(
-                str(one.at),
-                (units.moment(one.at, WHEN), Cell(word, theme.GOOD if one.passed else theme.HARM), f"{one.seconds:.1f} s", one.by, detail),
-            )
-        )
+    for drill in shown:
+        result = Cell("passed", theme.GOOD) if drill.passed else Cell("failed", theme.HARM)
+        checks = "; ".join(f"{proof.name} {'passed' if proof.passed else 'FAILED'}: {proof.detail}" for proof in drill.proofs)
+        lines.append(Line(str(drill.at), (units.moment(drill.at, WHEN), result, took(drill.seconds), drill.by, checks)))
     return lines
 
 
 def recoveries(frame: pd.DataFrame, now: int) -> list[Line]:
-    """Each fault with how long it took to come back; one that lasts is marked."""
+    """Return each fault with its time to recovery; faults that last are marked."""
     lines = []
-    for one in _each(frame):
-        lasting = not units.known(one.recovered_at)
-        if not lasting:
-            came = Cell(f"recovered by itself in {took((one.recovered_at - one.at) / units.SECOND)}", theme.GOOD, small=_text(one.how))
-        elif isinstance(one.how, str):
-            came = Cell(one.how, theme.NEUTRAL)
-            lasting = False
+    for row in each(frame):
+        is_open = False
+        if units.known(row.recovered_at):
+            duration = took((row.recovered_at - row.at) / units.SECOND)
+            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
+        elif isinstance(row.how, str):
+            recovery = Cell(row.how, theme.NEUTRAL)
         else:
-            came = Cell(f"not yet, for {ages.since(int(one.at), now)}", theme.WARNING)
-        lines.append(Line(str(one.id), (one.component, units.moment(int(one.at), WHEN), one.fault, came, f"{int(one.tries):,}"), marked=lasting))
+            is_open = True
+            recovery = Cell(f"not yet, for {ages.since(int(row.at), now)}", theme.WARNING)
+        lines.append(Line(str(row.id), (row.component, units.moment(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), marked=is_open))
     return lines
 
 
 def took(seconds: float) -> str:
-    """A short time to a tenth of a second."""
-    return f"{seconds:.1f} s" if seconds < 60 else units.age(seconds)
+    return units.format_duration(seconds)
 
 
 def plain(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _heard(one: Any, now: int) -> str:
-    if units.known(one.silenced):
-        return f"silenced for {ages.until(int(one.silenced), now)} more"
-    if not units.known(one.told):
+def _severity(severity: str) -> Cell:
+    return Cell(severity, SEVERITIES.get(severity, theme.NEUTRAL))
+
+
+def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
+    """Return time, state and error of the newest message to a target."""
+    if row is None:
+        return "none yet", "nothing sent to it", "none"
+    state = {"sent": "done", "waiting": "queued" if not row.tries else "failed"}.get(row.status, row.status)
+    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.count(int(row.tries), 'attempt')}")
+    at = row.sent_at if units.known(row.sent_at) else row.at
+    return units.moment(int(at), WHEN), Cell(words, theme.state(state)), row.error if isinstance(row.error, str) else "none"
+
+
+def _notified(row: Any, now: int) -> str:
+    if units.known(row.silenced):
+        return f"silenced for another {ages.until(int(row.silenced), now)}"
+    if not units.known(row.told):
         return "nobody yet"
-    sent = f"{ages.since(int(one.told), now)} ago" if one.told else "waits to be sent"
-    return sent + (", sent again as nobody acknowledged it" if units.known(one.escalated_at) else "")
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _each(frame: pd.DataFrame) -> Iterator[Any]:
-    return frame.itertuples(index=False)
+    sent = f"{ages.since(int(row.told), now)} ago" if row.told else "waiting to be sent"
+    return sent + (", escalated" if units.known(row.escalated_at) else "")

@@ -1,0 +1,1 @@
+"""The page Alerts: open and past alerts, silences, targets and drills."""

@@ -1,0 +1,1 @@
+"""The page Optimizer: rules, actions, trials and measured savings."""

@@ -1,0 +1,1 @@
+"""The page Resources: readings of the machine and of the engine."""

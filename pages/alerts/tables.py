@@ -1,0 +1,161 @@
+"""Tables and tiles of alerts, silences, targets, drills and recoveries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from engine import units
+from engine.alerting.rules import find_rule
+from engine.domain.alerting import ALL, Drill
+from engine.store.read.alerts import AlertOverview
+from engine.store.read.status import EngineStatus
+from pages.ui import ages, theme
+from pages.ui.forest_plot import each
+from pages.ui.tables import Cell, Column, TableRow
+from pages.ui.widgets import Tile
+
+WHEN = "%m-%d %H:%M:%S"
+OPEN = (
+    Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("Message", full_width=True),
+    Column("Acknowledged", full_width=True, term="acknowledgement"), Column("Notified", full_width=True),
+)  # fmt: skip
+PAST = (
+    Column("Alert", nowrap=True),
+    Column("Severity"),
+    Column("Since", nowrap=True),
+    Column("Lasted", right=True),
+    Column("Message", full_width=True),
+)
+SILENCES = (Column("Rule"), Column("Until", nowrap=True), Column("Left", right=True), Column("By"), Column("Reason", full_width=True))
+TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("Delivery"), Column("Error", full_width=True))
+DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", full_width=True))
+RECOVERIES = (
+    Column("Component", nowrap=True), Column("Failed", nowrap=True), Column("Fault", full_width=True), Column("Recovery", full_width=True),
+    Column("Attempts", right=True),
+)  # fmt: skip
+SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
+DRILLED = "kill switch, stop and alert path"
+
+
+def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> list[Tile]:
+    count = len(alerts.open)
+    silenced, acknowledged = (int(alerts.open[name].notna().sum()) for name in ("silenced", "acked_by"))
+    names = delivery_targets(status)
+    waiting = f"{units.count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
+    return [
+        Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
+        Tile("Targets", str(len(names)) if names else "none set", waiting),
+        Tile("Last drill", *describe_drill(alerts.drills[0] if alerts.drills else None, now), term="drill"),
+    ]
+
+
+def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:
+    """Return when the newest drill passed or failed, and its checks."""
+    if drill is None:
+        return "not proven yet", DRILLED
+    ago = f"{ages.ticking_age(drill.at, now)} ago"
+    failed = ", ".join(proof.name for proof in drill.checks if not proof.passed)
+    return (f"failed {ago}", failed) if failed else (f"proven {ago}", DRILLED)
+
+
+def standing(alerts: AlertOverview, now: int) -> list[TableRow]:
+    lines = []
+    for row in each(alerts.open):
+        is_acknowledged = isinstance(row.acked_by, str)
+        acknowledged = f"by {row.acked_by}, {ages.since(int(row.acked_at), now)} ago" if is_acknowledged else "no"
+        cells = (
+            f"{row.id} {plain(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
+            Cell(row.message, small=find_rule(row.rule).about), acknowledged, _notified(row, now),
+        )  # fmt: skip
+        lines.append(TableRow(str(row.id), cells, highlighted=row.severity == "critical" and not is_acknowledged))
+    return lines
+
+
+def past(alerts: AlertOverview) -> list[TableRow]:
+    lines = []
+    for row in each(alerts.past):
+        lasted = units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
+        cells = (f"{row.id} {plain(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
+        lines.append(TableRow(str(row.id), cells))
+    return lines
+
+
+def silences(alerts: AlertOverview, now: int) -> list[TableRow]:
+    lines = []
+    for row in each(alerts.silences):
+        rule = "every rule" if row.rule == ALL else readable_rule(row.rule)
+        lines.append(TableRow(str(row.id), (rule, units.format_time(int(row.until), WHEN), ages.until(int(row.until), now), row.by, row.reason)))
+    return lines
+
+
+def targets(alerts: AlertOverview, status: EngineStatus) -> list[TableRow]:
+    newest = {row.target: row for row in each(alerts.targets)}
+    return [TableRow(name, (name, *_delivery(newest.get(name)))) for name in delivery_targets(status)]
+
+
+def delivery_targets(status: EngineStatus) -> tuple[str, ...]:
+    """Return the targets, masked, as the engine reports them."""
+    return tuple(dict.fromkeys(name for key in ("alert targets", "escalation targets") for name in status.meta.get(key, "").split("\n") if name))
+
+
+def drills(shown: tuple[Drill, ...]) -> list[TableRow]:
+    lines = []
+    for drill in shown:
+        result = Cell("passed", theme.GOOD) if drill.passed else Cell("failed", theme.HARM)
+        checks = "; ".join(f"{proof.name} {'passed' if proof.passed else 'FAILED'}: {proof.detail}" for proof in drill.checks)
+        lines.append(TableRow(str(drill.at), (units.format_time(drill.at, WHEN), result, format_seconds(drill.seconds), drill.by, checks)))
+    return lines
+
+
+def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
+    """Return each fault with its time to recovery; faults that last are marked."""
+    lines = []
+    for row in each(frame):
+        is_open = False
+        if units.is_known(row.recovered_at):
+            duration = format_seconds((row.recovered_at - row.at) / units.SECOND)
+            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
+        elif isinstance(row.how, str):
+            recovery = Cell(row.how, theme.NEUTRAL)
+        else:
+            is_open = True
+            recovery = Cell(f"not yet, for {ages.since(int(row.at), now)}", theme.WARNING)
+        lines.append(
+            TableRow(
+                str(row.id), (row.component, units.format_time(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), highlighted=is_open
+            )
+        )
+    return lines
+
+
+def format_seconds(seconds: float) -> str:
+    return units.format_duration(seconds)
+
+
+def readable_rule(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _severity(severity: str) -> Cell:
+    return Cell(severity, SEVERITIES.get(severity, theme.NEUTRAL))
+
+
+def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
+    """Return time, state and error of the newest message to a target."""
+    if row is None:
+        return "none yet", "nothing sent to it", "none"
+    state = {"sent": "done", "waiting": "queued" if not row.tries else "failed"}.get(row.status, row.status)
+    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.count(int(row.tries), 'attempt')}")
+    at = row.sent_at if units.is_known(row.sent_at) else row.at
+    return units.format_time(int(at), WHEN), Cell(words, theme.state(state)), row.error if isinstance(row.error, str) else "none"
+
+
+def _notified(row: Any, now: int) -> str:
+    if units.is_known(row.silenced):
+        return f"silenced for another {ages.until(int(row.silenced), now)}"
+    if not units.is_known(row.told):
+        return "nobody yet"
+    sent = f"{ages.since(int(row.told), now)} ago" if row.told else "waiting to be sent"
+    return sent + (", escalated" if units.is_known(row.escalated_at) else "")

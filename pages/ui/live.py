@@ -1,0 +1,72 @@
+"""Live charts, tables and the clock: components whose DOM nodes persist, so a refresh keeps zoom, scroll position and focus."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from engine import units
+from pages.ui import ages, plotly_library
+from pages.ui.charts import Figure
+
+HERE = Path(__file__).parent
+
+
+def show_chart(figure: Figure, *, key: str, label: str, clickable: bool = False, stamp: str = "") -> None:
+    """Show a figure; in a clickable one, a point whose customdata is "tick SYMBOL" opens that decision.
+
+    `stamp` identifies its content, for tables that must change in the same frame.
+    """
+    _chart()(
+        key=key,
+        data={
+            "figure": figure.to_json(),
+            "height": figure.height,
+            "label": label,
+            "clickable": clickable,
+            "stamp": stamp,
+            "library": plotly_library.library_address(),
+        },
+    )
+
+
+def run_clock(now: int, every: float) -> None:
+    """Update the ages on the page from `now`, ns UTC, and grey the page when no refresh arrives within `every` seconds."""
+    _clock()(key="podium_clock", data={"now": now // units.MS, "every": every})
+
+
+def show_live_table(html: str, *, key: str, height: int | None = None, reserved: int | None = None, label: str = "Table", after: str = "") -> None:
+    """Show a table from `tables.html`, whose rows may be links, or other markup.
+
+    `height` is its largest height in pixels. `reserved` fixes its height to that many rows, and longer tables scroll, so that a list which
+    changes with every tick moves nothing below it. `after` is the stamp of the chart that it changes together with.
+    """
+    _rows()(key=key, data={"html": ages.render_ages(html), "height": height, "reserved": reserved, "label": label, "after": after})
+
+
+@cache
+def _chart() -> Any:
+    return st.components.v2.component(
+        "podium_chart",
+        html='<div class="podium-chart" role="img"></div>',
+        js=(HERE / "live_chart.js").read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )
+
+
+@cache
+def _clock() -> Any:
+    return st.components.v2.component("podium_clock", js=(HERE / "live_clock.js").read_text(encoding="utf-8"), isolate_styles=False)
+
+
+@cache
+def _rows() -> Any:
+    return st.components.v2.component(
+        "podium_rows",
+        html='<div class="podium-rows pd" tabindex="0" role="region"></div>',
+        js=(HERE / "live_table.js").read_text(encoding="utf-8"),
+        isolate_styles=False,
+    )

@@ -1,0 +1,56 @@
+"""Filters stored in the page's address, so that a view can be bookmarked, sent and linked to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+ALL = "all"
+
+
+def select_or_all(label: str, options: Sequence[str], *, name: str, width: int) -> str | None:
+    """Show a select box and return one of the options, or None for all; the address holds the choice."""
+    shown = [ALL, *options]
+    key = _set_widget(name, _read_address(shown, name))
+    choice = st.selectbox(label, shown, key=key, width=width, on_change=_store_choice, args=(name, key))
+    return None if choice in {None, ALL} else str(choice)
+
+
+def select_one(label: str, options: Sequence[str], *, name: str, width: int) -> str:
+    """Show a select box and return one of the options; the address holds the choice, by default the first option."""
+    key = _set_widget(name, _read_address(options, name))
+    return str(st.selectbox(label, options, key=key, width=width, on_change=_store_choice, args=(name, key)))
+
+
+def find_unknown(options: Sequence[str], *, name: str) -> str | None:
+    """Return the value of this name in the address if it is none of the options, else None."""
+    value = st.query_params.get(name)
+    return value[:40] if value is not None and value not in {ALL, *options} else None
+
+
+def show_toggle(label: str, *, name: str) -> bool:
+    """Show a toggle and return whether it is on; the address holds its state."""
+    key = _set_widget(name, st.query_params.get(name) == "yes")
+    return bool(st.toggle(label, key=key, on_change=_store_choice, args=(name, key)))
+
+
+def _read_address(options: Sequence[str], name: str) -> str:
+    """Return the option named in the address, else the first."""
+    value = st.query_params.get(name)
+    return value if value is not None and value in options else options[0]
+
+
+def _set_widget(name: str, value: str | bool) -> str:
+    """Set the widget to this value and return its key: the browser's back and forward change the address, which overrides the widget's memory."""
+    key = f"choice_{name}"
+    st.session_state[key] = value
+    return key
+
+
+def _store_choice(name: str, key: str) -> None:
+    choice = st.session_state[key]
+    if choice in {None, ALL, False}:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = "yes" if choice is True else str(choice)

@@ -127,12 +127,12 @@ def format_estimate(value: float | None, low: float | None, high: float | None, 
     if value is None or not is_known(value):
         return NOT_ENOUGH
     if low is None or high is None or not is_known(low) or not is_known(high):
-        return f"{reading(value, unit, signed=signed)} (interval: {NOT_ENOUGH})"
+        return f"{format_reading(value, unit, signed=signed)} (interval: {NOT_ENOUGH})"
     highest = max(abs(value), abs(low), abs(high))
     divisor, name = scale_unit(unit, highest)
     digits = _digits(name, highest / divisor)
     band = format_interval(low / divisor, high / divisor, digits)
-    return f"{number(value / divisor, digits, name, signed=signed)} ({band})"
+    return f"{format_number(value / divisor, digits, name, signed=signed)} ({band})"
 
 
 def format_time(at: int | None, pattern: str = "%Y-%m-%d %H:%M:%S", missing: str = MISSING) -> str:
@@ -149,7 +149,7 @@ def format_interval(low: float | None, high: float | None, digits: int = 1, unit
     """Format "0.4 to 1.4 %", with signs where it spans zero: "-7.3 to +4.5 %"; "not enough data" where a bound is unknown."""
     if low is None or high is None or not is_known(low) or not is_known(high):
         return NOT_ENOUGH
-    return f"{number(low, digits)} to {number(high, digits, unit, signed=low < 0 < high)}"
+    return f"{format_number(low, digits)} to {format_number(high, digits, unit, signed=low < 0 < high)}"
 
 
 def format_count(n: int, thing: str, plural: str = "") -> str:
@@ -168,28 +168,28 @@ def format_bar_length(interval_ns: int) -> str:
 
 def _digits(name: str, value: float) -> int:
     """Return the decimals of a value in a unit as it is shown."""
-    format_quantity = abs(value)
+    size = abs(value)
     if name in {"", "B", "B/s"}:
         return 0
     if name[1:] in {"B", "B/s"}:
-        return _byte_digits(1, format_quantity)
+        return _byte_digits(1, size)
     if name == "ms":
-        return _ms_digits(format_quantity)
+        return _ms_digits(size)
     return 1
 
 
-def _byte_digits(step: int, format_quantity: float) -> int:
-    return 0 if step == 0 or round(format_quantity, 1) >= 100 else 1
+def _byte_digits(step: int, size: float) -> int:
+    return 0 if step == 0 or round(size, 1) >= 100 else 1
 
 
-def _ms_digits(format_quantity: float) -> int:
-    return 2 if round(format_quantity, 2) < 1 else 1 if round(format_quantity, 1) < 100 else 0
+def _ms_digits(size: float) -> int:
+    return 2 if round(size, 2) < 1 else 1 if round(size, 1) < 100 else 0
 
 
-def _rounded_ms(format_quantity: float) -> float:
+def _rounded_ms(size: float) -> float:
     """Return what is shown of a number of milliseconds; from one second on, tenths of a second."""
-    shown = round(format_quantity, _ms_digits(format_quantity))
-    return shown if shown < 1000 else round(format_quantity, -2)
+    shown = round(size, _ms_digits(size))
+    return shown if shown < 1000 else round(size, -2)
 
 
 def _decimals(value: float, figures: int) -> int:

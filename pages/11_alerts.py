@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from pages.fetch_alerts.view import show_alerts
+from pages.alerts.view import show_alerts
 
 show_alerts()

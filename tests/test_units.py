@@ -48,8 +48,8 @@ FACTORS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "ms": 1.0, "s"
         (units.format_ms(22_898), "22.9 s"),
         (units.format_ms(900_000), "15.0 min"),
         (units.format_duration(0.04), "40.0 ms"),
-        (units.reading(-1_500_000, "bytes"), "\N{MINUS SIGN}1.5 MB"),
-        (units.reading(3.0, "count", signed=True), "+3"),
+        (units.format_reading(-1_500_000, "bytes"), "\N{MINUS SIGN}1.5 MB"),
+        (units.format_reading(3.0, "count", signed=True), "+3"),
         (units.format_interval(-1.0, 2.5, 1, "bps"), "\N{MINUS SIGN}1.0 to +2.5 bps"),
         (units.format_interval(0.4, 1.4, 1, "%"), "0.4 to 1.4 %"),
         (units.format_interval(None, 2.5), "not enough data"),
@@ -61,7 +61,7 @@ FACTORS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "ms": 1.0, "s"
         (units.format_bar_length(300_000_000_000), "5 min"),
         (units.format_count(1, "bar"), "1 bar"),
         (units.format_count(12, "bar"), "12 bars"),
-        (units.count(2, "try", "tries"), "2 tries"),
+        (units.format_count(2, "try", "tries"), "2 tries"),
         (units.format_time(1_704_067_200_000_000_000), "2024-01-01 00:00:00"),
         (units.format_time(1_704_067_205_000_000_000, "%m-%d %H:%M:%S"), "01-01 00:00:05"),
         (units.format_time(None), "\N{EN DASH}"),
@@ -73,7 +73,7 @@ def test_a_figure_in_words(text: str, words: str) -> None:
 
 @given(FINITE, FINITE, FINITE, UNITS)
 def test_no_number_has_an_ascii_minus(value: float, low: float, high: float, unit: str) -> None:
-    shown = [units.reading(value, unit), units.number(value, 2), units.format_percent(value), units.money(value), units.format_bps(value), units.format_quantity(value),
+    shown = [units.format_reading(value, unit), units.format_number(value, 2), units.format_percent(value), units.format_money(value), units.format_bps(value), units.format_quantity(value),
              units.format_interval(low, high), units.format_reading_interval(low, high, unit), units.format_estimate(value, low, high, unit)]  # fmt: skip
     assert not [text for text in shown if re.search(r"-\d", text)]
 
@@ -92,18 +92,18 @@ def test_bytes_end_at_a_thousand_of_each_unit(value: float) -> None:
 
 @given(st.sampled_from(["bytes", "ms"]), FINITE, FINITE)
 def test_a_larger_value_never_reads_as_a_smaller_one(unit: str, one: float, other: float) -> None:
-    low, high = (number * FACTORS[name] for number, name in (_parse(units.reading(value, unit)) for value in sorted((one, other))))
+    low, high = (number * FACTORS[name] for number, name in (_parse(units.format_reading(value, unit)) for value in sorted((one, other))))
     assert low <= high * (1 + 1e-12 * math.copysign(1, high))
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf, -math.inf])
 def test_what_is_not_known_is_a_dash_or_words(value: float | None) -> None:
     formats = (
-        units.number,
+        units.format_number,
         units.format_bps,
         units.format_percent,
-        units.money,
-        units.price,
+        units.format_money,
+        units.format_price,
         units.format_price_step,
         units.format_quantity,
         units.format_bytes,
@@ -111,7 +111,7 @@ def test_what_is_not_known_is_a_dash_or_words(value: float | None) -> None:
         units.format_ms,
     )
     assert {form(value) for form in formats} == {units.MISSING}
-    assert units.reading(value, "bytes", units.NOT_MEASURED) == units.NOT_MEASURED
+    assert units.format_reading(value, "bytes", units.NOT_MEASURED) == units.NOT_MEASURED
     assert units.format_interval(value, 1.0) == units.format_reading_interval(0.0, value, "ms") == units.NOT_ENOUGH
     assert units.format_estimate(value, 0.0, 1.0, "ms") == units.NOT_ENOUGH
 

@@ -19,7 +19,7 @@ def show_acknowledge_buttons(standing: pd.DataFrame) -> None:
         return
     with st.container(horizontal=True, key="acknowledge"):
         for alert in unacknowledged.head(MOST).to_dict("records"):
-            about = f"{widgets.label(str(alert['rule']))}: the next message comes when it is resolved"
+            about = f"{widgets.button_label(str(alert['rule']))}: the next message comes when it is resolved"
             if st.button(f"Acknowledge {alert['id']}", key=f"ack_{alert['id']}", icon=":material/check:", help=about):
                 commands.submit_command("ack", {"id": str(alert["id"])}, "on the page")
 
@@ -36,11 +36,11 @@ def show_silence_form(standing: tuple[str, ...]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             silenced = st.form_submit_button("Silence", icon=":material/notifications_off:", help=glossary.define("silence"))
             ended = st.form_submit_button("End the silence", icon=":material/notifications_active:")
-            compose_drill = st.form_submit_button("Drill now", icon=":material/health_and_safety:", help=glossary.define("drill"))
+            drilled = st.form_submit_button("Drill now", icon=":material/health_and_safety:", help=glossary.define("drill"))
     if silenced:
         commands.submit_with_reason("silence", {"rule": str(rule), "minutes": str(SPANS[str(span)])}, reason)
     elif ended:
         commands.submit_command("unsilence", {"rule": str(rule)}, reason or "on the page")
-    elif compose_drill:
+    elif drilled:
         commands.submit_command("drill", {}, reason or "on the page")
     commands.show_answer("silence")

@@ -12,7 +12,7 @@ from engine.domain.alerting import ALL, Drill
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, theme
-from pages.ui.forest_plot import each
+from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.widgets import Tile
 
@@ -43,7 +43,7 @@ def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> 
     count = len(alerts.open)
     silenced, acknowledged = (int(alerts.open[name].notna().sum()) for name in ("silenced", "acked_by"))
     names = delivery_targets(status)
-    waiting = f"{units.count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
+    waiting = f"{units.format_count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
     return [
         Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
         Tile("Targets", str(len(names)) if names else "none set", waiting),
@@ -60,38 +60,40 @@ def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:
     return (f"failed {ago}", failed) if failed else (f"proven {ago}", DRILLED)
 
 
-def standing(alerts: AlertOverview, now: int) -> list[TableRow]:
+def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
     lines = []
-    for row in each(alerts.open):
+    for row in iterate_rows(alerts.open):
         is_acknowledged = isinstance(row.acked_by, str)
-        acknowledged = f"by {row.acked_by}, {ages.since(int(row.acked_at), now)} ago" if is_acknowledged else "no"
+        acknowledged = f"by {row.acked_by}, {ages.ticking_age(int(row.acked_at), now)} ago" if is_acknowledged else "no"
         cells = (
-            f"{row.id} {plain(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
+            f"{row.id} {readable_rule(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
             Cell(row.message, small=find_rule(row.rule).about), acknowledged, _notified(row, now),
         )  # fmt: skip
         lines.append(TableRow(str(row.id), cells, highlighted=row.severity == "critical" and not is_acknowledged))
     return lines
 
 
-def past(alerts: AlertOverview) -> list[TableRow]:
+def list_past_alerts(alerts: AlertOverview) -> list[TableRow]:
     lines = []
-    for row in each(alerts.past):
+    for row in iterate_rows(alerts.past):
         lasted = units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
-        cells = (f"{row.id} {plain(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
+        cells = (f"{row.id} {readable_rule(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
         lines.append(TableRow(str(row.id), cells))
     return lines
 
 
-def silences(alerts: AlertOverview, now: int) -> list[TableRow]:
+def list_silences(alerts: AlertOverview, now: int) -> list[TableRow]:
     lines = []
-    for row in each(alerts.silences):
+    for row in iterate_rows(alerts.silences):
         rule = "every rule" if row.rule == ALL else readable_rule(row.rule)
-        lines.append(TableRow(str(row.id), (rule, units.format_time(int(row.until), WHEN), ages.until(int(row.until), now), row.by, row.reason)))
+        lines.append(
+            TableRow(str(row.id), (rule, units.format_time(int(row.until), WHEN), ages.ticking_countdown(int(row.until), now), row.by, row.reason))
+        )
     return lines
 
 
-def targets(alerts: AlertOverview, status: EngineStatus) -> list[TableRow]:
-    newest = {row.target: row for row in each(alerts.targets)}
+def list_targets(alerts: AlertOverview, status: EngineStatus) -> list[TableRow]:
+    newest = {row.target: row for row in iterate_rows(alerts.targets)}
     return [TableRow(name, (name, *_delivery(newest.get(name)))) for name in delivery_targets(status)]
 
 
@@ -100,7 +102,7 @@ def delivery_targets(status: EngineStatus) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for key in ("alert targets", "escalation targets") for name in status.meta.get(key, "").split("\n") if name))
 
 
-def drills(shown: tuple[Drill, ...]) -> list[TableRow]:
+def list_drills(shown: tuple[Drill, ...]) -> list[TableRow]:
     lines = []
     for drill in shown:
         result = Cell("passed", theme.GOOD) if drill.passed else Cell("failed", theme.HARM)
@@ -112,7 +114,7 @@ def drills(shown: tuple[Drill, ...]) -> list[TableRow]:
 def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
     """Return each fault with its time to recovery; faults that last are marked."""
     lines = []
-    for row in each(frame):
+    for row in iterate_rows(frame):
         is_open = False
         if units.is_known(row.recovered_at):
             duration = format_seconds((row.recovered_at - row.at) / units.SECOND)
@@ -121,7 +123,7 @@ def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
             recovery = Cell(row.how, theme.NEUTRAL)
         else:
             is_open = True
-            recovery = Cell(f"not yet, for {ages.since(int(row.at), now)}", theme.WARNING)
+            recovery = Cell(f"not yet, for {ages.ticking_age(int(row.at), now)}", theme.WARNING)
         lines.append(
             TableRow(
                 str(row.id), (row.component, units.format_time(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), highlighted=is_open
@@ -147,15 +149,15 @@ def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
     if row is None:
         return "none yet", "nothing sent to it", "none"
     state = {"sent": "done", "waiting": "queued" if not row.tries else "failed"}.get(row.status, row.status)
-    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.count(int(row.tries), 'attempt')}")
+    words = {"done": "delivered", "queued": "waiting"}.get(state, f"not delivered, {units.format_count(int(row.tries), 'attempt')}")
     at = row.sent_at if units.is_known(row.sent_at) else row.at
-    return units.format_time(int(at), WHEN), Cell(words, theme.state(state)), row.error if isinstance(row.error, str) else "none"
+    return units.format_time(int(at), WHEN), Cell(words, theme.state_colour(state)), row.error if isinstance(row.error, str) else "none"
 
 
 def _notified(row: Any, now: int) -> str:
     if units.is_known(row.silenced):
-        return f"silenced for another {ages.until(int(row.silenced), now)}"
+        return f"silenced for another {ages.ticking_countdown(int(row.silenced), now)}"
     if not units.is_known(row.told):
         return "nobody yet"
-    sent = f"{ages.since(int(row.told), now)} ago" if row.told else "waiting to be sent"
+    sent = f"{ages.ticking_age(int(row.told), now)} ago" if row.told else "waiting to be sent"
     return sent + (", escalated" if units.is_known(row.escalated_at) else "")

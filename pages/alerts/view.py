@@ -6,9 +6,8 @@ import streamlit as st
 
 from engine.store.read.status import EngineStatus
 from pages.alerts import forms
-from pages.alerts import tables as alerts_tables
-from pages.ui import alert_cache, cache, command_table, live, tables, widgets
-from pages.ui import commands as ui_commands
+from pages.alerts import tables as alert_tables
+from pages.ui import alert_cache, cache, command_table, commands, live, tables, widgets
 
 PAST = 50  # past alerts listed
 ROWS = 5  # rows of height of a list
@@ -27,44 +26,48 @@ def show_alerts() -> None:
 @st.fragment(run_every=2)
 def _show_open() -> None:
     with widgets.reading_store():
-        fetch_alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.status(), cache.now()
-        if not _has_started(status) and fetch_alerts.open.empty:
+        alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
+        if not _has_started(status) and alerts.open.empty:
             widgets.show_waiting("the engine to check its rules")
             return
-        widgets.tiles(alerts_tables.tiles(fetch_alerts, status, now))
+        widgets.show_tiles(alert_tables.build_alert_tiles(alerts, status, now))
         widgets.show_heading("Open", "an acknowledged alert stays until it is resolved and is not sent again")
-        rows = alerts_tables.list_open_alerts(fetch_alerts, now)
-        live.rows(tables.render_table(alerts_tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS)
-        with widgets.reserved("acknowledge", BUTTONS):
-            ui_commands.show_answer("alerts")
-            forms.show_acknowledge_buttons(fetch_alerts.open)
+        rows = alert_tables.list_open_alerts(alerts, now)
+        live.show_live_table(
+            tables.render_table(alert_tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS
+        )
+        with widgets.fixed_container("acknowledge", BUTTONS):
+            commands.show_answer("alerts")
+            forms.show_acknowledge_buttons(alerts.open)
 
 
 @st.fragment(run_every=3)
 def _show_rest() -> None:
     with widgets.reading_store():
-        fetch_alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.status(), cache.now()
+        alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
         if not _has_started(status):
             return
         left, right = st.columns(2, gap="medium")
         with left:
             widgets.show_heading("Silences", "alerts are raised all the same; nobody is notified", term="silence")
-            rows = alerts_tables.list_silences(fetch_alerts, now)
-            live.rows(
-                tables.render_table(alerts_tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3
+            rows = alert_tables.list_silences(alerts, now)
+            live.show_live_table(
+                tables.render_table(alert_tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3
             )
         with right:
             widgets.show_heading("Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml")
-            rows = alerts_tables.list_targets(fetch_alerts, status)
+            rows = alert_tables.list_targets(alerts, status)
             label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
-            live.rows(tables.render_table(alerts_tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
+            live.show_live_table(tables.render_table(alert_tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
-        rows, empty = alerts_tables.drills(fetch_alerts.drills), "none yet: the first one runs some minutes after the start"
-        live.rows(tables.render_table(alerts_tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
+        rows, empty = alert_tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
+        live.show_live_table(
+            tables.render_table(alert_tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS
+        )
         widgets.show_heading("Past", f"the newest {PAST}")
-        rows = alerts_tables.past(fetch_alerts)
-        live.rows(
-            tables.render_table(alerts_tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
+        rows = alert_tables.list_past_alerts(alerts)
+        live.show_live_table(
+            tables.render_table(alert_tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
             key="past",
             reserved=2 * ROWS,
         )
@@ -76,7 +79,7 @@ def _show_commands() -> None:
     commands = commands[commands["name"].isin(COMMANDS)].head(5) if len(commands) else commands
     if len(commands):
         widgets.show_heading("Requested")
-        widgets.show_table(command_table.COMMANDS, command_table.commands(commands), label="The newest commands about alerts")
+        widgets.show_table(command_table.COMMANDS, command_table.list_commands(commands), label="The newest commands about alerts")
 
 
 def _has_started(status: EngineStatus) -> bool:

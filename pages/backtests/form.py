@@ -26,7 +26,12 @@ def show_form() -> None:
     with st.form("backtest", border=True, enter_to_submit=False):
         args = _simulated() if simulated != "recording" else _recording()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
-        reason = left.text_input(ui_commands.REASON, key="reason_to_backtest", placeholder="what it is to show", max_chars=ui_commands.MAX_REASON)
+        reason = left.text_input(
+            f"Reason, at most {ui_commands.MAX_REASON} letters",
+            key="reason_to_backtest",
+            placeholder="what it is to show",
+            max_chars=ui_commands.MAX_REASON,
+        )
         training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live; off measures the cost of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:

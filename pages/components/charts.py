@@ -17,7 +17,7 @@ MIN_MS = 0.01  # ms, lowest value drawn
 
 def plot_latency(measured: LatencyStats) -> Figure:
     """Plot the median and the longest tick of each piece of the newest ticks; an amber mark shows a fallback."""
-    line = measured.line
+    line = measured.series
     when = [units.format_time(int(wall), "%m-%d %H:%M:%S") for wall in line["wall"].tolist()]
     drawn = new_figure(height=230, right=78, bottom=40)
     for name, colour, width in (("longest", theme.NEUTRAL, 1.3), ("p50", theme.UP, 2.0)):
@@ -31,7 +31,7 @@ def plot_latency(measured: LatencyStats) -> Figure:
         drawn.add_trace(
             "scatter", x=degraded["tick"].to_numpy(), y=degraded["longest"].to_numpy(), mode="markers",
             marker={"symbol": "diamond", "size": 9, "color": theme.WARNING},
-            hovertext=[units.count(n, "fallback") for n in degraded["fallbacks"].tolist()], hovertemplate="%{hovertext}<extra></extra>",
+            hovertext=[units.format_count(n, "fallback") for n in degraded["fallbacks"].tolist()], hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
     low, high = (max(MIN_MS, float(value)) for value in (line["p50"].min(), line["longest"].max()))
     labels = [tick for tick in TICKS if high < 100 * low or math.log10(tick) % 1 == 0]

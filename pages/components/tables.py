@@ -9,7 +9,7 @@ from engine.store.read.components import CleanRate, LatencyStats, Liveness, Phas
 from engine.store.read.status import EngineStatus
 from pages.decisions import tables
 from pages.ui import ages, banners, theme, tiles, trading_rules
-from pages.ui.forest_plot import each, is_known
+from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
 
@@ -25,12 +25,12 @@ TASKS = {
 }
 STATES = (Column("Component"), Column("State"), Column("For", right=True), Column("Last error"))
 TIMES = (
-    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("95 % interval of p99", right=True, whole=True),
-    Column("Longest", right=True), Column("Fallbacks", right=True), Column("Share of all phases", whole=True),
-    Column("Median over time", whole=True),
+    Column("Phase", nowrap=True), Column("p50", right=True), Column("p99", right=True), Column("95 % interval of p99", right=True, full_width=True),
+    Column("Longest", right=True), Column("Fallbacks", right=True), Column("Share of all phases", full_width=True),
+    Column("Median over time", full_width=True),
 )  # fmt: skip
 _COUNTS = (Column("Phase"), Column("Fallbacks", right=True), Column("Last tick", right=True))
-_FALLBACKS = (Column("Tick", right=True), Column("Time", nowrap=True), Column("Phase"), Column("Error", whole=True))
+_FALLBACKS = (Column("Tick", right=True), Column("Time", nowrap=True), Column("Phase"), Column("Error", full_width=True))
 INCIDENTS = (
     Column("Kind", nowrap=True),
     Column("Symbol"),
@@ -47,7 +47,7 @@ def build_component_tiles(
     stale = units.format_percent(honest.stale / honest.decisions, 2) if honest.decisions else units.NOT_ENOUGH
     return [
         tiles.build_clean_rate_tile(honest),
-        Tile("Data age", "no tick yet" if status.last is None else ages.since(status.last.wall, now), _fresh_symbols(status, liveness)),
+        Tile("Data age", "no tick yet" if status.last is None else ages.ticking_age(status.last.wall, now), _fresh_symbols(status, liveness)),
         Tile("Stale bars", stale, f"{honest.stale:,} of the last {honest.decisions:,} live decisions"),
         tiles.build_tick_p99_tile(latency),
         Tile(
@@ -67,8 +67,8 @@ def list_states(status: EngineStatus, now: int) -> list[TableRow]:
     lines = []
     for name, state, since, error in status.components:
         lost = not alive and state != "down"
-        cell = Cell("down", theme.state("down"), small=f"last reported {state}") if lost else Cell(state, theme.state(state))
-        lines.append(TableRow(name, (Cell(name, small=TASKS.get(name, "")), cell, ages.since(since, now), error or "none")))
+        cell = Cell("down", theme.state_colour("down"), small=f"last reported {state}") if lost else Cell(state, theme.state_colour(state))
+        lines.append(TableRow(name, (Cell(name, small=TASKS.get(name, "")), cell, ages.ticking_age(since, now), error or "none")))
     return lines
 
 
@@ -80,7 +80,7 @@ def render_fallback_counts(frame: pd.DataFrame) -> str:
     """Return the number of fallbacks per phase; each row opens the degraded decisions."""
     lines = [
         TableRow(str(row.phase), (Cell(str(row.phase), theme.WARNING), f"{row.n:,}", f"{row.tick:,}"), "/decisions?degraded=yes")
-        for row in each(frame)
+        for row in iterate_rows(frame)
     ]
     return render_table(_COUNTS, lines, label="Fallbacks by phase", cards=False, empty="no phase has fallen back")
 
@@ -88,8 +88,8 @@ def render_fallback_counts(frame: pd.DataFrame) -> str:
 def render_fallbacks(frame: pd.DataFrame) -> str:
     """Return the newest fallbacks; each row opens its decision."""
     lines = []
-    for row in each(frame):
-        link = tables.link(int(row.tick), str(row.symbol)) if isinstance(row.symbol, str) else None
+    for row in iterate_rows(frame):
+        link = tables.link_to_decision(int(row.tick), str(row.symbol)) if isinstance(row.symbol, str) else None
         error = row.error if isinstance(row.error, str) and row.error else "no error recorded"
         cells = (f"{row.tick:,}", units.format_time(int(row.wall), WHEN), Cell(str(row.phase), theme.WARNING), error)
         lines.append(TableRow(f"{row.tick} {row.phase}", cells, link))
@@ -98,9 +98,9 @@ def render_fallbacks(frame: pd.DataFrame) -> str:
 
 def list_incidents(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
-    for row in each(frame):
+    for row in iterate_rows(frame):
         is_open = not units.is_known(row.until)
-        until = Cell("open", theme.state("open")) if is_open else units.format_time(int(row.until), WHEN)
+        until = Cell("open", theme.state_colour("open")) if is_open else units.format_time(int(row.until), WHEN)
         symbol = "all" if row.symbol in {"*", ""} else row.symbol
         cells = (row.kind.replace("_", " "), symbol, units.format_time(int(row.since), WHEN), until, row.detail)
         lines.append(TableRow(str(row.id), cells, highlighted=is_open))
@@ -109,14 +109,14 @@ def list_incidents(frame: pd.DataFrame) -> list[TableRow]:
 
 def list_jobs(status: EngineStatus, liveness: Liveness, now: int) -> list[TableRow]:
     """Return the scheduler's jobs with the newest trace of each in the store."""
-    interval = banners.pace(status)
+    interval = banners.tick_interval(status)
     traces = (
         (f"Ticks, every {interval:g} s" if interval else "Ticks", None if status.last is None else status.last.wall),
         ("Heartbeat", status.beat),
         ("Probes", liveness.readings),
         ("Component states", liveness.heartbeat),
     )
-    return [TableRow(name, (name, "never" if at is None else f"{ages.since(at, now)} ago")) for name, at in traces]
+    return [TableRow(name, (name, "never" if at is None else f"{ages.ticking_age(at, now)} ago")) for name, at in traces]
 
 
 def list_feed(status: EngineStatus, liveness: Liveness) -> list[TableRow]:
@@ -125,7 +125,7 @@ def list_feed(status: EngineStatus, liveness: Liveness) -> list[TableRow]:
     stale = liveness.stale_now
     pairs = (
         ("Feed", status.session.label),
-        ("Symbols", f"{len(status.session.symbols)}, {units.bars(status.session.interval)} bars"),
+        ("Symbols", f"{len(status.session.symbols)}, {units.format_bar_length(status.session.interval)} bars"),
         ("Newest bar", f"{units.format_time(status.last.at)} UTC, market time"),
         ("Without a bar now", ", ".join(stale[:8]) + (f" and {len(stale) - 8} more" if len(stale) > 8 else "") if stale else "none"),
         ("Spread from", trading_rules.describe_spread_sources(status.last.spread_sources)),
@@ -138,9 +138,9 @@ def describe_recording(status: EngineStatus) -> list[str]:
     return [f"{line[:1].upper()}{line[1:]}." for line in status.meta.get("recording", "").splitlines()]
 
 
-def store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame) -> list[TableRow]:
+def list_store(status: EngineStatus, liveness: Liveness, readings: pd.DataFrame) -> list[TableRow]:
     size = readings[readings["name"] == "store_bytes"]["value"].tolist() if len(readings) else []
-    limit = is_known(None if status.session is None else status.session.settings.get("retention_bytes"))
+    limit = finite_or_none(None if status.session is None else status.session.settings.get("retention_bytes"))
     ticks = units.MISSING if liveness.first_tick is None or status.last is None else f"{liveness.first_tick:,} to {status.last.tick:,}"
     pairs = (
         ("Size", units.format_bytes(size[0] if size else None, missing=units.NOT_MEASURED)),

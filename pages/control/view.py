@@ -22,6 +22,6 @@ def show_control() -> None:
 def _show_commands() -> None:
     with widgets.reading_store():
         widgets.show_heading("Commands", "newest first; times in UTC")
-        rows = command_table.commands(cache.commands(limit=50))
-        show_table = tables.render_table(command_table.COMMANDS, rows, label="Commands sent", empty="no command has been sent yet")
-        live.rows(show_table, key="commands_given", reserved=ROWS)
+        rows = command_table.list_commands(cache.fetch_commands(limit=50))
+        table = tables.render_table(command_table.COMMANDS, rows, label="Commands sent", empty="no command has been sent yet")
+        live.show_live_table(table, key="commands_given", reserved=ROWS)

@@ -73,7 +73,7 @@ def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Fi
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         drawn.add_trace(
             "scatter", x=part["tick"].tolist(), y=[finite_or_none(weight) for weight in part["weight"].tolist()], mode="lines", name=escape_text(model),
-            line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False, hovertemplate=f"{escaped(model)} %{{y:.3f}}<extra></extra>",
+            line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False, hovertemplate=f"{escape_text(model)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     forest_plot.label_line_ends(drawn, digits=2, unit="")
     drawn.set_axis("yaxis", rangemode="tozero", nticks=6)
@@ -95,7 +95,7 @@ def plot_agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
         hover.append([f"<b>{name}</b> and <b>{other}</b><br>{_same(share, n)}" for (_, n), share, other in zip(row, shares[-1], names, strict=True)])
     drawn = new_figure(height=66 + 30 * len(models), bottom=8, top=34)
     drawn.add_trace(
-        "heatmap", z=shares, x=names, y=names, text=[[units.to_percent(share, 0, missing="") for share in row] for row in shares],
+        "heatmap", z=shares, x=names, y=names, text=[[units.format_percent(share, 0, missing="") for share in row] for row in shares],
         texttemplate="%{text}", textfont={"size": 11, "color": theme.TEXT}, hovertext=hover, hovertemplate=HOVER_TEMPLATE, zmin=0, zmax=1,
         colorscale=AGREEMENT_SCALE, showscale=False, xgap=2, ygap=2,
     )  # fmt: skip
@@ -127,7 +127,7 @@ def add_reliability_points(drawn: Figure, points: Sequence[tuple[float, Observed
         "line": {"color": own, "width": 1.5},
     }
     hover = [
-        f"{name} stated {units.number(x, 1, '%')}, observed {units.number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
+        f"{name} stated {units.format_number(x, 1, '%')}, observed {units.format_number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
         for x, y, (_, share) in zip(stated, observed, points, strict=True)
     ]
     above = [0.0 if share.high is None else share.high * 100 - y for y, (_, share) in zip(observed, points, strict=True)]
@@ -141,17 +141,22 @@ def add_reliability_points(drawn: Figure, points: Sequence[tuple[float, Observed
 
 def set_square_axes(drawn: Figure, low: float, high: float) -> None:
     """Give both axes the same range, so that perfect calibration is the diagonal."""
-    for set_axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
+    for axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
         drawn.set_axis(
             axis, ticksuffix=" %", range=[low, high], nticks=6, title={"text": words, "font": {"size": 11, "color": theme.MUTED}, "standoff": 6}
         )
 
 
-def coverage(part: HorizonCalibration) -> Figure:
+def plot_coverage(part: HorizonCalibration) -> Figure:
     """Plot the coverage of the 80 and 90 % intervals by regime."""
     shown = [
         IntervalEstimate(
-            _regime(regime), f"{units.percent(level, 0)} interval", to_percent(share.share), to_percent(share.low), to_percent(share.high), share.n
+            _regime(regime),
+            f"{units.format_percent(level, 0)} interval",
+            to_percent(share.share),
+            to_percent(share.low),
+            to_percent(share.high),
+            share.n,
         )
         for level, regime, share in part.coverage
     ]
@@ -190,16 +195,16 @@ def judge_gate(low: object, high: object) -> tuple[str, str]:
 
 def _vote(row: Any) -> str:
     probability = (
-        f"<br>P({'rise' if row.model == ENSEMBLE else 'direction'}) {units.percent(row.confidence)}" if units.finite_or_none(row.confidence) else ""
+        f"<br>P({'rise' if row.model == ENSEMBLE else 'direction'}) {units.format_percent(row.confidence)}" if units.is_known(row.confidence) else ""
     )
-    head = f"<b>{escaped(row.symbol)}</b> {escaped(row.model)}<br>expects {units.bps(row.bps, signed=True)}"
+    head = f"<b>{escape_text(row.symbol)}</b> {escape_text(row.model)}<br>expects {units.format_bps(row.bps, signed=True)}"
     if row.model == ENSEMBLE:
         return head + probability
-    return f"{head}<br>reliability {units.number(row.trust, 2)}, weight {units.number(row.weight, 3)}{probability}"
+    return f"{head}<br>reliability {units.format_number(row.trust, 2)}, weight {units.format_number(row.weight, 3)}{probability}"
 
 
 def _same(share: float | None, n: int) -> str:
-    return f"the same way in {units.percent(share)} of {n:,} votes" if share is not None else "never active together" if not n else ""
+    return f"the same way in {units.format_percent(share)} of {n:,} votes" if share is not None else "never active together" if not n else ""
 
 
 def _band(low: float | None, high: float | None) -> str:

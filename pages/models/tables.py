@@ -12,8 +12,7 @@ from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import ages, command_table, theme
-from pages.ui import skill as ui_skill
+from pages.ui import ages, command_table, skill, theme
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
@@ -25,10 +24,10 @@ SKILL = (
     Column("n", right=True), Column("Effective n", right=True),
 )  # fmt: skip
 VERSIONS = (
-    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Training bars", right=True, whole=True),
+    Column("Version", nowrap=True), Column("Role"), Column("Age", right=True), Column("Training bars", right=True, full_width=True),
     Column("Rows", right=True), Column("Training time", right=True), Column("Serves from", right=True),
-    Column("Agreement", right=True, whole=True, term="agreement of a version"),
-    Column("Skill (R²)", right=True, whole=True),
+    Column("Agreement", right=True, full_width=True, term="agreement of a version"),
+    Column("Skill (R²)", right=True, full_width=True),
     Column("Digest", nowrap=True),
 )  # fmt: skip
 DECLINED = (
@@ -41,11 +40,11 @@ VOTES = (
     Column("Lowest", right=True, full_width=True),
     Column("Dispersion, bps", right=True), Column("Majority", right=True),
 )  # fmt: skip
-CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, whole=True), Column("n", right=True))
+CHECKS = (Column("Measure", nowrap=True), Column("Value", right=True), Column("95 % interval", right=True, full_width=True), Column("n", right=True))
 
 
-def tiles(
-    status: EngineStatus, skill: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, read_calibration: CalibrationReport | None, horizon: int
+def build_model_tiles(
+    status: EngineStatus, skill_rows: pd.DataFrame, votes: pd.DataFrame, versions: pd.DataFrame, calibration: CalibrationReport | None, horizon: int
 ) -> list[Tile]:
     session = status.session
     if session is None:
@@ -53,11 +52,11 @@ def tiles(
     serving = versions[versions["role"] == "champion"]
     majorities = [symbol.majority for symbol in measure_dispersion(votes, horizon) if symbol.majority is not None]
     unanimous = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
-    part = None if read_calibration is None else next((part for part in read_calibration.horizons if part.horizon == horizon), None)
+    part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
-        *ui_skill.build_skill_tiles(skill, horizon),
-        Tile("Unanimous votes", unanimous, f"all active models on one side, {units.count(horizon, 'bar')} ahead", term="majority"),
+        *skill.build_skill_tiles(skill_rows, horizon),
+        Tile("Unanimous votes", unanimous, f"all active models on one side, {units.format_count(horizon, 'bar')} ahead", term="majority"),
         _brier(part),
         _coverage(part, 0.8),
         _coverage(part, 0.9),
@@ -67,7 +66,7 @@ def tiles(
 class Dispersion:
     """The dispersion of the models' forecasts for one symbol."""
 
-    __slots__ = ("deviation", "ensemble", "active", "high", "low", "majority", "symbol")
+    __slots__ = ("active", "deviation", "ensemble", "high", "low", "majority", "symbol")
 
     def __init__(self, symbol: str, votes: pd.DataFrame) -> None:
         ensemble = votes[votes["model"] == charts.ENSEMBLE]
@@ -96,29 +95,29 @@ def list_dispersion(votes: pd.DataFrame, horizon: int) -> list[TableRow]:
             (
                 symbol.symbol, units.format_number(symbol.ensemble, 1, signed=True), _extreme(symbol.high), _extreme(symbol.low),
                 units.format_number(symbol.deviation, 1),
-                Cell(units.percent(symbol.majority, 0, missing=units.NOT_ENOUGH), small=f"of {symbol.heard}"),
+                Cell(units.format_percent(symbol.majority, 0, missing=units.NOT_ENOUGH), small=f"of {symbol.active}"),
             ),
         )
         for symbol in sorted(measure_dispersion(votes, horizon), key=lambda symbol: -(symbol.deviation or 0.0))
     ]  # fmt: skip
 
 
-def describe_selection(read_calibration: CalibrationReport) -> str:
+def describe_selection(calibration: CalibrationReport) -> str:
     """Describe whether models are excluded, and the measured benefit of that."""
-    if read_calibration.silencing is None:
+    if calibration.silencing is None:
         return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
-    r2, low, high, n = read_calibration.silencing
-    judge_gate = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
-    return f"{verdict}, {units.percent(r2, 3, signed=True)} of R² ({units.interval(100.0 * low, 100.0 * high, 3)}, n={n:,}) over all horizons."
+    r2, low, high, n = calibration.silencing
+    verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
+    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({units.format_interval(100.0 * low, 100.0 * high, 3)}, n={n:,}) over all horizons."
 
 
 def list_skill(frame: pd.DataFrame) -> list[TableRow]:
     lines = []
     for row in iterate_rows(frame):
-        band = units.format_interval(percent(row.low), percent(row.high), 2, "%")
+        band = units.format_interval(to_percent(row.low), to_percent(row.high), 2, "%")
         cells = (
             row.model, units.format_count(int(row.horizon), "bar"), f"{row.regime}, recent" if row.scope == "recent" else row.regime,
-            units.percent(finite_or_none(row.r2), 2, signed=True, missing=units.NOT_ENOUGH),
+            units.format_percent(finite_or_none(row.r2), 2, signed=True, missing=units.NOT_ENOUGH),
             "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
         )  # fmt: skip
         is_total = row.regime == "all" and row.model == charts.ENSEMBLE
@@ -128,12 +127,12 @@ def list_skill(frame: pd.DataFrame) -> list[TableRow]:
 
 def describe_retraining(command: pd.Series) -> str:
     """Describe the newest retraining that was requested, with its result."""
-    result = command_table.result(command["result"]) or "waiting for the engine"
+    result = command_table.describe_result(command["result"]) or "waiting for the engine"
     reason = command["reason"] or "no reason given"
-    return f"Last retraining requested {units.moment(int(command['at']))} UTC by {command['by']}: {reason}. Result: {result}."
+    return f"Last retraining requested {units.format_time(int(command['at']))} UTC by {command['by']}: {reason}. Result: {result}."
 
 
-def succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited: float | None, session: SessionInfo) -> str:
+def describe_succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited: float | None, session: SessionInfo) -> str:
     """Describe the agreement of the serving versions with those whose skill is proven, and the size they may use."""
     starts = [int(start) for start in frame.loc[frame["role"] == "champion", "serves_from"]]
     newest = next((agreements[start] for start in sorted(starts, reverse=True) if start in agreements), None)
@@ -148,7 +147,7 @@ def succession(frame: pd.DataFrame, agreements: dict[int, Agreement], inherited:
         return f"{what}. No skill is proven now, so there is no size to inherit."
     if inherited >= FULL_SIZE:
         return f"{what}. The new versions serve at full size."
-    return f"{what}. Their size is reduced to {units.percent(inherited, 0)} until their own record allows more."
+    return f"{what}. Their size is reduced to {units.format_percent(inherited, 0)} until their own record allows more."
 
 
 def list_versions(
@@ -161,7 +160,7 @@ def list_versions(
     for row in iterate_rows(frame):
         serves = row.role == "champion" and row.model in getattr(totals, "index", ())
         cells = (
-            Cell(row.version, charts.colour(row.model, session.models)), Cell(row.role, theme.state_colour(row.role)),
+            Cell(row.version, charts.model_colour(row.model, session.models)), Cell(row.role, theme.state_colour(row.role)),
             ages.ticking_age(int(row.trained_at), now), f"{int(row.trained_from):,} to {int(row.trained_to):,}", f"{int(row.rows):,}",
             units.format_duration(finite_or_none(row.seconds)), _serves_from(row, tick),
             _agreement((agreements or {}).get(int(row.serves_from)), str(row.version)),
@@ -198,20 +197,22 @@ def list_calibration(part: HorizonCalibration) -> list[TableRow]:
     ]
     for bin_ in part.bins:
         observed = bin_.observed
-        share = units.percent(observed.share) if observed.n >= charts.MIN_ROWS else units.NOT_ENOUGH
-        lines.append(TableRow(f"bin {bin_.stated}", (f"stated {units.percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}")))
+        share = units.format_percent(observed.share) if observed.n >= charts.MIN_ROWS else units.NOT_ENOUGH
+        lines.append(
+            TableRow(f"bin {bin_.stated}", (f"stated {units.format_percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}"))
+        )
     for level, regime, covered in part.coverage:
-        name = f"{units.percent(level, 0)} interval coverage" + ("" if regime == "all" else f", {regime}")
-        share = units.percent(covered.share, missing=units.NOT_ENOUGH)
+        name = f"{units.format_percent(level, 0)} interval coverage" + ("" if regime == "all" else f", {regime}")
+        share = units.format_percent(covered.share, missing=units.NOT_ENOUGH)
         lines.append(TableRow(f"{level} {regime}", (name, share, _interval(covered), f"{covered.n:,}"), highlighted=regime == "all"))
     for level, gain in part.winkler_gain:
-        name, share = f"{units.percent(level, 0)} interval, Winkler score", units.percent(gain, signed=True, missing=units.NOT_ENOUGH)
+        name, share = f"{units.format_percent(level, 0)} interval, Winkler score", units.format_percent(gain, signed=True, missing=units.NOT_ENOUGH)
         lines.append(TableRow(f"winkler {level}", (name, share, "better than intervals of constant width", "")))
     return lines
 
 
 def _interval(share: ObservedShare) -> str:
-    band = units.format_interval(percent(share.low), percent(share.high), 1, "%")
+    band = units.format_interval(to_percent(share.low), to_percent(share.high), 1, "%")
     return "" if band == units.NOT_ENOUGH and share.share is None else band
 
 
@@ -224,20 +225,26 @@ def _brier(part: HorizonCalibration | None) -> Tile:
     if part is None or part.brier is None:
         return Tile("Brier score", units.NOT_ENOUGH, "no checkpoint with scored forecasts yet")
     band = units.format_interval(part.brier_low, part.brier_high, 4)
-    return Tile("Brier score", units.format_number(part.brier, 4), f"95 %: {band}, n={part.n:,}; always 50 %: {units.number(part.brier_naive, 4)}")
+    return Tile(
+        "Brier score", units.format_number(part.brier, 4), f"95 %: {band}, n={part.n:,}; always 50 %: {units.format_number(part.brier_naive, 4)}"
+    )
 
 
 def _coverage(part: HorizonCalibration | None, level: float) -> Tile:
-    label = f"Coverage, {units.percent(level, 0)} interval"
+    label = f"Coverage, {units.format_percent(level, 0)} interval"
     share = None if part is None else next((share for at, regime, share in part.coverage if at == level and regime == "all"), None)
     if share is None or share.share is None:
         return Tile(label, units.NOT_ENOUGH, "no scored forecast yet")
-    return Tile(label, units.percent(share.share), f"95 %: {units.interval(percent(share.low), percent(share.high), 1, '%')}, n={share.n:,}")
+    return Tile(
+        label,
+        units.format_percent(share.share),
+        f"95 %: {units.format_interval(to_percent(share.low), to_percent(share.high), 1, '%')}, n={share.n:,}",
+    )
 
 
 def _serves_from(row: Any, tick: int) -> str:
     left = int(row.serves_from) - tick
-    return f"tick {int(row.serves_from):,}" + (f", in {units.count(left, 'bar')}" if row.role == "challenger" else "")
+    return f"tick {int(row.serves_from):,}" + (f", in {units.format_count(left, 'bar')}" if row.role == "challenger" else "")
 
 
 def _agreement(agreement: Agreement | None, version: str) -> Cell:
@@ -253,8 +260,8 @@ def _skill(row: pd.Series) -> Cell:
     n = f"n={int(row['n']):,}"
     if finite_or_none(row["r2"]) is None:
         return Cell(units.NOT_ENOUGH, small=n)
-    band = units.format_interval(percent(row["low"]), percent(row["high"]), 2, "%")
-    return Cell(units.percent(finite_or_none(row["r2"]), 2, signed=True), small=f"{band}, {n}")
+    band = units.format_interval(to_percent(row["low"]), to_percent(row["high"]), 2, "%")
+    return Cell(units.format_percent(finite_or_none(row["r2"]), 2, signed=True), small=f"{band}, {n}")
 
 
 def _extreme(vote: tuple[str, float] | None) -> Cell:

@@ -155,7 +155,7 @@ def _rate_band(one: SuccessRate) -> str:
     """The interval with what it rests on."""
     if one.band is None:
         return f"{one.helped} of {one.judged} helped, n={one.judged}" if one.judged else "n=0"
-    return f"{units.interval(one.band[0] * 100, one.band[1] * 100, 0, '%')}, n={one.judged:,}"
+    return f"{units.format_interval(one.band[0] * 100, one.band[1] * 100, 0, '%')}, n={one.judged:,}"
 
 
 def _change(one: MedianChange, unit: str) -> Cell:

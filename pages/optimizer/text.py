@@ -50,7 +50,7 @@ def build_trial_tiles(told: TrialDetails) -> list[Tile]:
     row = told.row
     unit = str(row["unit"] or "")
     placebo = bool(row["placebo"])
-    band = command_table.band(row["low"], row["high"], unit)
+    band = command_table.format_metric_interval(row["low"], row["high"], unit)
     effect = format_metric(row["effect"], unit) if units.is_known(row["effect"]) else units.NOT_ENOUGH
     what = Tile("Action", readable_name(str(row["action"])), "placebo: not run" if placebo else _who(row))
     went = Tile(

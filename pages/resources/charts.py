@@ -69,10 +69,10 @@ def _axis(row: int) -> str:
 def _panel(drawn: Figure, panel: ReadingPanel, lines: Sequence[pd.DataFrame], row: int, domain: tuple[float, float]) -> None:
     unit = next((str(line["unit"].iloc[0]) for line in lines if len(line)), "")
     divisor, name = units.scale_unit(unit, max((float(line["high"].max()) for line in lines if len(line)), default=0.0))
-    suffix = f" {escaped(name)}" if name else ""
+    suffix = f" {escape_text(name)}" if name else ""
     axis = f"yaxis{row + 1}" if row else "yaxis"
-    drawn.axis(axis, domain=list(domain), rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x")
-    drawn.axis(axis, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
+    drawn.set_axis(axis, domain=list(domain), rangemode="tozero", nticks=4, fixedrange=True, automargin=False, anchor="x")
+    drawn.set_axis(axis, **({"ticksuffix": suffix} if unit else {"showticklabels": False, "range": [0, 1]}))
     for place, (series, line) in enumerate(zip(panel.series, lines, strict=True)):
         if len(line):
             _line(drawn, _gaps(line), series, theme.category_colour(place), _axis(row), divisor, suffix)

@@ -25,7 +25,7 @@ def build_resource_tiles(now: pd.DataFrame, clock: int) -> list[Tile]:
     load, available, free = (tiles.get_reading(now, "host", name) for name in ("load_1m", "memory_available_bytes", "disk_free_bytes"))
     has_pressure = tiles.get_reading(now, "host", "cpu_pressure_percent") is not None
     pressure = tiles.format_reading(now, "host", "cpu_pressure_percent") if has_pressure else "not available"
-    by_kind = ", ".join(f"{KINDS[kind]} {tiles.shown(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
+    by_kind = ", ".join(f"{KINDS[kind]} {tiles.format_reading(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
     return [
         Tile("CPU, host", tiles.format_reading(now, "host", "cpu_percent"), f"load {units.format_number(load, 2)} over 1 min"),
         Tile("CPU, this process", tiles.format_reading(now, "process", "cpu_percent"), "100 % is one processor"),
@@ -44,13 +44,13 @@ def describe_limits(now: pd.DataFrame) -> str:
     gpu = f"Graphics cards: {', '.join(cards)}." if cards else "No GPU found."
     if memory is None or cpu is None:
         return f"Limits: {units.NOT_MEASURED}. {gpu}"
-    memory_owner, cpu_owner = (OWNERS.get(tiles.source(now, name), "") for name in ("memory_limit_bytes", "cpu_limit"))
-    return f"Memory limit {units.data(memory)}, {memory_owner}. Processor limit {units.number(cpu, 1)}, {cpu_owner}. {gpu}"
+    memory_owner, cpu_owner = (OWNERS.get(tiles.get_reading_source(now, name), "") for name in ("memory_limit_bytes", "cpu_limit"))
+    return f"Memory limit {units.format_bytes(memory)}, {memory_owner}. Processor limit {units.format_number(cpu, 1)}, {cpu_owner}. {gpu}"
 
 
 def describe_resolution(seconds: int) -> str:
     """Describe the resolution of the lines."""
-    step = units.age(resources.choose_step(seconds))
+    step = units.format_age(resources.choose_step(seconds))
     return f"Each point is the mean of {step}, the band its lowest and highest reading. Times in UTC; drag to zoom, double-click to reset."
 
 

@@ -58,7 +58,7 @@ def judge_status(status: EngineStatus, now: int) -> Health:
     )
 
 
-def word(verdict: Health) -> str:
+def health_word(verdict: Health) -> str:
     return "ok" if verdict.state == "healthy" else verdict.state
 
 
@@ -101,12 +101,12 @@ def _since(status: EngineStatus, verdict: Health, now: int) -> str:
         if stopped is None:
             return "No engine runs on this store; start one with make run"
         ago = ages.ticking_age(stopped, now)
-        return f"It was stopped at {units.moment(stopped)} UTC, {ago} ago. The pages show the last stored state. Start it with make run"
+        return f"It was stopped at {units.format_time(stopped)} UTC, {ago} ago. The pages show the last stored state. Start it with make run"
     reason = verdict.reasons[0][:1].upper() + verdict.reasons[0][1:]
     if is_in_future(status.beat, now):
         return f"{reason}. The pages show the last stored state"
     ago = ages.ticking_age(status.beat, now)
-    return f"{reason}; last heartbeat {units.moment(status.beat)} UTC, {ago} ago. The pages show the last stored state"
+    return f"{reason}; last heartbeat {units.format_time(status.beat)} UTC, {ago} ago. The pages show the last stored state"
 
 
 def _stepped(status: EngineStatus, now: int) -> list[Banner]:
@@ -114,7 +114,7 @@ def _stepped(status: EngineStatus, now: int) -> list[Banner]:
     if step is None:
         return []
     words = describe_clock_step(step)
-    text = f"{words[:1].upper()}{words[1:]}. Times before {units.moment(step.at)} UTC are from the old clock; decisions continue"
+    text = f"{words[:1].upper()}{words[1:]}. Times before {units.format_time(step.at)} UTC are from the old clock; decisions continue"
     return [Banner("Clock set.", text, theme.WARNING)]
 
 
@@ -144,7 +144,7 @@ def _warming(status: EngineStatus) -> list[Banner]:
     total = 0 if session is None else int(session.settings.get("warmup_bars") or 0)
     if last is None or last.warmup_ticks is None or last.warmup_ticks >= total:
         return []
-    text = f"{last.decided:,} of {total:,} bars of history decided at full speed, so that evidence exists before the first live bar"
+    text = f"{last.warmup_ticks:,} of {total:,} bars of history decided at full speed, so that evidence exists before the first live bar"
     return [Banner("Warming up.", text, theme.UP, last.warmup_ticks / total)]
 
 
@@ -154,4 +154,4 @@ def _simulated(status: EngineStatus) -> str:
         return "Prices are generated, not real"
     if current == 0:
         return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
-    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.percent(current)}"
+    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.format_percent(current)}"

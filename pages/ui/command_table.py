@@ -192,7 +192,7 @@ def _beside(value: object, low: object, high: object, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH)
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.is_known(low) and units.is_known(high)):
         return Cell(_signed(value, unit), small=f"interval: {units.NOT_ENOUGH}")
-    return Cell(_signed(value, unit), small=units.interval(low, high, 2))
+    return Cell(_signed(value, unit), small=units.format_interval(low, high, 2))
 
 
 def _signed(value: float, unit: str) -> str:

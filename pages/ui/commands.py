@@ -14,7 +14,7 @@ from pages.ui import banners, cache, glossary, theme, widgets
 
 SENDER = "dashboard"
 MIN_REASON, MAX_REASON = 3, 200  # characters of a reason
-REASON = f"Reason (at most {LONGEST} characters)"
+REASON = f"Reason (at most {MAX_REASON} characters)"
 
 
 def submit_command(name: str, args: dict[str, str], reason: str) -> None:
@@ -30,11 +30,11 @@ def submit_command(name: str, args: dict[str, str], reason: str) -> None:
 
 def show_answer(where: str) -> None:
     """Show once, in this part of the page, whether the last command was sent."""
-    show_answer = st.session_state.pop("answer", None)
+    answer = st.session_state.pop("answer", None)
     with widgets.keyed_container(f"answer_{where}"):
         if answer is not None:
-            text, colour, word = show_answer
-            widgets.show_html(f'<div class="pd">{widgets.notice(text, word=word, colour=colour)}</div>')
+            text, colour, word = answer
+            widgets.show_html(f'<div class="pd">{widgets.render_notice(text, word=word, colour=colour)}</div>')
 
 
 def show_controls(status: EngineStatus) -> None:
@@ -63,7 +63,7 @@ def show_drawdown_stop(status: EngineStatus, knobs: dict[str, Any]) -> None:
     if lost is None or limit is None or lost <= limit:
         return
     text = (
-        f"Equity is {units.percent(lost)} below its peak; the limit is {units.percent(limit)}. Every position is being closed. "
+        f"Equity is {units.format_percent(lost)} below its peak; the limit is {units.format_percent(limit)}. Every position is being closed. "
         "Resume restarts the peak at the current equity."
     )
     widgets.show_html(f'<div class="pd">{widgets.render_notice(text, word="Drawdown stop.", colour=theme.HARM)}</div>')
@@ -87,7 +87,7 @@ def submit_with_reason(name: str, args: dict[str, str], reason: str) -> None:
     if is_valid_reason(reason):
         submit_command(name, args, reason)
     else:
-        st.session_state["answer"] = (f"Give a reason of at least {SHORTEST} characters; it is stored with the command", theme.WARNING, "Not sent.")
+        st.session_state["answer"] = (f"Give a reason of at least {MIN_REASON} characters; it is stored with the command", theme.WARNING, "Not sent.")
 
 
 @st.dialog("Close every position?")
@@ -121,7 +121,7 @@ def show_signal_form(reason: str) -> None:
                 width=320,
             )
             chosen, none = st.button("Set signal"), st.button("No signal")
-        widgets.show_note(f"Current signal: {units.number(current, 3)}.")
+        widgets.show_note(f"Current signal: {units.format_number(current, 3)}.")
         if chosen or none:
             submit_with_reason("set", {"signal": f"{value:g}" if chosen else "0"}, reason)
             st.session_state["signals_sent"] = sent + is_valid_reason(reason)

@@ -41,7 +41,7 @@ def finite_or_none(value: object) -> Number:
 
 def to_percent(value: object) -> Number:
     """Return a share in percent; None for what is not a finite number."""
-    share = known(value)
+    share = finite_or_none(value)
     return None if share is None else share * 100
 
 
@@ -142,10 +142,10 @@ def _add_dots(drawn: Figure, points: Sequence[IntervalEstimate], positions: Sequ
 
 
 def _hover(point: IntervalEstimate, unit: str, digits: int) -> str:
-    hover_note = f"<br>{escaped(point.more)}" if point.hover_note else ""
+    more = f"<br>{escape_text(point.hover_note)}" if point.hover_note else ""
     value = units.format_number(point.value, digits, unit, signed=True)
     band = units.format_interval(point.low, point.high, digits, unit)
-    return f"<b>{escaped(point.row)}</b> {escaped(point.series)}<br>{value}<br>95 %: {band}<br>n={point.n:,}{more}"
+    return f"<b>{escape_text(point.row)}</b> {escape_text(point.series)}<br>{value}<br>95 %: {band}<br>n={point.n:,}{more}"
 
 
 def _axis_range(estimates: Sequence[IntervalEstimate], marks: Sequence[float]) -> tuple[float, float]:

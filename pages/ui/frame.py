@@ -46,10 +46,10 @@ def show_header(title: str) -> None:
         return
     st.session_state.pop("unreadable_since", None)
     now = cache.current_time()
-    verdict = banners.health(status, now)
+    verdict = banners.judge_status(status, now)
     shown = banners.build_banners(status, verdict, now)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
-    state = tables.render_chip(banners.word(verdict))
+    state = tables.render_chip(banners.health_word(verdict))
     widgets.show_html(
         f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{banners.render_banners(shown)}</div>'
     )
@@ -59,7 +59,7 @@ def _unreadable_for() -> str:
     """Return how long this browser session has been unable to read the store."""
     now = cache.current_time()
     since = st.session_state.setdefault("unreadable_since", now)
-    return f"For {ages.since(since, now)}; the page retries every {REFRESH:g} s"
+    return f"For {ages.ticking_age(since, now)}; the page retries every {REFRESH:g} s"
 
 
 def _facts(status: EngineStatus, now: int) -> list[str]:

@@ -89,7 +89,7 @@ def _cell(cell: Cell | str, link: str | None) -> str:
     if link:
         text = f'<a href="{escape(link)}" target="_self">{text}</a>'
     if content.trend:
-        text = f'<span class="pd-trend">{sparkline.line(content.trend)}</span>{text}'
+        text = f'<span class="pd-trend">{sparkline.render_sparkline(content.trend)}</span>{text}'
     return text + (f" <small>{escape(content.small)}</small>" if content.small else "")
 
 

@@ -67,11 +67,11 @@ def rerun_on_change(seen: str | None) -> None:
 @st.fragment(run_every=2)
 def _poll_store() -> None:
     try:
-        store_version = cache.store_version()
+        version = cache.store_version()
     except StoreUnreadable:
         return
-    if store_version != st.session_state.get("store_seen"):
-        st.session_state["store_seen"] = store_version
+    if version != st.session_state.get("store_seen"):
+        st.session_state["store_seen"] = version
         st.rerun()
 
 
@@ -110,7 +110,7 @@ def show_text(text: str) -> None:
 
 
 def show_tiles(shown: Sequence[Tile], *, detail_lines: int = 0) -> None:
-    """Show tiles; `lines` reserves room for the small words of each, so that words which change move nothing below."""
+    """Show tiles; `detail_lines` reserves room for the small words of each, so that words which change move nothing below."""
     show_html(render_tiles(shown, detail_lines=detail_lines))
 
 
@@ -121,7 +121,7 @@ def render_tiles(shown: Sequence[Tile], *, detail_lines: int = 0) -> str:
 
 def show_table(columns: Sequence[tables.Column], lines: Sequence[tables.TableRow], *, label: str, cards: bool = True) -> None:
     """Show a table without links."""
-    show_html(tables.html(columns, detail_lines, label=label, cards=cards))
+    show_html(tables.render_table(columns, lines, label=label, cards=cards))
 
 
 def render_notice(text: str, *, word: str, colour: str, progress: float | None = None) -> str:
@@ -151,5 +151,5 @@ def _tile(tile: Tile) -> str:
     small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
     return (
         f'<div class="pd-tile"><div class="l"{tables.tooltip(tile.term or tile.label)}>{escape(tile.label)}</div>'
-        f'<div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}{sparkline.line(tile.trend)}</div>'
+        f'<div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}{sparkline.render_sparkline(tile.trend)}</div>'
     )

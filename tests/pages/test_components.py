@@ -13,7 +13,7 @@ from engine import units
 from engine.store.read import components
 from engine.store.read.components import CleanRate, Liveness
 from engine.store.read.reader import Reader
-from engine.store.read.status import read_status as read_status
+from engine.store.read.status import read_status
 from pages.components import charts, tables
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text

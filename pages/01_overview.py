@@ -10,7 +10,7 @@ from engine.store.read.status import SessionInfo
 from pages.alerts import tables
 from pages.decisions import tables as decisions_tables
 from pages.overview import charts
-from pages.ui import alert_cache, cache, live, tiles, widgets
+from pages.ui import cache, live, tiles, widgets
 from pages.ui import skill as ui_skill
 
 STRIP = 120  # ticks
@@ -34,7 +34,7 @@ def overview() -> None:
             tiles.build_engine_tiles(status, cache.fetch_positions(), skill, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife),
             detail_lines=3,
         )
-        proven, what = tables.describe_drill(alert_cache.fetch_last_drill(), cache.current_time())
+        proven, what = tables.describe_drill(cache.fetch_last_drill(), cache.current_time())
         widgets.show_note(f"Drill of {what}: {proven}.")
         left, right = st.columns([5, 7], gap="medium")
         with left:

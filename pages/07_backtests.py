@@ -10,7 +10,7 @@ from engine import units
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests import charts, form, tables
 from pages.backtests import data as backtests_data
-from pages.ui import cache, live, model_cache, widgets
+from pages.ui import cache, live, widgets
 
 MOST = 4  # laid side by side
 RUNNING = 62  # px: the backtest in hand, or what became of the newest
@@ -26,7 +26,7 @@ def progress() -> None:
 def results() -> None:
     """What is kept, and what was chosen of it, side by side."""
     with widgets.reading_store():
-        found, trouble = model_cache.fetch_backtests(model_cache.backtest_folder(cache.fetch_status()))
+        found, trouble = cache.fetch_backtests(cache.backtest_folder(cache.fetch_status()))
         for line in trouble:
             widgets.show_empty(line)
         if not found:

@@ -7,7 +7,7 @@ import streamlit as st
 from engine.store.read.status import EngineStatus
 from pages.alerts import forms
 from pages.alerts import tables as alert_tables
-from pages.ui import alert_cache, cache, command_table, commands, live, tables, widgets
+from pages.ui import cache, command_table, commands, live, tables, widgets
 
 PAST = 50  # past alerts listed
 ROWS = 5  # rows of height of a list
@@ -19,14 +19,14 @@ def show_alerts() -> None:
     """Show the whole page."""
     _show_open()
     with widgets.reading_store(page=True):
-        forms.show_silence_form(tuple(alert_cache.fetch_alerts(past=PAST).open["rule"]))
+        forms.show_silence_form(tuple(cache.fetch_alerts(past=PAST).open["rule"]))
     _show_rest()
 
 
 @st.fragment(run_every=2)
 def _show_open() -> None:
     with widgets.reading_store():
-        alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
+        alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
         if not _has_started(status) and alerts.open.empty:
             widgets.show_waiting("the engine to check its rules")
             return
@@ -44,7 +44,7 @@ def _show_open() -> None:
 @st.fragment(run_every=3)
 def _show_rest() -> None:
     with widgets.reading_store():
-        alerts, status, now = alert_cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
+        alerts, status, now = cache.fetch_alerts(past=PAST), cache.fetch_status(), cache.current_time()
         if not _has_started(status):
             return
         left, right = st.columns(2, gap="medium")

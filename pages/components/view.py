@@ -11,7 +11,7 @@ from pages.alerts import tables as alert_tables
 from pages.components import charts
 from pages.components import tables as component_tables
 from pages.decisions import tables as decision_tables
-from pages.ui import alert_cache, cache, live, tables, widgets
+from pages.ui import cache, live, tables, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
 ROWS = 5  # rows of height of a list
@@ -65,7 +65,7 @@ def _show_phase_times(latency: LatencyStats | None) -> None:
 
 def _show_recoveries() -> None:
     widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, each with its time to recovery without a person", term="recovery")
-    rows = alert_tables.list_recoveries(alert_cache.fetch_recoveries(limit=NEWEST), cache.current_time())
+    rows = alert_tables.list_recoveries(cache.fetch_recoveries(limit=NEWEST), cache.current_time())
     table = tables.render_table(alert_tables.RECOVERIES, rows, label="Faults and their recoveries", empty="no component has failed yet")
     live.show_live_table(table, key="recoveries", reserved=ROWS)
 

@@ -9,7 +9,7 @@ from engine.store.read.models import CalibrationReport
 from engine.store.read.status import SessionInfo
 from pages.models import charts
 from pages.models import tables as model_tables
-from pages.ui import cache, commands, live, model_cache, tables, widgets
+from pages.ui import cache, commands, live, tables, widgets
 
 VERSIONS = 8  # of each model shown
 
@@ -44,10 +44,8 @@ def _show_live_part(horizon: int) -> None:
         session = status.session
         if session is None or status.last is None:
             return
-        skill, votes, calibration = cache.fetch_skill(), model_cache.fetch_votes(), model_cache.fetch_calibration()
-        widgets.show_tiles(
-            model_tables.build_model_tiles(status, skill, votes, model_cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3
-        )
+        skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
+        widgets.show_tiles(model_tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.show_heading("Skill", "out-of-sample R² with its 95 % interval; a hollow dot has no interval yet")
@@ -60,12 +58,12 @@ def _show_live_part(horizon: int) -> None:
         with right:
             widgets.show_heading("Weights", "the factor by which the ensemble multiplies each forecast", term="weight")
             live.show_chart(
-                charts.plot_weights(model_cache.fetch_weights(), session.models, horizon), key="weights", label="Weights of the models over time"
+                charts.plot_weights(cache.fetch_weights(), session.models, horizon), key="weights", label="Weights of the models over time"
             )
             if calibration is not None:
                 widgets.show_note(model_tables.describe_selection(calibration))
             widgets.show_heading("Model agreement", "how often two models pointed the same way, over their newest votes")
-            pairs = model_cache.fetch_model_agreement(session.horizons.index(horizon))
+            pairs = cache.fetch_model_agreement(session.horizons.index(horizon))
             live.show_chart(charts.plot_agreement(pairs, session.models), key="agreement", label="How often two models point the same way")
         _show_votes(session, horizon)
         _show_calibration(calibration, horizon)
@@ -73,7 +71,7 @@ def _show_live_part(horizon: int) -> None:
 
 
 def _show_votes(session: SessionInfo, horizon: int) -> None:
-    votes = model_cache.fetch_votes()
+    votes = cache.fetch_votes()
     widgets.show_heading("Current votes", "each model's forecast; larger with weight, fainter with less reliability", term="votes")
     if votes.empty:
         widgets.show_empty("no vote at the newest tick")
@@ -108,7 +106,7 @@ def _show_calibration(calibration: CalibrationReport | None, horizon: int) -> No
 
 
 def _show_declined_trades(session: SessionInfo) -> None:
-    declined = model_cache.fetch_declined_trades()
+    declined = cache.fetch_declined_trades()
     widgets.show_heading(
         "Declined-trade P&L by gate", "each hold valued as the trade it declined, after costs; above 0 the gate cost money", term="declined-trade P&L"
     )
@@ -131,12 +129,12 @@ def _show_versions() -> None:
         commands = cache.fetch_commands(limit=1, name="retrain")
         if not commands.empty:
             widgets.show_note(model_tables.describe_retraining(commands.iloc[0]))
-        versions = model_cache.fetch_versions(VERSIONS)
+        versions = cache.fetch_versions(VERSIONS)
         if status.session is None or status.last is None or versions.empty:
             widgets.show_empty("no model has been trained yet")
             return
-        agreements = model_cache.fetch_version_agreement(versions)
-        summary = model_tables.describe_succession(versions, agreements, model_cache.fetch_inherited_share(), status.session)
+        agreements = cache.fetch_version_agreement(versions)
+        summary = model_tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
         rows = model_tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)

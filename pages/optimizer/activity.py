@@ -14,7 +14,7 @@ from engine.domain.optimization import manual_result
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.store.inbox import QUEUED, RUNNING
 from pages.optimizer import charts, rule_table, text
-from pages.ui import ages, command_table, commands, live, optimizer_cache, theme, widgets
+from pages.ui import ages, cache, command_table, commands, live, theme, widgets
 
 MOST = 6  # that are shown of what fires, and of what waits
 RECENT = 900  # s for which what came of the newest run by hand is shown
@@ -86,7 +86,7 @@ def show_newest_run(commands: pd.DataFrame, now: int) -> None:
         return
     widgets.show_html(f'<div class="pd">{_ended(one)}</div>')
     number = _trial_of(one["result"])
-    told = None if number is None else optimizer_cache.fetch_trial(number)
+    told = None if number is None else cache.fetch_trial(number)
     if told is None:
         return
     widgets.show_text(text.describe_trial(told))
@@ -127,7 +127,7 @@ def suggest_action(answer: object, rule: Rule | None, known: Sequence[str]) -> s
 def _mode(chosen: str, reason: str) -> None:
     """The mode that is set, whoever set it, and the way to another; it is read again as it may change at any time."""
     with widgets.reading_store():
-        actions = optimizer_cache.fetch_actions()
+        actions = cache.fetch_actions()
         one = actions[actions["action"] == chosen].iloc[0].to_dict()
         modes, current = list(MODES), str(one["mode"])
         sent = st.session_state.get("modes_sent", 0)

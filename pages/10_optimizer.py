@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.optimizer import activity, rule_form, rule_sources, savings, trials
-from pages.ui import cache, command_table, live, optimizer_cache, tables, widgets
+from pages.ui import cache, command_table, live, tables, widgets
 from pages.ui import commands as ui_commands
 
 NOW = 220  # px: what runs, what fires and what became of the newest run
@@ -16,19 +16,19 @@ VIEWS = ("Actions", "History", "Savings", "Rules")
 def now() -> None:
     with widgets.reading_store():
         commands = activity.select_runs(cache.fetch_commands(limit=200))
-        known = optimizer_cache.fetch_actions()["action"].tolist()
+        known = cache.fetch_actions()["action"].tolist()
         widgets.show_heading("Now", "what fires, what is to be done about it, and what runs")
         with widgets.fixed_container("now", NOW):
             with widgets.keyed_container("under_way"):
                 activity.show_queue(commands)
-                activity.show_running_trial(optimizer_cache.fetch_running_trials(), cache.current_time())
+                activity.show_running_trial(cache.fetch_running_trials(), cache.current_time())
             ui_commands.show_answer("now")
             with widgets.keyed_container("firing"):
-                activity.show_pending_approvals(optimizer_cache.fetch_pending_approvals(), cache.current_time())
-                activity.show_firing_rules(optimizer_cache.fetch_rule_states(), rule_sources.fetch_rules_by_name(known), known, cache.current_time())
+                activity.show_pending_approvals(cache.fetch_pending_approvals(), cache.current_time())
+                activity.show_firing_rules(cache.fetch_rule_states(), rule_sources.fetch_rules_by_name(known), known, cache.current_time())
             with widgets.keyed_container("newest"):
                 activity.show_newest_run(commands, cache.current_time())
-        widgets.show_tiles(savings.build_savings_tiles(optimizer_cache.fetch_savings()), detail_lines=3)
+        widgets.show_tiles(savings.build_savings_tiles(cache.fetch_savings()), detail_lines=3)
 
 
 @st.fragment(run_every=3)
@@ -37,14 +37,14 @@ def listed() -> None:
         widgets.show_heading(
             "Actions", "each touches only this process and Podium's own folders; effects are of all its trials, against placebo windows"
         )
-        lines = command_table.list_actions(optimizer_cache.fetch_actions(), cache.current_time())
+        lines = command_table.list_actions(cache.fetch_actions(), cache.current_time())
         live.show_live_table(tables.render_table(command_table.ACTIONS, lines, label="Actions and what their trials came to"), key="actions")
 
 
 @st.fragment(run_every=5)
 def sums() -> None:
     with widgets.reading_store():
-        told = optimizer_cache.fetch_savings()
+        told = cache.fetch_savings()
         widgets.show_heading("Savings", "sums of proved effects, never of what was expected")
         widgets.show_note(savings.METHOD)
         if told.savings:
@@ -72,11 +72,11 @@ def sums() -> None:
 @st.fragment(run_every=5)
 def rules() -> None:
     with widgets.reading_store():
-        rule_form.show_rules(rule_sources.fetch_rules(optimizer_cache.fetch_actions()["action"].tolist()), rule_sources.fetch_newest_states())
+        rule_form.show_rules(rule_sources.fetch_rules(cache.fetch_actions()["action"].tolist()), rule_sources.fetch_newest_states())
 
 
 with widgets.reading_store(page=True):
-    known = optimizer_cache.fetch_actions()
+    known = cache.fetch_actions()
     if known.empty:
         widgets.show_waiting("the engine to name its actions")
         widgets.rerun_on_change(cache.store_version())

@@ -10,7 +10,7 @@ from engine import units
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests import charts, form, tables
 from pages.backtests.text import label_backtest
-from pages.ui import cache, live, model_cache, widgets
+from pages.ui import cache, live, widgets
 
 MAX_COMPARED = 4  # compared at once
 PROGRESS_HEIGHT = 62  # px: the running backtest, or the result of the newest
@@ -40,7 +40,7 @@ def show_progress() -> None:
 def show_results() -> None:
     """Draw the chosen backtests, and the list of all stored ones."""
     with widgets.reading_store():
-        backtests, errors = model_cache.fetch_backtests(model_cache.backtest_folder(cache.fetch_status()))
+        backtests, errors = cache.fetch_backtests(cache.backtest_folder(cache.fetch_status()))
         for error in errors:
             widgets.show_empty(error)
         if not backtests:

@@ -13,10 +13,8 @@ from engine import units
 from engine.domain.optimization import manual_result
 from engine.domain.rules import MODES, SCHEDULE, Rule
 from engine.store.inbox import QUEUED, RUNNING
-from pages.optimizer import charts, rule_table
-from pages.optimizer import text as optimizer_text
-from pages.ui import ages, command_table, live, optimizer_cache, theme, widgets
-from pages.ui import commands as ui_commands
+from pages.optimizer import charts, rule_table, text
+from pages.ui import ages, cache, command_table, commands, live, theme, widgets
 
 MOST = 6  # that are shown of what fires, and of what waits
 RECENT = 900  # s for which what came of the newest run by hand is shown
@@ -47,9 +45,9 @@ def show_pending_approvals(told: pd.DataFrame, now: int) -> None:
         widgets.show_html(f'<div class="pd">{widgets.render_notice(text, word="Waits for an answer.", colour=theme.UP)}</div>')
         with st.container(horizontal=True, key=f"question_{one['id']}"):
             if st.button("Approve", key=f"approve_{one['id']}", type="primary", icon=":material/check:"):
-                ui_commands.submit_command("approve", {"id": str(one["id"])}, "on the page")
+                commands.submit_command("approve", {"id": str(one["id"])}, "on the page")
             if st.button("Decline", key=f"decline_{one['id']}", icon=":material/close:"):
-                ui_commands.submit_command("approve", {"id": str(one["id"]), "answer": "no"}, "on the page")
+                commands.submit_command("approve", {"id": str(one["id"]), "answer": "no"}, "on the page")
 
 
 def show_running_trial(told: pd.DataFrame, now: int) -> None:
@@ -88,13 +86,13 @@ def show_newest_run(commands: pd.DataFrame, now: int) -> None:
         return
     widgets.show_html(f'<div class="pd">{_ended(one)}</div>')
     number = _trial_of(one["result"])
-    told = None if number is None else optimizer_cache.fetch_trial(number)
+    told = None if number is None else cache.fetch_trial(number)
     if told is None:
         return
-    widgets.show_text(optimizer_text.describe_trial(told))
+    widgets.show_text(text.describe_trial(told))
     drawn = charts.plot_aligned(told)
     if drawn is not None:
-        widgets.show_note(optimizer_text.ALIGNED)
+        widgets.show_note(text.ALIGNED)
         live.show_chart(drawn, key="newest_run", label=f"What came of {charts.trial_title(told)}, against windows with nothing done")
 
 
@@ -104,18 +102,16 @@ def show_run_form(actions: pd.DataFrame) -> None:
     with st.container(border=True, key="by_hand"):
         left, right = st.columns([2, 3], vertical_alignment="bottom")
         chosen = str(left.selectbox("Action", list(about), format_func=lambda name: command_table.readable_name(str(name)), key="action_to_run"))
-        reason = right.text_input(
-            f"Reason, at most {ui_commands.MAX_REASON} letters", key="reason_to_run", placeholder="why now", max_chars=ui_commands.MAX_REASON
-        )
+        reason = right.text_input(commands.REASON, key="reason_to_run", placeholder="why now", max_chars=commands.MAX_REASON)
         one = actions[actions["action"] == chosen].iloc[0].to_dict()
         widgets.show_note(str(one["about"]))
         with st.container(horizontal=True, vertical_alignment="bottom", key="run_row"):
             if st.button("Run", type="primary", icon=":material/play_arrow:"):
-                ui_commands.submit_command("optimize", {"action": chosen}, reason or "by hand")
+                commands.submit_command("optimize", {"action": chosen}, reason or "by hand")
             if st.button("Dry run", icon=":material/visibility:", help="Says what it would do and changes nothing"):
-                ui_commands.submit_command("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
+                commands.submit_command("optimize", {"action": chosen, "dry_run": "true"}, reason or "dry run")
             _mode(chosen, reason)
-        ui_commands.show_answer("run")
+        commands.show_answer("run")
 
 
 def suggest_action(answer: object, rule: Rule | None, known: Sequence[str]) -> str | None:
@@ -131,7 +127,7 @@ def suggest_action(answer: object, rule: Rule | None, known: Sequence[str]) -> s
 def _mode(chosen: str, reason: str) -> None:
     """The mode that is set, whoever set it, and the way to another; it is read again as it may change at any time."""
     with widgets.reading_store():
-        actions = optimizer_cache.fetch_actions()
+        actions = cache.fetch_actions()
         one = actions[actions["action"] == chosen].iloc[0].to_dict()
         modes, current = list(MODES), str(one["mode"])
         sent = st.session_state.get("modes_sent", 0)
@@ -141,11 +137,11 @@ def _mode(chosen: str, reason: str) -> None:
             chosen_now = st.button("Set mode", disabled=mode == current)
             restored = one["licence"] != "auto" and st.button("Restore licence", help="It may run by itself again, and is judged anew")
         if chosen_now:
-            ui_commands.submit_with_reason("mode", {"action": chosen, "mode": str(mode)}, reason)
+            commands.submit_with_reason("mode", {"action": chosen, "mode": str(mode)}, reason)
         elif restored:
-            ui_commands.submit_with_reason("licence", {"action": chosen, "licence": "auto"}, reason)
+            commands.submit_with_reason("licence", {"action": chosen, "licence": "auto"}, reason)
         if chosen_now or restored:
-            st.session_state["modes_sent"] = sent + ui_commands.is_valid_reason(reason)
+            st.session_state["modes_sent"] = sent + commands.is_valid_reason(reason)
             st.rerun()
 
 
@@ -166,12 +162,12 @@ def _card(one: Row, rule: Rule | None, known: Sequence[str], now: int) -> None:
 
 
 def _buttons(rule: str, action: str | None) -> None:
-    why = f"rule {command_table.readable_name(rule)} fires"[: ui_commands.MAX_REASON]
+    why = f"rule {command_table.readable_name(rule)} fires"[: commands.MAX_REASON]
     if action is not None:
         if st.button(f"Run {widgets.button_label(action)} now", key=f"run_{rule}", icon=":material/play_arrow:"):
-            ui_commands.submit_command("optimize", {"action": action}, why)
+            commands.submit_command("optimize", {"action": action}, why)
         if st.button("Dry run", key=f"dry_{rule}", icon=":material/visibility:", help="Says what it would do and changes nothing"):
-            ui_commands.submit_command("optimize", {"action": action, "dry_run": "true"}, why)
+            commands.submit_command("optimize", {"action": action, "dry_run": "true"}, why)
 
 
 def _lasts(one: Row, rule: Rule | None, now: int) -> bool:

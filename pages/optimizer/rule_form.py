@@ -16,7 +16,7 @@ from engine.optimizer.rule_schema import parse_rule, serialise_rule
 from pages.optimizer import charts, rule_table
 from pages.optimizer.preview import run_preview
 from pages.optimizer.rule_table import DEFAULT, FILE, HERE, RuleSource
-from pages.ui import cache, command_table, commands, live, optimizer_cache, params, theme, widgets
+from pages.ui import cache, command_table, commands, live, params, theme, widgets
 
 LISTED = 12  # times of a preview that are named
 _FIELDS = {  # word of the rule: label, help
@@ -71,9 +71,7 @@ def show_rule_form(found: Sequence[RuleSource], known: Sequence[str]) -> None:
     widgets.show_note(f"{one.rule.about} Metric: {one.rule.metric or 'none, it goes by the clock'}. {_from(one)}")
     with st.form(f"rule_{name}", border=True, enter_to_submit=False):
         words = _fields(one.rule, known)
-        reason = st.text_input(
-            f"Reason, at most {commands.MAX_REASON} letters", key=f"reason_{name}", placeholder="why", max_chars=commands.MAX_REASON
-        )
+        reason = st.text_input(commands.REASON, key=f"reason_{name}", placeholder="why", max_chars=commands.MAX_REASON)
         with st.container(horizontal=True, key=f"rule_buttons_{name}"):
             look = st.form_submit_button("Preview", icon=":material/query_stats:", help="When it would have fired in the last day")
             apply = st.form_submit_button("Apply", type="primary", icon=":material/check:")
@@ -152,10 +150,10 @@ def _look(before: Rule, rule: Rule) -> None:
     """Keeps what the rule, as it is and as it would be, did on the last day."""
     until = cache.current_time()
     if rule.kind == SCHEDULE:
-        at = np.arange(until - optimizer_cache.DAY, until, 60 * units.SECOND, dtype=np.int64)
+        at = np.arange(until - cache.DAY, until, 60 * units.SECOND, dtype=np.int64)
         kept = pd.DataFrame({"at": at, "value": np.full(len(at), np.nan)})
     else:
-        kept = optimizer_cache.fetch_metric_history(rule.metric, until)
+        kept = cache.fetch_metric_history(rule.metric, until)
     times, values = kept["at"].to_numpy(dtype=np.int64), kept["value"].to_numpy(dtype=np.float64)
     try:
         told = (run_preview(before, times, values), run_preview(rule, times, values)) if len(kept) else None

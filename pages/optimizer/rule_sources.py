@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from engine.domain.rules import Rule
 from pages.optimizer import rule_form
 from pages.optimizer.rule_table import RuleSource
-from pages.ui import cache, optimizer_cache
+from pages.ui import cache
 
 
 def fetch_rules(known: Sequence[str]) -> list[RuleSource]:
     """Every rule with where it comes from."""
-    return rule_form.merge_rules(_from_file(), optimizer_cache.fetch_rule_overrides(), known)
+    return rule_form.merge_rules(_from_file(), cache.fetch_rule_overrides(), known)
 
 
 def fetch_rules_by_name(known: Sequence[str]) -> dict[str, Rule]:
@@ -21,7 +21,7 @@ def fetch_rules_by_name(known: Sequence[str]) -> dict[str, Rule]:
 
 def fetch_newest_states() -> dict[str, str]:
     """fired, cleared or no data, by rule."""
-    told = optimizer_cache.fetch_rule_states()
+    told = cache.fetch_rule_states()
     return dict(zip(told["rule"].tolist(), told["state"].tolist(), strict=True))
 
 

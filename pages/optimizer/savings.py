@@ -155,7 +155,7 @@ def _rate_band(one: SuccessRate) -> str:
     """The interval with what it rests on."""
     if one.band is None:
         return f"{one.helped} of {one.judged} helped, n={one.judged}" if one.judged else "n=0"
-    return f"{one.band[0] * 100:.0f}..{one.band[1] * 100:.0f} %, n={one.judged:,}"
+    return f"{units.format_interval(one.band[0] * 100, one.band[1] * 100, 0, '%')}, n={one.judged:,}"
 
 
 def _change(one: MedianChange, unit: str) -> Cell:
@@ -163,10 +163,7 @@ def _change(one: MedianChange, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH, small=f"n={one.n}")
     if one.band is None:
         return Cell(units.format_reading(one.median, unit), small=f"interval: {units.NOT_ENOUGH}, n={one.n}")
-    return Cell(
-        units.format_reading(one.median, unit),
-        small=f"{units.format_reading(one.band[0], unit)} .. {units.format_reading(one.band[1], unit)}, n={one.n}",
-    )
+    return Cell(units.format_reading(one.median, unit), small=f"{units.format_reading_interval(*one.band, unit)}, n={one.n}")
 
 
 def _saved(amount: float, unit: str) -> str:
@@ -175,4 +172,4 @@ def _saved(amount: float, unit: str) -> str:
 
 
 def _band(told: EffectTotal, unit: str) -> str:
-    return f"{units.format_reading(told.low, unit)} .. {units.format_reading(told.high, unit)}"
+    return units.format_reading_interval(told.low, told.high, unit)

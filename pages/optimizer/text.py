@@ -8,6 +8,7 @@ from engine import units
 from engine.domain.optimization import MANUAL, describe_verdict
 from engine.store.read.optimizer import TrialDetails
 from engine.store.read.reader import SqlValue
+from pages.ui import command_table
 from pages.ui.command_table import format_direct_effect, format_metric, metric_label, readable_name
 from pages.ui.widgets import Tile
 
@@ -49,11 +50,7 @@ def build_trial_tiles(told: TrialDetails) -> list[Tile]:
     row = told.row
     unit = str(row["unit"] or "")
     placebo = bool(row["placebo"])
-    band = (
-        f"{format_metric(row['low'], unit)} .. {format_metric(row['high'], unit)}"
-        if units.is_known(row["low"]) and units.is_known(row["high"])
-        else "no interval"
-    )
+    band = command_table.format_metric_interval(row["low"], row["high"], unit)
     effect = format_metric(row["effect"], unit) if units.is_known(row["effect"]) else units.NOT_ENOUGH
     what = Tile("Action", readable_name(str(row["action"])), "placebo: not run" if placebo else _who(row))
     went = Tile(

@@ -7,7 +7,7 @@ import streamlit as st
 
 from engine.store.read.optimizer import TrialDetails
 from pages.optimizer import charts, text
-from pages.ui import command_table, live, optimizer_cache, params, tables, widgets
+from pages.ui import cache, command_table, live, params, tables, widgets
 
 TRIALS = 200
 KINDS = ("treated", "placebo", "by hand")
@@ -32,7 +32,7 @@ def _listed(kind: str | None, action: str | None) -> None:
         number = read_chosen_trial()
         if number is not None:
             _one(number)
-        told = optimizer_cache.fetch_trials(limit=TRIALS, kind=kind or "all", action=action)
+        told = cache.fetch_trials(limit=TRIALS, kind=kind or "all", action=action)
         widgets.show_heading("History", f"the newest {len(told)}; choose one to see the readings round it" if len(told) else "")
         if told.empty:
             widgets.show_empty("no trial fits these filters" if kind or action else "no run has been measured yet")
@@ -45,7 +45,7 @@ def _listed(kind: str | None, action: str | None) -> None:
 
 
 def _one(number: int) -> None:
-    told = optimizer_cache.fetch_trial(number)
+    told = cache.fetch_trial(number)
     if told is None:
         widgets.show_empty(f"no trial {number} is kept")
         return

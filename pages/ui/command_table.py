@@ -181,9 +181,9 @@ def _pooled(one: Any) -> Cell:
 
 def format_metric_interval(low: object, high: object, unit: str) -> str:
     """An interval in its metric's unit."""
-    if not units.is_known(low) or not units.is_known(high):
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.is_known(low) and units.is_known(high)):
         return f"interval: {units.NOT_ENOUGH}"
-    return f"{format_metric(low, unit)} .. {format_metric(high, unit)}"
+    return units.format_reading_interval(float(low), float(high), unit)
 
 
 def _beside(value: object, low: object, high: object, unit: str) -> Cell:
@@ -192,7 +192,7 @@ def _beside(value: object, low: object, high: object, unit: str) -> Cell:
         return Cell(units.NOT_ENOUGH)
     if not isinstance(low, int | float) or not isinstance(high, int | float) or not (units.is_known(low) and units.is_known(high)):
         return Cell(_signed(value, unit), small=f"interval: {units.NOT_ENOUGH}")
-    return Cell(_signed(value, unit), small=f"{_signed(low, '')} .. {_signed(high, '')}")
+    return Cell(_signed(value, unit), small=units.format_interval(low, high, 2))
 
 
 def _signed(value: float, unit: str) -> str:

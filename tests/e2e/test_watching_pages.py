@@ -202,7 +202,7 @@ def test_flattening_asks_first_and_closes_every_position(watched: Served, visit:
     visitor.page.get_by_label("Reason").fill("the tests are nearly over")
     visitor.press("Flatten")
     expect(visitor.page.get_by_role("dialog")).to_contain_text("Close every position?", timeout=MS)
-    visitor.press("Leave them")
+    visitor.press("Cancel")
     expect(visitor.page.get_by_role("dialog")).to_have_count(0, timeout=MS)
     assert watched.ask("SELECT count(*) FROM commands WHERE name = 'flatten'") == [(0,)]
     visitor.press("Flatten")

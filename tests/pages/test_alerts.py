@@ -63,7 +63,7 @@ def test_open_silenced_past_targets_and_drills_are_shown(full_store: str, tmp_pa
     assert not app.exception
     for words in (
         "drawdown limit hit", "by ada,", "&lt;b&gt;the drawdown&lt;/b&gt;", "known &lt;i&gt;fault&lt;/i&gt;", "silenced for", "data stale",
-        "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not taken, 3 tries", "connection refused", "stop passed: it ended", "proven 6 h ago",
+        "json://127.0.0.1 #1a2b", "tgram://**** #3c4d", "not delivered, 3 attempts", "connection refused", "stop passed: it ended", "proven 6 h ago",
     ):  # fmt: skip
         assert words in shown, words
     assert [button.label for button in app.button if button.label.startswith("Acknowledge")] == ["Acknowledge 2"]
@@ -81,16 +81,21 @@ def test_an_alert_is_acknowledged_and_a_rule_silenced_through_the_inbox(full_sto
         next(button for button in app.button if button.label == "Silence").click().run()
         next(button for button in app.button if button.label == "Drill now").click().run()
     with closing(sqlite3.connect(tmp_path / "podium.db")) as made:
-        asked = made.execute("SELECT name, args FROM commands WHERE id > 2 ORDER BY id").fetchall()
-    assert asked[0] == ("ack", '{"id":"2"}')
-    assert asked[1] == ("silence", '{"rule":"data stale","minutes":"60"}')
-    assert asked[2][0] == "drill"
+        commands = made.execute("SELECT name, args FROM commands WHERE id > 2 ORDER BY id").fetchall()
+    assert commands[0] == ("ack", '{"id":"2"}')
+    assert commands[1] == ("silence", '{"rule":"data stale","minutes":"60"}')
+    assert commands[2][0] == "drill"
 
 
 def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_path: Path) -> None:
     with store("young", full_store, tmp_path) as url:
         shown = text(run("11_alerts.py", url))
-    for words in ("none is set: alerts are on this page only", "no rule is silenced", "not proven yet", "nobody is told; they are only here"):
+    for words in (
+        "no target is set: alerts are shown on this page only",
+        "no rule is silenced",
+        "not proven yet",
+        "nobody is notified; alerts are shown here only",
+    ):
         assert words in shown, words
 
 
@@ -108,7 +113,7 @@ def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str,
         told(tmp_path)
         shown = text(run("08_components.py", url))
         rows = alerts.read_recoveries(Reader(url), limit=10)
-    assert "recovered by itself in 4.2 s" in shown
+    assert "recovered without a person in 4.2 s" in shown
     assert "not yet, for" in shown
     assert "the engine was restarted" in shown
     assert [line.highlighted for line in tables.list_recoveries(rows, NOW)] == [True, False, False]
@@ -150,5 +155,5 @@ def test_a_full_disk_is_told_across_the_top_with_what_to_do(full_store: str, tmp
     with store("full", full_store, tmp_path) as url:
         status = read_status.read_status(Reader(url))
     words = [f"{one.word} {one.text}" for one in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)]
-    assert "Disk full. The store cannot be written. Free space on its disk; the engine then goes on by itself" in words
+    assert "Disk full. The store cannot be written. Free space on its disk; the engine then resumes" in words
     assert not any(one.word == "Disk full." for one in banners.build_banners(status, banners.judge_status(status, NOW), NOW))

@@ -142,7 +142,7 @@ def assert_component(message: Any) -> None:
 def test_any_text_comes_back_as_it_was(text: str) -> None:
     markup = tables.render_table([Column(text)], [TableRow(text, (Cell(text, small=text),), link="/decision")], label=text)
     assert_only_ours(markup)
-    assert Tags(markup.translate(widgets.ENDS_OF_LINES)).text == text + text + (f" {text}" if text else "")
+    assert Tags(markup.translate(widgets.LINE_ENDS)).text == text + text + (f" {text}" if text else "")
     assert_only_ours(widgets.render_notice(text, word=text, colour="red"))
     assert not re.search(r"[<>]", charts.escape_text(text))
     assert re.fullmatch(r"[\w ]*", widgets.button_label(text))

@@ -60,14 +60,14 @@ def shelved(full: str, folder: Path, *found: StoredBacktest) -> Iterator[str]:
         yield url
 
 
-def test_selection_says_who_is_heard_and_what_silencing_would_be_worth() -> None:
-    told = CalibrationReport(100, 0, ())
-    assert models_tables.describe_selection(told) == "All models are heard: not enough data on what silencing any would be worth."
-    tie, paid = replace(told, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(told, silencing=(0.0002, 0.0001, 0.0003, 9_000))
+def test_selection_says_which_models_are_active_and_the_benefit_of_excluding_any() -> None:
+    checked = CalibrationReport(100, 0, ())
+    assert models_tables.describe_selection(checked) == "All models are active: not enough data on the benefit of excluding any."
+    tie, paid = replace(checked, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(checked, silencing=(0.0002, 0.0001, 0.0003, 9_000))
     assert models_tables.describe_selection(tie).startswith(
-        "All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010..0.020 %, n=7,000)"
+        "All models are active: excluding any has no proven benefit, +0.005 % of R² (\u22120.010 to +0.020, n=7,000)"
     )
-    assert models_tables.describe_selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
+    assert models_tables.describe_selection(paid).startswith("Models predicted to harm are excluded: that has paid, +0.020 % of R²")
 
 
 def commands(url: str, name: str) -> pd.DataFrame:
@@ -125,11 +125,11 @@ def test_a_gate_costs_or_saves_only_where_its_interval_says_so(low: float | None
     assert models_charts.judge_gate(low, high)[0] == word
 
 
-def test_a_pair_never_heard_together_has_an_empty_cell() -> None:
+def test_a_pair_never_active_together_has_an_empty_cell() -> None:
     frame = pd.DataFrame({"one": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
     cell = json.loads(models_charts.plot_agreement(frame, MODELS).to_json())["data"][0]
     assert cell["z"] == [[None, None], [None, None]]
-    assert "never heard together" in cell["hovertext"][0][1]
+    assert "never active together" in cell["hovertext"][0][1]
 
 
 def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() -> None:

@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 
 from engine import units
 from engine.service.clock import WallClock
+from engine.store.read import decisions
 from engine.store.read.reader import Reader
-from pages.ui import cache, navigation
+from pages.ui import navigation
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,19 +153,19 @@ def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> 
     assert "no decision matches these filters" in text(app)
 
 
-def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_parts_of_a_page_show_the_same_tick(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with store("full", full_store, tmp_path) as url:
-        read = cache.QUERIES["positions"]
+        read = decisions.read_positions
 
         def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
-            found: pd.DataFrame = read(reader)
+            positions = read(reader)
             with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
                 newest = made.execute("SELECT max(tick) FROM ticks").fetchone()[0]
                 for table in ("decisions", "ticks"):
                     made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
-            return found
+            return positions
 
-        monkeypatch.setitem(cache.QUERIES, "positions", read_while_the_store_moves_on)
+        monkeypatch.setattr(decisions, "read_positions", read_while_the_store_moves_on)
         at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
     assert f"newest {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown

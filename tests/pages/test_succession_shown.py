@@ -50,7 +50,7 @@ def test_a_decision_says_nothing_of_versions_that_use_all_or_where_nothing_is_pr
 
 
 @pytest.mark.parametrize(
-    ("agreement", "left", "words"), [(0.93, 1.0, "serves at full size"), (-0.4, 0.12, "reduced to 12 % until its own record allows more")]
+    ("agreement", "left", "words"), [(0.93, 1.0, "serve at full size"), (-0.4, 0.12, "reduced to 12 % until their own record allows more")]
 )
 def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
     agreement: float, left: float, words: str, full_store: str, tmp_path: Path
@@ -71,7 +71,7 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
 def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         assert timeline.read_agreements(Reader(url), [0, SERVES]) == {}
-        assert "Agreement of the ensemble" not in text(run("05_models.py", url))
+        assert "Agreement with the versions" not in text(run("05_models.py", url))
 
 
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:

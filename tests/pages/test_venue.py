@@ -58,7 +58,7 @@ def test_an_estimate_has_its_interval_and_n_or_says_that_there_is_too_little() -
         "spread_estimate_pairs": 299.0,
     }
     lines = trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "Abdi-Ranaldo 2017", micro)
-    assert lines[-1].cells[1] == "8.0 bps (5.0..10.2 bps, n=299)"
+    assert lines[-1].cells[1] == "8.0 bps (5.0 to 10.2 bps, n=299)"
     few = micro | {"spread_estimate_bps": None, "spread_estimate_low_bps": None, "spread_estimate_high_bps": None, "spread_estimate_pairs": 12.0}
     assert trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "setting", few)[-1].cells[1] == "not enough data, n=12"
     assert len(trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "book", {})) == len(trading_rules.RULE_COLUMNS) - 1

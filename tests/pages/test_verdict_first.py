@@ -27,7 +27,7 @@ SECOND = 1_000_000_000
 
 def figure(shown: str, label: str) -> tuple[str, str]:
     """Value and small words of the tile of this name."""
-    found = re.search(rf'<div class="l">{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
+    found = re.search(rf'<div class="l"[^>]*>{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
     assert found is not None, label
     return found[1], found[2]
 
@@ -55,7 +55,7 @@ def test_the_overview_says_first_whether_skill_is_proven(
     assert f"--pd-tone:{colour}" in shown[shown.index("pd-verdict") : shown.index(sentence)]
     assert shown.index(sentence) < shown.index("pd-tiles")
     value, small = figure(shown, "Recent skill (R², 1 bar)")
-    assert (value, small) == ("\N{MINUS SIGN}0.40 %", "95 %: \N{MINUS SIGN}2.10..1.30 %, n=7,381, half-life 700 ticks")
+    assert (value, small) == ("\N{MINUS SIGN}0.40 %", "95 %: \N{MINUS SIGN}2.10 to +1.30 %, n=7,381, half-life 700 ticks")
     assert figure(shown, "Session skill (R², 1 bar)")[0] == "+2.41 %"
     assert figure(shown, "Drawdown") == ("\N{MINUS SIGN}4.10 %", "largest this session \N{MINUS SIGN}5.00 %, warm-up included")
     assert ">reliable<" not in shown

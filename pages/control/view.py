@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cache, command_table, commands, live, tables, widgets
+from pages.control import forms
+from pages.ui import cache, command_table, live, tables, widgets
 
 ROWS = 12  # rows of height of the list of commands
 
@@ -13,8 +14,8 @@ def show_control() -> None:
     """Show the whole page."""
     with widgets.reading_store(page=True):
         status = cache.fetch_status()
-        commands.show_drawdown_stop(status, cache.fetch_config(status))
-        commands.show_controls(status)
+        forms.show_drawdown_stop(status, cache.fetch_config(status))
+        forms.show_controls(status)
     _show_commands()
 
 

@@ -72,8 +72,9 @@ def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Fi
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         drawn.add_trace(
-            "scatter", x=part["tick"].tolist(), y=[finite_or_none(weight) for weight in part["weight"].tolist()], mode="lines", name=escape_text(model),
-            line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False, hovertemplate=f"{escape_text(model)} %{{y:.3f}}<extra></extra>",
+            "scatter", x=part["tick"].tolist(), y=[finite_or_none(weight) for weight in part["weight"].tolist()], mode="lines",
+            name=escape_text(model), line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False,
+            hovertemplate=f"{escape_text(model)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     forest_plot.label_line_ends(drawn, digits=2, unit="")
     drawn.set_axis("yaxis", rangemode="tozero", nticks=6)
@@ -127,7 +128,8 @@ def add_reliability_points(drawn: Figure, points: Sequence[tuple[float, Observed
         "line": {"color": own, "width": 1.5},
     }
     hover = [
-        f"{name} stated {units.format_number(x, 1, '%')}, observed {units.format_number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
+        f"{name} stated {units.format_number(x, 1, '%')}, observed {units.format_number(y, 1, '%')}"
+        f"<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
         for x, y, (_, share) in zip(stated, observed, points, strict=True)
     ]
     above = [0.0 if share.high is None else share.high * 100 - y for y, (_, share) in zip(observed, points, strict=True)]

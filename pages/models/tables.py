@@ -108,7 +108,8 @@ def describe_selection(calibration: CalibrationReport) -> str:
         return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
     r2, low, high, n = calibration.silencing
     verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
-    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({units.format_interval(100.0 * low, 100.0 * high, 3)}, n={n:,}) over all horizons."
+    band = units.format_interval(100.0 * low, 100.0 * high, 3)
+    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({band}, n={n:,}) over all horizons."
 
 
 def list_skill(frame: pd.DataFrame) -> list[TableRow]:
@@ -180,8 +181,8 @@ def list_declined_trades(frame: pd.DataFrame) -> list[TableRow]:
         word, colour = charts.judge_gate(row.low, row.high)
         band = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), 1, "bps")
         cells = (
-            phrase_gate(row.gate), Cell(word, colour), units.format_number(finite_or_none(row.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
-            f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
+            phrase_gate(row.gate), Cell(word, colour), units.format_number(finite_or_none(row.mean_bps), 1, signed=True),
+            "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
         )  # fmt: skip
         lines.append(TableRow(row.gate, cells))
     return lines

@@ -24,7 +24,7 @@ def show_models() -> None:
             st.stop()
         st.fragment(_show_live_part, run_every=4)(_select_horizon(status.session))
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
-        commands.show_retrain_form()
+        _show_retrain_form()
         _show_versions()
         with st.expander("Skill as a table: every model, horizon and regime"):
             _show_skill_table()
@@ -119,6 +119,15 @@ def _show_declined_trades(session: SessionInfo) -> None:
     with st.expander("The gates as a table"):
         rows = tables.render_table(model_tables.DECLINED, model_tables.list_declined_trades(declined), label="Declined-trade P&L by gate")
         live.show_live_table(rows, key="declined_rows", reserved=len(session.gates))
+
+
+def _show_retrain_form() -> None:
+    """Show a form that trains every model now, with a reason."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):
+        reason = st.text_input(commands.REASON, key="reason_to_retrain", placeholder="why now", max_chars=commands.MAX_REASON, width=420)
+        if st.button("Retrain", icon=":material/model_training:", help="Train every model now; the new versions serve some bars later"):
+            commands.submit_with_reason("retrain", {}, reason)
+    commands.show_answer("retraining")
 
 
 @st.fragment(run_every=3)

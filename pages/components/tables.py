@@ -7,10 +7,10 @@ import pandas as pd
 from engine import units
 from engine.store.read.components import CleanRate, LatencyStats, Liveness, PhaseLatency
 from engine.store.read.status import EngineStatus
-from pages.decisions import tables
 from pages.ui import ages, banners, theme, tiles, trading_rules
 from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.trading_tables import link_to_decision
 from pages.ui.widgets import Tile
 
 WHEN = "%m-%d %H:%M:%S"
@@ -89,7 +89,7 @@ def render_fallbacks(frame: pd.DataFrame) -> str:
     """Return the newest fallbacks; each row opens its decision."""
     lines = []
     for row in iterate_rows(frame):
-        link = tables.link_to_decision(int(row.tick), str(row.symbol)) if isinstance(row.symbol, str) else None
+        link = link_to_decision(int(row.tick), str(row.symbol)) if isinstance(row.symbol, str) else None
         error = row.error if isinstance(row.error, str) and row.error else "no error recorded"
         cells = (f"{row.tick:,}", units.format_time(int(row.wall), WHEN), Cell(str(row.phase), theme.WARNING), error)
         lines.append(TableRow(f"{row.tick} {row.phase}", cells, link))

@@ -10,7 +10,6 @@ from engine.store.read.status import EngineStatus
 from pages.alerts import tables as alert_tables
 from pages.components import charts
 from pages.components import tables as component_tables
-from pages.decisions import tables as decision_tables
 from pages.ui import cache, live, tables, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
@@ -95,7 +94,7 @@ def _show_details(status: EngineStatus, latency: LatencyStats | None, liveness: 
         with column:
             widgets.show_heading(name, more)
             if rows:
-                widgets.show_table(decision_tables.PAIR_COLUMNS, rows, label=name, cards=False)
+                widgets.show_table(tables.PAIR_COLUMNS, rows, label=name, cards=False)
             else:
                 widgets.show_waiting("the first tick")
     for sentence in component_tables.describe_recording(status):

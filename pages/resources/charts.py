@@ -1,4 +1,4 @@
-"""Readings over time: small multiples on one shared time axis; and drawdown."""
+"""Readings over time: small multiples on one shared time axis."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from engine import units
-from pages.overview import charts
 from pages.ui import theme
 from pages.ui.charts import Figure, escape_text, new_figure
+from pages.ui.equity_chart import EVENT_LANES
 
 LEFT = 62  # px left of the axes
 LANE = 17  # px of a lane of events
-LANES = {kind: charts.EVENT_LANES[kind] for kind in ("acted", "optimized", "incident")}
+LANES = {kind: EVENT_LANES[kind] for kind in ("acted", "optimized", "incident")}
 SIGNS = {"acted": "|", "optimized": "●", "incident": "◆"}
 LINES = 40  # vertical lines of each kind at most, the newest
 DECIMALS = 4  # sent to the browser
@@ -104,20 +104,6 @@ def _add_events(drawn: Figure, events: pd.DataFrame, row: int, bottom: float) ->
                 "line": {"color": theme.with_alpha(colour, 0.5), "width": 1},
             }
             drawn.layout["shapes"] += [{**line, "x0": at, "x1": at} for at in times[-LINES:]]
-
-
-def plot_drawdown(frame: pd.DataFrame) -> Figure:
-    """Plot the loss from the peak equity; resuming after a drawdown stop restarts the peak."""
-    drawn = new_figure(height=150)
-    times = [int(at) // units.MS for at in frame["at"]]
-    loss = [-abs(value) * 100 if units.is_known(value) else None for value in frame["drawdown"].tolist()]
-    drawn.add_trace(
-        "scatter", x=times, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=theme.with_alpha(theme.DOWN),
-        hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
-    )  # fmt: skip
-    drawn.set_axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
-    drawn.set_axis("xaxis", type="date", showgrid=False, nticks=8)
-    return drawn
 
 
 def _line(drawn: Figure, readings: pd.DataFrame, series: ReadingSeries, colour: str, axis: str, divisor: float, suffix: str) -> None:

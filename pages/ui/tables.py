@@ -42,6 +42,10 @@ class TableRow:
     highlighted: bool = False
 
 
+PAIR_COLUMNS = (Column("", nowrap=True), Column("", right=True, wrap=True))
+FIGURE_COLUMNS = (Column(""), Column("", right=True))
+
+
 def render_table(columns: Sequence[Column], lines: Sequence[TableRow], *, label: str, cards: bool = True, empty: str = "") -> str:
     """Return the table as HTML; `empty` is shown when there are no rows."""
     cells = "".join(_head(column) for column in columns)

@@ -14,7 +14,7 @@ from tests.e2e.visitor import MS, TITLES, Visitor
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Visitor]
-STRIP = "The gate that bound"
+STRIP = "Binding gate of each"
 RANGE = "node => node._fullLayout.xaxis.range.map(Number)"
 CELL = """
 (node, symbol) => {
@@ -142,10 +142,10 @@ def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, vis
     assert visitor.chart("Start and length").locator(".ytick").count() == 10
     models = watched.ask("SELECT json_array_length(models) FROM sessions")[0][0]
     assert visitor.chart("Forecast of every model").locator(".ytick").count() == models + 1
-    assert visitor.chart("Size wanted").locator(".ytick").count() >= 8
-    visitor.page.get_by_text("The ladder as a table").click()
+    assert visitor.chart("Desired size").locator(".ytick").count() >= 8
+    visitor.page.get_by_text("Gates as a table").click()
     expect(visitor.page.locator('table[aria-label^="Every gate"] tr.mark')).to_contain_text(gate, timeout=MS)
-    visitor.page.get_by_text("The votes as a table").click()
+    visitor.page.get_by_text("Votes as a table").click()
     expect(visitor.page.locator('table[aria-label^="Forecast, trust"] tbody tr')).to_have_count(3 * (models + 1), timeout=MS)
     visitor.press("Replay this tick")
     expect(visitor.banner("Identical.")).to_contain_text(f"tick {tick}: identical", timeout=2 * MS)

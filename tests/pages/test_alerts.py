@@ -99,7 +99,9 @@ def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_pat
         assert words in shown, words
 
 
-@pytest.mark.parametrize(("passed", "word"), [(True, "Drill of kill switch, stop and alert path: proven 6 h ago."), (False, "Drill of stop: failed")])
+@pytest.mark.parametrize(
+    ("passed", "word"), [(True, "Safety drill (kill switch, stop and alert path): proven 6 h ago."), (False, "Safety drill (stop): failed")]
+)
 def test_overview_says_when_it_was_last_proven(full_store: str, tmp_path: Path, passed: bool, word: str) -> None:
     with store("full", full_store, tmp_path) as url:
         told(tmp_path, passed=passed)

@@ -57,9 +57,9 @@ def test_what_was_left_out_of_the_recording_that_is_played_is_shown_below_the_fe
 @pytest.mark.parametrize(
     ("honest", "value", "small"),
     [
-        (CleanRate(0, 0, None, None, 0, 0), units.NOT_MEASURED, "no live tick yet; the warm-up is not counted"),
-        (CleanRate(4, 1, None, None, 16, 0), units.NOT_ENOUGH, "1 of 4 live ticks fell back"),
-        (CleanRate(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27 to 99.95 %; 2 of 1,000 live ticks fell back"),
+        (CleanRate(0, 0, None, None, 0, 0), units.NOT_MEASURED, "no live tick yet; the warm-up does not count"),
+        (CleanRate(4, 1, None, None, 16, 0), units.NOT_ENOUGH, "1 of 4 live ticks with a fallback"),
+        (CleanRate(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27 to 99.95 %; 2 of 1,000 live ticks with a fallback"),
     ],
 )
 def test_the_honest_rate_tells_what_it_rests_on(honest: CleanRate, value: str, small: str, reader: Reader) -> None:

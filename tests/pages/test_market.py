@@ -124,7 +124,7 @@ def test_a_store_that_knows_nothing_but_bars_is_drawn(full_store: str, tmp_path:
     with page(full_store, tmp_path, change) as app:
         assert not app.exception
         shown = text(app)
-    assert "no forecast yet: models are heard once they are trained" in shown
+    assert "no forecast yet: the models are not trained" in shown
     assert "nan" not in shown.lower()
     with store("full", full_store, tmp_path / "b") as url:
         with closing(sqlite3.connect(tmp_path / "b" / "podium.db")) as made, made:
@@ -143,8 +143,8 @@ def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketHistory) -> 
     layout = drawn(replace(told, incidents=found))["layout"]
     assert [(shade["x0"], shade["x1"]) for shade in layout["shapes"]] == [(at[-40] // 10**6, at[-30] // 10**6), (at[-20] // 10**6, at[-1] // 10**6)]
     words = [note["text"] for note in layout["annotations"]]
-    assert any("halt" in text and "lasting" not in text for text in words)
-    assert any("volume-feed change, lasting" in text for text in words)
+    assert any("halt" in text and "ongoing" not in text for text in words)
+    assert any("volume-feed change, ongoing" in text for text in words)
     old = replace(told, incidents=found.assign(since=at[0], until=at[1]))
     assert drawn(old, 60)["layout"]["shapes"] == []
 
@@ -171,10 +171,10 @@ def test_what_lay_outside_the_interval_stands_out(told: MarketHistory) -> None:
 @pytest.mark.parametrize(
     ("covered", "words"),
     [
-        (IntervalCoverage(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has come due here"),
+        (IntervalCoverage(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has fallen due here"),
         (IntervalCoverage(3, 12, 11, 4.0, None, None), units.NOT_ENOUGH),
-        (IntervalCoverage(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (85.0..93.0 %, n=200)"),
-        (IntervalCoverage(3, 240, 216, 80.0, 0.81, 0.95), "n=240, 80 of them apart"),
+        (IntervalCoverage(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (95 %: 85.0..93.0 %, n=200)"),
+        (IntervalCoverage(3, 240, 216, 80.0, 0.81, 0.95), "n=240, effective n=80"),
     ],
 )
 def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: IntervalCoverage, words: str) -> None:
@@ -193,13 +193,13 @@ def test_the_address_chooses_symbol_bars_and_horizon(full_store: str, tmp_path: 
     with page(full_store, tmp_path, symbol="SOL", over="3 bars") as app:
         assert not app.exception
         assert app.selectbox[0].value == "SOL"
-        assert "Expected and what came, 3 bars" in text(app)
+        assert "Forecast and outcome, 3 bars" in text(app)
 
 
 def test_a_symbol_that_is_not_followed_is_told(full_store: str, tmp_path: Path) -> None:
     with page(full_store, tmp_path, symbol="<b>NOBODY") as app:
         assert not app.exception
-        assert "the address asks for &lt;b&gt;NOBODY, which is not followed: shown is BTC" in text(app)
+        assert "&lt;b&gt;NOBODY in the address is not one of the symbols; BTC is shown" in text(app)
 
 
 def test_how_well_the_book_is_foreseen_is_told_with_its_n_or_not_at_all(full_store: str, tmp_path: Path) -> None:
@@ -217,5 +217,5 @@ def test_decisions_say_which_filter_of_the_address_there_is_not(full_store: str,
     with store("full", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, symbol="NOBODY", gate="no such gate")
         fine = run("02_decisions.py", url, symbol="SOL", gate="none")
-    assert "symbol NOBODY and gate no such gate, which there is not: shown are all" in text(app)
-    assert "which there is not" not in text(fine)
+    assert "unknown in the address and ignored: symbol NOBODY, gate no such gate" in text(app)
+    assert "unknown in the address" not in text(fine)

@@ -22,7 +22,8 @@ from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import Inbox
 from engine.store.read.models import CalibrationReport
 from engine.store.read.reader import Reader
-from pages.backtests import charts, data, form, tables
+from pages.backtests import charts, tables
+from pages.backtests import text as backtest_text
 from pages.models import charts as models_charts
 from pages.models import tables as models_tables
 from pages.ui import forest_plot, theme
@@ -133,7 +134,7 @@ def test_a_pair_never_active_together_has_an_empty_cell() -> None:
 
 def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() -> None:
     lines = json.loads(charts.plot_equity_curves([kept()]).to_json())["data"]
-    assert [line["name"] for line in lines] == ["buy, hold", "Podium"]
+    assert [line["name"] for line in lines] == ["benchmark", "Podium"]
     assert all(line["y"][0] == 0.0 for line in lines)
     told = report()["portfolio"]
     assert [line["y"][-1] for line in lines] == pytest.approx([told["benchmark_return"] * 100, told["net_return"] * 100], abs=1e-6)
@@ -141,7 +142,7 @@ def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() 
 
 def test_runs_over_one_market_share_the_line_of_buying_and_holding() -> None:
     lines = charts.plot_equity_curves([kept(1), kept(2)]).data
-    assert [line["name"] for line in lines] == ["A: buy, hold", "A", "B"]
+    assert [line["name"] for line in lines] == ["A: benchmark", "A", "B"]
 
 
 def test_runs_over_other_times_are_laid_on_days_since_the_start() -> None:
@@ -180,7 +181,7 @@ def test_the_newest_backtest_is_open_and_the_address_opens_others(full_store: st
         assert run("07_backtests.py", url).multiselect[0].value == ["20260101-000002-2"]
         asked = run("07_backtests.py", url, runs="20260101-000001-1,20260101-000002-2,../../etc/passwd,20990101-000000-9")
     assert asked.multiselect[0].value == ["20260101-000001-1", "20260101-000002-2"]
-    assert "Side by side" in text(asked)
+    assert "Comparison" in text(asked)
 
 
 def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, tmp_path: Path) -> None:
@@ -188,7 +189,7 @@ def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, 
         (tmp_path / "backtests" / "20260101-000009-9.json").write_bytes(b"\x00{")
         shown = text(run("07_backtests.py", url))
     assert "20260101-000009-9.json cannot be read" in shown
-    assert "In figures" in shown
+    assert "Figures" in shown
 
 
 def test_hostile_words_of_a_backtest_are_text(full_store: str, tmp_path: Path) -> None:
@@ -263,13 +264,13 @@ def test_a_retraining_is_asked_for_with_its_reason(full_store: str, tmp_path: Pa
 def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         shown = text(run("05_models.py", url, horizon="12 bars"))
-    assert "Skill lately (R², 12 bars)" in shown
+    assert "Recent skill (R², 12 bars)" in shown
     assert units.NOT_ENOUGH in shown
 
 
 def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
-    assert form.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
-    assert form.describe_arguments({"market": "simulated"}) == "as the settings say"
+    assert backtest_text.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, 5m bars"
+    assert backtest_text.describe_arguments({"market": "simulated"}) == "default settings"
 
 
 COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_volume": 11, "signed_trades": 5, "volume": "unknown"}
@@ -280,7 +281,7 @@ def test_what_was_left_out_of_a_recording_is_shown_with_its_run(full_store: str,
     with shelved(full_store, tmp_path, kept(1, report=counted), kept(2)) as url:
         shown = text(run("07_backtests.py", url, runs="20260101-000001-1"))
         other = text(run("07_backtests.py", url, runs="20260101-000002-2"))
-    for figure in ("1,234", "1,200", "volume not known", "Bars.csv: rename it to bars.csv"):
+    for figure in ("1,234", "1,200", "volume unknown", "Bars.csv: rename it to bars.csv"):
         assert figure in shown
         assert figure not in other
     assert "Not read" not in other
@@ -292,7 +293,7 @@ def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
         kept(2),
         kept(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
     ]
-    first, second = data.list_data_counts(runs)
+    first, second = tables.list_data_counts(runs)
     assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
     assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
-    assert [line.cells for line in data.list_unread_files(runs)] == [("C x", "why")]
+    assert [line.cells for line in tables.list_unread_files(runs)] == [("C x", "why")]

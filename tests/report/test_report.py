@@ -17,8 +17,7 @@ from engine.domain.alerting import Drill, DrillCheck
 from engine.domain.intents import phrase_gate
 from engine.domain.optimization import Effect, Firing, Trial
 from engine.report.day import LISTED
-from engine.report.html import as_html
-from engine.report.markdown import as_markdown
+from engine.report.rendering import render_html, render_markdown
 from engine.report.sections import build_document
 from engine.report.words import format_figure, format_seconds
 from engine.store.database import path_from_url
@@ -43,7 +42,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
 def told(url: str, now: int = BEGIN + DAY) -> str:
     found = read_day(Reader(url), BEGIN, now, DATE)
     assert found is not None
-    return as_markdown(build_document(found))
+    return render_markdown(build_document(found))
 
 
 def row(text: str, first: str) -> list[str]:
@@ -67,27 +66,27 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
             "SELECT sum(size * price * spread_bps / 1e4), sum(size * price * impact_bps / 1e4) FROM fills WHERE tick >= 20"
         ).fetchone()
     intents = Counter(one[4] for one in Reader(filled).view("v_decisions").query("tick >= 20 and action != 'hold'").itertuples(index=False))
-    assert {intent: row(text, f"none: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
-    assert f"220 ticks decided 4 symbols: 880 decisions, of which {acted} bought or sold." in text
+    assert {intent: row(text, f"traded: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
+    assert f"220 ticks, 4 symbols: 880 decisions, of which {acted} bought or sold." in text
     assert row(text, "ETH")[1] == str(buys)
     assert row(text, phrase_gate(gate))[1:3] == [str(bound), f"{bound / 880:.1%}"]
     assert row(text, "Podium after costs")[1:4] == [f"{before:,.2f}", f"{after:,.2f}", f"{after - before:+,.2f}"]
     assert row(text, "Fees")[1] == f"{-fees:,.2f}"
-    assert row(text, "All costs")[1] == f"{-(fees + spread + impact):,.2f}"
-    assert row(text, "The same had trading been free")[1] == f"{after - before + fees + spread + impact:+,.2f}"
-    assert "20 ticks more were decided over history while warming up" in text
+    assert row(text, "Total cost")[1] == f"{-(fees + spread + impact):,.2f}"
+    assert row(text, "Change of equity before costs")[1] == f"{after - before + fees + spread + impact:+,.2f}"
+    assert "20 more ticks of the warm-up, decided over history, are not counted here" in text
 
 
-def test_regret_skill_and_honesty_come_with_their_evidence_or_say_that_there_is_too_little(filled: str) -> None:
+def test_declined_trades_skill_and_clean_ticks_come_with_their_evidence(filled: str) -> None:
     text = told(filled)
     assert row(text, "data not fresh")[3:] == ["+1.50 bps", "+0.50 to +2.50", "239"]
     assert row(text, "a phase fell back")[3:5] == ["not enough data", "not enough data"]
     assert row(text, "ensemble")[2:] == ["+0.0040", "-0.0010 to +0.0090", "956", "239"]
-    assert "Decided without a fallback: 98.182% of 220 ticks (95 % interval 95.4" in text
+    assert "Clean ticks, without a fallback: 98.182% of 220 ticks (95 % interval 95.4" in text
     assert row(text, "validation") == ["validation", "4"]
 
 
-def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> None:
+def test_optimizations_are_reported_with_their_measured_effects(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
     with closing(Writer(url)) as writer:
         for number, (verdict, placebo, undone) in enumerate((("harmed", False, True), ("not enough data", True, False))):
@@ -97,11 +96,11 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
                 "", "", "", 0.1, probability=0.5,
             ))  # fmt: skip
     text = told(url)
-    assert "3 optimizations ran: 1 measurably helped, 1 harmed." in text
+    assert "3 optimizations: 1 measurably helped, 1 harmed." in text
     assert row(text, "collect garbage") == ["collect garbage", "1", "0", "0", "1", "0", "0", "0", "10.0 MB"]
-    assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "nothing"]
+    assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "none"]
     assert "disk is filling | process.rss\\_bytes | harmed, undone | +50.0 MB | +40.0 MB to +60.0 MB |" in text
-    assert "No measurable effect: 2 runs, in no sum. Savings: no measurable effect." in " ".join(text.split())
+    assert "2 runs without measurable effect, excluded from the sums. Savings: no measurable effect." in " ".join(text.split())
     with closing(Writer(url)) as writer:
         for number, change in enumerate((-2e7, -3e7), 10):  # a fall is the gain
             effect = Effect(2e8, 2e8 + change, change, change - 5e6, change + 5e6, 31, "helped")
@@ -111,21 +110,21 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
     assert "Rules that fired: disk is filling 1." in text
 
 
-def test_runs_by_hand_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
+def test_manual_runs_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
     before = told(url)
     with closing(Writer(url)) as writer:
         for number, verdict in enumerate(("helped", "harmed")):
             writer.save_trial(made.by_hand(made.trial(LAST + number, verdict)))
     text = told(url)
-    assert "2 optimizations ran: 1 measurably helped, 0 harmed. 2 actions were run by hand." in text
+    assert "2 optimizations: 1 measurably helped, 0 harmed. 2 manual runs." in text
     assert row(text, "collect garbage") == row(before, "collect garbage")
-    assert "Saved on" not in text
-    apart = text.split("Run by hand at")[1]
+    assert "Savings on" not in text
+    apart = text.split("Manual run at")[1]
     assert "| better than usual | 200.0 MB | 190.0 MB | 10.0 MB |" in apart
     assert "| worse than usual |" in apart
-    assert "no coin decided them" in apart
-    assert "Run by hand at" not in before
+    assert "chance did not decide them" in apart
+    assert "Manual run at" not in before
 
 
 def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_known(tmp_path: Path) -> None:
@@ -145,22 +144,22 @@ def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_kno
     run(0, -20.0, "harmed", undone=True)
     run(1, -8.0, "no measurable effect")
     assert saved() == [None]
-    assert "Saved on" not in told(url)
+    assert "Savings on" not in told(url)
     run(2, -6.0, "helped")
     assert saved() == [pytest.approx(6.0)]
-    assert row(told(url).split("Saved on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6 %", "1"]
+    assert row(told(url).split("Savings on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6 %", "1"]
 
 
 def test_a_day_whose_first_ticks_are_not_kept_says_from_when_on(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 60)
-    assert "not kept any more" not in told(url)
+    assert "no longer stored" not in told(url)
     with closing(sqlite3.connect(path_from_url(url))) as store, store:
         for table in ("ticks", "decisions", "fills"):
             store.execute(f"DELETE FROM {table} WHERE tick < 45")
-    assert "money and decisions from 15:08:10 on: ticks before that are not kept any more" in told(url)
+    assert "money and decisions from 15:08:10 on: earlier ticks are no longer stored" in told(url)
 
 
-def test_drills_are_told_in_words_and_what_is_cut_short_is_the_least_there_was(tmp_path: Path) -> None:
+def test_drills_are_described_in_words_and_a_truncated_count_says_at_least(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
     with closing(Writer(url)) as writer:
         for number in range(LISTED + 5):
@@ -204,9 +203,9 @@ def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
     assert (first.warmup_ticks, second.warmup_ticks) == (20, 0)
 
 
-def test_only_warm_ticks_are_told_as_such(tmp_path: Path) -> None:
+def test_warm_up_ticks_alone_are_marked_as_such(tmp_path: Path) -> None:
     text = told(made.filled(tmp_path, 15))
-    assert "15 ticks decided 4 symbols over history while warming up, none live: 60 decisions" in text
+    assert "15 ticks, all over history during the warm-up, 4 symbols: 60 decisions" in text
 
 
 class Page(HTMLParser):
@@ -245,7 +244,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
     found = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
     assert found is not None
-    page = as_html(build_document(found))
+    page = render_html(build_document(found))
     seen = Page()
     seen.feed(page)
     assert "script" not in seen.tags
@@ -267,7 +266,7 @@ def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
         assert len(columns) == 1, lines
     assert [line for line in text.splitlines() if line.startswith("#")] == [
-        f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not", "## Health", "## Alerts", "## Optimizations", "## Skill",
+        f"# Podium, {DATE}", "## Money", "## Decisions", "## Why not trading?", "## Health", "## Alerts", "## Optimizations", "## Skill",
     ]  # fmt: skip
 
 
@@ -291,7 +290,7 @@ def test_the_command_writes_what_the_ending_of_the_file_says(filled: str, tmp_pa
         (["--day", "0001-01-01"], "is before 1970"),
     ],
 )
-def test_a_day_that_cannot_be_told_is_one_line(filled: str, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+def test_a_day_without_a_report_is_one_line(filled: str, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
     assert main(["report", *words, "--store", filled]) == 64
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)

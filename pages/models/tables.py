@@ -12,7 +12,7 @@ from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import ages, command_table, skill, theme
+from pages.ui import ages, command_table, reliability_chart, skill, theme
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
@@ -198,7 +198,7 @@ def list_calibration(part: HorizonCalibration) -> list[TableRow]:
     ]
     for bin_ in part.bins:
         observed = bin_.observed
-        share = units.format_percent(observed.share) if observed.n >= charts.MIN_ROWS else units.NOT_ENOUGH
+        share = units.format_percent(observed.share) if observed.n >= reliability_chart.MIN_ROWS else units.NOT_ENOUGH
         lines.append(
             TableRow(f"bin {bin_.stated}", (f"stated {units.format_percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}"))
         )

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from engine import units
 from engine.alerting.rules import find_rule
 from engine.domain.alerting import ALL, Drill
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.status import EngineStatus
-from pages.ui import ages, theme
+from pages.ui import ages, theme, tiles
+from pages.ui.command_table import WHEN, readable_name
 from pages.ui.forest_plot import iterate_rows
 from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.widgets import Tile
 
-WHEN = "%m-%d %H:%M:%S"
 OPEN = (
     Column("Alert", nowrap=True), Column("Severity"), Column("For", right=True), Column("Message", full_width=True),
     Column("Acknowledged", full_width=True, term="acknowledgement"), Column("Notified", full_width=True),
@@ -31,12 +29,7 @@ PAST = (
 SILENCES = (Column("Rule"), Column("Until", nowrap=True), Column("Left", right=True), Column("By"), Column("Reason", full_width=True))
 TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("Delivery"), Column("Error", full_width=True))
 DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", full_width=True))
-RECOVERIES = (
-    Column("Component", nowrap=True), Column("Failed", nowrap=True), Column("Fault", full_width=True), Column("Recovery", full_width=True),
-    Column("Attempts", right=True),
-)  # fmt: skip
 SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
-DRILLED = "kill switch, stop and alert path"
 
 
 def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> list[Tile]:
@@ -47,17 +40,8 @@ def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> 
     return [
         Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
         Tile("Targets", str(len(names)) if names else "none set", waiting),
-        Tile("Last drill", *describe_drill(alerts.drills[0] if alerts.drills else None, now), term="drill"),
+        Tile("Last drill", *tiles.describe_drill(alerts.drills[0] if alerts.drills else None, now), term="drill"),
     ]
-
-
-def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:
-    """Return when the newest drill passed or failed, and its checks."""
-    if drill is None:
-        return "not proven yet", DRILLED
-    ago = f"{ages.ticking_age(drill.at, now)} ago"
-    failed = ", ".join(proof.name for proof in drill.checks if not proof.passed)
-    return (f"failed {ago}", failed) if failed else (f"proven {ago}", DRILLED)
 
 
 def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
@@ -66,7 +50,7 @@ def list_open_alerts(alerts: AlertOverview, now: int) -> list[TableRow]:
         is_acknowledged = isinstance(row.acked_by, str)
         acknowledged = f"by {row.acked_by}, {ages.ticking_age(int(row.acked_at), now)} ago" if is_acknowledged else "no"
         cells = (
-            f"{row.id} {readable_rule(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
+            f"{row.id} {readable_name(row.rule)}", _severity(row.severity), ages.ticking_age(int(row.at), now),
             Cell(row.message, small=find_rule(row.rule).about), acknowledged, _notified(row, now),
         )  # fmt: skip
         lines.append(TableRow(str(row.id), cells, highlighted=row.severity == "critical" and not is_acknowledged))
@@ -77,7 +61,7 @@ def list_past_alerts(alerts: AlertOverview) -> list[TableRow]:
     lines = []
     for row in iterate_rows(alerts.past):
         lasted = units.format_age((row.resolved_at - row.at) / units.SECOND) if units.is_known(row.resolved_at) else units.MISSING
-        cells = (f"{row.id} {readable_rule(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
+        cells = (f"{row.id} {readable_name(row.rule)}", _severity(row.severity), units.format_time(int(row.at), WHEN), lasted, row.message)
         lines.append(TableRow(str(row.id), cells))
     return lines
 
@@ -85,7 +69,7 @@ def list_past_alerts(alerts: AlertOverview) -> list[TableRow]:
 def list_silences(alerts: AlertOverview, now: int) -> list[TableRow]:
     lines = []
     for row in iterate_rows(alerts.silences):
-        rule = "every rule" if row.rule == ALL else readable_rule(row.rule)
+        rule = "every rule" if row.rule == ALL else readable_name(row.rule)
         lines.append(
             TableRow(str(row.id), (rule, units.format_time(int(row.until), WHEN), ages.ticking_countdown(int(row.until), now), row.by, row.reason))
         )
@@ -107,37 +91,8 @@ def list_drills(shown: tuple[Drill, ...]) -> list[TableRow]:
     for drill in shown:
         result = Cell("passed", theme.GOOD) if drill.passed else Cell("failed", theme.HARM)
         checks = "; ".join(f"{proof.name} {'passed' if proof.passed else 'FAILED'}: {proof.detail}" for proof in drill.checks)
-        lines.append(TableRow(str(drill.at), (units.format_time(drill.at, WHEN), result, format_seconds(drill.seconds), drill.by, checks)))
+        lines.append(TableRow(str(drill.at), (units.format_time(drill.at, WHEN), result, units.format_duration(drill.seconds), drill.by, checks)))
     return lines
-
-
-def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
-    """Return each fault with its time to recovery; faults that last are marked."""
-    lines = []
-    for row in iterate_rows(frame):
-        is_open = False
-        if units.is_known(row.recovered_at):
-            duration = format_seconds((row.recovered_at - row.at) / units.SECOND)
-            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
-        elif isinstance(row.how, str):
-            recovery = Cell(row.how, theme.NEUTRAL)
-        else:
-            is_open = True
-            recovery = Cell(f"not yet, for {ages.ticking_age(int(row.at), now)}", theme.WARNING)
-        lines.append(
-            TableRow(
-                str(row.id), (row.component, units.format_time(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), highlighted=is_open
-            )
-        )
-    return lines
-
-
-def format_seconds(seconds: float) -> str:
-    return units.format_duration(seconds)
-
-
-def readable_rule(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _severity(severity: str) -> Cell:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from engine.store.read.status import EngineStatus
-from pages.alerts import forms
-from pages.alerts import tables as alert_tables
-from pages.ui import cache, command_table, commands, live, tables, widgets
+from pages.alerts import forms, tables
+from pages.ui import cache, command_table, commands, live, widgets
+from pages.ui.tables import render_table
 
 PAST = 50  # past alerts listed
 ROWS = 5  # rows of height of a list
@@ -30,12 +30,10 @@ def _show_open() -> None:
         if not _has_started(status) and alerts.open.empty:
             widgets.show_waiting("the engine to check its rules")
             return
-        widgets.show_tiles(alert_tables.build_alert_tiles(alerts, status, now))
+        widgets.show_tiles(tables.build_alert_tiles(alerts, status, now))
         widgets.show_heading("Open", "an acknowledged alert stays until it is resolved and is not sent again")
-        rows = alert_tables.list_open_alerts(alerts, now)
-        live.show_live_table(
-            tables.render_table(alert_tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS
-        )
+        rows = tables.list_open_alerts(alerts, now)
+        live.show_live_table(render_table(tables.OPEN, rows, label="Open alerts", empty="no rule has found a fault"), key="open", reserved=ROWS)
         with widgets.fixed_container("acknowledge", BUTTONS):
             commands.show_answer("alerts")
             forms.show_acknowledge_buttons(alerts.open)
@@ -50,24 +48,20 @@ def _show_rest() -> None:
         left, right = st.columns(2, gap="medium")
         with left:
             widgets.show_heading("Silences", "alerts are raised all the same; nobody is notified", term="silence")
-            rows = alert_tables.list_silences(alerts, now)
-            live.show_live_table(
-                tables.render_table(alert_tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3
-            )
+            rows = tables.list_silences(alerts, now)
+            live.show_live_table(render_table(tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3)
         with right:
             widgets.show_heading("Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml")
-            rows = alert_tables.list_targets(alerts, status)
+            rows = tables.list_targets(alerts, status)
             label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
-            live.show_live_table(tables.render_table(alert_tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
+            live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)
         widgets.show_heading("Drills", "the newest ten; a drill trades nothing", term="drill")
-        rows, empty = alert_tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
-        live.show_live_table(
-            tables.render_table(alert_tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS
-        )
+        rows, empty = tables.list_drills(alerts.drills), "none yet: the first one runs some minutes after the start"
+        live.show_live_table(render_table(tables.DRILLS, rows, label="Drills and their results", empty=empty), key="drills", reserved=ROWS)
         widgets.show_heading("Past", f"the newest {PAST}")
-        rows = alert_tables.list_past_alerts(alerts)
+        rows = tables.list_past_alerts(alerts)
         live.show_live_table(
-            tables.render_table(alert_tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
+            render_table(tables.PAST, rows, label="Resolved alerts", empty="no alert has been resolved yet"),
             key="past",
             reserved=2 * ROWS,
         )

@@ -10,8 +10,7 @@ from engine.store.read import models as read_models
 from engine.store.read.models import ObservedShare
 from pages.backtests import tables
 from pages.backtests.tables import as_mapping
-from pages.models import charts
-from pages.ui import forest_plot, theme
+from pages.ui import forest_plot, reliability_chart, theme
 from pages.ui.charts import Figure, category_axis, escape_text, new_figure
 from pages.ui.forest_plot import HOVER_TEMPLATE, IntervalEstimate, Series, finite_or_none, to_percent
 
@@ -86,15 +85,17 @@ def plot_gate_shares(chosen: Sequence[StoredBacktest]) -> Figure:
 def plot_reliability_by_run(chosen: Sequence[StoredBacktest]) -> Figure:
     """Observed frequency of a rise against its stated probability over the first horizon; the diagonal is perfect calibration."""
     drawn = new_figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
-    bins = [[(stated, share) for stated, share in _bins(run) if share.n >= charts.MIN_ROWS] for run in chosen]
+    bins = [[(stated, share) for stated, share in _bins(run) if share.n >= reliability_chart.MIN_ROWS] for run in chosen]
     values = [value * 100 for points in bins for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add_trace("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
     for place, points in enumerate(bins):
-        charts.add_reliability_points(drawn, points, tables.get_run_colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1)
+        reliability_chart.add_reliability_points(
+            drawn, points, tables.get_run_colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1
+        )
     if len(chosen) > 1:
         forest_plot.add_legend(drawn, _runs(chosen))
-    charts.set_square_axes(drawn, low, high)
+    reliability_chart.set_square_axes(drawn, low, high)
     return drawn
 
 

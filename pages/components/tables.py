@@ -8,12 +8,12 @@ from engine import units
 from engine.store.read.components import CleanRate, LatencyStats, Liveness, PhaseLatency
 from engine.store.read.status import EngineStatus
 from pages.ui import ages, banners, theme, tiles, trading_rules
+from pages.ui.command_table import WHEN, readable_name
 from pages.ui.forest_plot import finite_or_none, iterate_rows
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.trading_tables import link_to_decision
 from pages.ui.widgets import Tile
 
-WHEN = "%m-%d %H:%M:%S"
 TASKS = {
     "engine": "decides once per tick",
     "feed": "delivers bars, books and flow",
@@ -38,6 +38,10 @@ INCIDENTS = (
     Column("Until", nowrap=True),
     Column("Detail", full_width=True),
 )
+RECOVERIES = (
+    Column("Component", nowrap=True), Column("Failed", nowrap=True), Column("Fault", full_width=True), Column("Recovery", full_width=True),
+    Column("Attempts", right=True),
+)  # fmt: skip
 
 
 def build_component_tiles(
@@ -102,8 +106,29 @@ def list_incidents(frame: pd.DataFrame) -> list[TableRow]:
         is_open = not units.is_known(row.until)
         until = Cell("open", theme.state_colour("open")) if is_open else units.format_time(int(row.until), WHEN)
         symbol = "all" if row.symbol in {"*", ""} else row.symbol
-        cells = (row.kind.replace("_", " "), symbol, units.format_time(int(row.since), WHEN), until, row.detail)
+        cells = (readable_name(row.kind), symbol, units.format_time(int(row.since), WHEN), until, row.detail)
         lines.append(TableRow(str(row.id), cells, highlighted=is_open))
+    return lines
+
+
+def list_recoveries(frame: pd.DataFrame, now: int) -> list[TableRow]:
+    """Return each fault with its time to recovery; faults that last are marked."""
+    lines = []
+    for row in iterate_rows(frame):
+        is_open = False
+        if units.is_known(row.recovered_at):
+            duration = units.format_duration((row.recovered_at - row.at) / units.SECOND)
+            recovery = Cell(f"recovered without a person in {duration}", theme.GOOD, small=row.how if isinstance(row.how, str) else "")
+        elif isinstance(row.how, str):
+            recovery = Cell(row.how, theme.NEUTRAL)
+        else:
+            is_open = True
+            recovery = Cell(f"not yet, for {ages.ticking_age(int(row.at), now)}", theme.WARNING)
+        lines.append(
+            TableRow(
+                str(row.id), (row.component, units.format_time(int(row.at), WHEN), row.fault, recovery, f"{int(row.tries):,}"), highlighted=is_open
+            )
+        )
     return lines
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.ui import cache, command_table, commands, live, tables, widgets
+from pages.control import forms
+from pages.ui import cache, command_table, live, widgets
+from pages.ui.tables import render_table
 
 ROWS = 12  # rows of height of the list of commands
 
@@ -13,8 +15,8 @@ def show_control() -> None:
     """Show the whole page."""
     with widgets.reading_store(page=True):
         status = cache.fetch_status()
-        commands.show_drawdown_stop(status, cache.fetch_config(status))
-        commands.show_controls(status)
+        forms.show_drawdown_stop(status, cache.fetch_config(status))
+        forms.show_controls(status)
     _show_commands()
 
 
@@ -23,5 +25,5 @@ def _show_commands() -> None:
     with widgets.reading_store():
         widgets.show_heading("Commands", "newest first; times in UTC")
         rows = command_table.list_commands(cache.fetch_commands(limit=50))
-        table = tables.render_table(command_table.COMMANDS, rows, label="Commands sent", empty="no command has been sent yet")
+        table = render_table(command_table.COMMANDS, rows, label="Commands sent", empty="no command has been sent yet")
         live.show_live_table(table, key="commands_given", reserved=ROWS)

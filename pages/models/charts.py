@@ -9,13 +9,12 @@ import pandas as pd
 
 from engine import units
 from engine.domain.intents import phrase_gate
-from engine.store.read.models import HorizonCalibration, ObservedShare
-from pages.ui import forest_plot, theme
-from pages.ui.charts import NO_FILL, Figure, category_axis, escape_text, new_figure
+from engine.store.read.models import HorizonCalibration
+from pages.ui import forest_plot, reliability_chart, theme
+from pages.ui.charts import Figure, category_axis, escape_text, new_figure
 from pages.ui.forest_plot import HOVER_TEMPLATE, IntervalEstimate, Series, finite_or_none, iterate_rows, to_percent
 
 ENSEMBLE = "ensemble"
-MIN_ROWS = 30  # rows of a bin before it is drawn
 AGREEMENT_SCALE = [[0.0, "rgba(213,94,0,0.72)"], [0.5, "rgba(107,114,128,0.10)"], [1.0, "rgba(0,114,178,0.72)"]]
 
 
@@ -72,8 +71,9 @@ def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Fi
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         drawn.add_trace(
-            "scatter", x=part["tick"].tolist(), y=[finite_or_none(weight) for weight in part["weight"].tolist()], mode="lines", name=escape_text(model),
-            line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False, hovertemplate=f"{escape_text(model)} %{{y:.3f}}<extra></extra>",
+            "scatter", x=part["tick"].tolist(), y=[finite_or_none(weight) for weight in part["weight"].tolist()], mode="lines",
+            name=escape_text(model), line={"color": model_colour(model, models), "width": 1.8}, connectgaps=False,
+            hovertemplate=f"{escape_text(model)} %{{y:.3f}}<extra></extra>",
         )  # fmt: skip
     forest_plot.label_line_ends(drawn, digits=2, unit="")
     drawn.set_axis("yaxis", rangemode="tozero", nticks=6)
@@ -108,43 +108,13 @@ def plot_agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
 def plot_reliability(part: HorizonCalibration) -> Figure:
     """Plot the observed share against the stated probability; the line is perfect calibration."""
     drawn = new_figure(height=300, bottom=44)
-    points = [(bin_.stated, bin_.observed) for bin_ in part.bins if bin_.observed.n >= MIN_ROWS]
+    points = [(bin_.stated, bin_.observed) for bin_ in part.bins if bin_.observed.n >= reliability_chart.MIN_ROWS]
     values = [value * 100 for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
     drawn.add_trace("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
-    add_reliability_points(drawn, points, theme.UP, "", numbered=True)
-    set_square_axes(drawn, low, high)
+    reliability_chart.add_reliability_points(drawn, points, theme.UP, "", numbered=True)
+    reliability_chart.set_square_axes(drawn, low, high)
     return drawn
-
-
-def add_reliability_points(drawn: Figure, points: Sequence[tuple[float, ObservedShare]], own: str, name: str, *, numbered: bool) -> None:
-    """Add points of stated probability and observed share, larger with n, each with its interval; hollow without one."""
-    stated, observed = [x * 100 for x, _ in points], [(share.share or 0.0) * 100 for _, share in points]
-    most = max((share.n for _, share in points), default=1)
-    marker = {
-        "size": [7 + 11 * (share.n / most) ** 0.5 for _, share in points],
-        "color": [NO_FILL if share.low is None else own for _, share in points],
-        "line": {"color": own, "width": 1.5},
-    }
-    hover = [
-        f"{name} stated {units.format_number(x, 1, '%')}, observed {units.format_number(y, 1, '%')}<br>95 %: {_band(share.low, share.high)}<br>n={share.n:,}"
-        for x, y, (_, share) in zip(stated, observed, points, strict=True)
-    ]
-    above = [0.0 if share.high is None else share.high * 100 - y for y, (_, share) in zip(observed, points, strict=True)]
-    below = [0.0 if share.low is None else y - share.low * 100 for y, (_, share) in zip(observed, points, strict=True)]
-    drawn.add_trace(
-        "scatter", x=stated, y=observed, mode="markers+text" if numbered else "markers", text=[f"n={share.n:,}" for _, share in points],
-        textposition="bottom right", textfont={"size": 10, "color": theme.MUTED}, marker=marker, hovertext=hover, hovertemplate=HOVER_TEMPLATE,
-        error_y={"type": "data", "symmetric": False, "thickness": 1.5, "width": 4, "color": own, "array": above, "arrayminus": below},
-    )  # fmt: skip
-
-
-def set_square_axes(drawn: Figure, low: float, high: float) -> None:
-    """Give both axes the same range, so that perfect calibration is the diagonal."""
-    for axis, words in (("xaxis", "stated probability of a rise"), ("yaxis", "observed share")):
-        drawn.set_axis(
-            axis, ticksuffix=" %", range=[low, high], nticks=6, title={"text": words, "font": {"size": 11, "color": theme.MUTED}, "standoff": 6}
-        )
 
 
 def plot_coverage(part: HorizonCalibration) -> Figure:
@@ -205,10 +175,6 @@ def _vote(row: Any) -> str:
 
 def _same(share: float | None, n: int) -> str:
     return f"the same way in {units.format_percent(share)} of {n:,} votes" if share is not None else "never active together" if not n else ""
-
-
-def _band(low: float | None, high: float | None) -> str:
-    return units.format_interval(to_percent(low), to_percent(high), 1, "%")
 
 
 def _regime(name: str) -> str:

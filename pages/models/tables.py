@@ -12,7 +12,7 @@ from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
-from pages.ui import ages, command_table, skill, theme
+from pages.ui import ages, command_table, reliability_chart, skill, theme
 from pages.ui.forest_plot import finite_or_none, iterate_rows, to_percent
 from pages.ui.tables import Cell, Column, TableRow, render_table
 from pages.ui.widgets import Tile
@@ -108,7 +108,8 @@ def describe_selection(calibration: CalibrationReport) -> str:
         return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
     r2, low, high, n = calibration.silencing
     verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
-    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({units.format_interval(100.0 * low, 100.0 * high, 3)}, n={n:,}) over all horizons."
+    band = units.format_interval(100.0 * low, 100.0 * high, 3)
+    return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({band}, n={n:,}) over all horizons."
 
 
 def list_skill(frame: pd.DataFrame) -> list[TableRow]:
@@ -180,8 +181,8 @@ def list_declined_trades(frame: pd.DataFrame) -> list[TableRow]:
         word, colour = charts.judge_gate(row.low, row.high)
         band = units.format_interval(finite_or_none(row.low), finite_or_none(row.high), 1, "bps")
         cells = (
-            phrase_gate(row.gate), Cell(word, colour), units.format_number(finite_or_none(row.mean_bps), 1, signed=True), "" if band == units.NOT_ENOUGH else band,
-            f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
+            phrase_gate(row.gate), Cell(word, colour), units.format_number(finite_or_none(row.mean_bps), 1, signed=True),
+            "" if band == units.NOT_ENOUGH else band, f"{int(row.n):,}", units.format_number(finite_or_none(row.n_effective)),
         )  # fmt: skip
         lines.append(TableRow(row.gate, cells))
     return lines
@@ -197,7 +198,7 @@ def list_calibration(part: HorizonCalibration) -> list[TableRow]:
     ]
     for bin_ in part.bins:
         observed = bin_.observed
-        share = units.format_percent(observed.share) if observed.n >= charts.MIN_ROWS else units.NOT_ENOUGH
+        share = units.format_percent(observed.share) if observed.n >= reliability_chart.MIN_ROWS else units.NOT_ENOUGH
         lines.append(
             TableRow(f"bin {bin_.stated}", (f"stated {units.format_percent(bin_.stated)}, rose", share, _interval(observed), f"{observed.n:,}"))
         )

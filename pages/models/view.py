@@ -7,9 +7,9 @@ import streamlit as st
 from engine import units
 from engine.store.read.models import CalibrationReport
 from engine.store.read.status import SessionInfo
-from pages.models import charts
-from pages.models import tables as model_tables
-from pages.ui import cache, commands, live, tables, widgets
+from pages.models import charts, tables
+from pages.ui import cache, commands, live, reliability_chart, widgets
+from pages.ui.tables import render_table
 
 VERSIONS = 8  # of each model shown
 
@@ -24,7 +24,7 @@ def show_models() -> None:
             st.stop()
         st.fragment(_show_live_part, run_every=4)(_select_horizon(status.session))
         widgets.show_heading("Versions", "serving, waiting for their first tick, and retired; newest first")
-        commands.show_retrain_form()
+        _show_retrain_form()
         _show_versions()
         with st.expander("Skill as a table: every model, horizon and regime"):
             _show_skill_table()
@@ -45,7 +45,7 @@ def _show_live_part(horizon: int) -> None:
         if session is None or status.last is None:
             return
         skill, votes, calibration = cache.fetch_skill(), cache.fetch_votes(), cache.fetch_calibration()
-        widgets.show_tiles(model_tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
+        widgets.show_tiles(tables.build_model_tiles(status, skill, votes, cache.fetch_versions(VERSIONS), calibration, horizon), detail_lines=3)
         left, right = st.columns([7, 5], gap="medium")
         with left:
             widgets.show_heading("Skill", "out-of-sample R² with its 95 % interval; a hollow dot has no interval yet")
@@ -61,7 +61,7 @@ def _show_live_part(horizon: int) -> None:
                 charts.plot_weights(cache.fetch_weights(), session.models, horizon), key="weights", label="Weights of the models over time"
             )
             if calibration is not None:
-                widgets.show_note(model_tables.describe_selection(calibration))
+                widgets.show_note(tables.describe_selection(calibration))
             widgets.show_heading("Model agreement", "how often two models pointed the same way, over their newest votes")
             pairs = cache.fetch_model_agreement(session.horizons.index(horizon))
             live.show_chart(charts.plot_agreement(pairs, session.models), key="agreement", label="How often two models point the same way")
@@ -81,7 +81,7 @@ def _show_votes(session: SessionInfo, horizon: int) -> None:
         live.show_chart(charts.plot_votes(votes, session.models, horizon), key="votes", label="Forecast of every model for every symbol")
     with right:
         widgets.show_note("Largest dispersion first.")
-        widgets.show_table(model_tables.VOTES, model_tables.list_dispersion(votes, horizon), label="Dispersion of the models' forecasts by symbol")
+        widgets.show_table(tables.VOTES, tables.list_dispersion(votes, horizon), label="Dispersion of the models' forecasts by symbol")
 
 
 def _show_calibration(calibration: CalibrationReport | None, horizon: int) -> None:
@@ -96,13 +96,15 @@ def _show_calibration(calibration: CalibrationReport | None, horizon: int) -> No
         return
     left, right = st.columns(2, gap="medium")
     with left:
-        widgets.show_note(f"Direction: the dotted line is perfect calibration. Bins of fewer than {charts.MIN_ROWS} rows are in the table only.")
+        widgets.show_note(
+            f"Direction: the dotted line is perfect calibration. Bins of fewer than {reliability_chart.MIN_ROWS} rows are in the table only."
+        )
         live.show_chart(charts.plot_reliability(part), key="reliability", label="Stated probability against observed share")
     with right:
         widgets.show_note("Intervals: an 80 % interval should contain 80 % of the outcomes, in every regime.")
         live.show_chart(charts.plot_coverage(part), key="coverage", label="Coverage of the intervals by regime")
     with st.expander("Calibration as a table"):
-        widgets.show_table(model_tables.CHECKS, model_tables.list_calibration(part), label="Brier score, coverage and sharpness")
+        widgets.show_table(tables.CHECKS, tables.list_calibration(part), label="Brier score, coverage and sharpness")
 
 
 def _show_declined_trades(session: SessionInfo) -> None:
@@ -117,8 +119,17 @@ def _show_declined_trades(session: SessionInfo) -> None:
         charts.plot_declined_trades(declined, [name for name, _, _ in session.gates]), key="declined", label="P&L of the trades each gate declined"
     )
     with st.expander("The gates as a table"):
-        rows = tables.render_table(model_tables.DECLINED, model_tables.list_declined_trades(declined), label="Declined-trade P&L by gate")
+        rows = render_table(tables.DECLINED, tables.list_declined_trades(declined), label="Declined-trade P&L by gate")
         live.show_live_table(rows, key="declined_rows", reserved=len(session.gates))
+
+
+def _show_retrain_form() -> None:
+    """Show a form that trains every model now, with a reason."""
+    with st.container(horizontal=True, vertical_alignment="bottom", key="retraining"):
+        reason = st.text_input(commands.REASON, key="reason_to_retrain", placeholder="why now", max_chars=commands.MAX_REASON, width=420)
+        if st.button("Retrain", icon=":material/model_training:", help="Train every model now; the new versions serve some bars later"):
+            commands.submit_with_reason("retrain", {}, reason)
+    commands.show_answer("retraining")
 
 
 @st.fragment(run_every=3)
@@ -128,20 +139,20 @@ def _show_versions() -> None:
         status = cache.fetch_status()
         commands = cache.fetch_commands(limit=1, name="retrain")
         if not commands.empty:
-            widgets.show_note(model_tables.describe_retraining(commands.iloc[0]))
+            widgets.show_note(tables.describe_retraining(commands.iloc[0]))
         versions = cache.fetch_versions(VERSIONS)
         if status.session is None or status.last is None or versions.empty:
             widgets.show_empty("no model has been trained yet")
             return
         agreements = cache.fetch_version_agreement(versions)
-        summary = model_tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
+        summary = tables.describe_succession(versions, agreements, cache.fetch_inherited_share(), status.session)
         if summary:
             widgets.show_note(summary)
-        rows = model_tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
-        live.show_live_table(model_tables.render_versions(rows), key="versions", height=460)
+        rows = tables.list_versions(versions, cache.fetch_skill(), status.session, status.last.tick, cache.current_time(), agreements)
+        live.show_live_table(tables.render_versions(rows), key="versions", height=460)
 
 
 @st.fragment(run_every=10)
 def _show_skill_table() -> None:
     with widgets.reading_store():
-        widgets.show_table(model_tables.SKILL, model_tables.list_skill(cache.fetch_skill()), label="Skill of every model by horizon and regime")
+        widgets.show_table(tables.SKILL, tables.list_skill(cache.fetch_skill()), label="Skill of every model by horizon and regime")

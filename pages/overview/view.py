@@ -7,9 +7,8 @@ import streamlit as st
 from engine import units
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.status import SessionInfo
-from pages.alerts import tables as alert_tables
 from pages.overview import charts, tables
-from pages.ui import cache, equity_chart, live, skill, trading_tables, widgets
+from pages.ui import cache, equity_chart, live, skill, tiles, trading_tables, widgets
 
 STRIP = 120  # ticks
 LATEST = 16  # decisions
@@ -32,7 +31,7 @@ def show_overview() -> None:
             tables.build_engine_tiles(status, cache.fetch_positions(), estimates, cache.fetch_session_ticks(), cache.fetch_clean_rate(), halflife),
             detail_lines=3,
         )
-        proven, what = alert_tables.describe_drill(cache.fetch_last_drill(), cache.current_time())
+        proven, what = tiles.describe_drill(cache.fetch_last_drill(), cache.current_time())
         widgets.show_note(f"Safety drill ({what}): {proven}.")
         left, right = st.columns([5, 7], gap="medium")
         with left:

@@ -50,9 +50,8 @@ def show_header(title: str) -> None:
     shown = banners.build_banners(status, verdict, now)
     facts = "".join(f"<span>{fact}</span>" for fact in _facts(status, now))
     state = tables.render_chip(banners.health_word(verdict))
-    widgets.show_html(
-        f'<div class="pd"><div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>{banners.render_banners(shown)}</div>'
-    )
+    line = f'<div class="pd-head"><h1>{escape(title)}</h1><span class="pd-right">{state}</span>{facts}</div>'
+    widgets.show_html(f'<div class="pd">{line}{banners.render_banners(shown)}</div>')
 
 
 def _unreadable_for() -> str:

@@ -7,10 +7,13 @@ from typing import Any
 import pandas as pd
 
 from engine import units
+from engine.domain.alerting import Drill
 from engine.store.read.components import CleanRate, LatencyStats
 from engine.store.read.status import LastTick
-from pages.ui import skill
+from pages.ui import ages, skill
 from pages.ui.widgets import Tile
+
+DRILLED = "kill switch, stop and alert path"
 
 
 def build_clean_rate_tile(rate: CleanRate) -> Tile:
@@ -36,6 +39,15 @@ def build_tick_p99_tile(latency: LatencyStats | None) -> Tile:
         return Tile("Tick p99", units.NOT_MEASURED, "no tick yet")
     whole = latency.phases[0]
     return Tile("Tick p99", units.format_ms(whole.p99), f"p50 {units.format_ms(whole.p50)}, {latency.window}")
+
+
+def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:
+    """Return when the newest drill passed or failed, and its checks."""
+    if drill is None:
+        return "not proven yet", DRILLED
+    ago = f"{ages.ticking_age(drill.at, now)} ago"
+    failed = ", ".join(proof.name for proof in drill.checks if not proof.passed)
+    return (f"failed {ago}", failed) if failed else (f"proven {ago}", DRILLED)
 
 
 def choose_memory_reading(now: pd.DataFrame) -> tuple[str, str]:

@@ -130,6 +130,10 @@ def render_notice(text: str, *, word: str, colour: str, progress: float | None =
     return f'<div class="pd-notice" role="status" style="--pd-tone:{colour}"><b>{escape(word)}</b><span>{escape(text)}</span>{bar}</div>'
 
 
+def show_notice(text: str, *, word: str, colour: str) -> None:
+    show_html(f'<div class="pd">{render_notice(text, word=word, colour=colour)}</div>')
+
+
 def escape_html(text: str) -> str:
     """Escape text for HTML."""
     return escape(text)

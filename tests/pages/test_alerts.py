@@ -18,7 +18,8 @@ from engine.store.read import alerts
 from engine.store.read import status as read_status
 from engine.store.read.reader import Reader
 from pages.alerts import tables
-from pages.ui import ages, banners
+from pages.components import tables as component_tables
+from pages.ui import ages, banners, tiles
 from tests.pages.stores import NOW, SECOND, beat, store
 from tests.pages.test_pages import run, text
 
@@ -116,14 +117,14 @@ def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str,
     assert "recovered without a person in 4.2 s" in shown
     assert "not yet, for" in shown
     assert "the engine was restarted" in shown
-    assert [line.highlighted for line in tables.list_recoveries(rows, NOW)] == [True, False, False]
+    assert [line.highlighted for line in component_tables.list_recoveries(rows, NOW)] == [True, False, False]
 
 
 def test_a_drill_is_told_by_what_failed() -> None:
     proofs = (DrillCheck("stop", True, "it ended", 1.0), DrillCheck("alert path", False, "no answer", 1.0))
-    word, what = tables.describe_drill(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
+    word, what = tiles.describe_drill(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
     assert (ages.strip_marks(word), what) == ("failed 2 h ago", "alert path")
-    assert tables.describe_drill(None, 0)[0] == "not proven yet"
+    assert tiles.describe_drill(None, 0)[0] == "not proven yet"
     assert "alert path FAILED: no answer" in str(tables.list_drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
 
 

@@ -90,7 +90,7 @@ def plot_votes(decision: DecisionDetails) -> Figure:
 
 def plot_sizing(decision: DecisionDetails) -> Figure:
     """The desired size and the size after each limit, as a share of equity; limits that changed it in amber."""
-    names = [escape_text(name) for name, _ in decision.limits]
+    names = [escape_text("desired size" if name == "wanted" else name) for name, _ in decision.limits]
     values = [value * 100 if value is not None else None for _, value in decision.limits]
     edge = _edge(values)
     shown = [None if value is None else max(-edge, min(edge, value)) for value in values]

@@ -62,6 +62,7 @@ def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
             "Round-trip cost",
             units.format_bps(decision.cost_bps),
             f"edge above cost {units.format_bps(_excess(decision.edge_bps, decision.cost_bps), signed=True)}",
+            term="round trip",
         ),
         Tile(
             "Target",

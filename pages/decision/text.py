@@ -49,7 +49,11 @@ def describe_gate(gate: GateResult) -> str:
         return describe_fault(gate.fault, gate.value)
     if not gate.unit:
         return ""
-    value = "none yet" if gate.value is not None and gate.value >= NEVER_BARS and gate.unit == "bars" else units.format_quantity(gate.value)
+    value = (
+        "none yet"
+        if gate.value is not None and gate.value >= NEVER_BARS and gate.unit == "bars"
+        else units.format_quantity(gate.value, missing="unknown")
+    )
     return f"{value}, needs {gate.sense.replace('<=', '≤').replace('>=', '≥')} {units.format_quantity(gate.limit)} {gate.unit}"
 
 

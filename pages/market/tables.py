@@ -25,7 +25,7 @@ _LADDER = (
     Column("Price", right=True),
     Column("Size", right=True),
     Column("", full_width=True),
-    Column("Cumulative money", right=True),
+    Column("Depth", right=True),
     Column("From mid, bps", right=True),
 )
 

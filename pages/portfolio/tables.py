@@ -72,8 +72,8 @@ def build_account_tiles(status: EngineStatus) -> list[Tile]:
         ),
         tiles.build_drawdown_tile(last),
         Tile("Borrow and funding", *trading_rules.describe_carry(last.borrow, last.funding)),
-        Tile("Gross exposure", units.format_percent(last.gross), "of equity: long plus short"),
-        Tile("Net exposure", units.format_percent(last.net, signed=True), "of equity: long minus short"),
+        Tile("Gross exposure", units.format_percent(last.gross), "of equity: long plus short", term="exposure"),
+        Tile("Net exposure", units.format_percent(last.net, signed=True), "of equity: long minus short", term="exposure"),
     ]
 
 

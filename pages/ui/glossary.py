@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 TERMS = {
     # decisions
     "action": "What is done with a position at the next bar: buy, sell or hold.",
@@ -30,6 +32,15 @@ TERMS = {
     "skill": "The share of the variance of returns that a forecast explains out of sample (R²), against a forecast of zero.",
     "tick": "One decision for every symbol, at the close of a bar.",
     "warm-up": "Bars of history decided at full speed before the first live bar, so that there is evidence to judge by.",
+    "confidence": "The share of the models' reliability behind the direction of the forecast.",
+    "cost": "The cost of a round trip over the book, in basis points: spread, fees and impact.",
+    "declined trade": "A trade that a gate did not allow; its outcome is recorded all the same.",
+    "expected move": "The ensemble's forecast of the price move over the horizon acted on, in basis points.",
+    "gate strip": "One row per symbol and one column per tick, coloured by the binding gate.",
+    "limit": "The value that a gate's value must reach or must not exceed.",
+    "session skill": "The ensemble's skill over the whole session, all forecasts counted equally.",
+    "target": "The position decided on, as a share of equity; below zero is a short position.",
+    "trust": "The share of a model's forecast that its measured reliability supports.",
     # models
     "active model": "A model whose forecast counts in the ensemble at this tick.",
     "agreement of a version": "The correlation of a new version's forecasts with those of the versions whose skill is proven.",
@@ -46,6 +57,38 @@ TERMS = {
     "votes": "The forecasts of all models for one symbol and horizon at one tick.",
     "weight": "The factor by which the ensemble multiplies a model's forecast; the weights need not add up to 1.",
     "winkler score": "A score of intervals that charges their width and, more heavily, every miss.",
+    # portfolio
+    "borrow": "The yearly rate paid on the value of a short position.",
+    "borrow and funding": "The cost of holding positions: the borrow rate on shorts and the funding of perpetual contracts.",
+    "execution quality": "The cost of each order type against filling the whole order at once.",
+    "cost against aggressive": "The implementation shortfall of an order against filling all of it at once at the decision.",
+    "funding": "The payment between longs and shorts of a perpetual contract, every 8 hours.",
+    "impact": "The price move that an order itself causes.",
+    "lot size": "The smallest step of an order's size.",
+    "maker fee": "The fee of a fill whose order rested in the book.",
+    "mark": "The newest price, at which a position is valued.",
+    "mid": "The middle between the best bid and the best ask.",
+    "half-spread": "Half the distance between the best bid and the best ask: the cost of taking once.",
+    "realised p&l": "Gains and losses of closed positions, after fees.",
+    "taker fee": "The fee of a fill that takes from the book at once.",
+    "tick size": "The smallest step of a price.",
+    "unrealised p&l": "Gains and losses of open positions at the newest price.",
+    "working order": "An order that is not yet filled and stays at the venue.",
+    # market
+    "book imbalance": "Bid size minus ask size over their sum: +1 is all bids, \N{MINUS SIGN}1 all asks.",
+    "depth": "The money that rests in the order book, from the best price to a level.",
+    "flow pressure": "The net signed order flow divided by the depth of the book.",
+    "kyle's lambda": "The price move per million of money bought net.",
+    "liquidity forecast skill": "The share of the variance of spread, depth, impact and cost that their forecasts explain, against no change.",
+    "spread": "The distance between the best bid and the best ask, in basis points of the mid.",
+    "vpin": "The volume-synchronised probability of informed trading: how one-sided the flow is.",
+    "volatility per bar": "The standard deviation of a bar's return, in basis points.",
+    # backtests
+    "deflated sharpe ratio": "The probability that the Sharpe ratio beats the best of all configurations tried on the recording.",
+    "probabilistic sharpe ratio": "The probability that the true Sharpe ratio is above zero.",
+    "seed": "The start of the random numbers: the same seed gives the same market and the same run.",
+    "sharpe ratio": "The mean return over its standard deviation, per year.",
+    "turnover": "The value of everything bought and sold.",
     # components and resources
     "component": "One of the parts of the engine that report their own state: engine, feed, trainer, store, probes, optimizer, alerts.",
     "data age": "The time since the newest tick was decided.",
@@ -90,5 +133,5 @@ def define(term: str) -> str:
 
 def find_definition(label: str) -> str:
     """Return the sentence for the term a label on screen names ("Edge, bps", "Stale bars", "Skill (R², 1 bar)"), or ""."""
-    term = label.partition(",")[0].partition(" (R²")[0].strip().lower()
+    term = re.split(r",|:| \(", label, maxsplit=1)[0].strip().lower()
     return TERMS.get(term) or TERMS.get(term.removesuffix("s")) or ""

@@ -74,11 +74,17 @@ def _head(column: Column) -> str:
 
 def _line(columns: Sequence[Column], line: TableRow) -> str:
     cells = "".join(
-        f'<td class="{_classes(column)}" data-label="{escape(column.label)}">{_cell(cell, line.link if position == 0 else None)}</td>'
+        f'<td class="{_classes(column)}" data-label="{escape(column.label)}"{_row_tooltip(column, cell, position)}>'
+        f"{_cell(cell, line.link if position == 0 else None)}</td>"
         for position, (column, cell) in enumerate(zip(columns, line.cells, strict=True))
     )
     attributes = (' class="mark"' if line.highlighted else "") + (" data-link" if line.link else "")
     return f'<tr data-id="{escape(line.id)}"{attributes}>{cells}</tr>'
+
+
+def _row_tooltip(column: Column, cell: Cell | str, position: int) -> str:
+    """Return the tooltip of the first cell of a row, where it is the row's head."""
+    return tooltip(cell if isinstance(cell, str) else cell.text) if position == 0 and not column.label else ""
 
 
 def _cell(cell: Cell | str, link: str | None) -> str:

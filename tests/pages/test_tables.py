@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pages.ui import tables
+from pages.ui import glossary, tables
 from pages.ui.tables import Cell, Column, TableRow
 
 
@@ -18,3 +18,9 @@ def test_a_table_names_its_columns_also_where_it_becomes_cards() -> None:
     html = tables.render_table((Column("Gate"), Column("Share, %", right=True)), [TableRow("1", ("spread", "12"))], label="Gates")
     assert 'data-label="Share, %"' in html
     assert '<th scope="col"' in html
+
+
+def test_the_first_cell_of_a_row_is_explained_where_the_table_has_no_heads() -> None:
+    html = tables.render_table(tables.PAIR_COLUMNS, [TableRow("a", ("Book imbalance, within ±1", "0.2"))], label="Pairs")
+    assert f'title="{glossary.define("book imbalance")}">Book imbalance' in html
+    assert html.count("title=") == 1

@@ -9,6 +9,8 @@ from pages.ui import theme
 from pages.ui.charts import Figure, category_axis, escape_text, new_figure
 from pages.ui.forest_plot import HOVER_TEMPLATE
 
+LONG_NAME = 12  # characters of a model's name on one line
+
 
 def plot_gates(decision: DecisionDetails) -> Figure:
     """One bar per gate: the margin to its limit, relative to the larger of value and limit; the binding one outlined."""
@@ -75,7 +77,7 @@ def plot_phases(decision: DecisionDetails) -> Figure:
 
 def plot_votes(decision: DecisionDetails) -> Figure:
     """The forecast of each model over each horizon, larger with its weight; the ensemble below with its 90 % interval."""
-    horizons, names = decision.session.horizons, [*map(escape_text, decision.session.models), "ensemble"]
+    horizons, names = decision.session.horizons, [*map(_model_label, decision.session.models), "ensemble"]
     drawn = new_figure(height=70 + 30 * len(names), top=28, bottom=34)
     width = (1 - 0.04 * (len(horizons) - 1)) / len(horizons)
     for column, horizon in enumerate(horizons):
@@ -85,6 +87,8 @@ def plot_votes(decision: DecisionDetails) -> Figure:
         _models(drawn, decision, horizon, f"x{number}")
         _ensemble(drawn, decision, horizon, f"x{number}")
     drawn.set_axis("yaxis", **category_axis(names) | {"showgrid": True})
+    titles = {f"layout.annotations.{column}.text": units.format_count(horizon, "bar") for column, horizon in enumerate(horizons)}
+    drawn.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 3, **titles}}
     return drawn
 
 
@@ -129,7 +133,7 @@ def _models(drawn: Figure, decision: DecisionDetails, horizon: int, axis: str) -
         for vote in there
     ]
     drawn.add_trace(
-        "scatter", x=[vote.bps for vote in there], y=[escape_text(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker,
+        "scatter", x=[vote.bps for vote in there], y=[_model_label(vote.model) for vote in there], xaxis=axis, mode="markers", marker=marker,
         hovertext=hover, hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
 
@@ -171,6 +175,12 @@ def _mark(value: float | None, edge: float, *, changed: bool) -> str:
 def _side(decision: DecisionDetails, gate: GateResult) -> str:
     verdict = "pass" if gate.passed else "<b>FAIL</b>"
     return f"{escape_text(text.describe_gate(gate))}  {verdict}" + ("  <b>← binding</b>" if gate.name == decision.binding_gate else "")
+
+
+def _model_label(model: str) -> str:
+    """Return a model's name for an axis, a long one on two lines."""
+    first, _, last = escape_text(model).replace("_", " ").rpartition(" ")
+    return f"{first}{'<br>' if len(model) > LONG_NAME else ' '}{last}" if first else last
 
 
 def _bars(horizon: int, decision: DecisionDetails) -> str:

@@ -3,46 +3,84 @@
 from __future__ import annotations
 
 TERMS = {
-    # decisions
+    # every page
+    "95 % interval": "The range that contains the true value in 95 of 100 cases.",
+    "n": "The number of observations behind an estimate.",
+    "r²": "The share of variance that a forecast explains out of sample; at 0 it is no better than the naive forecast.",
+    # decisions and account
     "action": "What is done with a position at the next bar: buy, sell or hold.",
     "benchmark": "All symbols bought in equal parts at the start and held, without costs.",
     "binding gate": "The first gate, in the order of the ladder, that failed and so decided what could not be done.",
     "clean decision": "A decision in whose tick no phase fell back and whose inputs were fresh and whole.",
+    "borrow": "The yearly cost of borrowing what is sold short.",
     "cross-check": "A second estimate of skill that must agree with the first before sizes follow it.",
     "degraded tick": "A tick in which at least one phase used its fallback; it opens nothing.",
     "drawdown": "The loss from the highest equity so far.",
     "edge": "The expected move of the price over the horizon acted on, in basis points.",
     "edge to flip": "The smallest change of the expected move, in basis points, that would have changed the decision.",
-    "exposure": "The value of the positions as a share of equity: gross adds long and short, net subtracts short from long.",
+    "execution quality": "The cost of finished orders by order type, compared with taking at once.",
     "fallback": "The simple, safe result that replaces a phase that failed or ran out of time.",
     "gate": "A condition for taking new risk, with a value, a limit and a verdict for each symbol.",
+    "funding": "The payment between holders of long and short perpetual contracts, every 8 h.",
     "gate ladder": "The fixed order of checks that every decision passes before a position may be opened or increased.",
+    "gate strip": "The binding gate of each symbol over the newest ticks; bright colours are trades.",
+    "gate verdict": "Whether a gate passes, fails, or is the first to fail and so binds.",
+    "gross exposure": "Long plus short positions as a share of equity.",
     "horizon": "The number of bars ahead that a forecast is for.",
+    "impact": "The move of the price that an order causes, in basis points.",
     "implementation shortfall": "The cost of an order against filling all of it at once at the decision.",
     "intent": "What a decision does to the position: open, add, cut, close or hold.",
+    "lot size": "The smallest step of an order's size at a venue.",
+    "maker fee": "The fee of a fill of an order that rested in the book.",
     "margin": "The distance between a gate's value and its limit, positive when the gate passes.",
+    "mark": "The price at which a position is valued now.",
+    "market time": "The time of the bar that was decided on, by the market's clock in UTC.",
+    "mid": "The mean of the best bid and the best ask.",
+    "net exposure": "Long minus short positions as a share of equity.",
     "p(direction)": "The ensemble's probability that the price moves in the direction of the expected move.",
     "position sizing": "The steps from the desired size to the target: each limit, applied one after the other.",
     "proven skill": "Skill whose lower confidence bound is above zero; the bound holds at every tick at once.",
+    "realised p&l": "The profit or loss of the closed part of a position, after costs.",
     "recent skill": "Skill in which older forecasts count less, by the half-life that is set.",
     "regime": "The state of a symbol's market by a hidden Markov model: calm, ranging, trending or volatile.",
-    "round trip": "The cost of opening and closing a position: spread, fee and impact, in basis points.",
+    "round-trip cost": "The cost of opening and closing a position: spread, fee and impact, in basis points.",
     "skill": "The share of the variance of returns that a forecast explains out of sample (R²), against a forecast of zero.",
+    "spread": "The difference between the best ask and the best bid.",
+    "taker fee": "The fee of a fill that takes liquidity at once.",
+    "target": "The position that a decision aims at, as a share of equity.",
     "tick": "One decision for every symbol, at the close of a bar.",
+    "tick size": "The smallest step of a price at a venue.",
+    "trust": "How far a model's forecast counts by its measured reliability, from 0 to 1.",
+    "unfilled": "The part of an order that the book and the participation limit did not fill.",
+    "unrealised p&l": "The profit or loss of an open position at the current mark.",
     "warm-up": "Bars of history decided at full speed before the first live bar, so that there is evidence to judge by.",
-    # models
+    "working orders": "Orders that continue over several ticks until they are filled, cancelled or no longer wanted.",
+    # market
+    "book imbalance": "The difference of bid and ask size over their sum, between -1 and 1.",
+    "depth": "The money on both sides of the order book, as far as its levels reach.",
+    "flow pressure": "Net signed order flow divided by the depth of the book.",
+    "kyle's lambda": "The move of the price per million of money bought net.",
+    "liquidity forecast": "The forecast of spread, depth, impact, micro-price and cost over the next bar.",
+    "liquidity forecast skill": "The out-of-sample R² of the forecasts of spread, depth and cost, against no change.",
+    "micro-price": "The mid moved towards the side with less size, by a learned share of the size-weighted mid's offset.",
+    "order-flow imbalance": "Size added at the bid and removed at the ask less the reverse, summed over a bar.",
+    "vpin": "Volume-synchronised probability of informed trading: how one-sided the traded volume is, between 0 and 1.",
+    # models and backtests
     "active model": "A model whose forecast counts in the ensemble at this tick.",
     "agreement of a version": "The correlation of a new version's forecasts with those of the versions whose skill is proven.",
     "brier score": "The mean squared error of stated probabilities; always saying 50 % scores 0.25.",
     "calibration": "The comparison of stated probabilities and intervals with what happened.",
     "coverage": "The share of outcomes that lay inside their forecast interval.",
     "declined-trade p&l": "What the trades that a gate declined would have made after costs; above zero the gate cost money.",
+    "deflated sharpe ratio": "The probability that the Sharpe ratio beats the best of all configurations tried without skill.",
     "digest": "A hash of the content: two equal digests mean equal content, bit for bit.",
     "dispersion": "The standard deviation of the models' forecasts around their mean, weighted by reliability.",
     "effective n": "The number of independent observations that overlapping or correlated ones are worth.",
     "majority": "The share of the active models that are on the larger side of zero.",
     "model agreement": "The share of votes in which two models pointed the same way.",
+    "probabilistic sharpe ratio": "The probability that the true Sharpe ratio is above zero.",
     "role": "Whether a version serves now (champion), waits for its first tick (challenger) or served before (retired).",
+    "sharpe ratio": "The mean return over its standard deviation, per year.",
     "votes": "The forecasts of all models for one symbol and horizon at one tick.",
     "weight": "The factor by which the ensemble multiplies a model's forecast; the weights need not add up to 1.",
     "winkler score": "A score of intervals that charges their width and, more heavily, every miss.",
@@ -61,11 +99,13 @@ TERMS = {
     # optimizer
     "control window": "A window in which an action was due and was withheld by chance, for comparison.",
     "direct effect": "What an action did by its own account, such as bytes freed, before any comparison.",
+    "optimizer action": "One optimization with a direct effect on this process or Podium's own folders, such as collecting garbage.",
     "effect": "The change after a run minus the change in control windows, with a 95 % interval.",
     "guard metric": "A metric that must not get worse while another is improved: the time per tick and the clean-decision rate.",
     "idle window": "A window in which no rule had fired and no action was run.",
     "licence": "What an action's record allows it to do: auto, recommend or quarantined.",
     "manual run": "A run that a person requested; no random draw decided it, so it indicates an effect and proves none.",
+    "metric": "The reading that an action is meant to improve, or that a rule watches.",
     "mode": "What a person allows an action to do: off, observe, recommend, ask or auto.",
     "rule": "A condition on a metric, or a schedule, with the actions that may respond to it.",
     "cooldown": "The time after a firing in which the rule does not fire again; it doubles when firings follow closely.",
@@ -74,6 +114,8 @@ TERMS = {
     "verdict": "What the interval of an effect says: helped, no measurable effect, harmed, or not enough data.",
     # alerts and control
     "acknowledgement": "A person's note that an alert is being handled; it is not sent again until it is resolved.",
+    "alert rule": "A condition that raises an alert after it has held for a while and resolves it after it has cleared for a while.",
+    "delivery target": "An address that alerts are sent to; its secret parts are masked.",
     "drill": "A test of kill switch, stop and alert path on schedule; it trades nothing.",
     "drawdown stop": "Every position is closed because equity fell further below its peak than the limit; Resume lifts it.",
     "escalation": "A critical alert that nobody acknowledged is sent again, to the escalation targets.",
@@ -89,6 +131,8 @@ def define(term: str) -> str:
 
 
 def find_definition(label: str) -> str:
-    """Return the sentence for the term a label on screen names ("Edge, bps", "Stale bars", "Skill (R², 1 bar)"), or ""."""
-    term = label.partition(",")[0].partition(" (R²")[0].strip().lower()
-    return TERMS.get(term) or TERMS.get(term.removesuffix("s")) or ""
+    """Return the sentence for the term that a label names ("Edge, bps", "Stale bars", "Skill (R², 1 bar)", "Intent and reason"), or ""."""
+    whole = label.strip().lower()
+    term = whole.partition(",")[0].partition(" (r²")[0].strip()
+    names = (whole, term, term.partition(" and ")[0])
+    return next((TERMS[name] for candidate in names for name in (candidate, candidate.removesuffix("s")) if name in TERMS), "")

@@ -36,9 +36,9 @@ def build_drawdown_tile(last: LastTick) -> Tile:
 def build_tick_p99_tile(latency: LatencyStats | None) -> Tile:
     """Build the tile of the 99th percentile of tick times, the same on every page."""
     if latency is None:
-        return Tile("Tick p99", units.NOT_MEASURED, "no tick yet")
+        return Tile("Tick p99", units.NOT_MEASURED, "no tick yet", term="p99")
     whole = latency.phases[0]
-    return Tile("Tick p99", units.format_ms(whole.p99), f"p50 {units.format_ms(whole.p50)}, {latency.window}")
+    return Tile("Tick p99", units.format_ms(whole.p99), f"p50 {units.format_ms(whole.p50)}, {latency.window}", term="p99")
 
 
 def describe_drill(drill: Drill | None, now: int) -> tuple[str, str]:

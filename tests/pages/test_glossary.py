@@ -55,7 +55,7 @@ def test_every_term_named_on_a_page_is_in_the_glossary() -> None:
         ("Skill (R², 1 bar)", "skill"),
         ("Intent and reason", "intent"),
         ("95 % interval", "95 % interval"),
-    ],  # fmt: skip
+    ],
 )
 def test_a_label_finds_its_term(label: str, term: str) -> None:
     assert glossary.find_definition(label) == glossary.define(term)

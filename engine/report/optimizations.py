@@ -9,7 +9,7 @@ from engine.domain.optimization import describe_comparison
 from engine.evidence.effects import is_effect_proved
 from engine.report.day import DayRecord, MetricSavings, RunSummary
 from engine.report.document import Paragraph, Table
-from engine.report.words import NOT_ENOUGH, format_clock, format_count, format_figure, format_interval
+from engine.units import NOT_ENOUGH, format_count, format_reading, format_reading_interval, format_time
 
 MAX_RUNS = 8  # listed one by one
 VERDICTS = ("helped", "no measurable effect", "harmed", NOT_ENOUGH)
@@ -60,8 +60,16 @@ def _manual(runs: tuple[RunSummary, ...]) -> Blocks:
 
 
 def _manual_row(run: RunSummary) -> tuple[str, ...]:
-    before, after = (NOT_ENOUGH if value is None else format_figure(value, run.unit, sign=False) for value in (run.before, run.after))
-    return format_clock(run.at), run.action.replace("_", " "), run.metric, describe_comparison(run.verdict), before, after, _direct_effect([run])
+    before, after = (format_reading(value, run.unit, NOT_ENOUGH) for value in (run.before, run.after))
+    return (
+        format_time(run.at, "%H:%M:%S"),
+        run.action.replace("_", " "),
+        run.metric,
+        describe_comparison(run.verdict),
+        before,
+        after,
+        _direct_effect([run]),
+    )
 
 
 def _by_action(runs: tuple[RunSummary, ...]) -> Iterator[tuple[str, ...]]:
@@ -81,20 +89,20 @@ def _direct_effect(runs: list[RunSummary]) -> str:
     for run in runs:
         if run.amount is not None and not run.undone:
             totals[run.amount_unit] += run.amount
-    return ", ".join(format_figure(amount, unit, sign=False) for unit, amount in totals.items()) or "none"
+    return ", ".join(format_reading(amount, unit, NOT_ENOUGH) for unit, amount in totals.items()) or "none"
 
 
 def _run_row(run: RunSummary) -> tuple[str, ...]:
     verdict = f"{run.verdict}, undone" if run.undone else run.verdict
-    effect, interval = format_figure(run.effect, run.unit), format_interval(run.low, run.high, run.unit)
-    return format_clock(run.at), run.action.replace("_", " "), run.trigger, run.metric, verdict, effect, interval
+    effect, interval = format_reading(run.effect, run.unit, NOT_ENOUGH, signed=True), format_reading_interval(run.low, run.high, run.unit)
+    return format_time(run.at, "%H:%M:%S"), run.action.replace("_", " "), run.trigger, run.metric, verdict, effect, interval
 
 
 def _savings_row(savings: MetricSavings) -> tuple[str, ...]:
     """A sum with its interval; one whose interval includes 0 is no measurable effect."""
     total = savings.total
-    amount = format_figure(total.amount, savings.unit) if total.is_proved else "no measurable effect"
-    return savings.metric, amount, format_interval(total.low, total.high, savings.unit), f"{total.n:,}"
+    amount = format_reading(total.amount, savings.unit, NOT_ENOUGH, signed=True) if total.is_proved else "no measurable effect"
+    return savings.metric, amount, format_reading_interval(total.low, total.high, savings.unit), f"{total.n:,}"
 
 
 def _savings(day: DayRecord, runs: tuple[RunSummary, ...]) -> Blocks:

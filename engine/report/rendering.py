@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from engine.report.document import Document, LineChart, Paragraph, Table
-from engine.report.words import format_clock
+from engine.units import format_number, format_time
 
 WIDTH, HEIGHT, EDGE = 720, 180, 10  # of a chart
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]#|~$])")
@@ -83,4 +83,8 @@ def _scale(chart: LineChart) -> Chart:
         " ".join(f"{across:.1f},{down:.1f}" for across, down in zip(x, row, strict=True)) if math.isfinite(row.sum()) else "" for row in y
     )
     names = "; ".join(f"{'solid' if place == 0 else 'dashed'}: {name}" for place, name in enumerate(chart.names))
-    return Chart(polylines, f"{format_clock(chart.at[0])}, {low:,.0f} to {high:,.0f}; {names}", format_clock(chart.at[-1]))
+    return Chart(
+        polylines,
+        f"{format_time(chart.at[0], '%H:%M:%S')}, {format_number(low)} to {format_number(high)}; {names}",
+        format_time(chart.at[-1], "%H:%M:%S"),
+    )

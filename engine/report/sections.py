@@ -6,22 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from engine.domain.intents import phrase_gate
-from engine.report.day import LISTED, AlertSummary, DayRecord, RecoverySummary, SessionPart
+from engine.report.day import LISTED, AlertSummary, DayRecord, RecoverySummary, SessionPart, TradingCosts
 from engine.report.document import Document, LineChart, Paragraph, Section, Table
 from engine.report.optimizations import list_optimizations
-from engine.report.words import (
-    NOT_ENOUGH,
-    format_change,
-    format_clock,
-    format_count,
-    format_figure,
-    format_moment,
-    format_money,
-    format_seconds,
-    format_share,
-)
+from engine.units import NOT_ENOUGH, format_count, format_duration, format_interval, format_number, format_percent, format_time
 
 MAX_SYMBOLS, MAX_GATES, MAX_ALERTS, MAX_RECOVERIES = 12, 8, 15, 8  # rows listed; the rest are counted
+CLOCK = "%H:%M:%S"
 BENCHMARK = "Benchmark: equal-weight buy and hold"
 
 
@@ -40,9 +31,9 @@ def build_document(day: DayRecord) -> Document:
 
 
 def _scope(day: DayRecord) -> str:
-    scope = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {format_clock(day.until)}"
+    scope = "The whole day in UTC" if day.is_over else f"The day in UTC so far, until {format_time(day.until, CLOCK)}"
     if day.truncated_at is not None:
-        scope += f", money and decisions from {format_clock(day.truncated_at)} on: earlier ticks are no longer stored"
+        scope += f", money and decisions from {format_time(day.truncated_at, CLOCK)} on: earlier ticks are no longer stored"
     reality = "nothing in it is real" if day.simulated else "paper money"
     return f"{scope}; market: {day.market}, {reality}. Unknown figures are marked as such."
 
@@ -75,10 +66,10 @@ def _trading_summary(day: DayRecord) -> Iterator[str]:
     yield from _equity_summary(day.spans)
     ticks, degraded = day.clean_counts
     if ticks:
-        yield f"Clean ticks: {format_share(1 - degraded / ticks, 2 if degraded else 0)}."
+        yield f"Clean ticks: {_share(1 - degraded / ticks, 2 if degraded else 0)}."
     top = next((gate for gate in day.gates if gate.n), None)
     if top is not None and day.decisions > trades:
-        yield f"Most frequent binding gate: {phrase_gate(top.gate)}, {format_share(top.n / day.decisions, 0)} of decisions."
+        yield f"Most frequent binding gate: {phrase_gate(top.gate)}, {_share(top.n / day.decisions, 0)} of decisions."
 
 
 def _equity_summary(spans: tuple[SessionPart, ...]) -> Iterator[str]:
@@ -86,12 +77,12 @@ def _equity_summary(spans: tuple[SessionPart, ...]) -> Iterator[str]:
     if len(known) == 1 and len(spans) == 1:
         (before, after), (hold_before, hold_after) = known[0]
         yield (
-            f"Equity went from {format_money(before)} to {format_money(after)} ({format_change(after, before)}) after all costs; "
-            f"the benchmark, equal-weight buy and hold, changed by {format_change(hold_after, hold_before)}."
+            f"Equity went from {_amount(before)} to {_amount(after)} ({_change(after, before)}) after all costs; "
+            f"the benchmark, equal-weight buy and hold, changed by {_change(hold_after, hold_before)}."
         )
     elif known:
         gain = sum(after - before for (before, after), _ in known)
-        yield f"Over {len(known)} sessions, each with its own account, equity changed by {format_money(gain, sign=True)} after all costs."
+        yield f"Over {len(known)} sessions, each with its own account, equity changed by {_amount(gain, signed=True)} after all costs."
 
 
 def _money(day: DayRecord) -> Iterator[Paragraph | Table | LineChart]:
@@ -106,7 +97,7 @@ def _money(day: DayRecord) -> Iterator[Paragraph | Table | LineChart]:
     yield from _costs(day)
     drawdowns = [span.drawdown for span in day.spans if span.drawdown is not None]
     if drawdowns:
-        yield Paragraph(f"Largest drawdown: {format_share(max(drawdowns))}.")
+        yield Paragraph(f"Largest drawdown: {_share(max(drawdowns))}.")
 
 
 def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ...]]:
@@ -117,18 +108,18 @@ def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ..
         else:
             yield (
                 f"{name}{session}",
-                format_money(ends[0]),
-                format_money(ends[1]),
-                format_money(ends[1] - ends[0], sign=True),
-                format_change(ends[1], ends[0]),
+                _amount(ends[0]),
+                _amount(ends[1]),
+                _amount(ends[1] - ends[0], signed=True),
+                _change(ends[1], ends[0]),
             )
     if span.equity is not None:
         yield (
             f"No trading{session}",
-            format_money(span.equity[0]),
-            format_money(span.equity[0]),
-            format_money(0.0, sign=True),
-            format_change(1.0, 1.0),
+            _amount(span.equity[0]),
+            _amount(span.equity[0]),
+            _amount(0.0, signed=True),
+            _change(1.0, 1.0),
         )
 
 
@@ -140,17 +131,17 @@ def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
         return
     gain = sum(span.equity[1] - span.equity[0] for span in day.spans if span.equity is not None)
     parts = (("Fees", trading.fee), ("Half-spread", trading.spread), ("Impact", trading.impact), ("Total cost", trading.cost))
-    rows = [(name, format_money(-cost), f"{cost / trading.turnover * 1e4:.2f} bps" if trading.turnover > 0 else NOT_ENOUGH) for name, cost in parts]
+    rows = [(name, _amount(-cost), _bps_of_turnover(cost, trading)) for name, cost in parts]
     carry = [span.carry for span in day.spans if span.carry is not None]
-    rows += [("Borrow and funding", format_money(sum(carry), sign=True), "")] if any(carry) else []
+    rows += [("Borrow and funding", _amount(sum(carry), signed=True), "")] if any(carry) else []
     rows += [
-        ("Change of equity", format_money(gain, sign=True), ""),
-        ("Change of equity before costs", format_money(gain + trading.cost, sign=True), ""),
+        ("Change of equity", _amount(gain, signed=True), ""),
+        ("Change of equity before costs", _amount(gain + trading.cost, signed=True), ""),
     ]
     yield Table(("Cost", "Amount", "Share of turnover"), tuple(rows))
     yield Paragraph(
-        f"{format_count(trading.fills, 'fill')}, turnover {format_money(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "
-        f"Realised P&L after fees: {format_money(trading.realised, sign=True)}."
+        f"{format_count(trading.fills, 'fill')}, turnover {_amount(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "
+        f"Realised P&L after fees: {_amount(trading.realised, signed=True)}."
     )
 
 
@@ -168,8 +159,9 @@ def _decisions(day: DayRecord) -> Iterator[Paragraph | Table]:
     first, last = day.spans[0], day.spans[-1]
     warm = f" {format_count(day.warmup_ticks, 'more tick')} of the warm-up, decided over history, are not counted here." if day.warmup_ticks else ""
     yield Paragraph(
-        f"Ticks {first.first:,} to {last.last:,}; market time {format_moment(first.first_at)} to {format_moment(last.last_at)} UTC.{warm} "
-        f"{format_count(day.models_trained, 'model')} trained, {format_count(day.commands, 'command')} received, {format_count(day.engine_starts, 'engine start')}."
+        f"Ticks {first.first:,} to {last.last:,}; market time {format_time(first.first_at)} to {format_time(last.last_at)} UTC.{warm} "
+        f"{format_count(day.models_trained, 'model')} trained, {format_count(day.commands, 'command')} received, "
+        f"{format_count(day.engine_starts, 'engine start')}."
     )
 
 
@@ -181,16 +173,16 @@ def _gates(day: DayRecord) -> Iterator[Paragraph | Table]:
     rows = []
     for gate in bound[:MAX_GATES]:
         mean, low, high = gate.declined or (None, None, None)
-        declined = NOT_ENOUGH if mean is None else f"{mean:+.2f} bps"
-        interval = NOT_ENOUGH if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
-        rows.append((phrase_gate(gate.gate), f"{gate.n:,}", format_share(gate.n / day.decisions, 1), declined, interval, f"{gate.scored:,}"))
+        declined = format_number(mean, 2, "bps", signed=True, missing=NOT_ENOUGH)
+        interval = format_interval(low, high, 2, "bps")
+        rows.append((phrase_gate(gate.gate), f"{gate.n:,}", _share(gate.n / day.decisions, 1), declined, interval, f"{gate.scored:,}"))
     rest = sum(gate.n for gate in bound[MAX_GATES:])
     if rest:
-        rows.append((f"{len(bound) - MAX_GATES} more", f"{rest:,}", format_share(rest / day.decisions, 1), "", "", ""))
-    rows += [(f"traded: {intent}", f"{n:,}", format_share(n / day.decisions, 1), "", "", "") for intent, n in day.intents]
+        rows.append((f"{len(bound) - MAX_GATES} more", f"{rest:,}", _share(rest / day.decisions, 1), "", "", ""))
+    rows += [(f"traded: {intent}", f"{n:,}", _share(n / day.decisions, 1), "", "", "") for intent, n in day.intents]
     free = day.ungated - sum(n for _, n in day.intents)
     if free:
-        rows.append(("held: no gate failed", f"{free:,}", format_share(free / day.decisions, 1), "", "", ""))
+        rows.append(("held: no gate failed", f"{free:,}", _share(free / day.decisions, 1), "", "", ""))
     yield Table(("Reason", "Decisions", "Share", "Declined-trade P&L", "95 % interval", "Trades scored"), tuple(rows))
     as_of = "" if day.skill_at is None else f", over all trades scored up to tick {day.skill_at:,}"
     yield Paragraph(
@@ -202,8 +194,11 @@ def _gates(day: DayRecord) -> Iterator[Paragraph | Table]:
 def _health(day: DayRecord) -> Iterator[Paragraph | Table]:
     ticks, degraded = day.clean_counts
     if ticks:
-        interval = NOT_ENOUGH if day.clean_interval is None else f"{format_share(day.clean_interval[0], 3)} to {format_share(day.clean_interval[1], 3)}"
-        yield Paragraph(f"Clean ticks, without a fallback: {format_share(1 - degraded / ticks, 3)} of {format_count(ticks, 'tick')} (95 % interval {interval}).")
+        low, high = day.clean_interval or (None, None)
+        interval = NOT_ENOUGH if low is None or high is None else format_interval(low * 100, high * 100, 3, "%")
+        yield Paragraph(
+            f"Clean ticks, without a fallback: {_share(1 - degraded / ticks, 3)} of {format_count(ticks, 'tick')} (95 % interval {interval})."
+        )
     if day.fallbacks:
         yield Table(("Phase with fallbacks", "Ticks"), tuple((phase, f"{n:,}") for phase, n in day.fallbacks))
     incidents = "; ".join(f"{kind.replace('_', ' ')} {n} (of {format_count(symbols, 'symbol')})" for kind, n, symbols in day.incidents)
@@ -213,8 +208,8 @@ def _health(day: DayRecord) -> Iterator[Paragraph | Table]:
         at, passed, took, detail = day.drills[0]
         failed = sum(not drill[1] for drill in day.drills)
         yield Paragraph(
-            f"{_at_least(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed. The last, at {format_clock(at)}, "
-            f"{'passed' if passed else 'failed'} in {format_seconds(took)}: {detail}."
+            f"{_at_least(len(day.drills), 'drill')} of kill switch, stop and alert path, {failed} failed. The last, at {format_time(at, CLOCK)}, "
+            f"{'passed' if passed else 'failed'} in {format_duration(took, 'not over')}: {detail}."
         )
     else:
         yield Paragraph("No drill of kill switch, stop and alert path ran.")
@@ -225,10 +220,17 @@ def _recoveries(recoveries: tuple[RecoverySummary, ...]) -> Iterator[Paragraph |
         yield Paragraph("No component failed.")
         return
     resolved = [recovery.seconds for recovery in recoveries if recovery.seconds is not None]
-    slowest = f", the slowest in {format_seconds(max(resolved))}" if resolved else ""
+    slowest = f", the slowest in {format_duration(max(resolved), 'not over')}" if resolved else ""
     yield Paragraph(f"{_at_least(len(recoveries), 'component fault')}, {len(resolved)} resolved{slowest}.")
     rows = [
-        (format_clock(fault.at), fault.component, fault.fault, fault.remedy or "none yet", format_seconds(fault.seconds), f"{fault.attempts}")
+        (
+            format_time(fault.at, CLOCK),
+            fault.component,
+            fault.fault,
+            fault.remedy or "none yet",
+            format_duration(fault.seconds, "not over"),
+            f"{fault.attempts}",
+        )
         for fault in recoveries[:MAX_RECOVERIES]
     ]
     yield Table(("At", "Component", "Fault", "Remedy", "Duration", "Attempts"), tuple(rows), left=4)
@@ -247,7 +249,7 @@ def _alerts(day: DayRecord) -> Iterator[Paragraph | Table]:
     if not day.alerts:
         yield Paragraph("None was open.")
         return
-    rows = [(format_moment(alert.at), alert.severity, alert.rule, alert.message, _ending(alert, day)) for alert in day.alerts[:MAX_ALERTS]]
+    rows = [(format_time(alert.at), alert.severity, alert.rule, alert.message, _ending(alert, day)) for alert in day.alerts[:MAX_ALERTS]]
     yield Table(("Since", "Severity", "Rule", "Message", "Until"), tuple(rows), left=5)
     if len(day.alerts) > MAX_ALERTS:
         rules = Counter(alert.rule for alert in day.alerts[MAX_ALERTS:])
@@ -256,7 +258,7 @@ def _alerts(day: DayRecord) -> Iterator[Paragraph | Table]:
 
 def _ending(alert: AlertSummary, day: DayRecord) -> str:
     acknowledged = f", acknowledged by {alert.acked_by}" if alert.acked_by else ""
-    return ("still open" if _is_open(alert, day) else format_moment(alert.resolved_at or 0)) + acknowledged
+    return ("still open" if _is_open(alert, day) else format_time(alert.resolved_at or 0)) + acknowledged
 
 
 def _skill(day: DayRecord) -> Iterator[Paragraph | Table]:
@@ -265,12 +267,28 @@ def _skill(day: DayRecord) -> Iterator[Paragraph | Table]:
         return
     rows = []
     for skill in day.skill:
-        r2 = NOT_ENOUGH if skill.r2 is None else f"{skill.r2:+.4f}"
-        interval = NOT_ENOUGH if skill.low is None or skill.high is None else f"{skill.low:+.4f} to {skill.high:+.4f}"
-        rows.append((skill.model, f"{skill.horizon}", r2, interval, f"{skill.n:,}", format_figure(skill.n_effective, "", sign=False)))
+        r2 = format_number(skill.r2, 4, signed=True, missing=NOT_ENOUGH)
+        interval = format_interval(skill.low, skill.high, 4)
+        rows.append((skill.model, f"{skill.horizon}", r2, interval, f"{skill.n:,}", format_number(skill.n_effective, missing=NOT_ENOUGH)))
     yield Table(("Model", "Horizon, bars", "R²", "95 % interval", "n", "Effective n"), tuple(rows))
     as_of = "" if day.skill_at is None else f" as of tick {day.skill_at:,}"
     yield Paragraph(f"Out-of-sample R² against the naive forecast{as_of}. The interval stays valid however often it is looked at.")
-    bounds = [f"{horizon} bars {NOT_ENOUGH if low is None else f'{low:+.4f}'}" for horizon, _, low in day.skill_then]
+    bounds = [f"{format_count(horizon, 'bar')} {format_number(low, 4, signed=True, missing=NOT_ENOUGH)}" for horizon, _, low in day.skill_then]
     if bounds:
         yield Paragraph(f"At the last tick of the day position sizes rested on these lower bounds of the ensemble's R²: {', '.join(bounds)}.")
+
+
+def _amount(value: float, *, signed: bool = False) -> str:
+    return format_number(value, 2, signed=signed)
+
+
+def _share(value: float, digits: int = 2) -> str:
+    return format_percent(value, digits, missing=NOT_ENOUGH)
+
+
+def _change(now: float, before: float) -> str:
+    return format_percent(now / before - 1.0 if before > 0 else None, 2, signed=True, missing=NOT_ENOUGH)
+
+
+def _bps_of_turnover(cost: float, trading: TradingCosts) -> str:
+    return format_number(cost / trading.turnover * 1e4 if trading.turnover > 0 else None, 2, "bps", missing=NOT_ENOUGH)

@@ -173,7 +173,7 @@ def test_what_lay_outside_the_interval_stands_out(told: MarketHistory) -> None:
     [
         (IntervalCoverage(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has fallen due here"),
         (IntervalCoverage(3, 12, 11, 4.0, None, None), units.NOT_ENOUGH),
-        (IntervalCoverage(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (95 %: 85.0..93.0 %, n=200)"),
+        (IntervalCoverage(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (95 %: 85.0 to 93.0 %, n=200)"),
         (IntervalCoverage(3, 240, 216, 80.0, 0.81, 0.95), "n=240, effective n=80"),
     ],
 )
@@ -208,7 +208,7 @@ def test_how_well_the_book_is_foreseen_is_told_with_its_n_or_not_at_all(full_sto
     change = "INSERT OR REPLACE INTO outlook VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
     with page(full_store, tmp_path / "b", change) as app:
         shown = text(app)
-    assert "24.0..38.0 %" in shown
+    assert "24.0 to 38.0 %" in shown
     assert "1,280" in shown
     assert shown.count(units.NOT_ENOUGH) >= 1
 

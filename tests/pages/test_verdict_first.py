@@ -129,7 +129,7 @@ def test_a_run_by_hand_is_headed_by_its_verdict_and_never_green(verdict: str, wo
     inbox.finish(number, True, {"action": "collect_garbage", "detail": "freed 1.5 MB", "amount": 1.5e6, "verdict": verdict}, now - SECOND)
     inbox.close()
     shown = text(run("10_optimizer.py", url))
-    assert f'--pd-tone:{theme.NEUTRAL}"><b>{word}</b><span>collect garbage, asked by ada' in shown
+    assert f'--pd-tone:{theme.NEUTRAL}"><b>{word}</b><span>collect garbage, requested by ada' in shown
     assert "Done." not in shown
     result = json.dumps({"detail": "freed 1.5 MB", "verdict": verdict})
     command = {"id": 1, "at": now, "name": "optimize", "args": "{}", "by": "ada", "reason": "", "status": "done", "progress": 1.0, "note": None}

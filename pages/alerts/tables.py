@@ -26,8 +26,19 @@ PAST = (
     Column("Lasted", right=True),
     Column("Message", full_width=True),
 )
-SILENCES = (Column("Rule"), Column("Until", nowrap=True), Column("Left", right=True), Column("By"), Column("Reason", full_width=True))
-TARGETS = (Column("Target, masked"), Column("Last message", nowrap=True), Column("Delivery"), Column("Error", full_width=True))
+SILENCES = (
+    Column("Rule", term="alert rule"),
+    Column("Until", nowrap=True),
+    Column("Left", right=True),
+    Column("By"),
+    Column("Reason", full_width=True),
+)
+TARGETS = (
+    Column("Target, masked", term="delivery target"),
+    Column("Last message", nowrap=True),
+    Column("Delivery"),
+    Column("Error", full_width=True),
+)
 DRILLS = (Column("Time", nowrap=True), Column("Result"), Column("Duration", right=True), Column("By"), Column("Checks", full_width=True))
 SEVERITIES = {"critical": theme.HARM, "warning": theme.WARNING, "info": theme.NEUTRAL}
 
@@ -39,7 +50,7 @@ def build_alert_tiles(alerts: AlertOverview, status: EngineStatus, now: int) -> 
     waiting = f"{units.format_count(alerts.waiting, 'message')} waiting" if names else "nobody is notified; alerts are shown here only"
     return [
         Tile("Open", str(count), f"{acknowledged} acknowledged, {silenced} silenced", state="open" if count else "ok"),
-        Tile("Targets", str(len(names)) if names else "none set", waiting),
+        Tile("Targets", str(len(names)) if names else "none set", waiting, term="delivery target"),
         Tile("Last drill", *tiles.describe_drill(alerts.drills[0] if alerts.drills else None, now), term="drill"),
     ]
 

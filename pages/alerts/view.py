@@ -51,7 +51,9 @@ def _show_rest() -> None:
             rows = tables.list_silences(alerts, now)
             live.show_live_table(render_table(tables.SILENCES, rows, label="Silenced rules", empty="no rule is silenced"), key="silenced", reserved=3)
         with right:
-            widgets.show_heading("Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml")
+            widgets.show_heading(
+                "Targets", "addresses are masked; set them with PODIUM_ALERT_URLS or [alerts] in podium.toml", term="delivery target"
+            )
             rows = tables.list_targets(alerts, status)
             label, empty = "Targets, masked, and the state of the last message", "no target is set: alerts are shown on this page only"
             live.show_live_table(render_table(tables.TARGETS, rows, label=label, empty=empty), key="targets", reserved=3)

@@ -13,7 +13,13 @@ from pages.ui.tables import Cell, Column, TableRow
 from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
 
-GATE_COLUMNS = (Column("Gate"), Column("Value", right=True), Column("Limit", right=True), Column("Margin", right=True), Column("Verdict"))
+GATE_COLUMNS = (
+    Column("Gate"),
+    Column("Value", right=True),
+    Column("Limit", right=True),
+    Column("Margin", right=True),
+    Column("Verdict", term="gate verdict"),
+)
 VOTE_COLUMNS = (
     Column("Model"),
     Column("Version"),
@@ -62,7 +68,6 @@ def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
             "Round-trip cost",
             units.format_bps(decision.cost_bps),
             f"edge above cost {units.format_bps(_excess(decision.edge_bps, decision.cost_bps), signed=True)}",
-            term="round trip",
         ),
         Tile(
             "Target",

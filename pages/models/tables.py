@@ -51,12 +51,12 @@ def build_model_tiles(
         return []
     serving = versions[versions["role"] == "champion"]
     majorities = [symbol.majority for symbol in measure_dispersion(votes, horizon) if symbol.majority is not None]
-    unanimous = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
+    agreed = f"{majorities.count(1.0)} of {len(majorities)} symbols" if majorities else units.NOT_ENOUGH
     part = None if calibration is None else next((part for part in calibration.horizons if part.horizon == horizon), None)
     return [
         Tile("Models serving", f"{len(serving)} of {len(session.models)}", "none is trained yet" if serving.empty else _newest(serving)),
         *skill.build_skill_tiles(skill_rows, horizon),
-        Tile("Unanimous votes", unanimous, f"all active models on one side, {units.format_count(horizon, 'bar')} ahead", term="majority"),
+        Tile("Full agreement", agreed, f"all active models on one side, {units.format_count(horizon, 'bar')} ahead", term="majority"),
         _brier(part),
         _coverage(part, 0.8),
         _coverage(part, 0.9),

@@ -58,7 +58,9 @@ def _show_now() -> None:
 def _show_actions() -> None:
     with widgets.reading_store():
         widgets.show_heading(
-            "Actions", "each changes only this process and Podium's own folders; effects pool all its trials against control windows"
+            "Actions",
+            "each changes only this process and Podium's own folders; effects pool all its trials against control windows",
+            term="optimizer action",
         )
         rows = tables.list_actions(cache.fetch_actions(), cache.current_time())
         live.show_live_table(render_table(tables.ACTIONS, rows, label="Actions and their measured effects"), key="actions")

@@ -50,7 +50,7 @@ def render_table(columns: Sequence[Column], lines: Sequence[TableRow], *, label:
     """Return the table as HTML; `empty` is shown when there are no rows."""
     cells = "".join(_head(column) for column in columns)
     head = f"<thead><tr>{cells}</tr></thead>" if any(column.label for column in columns) else ""
-    body = "".join(_line(columns, line) for line in lines)
+    body = "".join(_row(columns, line) for line in lines)
     if not lines and empty:
         body = f'<tr class="pd-none"><td colspan="{len(columns)}">{escape(empty)}</td></tr>'
     kind = "pd-cards" if cards else ""
@@ -62,19 +62,19 @@ def render_chip(word: str, colour: str | None = None) -> str:
     return f'<span class="pd-chip"><span class="pd-dot" style="background:{colour or theme.state_colour(word)}"></span>{escape(word)}</span>'
 
 
-def tooltip(term: str) -> str:
+def render_tooltip(term: str) -> str:
     """Return the title attribute with the glossary's sentence for a term or label, "" where it has none."""
     definition = glossary.find_definition(term)
     return f' title="{escape(definition)}"' if definition else ""
 
 
 def _head(column: Column) -> str:
-    return f'<th scope="col" class="{_classes(column)}"{tooltip(column.term or column.label)}>{escape(column.label)}</th>'
+    return f'<th scope="col" class="{_classes(column)}"{render_tooltip(column.term or column.label)}>{escape(column.label)}</th>'
 
 
-def _line(columns: Sequence[Column], line: TableRow) -> str:
+def _row(columns: Sequence[Column], line: TableRow) -> str:
     cells = "".join(
-        f'<td class="{_classes(column)}" data-label="{escape(column.label)}"{_row_tooltip(column, cell, position)}>'
+        f'<td class="{_classes(column)}" data-label="{escape(column.label)}"{_label_tooltip(column, cell, position)}>'
         f"{_cell(cell, line.link if position == 0 else None)}</td>"
         for position, (column, cell) in enumerate(zip(columns, line.cells, strict=True))
     )
@@ -82,9 +82,11 @@ def _line(columns: Sequence[Column], line: TableRow) -> str:
     return f'<tr data-id="{escape(line.id)}"{attributes}>{cells}</tr>'
 
 
-def _row_tooltip(column: Column, cell: Cell | str, position: int) -> str:
-    """Return the tooltip of the first cell of a row, where it is the row's head."""
-    return tooltip(cell if isinstance(cell, str) else cell.text) if position == 0 and not column.label else ""
+def _label_tooltip(column: Column, cell: Cell | str, position: int) -> str:
+    """Return the tooltip of a cell that labels its row: the first one, below an empty head."""
+    if position or column.label:
+        return ""
+    return render_tooltip(cell if isinstance(cell, str) else cell.text)
 
 
 def _cell(cell: Cell | str, link: str | None) -> str:

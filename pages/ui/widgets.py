@@ -102,7 +102,7 @@ def show_note(text: str) -> None:
 def show_heading(text: str, more: str = "", *, term: str = "") -> None:
     """Show the name of a section with a few words on its content; its tooltip is the glossary's sentence for `term`, or for the name."""
     small = f' <span class="pd-muted">{escape(more)}</span>' if more else ""
-    show_html(f'<div class="pd pd-section"><b role="heading" aria-level="2"{tables.tooltip(term or text)}>{escape(text)}</b>{small}</div>')
+    show_html(f'<div class="pd pd-section"><b role="heading" aria-level="2"{tables.render_tooltip(term or text)}>{escape(text)}</b>{small}</div>')
 
 
 def show_text(text: str) -> None:
@@ -154,6 +154,6 @@ def _tile(tile: Tile) -> str:
     wordy = " w" if len(ages.strip_marks(tile.value)) > 14 else ""
     small = f'<div class="s">{escape(tile.small)}</div>' if tile.small else ""
     return (
-        f'<div class="pd-tile"><div class="l"{tables.tooltip(tile.term or tile.label)}>{escape(tile.label)}</div>'
+        f'<div class="pd-tile"><div class="l"{tables.render_tooltip(tile.term or tile.label)}>{escape(tile.label)}</div>'
         f'<div class="v{wordy}">{dot}{escape(tile.value)}</div>{small}{sparkline.render_sparkline(tile.trend)}</div>'
     )

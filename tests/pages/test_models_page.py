@@ -194,7 +194,7 @@ def test_a_file_that_cannot_be_read_is_named_beside_the_others(full_store: str, 
 
 def test_hostile_words_of_a_backtest_are_text(full_store: str, tmp_path: Path) -> None:
     bad = "<script>alert(1)</script>"
-    with shelved(full_store, tmp_path, kept(1, by=bad, reason=bad, asked={"market": f"/x/{bad}", "symbols": bad})) as url:
+    with shelved(full_store, tmp_path, kept(1, by=bad, reason=bad, arguments={"market": f"/x/{bad}", "symbols": bad})) as url:
         shown = text(run("07_backtests.py", url))
     assert "<script>" not in shown
 

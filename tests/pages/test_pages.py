@@ -48,7 +48,7 @@ def test_there_are_pages() -> None:
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "locked"])
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_is_right_whatever_the_store_is_like(page: str, state: str, full_store: str, tmp_path: Path) -> None:
+def test_a_page_works_with_every_store(page: str, state: str, full_store: str, tmp_path: Path) -> None:
     with store(state, full_store, tmp_path) as url:
         app = run(page, url)
     assert not app.exception
@@ -110,13 +110,13 @@ def test_the_machine_at_that_moment_is_told_as_far_as_it_is_known(full_store: st
 
 
 @pytest.mark.parametrize("span", ["15 min", "1 h", "6 h", "1 d", "7 d", "30 d", "1 y"])
-def test_resources_are_told_for_every_range(span: str, full_store: str, tmp_path: Path) -> None:
+def test_resources_are_shown_for_every_range(span: str, full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         beat(tmp_path, WallClock().now())  # readings are those of now
         app = run("09_resources.py", url, range=span)
     assert not app.exception
     shown = text(app)
-    assert "A point is the mean of" in shown
+    assert "Each point is the mean of" in shown
     assert "No GPU found." in shown
 
 
@@ -204,7 +204,7 @@ def test_the_signal_box_shows_what_is_set_and_not_what_was_typed(full_store: str
         st.cache_data.clear()
         app.run()
         assert app.number_input[0].value == 0.2
-        assert "Set now: 0.200." in text(app)
+        assert "Current signal: 0.200." in text(app)
         app.text_input(key="reason").set_value("another try").run()
         app.number_input[0].set_value(0.4).run()
         next(button for button in app.button if button.label == "Set signal").click().run()
@@ -228,5 +228,5 @@ def test_a_drawdown_stop_is_named_on_control_with_what_lifts_it(full_store: str,
             made.execute("UPDATE ticks SET drawdown = ? WHERE tick = (SELECT max(tick) FROM ticks)", (lost,))
         shown = text(run("12_control.py", url))
     assert ("Drawdown stop." in shown) == stopped
-    assert ("Equity is 18.2 % below its peak, the limit is 15.0 %." in shown) == stopped
+    assert ("Equity is 18.2 % below its peak; the limit is 15.0 %." in shown) == stopped
     assert ("restarts the peak at today" in shown) == stopped

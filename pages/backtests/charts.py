@@ -20,26 +20,26 @@ DAY = 86_400_000_000_000  # ns
 def plot_equity_curves(chosen: Sequence[StoredBacktest]) -> Figure:
     """Gain since the start after all costs; dotted is the benchmark, equal-weight buy and hold; 0 % is no trading."""
     curves = [tables.get_equity_curve(run) for run in chosen]
-    together = len({points[0][0] for points in curves if points}) <= 1
+    share_start = len({points[0][0] for points in curves if points}) <= 1
     lines = new_figure(height=330, right=100)
-    held: set[tuple[float | None, ...]] = set()
+    benchmarks: set[tuple[float | None, ...]] = set()
     for place, points in enumerate(curves):
         if not points:
             continue
         start = points[0][0]
-        at = [moment // units.MS if together else (moment - start) / DAY for moment, _, _ in points]
+        at = [moment // units.MS if share_start else (moment - start) / DAY for moment, _, _ in points]
         run, colour = tables.name_run(place, chosen), tables.get_run_colour(place)
         naive = tuple(value for _, _, value in points)
-        if naive not in held:
-            held.add(naive)
-            _line(
+        if naive not in benchmarks:
+            benchmarks.add(naive)
+            _add_line(
                 lines, at, naive, "benchmark" if len(chosen) == 1 else f"{run}: benchmark", theme.NEUTRAL if len(chosen) == 1 else colour, dash="dot"
             )
-        _line(lines, at, [value for _, value, _ in points], "Podium" if len(chosen) == 1 else run, colour, dash="solid")
+        _add_line(lines, at, [value for _, value, _ in points], "Podium" if len(chosen) == 1 else run, colour, dash="solid")
     forest_plot.label_line_ends(lines, least=0.115, lines=True)
     lines.layout["meta"] = {"narrow": {"layout.xaxis.nticks": 4}}
     lines.set_axis("yaxis", ticksuffix=" %", zeroline=True, zerolinecolor=theme.MUTED, nticks=6)
-    if together:
+    if share_start:
         lines.set_axis("xaxis", type="date", showgrid=False, nticks=8, hoverformat="%Y-%m-%d %H:%M UTC")
     else:
         lines.set_axis("xaxis", ticksuffix=" d", showgrid=False, nticks=8, hoverformat=".2f")
@@ -56,47 +56,47 @@ def plot_skill_by_run(chosen: Sequence[StoredBacktest], horizon: int) -> Figure:
             figures = tables.get_skill(run.report, model, horizon)
             value, low, high = (to_percent(figures.get(key)) for key in ("r2", "low", "high"))
             entries.append(IntervalEstimate(model, tables.name_run(place, chosen), value, low, high, int(finite_or_none(figures.get("n")) or 0)))
-    return forest_plot.plot_intervals(entries, models, _runs(chosen))
+    return forest_plot.plot_intervals(entries, models, _list_series(chosen))
 
 
 def plot_gate_shares(chosen: Sequence[StoredBacktest]) -> Figure:
     """The share of all decisions by binding gate."""
     ranked = list(tables.rank_gates(chosen))
     names = [escape_text(gate) for gate, _ in ranked]
-    drawn = new_figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
+    figure = new_figure(height=60 + len(names) * (14 + 11 * len(chosen)), top=24 if len(chosen) > 1 else 8, bottom=30)
     for place in reversed(range(len(chosen))):  # the first on top
         shares = [(shares[place] or 0.0) * 100 for _, shares in ranked]
         run, own = tables.name_run(place, chosen), tables.get_run_colour(place)
         hover = [
             f"<b>{gate}</b> {run}<br>binding in {units.format_number(share, 1, '%')} of decisions" for gate, share in zip(names, shares, strict=True)
         ]
-        drawn.add_trace("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=HOVER_TEMPLATE,
+        figure.add_trace("bar", y=names, x=shares, orientation="h", marker={"color": own}, hovertext=hover, hovertemplate=HOVER_TEMPLATE,
                   text=[units.format_number(share, 1, "%") for share in shares],
                   textposition="outside", textfont={"size": 10, "color": theme.MUTED}, cliponaxis=False)  # fmt: skip
     if len(chosen) > 1:
-        forest_plot.add_legend(drawn, _runs(chosen))
-    drawn.layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.05}
-    drawn.set_axis("yaxis", **category_axis(names))
-    most = max((share or 0.0 for _, shares in ranked for share in shares), default=0.0)
-    drawn.set_axis("xaxis", ticksuffix=" %", range=[0, most * 118 or 1.0], nticks=6)
-    return drawn
+        forest_plot.add_legend(figure, _list_series(chosen))
+    figure.layout |= {"barmode": "group", "bargap": 0.3, "bargroupgap": 0.05}
+    figure.set_axis("yaxis", **category_axis(names))
+    largest = max((share or 0.0 for _, shares in ranked for share in shares), default=0.0)
+    figure.set_axis("xaxis", ticksuffix=" %", range=[0, largest * 118 or 1.0], nticks=6)
+    return figure
 
 
 def plot_reliability_by_run(chosen: Sequence[StoredBacktest]) -> Figure:
     """Observed frequency of a rise against its stated probability over the first horizon; the diagonal is perfect calibration."""
-    drawn = new_figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
-    bins = [[(stated, share) for stated, share in _bins(run) if share.n >= reliability_chart.MIN_ROWS] for run in chosen]
+    figure = new_figure(height=300, top=24 if len(chosen) > 1 else 8, bottom=44)
+    bins = [[(stated, share) for stated, share in _reliability_bins(run) if share.n >= reliability_chart.MIN_ROWS] for run in chosen]
     values = [value * 100 for points in bins for stated, share in points for value in (stated, share.share or 0.0)]
     low, high = max(0.0, min([*values, 40.0]) - 6), min(100.0, max([*values, 60.0]) + 6)
-    drawn.add_trace("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
+    figure.add_trace("scatter", x=[low, high], y=[low, high], mode="lines", line={"color": theme.MUTED, "width": 1, "dash": "dot"}, hoverinfo="skip")
     for place, points in enumerate(bins):
         reliability_chart.add_reliability_points(
-            drawn, points, tables.get_run_colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1
+            figure, points, tables.get_run_colour(place), tables.name_run(place, chosen), numbered=len(chosen) == 1
         )
     if len(chosen) > 1:
-        forest_plot.add_legend(drawn, _runs(chosen))
-    reliability_chart.set_square_axes(drawn, low, high)
-    return drawn
+        forest_plot.add_legend(figure, _list_series(chosen))
+    reliability_chart.set_square_axes(figure, low, high)
+    return figure
 
 
 def plot_declined_by_run(chosen: Sequence[StoredBacktest]) -> Figure | None:
@@ -110,10 +110,10 @@ def plot_declined_by_run(chosen: Sequence[StoredBacktest]) -> Figure | None:
     rows = list(dict.fromkeys(entry.row for entry in entries if entry.n))
     if not rows:
         return None
-    return forest_plot.plot_intervals([entry for entry in entries if entry.row in rows], rows, _runs(chosen), unit="bps", digits=1)
+    return forest_plot.plot_intervals([entry for entry in entries if entry.row in rows], rows, _list_series(chosen), unit="bps", digits=1)
 
 
-def _line(lines: Figure, at: Sequence[float], values: Sequence[float | None], name: str, colour: str, *, dash: str) -> None:
+def _add_line(lines: Figure, at: Sequence[float], values: Sequence[float | None], name: str, colour: str, *, dash: str) -> None:
     start = next((value for value in values if value), None)
     gain = [None if value is None or start is None else (value / start - 1) * 100 for value in values]
     lines.add_trace(
@@ -122,11 +122,11 @@ def _line(lines: Figure, at: Sequence[float], values: Sequence[float | None], na
     )  # fmt: skip
 
 
-def _runs(chosen: Sequence[StoredBacktest]) -> list[Series]:
+def _list_series(chosen: Sequence[StoredBacktest]) -> list[Series]:
     return [(tables.name_run(place, chosen), tables.get_run_colour(place)) for place in range(len(chosen))]
 
 
-def _bins(run: StoredBacktest) -> list[tuple[float, ObservedShare]]:
+def _reliability_bins(run: StoredBacktest) -> list[tuple[float, ObservedShare]]:
     """Return stated and observed probability by tenth; intervals use the effective n of the ensemble's skill."""
     reliability = as_mapping(run.report.get("calibration")).get("reliability")
     ensemble = tables.get_skill(run.report, "ensemble")

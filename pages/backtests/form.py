@@ -24,7 +24,7 @@ def show_form() -> None:
     """Draw the form: what to run, and why."""
     simulated = st.segmented_control("Market", ["simulated", "recording"], default="simulated", key="market", bind="query-params", required=True)
     with st.form("backtest", border=True, enter_to_submit=False):
-        args = _simulated() if simulated != "recording" else _recording()
+        fields = _show_simulated_fields() if simulated != "recording" else _show_recording_fields()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
         reason = left.text_input(
             f"Reason, at most {commands.MAX_REASON} letters",
@@ -35,8 +35,8 @@ def show_form() -> None:
         training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:
-        arguments = {name: text.strip() for name, text in args.items() if text.strip()} | {"training": "yes" if training else "none"}
-        if args["market"].strip():
+        arguments = {name: text.strip() for name, text in fields.items() if text.strip()} | {"training": "yes" if training else "none"}
+        if fields["market"].strip():
             commands.submit_command("backtest", arguments, reason or "no reason given")
         else:
             st.session_state["answer"] = ("Give the absolute path of a recording's folder", theme.WARNING, "Not sent.")
@@ -48,14 +48,14 @@ def show_progress(requested: pd.DataFrame, now: int) -> None:
     active = requested[requested["status"].isin([QUEUED, RUNNING])]
     for command in active.iloc[::-1].to_dict("records"):
         with st.container(horizontal=True, vertical_alignment="center", key=f"run_{command['id']}"):
-            widgets.show_html(_progress(command))
+            widgets.show_html(_render_progress(command))
             if st.button("Cancel", key=f"cancel_{command['id']}", icon=":material/close:"):
                 commands.submit_command("cancel_backtest", {"id": str(command["id"])}, BY_PAGE)
     if active.empty and not requested.empty:
         newest = requested.iloc[0].to_dict()
         ended = newest["finished_at"] if units.is_known(newest["finished_at"]) else newest["at"]
         if now - ended < RECENT_SECONDS * units.SECOND:
-            widgets.show_html(f'<div class="pd">{_ended(newest)}</div>')
+            widgets.show_html(f'<div class="pd">{_render_result(newest)}</div>')
 
 
 def show_delete_button(chosen: list[StoredBacktest]) -> None:
@@ -98,7 +98,7 @@ def _request_deletion(names: list[str]) -> None:
     st.session_state["to_delete"] = names
 
 
-def _simulated() -> dict[str, str]:
+def _show_simulated_fields() -> dict[str, str]:
     with st.container(horizontal=True, key="simulated_row"):
         signal = st.number_input(
             "Signal (R², one bar)",
@@ -117,7 +117,7 @@ def _simulated() -> dict[str, str]:
     return {"market": "simulated", "signal": f"{signal:g}", "bars": str(bars), "symbol_count": str(symbols), "seed": str(seed)}
 
 
-def _recording() -> dict[str, str]:
+def _show_recording_fields() -> dict[str, str]:
     path = st.text_input(
         "Folder of the recording",
         key="run_path",
@@ -134,7 +134,7 @@ def _recording() -> dict[str, str]:
     return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
 
 
-def _progress(command: Mapping[Any, Any]) -> str:
+def _render_progress(command: Mapping[Any, Any]) -> str:
     done = command["progress"]
     share = float(done) if isinstance(done, int | float) and units.is_known(done) else 0.0
     note = command["note"] if isinstance(command["note"], str) else "waits for the engine"
@@ -143,7 +143,7 @@ def _progress(command: Mapping[Any, Any]) -> str:
     return f'<div class="pd">{widgets.render_notice(text, word=word, colour=theme.UP, progress=share)}</div>'
 
 
-def _ended(command: Mapping[Any, Any]) -> str:
+def _render_result(command: Mapping[Any, Any]) -> str:
     finished = command["finished_at"]
     when = units.format_time(int(finished), "%H:%M:%S") if isinstance(finished, int | float) else ""
     done = command["status"] == "done"

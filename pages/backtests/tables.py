@@ -167,11 +167,11 @@ def _percent(*path: str, digits: int = 2, signed: bool = True) -> Callable[[Stor
     return lambda run: units.format_percent(get_number(run.report, *path), digits, signed=signed, missing=units.NOT_ENOUGH)
 
 
-def _plain(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[StoredBacktest], str]:
+def _number(*path: str, digits: int = 0, unit: str = "", missing: str = units.NOT_ENOUGH) -> Callable[[StoredBacktest], str]:
     return lambda run: units.format_number(get_number(run.report, *path), digits, unit, missing=missing)
 
 
-def _span(run: StoredBacktest) -> str:
+def _market_time(run: StoredBacktest) -> str:
     points = get_equity_curve(run)
     ends = [at for at, _, _ in points[:1] + points[-1:]]
     return " to ".join(units.format_time(at, "%Y-%m-%d %H:%M") for at in ends) + " UTC" if ends else units.MISSING
@@ -203,7 +203,7 @@ def _sharpe(run: StoredBacktest) -> Cell:
     return Cell(units.format_number(ratio, 2, missing=units.NOT_ENOUGH), small=small)
 
 
-def _took(run: StoredBacktest) -> Cell:
+def _duration(run: StoredBacktest) -> Cell:
     return Cell(
         units.format_age(get_number(run.report, "wall_seconds")),
         small=f"{units.format_number(get_number(run.report, 'decisions_per_second'))} decisions/s",
@@ -225,7 +225,7 @@ _FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
     ("Market", lambda run: name_market(run.arguments)),
     ("Requested", lambda run: describe_arguments(run.arguments)),
     ("Symbols", _symbols),
-    ("Market time", _span),
+    ("Market time", _market_time),
     ("Net return", _percent("portfolio", "net_return")),
     ("Gross return", _percent("portfolio", "gross_return")),
     ("Benchmark: equal-weight buy and hold", _percent("portfolio", "benchmark_return")),
@@ -234,20 +234,20 @@ _FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
     ("Sharpe ratio, annualised", _sharpe),
     ("Probabilistic Sharpe ratio: above 0", _percent("portfolio", "psr", digits=1, signed=False)),
     ("Deflated Sharpe ratio: above the best of all tried", _deflated),
-    ("Trades", _plain("portfolio", "trades")),
-    ("Turnover, times equity", _plain("portfolio", "turnover", digits=1)),
-    ("Cost per trade", _plain("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
+    ("Trades", _number("portfolio", "trades")),
+    ("Turnover, times equity", _number("portfolio", "turnover", digits=1)),
+    ("Cost per trade", _number("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),
     ("Borrow and funding, share of capital", _percent("portfolio", "carry", "share", digits=3)),
-    ("Decisions", _plain("decisions")),
+    ("Decisions", _number("decisions")),
     ("Actions", _actions),
     ("Skill (R²), ensemble, first horizon", lambda run: format_skill(run.report, "ensemble")),
     ("Brier score", _brier),
     ("Coverage, 80 % interval", _percent("calibration", "coverage", "0.8", digits=1, signed=False)),
     ("Coverage, 90 % interval", _percent("calibration", "coverage", "0.9", digits=1, signed=False)),
     ("Clean decisions", _percent("clean_rate", signed=False)),
-    ("Models fitted", _plain("training", "fits")),
+    ("Models fitted", _number("training", "fits")),
     ("Tick p99", lambda run: units.format_ms(get_number(run.report, "tick_ms", "p99"))),
-    ("Duration", _took),
+    ("Duration", _duration),
     ("Digest", lambda run: str(run.report.get("digest", units.MISSING))[:16]),
     ("Requested by", lambda run: Cell(run.by, small=run.reason)),
 )

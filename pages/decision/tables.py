@@ -52,7 +52,7 @@ def build_decision_tiles(decision: DecisionDetails) -> list[Tile]:
     interval = units.NOT_ENOUGH if expected is None else units.format_interval(expected.low_bps, expected.high_bps, 1, "bps")
     binding = next((gate for gate in decision.gates if gate.name == decision.binding_gate), None)
     column = decision.session.horizons.index(decision.horizon) if decision.horizon in decision.session.horizons else None
-    low, estimate = (_at(decision.skill.get(name), column) for name in ("low", "estimate"))
+    low, estimate = (_value_at(decision.skill.get(name), column) for name in ("low", "estimate"))
     return [
         Tile(
             "Intent and reason" if binding is None else "Binding gate",
@@ -229,5 +229,5 @@ def _excess(edge: float | None, cost: float | None) -> float | None:
     return None if edge is None or cost is None else abs(edge) - cost
 
 
-def _at(values: list[float | None] | None, place: int | None) -> float | None:
+def _value_at(values: list[float | None] | None, place: int | None) -> float | None:
     return values[place] if values and place is not None and place < len(values) else None

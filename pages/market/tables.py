@@ -42,16 +42,18 @@ def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:
     return [
         Tile(
             "Price",
-            units.format_price(_figure(last["price"])),
+            units.format_price(_finite_or_none(last["price"])),
             f"at tick {get_tick(history):,}; {units.format_percent(moved, 2, signed=True)} over {units.format_count(len(bars), 'bar')}",
         ),
-        Tile("Spread", units.format_bps(_figure(last["spread_bps"])), f"from {history.spread_source}"),
-        _depth(history, last),
+        Tile("Spread", units.format_bps(_finite_or_none(last["spread_bps"])), f"from {history.spread_source}"),
+        _build_depth_tile(history, last),
         Tile("Regime", regime, f"probability {units.format_percent(chance, 0)}"),
-        _expected(history),
-        Tile("Last decision", action, _why(last), state=action),
+        _build_forecast_tile(history),
+        Tile("Last decision", action, _describe_reason(last), state=action),
         Tile(
-            "Position", units.format_percent(position, signed=True), f"of equity; target {units.format_percent(_figure(last['target']), signed=True)}"
+            "Position",
+            units.format_percent(position, signed=True),
+            f"of equity; target {units.format_percent(_finite_or_none(last['target']), signed=True)}",
         ),
     ]
 
@@ -70,10 +72,10 @@ def render_order_book(book: OrderBook, tick: int) -> str:
     """Return the best levels of both sides around the mid, asks above; the bars show sizes on one scale."""
     asks = list(zip(book.ask_price, book.ask_size, strict=True))[:LEVELS]
     bids = list(zip(book.bid_price, book.bid_size, strict=True))[:LEVELS]
-    most = max(size for _, size in [*asks, *bids])
+    largest = max(size for _, size in [*asks, *bids])
     mid = (asks[0][0] + bids[0][0]) / 2
-    lines = [*_side("ask", asks, most, mid)[::-1], _middle(asks[0][0], bids[0][0], mid, tick), *_side("bid", bids, most, mid)]
-    return render_table(_LADDER, lines, label="Order book, asks above bids", cards=False)
+    rows = [*_list_side("ask", asks, largest, mid)[::-1], _mid_row(asks[0][0], bids[0][0], mid, tick), *_list_side("bid", bids, largest, mid)]
+    return render_table(_LADDER, rows, label="Order book, asks above bids", cards=False)
 
 
 NOW = (  # name, label, unit
@@ -95,7 +97,7 @@ LEANS = frozenset({"imbalance", "pressure"})  # signed
 
 def list_current_costs(history: MarketHistory) -> list[TableRow]:
     """List the estimates of the microstructure phase at the tick: forecasts, cost of trading, and direction of the flow."""
-    lines = []
+    rows = []
     for name, words, unit in NOW:
         value = history.micro.get(name)
         if name not in history.micro or (value is None and (history.book is None or not unit)):
@@ -106,8 +108,8 @@ def list_current_costs(history: MarketHistory) -> list[TableRow]:
             if unit == "money"
             else units.format_number(value, 1 if unit else 2, unit, signed=name in LEANS, missing=missing)
         )
-        lines.append(TableRow(name, (words, shown)))
-    return lines
+        rows.append(TableRow(name, (words, shown)))
+    return rows
 
 
 def get_tick(history: MarketHistory) -> int:
@@ -117,8 +119,8 @@ def get_tick(history: MarketHistory) -> int:
 
 def describe_levels(book: OrderBook) -> str:
     """Say how many levels are shown."""
-    there = max(len(book.bid_price), len(book.ask_price))
-    return f"best {LEVELS} of {there} levels per side" if there > LEVELS else f"{units.format_count(there, 'level')} per side"
+    levels_shown = max(len(book.bid_price), len(book.ask_price))
+    return f"best {LEVELS} of {levels_shown} levels per side" if levels_shown > LEVELS else f"{units.format_count(levels_shown, 'level')} per side"
 
 
 def is_two_sided(book: OrderBook) -> bool:
@@ -142,53 +144,53 @@ def is_scored(frame: pd.DataFrame) -> bool:
 
 
 def list_forecast_skill(frame: pd.DataFrame) -> list[TableRow]:
-    lines = []
+    rows = []
     for row in iterate_rows(frame):
-        sure = units.is_known(row.low) and units.is_known(row.high)
-        lines.append(
+        has_interval = units.is_known(row.low) and units.is_known(row.high)
+        rows.append(
             TableRow(
                 str(row.measure),
                 (
                     MEASURES.get(str(row.measure), str(row.measure).replace("_", " ")),
-                    units.format_percent(row.r2, 1, signed=True, missing=units.NOT_ENOUGH) if sure else units.NOT_ENOUGH,
-                    units.format_interval(row.low * 100, row.high * 100, 1, "%") if sure else units.MISSING,
+                    units.format_percent(row.r2, 1, signed=True, missing=units.NOT_ENOUGH) if has_interval else units.NOT_ENOUGH,
+                    units.format_interval(row.low * 100, row.high * 100, 1, "%") if has_interval else units.MISSING,
                     Cell(f"{int(row.n):,}", small=f"effective {row.n_effective:,.0f}" if units.is_known(row.n_effective) else ""),
                 ),
             )
         )
-    return lines
+    return rows
 
 
-def _side(name: str, levels: list[tuple[float, float]], most: float, mid: float) -> list[TableRow]:
-    lines, money = [], 0.0
+def _list_side(name: str, levels: list[tuple[float, float]], largest: float, mid: float) -> list[TableRow]:
+    rows, money = [], 0.0
     colour = theme.UP if name == "bid" else theme.DOWN
     for place, (price, size) in enumerate(levels):
         money += price * size
         cells = (
             Cell(units.format_price(price), colour),
             units.format_quantity(size),
-            Cell("", colour, bar=size / most),
+            Cell("", colour, bar=size / largest),
             units.format_money(money),
             units.format_number((price / mid - 1) * 1e4, 1, signed=True),
         )
-        lines.append(TableRow(f"{name} {place}", cells))
-    return lines
+        rows.append(TableRow(f"{name} {place}", cells))
+    return rows
 
 
-def _middle(ask: float, bid: float, mid: float, tick: int) -> TableRow:
+def _mid_row(ask: float, bid: float, mid: float, tick: int) -> TableRow:
     spread = (ask - bid) / mid * 1e4
     return TableRow("mid", (units.format_price(mid), "mid", f"tick {tick:,}", "spread, bps", units.format_number(spread, 1)), highlighted=True)
 
 
-def _depth(history: MarketHistory, last: pd.Series) -> Tile:
+def _build_depth_tile(history: MarketHistory, last: pd.Series) -> Tile:
     if history.book is None:
         return Tile("Depth", "no book", "not in this feed")
-    bid, ask = _figure(last["bid_depth"]), _figure(last["ask_depth"])
+    bid, ask = _finite_or_none(last["bid_depth"]), _finite_or_none(last["ask_depth"])
     both = None if bid is None or ask is None else bid + ask
     return Tile("Depth, money", units.format_money(both, missing=units.MISSING), f"bid {units.format_money(bid)}, ask {units.format_money(ask)}")
 
 
-def _expected(history: MarketHistory) -> Tile:
+def _build_forecast_tile(history: MarketHistory) -> Tile:
     horizon = history.session.horizons[0]
     newest = history.forecasts[(history.forecasts["horizon"] == horizon) & (history.forecasts["tick"] == get_tick(history))]
     label = f"Expected move, {units.format_count(horizon, 'bar')}"
@@ -202,12 +204,16 @@ def _expected(history: MarketHistory) -> Tile:
     )
 
 
-def _why(last: pd.Series) -> str:
+def _describe_reason(last: pd.Series) -> str:
     if isinstance(last["binding_gate"], str):
         reason = get_data_fault(last)
         return phrase_gate(last["binding_gate"]) + (f" ({reason})" if reason else "")
-    return "no gate failed" if last["action"] == "hold" else f"intent: {classify_intent(_figure(last['position']), _figure(last['target']))}"
+    return (
+        "no gate failed"
+        if last["action"] == "hold"
+        else f"intent: {classify_intent(_finite_or_none(last['position']), _finite_or_none(last['target']))}"
+    )
 
 
-def _figure(value: object) -> float | None:
+def _finite_or_none(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) and units.is_known(value) else None

@@ -26,12 +26,12 @@ class MarketView:
     stamp: str  # what the chart is of: tiles and book change together with it
     tiles: list[Tile]
     rules: list[TableRow]
-    tape: Figure
+    chart: Figure
     book: str | None  # None where the book is not two-sided
-    now: list[TableRow]
-    foreseen: list[TableRow] | None  # None where no forecast of the book is scored yet
-    covered: IntervalCoverage | None  # None where a new session with other horizons has not decided yet
-    expected: Figure | None  # None without a forecast
+    costs: list[TableRow]
+    liquidity: list[TableRow] | None  # None where no forecast of the book is scored yet
+    coverage: IntervalCoverage | None  # None where a new session with other horizons has not decided yet
+    forecast_chart: Figure | None  # None without a forecast
 
 
 def show_market() -> None:
@@ -63,21 +63,21 @@ def build_view(history: MarketHistory, shown: int, horizon: int) -> MarketView:
     rules = trading_rules.list_symbol_rules(
         cache.fetch_config(cache.fetch_status()), history.session.symbols, history.symbol, history.spread_source, history.micro
     )
-    outlook = cache.fetch_liquidity_forecasts()
+    liquidity_forecasts = cache.fetch_liquidity_forecasts()
     frame = history.forecasts[history.forecasts["horizon"] == horizon]
     return MarketView(
         market=history,
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
         tiles=tables.build_market_tiles(history, shown),
         rules=rules,
-        tape=charts.plot_bars(history, shown),
+        chart=charts.plot_bars(history, shown),
         book=tables.render_order_book(history.book, tables.get_tick(history))
         if history.book is not None and tables.is_two_sided(history.book)
         else None,
-        now=tables.list_current_costs(history),
-        foreseen=tables.list_forecast_skill(outlook) if tables.is_scored(outlook) else None,
-        covered=next((entry for entry in history.coverage if entry.horizon == horizon), None),
-        expected=charts.plot_forecasts(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
+        costs=tables.list_current_costs(history),
+        liquidity=tables.list_forecast_skill(liquidity_forecasts) if tables.is_scored(liquidity_forecasts) else None,
+        coverage=next((entry for entry in history.coverage if entry.horizon == horizon), None),
+        forecast_chart=charts.plot_forecasts(history, horizon, shown) if frame["mean_bps"].notna().any() else None,
     )
 
 
@@ -105,9 +105,9 @@ def show_symbol(symbol: str, shown: int, horizon: int) -> None:
         with left:
             show_bars(view, shown, horizon)
         with right:
-            if view.now:
+            if view.costs:
                 widgets.show_heading("Cost and flow now", "forecast for an order filled after the latency; fees not included")
-                widgets.show_table(PAIR_COLUMNS, view.now, label="Cost of trading and direction of the flow now", cards=False)
+                widgets.show_table(PAIR_COLUMNS, view.costs, label="Cost of trading and direction of the flow now", cards=False)
             show_liquidity_forecasts(view)
 
 
@@ -117,7 +117,7 @@ def show_bars(view: MarketView, shown: int, horizon: int) -> None:
     bars = f"{units.format_bar_length(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
     widgets.show_heading("Market", bars)
     label = f"Bars of {history.symbol} with decisions, fills and incidents"
-    live.show_chart(view.tape, key=f"tape_{history.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
+    live.show_chart(view.chart, key=f"tape_{history.symbol}_{shown}", label=label, clickable=True, stamp=view.stamp)
     show_forecasts(view, horizon, shown)
 
 
@@ -134,20 +134,20 @@ def show_book(view: MarketView) -> None:
 
 def show_liquidity_forecasts(view: MarketView) -> None:
     widgets.show_heading("Liquidity forecast skill", "next bar, all symbols, out of sample, against a forecast of no change")
-    if view.foreseen is None:
+    if view.liquidity is None:
         widgets.show_empty(f"spread, depth and cost of the next bar: {units.NOT_MEASURED}")
     else:
-        widgets.show_table(tables.SKILL_COLUMNS, view.foreseen, label="Skill of the liquidity forecasts", cards=False)
+        widgets.show_table(tables.SKILL_COLUMNS, view.liquidity, label="Skill of the liquidity forecasts", cards=False)
 
 
 def show_forecasts(view: MarketView, horizon: int, shown: int) -> None:
-    if view.covered is None:
+    if view.coverage is None:
         widgets.show_waiting("the first forecast over this horizon")
         return
-    widgets.show_heading(f"Forecast and outcome, {units.format_count(horizon, 'bar')}", tables.describe_coverage(view.covered))
-    if view.expected is not None:
+    widgets.show_heading(f"Forecast and outcome, {units.format_count(horizon, 'bar')}", tables.describe_coverage(view.coverage))
+    if view.forecast_chart is not None:
         key = f"expected_{view.market.symbol}_{horizon}_{shown}"
-        live.show_chart(view.expected, key=key, label="Forecasts with their interval, and outcomes", clickable=True)
+        live.show_chart(view.forecast_chart, key=key, label="Forecasts with their interval, and outcomes", clickable=True)
         widgets.show_note(
             "Shown at the time each falls due. Line and band: forecast with its 90 % interval. "
             "Points: outcomes; amber diamonds lie outside the interval."

@@ -36,29 +36,29 @@ def plot_gate_strip(frame: pd.DataFrame, session: SessionInfo) -> Figure:
     for decision in iterate_rows(frame):
         if decision.symbol in rows:
             row, column = rows[decision.symbol], place[decision.tick]
-            z[row][column] = _code(decision.action, decision.binding_gate, names)
-            hover[row][column] = _hover(decision, times[decision.at], gates.get(decision.binding_gate), session)
+            z[row][column] = _colour_code(decision.action, decision.binding_gate, names)
+            hover[row][column] = _describe_decision(decision, times[decision.at], gates.get(decision.binding_gate), session)
             links[row][column] = f"{decision.tick} {decision.symbol}"
-    strip = new_figure(height=46 + 24 * len(symbols), bottom=26)
-    strip.add_trace(
+    figure = new_figure(height=46 + 24 * len(symbols), bottom=26)
+    figure.add_trace(
         "heatmap", z=z, x=ticks, y=[escape_text(symbol) for symbol in symbols], text=hover, customdata=links,
         hovertemplate="%{text}<extra></extra>", showscale=False, xgap=1, ygap=2, zmin=0, zmax=len(names) + ACTION_COLOURS,
-        colorscale=_scale(len(names)),
+        colorscale=_colour_scale(len(names)),
     )  # fmt: skip
-    strip.set_axis("yaxis", autorange="reversed", showgrid=False, type="category", fixedrange=True, tickfont={"color": theme.TEXT, "size": 12})
-    strip.set_axis(
+    figure.set_axis("yaxis", autorange="reversed", showgrid=False, type="category", fixedrange=True, tickfont={"color": theme.TEXT, "size": 12})
+    figure.set_axis(
         "xaxis", showgrid=False, tickformat=",d", nticks=8, title={"text": "tick", "font": {"size": 11, "color": theme.MUTED}, "standoff": 4}
     )
-    return strip
+    return figure
 
 
-def _code(action: str, gate: str | None, names: list[str]) -> float:
+def _colour_code(action: str, gate: str | None, names: list[str]) -> float:
     if action != "hold":
         return 0.5 if action == "buy" else 1.5
     return names.index(gate) + ACTION_COLOURS + 0.5 if gate in names else HELD_FREELY
 
 
-def _scale(gates: int) -> list[list[object]]:
+def _colour_scale(gates: int) -> list[list[object]]:
     colours = [theme.UP, theme.DOWN, theme.FREE, *(theme.gate_colour(place) for place in range(gates))]
     steps: list[list[object]] = []
     for place, colour in enumerate(colours):
@@ -66,7 +66,7 @@ def _scale(gates: int) -> list[list[object]]:
     return steps
 
 
-def _hover(decision: Any, when: str, place: int | None, session: SessionInfo) -> str:
+def _describe_decision(decision: Any, when: str, place: int | None, session: SessionInfo) -> str:
     head = f"<b>{escape_text(decision.symbol)}</b> {escape_text(decision.action)} · tick {decision.tick:,}<br>{when} UTC"
     if place is None:
         return head + (f"<br>intent: {escape_text(decision.intent)}" if decision.action != "hold" else "<br>no gate failed")

@@ -62,14 +62,22 @@ def build_engine_tiles(
 def build_machine_tiles(now: pd.DataFrame, trend: pd.DataFrame, latency: LatencyStats | None, clock: int) -> list[Tile]:
     """Build six tiles of the machine, each with its last 15 minutes."""
     limit = tiles.get_reading(now, None, "memory_limit_bytes")
-    whose = tiles.get_reading_source(now, "memory_limit_bytes")
+    source_of_limit = tiles.get_reading_source(now, "memory_limit_bytes")
     return [
-        _tile(now, trend, "CPU", "host", "cpu_percent", f"{units.format_number(tiles.get_reading(now, 'host', 'processors'))} processors"),
-        _tile(now, trend, "Memory", *tiles.choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({whose})" if limit else ""),
-        _tile(now, trend, "Process memory", "process", "rss_bytes", f"{units.format_number(tiles.get_reading(now, 'process', 'threads'))} threads"),
-        _tile(now, trend, "Disk", "host", "disk_percent", f"{units.format_bytes(tiles.get_reading(now, 'host', 'disk_free_bytes'))} free"),
-        replace(tiles.build_tick_p99_tile(latency), trend=_line(trend, "engine", "tick_p99_ms")),
-        Tile("Data age", _data_age(now, clock), f"{units.format_number(tiles.get_reading(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
+        _build_reading_tile(
+            now, trend, "CPU", "host", "cpu_percent", f"{units.format_number(tiles.get_reading(now, 'host', 'processors'))} processors"
+        ),
+        _build_reading_tile(
+            now, trend, "Memory", *tiles.choose_memory_reading(now), f"limit {units.format_bytes(limit)} ({source_of_limit})" if limit else ""
+        ),
+        _build_reading_tile(
+            now, trend, "Process memory", "process", "rss_bytes", f"{units.format_number(tiles.get_reading(now, 'process', 'threads'))} threads"
+        ),
+        _build_reading_tile(
+            now, trend, "Disk", "host", "disk_percent", f"{units.format_bytes(tiles.get_reading(now, 'host', 'disk_free_bytes'))} free"
+        ),
+        replace(tiles.build_tick_p99_tile(latency), trend=_reading_trend(trend, "engine", "tick_p99_ms")),
+        Tile("Data age", _format_data_age(now, clock), f"{units.format_number(tiles.get_reading(now, 'engine', 'decisions_per_s'), 1)} decisions/s"),
     ]
 
 
@@ -83,27 +91,27 @@ def render_gate_shares(counts: GateCounts, session: SessionInfo) -> str:
     """Return the share of decisions of each binding gate, largest first, then of the intents without one."""
     places = {name: place for place, (name, _, _) in enumerate(session.gates)}
     bound = sorted(((gate, n) for gate, n in counts.gates if n), key=lambda pair: -pair[1])
-    lines = [_share(gate, phrase_gate(gate), n / counts.total, n, theme.gate_colour(places[gate]), f"gate={gate}") for gate, n in bound]
-    lines += [_share(intent, f"traded: {intent}", n / counts.total, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
+    rows = [_share_row(gate, phrase_gate(gate), n / counts.total, n, theme.gate_colour(places[gate]), f"gate={gate}") for gate, n in bound]
+    rows += [_share_row(intent, f"traded: {intent}", n / counts.total, n, theme.UP, f"intent={intent}") for intent, n in counts.intents if n]
     if counts.unbound:
-        lines.append(_share("none", "held: no gate failed", counts.unbound / counts.total, counts.unbound, theme.FREE, "action=hold&gate=none"))
+        rows.append(_share_row("none", "held: no gate failed", counts.unbound / counts.total, counts.unbound, theme.FREE, "action=hold&gate=none"))
     columns = (Column("Reason"), Column("Share of decisions", full_width=True), Column("Share", right=True), Column("Decisions", right=True))
-    return render_table(columns, lines, label="Share of decisions by binding gate", cards=False)
+    return render_table(columns, rows, label="Share of decisions by binding gate", cards=False)
 
 
-def _tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
-    return Tile(label, tiles.format_reading(now, source, name), small, trend=_line(trend, source, name))
+def _build_reading_tile(now: pd.DataFrame, trend: pd.DataFrame, label: str, source: str, name: str, small: str) -> Tile:
+    return Tile(label, tiles.format_reading(now, source, name), small, trend=_reading_trend(trend, source, name))
 
 
-def _line(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
+def _reading_trend(trend: pd.DataFrame, source: str, name: str) -> tuple[float | None, ...]:
     return tuple(trend[(trend["source"] == source) & (trend["name"] == name)]["mean"].tolist()) if len(trend) else ()
 
 
-def _data_age(now: pd.DataFrame, clock: int) -> str:
+def _format_data_age(now: pd.DataFrame, clock: int) -> str:
     """Return the age of the data: the age at the reading plus the time since."""
     age = tiles.get_reading(now, "engine", "data_age_ms")
     return units.NOT_MEASURED if age is None else ages.ticking_age(int(now["at"].max()) - round(age * units.MS), clock)
 
 
-def _share(key: str, name: str, share: float, n: int, colour: str, query: str) -> TableRow:
+def _share_row(key: str, name: str, share: float, n: int, colour: str, query: str) -> TableRow:
     return TableRow(key, (Cell(name, colour), Cell("", colour, bar=share), units.format_percent(share), f"{n:,}"), f"/decisions?{query}")

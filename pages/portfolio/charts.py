@@ -11,13 +11,13 @@ from pages.ui.charts import Figure, new_figure
 
 def plot_drawdown(frame: pd.DataFrame) -> Figure:
     """Loss from the peak of equity; resuming after a drawdown stop restarts the peak."""
-    drawn = new_figure(height=150)
+    figure = new_figure(height=150)
     at = [int(moment) // units.MS for moment in frame["at"]]
     loss = [-abs(value) * 100 if units.is_known(value) else None for value in frame["drawdown"].tolist()]
-    drawn.add_trace(
+    figure.add_trace(
         "scatter", x=at, y=loss, mode="lines", line={"color": theme.DOWN, "width": 1.5}, fill="tozeroy", fillcolor=theme.with_alpha(theme.DOWN),
         hovertemplate="%{y:.2f} %<br>%{x|%Y-%m-%d %H:%M} UTC<extra></extra>",
     )  # fmt: skip
-    drawn.set_axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
-    drawn.set_axis("xaxis", type="date", showgrid=False, nticks=8)
-    return drawn
+    figure.set_axis("yaxis", ticksuffix=" %", nticks=4, rangemode="tozero")
+    figure.set_axis("xaxis", type="date", showgrid=False, nticks=8)
+    return figure

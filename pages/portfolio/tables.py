@@ -113,16 +113,16 @@ def render_execution(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return one row per order type; aggressive orders are the baseline of the others."""
     lines = []
     for row in rows:
-        taken = row["kind"] == "aggressive"
-        cost = "baseline" if taken else units.format_number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
+        is_baseline = row["kind"] == "aggressive"
+        cost = "baseline" if is_baseline else units.format_number(row["shortfall_bps"], 2, signed=True, missing=units.NOT_ENOUGH)
         cells = (
             Cell(row["kind"], small=ORDER_TYPES[row["kind"]]),
             f"{row['orders']:,}",
             Cell(units.format_percent(row["filled"], missing="none yet"), small=_filled_interval(row)),
             units.format_percent(row["unfilled"], missing="none yet"),
             cost,
-            "" if taken else units.format_interval(row["low"], row["high"], 2),
-            "" if taken else f"{row['n']:,}",
+            "" if is_baseline else units.format_interval(row["low"], row["high"], 2),
+            "" if is_baseline else f"{row['n']:,}",
             "yes" if row["offered"] else "no: proven to cost more",
         )
         lines.append(TableRow(row["kind"], cells))

@@ -38,10 +38,10 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
     return made.filled(tmp_path_factory.mktemp("report"))
 
 
-def told(url: str, now: int = BEGIN + DAY) -> str:
-    found = read_day(Reader(url), BEGIN, now, DATE)
-    assert found is not None
-    return render_markdown(build_document(found))
+def render(url: str, now: int = BEGIN + DAY) -> str:
+    record = read_day(Reader(url), BEGIN, now, DATE)
+    assert record is not None
+    return render_markdown(build_document(record))
 
 
 def signed(value: float) -> str:
@@ -55,7 +55,7 @@ def row(text: str, first: str) -> list[str]:
 
 
 def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
-    text = told(filled)
+    text = render(filled)
     with closing(sqlite3.connect(path_from_url(filled))) as store:
         acted = store.execute("SELECT count(*) FROM decisions WHERE action <> 'hold' AND tick >= 20").fetchone()[0]
         buys = store.execute("SELECT count(*) FROM decisions WHERE action = 'buy' AND tick >= 20 AND symbol = 'ETH'").fetchone()[0]
@@ -68,7 +68,7 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
         spread, impact = store.execute(
             "SELECT sum(size * price * spread_bps / 1e4), sum(size * price * impact_bps / 1e4) FROM fills WHERE tick >= 20"
         ).fetchone()
-    intents = Counter(one[4] for one in Reader(filled).view("v_decisions").query("tick >= 20 and action != 'hold'").itertuples(index=False))
+    intents = Counter(row_[4] for row_ in Reader(filled).view("v_decisions").query("tick >= 20 and action != 'hold'").itertuples(index=False))
     assert {intent: row(text, f"traded: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
     assert f"220 ticks, 4 symbols: 880 decisions, of which {acted} bought or sold." in text
     assert row(text, "ETH")[1] == str(buys)
@@ -81,7 +81,7 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
 
 
 def test_declined_trades_skill_and_clean_ticks_come_with_their_evidence(filled: str) -> None:
-    text = told(filled)
+    text = render(filled)
     assert row(text, "data not fresh")[3:] == ["+1.50 bps", "0.50 to 2.50 bps", "239"]
     assert row(text, "a phase fell back")[3:5] == ["not enough data", "not enough data"]
     assert row(text, "ensemble")[2:] == ["+0.0040", "\N{MINUS SIGN}0.0010 to +0.0090", "956", "239"]
@@ -98,7 +98,7 @@ def test_optimizations_are_reported_with_their_measured_effects(tmp_path: Path) 
                 LAST + number, "delete_temp", "disk is filling", "auto", placebo, "process.rss_bytes", "bytes", effect, undone, 0.0, "bytes",
                 "", "", "", 0.1, probability=0.5,
             ))  # fmt: skip
-    text = told(url)
+    text = render(url)
     assert "3 optimizations: 1 measurably helped, 1 harmed." in text
     assert row(text, "collect garbage") == ["collect garbage", "1", "0", "0", "1", "0", "0", "0", "10.0 MB"]
     assert row(text, "delete temp") == ["delete temp", "1", "1", "0", "0", "1", "0", "1", "none"]
@@ -108,18 +108,18 @@ def test_optimizations_are_reported_with_their_measured_effects(tmp_path: Path) 
         for number, change in enumerate((-2e7, -3e7), 10):  # a fall is the gain
             effect = Effect(2e8, 2e8 + change, change, change - 5e6, change + 5e6, 31, "helped")
             writer.save_trial(replace(made.trial(LAST + number), effect=effect))
-    saved = row(told(url), "process.rss\\_bytes")
+    saved = row(render(url), "process.rss\\_bytes")
     assert (saved[1], saved[3]) == ("+50.0 MB", "2")  # neither what was undone nor what had no measurable effect is in the sum
     assert "Rules that fired: disk is filling 1." in text
 
 
 def test_manual_runs_stand_apart_and_are_in_no_count_and_no_sum(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 30)
-    before = told(url)
+    before = render(url)
     with closing(Writer(url)) as writer:
         for number, verdict in enumerate(("helped", "harmed")):
             writer.save_trial(made.by_hand(made.trial(LAST + number, verdict)))
-    text = told(url)
+    text = render(url)
     assert "2 optimizations: 1 measurably helped, 0 harmed. 2 manual runs." in text
     assert row(text, "collect garbage") == row(before, "collect garbage")
     assert "Savings on" not in text
@@ -135,32 +135,32 @@ def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_kno
     url = made.filled(tmp_path, 30)
 
     def run(number: int, effect: float, verdict: str, *, undone: bool = False) -> None:
-        told = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
+        outcome = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
         with closing(Writer(url)) as writer:
             writer.save_trial(Trial(
-                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", told, undone, 0.0, "", "", "", "", 0.1,
+                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", outcome, undone, 0.0, "", "", "", "", 0.1,
                 probability=0.5,
             ))  # fmt: skip
 
     def saved() -> list[float | None]:
-        return [one.proved.amount if one.proved else None for one in read_savings(Reader(url)).savings if one.metric == "host.cpu_percent"]
+        return [entry.proved.amount if entry.proved else None for entry in read_savings(Reader(url)).savings if entry.metric == "host.cpu_percent"]
 
     run(0, -20.0, "harmed", undone=True)
     run(1, -8.0, "no measurable effect")
     assert saved() == [None]
-    assert "Savings on" not in told(url)
+    assert "Savings on" not in render(url)
     run(2, -6.0, "helped")
     assert saved() == [pytest.approx(6.0)]
-    assert row(told(url).split("Savings on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6.0 %", "1"]
+    assert row(render(url).split("Savings on")[-1], "host.cpu\\_percent")[1:4:2] == ["+6.0 %", "1"]
 
 
 def test_a_day_whose_first_ticks_are_not_kept_says_from_when_on(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 60)
-    assert "no longer stored" not in told(url)
+    assert "no longer stored" not in render(url)
     with closing(sqlite3.connect(path_from_url(url))) as store, store:
         for table in ("ticks", "decisions", "fills"):
             store.execute(f"DELETE FROM {table} WHERE tick < 45")
-    assert "money and decisions from 15:08:10 on: earlier ticks are no longer stored" in told(url)
+    assert "money and decisions from 15:08:10 on: earlier ticks are no longer stored" in render(url)
 
 
 def test_drills_are_described_in_words_and_a_truncated_count_says_at_least(tmp_path: Path) -> None:
@@ -170,16 +170,16 @@ def test_drills_are_described_in_words_and_a_truncated_count_says_at_least(tmp_p
             writer.raise_alert(f"rule {number}", "warning", "made", LAST + number)
         with writer.write() as connection:
             alerts.save_drill(connection, Drill(LAST, True, 3.2, (DrillCheck("kill switch", True, "nothing opens", 0.1),), "schedule"))
-    text = told(url)
+    text = render(url)
     assert "kill switch: nothing opens." in text
     assert "proofs" not in text
     assert f"at least {LISTED} alerts" in text
 
 
 def test_a_day_that_is_not_over_says_until_when(filled: str) -> None:
-    text = told(filled, LAST + 1)
+    text = render(filled, LAST + 1)
     assert "The day in UTC so far, until 15:14:40" in text
-    assert "The whole day in UTC" in told(filled)
+    assert "The whole day in UTC" in render(filled)
 
 
 def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_path: Path) -> None:
@@ -187,10 +187,10 @@ def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_pat
     assert read_day(Reader(url), BEGIN, BEGIN + DAY, DATE) is None
     with closing(Writer(url)) as writer:
         writer.raise_alert("feed is silent", "critical", "no bar for 5 min", made.WALL)
-    text = told(url)
+    text = render(url)
     assert "No tick was decided on this day. 1 alert, 1 still open." in text
     assert "critical | feed is silent | no bar for 5 min | still open" in text
-    assert told(url).count("Nothing was decided") == 2
+    assert render(url).count("Nothing was decided") == 2
 
 
 def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
 
 
 def test_warm_up_ticks_alone_are_marked_as_such(tmp_path: Path) -> None:
-    text = told(made.filled(tmp_path, 15))
+    text = render(made.filled(tmp_path, 15))
     assert "15 ticks, all over history during the warm-up, 4 symbols: 60 decisions" in text
 
 
@@ -246,9 +246,9 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
-    found = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
-    assert found is not None
-    page = render_html(build_document(found))
+    record = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
+    assert record is not None
+    page = render_html(build_document(record))
     seen = Page()
     seen.feed(page)
     assert "script" not in seen.tags
@@ -262,7 +262,7 @@ def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
 
 
 def test_no_text_of_the_store_becomes_markup_in_markdown(hostile: str) -> None:
-    text = told(hostile)
+    text = render(hostile)
     assert "<script" not in text
     assert not re.search(r"(?<!\\)[<>`*\[]", text)
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
@@ -280,7 +280,7 @@ def test_the_command_writes_what_the_ending_of_the_file_says(filled: str, tmp_pa
     assert main([*words, "--out", str(tmp_path / "day.md")]) == 0
     assert main(words) == 0
     assert (tmp_path / "day.HTML").read_text(encoding="utf-8").startswith("<!doctype html>")
-    assert capsys.readouterr().out == (tmp_path / "day.md").read_text(encoding="utf-8") == told(filled)
+    assert capsys.readouterr().out == (tmp_path / "day.md").read_text(encoding="utf-8") == render(filled)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["day.HTML", "day.md"]
 
 

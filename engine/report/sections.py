@@ -106,21 +106,9 @@ def _account_rows(span: SessionPart, *, several: bool) -> Iterator[tuple[str, ..
         if ends is None:
             yield f"{name}{session}", NOT_ENOUGH, NOT_ENOUGH, "", ""
         else:
-            yield (
-                f"{name}{session}",
-                _amount(ends[0]),
-                _amount(ends[1]),
-                _amount(ends[1] - ends[0], signed=True),
-                _change(ends[1], ends[0]),
-            )
+            yield (f"{name}{session}", _amount(ends[0]), _amount(ends[1]), _amount(ends[1] - ends[0], signed=True), _change(ends[1], ends[0]))
     if span.equity is not None:
-        yield (
-            f"No trading{session}",
-            _amount(span.equity[0]),
-            _amount(span.equity[0]),
-            _amount(0.0, signed=True),
-            _change(1.0, 1.0),
-        )
+        yield (f"No trading{session}", _amount(span.equity[0]), _amount(span.equity[0]), _amount(0.0, signed=True), _change(1.0, 1.0))
 
 
 def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
@@ -134,10 +122,7 @@ def _costs(day: DayRecord) -> Iterator[Paragraph | Table]:
     rows = [(name, _amount(-cost), _bps_of_turnover(cost, trading)) for name, cost in parts]
     carry = [span.carry for span in day.spans if span.carry is not None]
     rows += [("Borrow and funding", _amount(sum(carry), signed=True), "")] if any(carry) else []
-    rows += [
-        ("Change of equity", _amount(gain, signed=True), ""),
-        ("Change of equity before costs", _amount(gain + trading.cost, signed=True), ""),
-    ]
+    rows += [("Change of equity", _amount(gain, signed=True), ""), ("Change of equity before costs", _amount(gain + trading.cost, signed=True), "")]
     yield Table(("Cost", "Amount", "Share of turnover"), tuple(rows))
     yield Paragraph(
         f"{format_count(trading.fills, 'fill')}, turnover {_amount(trading.turnover)}{', ' if unfilled else ''}{unfilled}. "

@@ -11,21 +11,25 @@ from engine.store.backtest_files import StoredBacktest
 from pages.backtests.text import describe_arguments, name_market
 from pages.ui import theme
 from pages.ui.forest_plot import finite_or_none
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 
 LETTERS = "ABCDEF"
 _FORMER_KEYS = {"benchmark_return": "naive_return", "clean_rate": "honest_rate", "declined": "regret"}  # of runs before version 0.5
 _LIST = (
-    Column("When", nowrap=True), Column("Market", nowrap=True), Column("Requested", full_width=True), Column("Reason", full_width=True),
-    Column("Decisions", right=True),
-    Column("Net return", right=True), Column("Benchmark", right=True), Column("Skill (R²)", right=True, full_width=True),
-    Column("Trades", right=True), Column("Duration", right=True),
-)  # fmt: skip
+    Column("When", nowrap=True),
+    Column("Market", nowrap=True),
+    Column("Requested", full_width=True),
+    Column("Reason", full_width=True),
+    *number_columns("Decisions", "Net return", "Benchmark"),
+    Column("Skill (R²)", right=True, full_width=True),
+    *number_columns("Trades", "Duration"),
+)
 COUNT_COLUMNS = (
-    Column("Symbol", nowrap=True), Column("Rows", right=True), Column("Bars", right=True), Column("Duplicates", right=True),
-    Column("Faulty", right=True), Column("No volume", right=True), Column("Outside session", right=True), Column("Trades with side", right=True),
-    Column("Trades without bar", right=True), Column("Invalid books", right=True),
-)  # fmt: skip
+    Column("Symbol", nowrap=True),
+    *number_columns(
+        "Rows", "Bars", "Duplicates", "Faulty", "No volume", "Outside session", "Trades with side", "Trades without bar", "Invalid books"
+    ),
+)
 UNREAD_COLUMNS = (Column("Not read", nowrap=True), Column("Reason and remedy", full_width=True))
 COUNTS_NOTE = (
     "left out: duplicates, faulty rows, bars outside the session, trades without a bar; no position is opened on a bar without volume; "

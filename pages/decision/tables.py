@@ -9,26 +9,13 @@ from engine.explain import describe_fault
 from engine.store.read.decision import DecisionDetails
 from pages.decision import text
 from pages.ui import tables, theme
-from pages.ui.tables import Cell, Column, TableRow
+from pages.ui.tables import Cell, Column, TableRow, number_columns, text_columns
 from pages.ui.trading_tables import list_fill_cells
 from pages.ui.widgets import Tile
 
-GATE_COLUMNS = (
-    Column("Gate"),
-    Column("Value", right=True),
-    Column("Limit", right=True),
-    Column("Margin", right=True),
-    Column("Verdict", term="gate verdict"),
-)
-VOTE_COLUMNS = (
-    Column("Model"),
-    Column("Version"),
-    Column("Horizon", right=True),
-    Column("Forecast", right=True),
-    Column("Trust", right=True),
-    Column("Weight", right=True),
-)
-OUTCOME_COLUMNS = (Column("Horizon"), Column("Price move", right=True), Column("In trade direction", right=True))
+GATE_COLUMNS = (Column("Gate"), *number_columns("Value", "Limit", "Margin"), Column("Verdict", term="gate verdict"))
+VOTE_COLUMNS = (*text_columns("Model", "Version"), *number_columns("Horizon", "Forecast", "Trust", "Weight"))
+OUTCOME_COLUMNS = (Column("Horizon"), *number_columns("Price move", "In trade direction"))
 
 
 def render_header(decision: DecisionDetails, *, following: bool = False) -> str:

@@ -9,25 +9,19 @@ from engine.domain.intents import classify_intent, phrase_gate
 from engine.store.read.market import IntervalCoverage, MarketHistory, OrderBook
 from pages.ui import theme
 from pages.ui.forest_plot import iterate_rows
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 from pages.ui.trading_tables import get_data_fault
 from pages.ui.widgets import Tile
 
 LEVELS = 10  # shown per side
-SKILL_COLUMNS = (Column(""), Column("R²", right=True), Column("95 % interval", right=True), Column("n", right=True))
+SKILL_COLUMNS = (Column(""), *number_columns("R²", "95 % interval", "n"))
 SOURCES = {
     "setting": "the configured one",
     "tick": "one tick, the smallest possible",
     "Abdi-Ranaldo 2017": "estimated from the bars' ranges (Abdi and Ranaldo 2017)",
 }
 MEASURES = {"micro_price": "micro-price", "cost_10k": "cost of 10k", "cost_100k": "cost of 100k"}
-_LADDER = (
-    Column("Price", right=True),
-    Column("Size", right=True),
-    Column("", full_width=True),
-    Column("Depth", right=True),
-    Column("From mid, bps", right=True),
-)
+_LADDER = (*number_columns("Price", "Size"), Column("", full_width=True), *number_columns("Depth", "From mid, bps"))
 
 
 def build_market_tiles(history: MarketHistory, shown: int) -> list[Tile]:

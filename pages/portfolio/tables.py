@@ -11,45 +11,18 @@ from engine import units
 from engine.store.read.status import EngineStatus
 from pages.ui import skill, theme, tiles, trading_rules
 from pages.ui.forest_plot import iterate_rows
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table, text_columns
 from pages.ui.trading_tables import FILL_COLUMNS, link_to_decision, list_fill_cells
 from pages.ui.widgets import Tile
 
-ORDER_TYPES = {
-    "passive": "rests at the touch, then takes",
-    "aggressive": "takes at once",
-    "slice": "equal parts over the next bars",
-}
-_POSITIONS = (
-    Column("Symbol"),
-    Column("Side"),
-    Column("Size", right=True),
-    Column("Entry", right=True),
-    Column("Mark", right=True),
-    Column("Value", right=True),
-    Column("Unrealised P&L", right=True),
-    Column("Share of equity", right=True),
-    Column("Target", right=True),
-)
+ORDER_TYPES = {"passive": "rests at the touch, then takes", "aggressive": "takes at once", "slice": "equal parts over the next bars"}
+_POSITIONS = (*text_columns("Symbol", "Side"), *number_columns("Size", "Entry", "Mark", "Value", "Unrealised P&L", "Share of equity", "Target"))
 _EXECUTION = (
     Column("Order type"),
-    Column("Orders ended", right=True),
-    Column("Filled", right=True),
-    Column("Unfilled", right=True),
-    Column("Cost against aggressive, bps", right=True),
-    Column("95 % interval", right=True),
-    Column("n", right=True),
+    *number_columns("Orders ended", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
     Column("Recommended"),
 )
-_WORKING = (
-    Column("Symbol"),
-    Column("Side"),
-    Column("Order type"),
-    Column("Remaining", right=True),
-    Column("Requested", right=True),
-    Column("Limit", right=True),
-    Column("Age, bars", right=True),
-)
+_WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit", "Age, bars"))
 
 
 def build_account_tiles(status: EngineStatus) -> list[Tile]:

@@ -42,6 +42,16 @@ class TableRow:
     highlighted: bool = False
 
 
+def text_columns(*labels: str) -> tuple[Column, ...]:
+    """Return plain columns of text."""
+    return tuple(Column(label) for label in labels)
+
+
+def number_columns(*labels: str) -> tuple[Column, ...]:
+    """Return columns of numbers, aligned right."""
+    return tuple(Column(label, right=True) for label in labels)
+
+
 PAIR_COLUMNS = (Column("", nowrap=True), Column("", right=True, wrap=True))
 FIGURE_COLUMNS = (Column(""), Column("", right=True))
 

@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from engine import units
-from pages.ui.tables import Column, TableRow
+from pages.ui.tables import Column, TableRow, number_columns
 
 RULE_COLUMNS = (
     Column("Symbol"),
-    Column("Tick size", right=True),
-    Column("Lot size", right=True),
-    Column("Minimum order", right=True),
-    Column("Taker fee", right=True),
-    Column("Maker fee", right=True),
-    Column("Spread source", right=True),
-    Column("Short selling", right=True),
-    Column("Borrow, per year", right=True),
-    Column("Funding, per 8 h", right=True),
+    *number_columns(
+        "Tick size", "Lot size", "Minimum order", "Taker fee", "Maker fee", "Spread source", "Short selling", "Borrow, per year", "Funding, per 8 h"
+    ),
 )
 SHOWN = 12  # symbols, if none is held
 

@@ -9,31 +9,16 @@ import pandas as pd
 from engine import units
 from pages.ui import theme
 from pages.ui.forest_plot import iterate_rows
-from pages.ui.tables import Cell, Column, TableRow, render_table
+from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table, text_columns
 
 TIME_FORMAT = "%m-%d %H:%M"
-FILL_COLUMNS = (
-    Column("Side"),
-    Column("Size", right=True),
-    Column("Price", right=True),
-    Column("Mid", right=True),
-    Column("Fee, bps", right=True),
-    Column("Spread, bps", right=True),
-    Column("Impact, bps", right=True),
-    Column("Total cost, bps", right=True),
-    Column("Realised P&L", right=True),
-)
+FILL_COLUMNS = (Column("Side"), *number_columns("Size", "Price", "Mid", "Fee, bps", "Spread, bps", "Impact, bps", "Total cost, bps", "Realised P&L"))
 _DECISIONS = (
-    Column("Symbol"),
-    Column("Action"),
+    *text_columns("Symbol", "Action"),
     Column("Intent and reason", full_width=True),
-    Column("Edge, bps", right=True),
-    Column("Cost, bps", right=True),
-    Column("Target", right=True),
-    Column("Tick", right=True),
-    Column("Market time", right=True),
+    *number_columns("Edge, bps", "Cost, bps", "Target", "Tick", "Market time"),
 )
-_MORE = (Column("Position", right=True), Column("P(direction)", right=True), Column("Regime"), Column("Price", right=True))
+_MORE = (*number_columns("Position", "P(direction)"), Column("Regime"), Column("Price", right=True))
 
 
 def render_decisions(frame: pd.DataFrame, *, wide: bool = False) -> str:

@@ -120,20 +120,20 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     server.wait(lambda: server.ask(LAST)[0][4] == "done", "the run to be over")
     name, args, by, reason, status, result = server.ask(LAST)[0]
     assert (name, json.loads(args), by, reason, status) == ("optimize", {"action": "collect_garbage"}, "dashboard", "how much does it hold", "done")
-    told = json.loads(result)
-    assert told["unit"] == "bytes"
-    assert told["amount"] is not None
-    assert told["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
-    verdict = describe_verdict(told["verdict"])
-    expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(told["detail"], timeout=MS)
+    measured = json.loads(result)
+    assert measured["unit"] == "bytes"
+    assert measured["amount"] is not None
+    assert measured["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
+    verdict = describe_verdict(measured["verdict"])
+    expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(measured["detail"], timeout=MS)
     visitor.chart("What came of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()
-    row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{told["trial"]}"]')
+    row = visitor.fresh(f'table[aria-label="Runs and what they did"] tr[data-id="{measured["trial"]}"]')
     for text in ("collect garbage", "dashboard", "how much does it hold", verdict):
         expect(row).to_contain_text(text, timeout=MS)
     row.locator("td").nth(3).click()
-    visitor.sees(f"Trial {told['trial']}")
-    assert visitor.query() == {"view": "History", "trial": str(told["trial"])}
+    visitor.sees(f"Trial {measured['trial']}")
+    assert visitor.query() == {"view": "History", "trial": str(measured["trial"])}
     visitor.chart("Readings round collect garbage")
     expect(row).to_have_class("mark", timeout=MS)
     assert visitor.boxes() == []

@@ -119,7 +119,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
 def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
     visitor.go("/")
-    visitor.page.locator('tr[data-id="edge over cost"] a').click()
+    visitor.page.locator('tr[data-id="edge above cost"] a').click()
     visitor.is_on("Decisions")
     expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge above cost", timeout=MS)
     assert visitor.query() == {"gate": "edge above cost"}
@@ -129,7 +129,7 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
 
 
 def test_a_decision_tells_its_reasons_and_replays_identical(watched: Served, visit: Visit) -> None:
-    bound = "SELECT tick, symbol, binding_gate FROM decisions WHERE binding_gate = 'edge over cost' AND tick > 640 ORDER BY tick LIMIT 1"
+    bound = "SELECT tick, symbol, binding_gate FROM decisions WHERE binding_gate = 'edge above cost' AND tick > 640 ORDER BY tick LIMIT 1"
     tick, symbol, gate = watched.ask(bound)[0]
     visitor = visit(watched.url)
     visitor.go(f"/decision?tick={tick}&symbol={symbol}")

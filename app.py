@@ -28,7 +28,7 @@ try:
     from engine.settings import Settings, SettingsError
     from engine.web.guard import Guard, internal_error
     from engine.web.routes import build_routes
-    from pages.ui import cache, plotly_library
+    from pages.ui import cache_stats, plotly_library
     from pages.ui.base_url import BaseUrlMiddleware
     from pages.ui.navigation import NotFoundMiddleware
 except (ImportError, OSError) as error:
@@ -40,7 +40,7 @@ STOP_SECONDS = 20.0
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """Start the engine with the server, not with the first browser, and stop it after its last tick before the server ends."""
-    supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache.measure_cache, cache.clear_cache),))
+    supervisor = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
     await to_thread.run_sync(supervisor.start)
     try:
         yield

@@ -67,7 +67,7 @@ def plot_votes(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figu
 
 def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
     """Plot the ensemble's weight of every model through the session."""
-    drawn = new_figure(height=290, right=118)
+    drawn = new_figure(height=290, right=52 + 7 * max(map(len, models), default=0))
     for model in models:
         part = frame[(frame["model"] == model) & (frame["horizon"] == horizon)]
         drawn.add_trace(

@@ -152,7 +152,7 @@ def _show_card(firing: Record, rule: Rule | None, actions: Sequence[str], now: i
     name = str(firing["rule"])
     answer = text_or(firing["answer"], "")
     with st.container(key=f"firing_{''.join(letter if letter.isalnum() else '_' for letter in name)}"):
-        notice = widgets.render_notice(_describe_firing(firing, rule, now), word=f"{readable_name(name).capitalize()}.", colour=theme.WARNING)
+        notice = widgets.render_notice(_describe_firing(firing, rule, now), word=f"{_capitalized(readable_name(name))}.", colour=theme.WARNING)
         response = f'<div class="pd-then">{widgets.escape_html(_capitalized(_with_readable_names(answer, actions)))}</div>' if answer else ""
         widgets.show_html(f'<div class="pd">{notice}{response}</div>')
         action = suggest_action(answer, rule, actions)

@@ -16,7 +16,7 @@ ALIGNED = "Change from the mean before the run, by seconds from the run. Grey: c
 
 
 def metric_label(name: str) -> str:
-    """Return a reading's name in words: "process.rss_bytes" is "process rss"."""
+    """Return a reading's name in words: "process.rss_bytes" is "process RSS"."""
     words = readable_name(name.replace(".", " "))
     return next((words.removesuffix(unit) for unit in (" bytes", " percent", " ms") if words.endswith(unit)), words)
 
@@ -40,7 +40,7 @@ def describe_trial(trial: TrialDetails) -> str:
     unit, metric = str(row["unit"] or ""), metric_label(str(row["metric"]))
     change = f"went from {format_metric(row['before'], unit)} to {format_metric(row['after'], unit)}"
     if row["placebo"]:
-        return f"Control window: {readable_name(str(row['action']))} withheld. {metric.capitalize()} {change}."
+        return f"Control window: {readable_name(str(row['action']))} withheld. {_capitalized(metric)} {change}."
     direct = f"Direct effect: {row['detail'] or format_direct_effect(row['amount'], row['amount_unit'])}."
     if not units.is_known(row["effect"]):
         return f"{units.NOT_ENOUGH.capitalize()} on {metric}. {direct}"
@@ -51,7 +51,7 @@ def describe_trial(trial: TrialDetails) -> str:
         verdict = describe_verdict(str(row["verdict"])).capitalize()
         idle = units.format_count(windows, "idle window")
         indication = f"{effect} against {idle} at a comparable level. An indication: the run was not randomised"
-        return f"{verdict}. {metric.capitalize()} {change}: {indication}. {direct}"
+        return f"{verdict}. {_capitalized(metric)} {change}: {indication}. {direct}"
     control = units.format_count(windows, "control window")
     return f"{str(row['verdict']).capitalize()}. Effect on {metric}: {effect}, 95 % interval, against {control}. {direct}"
 
@@ -80,6 +80,10 @@ def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
         Tile("Direct effect", format_direct_effect(row["amount"], row["amount_unit"]), f"took {units.format_duration(float(row['seconds'] or 0.0))}"),
         *guards,
     ]
+
+
+def _capitalized(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _origin(row: dict[str, SqlValue]) -> str:

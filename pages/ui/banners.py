@@ -77,7 +77,7 @@ def build_banners(status: EngineStatus, verdict: Health, now: int) -> list[Banne
     if status.is_full:
         shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then resumes", theme.HARM))
     if status.alerts:
-        shown.append(Banner("Open alerts:", f"{status.alerts}; see Alerts", theme.WARNING))
+        shown.append(Banner(f"{units.format_count(status.alerts, 'open alert')}.", "Listed on Alerts", theme.WARNING))
     if status.last is not None and status.last.paused:
         shown.append(Banner("Paused.", "Every decision holds; nothing is opened or closed until Resume on Control", theme.WARNING))
     if status.last is not None and status.last.flattening:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import pandas as pd
 import streamlit as st
-from streamlit.runtime.caching import get_data_cache_stats_provider
 
 from engine.domain.alerting import Drill
 from engine.domain.succession import Agreement
@@ -306,18 +304,6 @@ def fetch_commands(*, limit: int, name: str | None = None) -> pd.DataFrame:
 
 
 # The cache itself
-
-
-def measure_cache() -> tuple[int, int]:
-    """Return the number of functions with cached results in this process, and the bytes of all results."""
-    stats = get_data_cache_stats_provider().get_stats()
-    entries = list(chain.from_iterable(stats.values()) if isinstance(stats, dict) else stats)
-    return len(entries), sum(stat.byte_length for stat in entries)
-
-
-def clear_cache() -> None:
-    """Clear all results; the next read fills the cache again."""
-    st.cache_data.clear()
 
 
 def _per_version(query: Callable[Concatenate[Reader, P], T], *args: P.args, **options: P.kwargs) -> T:

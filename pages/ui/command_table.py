@@ -15,6 +15,7 @@ from pages.ui.tables import Cell, Column, TableRow
 
 WHEN = "%m-%d %H:%M:%S"
 NO_REASON = "no reason given"
+ACRONYMS = {"cpu": "CPU", "gpu": "GPU", "io": "IO", "rss": "RSS"}
 COMMANDS = (
     Column("Time", nowrap=True), Column("Command"), Column("By"), Column("Reason", full_width=True), Column("Status"),
     Column("Result", full_width=True),
@@ -44,8 +45,8 @@ def describe_result(stored: object) -> str:
 
 
 def readable_name(name: str) -> str:
-    """Return a stored name in words: "trim_cache" is "trim cache"."""
-    return name.replace("_", " ")
+    """Return a stored name in words: "trim_cache" is "trim cache", "cpu_pressure" is "CPU pressure"."""
+    return " ".join(ACRONYMS.get(word, word) for word in name.replace("_", " ").split(" "))
 
 
 def text_or(value: object, missing: str = units.MISSING) -> str:

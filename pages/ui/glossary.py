@@ -46,6 +46,7 @@ TERMS = {
     "recent skill": "Skill in which older forecasts count less, by the half-life that is set.",
     "regime": "The state of a symbol's market by a hidden Markov model: calm, ranging, trending or volatile.",
     "round-trip cost": "The cost of opening and closing a position: spread, fee and impact, in basis points.",
+    "session skill": "Skill over all forecasts of the session, warm-up included.",
     "skill": "The share of the variance of returns that a forecast explains out of sample (R²), against a forecast of zero.",
     "spread": "The difference between the best ask and the best bid.",
     "taker fee": "The fee of a fill that takes liquidity at once.",

@@ -25,7 +25,7 @@ def ask(visitor: Visitor, bars: int, why: str) -> None:
     visitor.press("Run")
 
 
-def kept(visitor: Visitor) -> Locator:
+def stored_backtests(visitor: Visitor) -> Locator:
     return visitor.page.locator('table[aria-label="Stored backtests"] tbody tr')
 
 
@@ -44,14 +44,14 @@ def test_a_backtest_is_run_opened_compared_and_put_away(server: Served, visit: V
     visitor.page.get_by_text("Train models").click()
     ask(visitor, 300, "a first look")
     expect(visitor.banner("Done.")).to_contain_text("600 decisions", timeout=MS)
-    expect(kept(visitor)).to_have_count(1, timeout=MS)
-    expect(kept(visitor)).to_contain_text("a first look")
+    expect(stored_backtests(visitor)).to_have_count(1, timeout=MS)
+    expect(stored_backtests(visitor)).to_contain_text("a first look")
     equity = visitor.chart("Equity of the runs")
     mark = visitor.keep(equity)
     ask(visitor, 400, "and another")
-    expect(kept(visitor)).to_have_count(2, timeout=MS)
+    expect(stored_backtests(visitor)).to_have_count(2, timeout=MS)
     assert visitor.is_kept(equity, mark)
-    names = [str(kept(visitor).nth(place).get_attribute("data-id")) for place in (0, 1)]
+    names = [str(stored_backtests(visitor).nth(place).get_attribute("data-id")) for place in (0, 1)]
     visitor.go(f"/backtests?runs={','.join(names)}")
     visitor.sees("Comparison")
     heads = visitor.page.locator('table[aria-label="The figures of the runs"] th')

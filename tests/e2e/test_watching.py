@@ -109,7 +109,7 @@ def test_filters_focus_and_place_are_kept_while_rows_arrive_and_a_row_opens_its_
     assert abs(after["y"] - top["y"]) < 3
     assert visitor.page.evaluate("document.activeElement.closest('tr')?.dataset.id") == id_
     assert visitor.page.get_by_role("combobox", name="Symbol").input_value() == "DELTA"
-    assert all(ENDS_DELTA.search(str(one)) for one in rows.evaluate_all("rows => rows.map(row => row.dataset.id)"))
+    assert all(ENDS_DELTA.search(str(row_id)) for row_id in rows.evaluate_all("rows => rows.map(row => row.dataset.id)"))
     row.locator("td").nth(2).click()
     visitor.is_on("Decision")
     visitor.page.wait_for_url("**/decision?*")
@@ -177,7 +177,7 @@ def test_the_newest_decision_is_followed_without_anything_moving_until_one_is_he
 
 def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit) -> None:
     visitor = visit(watched.url)
-    for query, told in (
+    for query, message in (
         ("tick=99999999&symbol=ALFA", "no decision of ALFA at tick 99,999,999 is kept"),
         ("tick=5&symbol=NOSUCH", "no decision of NOSUCH at tick 5 is kept"),
         ("symbol=NOSUCH", "no decision of NOSUCH"),
@@ -190,7 +190,7 @@ def test_links_that_lead_nowhere_say_so_in_a_line(watched: Served, visit: Visit)
         ("tick=5&symbol=%00", "at tick 5 is kept"),
     ):
         visitor.go(f"/decision?{query}")
-        visitor.sees(told)
+        visitor.sees(message)
         assert visitor.boxes() == [], query
     for path in (f"/decisions?symbol={quote(HOSTILE)}&gate={quote(HOSTILE)}&action=x", f"/resources?range={quote(HOSTILE)}", f"/?x={quote(HOSTILE)}"):
         visitor.go(path)

@@ -144,11 +144,11 @@ def test_components_tell_the_time_of_every_phase_and_that_all_is_well(watched: S
     visitor.go("/components")
     phases = visitor.page.locator('table[aria-label="Time of every phase"] tbody tr')
     expect(phases).to_have_count(11, timeout=MS)
-    parts = visitor.page.locator('table[aria-label^="Parts of the engine"] tbody tr')
+    parts = visitor.page.locator('table[aria-label^="Components of the engine"] tbody tr')
     expect(parts).to_have_count(watched.ask("SELECT count(*) FROM components")[0][0], timeout=MS)
     expect(parts.filter(has_text="feed")).to_contain_text("ok", timeout=MS)
-    visitor.chart("How long ticks took")
-    for text in ("Clean decisions", "Data's age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
+    visitor.chart("Duration of ticks")
+    for text in ("Clean decisions", "Data age", "no phase has fallen back", "Newest checkpoint", "Heartbeat"):
         visitor.sees(text)
     assert visitor.boxes() == []
 

@@ -26,7 +26,7 @@ from tests.pages.test_pages import run, text
 NAMES = "json://127.0.0.1 #1a2b\ntgram://**** #3c4d"
 
 
-def told(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
+def add_alerts(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
     """Adds alerts in every state, targets, a silence, drills and recoveries to a store."""
     now = NOW
     detail = json.dumps({"by": "schedule", "proofs": [{"name": "stop", "passed": passed, "detail": "it ended", "seconds": 0.4}]})
@@ -58,7 +58,7 @@ def told(folder: Path, *, drill: bool = True, passed: bool = True) -> None:
 
 def test_open_silenced_past_targets_and_drills_are_shown(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path)
+        add_alerts(tmp_path)
         app = run("11_alerts.py", url)
     shown = text(app)
     assert not app.exception
@@ -105,13 +105,13 @@ def test_without_targets_drills_and_silences_it_says_so(full_store: str, tmp_pat
 )
 def test_overview_says_when_it_was_last_proven(full_store: str, tmp_path: Path, passed: bool, word: str) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path, passed=passed)
+        add_alerts(tmp_path, passed=passed)
         assert word in text(run("01_overview.py", url))
 
 
 def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        told(tmp_path)
+        add_alerts(tmp_path)
         shown = text(run("08_components.py", url))
         rows = alerts.read_recoveries(Reader(url), limit=10)
     assert "recovered without a person in 4.2 s" in shown
@@ -134,8 +134,8 @@ def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Pa
             made.executemany("INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, ?, 'info', 'resolved', 'm')",
                              [(f"r{n}",) for n in range(3_000)])  # fmt: skip
             made.executemany("INSERT INTO recoveries (at, component, fault, tries) VALUES (1, 'feed', 'f', 1)", [()] * 3_000)
-        found = alerts.read_alerts(Reader(url), NOW, past=50)
-        assert len(found.past) == 50
+        overview = alerts.read_alerts(Reader(url), NOW, past=50)
+        assert len(overview.past) == 50
         assert len(alerts.read_recoveries(Reader(url), limit=30)) == 30
 
 
@@ -143,7 +143,7 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
     with store("full", full_store, tmp_path) as url:
         beat(tmp_path, NOW)
         before = judge_health(read_health_inputs(url, NOW))
-        told(tmp_path)
+        add_alerts(tmp_path)
         after, reader = judge_health(read_health_inputs(url, NOW)), Reader(url)
         shown = banners.judge_status(read_status.read_status(reader), NOW)
     reason = "drawdown limit hit: <b>the drawdown</b> passed its limit"
@@ -155,6 +155,8 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
 def test_a_full_disk_is_told_across_the_top_with_what_to_do(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         status = read_status.read_status(Reader(url))
-    words = [f"{one.word} {one.text}" for one in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)]
+    words = [
+        f"{banner.word} {banner.text}" for banner in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)
+    ]
     assert "Disk full. The store cannot be written. Free space on its disk; the engine then resumes" in words
-    assert not any(one.word == "Disk full." for one in banners.build_banners(status, banners.judge_status(status, NOW), NOW))
+    assert not any(banner.word == "Disk full." for banner in banners.build_banners(status, banners.judge_status(status, NOW), NOW))

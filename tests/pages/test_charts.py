@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from engine import units
-from engine.store.read import decisions, resources, status
-from engine.store.read.decision import DecisionDetails, GateResult, read_decision
+from engine.store.read import decision, decisions, resources, status
+from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
 from engine.store.read.status import SessionInfo
 from pages.decision import charts
@@ -30,16 +30,16 @@ def reader(full_store: str) -> Reader:
 
 @pytest.fixture(scope="module")
 def session(reader: Reader) -> SessionInfo:
-    info = status.read_status(reader).session
-    assert info is not None
-    return info
+    details = status.read_status(reader).session
+    assert details is not None
+    return details
 
 
 @pytest.fixture(scope="module")
-def decision(reader: Reader) -> DecisionDetails:
-    found = read_decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
-    assert found is not None
-    return found
+def details(reader: Reader) -> DecisionDetails:
+    decided = decision.read_decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
+    assert decided is not None
+    return decided
 
 
 def test_the_strip_has_a_cell_a_decision_and_leads_to_it(reader: Reader, session: SessionInfo) -> None:
@@ -97,31 +97,31 @@ def test_a_margin_is_drawn_on_the_side_of_its_verdict(rung: GateResult, side: in
     assert 0 < share * side <= 1
 
 
-def test_the_ladder_outlines_the_binding_gate_only(decision: DecisionDetails) -> None:
-    marker = charts.plot_gates(decision).data[0]["marker"]
-    outlined = [rung.name for rung, width in zip(decision.gates, marker["line"]["width"], strict=True) if width]
-    assert outlined == ([decision.binding_gate] if decision.binding_gate else [])
+def test_the_ladder_outlines_the_binding_gate_only(details: DecisionDetails) -> None:
+    marker = charts.plot_gates(details).data[0]["marker"]
+    outlined = [rung.name for rung, width in zip(details.gates, marker["line"]["width"], strict=True) if width]
+    assert outlined == ([details.binding_gate] if details.binding_gate else [])
 
 
-def test_a_fallback_is_named_in_the_timeline(decision: DecisionDetails) -> None:
-    drawn = charts.plot_phases(decision)
+def test_a_fallback_is_named_in_the_timeline(details: DecisionDetails) -> None:
+    drawn = charts.plot_phases(details)
     words = [note["text"] for note in drawn.layout["annotations"]]
-    assert sum("fallback" in text for text in words) == sum(span.fallback for span in decision.spans) == 1
+    assert sum("fallback" in text for text in words) == sum(span.fallback for span in details.spans) == 1
     assert len(words) == 10
 
 
-def test_votes_show_only_models_that_were_heard(decision: DecisionDetails) -> None:
-    drawn = charts.plot_votes(decision)
+def test_votes_show_only_models_that_were_heard(details: DecisionDetails) -> None:
+    drawn = charts.plot_votes(details)
     models = [trace for trace in drawn.data if trace["y"] != ["ensemble"]]
-    assert len(models) == len(decision.session.horizons)
-    heard = sum(vote.bps is not None for vote in decision.votes)
-    assert sum(len(trace["y"]) for trace in models) == heard
+    assert len(models) == len(details.session.horizons)
+    active = sum(vote.bps is not None for vote in details.votes)
+    assert sum(len(trace["y"]) for trace in models) == active
 
 
-def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(decision: DecisionDetails) -> None:
-    drawn = charts.plot_sizing(decision)
+def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(details: DecisionDetails) -> None:
+    drawn = charts.plot_sizing(details)
     assert [note["text"] for note in drawn.layout["annotations"]] == [
-        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in decision.limits
+        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in details.limits
     ]
 
 

@@ -20,7 +20,9 @@ def words(url: str, now: int) -> str:
     """The state and the banners, as text."""
     status = read_status.read_status(Reader(url))
     health = banners.judge_status(status, now)
-    return " | ".join([health.state, *(f"{one.word} {one.text}" for one in banners.build_banners(status, health, now)), *frame._facts(status, now)])
+    return " | ".join(
+        [health.state, *(f"{banner.word} {banner.text}" for banner in banners.build_banners(status, health, now)), *frame._facts(status, now)]
+    )
 
 
 def test_a_heartbeat_and_a_tick_from_the_future_count_as_none_on_every_page(full_store: str, tmp_path: Path) -> None:

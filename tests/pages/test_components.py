@@ -29,9 +29,9 @@ def reader(full_store: str) -> Reader:
 
 def test_an_engine_that_is_gone_has_no_part_that_is_well(full_store: str, tmp_path: Path) -> None:
     with store("engine down", full_store, tmp_path) as url:
-        told = read_status(Reader(url))
+        stats = read_status(Reader(url))
         app = run("08_components.py", url)
-    lines = tables.list_states(told, WALL * 2)
+    lines = tables.list_states(stats, WALL * 2)
     assert {line.cells[1].text for line in lines if not isinstance(line.cells[1], str)} == {"down"}
     assert "last reported ok" in text(app)
 
@@ -69,8 +69,8 @@ def test_the_honest_rate_tells_what_it_rests_on(honest: CleanRate, value: str, s
 
 
 def test_fallbacks_are_named_with_their_phase_and_lead_to_their_decisions(full_store: str, tmp_path: Path) -> None:
-    told = components.read_fallbacks(Reader(full_store), limit=10)
-    html = tables.render_fallbacks(told)
+    stats = components.read_fallbacks(Reader(full_store), limit=10)
+    html = tables.render_fallbacks(stats)
     assert 'href="/decision?tick=119&amp;symbol=BTC"' in html
     assert "ValueError: made to fail" in html
     with store("full", full_store, tmp_path) as url:
@@ -78,10 +78,10 @@ def test_fallbacks_are_named_with_their_phase_and_lead_to_their_decisions(full_s
 
 
 def test_a_fallback_is_marked_where_it_fell_into_the_line_of_ticks(reader: Reader) -> None:
-    told = components.read_latency(reader)
-    assert told is not None
-    traces = json.loads(charts.plot_latency(told).to_json())["data"]
-    assert len(traces[0]["x"]) == len(told.series)
+    stats = components.read_latency(reader)
+    assert stats is not None
+    traces = json.loads(charts.plot_latency(stats).to_json())["data"]
+    assert len(traces[0]["x"]) == len(stats.series)
     assert len(traces[-1]["x"]) == 2
 
 

@@ -30,10 +30,10 @@ from tests.store.made import SYMBOLS
 @pytest.fixture(scope="module")
 def history(full_store: str) -> MarketHistory:
     reader = Reader(full_store)
-    gone = reader.frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick > 50 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
-    stored = market.read_market(reader, str(gone))  # a symbol with a bar that is missing
-    assert stored is not None
-    return stored
+    missing_symbol = reader.frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick > 50 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
+    loaded = market.read_market(reader, str(missing_symbol))  # a symbol with a bar that is missing
+    assert loaded is not None
+    return loaded
 
 
 @contextmanager
@@ -45,18 +45,18 @@ def page(full: str, folder: Path, change: str | None = None, **query: str) -> It
         yield run("04_market.py", url, **query)
 
 
-def draw(history: MarketHistory, shown: int = 120) -> dict[str, Any]:
+def drawn(history: MarketHistory, shown: int = 120) -> dict[str, Any]:
     figure: dict[str, Any] = json.loads(charts.plot_bars(history, shown).to_json())
     return figure
 
 
 def titles(history: MarketHistory) -> str:
-    return " ".join(note["text"] for note in draw(history)["layout"]["annotations"])
+    return " ".join(note["text"] for note in drawn(history)["layout"]["annotations"])
 
 
 def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(history: MarketHistory) -> None:
     tiny = history.bars.assign(**{name: history.bars[name] * 1e-12 for name in ("open", "high", "low", "close", "price")})
-    usual, small = draw(history)["layout"], draw(replace(history, bars=tiny))["layout"]
+    usual, small = drawn(history)["layout"], drawn(replace(history, bars=tiny))["layout"]
     assert "tickformat" not in small["yaxis"]  # a fixed number of digits would be too few or too many
     assert small["yaxis"]["exponentformat"] == "none"
     assert small["margin"]["l"] > usual["margin"]["l"]
@@ -82,7 +82,7 @@ def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(hist
 
 
 def test_every_part_of_the_market_is_a_panel_on_one_time_axis(history: MarketHistory) -> None:
-    figure = draw(history)
+    figure = drawn(history)
     for name in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):
         assert name in titles(history)
     assert {trace.get("xaxis", "x") for trace in figure["data"]} == {"x"}
@@ -91,21 +91,21 @@ def test_every_part_of_the_market_is_a_panel_on_one_time_axis(history: MarketHis
 
 
 def test_what_was_bought_and_sold_is_marked_and_leads_to_its_decision(history: MarketHistory) -> None:
-    marks = [trace for trace in draw(history)["data"] if str(trace.get("marker", {}).get("symbol")).startswith("triangle")]
+    marks = [trace for trace in drawn(history)["data"] if str(trace.get("marker", {}).get("symbol")).startswith("triangle")]
     bars = history.bars.tail(120)
     acted = {f"{tick} {history.symbol}" for tick in bars[bars["action"].isin(["buy", "sell"])]["tick"]}
-    assert {one for trace in marks for one in trace["customdata"]} == acted
+    assert {point for trace in marks for point in trace["customdata"]} == acted
     assert acted
 
 
 def test_a_fill_leads_to_the_decision_it_came_from(history: MarketHistory) -> None:
-    fills = next(trace for trace in draw(history)["data"] if isinstance(trace.get("marker", {}).get("symbol"), list))
+    fills = next(trace for trace in drawn(history)["data"] if isinstance(trace.get("marker", {}).get("symbol"), list))
     ticks = history.fills[history.fills["tick"] >= history.bars["tick"].iloc[-120]]["tick"].tolist()
     assert fills["customdata"] == [f"{tick - 1} {history.symbol}" for tick in ticks]
 
 
 def test_a_bar_that_is_missing_is_a_gap(history: MarketHistory) -> None:
-    candles = next(trace for trace in draw(history)["data"] if trace["type"] == "candlestick")
+    candles = next(trace for trace in drawn(history)["data"] if trace["type"] == "candlestick")
     assert candles["close"].count(None) > 0
     assert candles["close"].count(None) == int((~history.bars.tail(120)["fresh"].astype(bool)).sum())
 
@@ -113,7 +113,7 @@ def test_a_bar_that_is_missing_is_a_gap(history: MarketHistory) -> None:
 def test_a_symbol_without_any_bar_yet_is_drawn_empty_and_no_error(history: MarketHistory) -> None:
     bars = history.bars.copy()
     bars[["open", "high", "low", "close", "volume", "price", "quoted_bps"]] = float("nan")
-    candles = next(trace for trace in draw(replace(history, bars=bars))["data"] if trace["type"] == "candlestick")
+    candles = next(trace for trace in drawn(replace(history, bars=bars))["data"] if trace["type"] == "candlestick")
     assert set(candles["close"]) == {None}
     assert tables.build_market_tiles(replace(history, bars=bars), 60)[0].value == units.MISSING
 
@@ -129,24 +129,24 @@ def test_a_store_that_knows_nothing_but_bars_is_drawn(full_store: str, tmp_path:
     with store("full", full_store, tmp_path / "b") as url:
         with closing(sqlite3.connect(tmp_path / "b" / "podium.db")) as made, made:
             made.execute(change)
-        found = market.read_market(Reader(url), SYMBOLS[0])
-    assert found is not None
-    assert draw(found)["data"]
+        loaded = market.read_market(Reader(url), SYMBOLS[0])
+    assert loaded is not None
+    assert drawn(loaded)["data"]
 
 
 def test_an_incident_is_a_shade_over_its_bars_and_named(history: MarketHistory) -> None:
     at = history.bars["at"].tolist()
-    stored = pd.DataFrame(
+    loaded = pd.DataFrame(
         {"id": [2, 1], "kind": ["halt", "volume-feed change"], "symbol": ["*", history.symbol], "since": [at[-40], at[-20]], "until": [at[-30], None],
          "detail": ["8 of 8", "x12"]}
     )  # fmt: skip
-    layout = draw(replace(history, incidents=stored))["layout"]
+    layout = drawn(replace(history, incidents=loaded))["layout"]
     assert [(shade["x0"], shade["x1"]) for shade in layout["shapes"]] == [(at[-40] // 10**6, at[-30] // 10**6), (at[-20] // 10**6, at[-1] // 10**6)]
     words = [note["text"] for note in layout["annotations"]]
     assert any("halt" in text and "ongoing" not in text for text in words)
     assert any("volume-feed change, ongoing" in text for text in words)
-    old = replace(history, incidents=stored.assign(since=at[0], until=at[1]))
-    assert draw(old, 60)["layout"]["shapes"] == []
+    old = replace(history, incidents=loaded.assign(since=at[0], until=at[1]))
+    assert drawn(old, 60)["layout"]["shapes"] == []
 
 
 def test_a_feed_without_a_book_has_no_panel_for_it(history: MarketHistory) -> None:

@@ -68,7 +68,7 @@ def test_every_view_works_with_every_store(view: str, state: str, full_store: st
 def test_a_firing_rule_shows_its_value_its_levels_and_the_planned_response_with_its_reason(busy: tuple[str, dict[str, int]]) -> None:
     shown = text(run(PAGE, busy[0]))
     for part in ("Disk full.", "host disk: now 8", "fired", "at 86.1 %", "Fires: host disk above 85 % for 2 min", "Clears: at or below 75 %",
-                 "Recommends trim cache, because it freed 310 MB (190..420) in 6 of 7 trials", "No data for io pressure"):  # fmt: skip
+                 "Recommends trim cache, because it freed 310 MB (190..420) in 6 of 7 trials", "No data for IO pressure"):  # fmt: skip
         assert part in shown
     assert "Host memory." not in shown  # it has cleared
 
@@ -91,7 +91,7 @@ def test_a_manual_run_shows_its_direct_effect_apart_from_the_measured_one(busy: 
     assert "Direct effect: collected 53,112 objects" in shown
     effect = "-29.6 MB (-34.0 to -25.0) against 90 idle windows at a comparable level. An indication: the run was not randomised."
     assert effect in shown.replace("\N{MINUS SIGN}", "-")
-    assert shown.index("Better than usual. Process rss went") < shown.index("Direct effect: collected")
+    assert shown.index("Better than usual. Process RSS went") < shown.index("Direct effect: collected")
     assert "helped" not in shown.split("Trial ")[1].split("History")[0]
 
 

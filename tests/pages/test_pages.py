@@ -38,8 +38,8 @@ def run(page: str, url: str, **query: str) -> AppTest:
 def text(app: AppTest) -> str:
     """What the page says: its Markdown, then the rows of its live tables; ages as they are read, without the element that lets them count."""
     tables = [json.loads(part.proto.json) for part in app.get("bidi_component") if part.proto.component_name == "podium_rows"]
-    said = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
-    return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", said)
+    words = " ".join([*(str(part.value) for part in app.markdown), *(table["html"] for table in tables)])
+    return re.sub(r'<span class="pd-ticking"[^>]*>([^<]*)</span>', r"\1", words)
 
 
 def test_there_are_pages() -> None:
@@ -132,7 +132,7 @@ def test_the_newest_decision_is_the_newest_at_every_look(full_store: str, tmp_pa
 def test_filters_come_from_the_address(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         app = run("02_decisions.py", url, symbol="SOL", action="buy")
-    assert [one.value for one in app.selectbox][:2] == ["SOL", "buy"]
+    assert [box.value for box in app.selectbox][:2] == ["SOL", "buy"]
 
 
 def test_filters_follow_the_address_when_the_browser_goes_back(full_store: str, tmp_path: Path) -> None:

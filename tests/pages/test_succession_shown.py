@@ -59,10 +59,10 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
         compared(tmp_path, agreement, left)
         shown = text(run("05_models.py", url))
         assert timeline.read_inherited_share(Reader(url)) == pytest.approx(left)
-        told = decision.read_decision(Reader(url), LAST, SYMBOLS[0])
-        assert told is not None
-        assert decision_text.collect_facts(told).inherited == pytest.approx(left)
-        assert dict(told.limits)["new version"] == pytest.approx(0.1 * left)
+        result = decision.read_decision(Reader(url), LAST, SYMBOLS[0])
+        assert result is not None
+        assert decision_text.collect_facts(result).inherited == pytest.approx(left)
+        assert dict(result.limits)["new version"] == pytest.approx(0.1 * left)
     assert words in shown
     assert f"{abs(agreement):.2f}" in shown
     assert "2,304 rows" in shown
@@ -76,10 +76,10 @@ def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_
 
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:
     knobs = replace(KNOBS, first_training=250, retrain_every=100)
-    told = run_backtest(
+    result = run_backtest(
         settings(trading=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
     )
-    (found,) = json.loads(json.dumps(told["training"]))["agreements"]
-    assert found["tick"] == 249 + 100 + KNOBS.deployment_lag_bars
-    assert len(found["record"]) == len(HORIZONS)
-    assert found["rows"] > 100
+    (agreement_row,) = json.loads(json.dumps(result["training"]))["agreements"]
+    assert agreement_row["tick"] == 249 + 100 + KNOBS.deployment_lag_bars
+    assert len(agreement_row["record"]) == len(HORIZONS)
+    assert agreement_row["rows"] > 100

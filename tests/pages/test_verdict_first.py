@@ -27,9 +27,9 @@ SECOND = 1_000_000_000
 
 def figure(shown: str, label: str) -> tuple[str, str]:
     """Value and small words of the tile of this name."""
-    found = re.search(rf'<div class="l"[^>]*>{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
-    assert found is not None, label
-    return found[1], found[2]
+    match = re.search(rf'<div class="l"[^>]*>{re.escape(label)}</div><div class="v[^"]*">(.*?)</div>(?:<div class="s">(.*?)</div>)?', shown)
+    assert match is not None, label
+    return match[1], match[2]
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,13 @@ def figure(shown: str, label: str) -> tuple[str, str]:
 def test_the_overview_says_first_whether_skill_is_proven(
     low: float, bound: float, sentence: str, colour: str, full_store: str, tmp_path: Path
 ) -> None:
-    with store("full", full_store, tmp_path) as url, closing(sqlite3.connect(tmp_path / "podium.db")) as kept:
-        kept.execute("UPDATE skill SET r2 = 0.0241, low = ?, high = 0.03 WHERE scope = 'ensemble' AND horizon = 1 AND regime = 'all'", (low,))
-        kept.execute("UPDATE ticks SET skill = ?", (json.dumps({"low": [bound, -0.1, None], "estimate": [0.02, -0.1, None]}),))
-        kept.execute("INSERT INTO skill VALUES ('recent', 'ensemble', 1, 'all', -0.004, -0.021, 0.013, 7381, 2113.0)")
-        kept.execute("UPDATE ticks SET drawdown = 0.05 WHERE tick = 30")
-        kept.execute("UPDATE ticks SET drawdown = 0.041 WHERE tick = (SELECT max(tick) FROM ticks)")
-        kept.commit()
+    with store("full", full_store, tmp_path) as url, closing(sqlite3.connect(tmp_path / "podium.db")) as connection:
+        connection.execute("UPDATE skill SET r2 = 0.0241, low = ?, high = 0.03 WHERE scope = 'ensemble' AND horizon = 1 AND regime = 'all'", (low,))
+        connection.execute("UPDATE ticks SET skill = ?", (json.dumps({"low": [bound, -0.1, None], "estimate": [0.02, -0.1, None]}),))
+        connection.execute("INSERT INTO skill VALUES ('recent', 'ensemble', 1, 'all', -0.004, -0.021, 0.013, 7381, 2113.0)")
+        connection.execute("UPDATE ticks SET drawdown = 0.05 WHERE tick = 30")
+        connection.execute("UPDATE ticks SET drawdown = 0.041 WHERE tick = (SELECT max(tick) FROM ticks)")
+        connection.commit()
         shown = text(run("01_overview.py", url))
     assert sentence in shown
     assert f"--pd-tone:{colour}" in shown[shown.index("pd-verdict") : shown.index(sentence)]

@@ -73,7 +73,6 @@ TERMS = {
     "declined trade": "A trade that a gate did not allow; its outcome is recorded all the same.",
     "expected move": "The ensemble's forecast of the price move over the horizon acted on, in basis points.",
     "limit": "The value that a gate's value must reach or must not exceed.",
-    "session skill": "The ensemble's skill over the whole session, all forecasts counted equally.",
     "borrow and funding": "The cost of holding positions: the borrow rate on shorts and the funding of perpetual contracts.",
     "cost against aggressive": "The implementation shortfall of an order against filling all of it at once at the decision.",
     "half-spread": "Half the distance between the best bid and the best ask: the cost of taking once.",

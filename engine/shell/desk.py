@@ -35,12 +35,11 @@ from engine.shell.logs import LOG
 from engine.shell.mending import Mending, Rested
 from engine.shell.monitor import Monitor
 from engine.shell.optimizing import Optimizing
-from engine.shell.past import Past
 from engine.shell.recovery import Recovery
 from engine.shell.resume import resume
 from engine.shell.safeguards import Safeguards
 from engine.shell.shelving import ShelfMending
-from engine.shell.tune import ActionError, Tell, actions, run_action
+from engine.shell.tune import Tell, actions
 from engine.shell.turns import Turns
 from engine.shell.workers import Workers
 from engine.store import shelf
@@ -76,7 +75,6 @@ class Desk:
         self._inbox = Inbox(url, holder)
         self._answers = Answers(self._inbox, clock)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
-        self._past = Past(url)
         self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.finish)
         self._by_hand = ByHand(self.optimize, self._report, self._finish)
         self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
@@ -298,19 +296,8 @@ class Desk:
         self._answers.end(command, told)
 
     def optimize(self, command: Command, tell: Tell) -> dict[str, object]:
-        """Runs an action by hand; what it measured."""
-        args = dict(command.args)
-        dry = args.get("dry_run", "false").lower()
-        if dry not in {"true", "false"}:
-            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
-        try:
-            return run_action(
-                args.get("action", ""), dry_run=dry == "true", writer=self._writer, past=self._past, probes=self._probes,
-                home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
-                levers=self.levers, plan=self._optimizing.plan, recent=self._optimizing.recent,
-            )  # fmt: skip
-        except ActionError as error:
-            return {"error": str(error)}
+        """Run an action by hand; what it measured."""
+        return self._optimizing.optimize(command, tell)
 
     def probe(self) -> None:
         """Reads the machine and keeps what it said."""

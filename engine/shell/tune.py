@@ -1,72 +1,274 @@
-"""Runs an action by hand: one at a time, measured before and after, and judged at once."""
+"""One experiment: an action is run, or withheld, and its metric is measured before and after, judged, and recorded.
+
+Automatic runs, manual runs and control windows are the same experiment with another design.
+"""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from pathlib import Path
 from threading import Lock
-from typing import Protocol
 
 import numpy as np
 
 from engine.discover import discover
-from engine.domain.ports import Clock
-from engine.domain.record import Floats, Ints
-from engine.domain.tuning import MANUAL, Action, Effect, Levers, Measured, Reading, Room, Trial, compared_with_usual
+from engine.domain.record import Floats
+from engine.domain.rules import BY_HAND
+from engine.domain.tuning import MANUAL, Action, Effect, Measured, Room, Trial, compared_with_usual
 from engine.files.owned import TEMPORARY
+from engine.optimizer import harm
 from engine.optimizer.adjusted import indicate
-from engine.optimizer.windows import SECOND, Plan, Timing, as_kept, cut
+from engine.optimizer.judge import HARMED, UNKNOWN, judge
+from engine.optimizer.states import EXPERIMENT_TRANSITIONS, ExperimentState, advance_state
+from engine.optimizer.windows import SECOND, Timing, as_kept, cut
 from engine.shell.clock import was_set
-from engine.shell.controls import History, controls, settling
-from engine.shell.no_engine import NoEngine
-from engine.shell.recent import Recent
+from engine.shell.controls import GuardMetric, controls, measure_guards, settling, withheld
+from engine.shell.logs import LOG
+from engine.shell.samples import BufferedSamples, ProbedSamples, Samples
+from engine.shell.tuner_parts import ExperimentParts
 from engine.store.errors import StoreFailed
+from engine.store.optimizer_past import Tried
+from engine.store.optimizer_rows import UNDER_WAY
 
 Tell = Callable[[float, str], None]  # progress 0..1 and a word
-ACTING = 0.3  # share of the progress that is the action's own; the rest is measuring
-TURN = Lock()  # one action at a time in this process, whoever asks
+ACTION_SHARE = 0.3  # of the progress; the rest is measuring
+TURN = Lock()  # one experiment at a time in this process
 
 
 class ActionError(RuntimeError):
     """An action did not do its work: one line with what and why."""
 
 
-class Ledger(Protocol):
-    """The writing side of the store, as far as a run needs it."""
+@dataclass(frozen=True, slots=True)
+class ExperimentDesign:
+    """All that is fixed before an experiment begins."""
 
-    def tune(self) -> Measured: ...
-
-    def save_trial(self, trial: Trial) -> int: ...
-
-
-class Readings(Protocol):
-    def read(self) -> tuple[Reading, ...]: ...
-
-
-class Stop(Protocol):
-    def wait(self, timeout: float | None = None) -> bool: ...
-
-    def is_set(self) -> bool: ...
+    action: Action
+    metric: str  # "source.name"
+    better: int  # -1 where a fall of the metric is a cure
+    treated: bool  # False: a control window, in which the action is withheld
+    mode: str  # AUTO or MANUAL
+    trigger: str
+    by: str
+    reason: str
+    pause: float  # s between the span before and the span after; longer only where the action takes longer
+    min_samples: int = 0  # in either span, with fewer it is not measured
+    probability: float | None = None  # with which it is treated; None for a manual run
+    earlier: tuple[Tried, ...] = ()  # finished trials of the action on the metric
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One run under way: all it may use."""
+class ExperimentResult:
+    """The outcome of an experiment. `trial` is None where the action had nothing to do."""
 
     action: Action
-    writer: Ledger
-    past: History
-    probes: Readings
-    home: Path
-    clock: Clock
-    stop: Stop
-    tell: Tell
-    plan: Plan
-    levers: Levers
-    recent: Recent | None = None  # the readings in memory, where an engine runs
+    direct: Measured  # the action's own report
+    seconds: float  # it took
+    trial: Trial | None = None
+    number: int | None = None  # of the trial in the store
+    harm: str | None = None  # the proof of it
+    failed: str | None = None  # the error that the action raised
+
+
+class Experiment:
+    """A state machine that is run once, in a thread of its own: it takes as long as its window."""
+
+    def __init__(self, design: ExperimentDesign, parts: ExperimentParts, samples: Samples, tell: Tell) -> None:
+        self._design, self._parts, self._samples, self._tell = design, parts, samples, tell
+        self.state = ExperimentState.PLANNED
+        self._at, self._tick = parts.clock.now(), parts.clock.tick()
+        self._timing = Timing(parts.plan.before, design.pause, parts.plan.after)
+        self._direct = Measured(0.0, "", "nothing was done: a window to compare with", done=False)
+        self._seconds = 0.0
+        self._failed: str | None = None
+        self._harm: str | None = None
+        self._before = self._after = np.empty(0)
+        self._trial = self._blank()
+        self._number: int | None = None
+
+    def run(self) -> ExperimentResult:
+        """Raises StoreFailed where it cannot be recorded, and ActionError where the action of a manual run fails; nothing is judged then."""
+        with self._row():
+            self._act()
+            if self.state is not ExperimentState.DECLINED:
+                self._measure(whole=self._observe())
+                self._trial = self._judge()
+                self._advance(ExperimentState.RECORDED)
+        trial = self._trial if self.state is ExperimentState.RECORDED else None
+        return ExperimentResult(self._design.action, self._direct, self._seconds, trial, self._number, self._harm, self._failed)
+
+    def _advance(self, state: ExperimentState) -> None:
+        self.state = advance_state(EXPERIMENT_TRANSITIONS, self.state, state)
+
+    @contextmanager
+    def _row(self) -> Iterator[None]:
+        """Store the trial: an automatic one from its first moment, so that a kill in the middle leaves a row that says so."""
+        writer = self._parts.writer
+        if self._design.mode == MANUAL:
+            yield
+            if self.state is ExperimentState.RECORDED:
+                self._number = self._save_manual()
+            return
+        self._number = writer.save_trial(self._trial)
+        self._trial = replace(self._trial, detail="it was cut short: the log has the reason")
+        try:
+            yield
+        finally:
+            writer.finish_trial(self._number, self._trial)
+
+    def _save_manual(self) -> int:
+        try:
+            return self._parts.writer.save_trial(self._trial)
+        except StoreFailed as error:
+            raise ActionError(f"{self._design.action.name}: {self._direct.detail}; but the run could not be recorded: {error}") from error
+
+    def _blank(self) -> Trial:
+        design = self._design
+        nothing = Effect(math.nan, math.nan, math.nan, None, None, 0, UNKNOWN)
+        return Trial(
+            self._at, design.action.name, design.trigger, design.mode, not design.treated, design.metric, self._samples.unit, nothing, False, 0.0, "",
+            UNDER_WAY, design.by, design.reason, 0.0, chance=design.probability,
+        )  # fmt: skip
+
+    def _act(self) -> None:
+        design, clock = self._design, self._parts.clock
+        if not design.treated:
+            return
+        self._advance(ExperimentState.ACTING)
+        begun = clock.tick()
+        try:
+            self._direct = execute_action(self._parts, design.action, self._tell)
+        except ActionError as error:
+            if design.mode == MANUAL:
+                self._advance(ExperimentState.FAILED)
+                raise
+            self._failed = str(error)  # the window is measured all the same: the coin has fallen
+            self._direct = Measured(0.0, "", self._failed, done=False)
+            LOG.warning("%s", error)
+        self._seconds = clock.tick() - begun
+        if design.mode == MANUAL and not self._direct.done:
+            self._advance(ExperimentState.DECLINED)
+
+    def _observe(self) -> bool:
+        """Wait for the pause and for the span after it; False where the engine stops meanwhile, for a shorter span would not compare."""
+        clock, plan = self._parts.clock, self._parts.plan
+        begun = clock.tick()
+        self._timing = Timing(plan.before, max(self._design.pause, begun - self._tick), plan.after)
+        resumed = self._tick + self._timing.pause
+        over = resumed + plan.after
+        self._advance(ExperimentState.SETTLING)
+        while (left := over - clock.tick()) > 0.0:
+            self._tell(ACTION_SHARE + (1 - ACTION_SHARE) * (1.0 - left / (over - begun)), f"measuring what came of it, {left:.0f} s left")
+            settles = resumed - clock.tick()
+            if settles <= 0.0 and self.state is ExperimentState.SETTLING:
+                self._advance(ExperimentState.OBSERVING)
+            if self._parts.stop.wait(min(plan.step, settles if settles > 0.0 else left)):
+                return False
+            self._samples.take()
+        return True
+
+    def _measure(self, *, whole: bool) -> None:
+        """The samples before and after; none across a clock that was set."""
+        if was_set(self._parts.clock, self._at, self._tick):
+            return
+        begin = self._at - round(self._timing.before * SECOND)
+        at, values = self._samples.series(begin, begin + self._timing.length + 1)
+        first, last = cut(at, self._at, self._timing)
+        before, after = values[first], values[last] if whole else np.empty(0)
+        if min(len(before), len(after)) >= self._design.min_samples:
+            self._before, self._after = before, after
+
+    @property
+    def _change(self) -> float:
+        return float(self._after.mean() - self._before.mean()) if len(self._before) and len(self._after) else math.nan
+
+    def _judge(self) -> Trial:
+        self._advance(ExperimentState.JUDGING)
+        return self._judge_manual() if self._design.mode == MANUAL else self._judge_automatic()
+
+    def _judge_manual(self) -> Trial:
+        """Against idle windows that began at a comparable level."""
+        design, timing, direct = self._design, self._timing, self._direct
+        level = float(self._before[-1]) if len(self._before) else math.nan
+        windows = controls(self._parts.history, design.metric, timing, self._parts.plan, self._at, level=level)
+        effect = indicate(self._before, self._after, windows, design.better)
+        return replace(
+            self._trial, effect=effect, amount=direct.amount, amount_unit=direct.unit, detail=direct.detail, seconds=self._seconds,
+            compared=as_kept(timing, timing.pause, windows.starts),
+        )  # fmt: skip
+
+    def _judge_automatic(self) -> Trial:
+        """Against windows of this action and metric in which a coin withheld it; for harm against idle windows too."""
+        design, timing, direct = self._design, self._timing, self._direct
+        alike = withheld(design.earlier, timing)
+        others = np.array([trial.outcome.change for trial in alike])
+        measured = design.treated and len(self._after) > 0
+        idle = controls(self._parts.history, design.metric, timing, self._parts.plan, self._at).change if measured else np.empty(0)
+        guards = measure_guards(self._parts.history, timing, self._parts.plan, self._at) if len(self._after) else ()
+        undone = False
+        effect = judge(self._before, self._after, others, design.better)
+        if not design.treated:
+            effect, alike = replace(effect, effect=math.nan, low=None, high=None, windows=0, verdict=UNKNOWN), ()
+        elif (proof := self._find_harm(np.append(idle, others), guards)) is not None:
+            self._advance(ExperimentState.UNDOING)
+            self._harm, undone = proof, undo_action(self._parts, design.action)
+            effect = replace(judge(self._before, self._after, idle, design.better), verdict=HARMED)
+        starts = np.array([trial.at - round(timing.before * SECOND) for trial in alike], dtype=np.int64)
+        suffered = {guard.name: [guard.before, guard.after] for guard in guards if math.isfinite(guard.change)}
+        return replace(
+            self._trial, effect=effect, undone=undone, amount=direct.amount, amount_unit=direct.unit, detail=self._describe(),
+            seconds=self._seconds, also=json.dumps(suffered), compared=as_kept(timing, design.pause, starts),
+        )  # fmt: skip
+
+    def _find_harm(self, usual: Floats, guards: Sequence[GuardMetric]) -> str | None:
+        """The metric that got far worse than in any window without the action; None where none did."""
+        design = self._design
+        before = float(np.abs(self._before.mean())) if len(self._before) else 0.0
+        if harm.is_far_worse(self._change, usual, -design.better, harm.SMALLEST * before):
+            return f"{design.metric} moved by {self._change:+.4g} {self._samples.unit}, far outside {len(usual)} windows without it"
+        for guard in guards:
+            if harm.is_far_worse(guard.change, guard.controls, guard.worse, guard.smallest):
+                return f"{guard.name} moved by {guard.change:+.4g}, far outside {len(guard.controls)} idle windows"
+        return None
+
+    def _describe(self) -> str:
+        pause = self._design.pause
+        words = [self._direct.detail]
+        if not math.isfinite(self._change):
+            words.append("the engine stopped, the clock was set or the metric was not told, so it was not measured")
+        elif self._seconds > pause:
+            words.append(f"it took {self._seconds:.0f} s, longer than the pause of {pause:.0f} s, so it does not count with the others")
+        if self._harm is not None:
+            words.append(f"harmed: {self._harm}")
+        return "; ".join(words)
+
+
+def execute_action(parts: ExperimentParts, action: Action, tell: Tell, *, dry_run: bool = False) -> Measured:
+    """Run an action; its own report. Raises ActionError in one line where it fails."""
+
+    def tell_share(progress: float, word: str) -> None:
+        tell(ACTION_SHARE * progress, word)
+
+    room = Room(parts.home, parts.home / TEMPORARY.name, parts.writer.tune, tell_share, dry_run, parts.clock.now(), parts.levers)
+    try:
+        return action.do(room)
+    except (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError, MemoryError, StoreFailed) as error:
+        raise ActionError(f"{action.name} failed: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def undo_action(parts: ExperimentParts, action: Action) -> bool:
+    """Take an action's last run back where it knows how; whether it was."""
+    if action.undo is None:
+        return False
+    try:
+        return execute_action(parts, replace(action, do=action.undo), lambda _share, _word: None).done
+    except ActionError as error:
+        LOG.warning("it could not be undone: %s", error)
+        return False
 
 
 def actions() -> dict[str, Action]:
@@ -74,155 +276,67 @@ def actions() -> dict[str, Action]:
     return {action.name: action for action in discover("engine.actions", "ACTION")}
 
 
-def run_action(
-    name: str,
-    *,
-    dry_run: bool,
-    writer: Ledger,
-    past: History,
-    probes: Readings,
-    home: Path,
-    clock: Clock,
-    stop: Stop,
-    tell: Tell,
-    by: str = "",
-    reason: str = "",
-    plan: Plan | None = None,
-    levers: Levers | None = None,
-    known: Mapping[str, Action] | None = None,
-    recent: Recent | None = None,
-) -> dict[str, object]:
-    """Runs an action and gives what it did, as JSON: its direct effect and, apart from it, how its metric went against comparable windows.
+def run_experiment(design: ExperimentDesign, parts: ExperimentParts, tell: Tell = lambda _share, _word: None) -> ExperimentResult:
+    """Run an experiment from its design; the caller holds TURN."""
+    samples: Samples
+    if design.mode == MANUAL or parts.recent is None:
+        samples = ProbedSamples(parts, design.metric)
+    else:
+        samples = BufferedSamples(parts.recent, design.metric, parts.clock.now() - round(parts.plan.before * SECOND))
+    return Experiment(design, parts, samples, tell).run()
 
-    Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another run
-    waits for its turn. Raises ActionError in one line where the action is unknown, fails, or `stop` is set before its turn. A dry run, and a run
-    that found nothing to do, are no trials.
+
+def run_action(
+    name: str, parts: ExperimentParts, *, dry_run: bool, tell: Tell, by: str = "", reason: str = "", known: Mapping[str, Action] | None = None
+) -> dict[str, object]:
+    """Run an action because a person asked for it; the result as JSON: its direct effect and, separately, its metric's change against controls.
+
+    Takes the action's own time, what the metric needs to show it, and then plan.after seconds, so it belongs in a thread of its own; another
+    experiment waits for its turn. Raises ActionError in one line where the action is unknown, fails, or the engine stops before its turn. A dry run,
+    and a run that had nothing to do, are no trials.
     """
-    action = _named(name, actions() if known is None else known)
-    run = Run(action, writer, past, probes, home, clock, stop, tell, plan or Plan(), levers or NoEngine(), recent)
+    action = _find_action(name, actions() if known is None else known)
     tell(0.0, "waiting for its turn")
     while not TURN.acquire(timeout=0.2):
-        if stop.is_set():
+        if parts.stop.is_set():
             raise ActionError(f"{name} was not run: the engine is stopping")
     try:
-        return _run(run, dry_run=dry_run, by=by, reason=reason)
+        if dry_run:
+            return _report_direct(action, execute_action(parts, action, tell, dry_run=True), "dry run")
+        return _run_manual(action, parts, tell, by, reason)
     finally:
         TURN.release()
 
 
-def _run(run: Run, *, dry_run: bool, by: str, reason: str) -> dict[str, object]:
-    if dry_run:
-        measured, _ = act(run, dry_run=True)
-        return _told(run.action, measured, "dry run")
-    kept = _kept(run)
-    fresh, unit = _sample(run)
-    begun, clock = run.clock.now(), run.clock.tick()
-    measured, seconds = act(run, dry_run=False)
-    if not measured.done:
-        return _told(run.action, measured, "declined")
-    timing = Timing(run.plan.before, max(settling(run.action.cures, run.plan), seconds), run.plan.after)
-    at, values = _joined(kept, fresh, _watched(run, clock + timing.pause, clock + timing.pause + timing.after))
-    if was_set(run.clock, begun, clock):
-        at, values = at[:0], values[:0]
-    first, last = cut(at, begun, timing)
-    before, after = values[first], values[last]
-    windows = controls(run.past, run.action.cures, timing, run.plan, begun, level=float(before[-1]) if len(before) else math.nan)
-    effect = indicate(before, after, windows, run.action.better)
-    trial = Trial(
-        begun, run.action.name, "by hand", MANUAL, False, run.action.cures, unit, effect,
-        False, measured.amount, measured.unit, measured.detail, by, reason, seconds, compared=as_kept(timing, timing.pause, windows.starts),
-    )  # fmt: skip
-    try:
-        number = run.writer.save_trial(trial)
-    except StoreFailed as error:
-        raise ActionError(f"{run.action.name}: {measured.detail}; but the run could not be recorded: {error}") from error
-    run.tell(1.0, compared_with_usual(effect.verdict))
-    return _verdict(effect) | _told(run.action, measured, "measured") | {"trial": number, "seconds": seconds, "metric_unit": unit} | _figures(effect)
+def _run_manual(action: Action, parts: ExperimentParts, tell: Tell, by: str, reason: str) -> dict[str, object]:
+    pause = settling(action.cures, parts.plan)
+    design = ExperimentDesign(action, action.cures, action.better, True, MANUAL, BY_HAND, by, reason, pause)
+    result = run_experiment(design, parts, tell)
+    if result.trial is None:
+        return _report_direct(action, result.direct, "declined")
+    effect = result.trial.effect
+    tell(1.0, compared_with_usual(effect.verdict))
+    verdict = {"verdict": effect.verdict, "comparison": compared_with_usual(effect.verdict)}
+    rest = {"trial": result.number, "seconds": result.seconds, "metric_unit": result.trial.unit}
+    return verdict | _report_direct(action, result.direct, "measured") | rest | _report_figures(effect)
 
 
-def _named(name: str, known: Mapping[str, Action]) -> Action:
+def _find_action(name: str, known: Mapping[str, Action]) -> Action:
     if name in known:
         return known[name]
     near = get_close_matches(name, known, n=1)
-    meant = f"did you mean {near[0]}" if near else f"there are {', '.join(sorted(known))}"
-    raise ActionError(f"no action is called {name!r}: {meant}")
+    remedy = f"did you mean {near[0]}" if near else f"there are {', '.join(sorted(known))}"
+    raise ActionError(f"no action is called {name!r}: {remedy}")
 
 
-def act(run: Run, *, dry_run: bool) -> tuple[Measured, float]:
-    """What the action measured, and the seconds it took."""
-
-    def tell(progress: float, word: str) -> None:
-        run.tell(ACTING * progress, word)
-
-    room = Room(run.home, run.home / TEMPORARY.name, run.writer.tune, tell, dry_run, run.clock.now(), run.levers)
-    begun = run.clock.tick()
-    try:
-        measured = run.action.do(room)
-    except (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError, MemoryError, StoreFailed) as error:
-        raise ActionError(f"{run.action.name} failed: {' '.join(str(error).split()) or type(error).__name__}") from error
-    return measured, run.clock.tick() - begun
-
-
-def _sample(run: Run) -> tuple[Reading | None, str]:
-    """The metric now and its unit; None where it is not told."""
-    for reading in run.probes.read():
-        if f"{reading.source}.{reading.name}" == run.action.cures:
-            return reading, reading.unit
-    return None, ""
-
-
-def _kept(run: Run) -> tuple[Ints, Floats]:
-    """The metric's samples before the run: those in memory where the engine has them, for the store lags a few seconds, else those stored."""
-    now, span = run.clock.now(), round(run.plan.before * SECOND)
-    if run.recent is not None:
-        return run.recent.series(run.action.cures, now - span, now + 1)
-    source, _, name = run.action.cures.partition(".")
-    try:
-        return run.past.readings(source, name, now - span)
-    except StoreFailed:  # the fresh one stands alone
-        return np.empty(0, dtype=np.int64), np.empty(0)
-
-
-def _watched(run: Run, resumed: float, over: float) -> list[Reading | None]:
-    """Samples of the metric from the end of the pause to the end of the span after it (s of the clock's tick); none where the engine stops meanwhile,
-    for a shorter span would not compare."""
-    samples: list[Reading | None] = []
-    begun = run.clock.tick()
-    while (left := over - run.clock.tick()) > 0.0:
-        run.tell(ACTING + (1 - ACTING) * (1.0 - left / (over - begun)), f"measuring what came of it, {left:.0f} s left")
-        waits = resumed - run.clock.tick()
-        if run.stop.wait(min(run.plan.step, waits if waits > 0.0 else left)):
-            return []
-        samples.append(_sample(run)[0])
-    return samples
-
-
-def _joined(kept: tuple[Ints, Floats], fresh: Reading | None, watched: Sequence[Reading | None]) -> tuple[Ints, Floats]:
-    """All samples round the run, each moment once."""
-    told = [reading for reading in (fresh, *watched) if reading is not None]
-    at = np.append(kept[0], np.array([reading.at for reading in told], dtype=np.int64))
-    at, place = np.unique(at, return_index=True)
-    return at, np.append(kept[1], [reading.value for reading in told])[place]
-
-
-def _told(action: Action, measured: Measured, status: str) -> dict[str, object]:
+def _report_direct(action: Action, direct: Measured, status: str) -> dict[str, object]:
     return {
-        "action": action.name,
-        "status": status,
-        "detail": measured.detail,
-        "amount": measured.amount,
-        "unit": measured.unit,
-        "metric": action.cures,
-    }
+        "action": action.name, "status": status, "detail": direct.detail, "amount": direct.amount, "unit": direct.unit, "metric": action.cures
+    }  # fmt: skip
 
 
-def _figures(effect: Effect) -> dict[str, object]:
+def _report_figures(effect: Effect) -> dict[str, object]:
     """As JSON: what was not measured is null."""
     figures = {"before": effect.before, "after": effect.after, "effect": effect.effect, "low": effect.low, "high": effect.high}
     known: dict[str, object] = {name: figure if figure is not None and math.isfinite(figure) else None for name, figure in figures.items()}
     return known | {"windows": effect.windows}
-
-
-def _verdict(effect: Effect) -> dict[str, object]:
-    """What it came to, told before anything else."""
-    return {"verdict": effect.verdict, "comparison": compared_with_usual(effect.verdict)}

@@ -1,59 +1,67 @@
-"""The optimizer's loop: readings, rules, a plan, a trial or a placebo, a judgement, a licence. Nothing it does is done in a tick."""
+"""The optimizer's loop: readings, rules, a response, an experiment, a judgement, a licence. Nothing of it runs inside a tick."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from threading import RLock
 
 from engine.domain.rules import ASK, AUTO, QUARANTINED, RECOMMEND, Rule
-from engine.domain.tuning import Action, Reading, Trial
+from engine.domain.tuning import Action
 from engine.optimizer.defaults import in_force
 from engine.optimizer.licences import licence_after
 from engine.optimizer.planner import ASKED_SECONDS, WAIT, Answer, Candidate, Slot, busy, default_mode, dice, plan
 from engine.optimizer.pooled import POOLED, judge_together
 from engine.optimizer.rule_forms import read_rule
+from engine.optimizer.states import FIRING_TRANSITIONS, FiringState, advance_state
+from engine.shell.design import design_experiment, target
 from engine.shell.logs import LOG
-from engine.shell.trial import target, try_out, undo
-from engine.shell.trial_tools import Case, Ended, Tools
-from engine.shell.tune import TURN
-from engine.shell.tuner_parts import Asked, Board, TunerPast, TunerPen, Wishes
+from engine.shell.tune import TURN, ExperimentResult, run_experiment, undo_action
+from engine.shell.tuner_parts import Asked, Board, ExperimentParts, TunerPast, TunerPen, Wishes
 from engine.shell.watching import Pending, Watching
 from engine.store.optimizer_past import Standing
 from engine.store.optimizer_rows import ASKS, TRIES, WAITS
 
-REST = 20.0  # s between two runs
+REST = 20.0  # s between two experiments
 PATIENCE = 300.0  # s that a firing waits for its time
-FAILURES = 3  # in a row, after which an action may not run by itself
+FAILURES = 3  # in a row, after which an action may not run on its own
+
+Begin = Callable[[Callable[[], None]], None]  # starts an experiment in a thread of its own
 
 
-Begin = Callable[[Callable[[], None]], None]  # runs a trial in a thread of its own
+@dataclass(slots=True)
+class OpenFiring:
+    """A firing that is not closed yet."""
+
+    since: float  # s of the monotonic clock
+    state: FiringState = FiringState.PENDING
+    answer: str = ""  # as stored
 
 
 class Tuner:
-    """`step` belongs in a job of the scheduler, every few seconds; trials run where `begin` puts them."""
+    """`step` belongs in a job of the scheduler, every few seconds; experiments run where `begin` starts them."""
 
     def __init__(
         self,
-        tools: Tools,
+        parts: ExperimentParts,
         pen: TunerPen,
         past: TunerPast,
         known: Mapping[str, Action],
         wishes: Wishes,
         board: Board,
         begin: Begin,
+        watching: Watching,
         *,
         rest: float = REST,
         bounds: bool = True,
     ) -> None:
-        """`bounds` False judges without intervals, for many runs in a row."""
-        self._tools, self._pen, self._past, self._board, self._begin = tools, pen, past, board, begin
+        """`bounds` False judges without intervals, for simulations of many runs."""
+        self._parts, self._pen, self._past, self._board, self._begin = parts, pen, past, board, begin
         self.known, self._wishes, self._rest, self._bounds = known, wishes, rest, bounds
-        self._watching = Watching(tools.recent, pen.save_firing)
-        self._current: int | None = None  # the firing that is answered by a trial under way
-        self._rested = 0.0  # s of the clock's tick, when the rest is over
-        self._said: dict[int, str] = {}  # by firing, its answer so far
-        self._since: dict[int, float] = {}  # by firing, s of the clock's tick since which it waits
+        self._watching = watching
+        self._current: int | None = None  # the firing whose experiment is under way
+        self._rested = 0.0  # s of the monotonic clock, when the rest is over
+        self._firings: dict[int, OpenFiring] = {}
         self._failures: dict[str, int] = {}
         self.asked: dict[int, Asked] = {}
         self._opened = False
@@ -63,50 +71,44 @@ class Tuner:
     def rules(self) -> tuple[Rule, ...]:
         return self._watching.rules
 
-    def hear(self, newest: Mapping[str, Reading]) -> None:
-        """The readings of a moment; costs nothing."""
-        self._tools.recent.hear(newest)
-
     def step(self) -> None:
-        """One round; raises StoreFailed, and what was to be done is done by the next."""
+        """Run one round; raises StoreFailed, and the next round catches up."""
         with self._lock:
-            self._round()
-
-    def _round(self) -> None:
-        if not self._opened:
-            self._open()
-        now = self._tools.clock.now()
-        self._watching.step(now)  # goes on watching also where the store cannot be written
-        self._pen.settle()
-        self._expire()
-        if self._current is None:
-            self._answer()
+            if not self._opened:
+                self._open()
+            self._watching.step(self._parts.clock.now())  # also where the store cannot be written
+            self._pen.settle()
+            self._close_obsolete()
+            self._close_expired()
+            if self._current is None:
+                self._respond_to_firings()
 
     def reload(self) -> None:
-        """Takes up rules and modes anew."""
-        kept: list[Rule] = []
+        """Read the rules that people have changed and put them in force."""
+        changed: list[Rule] = []
         base = {rule.name: rule for rule in in_force(self._wishes.rules)}
-        for name, told in self._past.rules().items():
+        for name, words in self._past.rules().items():
             try:
-                names = (*self.known, *told.get("actions", "").split(","))  # an action that is gone is passed over
-                kept.append(read_rule(name, told, base.get(name), names))
+                known = (*self.known, *words.get("actions", "").split(","))  # an action that no longer exists is passed over
+                changed.append(read_rule(name, words, base.get(name), known))
             except ValueError as error:
-                LOG.warning("a rule that was changed is not in force: %s", error)
+                LOG.warning("a changed rule is not in force: %s", error)
         last = None if self._opened else self._past.last_words()
-        rules = in_force(self._wishes.rules, kept)
+        rules = in_force(self._wishes.rules, changed)
         with self._lock:
-            self._watching.take(rules, self._tools.clock.now(), last)
+            self._watching.take(rules, self._parts.clock.now(), last)
 
     def modes(self) -> dict[str, str]:
-        """The mode of every action: as set by a person, in podium.toml, or by what it can do."""
-        told = {name: default_mode(action) for name, action in self.known.items()}
-        told |= {name: mode for name, mode in self._wishes.modes if name in told}
-        return told | {name: mode for name, mode in self._past.modes().items() if name in told}
+        """The mode of every action: set by a person, or in podium.toml, or its default."""
+        modes = {name: default_mode(action) for name, action in self.known.items()}
+        for changes in (dict(self._wishes.modes), self._past.modes()):
+            modes |= {name: mode for name, mode in changes.items() if name in modes}
+        return modes
 
     def slot(self) -> Slot:
-        """How quiet it is now."""
-        resting = max(0.0, self._rested - self._tools.clock.tick())
-        return replace(self._tools.slot(), running="a run" if TURN.locked() else None, resting=resting)
+        """The engine's activity, with the optimizer's own."""
+        resting = max(0.0, self._rested - self._parts.clock.tick())
+        return replace(self._parts.slot(), running="a run" if TURN.locked() else None, resting=resting)
 
     def _open(self) -> None:
         closed = self._pen.open(self.modes())
@@ -115,113 +117,128 @@ class Tuner:
         self.reload()
         self._opened = True
 
-    def _expire(self) -> None:
-        """By the monotonic clock: a wall clock that is set neither ends nor lengthens a wait."""
-        now = self._tools.clock.tick()
-        while self._watching.dropped:
-            number, why = self._watching.dropped[-1]
+    def _close_obsolete(self) -> None:
+        dropped = self._watching.dropped
+        while dropped:
+            number, why = dropped[-1]
             if number != self._current:
                 self._tell(number, why)
-                self._forget(number)
-            self._watching.dropped.pop()
+                self._move(number, FiringState.SUPERSEDED)
+            dropped.pop()
+
+    def _close_expired(self) -> None:
+        """By the monotonic clock: a wall clock that is set neither ends nor lengthens a wait."""
+        now = self._parts.clock.tick()
         for number, asked in list(self.asked.items()):
             if now > asked.until:
                 self._tell(number, f"asked whether to run {asked.action}: nobody answered in {ASKED_SECONDS / 60:.0f} min")
+                self._move(number, FiringState.EXPIRED)
                 self.asked.pop(number, None)
-        for name, pending in list(self._watching.pending.items()):
-            since = self._since.setdefault(pending.number, now)
-            if now - since > PATIENCE and pending.number != self._current:
-                self._tell(pending.number, f"nothing was done in {PATIENCE / 60:.0f} min: {self._said.get(pending.number, 'its turn did not come')}")
-                self._done(name, pending.number)
+        for number in [number for number, firing in self._firings.items() if firing.state is FiringState.ASKING and number not in self.asked]:
+            self._move(number, FiringState.ANSWERED)  # by a command
+        for pending in list(self._watching.pending.values()):
+            firing = self._firing(pending.number)
+            if now - firing.since > PATIENCE and pending.number != self._current:
+                reason = firing.answer or "its turn did not come"
+                self._tell(pending.number, f"nothing was done in {PATIENCE / 60:.0f} min: {reason}")
+                self._close(pending, FiringState.EXPIRED)
 
-    def _answer(self) -> None:
-        """Answers to the firings there are, the oldest first, until one begins a trial."""
+    def _respond_to_firings(self) -> None:
+        """The oldest first, until one starts an experiment."""
         standing = self._past.standing()
-        for name, pending in sorted(self._watching.pending.items(), key=lambda pair: pair[1].at):
+        for pending in sorted(self._watching.pending.values(), key=lambda pending: pending.at):
             answer = self._plan(pending, standing)
             if answer.mode == AUTO:
                 self._start(pending, answer)
                 return
             if answer.mode == WAIT:
                 self._tell(pending.number, f"{WAITS} {answer.why}")
+                self._move(pending.number, FiringState.WAITING)
                 if busy(self.slot()) is not None:
                     return
                 continue
-            self._put(pending, answer)
-            self._done(name, pending.number)
+            self._close(pending, self._answer_only(pending, answer))
 
     def _plan(self, pending: Pending, standing: Mapping[str, Standing]) -> Answer:
         rule = pending.rule
-        found = []
+        candidates = []
         for name in rule.candidates:
             if name in self.known and name in standing:
                 metric, better = target(rule, self.known[name])
-                outcomes = tuple(one.outcome for one in self._past.tried(metric).get(name, ()))
-                at = standing[name]
-                found.append(Candidate(name, at.mode, at.licence, self.known[name].cost == "high", outcomes, better))
-        return plan(found, self.slot(), dice(self._wishes.seed, rule.name, pending.at, 0))
+                outcomes = tuple(trial.outcome for trial in self._past.tried(metric).get(name, ()))
+                status = standing[name]
+                candidates.append(Candidate(name, status.mode, status.licence, self.known[name].cost == "high", outcomes, better))
+        return plan(candidates, self.slot(), dice(self._wishes.seed, rule.name, pending.at, 0))
 
-    def _put(self, pending: Pending, answer: Answer) -> None:
-        """What is not done by itself: a question, a recommendation, or a note."""
-        what = answer.actions[0] if answer.actions else ""
+    def _answer_only(self, pending: Pending, answer: Answer) -> FiringState:
+        """Ask, recommend or note, where nothing is run without a person; the firing's state from then on."""
+        action = answer.actions[0] if answer.actions else ""
         if answer.mode == ASK:
-            self.asked[pending.number] = Asked(what, pending.rule.name, self._tools.clock.tick() + ASKED_SECONDS)
-            self._tell(pending.number, f"{ASKS} whether to run {what}: approve id={pending.number} within {ASKED_SECONDS / 60:.0f} min; {answer.why}")
-        elif what:
-            word = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
-            self._tell(pending.number, f"{word} {what}; {answer.why}")
-        else:
-            self._tell(pending.number, answer.why)
+            self.asked[pending.number] = Asked(action, pending.rule.name, self._parts.clock.tick() + ASKED_SECONDS)
+            request = f"approve id={pending.number} within {ASKED_SECONDS / 60:.0f} min"
+            self._tell(pending.number, f"{ASKS} whether to run {action}: {request}; {answer.why}")
+            return FiringState.ASKING
+        verb = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
+        self._tell(pending.number, f"{verb} {action}; {answer.why}" if action else answer.why)
+        return FiringState.ANSWERED
 
     def _start(self, pending: Pending, answer: Answer) -> None:
         self._tell(pending.number, f"{TRIES} {answer.actions[0]}; {answer.why}")
+        self._move(pending.number, FiringState.RUNNING)
         self._current = pending.number
         ready = tuple(self.known[name] for name in answer.actions)
         try:
-            self._begin(lambda: self._carry_out(pending, ready, answer.why))
-        except RuntimeError:  # nothing begins any more: the engine stops
+            self._begin(lambda: self._experiment(pending, ready, answer.why))
+        except RuntimeError:  # nothing starts any more: the engine stops
+            self._move(pending.number, FiringState.PENDING)
             self._current = None
 
-    def _carry_out(self, pending: Pending, ready: Sequence[Action], why: str) -> None:
-        """In a thread of its own: the trial, and what it means. What is not foreseen goes on to the job that it runs in, once all is put right."""
-        over = True
-        try:
-            ended = try_out(self._tools, Case(pending.rule, pending.at, self._wishes.seed), tuple(ready), self._past.tried)
-            over = ended is not None
-            self._rested = self._tools.clock.tick() + (self._rest if ended is not None and ended.trial is not None else 0.0)
-            if ended is not None:
-                self._tell(pending.number, f"{ended.said}; {why}")
-                self._judge(pending.rule, ended)
-            else:
-                self._said.pop(pending.number, None)
-        finally:
-            if over:
-                self._done(pending.rule.name, pending.number)
+    def _experiment(self, pending: Pending, ready: Sequence[Action], why: str) -> None:
+        """In a thread of its own: run an experiment and draw the consequences. An unforeseen error reaches the job, with the firing closed."""
+        number = pending.number
+        if not TURN.acquire(blocking=False):
+            self._firing(number).answer = ""
+            self._rested = self._parts.clock.tick()
+            self._move(number, FiringState.PENDING)
             self._current = None
-
-    def _judge(self, rule: Rule, ended: Ended) -> None:
-        trial, action = ended.trial, ended.action
-        if trial is None or action is None:
             return
-        now = self._tools.clock.now()
-        self._count(action.name, trial, ended.failed, now)
+        try:
+            try:
+                design = design_experiment(self._parts, pending.rule, pending.at, self._wishes.seed, ready, self._past.tried)
+                result = None if isinstance(design, str) else run_experiment(design, self._parts)
+            finally:
+                TURN.release()
+            self._rested = self._parts.clock.tick() + (0.0 if result is None else self._rest)
+            self._tell(number, f"{design if result is None else _describe(result)}; {why}")
+            if result is not None:
+                self._judge(pending.rule, result)
+        finally:
+            self._close(pending, FiringState.ANSWERED)
+            self._current = None
+
+    def _judge(self, rule: Rule, result: ExperimentResult) -> None:
+        """Judge the action by all its windows on the metric, and change its licence where that says so."""
+        trial, action = result.trial, result.action
+        if trial is None:
+            return
+        now = self._parts.clock.now()
+        if not trial.placebo:
+            self._count_failures(action.name, result.failed, now)
         licence = self._past.standing()[action.name].licence
         metric, better = target(rule, action)
-        told = tuple(one.outcome for one in self._past.tried(metric).get(action.name, ()))
-        pool = told[(len(told) - 1) // POOLED * POOLED :] if told else ()
+        outcomes = tuple(finished.outcome for finished in self._past.tried(metric).get(action.name, ()))
+        pool = outcomes[(len(outcomes) - 1) // POOLED * POOLED :] if outcomes else ()
         judgement = judge_together(pool, better, bounds=self._bounds)
         self._pen.keep_judgement(action.name, metric, trial.unit, now, judgement)
-        change = (QUARANTINED, f"harmed at once: {ended.harmed}") if ended.harmed is not None else licence_after(licence, judgement)
+        change = (QUARANTINED, f"harmed at once: {result.harm}") if result.harm is not None else licence_after(licence, judgement)
         if change is not None:
             LOG.warning("%s is licensed to %s: %s", action.name, *change)
             self._pen.set_licence(action.name, *change, now)
             if change[0] == QUARANTINED and not trial.undone:
-                undo(self._tools, action)
+                undo_action(self._parts, action)
 
-    def _count(self, action: str, trial: Trial, failed: str | None, now: int) -> None:
-        """Failures in a row; an action that only fails is not tried again and again."""
-        if trial.placebo:
-            return
+    def _count_failures(self, action: str, failed: str | None, now: int) -> None:
+        """Count failures in a row; an action that only fails loses its licence."""
         self._failures[action] = 0 if failed is None else self._failures.get(action, 0) + 1
         if failed is None:
             self._board.went_well("optimizer", action)
@@ -229,18 +246,36 @@ class Tuner:
         self._board.failed("optimizer", action, failed)
         if self._failures[action] >= FAILURES:
             self._pen.set_licence(action, RECOMMEND, f"failed {FAILURES} times in a row: {failed}", now)
-            self._board.went_well("optimizer", action)  # it is not run by itself any more: its licence tells, and nothing of the optimizer fails
+            self._board.went_well("optimizer", action)  # it does not run on its own any more, so nothing of the optimizer fails
+
+    def _firing(self, number: int) -> OpenFiring:
+        return self._firings.setdefault(number, OpenFiring(self._parts.clock.tick()))
 
     def _tell(self, number: int, text: str) -> None:
-        if self._said.get(number) != text:
+        """Store the answer to a firing where it is a new one."""
+        firing = self._firing(number)
+        if firing.answer != text:
             self._pen.answer(number, text)
-            self._said[number] = text
+            firing.answer = text
 
-    def _done(self, name: str, number: int) -> None:
-        if name in self._watching.pending and self._watching.pending[name].number == number:
-            self._watching.pending.pop(name)
-        self._forget(number)
+    def _move(self, number: int, state: FiringState) -> None:
+        firing = self._firing(number)
+        if firing.state is not state:
+            firing.state = advance_state(FIRING_TRANSITIONS, firing.state, state)
+        if not FIRING_TRANSITIONS[state]:
+            self._firings.pop(number)
 
-    def _forget(self, number: int) -> None:
-        self._said.pop(number, None)
-        self._since.pop(number, None)
+    def _close(self, pending: Pending, state: FiringState) -> None:
+        """Nothing more is to be done about a firing, but for an approval where it asks for one."""
+        self._move(pending.number, state)
+        newest = self._watching.pending.get(pending.rule.name)
+        if newest is not None and newest.number == pending.number:
+            self._watching.pending.pop(pending.rule.name)
+
+
+def _describe(result: ExperimentResult) -> str:
+    trial = result.trial
+    if trial is None:
+        return result.direct.detail
+    arm = "was left out, to compare with" if trial.placebo else "was run"
+    return f"{result.action.name} {arm} (chance {trial.chance or 0.0:.0%}): {trial.detail}"

@@ -14,7 +14,6 @@ from engine.files.owned import TEMPORARY
 from engine.probes.probes import Probes
 from engine.probes.work import Work
 from engine.shell.clock import WallClock
-from engine.shell.no_engine import NoEngine
 from engine.shell.tune import ActionError, actions, run_action
 from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
@@ -189,9 +188,6 @@ def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> 
     """Every lever raises, as where no engine runs."""
     world = World()
     with pytest.raises(ActionError) as said:
-        run_action(
-            action.name, dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell,
-            levers=NoEngine(), known={action.name: action},
-        )  # fmt: skip
+        run_action(action.name, world.parts(tmp_path), dry_run=False, tell=world.tell, known={action.name: action})
     assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
     assert world.trials == []

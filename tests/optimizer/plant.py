@@ -18,9 +18,9 @@ from engine.optimizer.planner import Slot
 from engine.optimizer.windows import SECOND, Plan
 from engine.shell.no_engine import NoEngine
 from engine.shell.recent import Recent
-from engine.shell.trial_tools import Tools
 from engine.shell.tuner import Tuner
-from engine.shell.tuner_parts import Wishes
+from engine.shell.tuner_parts import ExperimentParts, Wishes
+from engine.shell.watching import Watching
 from engine.store.optimizer_past import Standing, Tried
 from tests.optimizer.outcomes import tried_as_kept
 
@@ -220,10 +220,15 @@ class Plant:
         self.tick_ms[first:last] += sign * truth.tick_ms
 
 
+def experiment_parts(plant: Plant, recent: Recent | None) -> ExperimentParts:
+    """What an experiment on the plant works with."""
+    return ExperimentParts(plant, plant, plant, Path("/nowhere"), plant, plant, NoEngine(), PLAN, recent, lambda: plant.slot)
+
+
 def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
     """The real loop on the plant."""
     rule = replace(rule, candidates=rule.candidates or tuple(plant.truths))
-    tools = Tools(plant, plant, plant.recent, plant, Path("/nowhere"), plant, plant, NoEngine(), lambda: plant.slot, PLAN)
+    parts = experiment_parts(plant, plant.recent)
 
     def begin(work: Callable[[], None]) -> None:
         if plant.later is None:
@@ -232,7 +237,10 @@ def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
             plant.later.append(work)
 
     others = tuple(replace(one, enabled=False) for one in RULES)
-    tuner = Tuner(tools, plant, plant, plant.actions(), Wishes((rule, *others), (), plant.seed), plant, begin, rest=5.0, bounds=bounds)
+    tuner = Tuner(
+        parts, plant, plant, plant.actions(), Wishes((rule, *others), (), plant.seed), plant, begin, Watching(plant.recent, plant.save_firing),
+        rest=5.0, bounds=bounds,
+    )  # fmt: skip
     plant.at = START + round(PLAN.lookback * SECOND)
     return tuner
 

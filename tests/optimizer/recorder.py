@@ -7,7 +7,6 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, is_dataclass, replace
-from pathlib import Path
 
 from engine.domain.judging import Judgement
 from engine.domain.record import Floats, Ints
@@ -15,11 +14,9 @@ from engine.domain.rules import BY_HAND, STATES, Rule
 from engine.domain.tuning import Action, Firing, Measured, Reading, Room, Trial
 from engine.optimizer.judge import VERDICTS
 from engine.optimizer.windows import SECOND
-from engine.shell.no_engine import NoEngine
-from engine.shell.recent import Recent
 from engine.shell.tune import ActionError, run_action
 from engine.store.errors import StoreFailed
-from tests.optimizer.plant import PLAN, START, Plant, Truth, live, tuner_of
+from tests.optimizer.plant import PLAN, START, Plant, Truth, experiment_parts, live, tuner_of
 
 VOCABULARY = {*VERDICTS, BY_HAND, *STATES, "dry run"}
 SENTENCES = bool(os.environ.get("RECORD_SENTENCES"))  # to compare wordings as well
@@ -158,13 +155,11 @@ def manual(truth: Truth, *, seed: int = 3, dry_run: bool = False, buffered: bool
     plant.hear()
     change(plant)
     known = {"act": action(plant.actions()["act"])}
-    recent: Recent | None = plant.recent if buffered else None
+    parts = experiment_parts(plant, plant.recent if buffered else None)
     try:
         result: object = run_action(
-            "act", dry_run=dry_run, writer=plant, past=plant, probes=plant, home=Path("/nowhere"), clock=plant, stop=plant,
-            tell=lambda share, word: plant.note("progress", share, word), by="ann", reason="it is slow", plan=PLAN, levers=NoEngine(), known=known,
-            recent=recent,
-        )  # fmt: skip
+            "act", parts, dry_run=dry_run, tell=lambda share, word: plant.note("progress", share, word), by="ann", reason="it is slow", known=known
+        )
     except ActionError as error:
         result = ("raised", str(error))
     plant.note("result", result)

@@ -13,7 +13,9 @@ import pytest
 from engine.domain.record import Floats, Ints
 from engine.domain.tuning import Action, Measured, Reading, Room, Trial
 from engine.optimizer.windows import COMPARABLE, SECOND, Plan
+from engine.shell.no_engine import NoEngine
 from engine.shell.tune import ActionError, run_action
+from engine.shell.tuner_parts import ExperimentParts
 from engine.store.errors import StoreFailed
 
 HOUR = 3_600 * SECOND
@@ -83,8 +85,17 @@ class World:
         self.trials.append(trial)
         return len(self.trials)
 
+    def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
+        raise AssertionError("a manual run has no guard metrics")
+
+    def finish_trial(self, number: int, trial: Trial) -> None:
+        raise AssertionError("a manual run is stored once")
+
     def tell(self, progress: float, word: str) -> None:
         self.told.append((progress, word))
+
+    def parts(self, home: Path = Path("/nowhere"), plan: Plan | None = None) -> ExperimentParts:
+        return ExperimentParts(self, self, self, home, self, self, NoEngine(), plan or Plan())
 
 
 def cure(world: World, *, by: float = -40.0, took: float = 0.5, better: int = -1) -> Action:
@@ -102,10 +113,8 @@ def cure(world: World, *, by: float = -40.0, took: float = 0.5, better: int = -1
 
 
 def run(world: World, action: Action, *, dry_run: bool = False, plan: Plan | None = None) -> dict[str, object]:
-    return run_action(
-        action.name, dry_run=dry_run, writer=world, past=world, probes=world, home=Path("/nowhere"), clock=world, stop=world, tell=world.tell,
-        by="ann", reason="it is slow", plan=plan, known={action.name: action},
-    )  # fmt: skip
+    parts = world.parts(plan=plan)
+    return run_action(action.name, parts, dry_run=dry_run, tell=world.tell, by="ann", reason="it is slow", known={action.name: action})
 
 
 def test_a_cure_is_measured_judged_and_recorded() -> None:
@@ -234,14 +243,12 @@ def test_a_stop_while_measuring_ends_at_once_records_the_run_and_judges_nothing(
 def test_an_unknown_action_names_the_near_miss() -> None:
     world = World()
     with pytest.raises(ActionError, match="no action is called 'colect_garbage': did you mean collect_garbage"):
-        run_action(
-            "colect_garbage", dry_run=False, writer=world, past=world, probes=world, home=Path("/nowhere"), clock=world, stop=world, tell=world.tell
-        )
+        run_action("colect_garbage", world.parts(), dry_run=False, tell=world.tell)
 
 
 def test_the_actions_that_there_are_run_by_name(tmp_path: Path) -> None:
     world = World()
-    told = run_action("delete_temp", dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell)
+    told = run_action("delete_temp", world.parts(tmp_path), dry_run=False, tell=world.tell)
     assert told["status"] == "declined"
     assert str(told["detail"]).startswith("nothing to delete")
 

@@ -19,7 +19,9 @@ from engine.probes.work import Work
 from engine.shell.clock import WallClock
 from engine.shell.past import Past
 from engine.shell.tune import actions, run_action
+from engine.shell.tuner_parts import ExperimentParts
 from engine.store.database import prepare
+from engine.store.optimizer_pen import OptimizerPen
 from engine.store.writer import Writer
 from tests.actions.makers import Plain
 
@@ -33,10 +35,8 @@ def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[d
     writer = Writer(url)
     writer.save_readings(history)
     probes = Probes(home, clock, Work(home / "podium.db"))
-    result = run_action(
-        name, dry_run=False, writer=writer, past=Past(url), probes=probes, home=home, clock=clock, stop=Event(), tell=lambda *_: None,
-        by="ann", reason="a test", plan=QUICK, levers=Plain(),
-    )  # fmt: skip
+    parts = ExperimentParts(OptimizerPen(writer), Past(url), probes, home, clock, Event(), Plain(), QUICK)
+    result = run_action(name, parts, dry_run=False, tell=lambda *_: None, by="ann", reason="a test")
     writer.close()
     with closing(sqlite3.connect(home / "podium.db")) as connection:
         return result, connection.execute("SELECT action, trigger, mode, metric, before, after, effect, low, high, verdict FROM v_trials").fetchall()

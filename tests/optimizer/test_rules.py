@@ -48,7 +48,7 @@ def test_a_rule_for_too_low_is_the_mirror_image() -> None:
 
 def test_between_the_levels_nothing_begins_and_nothing_ends() -> None:
     assert told(HIGH, steady(80.0, 600)) == []
-    fired = replace(WATCH, fired=True, quiet=1e9)
+    fired = replace(WATCH, fired=True, quiet_until=1e9)
     assert told(HIGH, steady(80.0, 600), fired) == []
 
 

@@ -89,9 +89,9 @@ def as_kept(timing: Timing, planned: float, starts: Ints) -> str:
     })  # fmt: skip
 
 
-def pause_of(kept: str | None, seconds: float) -> float | None:
+def pause_of(text: str | None, seconds: float) -> float | None:
     """The pause of a stored trial; None where its action took longer than the planned pause, so that it cannot be compared with withheld windows."""
-    timing = json.loads(kept) if kept else {}
+    timing = json.loads(text) if text else {}
     planned = timing.get("planned")
     return None if planned is not None and seconds > planned else float(timing.get("pause", seconds))
 

@@ -39,7 +39,7 @@ def test_a_folder_of_many_files_is_looked_at_less_often(tmp_path: Path) -> None:
     folders = Folders(tmp_path)
     for index in range(2_000):
         (tmp_path / TEMPORARY.name / str(index)).touch()
-    folders._rest = 0.0
+    folders._interval = 0.0
     values(folders, 0.0)
-    assert folders._rest == 60.0
+    assert folders._interval == 60.0
     assert folders.note().startswith("podium-temp, logs in ")

@@ -73,7 +73,7 @@ def test_several_cards_are_told_apart_and_what_one_does_not_tell_is_left_out(way
 @pytest.mark.parametrize("way", WAYS)
 def test_no_driver_and_no_card_are_normal_answers(way: str, library: str) -> None:
     assert read(way, library, mute="init") == ("none: Driver Not Loaded", {})
-    assert read(way, library, cards=0) == ("none: the driver knows of no card", {})
+    assert read(way, library, cards=0) == ("none: the driver has no card", {})
 
 
 def test_no_library_is_a_normal_answer() -> None:

@@ -1,4 +1,4 @@
-"""Looks into one of Podium's own folders without ever leaving it: every step is taken relative to an open folder, no link is followed."""
+"""Reads one of Podium's own folders without ever leaving it: every path is relative to an open folder, and no link is followed."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from pathlib import Path
 
 from engine.files import owned
 
-FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and opens no folder
-MOST = 10_000  # entries looked at in one folder
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and cannot open a folder
+MOST = 10_000  # entries read of one folder
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A plain file with a single name, as it was when it was looked at."""
+    """A plain file with a single name, and its status when it was listed."""
 
     name: str
     told: os.stat_result
@@ -27,21 +27,21 @@ class Found:
         return self.told.st_blocks * 512
 
     def quiet(self, now: int, seconds: float) -> bool:
-        """Not written to for so long; `now` is ns UTC."""
+        """Whether it has not been written to for so long; `now` is ns UTC."""
         return now - self.told.st_mtime_ns > seconds * 1e9
 
 
 @contextmanager
 def inside(home: Path, name: str) -> Iterator[int | None]:
-    """The folder `name` directly in `home`, open; None where it is not there. Raises OSError in one line where it is a link, cannot be opened or
-    does not carry Podium's marker."""
+    """Open the folder `name` directly in `home`; None where it does not exist. Raises OSError in one line where it is a link, cannot be opened or
+    has no marker of Podium."""
     try:
         folder = os.open(home / name, FOLDER)
     except FileNotFoundError:
         yield None
         return
     except OSError as error:
-        raise OSError(f"{home / name} cannot be looked into: {error.strerror}") from error
+        raise OSError(f"{home / name} cannot be opened: {error.strerror}") from error
     try:
         if not owned.is_marked(folder):
             raise OSError(f"{home / name} was not made by Podium (it has no {owned.MARKER} file): nothing in it is touched")
@@ -51,28 +51,28 @@ def inside(home: Path, name: str) -> Iterator[int | None]:
 
 
 def files(folder: int) -> list[Found]:
-    """The plain files in an open folder that have no second name elsewhere, sorted by name; links, folders and devices are left out."""
+    """The plain files of an open folder that have no second name elsewhere, sorted by name; without links, folders and devices."""
     with os.scandir(folder) as entries:
         names = sorted(entry.name for _, entry in zip(range(MOST), entries, strict=False))
-    seen = [found for name in names if (found := look(name, folder)) is not None]
+    listed = [file for name in names if (file := look(name, folder)) is not None]
     device = os.fstat(folder).st_dev
-    return [found for found in seen if found.told.st_nlink == 1 and found.told.st_dev == device]
+    return [file for file in listed if file.told.st_nlink == 1 and file.told.st_dev == device]
 
 
 def look(name: str, folder: int) -> Found | None:
     """A plain file by its name in an open folder; None where there is none."""
     try:
-        told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
-    return Found(name, told) if stat.S_ISREG(told.st_mode) else None
+    return Found(name, status) if stat.S_ISREG(status.st_mode) else None
 
 
-def same(found: Found, folder: int) -> bool:
+def same(file: Found, folder: int) -> bool:
     """Whether the name still leads to the same file, and nobody has written to it."""
-    now = look(found.name, folder)
-    return now is not None and _mark(now.told) == _mark(found.told)
+    now = look(file.name, folder)
+    return now is not None and _identity(now.told) == _identity(file.told)
 
 
-def _mark(told: os.stat_result) -> tuple[int, int, int, int]:
-    return told.st_dev, told.st_ino, told.st_size, told.st_mtime_ns
+def _identity(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

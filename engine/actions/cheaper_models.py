@@ -1,59 +1,60 @@
-"""Lets models rest that take much time and carry little weight."""
+"""Rests models that take much time and carry little weight."""
 
 from __future__ import annotations
 
 from engine.actions._dials import back
 from engine.domain.tuning import Action, Measured, ModelCost, Room
 
-FEWEST = 3  # models that serve on: one more than a decision asks for
+FEWEST = 3  # models that keep serving: one more than a decision needs
 MOST_WEIGHT = 0.25  # of the ensemble that may rest
-WORTH = 0.02  # ms a tick below which nothing is gained
+WORTH = 0.02  # ms per tick below which resting models gains nothing
 
 
 def cheapen(room: Room) -> Measured:
-    """Milliseconds of forecasting saved a tick: the cost of the models that rest, each measured just before on the newest tick's columns.
+    """Milliseconds of forecasting saved per tick: the cost of the models that rest, each measured just before on the newest tick's columns.
 
-    The dearest rest first, one after the other, but for those with which more than a quarter of the weight would rest, until FEWEST serve. They go on
-    being trained, and serve again when it is undone, or by themselves after half an hour.
+    The most expensive models rest first, without those that would bring the resting weight above a quarter, until FEWEST models serve. They are
+    still trained, and serve again when the action is undone, or after half an hour.
     """
     costs = room.levers.costs()
-    serving = [one for one in costs if one.serves]
+    serving = [model for model in costs if model.serves]
     resting = room.levers.resting.now()
     if not costs:
-        return Measured(0.0, "ms", "nothing to let rest: no model is fitted yet", done=False)
+        return Measured(0.0, "ms", "no model to rest: no model is fitted yet", done=False)
     chosen = _chosen(serving)
-    saved = sum(one.ms for one in chosen)
+    saved = sum(model.ms for model in chosen)
     if saved < WORTH:
-        return Measured(0.0, "ms", f"nothing to let rest: {_words(serving)}", done=False)
-    told = f"{', '.join(f'{one.name} ({one.ms:.2f} ms, {one.weight:.0%} of the weight)' for one in chosen)} of {len(serving)} models"
+        return Measured(0.0, "ms", f"no model to rest: {_words(serving)}", done=False)
+    models = ", ".join(f"{model.name} ({model.ms:.2f} ms, {model.weight:.0%} of the weight)" for model in chosen)
+    words = f"{models} of {len(serving)} models"
     if room.dry_run:
-        return Measured(0.0, "ms", f"dry run: would let rest {told}", done=False)
-    room.levers.resting.turn(tuple(sorted({*resting, *(one.name for one in chosen)})))
-    total = sum(one.ms for one in serving)
-    return Measured(saved, "ms", f"{told} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms a tick")
+        return Measured(0.0, "ms", f"dry run: would rest {words}", done=False)
+    room.levers.resting.turn(tuple(sorted({*resting, *(model.name for model in chosen)})))
+    total = sum(model.ms for model in serving)
+    return Measured(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
 
 
 def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
-    """The dearest, within the bounds."""
+    """The most expensive models, within the bounds."""
     chosen: list[ModelCost] = []
     weight = 0.0
-    for one in sorted(serving, key=lambda one: -one.ms):
+    for model in sorted(serving, key=lambda model: -model.ms):
         if len(serving) - len(chosen) <= FEWEST:
             break
-        if weight + one.weight <= MOST_WEIGHT:
-            chosen.append(one)
-            weight += one.weight
+        if weight + model.weight <= MOST_WEIGHT:
+            chosen.append(model)
+            weight += model.weight
     return chosen
 
 
 def _words(serving: list[ModelCost]) -> str:
     if len(serving) <= FEWEST:
-        return f"{len(serving)} models serve, and {FEWEST} are to"
-    return f"{len(serving)} models take {sum(one.ms for one in serving):.2f} ms a tick, and none both takes time and carries little weight"
+        return f"{len(serving)} models serve, and {FEWEST} must"
+    return f"{len(serving)} models take {sum(model.ms for model in serving):.2f} ms per tick, and none both takes time and carries little weight"
 
 
 def undo(room: Room) -> Measured:
-    """Models that serve again."""
+    """The number of models that serve again."""
     return back(room, room.levers.resting, "models", lambda was, now: float(len(was) - len(now)), lambda names: f"{', '.join(names) or 'none'} rest")
 
 
@@ -63,7 +64,7 @@ ACTION = Action(
     cures="engine.tick_ms",
     better=-1,
     cost="none",
-    about="Lets up to half of the models rest that take the most time for the least weight; decisions are then made without them.",
+    about="Rests up to half of the models, those that take the most time for the least weight; decisions are then made without them.",
     do=cheapen,
     changes_decisions=True,
     undo=undo,

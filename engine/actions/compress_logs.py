@@ -1,4 +1,4 @@
-"""Compresses log files that were put away, with zstd; what cannot be written whole is left as it was."""
+"""Compresses rotated log files with zstd; a file that cannot be compressed completely stays as it is."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import zstandard
 from engine.actions._folders import Found, files, inside, look, same
 from engine.domain.tuning import Action, Measured, Room
 
-PUT_AWAY = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would move them on
-TAKEN = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # out of the rotation, by a run that could not finish
-QUIET = 60.0  # s: nobody writes to it any more
+PUT_AWAY = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would rename them again
+TAKEN = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # by this action, in a run that could not finish
+QUIET = 60.0  # s without a write: the file is no longer in use
 SMALLEST = 4_096  # bytes: a smaller file frees nothing
-MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # of one run
+MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # per run
 LEVEL = 9
 CHUNK = 1 << 20
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
@@ -27,7 +27,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
 
 @dataclass(slots=True)
 class Tally:
-    """What one run did."""
+    """The result of one run."""
 
     files: int = 0
     before: int = 0  # bytes
@@ -37,57 +37,57 @@ class Tally:
 
 
 def compress(room: Room) -> Measured:
-    """Bytes freed on disk. Only the engine's own log files that the rotation has put away, never the one being written.
+    """Bytes freed on disk. Only the engine's own rotated log files, never the one being written.
 
-    Each is taken out of the rotation, written to a .part, read back, synced and renamed before the original goes. Raises OSError in one line where
-    nothing at all could be compressed.
+    Each is taken out of the rotation, written to a .part file, read back, synced and renamed before the original is deleted. Raises OSError in one
+    line where no file could be compressed.
     """
     with inside(room.home, "logs") as folder:
-        waiting = [] if folder is None else [found for found in files(folder) if _is_due(found, room.now)]
+        waiting = [] if folder is None else [file for file in files(folder) if _is_due(file, room.now)]
         if folder is None or not waiting:
-            return Measured(0.0, "bytes", "nothing to compress: no log file has been put away", done=False)
-        size = sum(found.told.st_size for found in waiting)
+            return Measured(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
+        size = sum(file.told.st_size for file in waiting)
         if room.dry_run:
             return Measured(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
         tally = _compress_all(waiting, folder, room)
-    refused = f"; {len(tally.refused):,} could not be: {', '.join(tally.refused[:3])}" if tally.refused else ""
+    refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not tally.files:
-        raise OSError(f"no log file was compressed and none was lost{refused}")
+        raise OSError(f"no log file was compressed, and none was lost{refused}")
     return Measured(float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {tally.before:,} -> {tally.after:,} bytes{refused}")
 
 
-def _is_due(found: Found, now: int) -> bool:
-    return bool(PUT_AWAY.fullmatch(found.name) or TAKEN.fullmatch(found.name)) and found.told.st_size >= SMALLEST and found.quiet(now, QUIET)
+def _is_due(file: Found, now: int) -> bool:
+    return bool(PUT_AWAY.fullmatch(file.name) or TAKEN.fullmatch(file.name)) and file.told.st_size >= SMALLEST and file.quiet(now, QUIET)
 
 
 def _compress_all(waiting: list[Found], folder: int, room: Room) -> Tally:
     tally, begun = Tally(), perf_counter()
-    for place, found in enumerate(waiting[:MOST_FILES]):
-        room.tell(place / len(waiting), found.name)
-        if tally.before + found.told.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
-            tally.refused.append(f"{found.name}: left for the next run")
+    for place, file in enumerate(waiting[:MOST_FILES]):
+        room.tell(place / len(waiting), file.name)
+        if tally.before + file.told.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
+            tally.refused.append(f"{file.name}: left for the next run")
             break
         try:
-            _compress_one(found, folder, tally)
+            _compress_file(file, folder, tally)
         except (OSError, zstandard.ZstdError) as error:
-            tally.refused.append(f"{found.name}: {getattr(error, 'strerror', None) or error}")
+            tally.refused.append(f"{file.name}: {getattr(error, 'strerror', None) or error}")
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
                 break
     return tally
 
 
-def _compress_one(found: Found, folder: int, tally: Tally) -> None:
-    taken = _take(found, folder)
+def _compress_file(file: Found, folder: int, tally: Tally) -> None:
+    taken = _take_out(file, folder)
     packed, part = f"{taken.name}.zst", f"{taken.name}.zst.part"
     if look(part, folder) is not None:
-        os.unlink(part, dir_fd=folder)  # of a run that was killed
+        os.unlink(part, dir_fd=folder)  # left by a run that was killed
     try:
         _write(taken.name, part, folder)
         _read_back(part, folder, taken.told.st_size)
         if not same(taken, folder):
-            raise OSError("it was written to meanwhile")
+            raise OSError("it was changed meanwhile")
         if look(packed, folder) is not None:
-            raise OSError(f"{packed} is there already")
+            raise OSError(f"{packed} already exists")
         os.utime(part, ns=(taken.told.st_mtime_ns, taken.told.st_mtime_ns), dir_fd=folder, follow_symlinks=False)
         os.rename(part, packed, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
@@ -103,17 +103,17 @@ def _compress_one(found: Found, folder: int, tally: Tally) -> None:
         tally.freed += taken.on_disk - done.on_disk
 
 
-def _take(found: Found, folder: int) -> Found:
-    """Out of the rotation, which would move it on meanwhile, under a name of its own."""
-    if TAKEN.fullmatch(found.name):
-        return found
-    name = f"podium-{found.told.st_mtime_ns}-{found.told.st_ino}.log"
+def _take_out(file: Found, folder: int) -> Found:
+    """Take a file out of the rotation, which would rename it meanwhile, by a name of its own."""
+    if TAKEN.fullmatch(file.name):
+        return file
+    name = f"podium-{file.told.st_mtime_ns}-{file.told.st_ino}.log"
     if look(name, folder) is not None:
-        raise OSError(f"{name} is there already")
-    os.rename(found.name, name, src_dir_fd=folder, dst_dir_fd=folder)
+        raise OSError(f"{name} already exists")
+    os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
     taken = look(name, folder)
-    if taken is None or taken.told.st_ino != found.told.st_ino:
-        raise OSError("the rotation moved it meanwhile")  # what was taken instead waits for the next run
+    if taken is None or taken.told.st_ino != file.told.st_ino:
+        raise OSError("the rotation renamed it meanwhile")  # the file taken instead waits for the next run
     return taken
 
 
@@ -129,7 +129,7 @@ def _write(source: str, part: str, folder: int) -> None:
 
 
 def _read_back(part: str, folder: int, size: int) -> None:
-    """Raises where what was written is not all of it: zstd checks its own sum over every byte."""
+    """Raises where the compressed file is incomplete; zstd verifies a checksum over every byte."""
     with os.fdopen(os.open(part, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb") as packed:
         read = sum(len(chunk) for chunk in zstandard.ZstdDecompressor().read_to_iter(packed, read_size=CHUNK))
     if read != size:
@@ -146,6 +146,6 @@ ACTION = Action(
     cures="host.disk_free_bytes",
     better=1,
     cost="low",
-    about="Compresses the log files that the rotation has put away; each stays readable with zstd and is deleted only once its copy is safe on disk.",
+    about="Compresses rotated log files; each stays readable with zstd, and the original is deleted only once its copy is safe on disk.",
     do=compress,
 )

@@ -1,4 +1,4 @@
-"""Restarts, reconnects or resets the components that do not work just now."""
+"""Restarts, reconnects or resets the components that do not work."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from engine.domain.tuning import Action, Measured, Room
 
 
 def recover(room: Room) -> Measured:
-    """Components recovered. Each is taken by itself: one that cannot be is told and stops no other."""
+    """Components recovered. Each is recovered separately: one that fails is named and stops no other."""
     failing = room.levers.failing()
     if not failing:
         return Measured(0.0, "components", "nothing to recover: every component works", done=False)
@@ -25,9 +25,9 @@ def recover(room: Room) -> Measured:
             done.append(measured)
         else:
             left.append(measured.detail)
-    detail = "; ".join([*(one.detail for one in done), *left])
+    detail = "; ".join([*(measured.detail for measured in done), *left])
     if not done:
-        return Measured(0.0, "components", f"nothing could be recovered: {detail}", done=False)
+        return Measured(0.0, "components", f"no component was recovered: {detail}", done=False)
     return Measured(float(len(done)), "components", detail)
 
 

@@ -1,4 +1,4 @@
-"""Asks less often for what is asked again and again: first the probes, the inbox and the signs of life, then the tick."""
+"""Polls less often: first the probes, the inbox and the heartbeats, then the tick."""
 
 from __future__ import annotations
 
@@ -8,44 +8,44 @@ from engine.actions._dials import back
 from engine.domain.tuning import Action, Measured, Pace, Room
 
 SLOWEST = Pace(probes=2.0, commands=2.0, board=30.0, ticks=0.0)  # s, in the first step
-SLOWER_TICKS = 2.0  # times the seconds as set up, in the second step
+SLOWER_TICKS = 2.0  # times the configured interval, in the second step
 
 
 def slow(room: Room) -> Measured:
-    """Runs a minute less, of all that is asked again and again.
+    """The reduction in runs per minute of everything that is polled.
 
-    The tick is slowed, to twice its seconds, only where its pace is set and only once everything else is slow. What is decided is the same, later.
+    The tick is slowed to twice its interval only where it has a fixed interval, and only once everything else is slow. Decisions stay the same, but
+    come later.
     """
     dial = room.levers.pace
     now, usual = dial.now(), dial.usual()
-    wanted = _slower(now, usual)
-    if wanted == now:
-        return Measured(0.0, "runs a minute", f"nothing left to slow: {_words(now)}", done=False)
-    told = f"{_words(now)} -> {_words(wanted)}"
+    desired = _slower(now, usual)
+    if desired == now:
+        return Measured(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
+    words = f"{_words(now)} -> {_words(desired)}"
     if room.dry_run:
-        return Measured(0.0, "runs a minute", f"dry run: would go from {told}", done=False)
-    dial.turn(wanted)
-    return Measured(_often(now) - _often(wanted), "runs a minute", told)
+        return Measured(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
+    dial.turn(desired)
+    return Measured(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
 
 
 def _slower(now: Pace, usual: Pace) -> Pace:
-    first = replace(now, **{name: max(getattr(now, name), getattr(SLOWEST, name)) for name in ("probes", "commands", "board")})
+    first = replace(now, probes=max(now.probes, SLOWEST.probes), commands=max(now.commands, SLOWEST.commands), board=max(now.board, SLOWEST.board))
     return first if first != now else replace(now, ticks=max(now.ticks, SLOWER_TICKS * usual.ticks))
 
 
-def _often(pace: Pace) -> float:
-    """Runs a minute."""
+def _runs_per_minute(pace: Pace) -> float:
     return sum(60.0 / seconds for seconds in (pace.probes, pace.commands, pace.board, pace.ticks) if seconds > 0)
 
 
 def undo(room: Room) -> Measured:
-    """Runs a minute more than were in force."""
-    return back(room, room.levers.pace, "runs a minute", lambda was, now: _often(now) - _often(was), _words)
+    """The increase in runs per minute."""
+    return back(room, room.levers.pace, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
 
 
 def _words(pace: Pace) -> str:
     ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
-    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, signs of life every {pace.board:g} s{ticks}"
+    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.board:g} s{ticks}"
 
 
 ACTION = Action(
@@ -54,7 +54,7 @@ ACTION = Action(
     cures="process.cpu_percent",
     better=-1,
     cost="none",
-    about="Reads the machine and the inbox less often; where that was done and the tick has a set pace, halves the tick's pace.",
+    about="Reads the machine and the inbox less often; where that is done and the tick has a fixed interval, doubles that interval.",
     do=slow,
     undo=undo,
 )

@@ -1,4 +1,4 @@
-"""Drops versions of models that nothing needs any more, old archives of logs, and drafts that were never finished."""
+"""Deletes obsolete versions of models, old log archives, and unfinished drafts."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from engine.actions._folders import Found, files, inside, same
 from engine.domain.tuning import Action, Measured, Room, Spare
 
-VERSIONS = 3  # of each model stay, whatever they served
-ARCHIVES, ARCHIVE_BYTES = 40, 200_000_000  # of compressed logs that stay, the newest
-DAY = 86_400.0  # s: a draft not written to for longer was left by a kill
-MOST = 1_000  # files deleted in one run
+VERSIONS = 3  # of each model stay, whether they served or not
+ARCHIVES, ARCHIVE_BYTES = 40, 200_000_000  # of the newest compressed logs stay
+DAY = 86_400.0  # s: a draft not written to for longer was left by a killed process
+MOST = 1_000  # files deleted per run
 ARCHIVE = re.compile(r"podium-\d{1,20}-\d{1,20}\.log\.zst", re.ASCII)
 DRAFT = re.compile(r"\d{8}-\d{6}-\d{1,18}\.draft|\.\d{8}-\d{6}-\d{1,18}\.out", re.ASCII)
 PART = re.compile(r"podium-\d{1,20}-\d{1,20}\.log\.zst\.part", re.ASCII)
@@ -21,7 +21,7 @@ PART = re.compile(r"podium-\d{1,20}-\d{1,20}\.log\.zst\.part", re.ASCII)
 
 @dataclass(slots=True)
 class Sweep:
-    """What of the folders goes."""
+    """The files deleted, or to be deleted."""
 
     files: int = 0
     bytes: int = 0
@@ -29,60 +29,61 @@ class Sweep:
 
 
 def trim(room: Room) -> Measured:
-    """Bytes of files and of the store's rows that went. A model is spare when it served no tick that is kept and VERSIONS newer ones are there.
+    """Bytes of the files and of the store's rows that were deleted.
 
-    The store gives the room of dropped rows to what it writes next; tune_database gives it back to the disk.
+    A model is obsolete when it served no stored tick and has VERSIONS newer versions. The store reuses the room of deleted rows; tune_database
+    returns it to the disk.
     """
     sweep = Sweep()
-    room.tell(0.1, "looking at archives and drafts")
-    _sweep(room, "logs", sweep, lambda found: [*_old_archives(found), *_left(found, PART, room.now)])
-    _sweep(room, "backtests", sweep, lambda found: _left(found, DRAFT, room.now))
-    room.tell(0.5, "looking for spare models")
+    room.tell(0.1, "listing archives and drafts")
+    _sweep(room, "logs", sweep, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, room.now)])
+    _sweep(room, "backtests", sweep, lambda listed: _abandoned(listed, DRAFT, room.now))
+    room.tell(0.5, "finding obsolete models")
     spare = room.levers.spare(VERSIONS) if room.dry_run else _drop(room)
     total = sweep.bytes + spare.bytes
-    refused = f"; {len(sweep.refused):,} could not be: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
+    refused = f"; {len(sweep.refused):,} failed: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
     if not (sweep.files or spare.artifacts or spare.knobs):
-        return Measured(0.0, "bytes", f"nothing to trim: every model kept is needed, no archive is old, no draft was left{refused}", done=False)
-    what = f"{_words(sweep)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
+        return Measured(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
+    words = f"{_words(sweep)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
     if room.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would drop {what}", done=False)
-    return Measured(float(total), "bytes", f"dropped {what}{refused}")
+        return Measured(0.0, "bytes", f"dry run: would drop {words}", done=False)
+    return Measured(float(total), "bytes", f"dropped {words}{refused}")
 
 
 def _drop(room: Room) -> Spare:
-    found = room.levers.spare(VERSIONS)
-    return room.levers.drop_spare(VERSIONS) if found.artifacts or found.knobs else found
+    spare = room.levers.spare(VERSIONS)
+    return room.levers.drop_spare(VERSIONS) if spare.artifacts or spare.knobs else spare
 
 
 def _sweep(room: Room, name: str, sweep: Sweep, choose: Callable[[list[Found]], list[Found]]) -> None:
     with inside(room.home, name) as folder:
-        for found in choose(files(folder))[: MOST - sweep.files] if folder is not None else ():
+        for file in choose(files(folder))[: MOST - sweep.files] if folder is not None else ():
             if not room.dry_run and folder is not None:
-                if not same(found, folder):
+                if not same(file, folder):
                     continue
                 try:
-                    os.unlink(found.name, dir_fd=folder)
+                    os.unlink(file.name, dir_fd=folder)
                 except OSError as error:
-                    sweep.refused.append(f"{found.name}: {error.strerror}")
+                    sweep.refused.append(f"{file.name}: {error.strerror}")
                     continue
             sweep.files += 1
-            sweep.bytes += found.on_disk
+            sweep.bytes += file.on_disk
 
 
-def _old_archives(found: list[Found]) -> list[Found]:
-    """Those beyond the number and the bytes that stay, the newest first."""
-    kept = 0
+def _old_archives(listed: list[Found]) -> list[Found]:
+    """The archives beyond the number and the bytes that stay, newest first."""
+    size = 0
     old: list[Found] = []
-    archives = sorted((one for one in found if ARCHIVE.fullmatch(one.name)), key=lambda one: one.told.st_mtime_ns, reverse=True)
-    for place, one in enumerate(archives):
-        kept += one.told.st_size
-        if place >= ARCHIVES or kept > ARCHIVE_BYTES:
-            old.append(one)
+    archives = sorted((file for file in listed if ARCHIVE.fullmatch(file.name)), key=lambda file: file.told.st_mtime_ns, reverse=True)
+    for place, file in enumerate(archives):
+        size += file.told.st_size
+        if place >= ARCHIVES or size > ARCHIVE_BYTES:
+            old.append(file)
     return old
 
 
-def _left(found: list[Found], name: re.Pattern[str], now: int) -> list[Found]:
-    return [one for one in found if name.fullmatch(one.name) and one.quiet(now, DAY)]
+def _abandoned(listed: list[Found], name: re.Pattern[str], now: int) -> list[Found]:
+    return [file for file in listed if name.fullmatch(file.name) and file.quiet(now, DAY)]
 
 
 def _words(sweep: Sweep) -> str:
@@ -95,6 +96,6 @@ ACTION = Action(
     cures="engine.store_bytes",
     better=-1,
     cost="low",
-    about="Drops models that no kept decision needs, beyond three versions of each, archives of logs beyond 40, and drafts that were never finished.",
+    about="Deletes models that no stored decision needs, beyond three versions of each, log archives beyond 40, and unfinished drafts.",
     do=trim,
 )

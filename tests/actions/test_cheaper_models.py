@@ -29,7 +29,7 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
     knobs = Knobs(first_training=130, adopt_after=2, retrain_every=100_000)
     with desk(tmp_path, models=MODELS, knobs=knobs, warm_up=140) as made:
         made._step()
-        assert ACTION.do(room(tmp_path, levers=made.levers)).detail == "nothing to let rest: no model is fitted yet"
+        assert ACTION.do(room(tmp_path, levers=made.levers)).detail == "no model to rest: no model is fitted yet"
         while made._engine.state.decided < 140:
             made._step()
         assert serving(made) == set(MODELS)
@@ -71,7 +71,7 @@ def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path
     measured = ACTION.do(room(tmp_path, levers=levers))
     assert levers.resting.now() == ("fourier", "lightgbm")
     assert measured.amount == pytest.approx(0.8)
-    assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms a tick")
+    assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms per tick")
 
 
 @pytest.mark.parametrize("weight", [0.26, 0.5])

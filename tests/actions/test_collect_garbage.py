@@ -41,7 +41,7 @@ def test_rings_of_garbage_come_back_in_bytes_and_without_any_it_declines() -> No
     told = [line.split(" ", 2) for line in done.stdout.splitlines()]
     assert [bool(int(did)) for did, _, _ in told] == [True, False, False, False, True], told  # 800 new objects are too few, with 1,200 more not
     assert int(told[0][1]) > 60_000_000
-    assert re.match(r"nothing to collect: RSS is [+-][\d,]+ bytes and \d+ objects from what the last collection left$", told[1][2])
+    assert re.match(r"nothing to collect: since the last collection RSS changed by [+-][\d,]+ bytes and \d+ objects were added$", told[1][2])
     assert int(re.findall(r"collected ([\d,]+)", told[4][2])[0].replace(",", "")) >= 1_900
 
 

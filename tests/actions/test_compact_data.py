@@ -74,7 +74,7 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
     assert (ran, again) == ("True", "False")
     assert int(freed) > 5_000_000, detail
     assert int(left) < 2_000_000
-    assert detail.startswith("let go of 90,000 rows of the recording (")
+    assert detail.startswith("freed 90,000 rows of the recording (")
 
 
 def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:

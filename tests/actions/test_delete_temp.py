@@ -147,7 +147,7 @@ def test_folders_too_deep_are_named_and_left(tmp_path: Path) -> None:
     measured = ACTION.do(room(tmp_path))
     assert kept.exists()
     assert "deleted 1 left" in measured.detail
-    assert "1 could not be: drill-00000000000000aa: too deep" in measured.detail
+    assert "1 failed: drill-00000000000000aa: too deep" in measured.detail
 
 
 def test_what_cannot_be_deleted_is_named_and_stops_nothing() -> None:
@@ -164,7 +164,7 @@ def test_what_cannot_be_deleted_is_named_and_stops_nothing() -> None:
             detail = ACTION.do(room(home)).detail
         assert (free.exists(), (locked / "old").exists()) == (False, True)
     assert detail.startswith("deleted 1 left by killed processes,")
-    assert "1 could not be: drill-00000000000000aa: Permission denied" in detail
+    assert "1 failed: drill-00000000000000aa: Permission denied" in detail
 
 
 @contextmanager

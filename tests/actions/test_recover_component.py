@@ -80,4 +80,4 @@ def test_where_nothing_could_be_done_it_declines_and_says_why(tmp_path: Path) ->
 
     measured = ACTION.do(room(tmp_path, levers=Hopeless()))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail == "nothing could be recovered: feed: no route to host"
+    assert measured.detail == "no component was recovered: feed: no route to host"

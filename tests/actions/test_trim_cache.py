@@ -44,7 +44,7 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
         assert kept(made, tmp_path) == ["ridge-0", *newest]
         again = ACTION.do(room(tmp_path, levers=made.levers))
         assert not again.done
-        assert again.detail.startswith("nothing to trim: every model kept is needed")
+        assert again.detail.startswith("nothing to trim: every model is needed")
 
 
 def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: Path) -> None:

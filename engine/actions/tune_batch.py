@@ -24,7 +24,8 @@ def tune(room: Room) -> Measured:
     now = dial.now()
     desired = _larger(now)
     if commit_ms < SLOW:
-        return Measured(0.0, "writes per minute", f"nothing to tune: a transaction takes {commit_ms:.2f} ms, and {SLOW:g} ms would be slow", done=False)
+        why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW:g} ms would be slow"
+        return Measured(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
         return Measured(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
     words = f"a transaction takes {commit_ms:.2f} ms; {_words(now)} -> {_words(desired)}"

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from engine.actions._dials import back
-from engine.domain.tuning import Action, Measured, ModelCost, Room
+from engine.actions._overrides import revert_override
+from engine.domain.optimization import Action, ActionContext, ActionResult, ModelCost
 
-FEWEST = 3  # models that keep serving: one more than a decision needs
-MOST_WEIGHT = 0.25  # of the ensemble that may rest
-WORTH = 0.02  # ms per tick below which resting models gains nothing
+MIN_MODELS = 3  # models that keep serving: one more than a decision needs
+MAX_WEIGHT = 0.25  # of the ensemble that may rest
+MIN_SAVING_MS = 0.02  # ms per tick below which resting models gains nothing
 
 
-def cheapen(room: Room) -> Measured:
+def rest_models(room: ActionContext) -> ActionResult:
     """Milliseconds of forecasting saved per tick: the cost of the models that rest, each measured just before on the newest tick's columns.
 
     The most expensive models rest first, without those that would bring the resting weight above a quarter, until FEWEST models serve. They are
     still trained, and serve again when the action is undone, or after half an hour.
     """
-    costs = room.levers.costs()
+    costs = room.actuators.model_costs()
     serving = [model for model in costs if model.serves]
-    resting = room.levers.resting.now()
+    resting = room.actuators.resting_models.current()
     if not costs:
-        return Measured(0.0, "ms", "no model to rest: no model is fitted yet", done=False)
+        return ActionResult(0.0, "ms", "no model to rest: no model is fitted yet", done=False)
     chosen = _chosen(serving)
     saved = sum(model.ms for model in chosen)
-    if saved < WORTH:
-        return Measured(0.0, "ms", f"no model to rest: {_words(serving)}", done=False)
+    if saved < MIN_SAVING_MS:
+        return ActionResult(0.0, "ms", f"no model to rest: {_words(serving)}", done=False)
     models = ", ".join(f"{model.name} ({model.ms:.2f} ms, {model.weight:.0%} of the weight)" for model in chosen)
     words = f"{models} of {len(serving)} models"
     if room.dry_run:
-        return Measured(0.0, "ms", f"dry run: would rest {words}", done=False)
-    room.levers.resting.turn(tuple(sorted({*resting, *(model.name for model in chosen)})))
+        return ActionResult(0.0, "ms", f"dry run: would rest {words}", done=False)
+    room.actuators.resting_models.apply(tuple(sorted({*resting_models, *(model.name for model in chosen)})))
     total = sum(model.ms for model in serving)
-    return Measured(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
+    return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
 
 
 def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
@@ -39,33 +39,35 @@ def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
     chosen: list[ModelCost] = []
     weight = 0.0
     for model in sorted(serving, key=lambda model: -model.ms):
-        if len(serving) - len(chosen) <= FEWEST:
+        if len(serving) - len(chosen) <= MIN_MODELS:
             break
-        if weight + model.weight <= MOST_WEIGHT:
+        if weight + model.weight <= MAX_WEIGHT:
             chosen.append(model)
             weight += model.weight
     return chosen
 
 
 def _words(serving: list[ModelCost]) -> str:
-    if len(serving) <= FEWEST:
+    if len(serving) <= MIN_MODELS:
         return f"{len(serving)} models serve, and {FEWEST} must"
     return f"{len(serving)} models take {sum(model.ms for model in serving):.2f} ms per tick, and none both takes time and carries little weight"
 
 
-def undo(room: Room) -> Measured:
+def wake_models(room: ActionContext) -> ActionResult:
     """The number of models that serve again."""
-    return back(room, room.levers.resting, "models", lambda was, now: float(len(was) - len(now)), lambda names: f"{', '.join(names) or 'none'} rest")
+    return revert_override(
+        room, room.actuators.resting_models, "models", lambda was, now: float(len(was) - len(now)), lambda names: f"{', '.join(names) or 'none'} rest"
+    )
 
 
 ACTION = Action(
     name="cheaper_models",
     kind="cpu",
-    cures="engine.tick_ms",
+    metric="engine.tick_ms",
     better=-1,
     cost="none",
-    about="Rests up to half of the models, those that take the most time for the least weight; decisions are then made without them.",
-    do=cheapen,
+    description="Rests up to half of the models, those that take the most time for the least weight; decisions are then made without them.",
+    run=rest_models,
     changes_decisions=True,
-    undo=undo,
+    undo=wake_models,
 )

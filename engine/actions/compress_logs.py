@@ -11,13 +11,13 @@ from time import perf_counter
 
 import zstandard
 
-from engine.actions._folders import Found, files, inside, look, same
-from engine.domain.tuning import Action, Measured, Room
+from engine.actions._folders import PlainFile, find_file, is_unchanged, list_files, open_folder
+from engine.domain.optimization import Action, ActionContext, ActionResult
 
-PUT_AWAY = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would rename them again
-TAKEN = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # by this action, in a run that could not finish
-QUIET = 60.0  # s without a write: the file is no longer in use
-SMALLEST = 4_096  # bytes: a smaller file frees nothing
+ROTATED = re.compile(r"podium\.log\.\d{1,3}", re.ASCII)  # by the rotation, which would rename them again
+SET_ASIDE = re.compile(r"podium-\d{1,20}-\d{1,20}\.log", re.ASCII)  # by this action, in a run that could not finish
+IDLE_SECONDS = 60.0  # s without a write: the file is no longer in use
+MIN_BYTES = 4_096  # bytes: a smaller file frees nothing
 MOST_FILES, MOST_BYTES, MOST_SECONDS = 50, 500_000_000, 60.0  # per run
 LEVEL = 9
 CHUNK = 1 << 20
@@ -26,7 +26,7 @@ NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK
 
 
 @dataclass(slots=True)
-class Tally:
+class CompressionTally:
     """The result of one run."""
 
     files: int = 0
@@ -36,35 +36,35 @@ class Tally:
     refused: list[str] = field(default_factory=list)
 
 
-def compress(room: Room) -> Measured:
+def compress_logs(room: ActionContext) -> ActionResult:
     """Bytes freed on disk. Only the engine's own rotated log files, never the one being written.
 
     Each is taken out of the rotation, written to a .part file, read back, synced and renamed before the original is deleted. Raises OSError in one
     line where no file could be compressed.
     """
-    with inside(room.home, "logs") as folder:
+    with open_folder(room.home, "logs") as folder:
         waiting = [] if folder is None else [file for file in files(folder) if _is_due(file, room.now)]
         if folder is None or not waiting:
-            return Measured(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
-        size = sum(file.told.st_size for file in waiting)
+            return ActionResult(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
+        size = sum(file.stat.st_size for file in waiting)
         if room.dry_run:
-            return Measured(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
+            return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
         tally = _compress_all(waiting, folder, room)
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not tally.files:
         raise OSError(f"no log file was compressed, and none was lost{refused}")
-    return Measured(float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {tally.before:,} -> {tally.after:,} bytes{refused}")
+    return ActionResult(float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {tally.before:,} -> {tally.after:,} bytes{refused}")
 
 
-def _is_due(file: Found, now: int) -> bool:
-    return bool(PUT_AWAY.fullmatch(file.name) or TAKEN.fullmatch(file.name)) and file.told.st_size >= SMALLEST and file.quiet(now, QUIET)
+def _is_due(file: PlainFile, now: int) -> bool:
+    return bool(ROTATED.fullmatch(file.name) or SET_ASIDE.fullmatch(file.name)) and file.stat.st_size >= MIN_BYTES and file.is_idle(now, IDLE_SECONDS)
 
 
-def _compress_all(waiting: list[Found], folder: int, room: Room) -> Tally:
-    tally, begun = Tally(), perf_counter()
+def _compress_all(waiting: list[PlainFile], folder: int, room: ActionContext) -> CompressionTally:
+    tally, begun = CompressionTally(), perf_counter()
     for place, file in enumerate(waiting[:MOST_FILES]):
-        room.tell(place / len(waiting), file.name)
-        if tally.before + file.told.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
+        room.report_progress(place / len(waiting), file.name)
+        if tally.before + file.stat.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
             tally.refused.append(f"{file.name}: left for the next run")
             break
         try:
@@ -76,43 +76,43 @@ def _compress_all(waiting: list[Found], folder: int, room: Room) -> Tally:
     return tally
 
 
-def _compress_file(file: Found, folder: int, tally: Tally) -> None:
+def _compress_file(file: PlainFile, folder: int, tally: CompressionTally) -> None:
     taken = _take_out(file, folder)
     packed, part = f"{taken.name}.zst", f"{taken.name}.zst.part"
-    if look(part, folder) is not None:
+    if find_file(part, folder) is not None:
         os.unlink(part, dir_fd=folder)  # left by a run that was killed
     try:
         _write(taken.name, part, folder)
-        _read_back(part, folder, taken.told.st_size)
-        if not same(taken, folder):
+        _read_back(part, folder, taken.stat.st_size)
+        if not is_unchanged(taken, folder):
             raise OSError("it was changed meanwhile")
-        if look(packed, folder) is not None:
+        if find_file(packed, folder) is not None:
             raise OSError(f"{packed} already exists")
-        os.utime(part, ns=(taken.told.st_mtime_ns, taken.told.st_mtime_ns), dir_fd=folder, follow_symlinks=False)
+        os.utime(part, ns=(taken.stat.st_mtime_ns, taken.stat.st_mtime_ns), dir_fd=folder, follow_symlinks=False)
         os.rename(part, packed, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
         with suppress(OSError):
             os.unlink(part, dir_fd=folder)
     os.fsync(folder)
     os.unlink(taken.name, dir_fd=folder)
-    done = look(packed, folder)
+    done = find_file(packed, folder)
     tally.files += 1
-    tally.before += taken.told.st_size
+    tally.before += taken.stat.st_size
     if done is not None:
-        tally.after += done.told.st_size
+        tally.after += done.stat.st_size
         tally.freed += taken.on_disk - done.on_disk
 
 
-def _take_out(file: Found, folder: int) -> Found:
+def _take_out(file: PlainFile, folder: int) -> PlainFile:
     """Take a file out of the rotation, which would rename it meanwhile, by a name of its own."""
-    if TAKEN.fullmatch(file.name):
+    if SET_ASIDE.fullmatch(file.name):
         return file
     name = f"podium-{file.told.st_mtime_ns}-{file.told.st_ino}.log"
-    if look(name, folder) is not None:
+    if find_file(name, folder) is not None:
         raise OSError(f"{name} already exists")
     os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)
-    taken = look(name, folder)
-    if taken is None or taken.told.st_ino != file.told.st_ino:
+    taken = find_file(name, folder)
+    if taken is None or taken.stat.st_ino != file.stat.st_ino:
         raise OSError("the rotation renamed it meanwhile")  # the file taken instead waits for the next run
     return taken
 
@@ -143,9 +143,9 @@ def _counted(count: int) -> str:
 ACTION = Action(
     name="compress_logs",
     kind="disk",
-    cures="host.disk_free_bytes",
+    metric="host.disk_free_bytes",
     better=1,
     cost="low",
-    about="Compresses rotated log files; each stays readable with zstd, and the original is deleted only once its copy is safe on disk.",
-    do=compress,
+    description="Compresses rotated log files; each stays readable with zstd, and the original is deleted only once its copy is safe on disk.",
+    run=compress_logs,
 )

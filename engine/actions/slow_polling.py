@@ -4,46 +4,48 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.actions._dials import back
-from engine.domain.tuning import Action, Measured, Pace, Room
+from engine.actions._overrides import revert_override
+from engine.domain.optimization import Action, ActionContext, ActionResult, PollingIntervals
 
-SLOWEST = Pace(probes=2.0, commands=2.0, board=30.0, ticks=0.0)  # s, in the first step
+SLOWEST = PollingIntervals(probes=2.0, commands=2.0, heartbeats=30.0, ticks=0.0)  # s, in the first step
 SLOWER_TICKS = 2.0  # times the configured interval, in the second step
 
 
-def slow(room: Room) -> Measured:
+def slow_polling(room: ActionContext) -> ActionResult:
     """The reduction in runs per minute of everything that is polled.
 
     The tick is slowed to twice its interval only where it has a fixed interval, and only once everything else is slow. Decisions stay the same, but
     come later.
     """
-    dial = room.levers.pace
-    now, usual = dial.now(), dial.usual()
+    dial = room.actuators.polling
+    now, usual = dial.current(), dial.default()
     desired = _slower(now, usual)
     if desired == now:
-        return Measured(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
+        return ActionResult(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
     words = f"{_words(now)} -> {_words(desired)}"
     if room.dry_run:
-        return Measured(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
-    dial.turn(desired)
-    return Measured(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
+        return ActionResult(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
+    dial.apply(desired)
+    return ActionResult(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
 
 
-def _slower(now: Pace, usual: Pace) -> Pace:
-    first = replace(now, probes=max(now.probes, SLOWEST.probes), commands=max(now.commands, SLOWEST.commands), board=max(now.board, SLOWEST.board))
+def _slower(now: PollingIntervals, usual: PollingIntervals) -> PollingIntervals:
+    first = replace(
+        now, probes=max(now.probes, SLOWEST.probes), commands=max(now.commands, SLOWEST.commands), heartbeats=max(now.heartbeats, SLOWEST.heartbeats)
+    )
     return first if first != now else replace(now, ticks=max(now.ticks, SLOWER_TICKS * usual.ticks))
 
 
-def _runs_per_minute(pace: Pace) -> float:
-    return sum(60.0 / seconds for seconds in (pace.probes, pace.commands, pace.board, pace.ticks) if seconds > 0)
+def _runs_per_minute(pace: PollingIntervals) -> float:
+    return sum(60.0 / seconds for seconds in (pace.probes, pace.commands, pace.heartbeats, pace.ticks) if seconds > 0)
 
 
-def undo(room: Room) -> Measured:
+def restore_polling(room: ActionContext) -> ActionResult:
     """The increase in runs per minute."""
-    return back(room, room.levers.pace, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
+    return revert_override(room, room.actuators.pace, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
 
 
-def _words(pace: Pace) -> str:
+def _words(pace: PollingIntervals) -> str:
     ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
     return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.board:g} s{ticks}"
 
@@ -51,10 +53,10 @@ def _words(pace: Pace) -> str:
 ACTION = Action(
     name="slow_polling",
     kind="cpu",
-    cures="process.cpu_percent",
+    metric="process.cpu_percent",
     better=-1,
     cost="none",
-    about="Reads the machine and the inbox less often; where that is done and the tick has a fixed interval, doubles that interval.",
-    do=slow,
-    undo=undo,
+    description="Reads the machine and the inbox less often; where that is done and the tick has a fixed interval, doubles that interval.",
+    run=slow_polling,
+    undo=restore_polling,
 )

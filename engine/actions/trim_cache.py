@@ -7,20 +7,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engine.actions._folders import Found, files, inside, same
-from engine.domain.tuning import Action, Measured, Room, Spare
+from engine.actions._folders import PlainFile, is_unchanged, list_files, open_folder
+from engine.domain.optimization import Action, ActionContext, ActionResult, UnusedArtifacts
 
-VERSIONS = 3  # of each model stay, whether they served or not
-ARCHIVES, ARCHIVE_BYTES = 40, 200_000_000  # of the newest compressed logs stay
-DAY = 86_400.0  # s: a draft not written to for longer was left by a killed process
-MOST = 1_000  # files deleted per run
+KEEP_VERSIONS = 3  # of each model stay, whether they served or not
+KEEP_ARCHIVES, KEEP_ARCHIVE_BYTES = 40, 200_000_000  # of the newest compressed logs stay
+DRAFT_SECONDS = 86_400.0  # s: a draft not written to for longer was left by a killed process
+MAX_FILES = 1_000  # files deleted per run
 ARCHIVE = re.compile(r"podium-\d{1,20}-\d{1,20}\.log\.zst", re.ASCII)
 DRAFT = re.compile(r"\d{8}-\d{6}-\d{1,18}\.draft|\.\d{8}-\d{6}-\d{1,18}\.out", re.ASCII)
 PART = re.compile(r"podium-\d{1,20}-\d{1,20}\.log\.zst\.part", re.ASCII)
 
 
 @dataclass(slots=True)
-class Sweep:
+class TrimTally:
     """The files deleted, or to be deleted."""
 
     files: int = 0
@@ -28,38 +28,38 @@ class Sweep:
     refused: list[str] = field(default_factory=list)
 
 
-def trim(room: Room) -> Measured:
+def trim_cache(room: ActionContext) -> ActionResult:
     """Bytes of the files and of the store's rows that were deleted.
 
     A model is obsolete when it served no stored tick and has VERSIONS newer versions. The store reuses the room of deleted rows; tune_database
     returns it to the disk.
     """
-    sweep = Sweep()
-    room.tell(0.1, "listing archives and drafts")
+    sweep = TrimTally()
+    room.report_progress(0.1, "listing archives and drafts")
     _sweep(room, "logs", sweep, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, room.now)])
     _sweep(room, "backtests", sweep, lambda listed: _abandoned(listed, DRAFT, room.now))
-    room.tell(0.5, "finding obsolete models")
-    spare = room.levers.spare(VERSIONS) if room.dry_run else _drop(room)
+    room.report_progress(0.5, "finding obsolete models")
+    spare = room.actuators.unused_artifacts(KEEP_VERSIONS) if room.dry_run else _drop(room)
     total = sweep.bytes + spare.bytes
     refused = f"; {len(sweep.refused):,} failed: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
     if not (sweep.files or spare.artifacts or spare.knobs):
-        return Measured(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
+        return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
     words = f"{_words(sweep)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
     if room.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would drop {words}", done=False)
-    return Measured(float(total), "bytes", f"dropped {words}{refused}")
+        return ActionResult(0.0, "bytes", f"dry run: would drop {words}", done=False)
+    return ActionResult(float(total), "bytes", f"dropped {words}{refused}")
 
 
-def _drop(room: Room) -> Spare:
-    spare = room.levers.spare(VERSIONS)
-    return room.levers.drop_spare(VERSIONS) if spare.artifacts or spare.knobs else spare
+def _drop(room: ActionContext) -> UnusedArtifacts:
+    spare = room.actuators.spare(KEEP_VERSIONS)
+    return room.actuators.drop_unused_artifacts(KEEP_VERSIONS) if spare.artifacts or spare.knobs else spare
 
 
-def _sweep(room: Room, name: str, sweep: Sweep, choose: Callable[[list[Found]], list[Found]]) -> None:
-    with inside(room.home, name) as folder:
-        for file in choose(files(folder))[: MOST - sweep.files] if folder is not None else ():
+def _sweep(room: ActionContext, name: str, sweep: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
+    with open_folder(room.home, name) as folder:
+        for file in choose(files(folder))[: MAX_FILES - sweep.files] if folder is not None else ():
             if not room.dry_run and folder is not None:
-                if not same(file, folder):
+                if not is_unchanged(file, folder):
                     continue
                 try:
                     os.unlink(file.name, dir_fd=folder)
@@ -70,32 +70,32 @@ def _sweep(room: Room, name: str, sweep: Sweep, choose: Callable[[list[Found]], 
             sweep.bytes += file.on_disk
 
 
-def _old_archives(listed: list[Found]) -> list[Found]:
+def _old_archives(listed: list[PlainFile]) -> list[PlainFile]:
     """The archives beyond the number and the bytes that stay, newest first."""
     size = 0
-    old: list[Found] = []
-    archives = sorted((file for file in listed if ARCHIVE.fullmatch(file.name)), key=lambda file: file.told.st_mtime_ns, reverse=True)
+    old: list[PlainFile] = []
+    archives = sorted((file for file in listed if ARCHIVE.fullmatch(file.name)), key=lambda file: file.stat.st_mtime_ns, reverse=True)
     for place, file in enumerate(archives):
-        size += file.told.st_size
-        if place >= ARCHIVES or size > ARCHIVE_BYTES:
+        size += file.stat.st_size
+        if place >= KEEP_ARCHIVES or size > KEEP_ARCHIVE_BYTES:
             old.append(file)
     return old
 
 
-def _abandoned(listed: list[Found], name: re.Pattern[str], now: int) -> list[Found]:
-    return [file for file in listed if name.fullmatch(file.name) and file.quiet(now, DAY)]
+def _abandoned(listed: list[PlainFile], name: re.Pattern[str], now: int) -> list[PlainFile]:
+    return [file for file in listed if name.fullmatch(file.name) and file.is_idle(now, DRAFT_SECONDS)]
 
 
-def _words(sweep: Sweep) -> str:
+def _words(sweep: TrimTally) -> str:
     return f"{sweep.files:,} file{'' if sweep.files == 1 else 's'}, {sweep.bytes:,} bytes"
 
 
 ACTION = Action(
     name="trim_cache",
     kind="disk",
-    cures="engine.store_bytes",
+    metric="engine.store_bytes",
     better=-1,
     cost="low",
-    about="Deletes models that no stored decision needs, beyond three versions of each, log archives beyond 40, and unfinished drafts.",
-    do=trim,
+    description="Deletes models that no stored decision needs, beyond three versions of each, log archives beyond 40, and unfinished drafts.",
+    run=trim_cache,
 )

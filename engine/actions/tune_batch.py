@@ -4,51 +4,53 @@ from __future__ import annotations
 
 import math
 
-from engine.actions._dials import back
-from engine.domain.tuning import Action, Batches, Measured, Room
+from engine.actions._overrides import revert_override
+from engine.domain.optimization import Action, ActionContext, ActionResult, BatchSizes
 
-SLOW = 4.0  # ms per transaction from which on larger batches are worth it
-LARGEST = Batches(write_seconds=15.0, log_pages=16_000, cache_bytes=128 * 2**20)
-TIMES = Batches(write_seconds=3.0, log_pages=4, cache_bytes=2)  # per run
+SLOW_COMMIT_MS = 4.0  # ms per transaction from which on larger batches are worth it
+LARGEST = BatchSizes(write_seconds=15.0, wal_pages=16_000, cache_bytes=128 * 2**20)
+GROWTH = BatchSizes(write_seconds=3.0, wal_pages=4, cache_bytes=2)  # per run
 
 
-def tune(room: Room) -> Measured:
+def enlarge_batches(room: ActionContext) -> ActionResult:
     """The reduction in transactions per minute that write readings.
 
     Readings are written less often, the write-ahead log is checkpointed after more pages (the moment that waits for the disk), and more of the
     store's pages stay in memory. A kill loses the readings of a few seconds more, and never a tick.
     """
-    dial, commit_ms = room.levers.batches, room.levers.commit_ms()
+    dial, commit_ms = room.actuators.batches, room.actuators.commit_ms()
     if not math.isfinite(commit_ms):
-        return Measured(0.0, "writes per minute", "nothing to tune: too few transactions so far", done=False)
-    now = dial.now()
+        return ActionResult(0.0, "writes per minute", "nothing to tune: too few transactions so far", done=False)
+    now = dial.current()
     desired = _larger(now)
-    if commit_ms < SLOW:
+    if commit_ms < SLOW_COMMIT_MS:
         why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW:g} ms would be slow"
-        return Measured(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
+        return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
-        return Measured(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
+        return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
     words = f"a transaction takes {commit_ms:.2f} ms; {_words(now)} -> {_words(desired)}"
     if room.dry_run:
-        return Measured(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
-    dial.turn(desired)
-    return Measured(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", words)
+        return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
+    dial.apply(desired)
+    return ActionResult(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", words)
 
 
-def _larger(now: Batches) -> Batches:
-    return Batches(
-        write_seconds=max(now.write_seconds, min(LARGEST.write_seconds, now.write_seconds * TIMES.write_seconds)),
-        log_pages=max(now.log_pages, min(LARGEST.log_pages, now.log_pages * TIMES.log_pages)),
-        cache_bytes=max(now.cache_bytes, min(LARGEST.cache_bytes, now.cache_bytes * TIMES.cache_bytes)),
+def _larger(now: BatchSizes) -> BatchSizes:
+    return BatchSizes(
+        write_seconds=max(now.write_seconds, min(LARGEST.write_seconds, now.write_seconds * GROWTH.write_seconds)),
+        wal_pages=max(now.wal_pages, min(LARGEST.wal_pages, now.wal_pages * GROWTH.wal_pages)),
+        cache_bytes=max(now.cache_bytes, min(LARGEST.cache_bytes, now.cache_bytes * GROWTH.cache_bytes)),
     )
 
 
-def undo(room: Room) -> Measured:
+def restore_batches(room: ActionContext) -> ActionResult:
     """The increase in writes per minute."""
-    return back(room, room.levers.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words)
+    return revert_override(
+        room, room.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
+    )
 
 
-def _words(batches: Batches) -> str:
+def _words(batches: BatchSizes) -> str:
     return (
         f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.log_pages:,} pages, "
         f"{batches.cache_bytes // 2**20:,} MB of pages in memory"
@@ -58,10 +60,10 @@ def _words(batches: Batches) -> str:
 ACTION = Action(
     name="tune_batch",
     kind="performance",
-    cures="engine.store_write_ms",
+    metric="engine.store_write_ms",
     better=-1,
     cost="none",
-    about="Where the store's transactions are slow: writes readings in larger batches, waits for the disk less often and keeps more pages in memory.",
-    do=tune,
-    undo=undo,
+    description="Where the store's transactions are slow: writes readings in larger batches, waits for the disk less often and keeps more pages in memory.",
+    run=enlarge_batches,
+    undo=restore_batches,
 )

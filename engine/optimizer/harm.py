@@ -8,10 +8,10 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-FEWEST = 20  # control windows, with fewer of which no action is run at all
-FAR = 6.0  # scales from their median
-SMALLEST = 0.02  # of the level before: the smallest scale, so that a small change of a constant metric is no harm
-HONEST_SMALLEST = 8.0  # % of the ticks: one degraded tick in six is no proof
+MIN_WINDOWS = 20  # control windows, with fewer of which no action is run at all
+MIN_DISTANCE = 6.0  # scales from their median
+MIN_SCALE = 0.02  # of the level before: the smallest scale, so that a small change of a constant metric is no harm
+MIN_SCALE_CLEAN = 8.0  # % of the ticks: one degraded tick in six is no proof
 
 
 def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> bool:
@@ -23,8 +23,8 @@ def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> b
     fewer than FEWEST windows.
     """
     usual = usual[np.isfinite(usual)]
-    if len(usual) < FEWEST or not math.isfinite(change):
+    if len(usual) < MIN_WINDOWS or not math.isfinite(change):
         return False
     middle = float(np.median(usual))
     scale = max(1.4826 * float(np.median(np.abs(usual - middle))), smallest)
-    return bool(worse * change > (worse * usual).max() and worse * (change - middle) > FAR * scale)
+    return bool(worse * change > (worse * usual).max() and worse * (change - middle) > MIN_DISTANCE * scale)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from engine.domain.judging import Judgement
 from engine.domain.rules import AUTO, LICENCES, QUARANTINED, RECOMMEND
-from engine.optimizer.judge import HARMED, NOTHING
+from engine.optimizer.randomisation_test import HARMED, NO_EFFECT
 
-ENOUGH = 60  # windows, treated and controls, after which an action without a measurable effect loses its licence (futility)
+FUTILITY_WINDOWS = 60  # windows, treated and controls, after which an action without a measurable effect loses its licence (futility)
 
 
-def licence_after(licence: str, judgement: Judgement) -> tuple[str, str] | None:
+def next_licence(licence: str, judgement: Judgement) -> tuple[str, str] | None:
     """The new licence of an action and the reason; None where its licence stays."""
     if licence == QUARANTINED:
         return None
     if judgement.verdict == HARMED:
         return QUARANTINED, f"harmed; {judgement.why}"
-    if judgement.verdict == NOTHING and judgement.treated + judgement.placebos >= ENOUGH and licence == AUTO:
+    if judgement.verdict == NO_EFFECT and judgement.treated + judgement.placebos >= FUTILITY_WINDOWS and licence == AUTO:
         return RECOMMEND, f"no measurable effect; {judgement.why}"
     return None
 
 
-def read_licence(licence: str) -> str:
+def parse_licence(licence: str) -> str:
     """The licence as written; raises ValueError in one line."""
     if licence not in LICENCES:
         raise ValueError(f"licence is {licence[:60]!r}: give {', '.join(LICENCES)}")

@@ -8,17 +8,17 @@ from hashlib import blake2b
 
 import numpy as np
 
-from engine.domain.judging import Outcome
+from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import Action
 from engine.domain.record import Record
 from engine.domain.rules import ASK, AUTO, OBSERVE, OFF, QUARANTINED, RECOMMEND
-from engine.domain.tuning import Action
-from engine.optimizer.pooled import gain_of
+from engine.optimizer.pooled_test import standardised_gain
 
-PLACEBOS = 8  # controls of an action on a metric, until which every second response is to withhold the action
+MIN_CONTROLS = 8  # controls of an action on a metric, until which every second response is to withhold the action
 CHANCE_FIRST, CHANCE_LATER = 0.5, 0.8  # probability that the action is run
-ASKED_SECONDS = 600.0  # that a request for approval stays open
-JUST_DONE = 1.0  # s after a tick in which a costly action may begin
-WAIT, NONE = "wait", "none"
+APPROVAL_SECONDS = 600.0  # that a request for approval stays open
+AFTER_TICK_SECONDS = 1.0  # s after a tick in which a costly action may begin
+WAIT, NO_ACTION = "wait", "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +29,24 @@ class Candidate(Record):
     mode: str  # as set
     licence: str
     costly: bool  # waits for a quiet slot
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[WindowOutcome, ...]
     better: int  # -1 where a fall of the metric is a cure
 
 
 @dataclass(frozen=True, slots=True)
-class Slot(Record):
+class EngineActivity(Record):
     """What the engine is busy with right now."""
 
     warming_up: bool
     training: bool
     orders: int  # not filled yet
     since_tick: float | None  # s since the last tick ended; None before the first
-    running: str | None  # the action that runs right now, automatic or manual
-    resting: float  # s until another may start
+    running_action: str | None  # the action that runs right now, automatic or manual
+    rest_seconds: float  # s until another may start
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Record):
+class ResponsePlan(Record):
     """What to do: auto (with the actions to try, best draw first), ask, recommend, observe, wait, or none; `why` is one sentence."""
 
     mode: str
@@ -54,7 +54,7 @@ class Answer(Record):
     why: str
 
 
-def dice(seed: int, rule: str, at: int, throw: int) -> np.random.Generator:
+def make_generator(seed: int, rule: str, at: int, throw: int) -> np.random.Generator:
     """The random generator of a firing; rules that fire at the same moment have independent ones."""
     return np.random.default_rng([seed, at, throw, int.from_bytes(blake2b(rule.encode(), digest_size=8).digest())])
 
@@ -71,23 +71,23 @@ def effective_mode(mode: str, licence: str) -> str:
     return RECOMMEND if licence == RECOMMEND and mode in {ASK, AUTO} else mode
 
 
-def chance_of(outcomes: Sequence[Outcome]) -> float:
+def treatment_probability(outcomes: Sequence[WindowOutcome]) -> float:
     """The probability that the action is run and not withheld."""
-    return CHANCE_FIRST if sum(not outcome.treated for outcome in outcomes) < PLACEBOS else CHANCE_LATER
+    return CHANCE_FIRST if sum(not outcome.treated for outcome in outcomes) < MIN_CONTROLS else CHANCE_LATER
 
 
-def draw(candidate: Candidate, chance: np.random.Generator) -> float:
+def sample_gain(candidate: Candidate, chance: np.random.Generator) -> float:
     """A gain drawn from the posterior of the action's effect on this metric, in scales of the change.
 
     Thompson sampling: the prior is N(0, 1); t treated windows and p controls that differ by g scales measure the gain with a variance of
     1 / t + 1 / p, so the posterior is normal. An action that was seldom tried is drawn high now and then, and so gets its turn.
     """
-    gain, _, treated, placebos = gain_of(candidate.outcomes, candidate.better)
+    gain, _, treated, placebos = standardised_gain(candidate.outcomes, candidate.better)
     precision = 1.0 / (1.0 / treated + 1.0 / placebos) if treated and placebos else 0.0
     return float(chance.normal(gain * precision / (1.0 + precision), 1.0 / np.sqrt(1.0 + precision)))
 
 
-def record(candidate: Candidate) -> str:
+def summarise_outcomes(candidate: Candidate) -> str:
     """In how many windows the metric improved, with the action and without, in words."""
     known = [(outcome.treated, outcome.change * candidate.better > 0) for outcome in candidate.outcomes if np.isfinite(outcome.change)]
     with_it, without = ([better for treated, better in known if treated is ran] for ran in (True, False))
@@ -97,31 +97,31 @@ def record(candidate: Candidate) -> str:
     return f"{words}, {sum(without)} of {len(without)} without it" if without else words
 
 
-def plan(candidates: Sequence[Candidate], slot: Slot, chance: np.random.Generator) -> Answer:
+def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance: np.random.Generator) -> ResponsePlan:
     """The response to a rule with these candidates; the same generator gives the same response.
 
     Actions that may run on their own go before those that need approval, and those before recommended ones. Within a mode the best draw goes first.
     """
-    drawn = sorted(((draw(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
+    drawn = sorted(((sample_gain(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
     modes = {candidate.action: effective_mode(candidate.mode, candidate.licence) for candidate in candidates}
     words = ", ".join(f"{candidate.action} {gain:+.2f} ({record(candidate)})" for gain, candidate in drawn if modes[candidate.action] != OFF)
     why = f"drawn by what they did before: {words}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [candidate for _, candidate in drawn if modes[candidate.action] == mode]
         if able:
-            return _respond_now(able, slot, why) if mode == AUTO else Answer(mode, (able[0].action,), why)
+            return _respond_now(able, slot, why) if mode == AUTO else ResponsePlan(mode, (able[0].action,), why)
     left = ", ".join(f"{candidate.action} is {'quarantined' if candidate.licence == QUARANTINED else 'off'}" for candidate in candidates)
-    return Answer(NONE, (), left or "no action answers to this rule")
+    return ResponsePlan(NO_ACTION, (), left or "no action answers to this rule")
 
 
-def busy(slot: Slot) -> str | None:
+def why_busy(slot: EngineActivity) -> str | None:
     """Why no experiment may start now; None where one may."""
-    if slot.running is not None:
-        return f"{slot.running} is under way: one at a time"
-    return f"rests for {slot.resting:.0f} s more" if slot.resting > 0.0 else None
+    if slot.running_action is not None:
+        return f"{slot.running_action} is under way: one at a time"
+    return f"rests for {slot.rest_seconds:.0f} s more" if slot.rest_seconds > 0.0 else None
 
 
-def unquiet(slot: Slot) -> str | None:
+def why_not_quiet(slot: EngineActivity) -> str | None:
     """Why a costly action may not start now; None at a quiet moment."""
     if slot.warming_up:
         return "the engine warms up"
@@ -129,17 +129,17 @@ def unquiet(slot: Slot) -> str | None:
         return "a training is under way"
     if slot.orders:
         return f"{slot.orders} orders wait for their fill"
-    if slot.since_tick is None or slot.since_tick > JUST_DONE:
+    if slot.since_tick is None or slot.since_tick > AFTER_TICK_SECONDS:
         return "the next tick may be near"
     return None
 
 
-def _respond_now(able: Sequence[Candidate], slot: Slot, why: str) -> Answer:
-    obstacle = busy(slot)
+def _respond_now(able: Sequence[Candidate], slot: EngineActivity, why: str) -> ResponsePlan:
+    obstacle = why_busy(slot)
     if obstacle is not None:
-        return Answer(WAIT, (able[0].action,), f"{obstacle}; {why}")
-    disturbance = unquiet(slot)
+        return ResponsePlan(WAIT, (able[0].action,), f"{obstacle}; {why}")
+    disturbance = why_not_quiet(slot)
     ready = tuple(candidate.action for candidate in able if disturbance is None or not candidate.costly)
     if not ready:
-        return Answer(WAIT, (able[0].action,), f"waits for a quiet slot: {disturbance}; {why}")
-    return Answer(AUTO, ready, why)
+        return ResponsePlan(WAIT, (able[0].action,), f"waits for a quiet slot: {disturbance}; {why}")
+    return ResponsePlan(AUTO, ready, why)

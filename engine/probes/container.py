@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psutil
 
-from engine.domain.tuning import Reading
+from engine.domain.optimization import Reading
 from engine.probes import pressure
-from engine.probes.rates import Rates
+from engine.probes.rates import RateCounter
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 
 
-class Container:
+class ContainerProbe:
     """Readings with the source "container" where a cgroup v2 limits or counts this process.
 
     `memory_limit_bytes` and `cpu_limit` are always there, and their source, "container" or "host", says whose limit is binding: the container's
@@ -27,7 +27,7 @@ class Container:
     def __init__(self, root: Path = ROOT, own: Path = OWN) -> None:
         self._groups = _groups(root, own)
         self._machine = (float(psutil.virtual_memory().total), float(psutil.cpu_count() or 1))  # bytes, processors
-        self._cpu = Rates()
+        self._cpu = RateCounter()
         self._limited: tuple[str, ...] = ()
 
     def note(self) -> str:
@@ -43,7 +43,11 @@ class Container:
             Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),
             Reading(at, cpu[0], "cpu_limit", cpu[1], "count"),
             *self._usage(at, tick, memory[1], cpu[1]),
-            *(pressure.told(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS}) if self._groups else ()),
+            *(
+                pressure.read_pressure(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS})
+                if self._groups
+                else ()
+            ),
         )
 
     def _usage(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:
@@ -60,7 +64,8 @@ class Container:
             rates = self._cpu.per_second(tick, (counters["usage_usec"], counters.get("throttled_usec", 0.0)))
             names, percents = ("cpu_percent", "cpu_throttled_percent"), (cpu_limit * 1e4, 1e4)  # us per second in one percent
             readings += [
-                Reading(at, "container", name, rate / percent, "%") for name, rate, percent in zip(names, rates or (), percents, strict=False)
+                Reading(at, "container", name, rate / format_percent, "%")
+                for name, rate, format_percent in zip(names, rates or (), percents, strict=False)
             ]
         return readings
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.domain.tuning import Reading
-from engine.files.owned import LOGS, TEMPORARY
+from engine.domain.optimization import Reading
+from engine.files.owned_folders import LOGS, TEMPORARY
 
 FOLDERS = {"temp_bytes": TEMPORARY.name, "log_bytes": LOGS.name}
-EVERY = 60.0  # s between two measurements, at least
-FILES_A_SECOND = 1_000  # a folder of many files is measured less often, so that it never takes a hundredth of a processor
+MIN_INTERVAL = 60.0  # s between two measurements, at least
+FILES_PER_SECOND = 1_000  # a folder of many files is measured less often, so that it never takes a hundredth of a processor
 
 
-class Folders:
+class FolderProbe:
     """Readings with the source "engine": bytes on disk by folder, measured at most once per minute. A folder that does not exist holds nothing."""
 
     source = "folders"
@@ -21,7 +21,7 @@ class Folders:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._measured: float | None = None
-        self._interval = EVERY
+        self._interval = MIN_INTERVAL
         self._bytes: dict[str, float] = {}
 
     def note(self) -> str:
@@ -32,7 +32,7 @@ class Folders:
             self._measured = tick
             sizes = {name: _measure(self._home / folder) for name, folder in FOLDERS.items()}
             self._bytes = {name: float(size) for name, (size, _) in sizes.items()}
-            self._interval = max(EVERY, sum(count for _, count in sizes.values()) / FILES_A_SECOND)
+            self._interval = max(MIN_INTERVAL, sum(count for _, count in sizes.values()) / FILES_PER_SECOND)
         return tuple(Reading(at, "engine", name, size, "bytes") for name, size in self._bytes.items())
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.domain.tuning import Reading
+from engine.domain.optimization import Reading
 
 ROOT = Path("/proc/pressure")
 KINDS = ("cpu", "memory", "io")
 
 
-class Pressure:
+class PressureProbe:
     """Readings with the source "host": "some avg10" of each kind, in percent of the last 10 s. A kernel without it gives no readings."""
 
     source = "pressure"
@@ -24,12 +24,12 @@ class Pressure:
         return f"{self._count} of {len(KINDS)} kinds" if self._count else "none: the kernel has no pressure stall information (PSI)"
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the kernel averages
-        readings = told(at, "host", {kind: self._root / kind for kind in KINDS})
+        readings = read_pressure(at, "host", {kind: self._root / kind for kind in KINDS})
         self._count = len(readings)
         return readings
 
 
-def told(at: int, source: str, files: Mapping[str, Path]) -> tuple[Reading, ...]:
+def read_pressure(at: int, source: str, files: Mapping[str, Path]) -> tuple[Reading, ...]:
     """The readings of pressure files by kind; a file that cannot be read is left out."""
     values = ((kind, _read_average(path)) for kind, path in files.items())
     return tuple(Reading(at, source, f"{kind}_pressure_percent", value, "%") for kind, value in values if value is not None)

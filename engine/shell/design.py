@@ -4,45 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from engine.domain.optimization import Action
 from engine.domain.rules import AUTO, Rule
-from engine.domain.tuning import Action
 from engine.optimizer import harm
-from engine.optimizer.planner import chance_of, dice, unquiet
-from engine.optimizer.windows import Timing, planned_pause
-from engine.shell.controls import controls, settling
-from engine.shell.tune import ActionError, ExperimentDesign, execute_action
-from engine.shell.tuner_parts import ExperimentParts
-from engine.store.optimizer_past import Tried
+from engine.optimizer.planner import make_generator, treatment_probability, why_not_quiet
+from engine.optimizer.runtime.experiment import ActionError, ExperimentDesign, execute_action
+from engine.optimizer.runtime.ports import ExperimentParts
+from engine.optimizer.windows import WindowTiming, choose_pause
+from engine.shell.find_controls import find_controls, settling_seconds
+from engine.store.read.optimizer_history import FinishedTrial
 
 QUIET_SECONDS = 30.0  # a costly action waits for a quiet slot
 
 
-def target(rule: Rule, action: Action) -> tuple[str, int]:
+def target_metric(rule: Rule, action: Action) -> tuple[str, int]:
     """The metric an experiment is judged on and the side that is a cure: the rule's own; the action's where the rule has none."""
-    return (rule.metric, -1 if rule.above else 1) if rule.metric else (action.cures, action.better)
+    return (rule.metric, -1 if rule.above else 1) if rule.metric else (action.metric, action.better)
 
 
 def design_experiment(
-    parts: ExperimentParts, rule: Rule, fired_at: int, seed: int, ready: Sequence[Action], tried: Callable[[str], dict[str, tuple[Tried, ...]]]
+    parts: ExperimentParts,
+    rule: Rule,
+    fired_at: int,
+    seed: int,
+    ready: Sequence[Action],
+    tried: Callable[[str], dict[str, tuple[FinishedTrial, ...]]],
 ) -> ExperimentDesign | str:
     """The design for a rule that fired, or why nothing is run. `ready`: the actions that may respond, best draw first; `tried`: the finished trials
     on a metric, by action."""
     obstacles: list[str] = []
     for action in ready:
-        metric, better = target(rule, action)
+        metric, better = target_metric(rule, action)
         earlier = tried(metric).get(action.name, ())
-        pause = planned_pause(settling(metric, parts.plan), action.cost, [trial.seconds for trial in earlier if trial.outcome.treated])
-        timing = Timing(parts.plan.before, pause, parts.plan.after)
-        idle = len(controls(parts.history, metric, timing, parts.plan, parts.clock.now()))
-        if idle < harm.FEWEST:
+        pause = choose_pause(settling_seconds(metric, parts.plan), action.cost, [trial.seconds for trial in earlier if trial.outcome.treated])
+        timing = WindowTiming(parts.plan.before, pause, parts.plan.after)
+        idle = len(find_controls(parts.history, metric, timing, parts.plan, parts.clock.now()))
+        if idle < harm.MIN_WINDOWS:
             obstacles.append(f"{action.name} waits for {harm.FEWEST} idle windows of {metric} to be judged by, there are {idle}")
             continue
         why = _why_unwilling(parts, action) or _why_not_quiet(parts, action)
         if why is not None:
             obstacles.append(f"{action.name}: {why}")
             continue
-        chance = chance_of([trial.outcome for trial in earlier])
-        treated = bool(dice(seed, rule.name, fired_at, 1).random() < chance)
+        chance = treatment_probability([trial.outcome for trial in earlier])
+        treated = bool(make_generator(seed, rule.name, fired_at, 1).random() < chance)
         return ExperimentDesign(
             action, metric, better, treated, AUTO, rule.name, "the optimizer", f"{rule.name} fired", pause, parts.plan.fewest, chance, earlier
         )
@@ -63,7 +68,7 @@ def _why_not_quiet(parts: ExperimentParts, action: Action) -> str | None:
     if action.cost != "high":
         return None
     begun = parts.clock.tick()
-    while (why := unquiet(parts.slot())) is not None:
+    while (why := why_not_quiet(parts.slot())) is not None:
         if parts.clock.tick() - begun > QUIET_SECONDS or parts.stop.wait(0.1):
             return f"no quiet slot in {QUIET_SECONDS:.0f} s: {why}"
     return None

@@ -6,12 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
+from engine.domain.optimization import Reading
 from engine.domain.record import Floats, Ints
-from engine.domain.tuning import Reading
+from engine.optimizer.runtime.ports import ExperimentParts
+from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
 from engine.optimizer.windows import SECOND
-from engine.shell.recent import Recent
-from engine.shell.tuner_parts import ExperimentParts
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 
 
 class Samples(Protocol):
@@ -31,7 +31,7 @@ class Samples(Protocol):
 class BufferedSamples:
     """Samples that the readings buffer of the engine takes in anyway."""
 
-    def __init__(self, recent: Recent, metric: str, since: int) -> None:
+    def __init__(self, recent: ReadingsBuffer, metric: str, since: int) -> None:
         self._recent, self._metric = recent, metric
         newest = recent.last(metric, since)
         self.unit = "" if newest is None else newest.unit
@@ -75,5 +75,5 @@ class ProbedSamples:
         source, _, name = self._metric.partition(".")
         try:
             return self._parts.history.readings(source, name, now - span)
-        except StoreFailed:  # the sample of now stands alone
+        except StoreError:  # the sample of now stands alone
             return np.empty(0, dtype=np.int64), np.empty(0)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, is_dataclass, replace
 
 from engine.domain.judging import Judgement
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import BY_HAND, STATES, Rule
-from engine.domain.tuning import Action, Firing, Measured, Reading, Room, Trial
-from engine.optimizer.judge import VERDICTS
+from engine.optimizer.judge_health import VERDICTS
+from engine.optimizer.runtime.experiment import ActionError, run_action
 from engine.optimizer.windows import SECOND
-from engine.shell.tune import ActionError, run_action
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 from tests.optimizer.plant import PLAN, START, Plant, Truth, experiment_parts, live, tuner_of
 
 VOCABULARY = {*VERDICTS, BY_HAND, *STATES, "dry run"}
@@ -69,12 +69,12 @@ class Recorder(Plant):
 
     def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:
         if "history" in self.broken:
-            raise StoreFailed("the store is locked")
+            raise StoreError("the store is locked")
         return super().readings(source, name, since)
 
     def ticks(self, since: int) -> tuple[Ints, Floats, Floats]:
         if "ticks" in self.broken:
-            raise StoreFailed("the store is locked")
+            raise StoreError("the store is locked")
         return super().ticks(since)
 
     def save_firing(self, told: Firing) -> int:
@@ -91,12 +91,12 @@ class Recorder(Plant):
         super().finish_trial(number, trial)
         self.note("trial ends", number, trial)
 
-    def answer(self, number: int, text: str) -> None:
-        super().answer(number, text)
+    def save_answer(self, number: int, text: str) -> None:
+        super().save_answer(number, text)
         self.note("answer", number, text)
 
-    def keep_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
-        super().keep_judgement(action, metric, unit, at, told)
+    def save_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
+        super().save_judgement(action, metric, unit, at, told)
         self.note("judgement", action, metric, unit, told)
 
     def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
@@ -111,8 +111,8 @@ class Recorder(Plant):
         return {name: self._noted(action) for name, action in super().actions().items()}
 
     def _noted(self, action: Action) -> Action:
-        def noted(what: str, run: Callable[[Room], Measured]) -> Callable[[Room], Measured]:
-            def do(room: Room) -> Measured:
+        def noted(what: str, run: Callable[[ActionContext], ActionResult]) -> Callable[[ActionContext], ActionResult]:
+            def do(room: ActionContext) -> ActionResult:
                 self.note(what, action.name, room.dry_run)
                 return run(room)
 

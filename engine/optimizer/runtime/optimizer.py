@@ -1,0 +1,111 @@
+"""The optimizer of a running engine: its parts, its schedule, and the commands that reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.commands.handlers.optimizer import apply_optimizer_command
+from engine.domain.optimization import Action, Actuators
+from engine.domain.ports import Clock
+from engine.domain.tick import Tick
+from engine.domain.trading_config import Command
+from engine.optimizer.planner import EngineActivity
+from engine.optimizer.runtime.experiment import ActionError, ReportProgress, run_action
+from engine.optimizer.runtime.history import ExperimentHistory
+from engine.optimizer.runtime.loop import OptimizerLoop
+from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings, ReadingSource, StopSignal
+from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
+from engine.optimizer.runtime.rule_engine import Watching
+from engine.optimizer.windows import MeasurementPlan
+from engine.resilience.failure_log import FailureLog
+from engine.service.component_status import ComponentStatus
+from engine.service.monitor import Monitor
+from engine.service.scheduler import JobScheduler
+from engine.settings import Settings
+from engine.store.errors import StoreError
+from engine.store.write.optimizer_repository import OptimizerRepository
+from engine.store.write.writer import Writer
+
+SECONDS = 2.0  # between two looks at the rules
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerParts:
+    """The parts of the engine that the optimizer works with."""
+
+    settings: Settings
+    writer: Writer
+    monitor: Monitor
+    probes: ReadingSource
+    clock: Clock
+    stop: StopSignal
+    actuators: Actuators
+    board: ComponentStatus
+    training: Callable[[], bool]  # whether a training is under way
+    actions: Mapping[str, Action]
+
+
+class Optimizer:
+    """One engine's optimizer. `saw` and `hear` take next to no time."""
+
+    def __init__(self, parts: OptimizerParts, plan: MeasurementPlan | None = None) -> None:
+        settings = parts.settings
+        self._parts = parts
+        self._jobs: JobScheduler | None = None
+        self._tick: tuple[bool, int, float] | None = None  # of the last tick: warm, orders, s of the monotonic clock when it ended
+        self._pen = OptimizerRepository(parts.writer)
+        self.readings_buffer = ReadingsBuffer()
+        self._past = ExperimentHistory(settings.database_url)
+        self.experiments = ExperimentParts(
+            self._pen, self._past, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.actuators,
+            plan or MeasurementPlan(before=settings.trial_seconds, after=settings.trial_seconds), self.readings_buffer, self._slot,
+        )  # fmt: skip
+        self._tuner = OptimizerLoop(
+            self.experiments, self._pen, self._past, parts.actions, OptimizerSettings(settings.rules, settings.modes, settings.seed), parts.board, self._begin,
+            Watching(self.readings_buffer, self._pen.save_firing), rest=settings.trial_rest_seconds,
+        )  # fmt: skip
+
+    def schedule(self, jobs: JobScheduler, recovery: FailureLog) -> None:
+        """Schedule the loop; while it fails, it runs less and less often."""
+        self._jobs = jobs
+        jobs.run_every(SECONDS, "optimizer", "rules", recovery.with_backoff("optimizer", "rules", self._tuner.run_once), recovery)
+
+    def note_tick(self, tick: Tick) -> None:
+        """Note that a tick has ended."""
+        self._tick = (tick.is_warmup, len(tick.outcome.orders), self._parts.clock.tick())
+
+    def note_readings(self) -> None:
+        """Append the newest readings of the machine to the buffer."""
+        self.readings_buffer.append(self._parts.monitor.newest)
+
+    def handle_command(self, command: Command) -> tuple[dict[str, object], Command | None]:
+        """Carry out a command; its result, and the command of the manual run that it approves, if any."""
+        try:
+            message, wish = apply_optimizer_command(command, self._tuner, self._pen, self._parts.clock.now())
+        except (ValueError, StoreError) as error:
+            return {"error": str(error)}, None
+        return {"message": message}, wish
+
+    def run_manual_action(self, command: Command, tell: ReportProgress) -> dict[str, object]:
+        """Run an action because a person asked for it; its result."""
+        args = dict(command.args)
+        dry = args.get("dry_run", "false").lower()
+        if dry not in {"true", "false"}:
+            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
+        try:
+            return run_action(args.get("action", ""), self.experiments, dry_run=dry == "true", tell=tell, by=command.by, reason=command.reason)
+        except ActionError as error:
+            return {"error": str(error)}
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if self._jobs is None:
+            raise RuntimeError("no jobs run here")
+        self._jobs.run_once("optimizer", "trial", work, self._parts.board, executor="trials")
+
+    def _slot(self) -> EngineActivity:
+        if self._tick is None:
+            return EngineActivity(True, self._parts.training(), 0, None, None, 0.0)
+        warm, orders, done = self._tick
+        return EngineActivity(warm, self._parts.training(), orders, self._parts.clock.tick() - done, None, 0.0)

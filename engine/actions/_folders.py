@@ -56,7 +56,7 @@ def list_files(folder: int) -> list[PlainFile]:
         names = sorted(entry.name for _, entry in zip(range(MAX_ENTRIES), entries, strict=False))
     listed = [file for name in names if (file := find_file(name, folder)) is not None]
     device = os.fstat(folder).st_dev
-    return [file for file in listed if file.told.st_nlink == 1 and file.told.st_dev == device]
+    return [file for file in listed if file.stat.st_nlink == 1 and file.stat.st_dev == device]
 
 
 def find_file(name: str, folder: int) -> PlainFile | None:
@@ -71,7 +71,7 @@ def find_file(name: str, folder: int) -> PlainFile | None:
 def is_unchanged(file: PlainFile, folder: int) -> bool:
     """Whether the name still leads to the same file, and nobody has written to it."""
     now = find_file(file.name, folder)
-    return now is not None and _identity(now.told) == _identity(file.told)
+    return now is not None and _identity(now.stat) == _identity(file.stat)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int, int]:

@@ -13,7 +13,7 @@ MIN_SAVING_MS = 0.02  # ms per tick below which resting models gains nothing
 def rest_models(room: ActionContext) -> ActionResult:
     """Milliseconds of forecasting saved per tick: the cost of the models that rest, each measured just before on the newest tick's columns.
 
-    The most expensive models rest first, without those that would bring the resting weight above a quarter, until FEWEST models serve. They are
+    The most expensive models rest first, without those that would bring the resting weight above a quarter, until MIN_MODELS serve. They are
     still trained, and serve again when the action is undone, or after half an hour.
     """
     costs = room.actuators.model_costs()
@@ -29,7 +29,7 @@ def rest_models(room: ActionContext) -> ActionResult:
     words = f"{models} of {len(serving)} models"
     if room.dry_run:
         return ActionResult(0.0, "ms", f"dry run: would rest {words}", done=False)
-    room.actuators.resting_models.apply(tuple(sorted({*resting_models, *(model.name for model in chosen)})))
+    room.actuators.resting_models.apply(tuple(sorted({*resting, *(model.name for model in chosen)})))
     total = sum(model.ms for model in serving)
     return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
 
@@ -49,7 +49,7 @@ def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
 
 def _words(serving: list[ModelCost]) -> str:
     if len(serving) <= MIN_MODELS:
-        return f"{len(serving)} models serve, and {FEWEST} must"
+        return f"{len(serving)} models serve, and {MIN_MODELS} must"
     return f"{len(serving)} models take {sum(model.ms for model in serving):.2f} ms per tick, and none both takes time and carries little weight"
 
 

@@ -15,7 +15,7 @@ def clear_caches(room: ActionContext) -> ActionResult:
     if size < MIN_BYTES:
         return ActionResult(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
     if room.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {resident():,} bytes", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {resident_bytes():,} bytes", done=False)
     before = resident_bytes()
     room.report_progress(0.1, "clearing caches")
     held = room.actuators.clear_caches()
@@ -39,6 +39,6 @@ ACTION = Action(
     metric="process.rss_bytes",
     better=-1,
     cost="low",
-    description="Clears the caches of the engine, the pages and the store's connection, and returns their memory; the next requests take a little longer.",
+    description="Clears the caches of the engine, the pages and the store's connection and returns their memory; the next requests take longer.",
     run=clear_caches,
 )

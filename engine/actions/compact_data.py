@@ -21,7 +21,7 @@ def compact_data(room: ActionContext) -> ActionResult:
         held = sum(block.held for block in blocks)
         return ActionResult(0.0, "bytes", f"nothing worth compacting: {size:,} of {held:,} bytes could be freed", done=False)
     if room.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would free {_words(spare)}; RSS is {resident():,} bytes", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would free {_words(spare)}; RSS is {resident_bytes():,} bytes", done=False)
     before = resident_bytes()
     room.report_progress(0.1, "copying the rows in use")
     was = room.actuators.compact_memory()

@@ -43,7 +43,7 @@ def compress_logs(room: ActionContext) -> ActionResult:
     line where no file could be compressed.
     """
     with open_folder(room.home, "logs") as folder:
-        waiting = [] if folder is None else [file for file in files(folder) if _is_due(file, room.now)]
+        waiting = [] if folder is None else [file for file in list_files(folder) if _is_due(file, room.now)]
         if folder is None or not waiting:
             return ActionResult(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
         size = sum(file.stat.st_size for file in waiting)
@@ -107,7 +107,7 @@ def _take_out(file: PlainFile, folder: int) -> PlainFile:
     """Take a file out of the rotation, which would rename it meanwhile, by a name of its own."""
     if SET_ASIDE.fullmatch(file.name):
         return file
-    name = f"podium-{file.told.st_mtime_ns}-{file.told.st_ino}.log"
+    name = f"podium-{file.stat.st_mtime_ns}-{file.stat.st_ino}.log"
     if find_file(name, folder) is not None:
         raise OSError(f"{name} already exists")
     os.rename(file.name, name, src_dir_fd=folder, dst_dir_fd=folder)

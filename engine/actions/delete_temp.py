@@ -21,7 +21,7 @@ def delete_temp(room: ActionContext) -> ActionResult:
 
 def _measured(swept: SweepResult, *, dry_run: bool) -> ActionResult:
     refused = f"; {len(swept.refused):,} failed: {', '.join(swept.refused[:3])}" if swept.refused else ""
-    left = f"left alone: {swept.used:,} in use, {swept.others:,} that Podium did not create"
+    left = f"left alone: {swept.used:,} in use, {swept.foreign:,} that Podium did not create"
     if not swept.items:
         return ActionResult(0.0, "bytes", f"nothing to delete: no killed process left a file; {left}{refused}", done=False)
     figures = f"{swept.items:,} left by killed processes, {swept.bytes:,} bytes"

@@ -37,6 +37,6 @@ ACTION = Action(
     metric="engine.errors_last_minute",
     better=-1,
     cost="low",
-    description="Restarts, reconnects or resets each component that is degraded or down, falls back to the previous model, or rebuilds a corrupt cache.",
+    description="Restarts, reconnects or resets each component that is degraded or down, returns to the previous model, or rebuilds a corrupt cache.",
     run=recover_components,
 )

@@ -62,7 +62,7 @@ ACTION = Action(
     metric="engine.tick_ms",
     better=-1,
     cost="none",
-    description="Fits the threads that phases run on and the processes models are trained in to the processors that are free; decisions stay the same.",
+    description="Fits the threads of the phases and the training processes to the free processors; decisions stay the same.",
     run=resize_threads,
     undo=restore_threads,
 )

@@ -42,12 +42,12 @@ def _runs_per_minute(pace: PollingIntervals) -> float:
 
 def restore_polling(room: ActionContext) -> ActionResult:
     """The increase in runs per minute."""
-    return revert_override(room, room.actuators.pace, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
+    return revert_override(room, room.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
 
 
 def _words(pace: PollingIntervals) -> str:
     ticks = f", ticks every {pace.ticks:g} s" if pace.ticks else ""
-    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.board:g} s{ticks}"
+    return f"probes every {pace.probes:g} s, commands every {pace.commands:g} s, heartbeats every {pace.heartbeats:g} s{ticks}"
 
 
 ACTION = Action(

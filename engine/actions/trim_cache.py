@@ -31,43 +31,43 @@ class TrimTally:
 def trim_cache(room: ActionContext) -> ActionResult:
     """Bytes of the files and of the store's rows that were deleted.
 
-    A model is obsolete when it served no stored tick and has VERSIONS newer versions. The store reuses the room of deleted rows; tune_database
+    A model is obsolete when it served no stored tick and has KEEP_VERSIONS newer versions. The store reuses the room of deleted rows; tune_database
     returns it to the disk.
     """
-    sweep = TrimTally()
+    tally = TrimTally()
     room.report_progress(0.1, "listing archives and drafts")
-    _sweep(room, "logs", sweep, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, room.now)])
-    _sweep(room, "backtests", sweep, lambda listed: _abandoned(listed, DRAFT, room.now))
+    _sweep(room, "logs", tally, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, room.now)])
+    _sweep(room, "backtests", tally, lambda listed: _abandoned(listed, DRAFT, room.now))
     room.report_progress(0.5, "finding obsolete models")
     spare = room.actuators.unused_artifacts(KEEP_VERSIONS) if room.dry_run else _drop(room)
-    total = sweep.bytes + spare.bytes
-    refused = f"; {len(sweep.refused):,} failed: {', '.join(sweep.refused[:3])}" if sweep.refused else ""
-    if not (sweep.files or spare.artifacts or spare.knobs):
+    total = tally.bytes + spare.bytes
+    refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
+    if not (tally.files or spare.artifacts or spare.knobs):
         return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
-    words = f"{_words(sweep)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
+    words = f"{_words(tally)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
     if room.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would drop {words}", done=False)
     return ActionResult(float(total), "bytes", f"dropped {words}{refused}")
 
 
 def _drop(room: ActionContext) -> UnusedArtifacts:
-    spare = room.actuators.spare(KEEP_VERSIONS)
+    spare = room.actuators.unused_artifacts(KEEP_VERSIONS)
     return room.actuators.drop_unused_artifacts(KEEP_VERSIONS) if spare.artifacts or spare.knobs else spare
 
 
-def _sweep(room: ActionContext, name: str, sweep: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
+def _sweep(room: ActionContext, name: str, tally: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
     with open_folder(room.home, name) as folder:
-        for file in choose(files(folder))[: MAX_FILES - sweep.files] if folder is not None else ():
+        for file in choose(list_files(folder))[: MAX_FILES - tally.files] if folder is not None else ():
             if not room.dry_run and folder is not None:
                 if not is_unchanged(file, folder):
                     continue
                 try:
                     os.unlink(file.name, dir_fd=folder)
                 except OSError as error:
-                    sweep.refused.append(f"{file.name}: {error.strerror}")
+                    tally.refused.append(f"{file.name}: {error.strerror}")
                     continue
-            sweep.files += 1
-            sweep.bytes += file.on_disk
+            tally.files += 1
+            tally.bytes += file.on_disk
 
 
 def _old_archives(listed: list[PlainFile]) -> list[PlainFile]:
@@ -86,8 +86,8 @@ def _abandoned(listed: list[PlainFile], name: re.Pattern[str], now: int) -> list
     return [file for file in listed if name.fullmatch(file.name) and file.is_idle(now, DRAFT_SECONDS)]
 
 
-def _words(sweep: TrimTally) -> str:
-    return f"{sweep.files:,} file{'' if sweep.files == 1 else 's'}, {sweep.bytes:,} bytes"
+def _words(tally: TrimTally) -> str:
+    return f"{tally.files:,} file{'' if tally.files == 1 else 's'}, {tally.bytes:,} bytes"
 
 
 ACTION = Action(

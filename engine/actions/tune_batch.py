@@ -24,7 +24,7 @@ def enlarge_batches(room: ActionContext) -> ActionResult:
     now = dial.current()
     desired = _larger(now)
     if commit_ms < SLOW_COMMIT_MS:
-        why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW:g} ms would be slow"
+        why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW_COMMIT_MS:g} ms would be slow"
         return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
         return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
@@ -52,7 +52,7 @@ def restore_batches(room: ActionContext) -> ActionResult:
 
 def _words(batches: BatchSizes) -> str:
     return (
-        f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.log_pages:,} pages, "
+        f"readings written every {batches.write_seconds:g} s, the log checkpointed after {batches.wal_pages:,} pages, "
         f"{batches.cache_bytes // 2**20:,} MB of pages in memory"
     )
 
@@ -63,7 +63,7 @@ ACTION = Action(
     metric="engine.store_write_ms",
     better=-1,
     cost="none",
-    description="Where the store's transactions are slow: writes readings in larger batches, waits for the disk less often and keeps more pages in memory.",
+    description="Where the store's transactions are slow: writes larger batches, waits for the disk less often and holds more pages in memory.",
     run=enlarge_batches,
     undo=restore_batches,
 )

@@ -20,7 +20,7 @@ def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> b
     change: after less before; usual (W,): the same in windows without the action; worse: +1 where a rise is harm, -1 where a fall is; smallest: the
     smallest scale. If the run were one more usual window, it would be the worst of W + 1 with a probability of at most 1 / (W + 1), whatever the
     distribution. The distance makes it rarer: 1e-9 under a normal distribution, 0.2 % under Student's with 4 degrees of freedom. Never true with
-    fewer than FEWEST windows.
+    fewer than MIN_WINDOWS windows.
     """
     usual = usual[np.isfinite(usual)]
     if len(usual) < MIN_WINDOWS or not math.isfinite(change):

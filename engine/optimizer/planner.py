@@ -104,7 +104,9 @@ def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance:
     """
     drawn = sorted(((sample_gain(candidate, chance), candidate) for candidate in candidates), key=lambda pair: -pair[0])
     modes = {candidate.action: effective_mode(candidate.mode, candidate.licence) for candidate in candidates}
-    words = ", ".join(f"{candidate.action} {gain:+.2f} ({record(candidate)})" for gain, candidate in drawn if modes[candidate.action] != OFF)
+    words = ", ".join(
+        f"{candidate.action} {gain:+.2f} ({summarise_outcomes(candidate)})" for gain, candidate in drawn if modes[candidate.action] != OFF
+    )
     why = f"drawn by what they did before: {words}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [candidate for _, candidate in drawn if modes[candidate.action] == mode]

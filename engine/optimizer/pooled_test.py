@@ -33,10 +33,10 @@ def judge_pooled(outcomes: Sequence[WindowOutcome], better: int, *, bounds: bool
     helped. Where the difference of means lies outside the interval, the least rejected effect takes its place. `bounds` False omits the intervals.
     """
     treated = np.array([outcome.treated for outcome in outcomes], dtype=np.bool_)
-    chance = np.array([outcome.chance for outcome in outcomes])
+    chance = np.array([outcome.probability for outcome in outcomes])
     change = np.array([outcome.change for outcome in outcomes], dtype=np.float64)
     latency = np.array([outcome.latency for outcome in outcomes], dtype=np.float64)
-    clean = np.array([outcome.honest for outcome in outcomes], dtype=np.float64)
+    clean = np.array([outcome.clean for outcome in outcomes], dtype=np.float64)
     known = np.isfinite(change)
     counts = int((treated & known).sum()), int((~treated & known).sum())
     effect, slower, cleaner = (_estimate(treated, chance, values, bounds=bounds) for values in (change, latency, clean))

@@ -176,8 +176,8 @@ def _before_alarm(rule: Rule, watch: RuleState, figure: float) -> tuple[RuleStat
     change = update_evidence(watch.change, figure, above=rule.above, most=rule.baseline)
     if change.evidence < rule.every or watch.watched < watch.quiet_until:
         return replace(watch, change=change), None
-    baseline = ChangePointState(watch.change.usual)  # without the block that raised the alarm
-    recovery = baseline_quartile(baseline.usual, above=rule.above)
+    baseline = ChangePointState(watch.change.baseline)  # without the block that raised the alarm
+    recovery = baseline_quartile(baseline.baseline, above=rule.above)
     return replace(_fire(rule, watch), change=baseline, recovery=recovery, blocks=0, beyond_since=None), FIRED
 
 

@@ -11,7 +11,7 @@ class ExperimentState(StrEnum):
     """Where an experiment stands: one run of an action, or one window in which it is withheld."""
 
     PLANNED = "planned"  # action, metric, pause and arm are fixed; nothing has happened
-    ACTION_SHARE = "acting"  # the action runs
+    ACTING = "acting"  # the action runs
     SETTLING = "settling"  # the pause between the two spans, alike with and without the action
     OBSERVING = "observing"  # the span after
     JUDGING = "judging"  # the change is compared with the changes of control windows
@@ -25,7 +25,7 @@ class FiringState(StrEnum):
     """What has been done about a rule that fired."""
 
     PENDING = "pending"  # nothing yet
-    MAX_WAITING = "waiting"  # an action is chosen and its time has not come
+    WAITING = "waiting"  # an action is chosen and its time has not come
     RUNNING = "running"  # an experiment is under way
     ASKING = "asking"  # a person has to approve
     ANSWERED = "answered"  # an experiment has ended, or the answer is that nothing is run
@@ -36,8 +36,8 @@ class FiringState(StrEnum):
 _E, _F = ExperimentState, FiringState
 
 EXPERIMENT_TRANSITIONS: Mapping[ExperimentState, frozenset[ExperimentState]] = {
-    _E.PLANNED: frozenset({_E.ACTION_SHARE, _E.SETTLING}),
-    _E.ACTION_SHARE: frozenset({_E.SETTLING, _E.DECLINED, _E.FAILED}),
+    _E.PLANNED: frozenset({_E.ACTING, _E.SETTLING}),
+    _E.ACTING: frozenset({_E.SETTLING, _E.DECLINED, _E.FAILED}),
     _E.SETTLING: frozenset({_E.OBSERVING, _E.JUDGING}),
     _E.OBSERVING: frozenset({_E.JUDGING}),
     _E.JUDGING: frozenset({_E.UNDOING, _E.RECORDED}),
@@ -48,8 +48,8 @@ EXPERIMENT_TRANSITIONS: Mapping[ExperimentState, frozenset[ExperimentState]] = {
 }
 
 FIRING_TRANSITIONS: Mapping[FiringState, frozenset[FiringState]] = {
-    _F.PENDING: frozenset({_F.MAX_WAITING, _F.RUNNING, _F.ASKING, _F.ANSWERED, _F.EXPIRED, _F.SUPERSEDED}),
-    _F.MAX_WAITING: frozenset({_F.RUNNING, _F.ASKING, _F.ANSWERED, _F.EXPIRED, _F.SUPERSEDED}),
+    _F.PENDING: frozenset({_F.WAITING, _F.RUNNING, _F.ASKING, _F.ANSWERED, _F.EXPIRED, _F.SUPERSEDED}),
+    _F.WAITING: frozenset({_F.RUNNING, _F.ASKING, _F.ANSWERED, _F.EXPIRED, _F.SUPERSEDED}),
     _F.RUNNING: frozenset({_F.PENDING, _F.ANSWERED}),
     _F.ASKING: frozenset({_F.ANSWERED, _F.EXPIRED}),
     _F.ANSWERED: frozenset(),

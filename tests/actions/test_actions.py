@@ -113,7 +113,7 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
         assert not action.undo(room(tmp_path, levers=levers, dry_run=True)).done
         measured = action.undo(room(tmp_path, levers=levers))
         assert measured.done
-        assert measured.detail.startswith("taken back: ")
+        assert measured.detail.startswith("reverted: ")
         assert levers.values == earlier
     measured = action.undo(room(tmp_path, levers=levers))
     assert not measured.done
@@ -125,7 +125,7 @@ def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, 
     levers = Plain()
     usual = dict(levers.values)
     assert action.run(room(tmp_path, levers=levers)).done
-    dials = (levers.threads, levers.resting, levers.pace, levers.batches)
+    dials = (levers.threads, levers.resting_models, levers.polling, levers.batches)
     levers.seconds = 1_799.0
     assert [dial.expire() for dial in dials] == [None] * 4
     assert levers.values != usual

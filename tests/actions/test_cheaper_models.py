@@ -29,7 +29,7 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
     knobs = TradingConfig(first_training=130, deployment_lag_bars=2, retrain_every=100_000)
     with desk(tmp_path, models=MODELS, knobs=knobs, warmup_bars=140) as made:
         made._step()
-        assert ACTION.run(room(tmp_path, levers=made.levers)).detail == "no model to rest: no model is fitted yet"
+        assert ACTION.run(room(tmp_path, levers=made.actuators)).detail == "no model to rest: no model is fitted yet"
         while made._engine.state.decided < 140:
             made._step()
         assert serving(made) == set(MODELS)
@@ -69,7 +69,7 @@ def test_too_few_models_are_never_left(tmp_path: Path) -> None:
 def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path: Path) -> None:
     levers = Plain()
     measured = ACTION.run(room(tmp_path, levers=levers))
-    assert levers.resting.current() == ("random_fourier_features", "lightgbm")
+    assert levers.resting_models.current() == ("random_fourier_features", "lightgbm")
     assert measured.amount == pytest.approx(0.8)
     assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms per tick")
 
@@ -82,4 +82,4 @@ def test_where_every_model_carries_weight_it_declines(tmp_path: Path, weight: fl
 
     levers = Heavy()
     assert not ACTION.run(room(tmp_path, levers=levers)).done
-    assert levers.resting.current() == ()
+    assert levers.resting_models.current() == ()

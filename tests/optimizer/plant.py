@@ -19,7 +19,7 @@ from engine.optimizer.runtime.loop import OptimizerLoop
 from engine.optimizer.runtime.no_engine import NullActuators
 from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
-from engine.optimizer.runtime.rule_engine import Watching
+from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import SECOND, MeasurementPlan
 from engine.store.read.optimizer_history import ActionStatus, FinishedTrial
 from tests.optimizer.outcomes import tried_as_kept
@@ -185,10 +185,10 @@ class Plant:
             raise StoreError("the store cannot grow, the disk is full")
 
     # the board
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         self.told[f"{component}: {job}"] = error
 
-    def went_well(self, component: str, job: str) -> None:
+    def on_success(self, component: str, job: str) -> None:
         self.told.pop(f"{component}: {job}", None)
 
     # the actions
@@ -238,8 +238,8 @@ def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Optimi
 
     others = tuple(replace(one, enabled=False) for one in DEFAULT_RULES)
     tuner = OptimizerLoop(
-        parts, plant, plant, plant.actions(), OptimizerSettings((rule, *others), (), plant.seed), plant, begin, Watching(plant.recent, plant.save_firing),
-        rest=5.0, bounds=bounds,
+        parts, plant, plant, plant.actions(), OptimizerSettings((rule, *others), (), plant.seed), plant, begin,
+        RuleEngine(plant.recent, plant.save_firing), rest=5.0, bounds=bounds,
     )  # fmt: skip
     plant.at = START + round(PLAN.lookback * SECOND)
     return tuner
@@ -254,6 +254,6 @@ def live(plant: Plant, tuner: OptimizerLoop, until: Callable[[], bool], *, every
         try:
             tuner.run_once()
         except StoreError as error:
-            plant.failed("optimizer", "rules", str(error))
+            plant.on_failure("optimizer", "rules", str(error))
         else:
-            plant.went_well("optimizer", "rules")
+            plant.on_success("optimizer", "rules")

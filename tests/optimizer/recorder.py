@@ -11,14 +11,14 @@ from dataclasses import astuple, dataclass, field, is_dataclass, replace
 from engine.domain.judging import Judgement
 from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
 from engine.domain.record import Floats, Ints
-from engine.domain.rules import BY_HAND, STATES, Rule
-from engine.optimizer.judge_health import VERDICTS
+from engine.domain.rules import BY_HAND, RULE_STATES, Rule
+from engine.optimizer.randomisation_test import VERDICTS
 from engine.optimizer.runtime.experiment import ActionError, run_action
 from engine.optimizer.windows import SECOND
 from engine.store.errors import StoreError
 from tests.optimizer.plant import PLAN, START, Plant, Truth, experiment_parts, live, tuner_of
 
-VOCABULARY = {*VERDICTS, BY_HAND, *STATES, "dry run"}
+VOCABULARY = {*VERDICTS, BY_HAND, *RULE_STATES, "dry run"}
 SENTENCES = bool(os.environ.get("RECORD_SENTENCES"))  # to compare wordings as well
 
 
@@ -103,8 +103,8 @@ class Recorder(Plant):
         super().set_licence(action, licence, why, at)
         self.note("licence", action, licence, why)
 
-    def failed(self, component: str, job: str, error: str) -> None:
-        super().failed(component, job, error)
+    def on_failure(self, component: str, job: str, error: str) -> None:
+        super().on_failure(component, job, error)
         self.note("fails", component, job, error)
 
     def actions(self) -> dict[str, Action]:
@@ -119,7 +119,7 @@ class Recorder(Plant):
             return do
 
         undo = None if action.undo is None else noted("undo", action.undo)
-        return replace(action, do=noted("act", action.do), undo=undo)
+        return replace(action, run=noted("act", action.run), undo=undo)
 
 
 def automatic(

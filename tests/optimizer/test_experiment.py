@@ -206,7 +206,7 @@ def test_a_dry_run_waits_for_nothing_and_is_no_trial() -> None:
 
 def test_an_action_with_nothing_to_do_declines_and_is_no_trial() -> None:
     world = World()
-    idle = replace(cure(world), do=lambda room: ActionResult(0.0, "bytes", "nothing to delete", done=False))
+    idle = replace(cure(world), run=lambda room: ActionResult(0.0, "bytes", "nothing to delete", done=False))
     told = run(world, idle)
     assert (told["status"], told["detail"]) == ("declined", "nothing to delete")
     assert (world.trials, world.at) == ([], START)
@@ -220,7 +220,7 @@ def test_an_action_that_fails_is_one_line_and_the_next_may_run(error: Exception)
         raise error
 
     with pytest.raises(ActionError) as told:
-        run(world, replace(cure(world), do=fail))
+        run(world, replace(cure(world), run=fail))
     assert str(told.value) == f"cure failed: {' '.join(str(error).split())}"
     assert world.trials == []
     assert run(world, cure(world))["status"] == "measured"
@@ -266,7 +266,7 @@ def test_people_who_click_at_once_are_served_one_after_the_other() -> None:
     def click() -> dict[str, object]:
         world = World()
         together.wait()
-        return run(world, replace(cure(world), do=do))
+        return run(world, replace(cure(world), run=do))
 
     with ThreadPoolExecutor(4) as pool:
         told = [future.result() for future in [pool.submit(click) for _ in range(4)]]
@@ -284,7 +284,7 @@ def test_one_that_waits_while_the_engine_stops_is_not_run() -> None:
 
     first, second = World(), World(stops_after=0.0)
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(run, first, replace(cure(first), do=hold))
+        running = pool.submit(run, first, replace(cure(first), run=hold))
         holding.wait(10.0)
         with pytest.raises(ActionError, match="was not run: the engine is stopping"):
             run(second, cure(second))

@@ -20,7 +20,7 @@ from tests.optimizer.recorder import Recorder, automatic, manual
 
 FILE = Path(__file__).with_name("recorded_experiments.txt")
 OFTEN = Rule("often", SCHEDULE, cron="*/3 * * * *")
-HELPED_ALPHA = Truth(load=-8.0)
+HELPS = Truth(load=-8.0)
 QUARANTINED = {"act": ("quarantined", "harmed", START)}
 
 
@@ -60,41 +60,41 @@ def lazy(action: Action) -> Action:
 
 
 SCENARIOS: dict[str, Callable[[], list[str]]] = {
-    "automatic, helpful": partial(automatic, {"act": HELPED_ALPHA}, 24, rule=RULE),
+    "automatic, helpful": partial(automatic, {"act": HELPS}, 24, rule=RULE),
     "automatic, without an effect": partial(automatic, {"act": Truth()}, 4, rule=RULE, seed=5),
-    "automatic, two candidates": partial(automatic, {"act": HELPED_ALPHA, "rise": Truth(load=3.0)}, 6, rule=RULE),
+    "automatic, two candidates": partial(automatic, {"act": HELPS, "rise": Truth(load=3.0)}, 6, rule=RULE),
     "automatic, longer than its pause": partial(automatic, {"act": Truth(takes=20.0)}, 6, rule=OFTEN),
     "automatic, harmful to ticks": partial(automatic, {"act": Truth(tick_ms=20.0)}, 4, rule=RULE),
     "automatic, harmful to the metric": partial(automatic, {"act": Truth(load=80.0)}, 4, rule=RULE),
     "automatic, fails": partial(automatic, {"act": Truth(raises=RuntimeError)}, 8, rule=RULE),
     "automatic, fails unforeseen": partial(automatic, {"act": Truth(raises=OverflowError)}, 2, rule=RULE),
-    "automatic, declines or acts": partial(automatic, {"idle": Truth(), "act": HELPED_ALPHA}, 3, rule=RULE, actions=first_declines),
-    "automatic, costly": partial(automatic, {"act": HELPED_ALPHA}, 2, rule=RULE, actions=partial(with_cost, cost="high")),
+    "automatic, declines or acts": partial(automatic, {"idle": Truth(), "act": HELPS}, 3, rule=RULE, actions=first_declines),
+    "automatic, costly": partial(automatic, {"act": HELPS}, 2, rule=RULE, actions=partial(with_cost, cost="high")),
     "automatic, costly and never quiet": partial(
-        automatic, {"act": HELPED_ALPHA}, 1, rule=RULE, seconds=700.0, change=noisy_slot, actions=partial(with_cost, cost="high")
+        automatic, {"act": HELPS}, 1, rule=RULE, seconds=700.0, change=noisy_slot, actions=partial(with_cost, cost="high")
     ),
-    "automatic, ticks cannot be read": partial(automatic, {"act": HELPED_ALPHA}, 3, rule=RULE, change=setting(broken={"ticks"})),
-    "automatic, without history": partial(automatic, {"act": HELPED_ALPHA}, 1, rule=RULE, seconds=700.0, change=setting(broken={"history"})),
-    "automatic, asks": partial(automatic, {"act": HELPED_ALPHA}, 1, rule=RULE, seconds=700.0, change=setting(mode="ask")),
-    "automatic, recommends": partial(automatic, {"act": HELPED_ALPHA}, 1, rule=RULE, seconds=700.0, change=setting(mode="recommend")),
-    "automatic, quarantined": partial(automatic, {"act": HELPED_ALPHA}, 1, rule=RULE, seconds=700.0, change=setting(licences=QUARANTINED)),
-    **{f"automatic, stops after {seconds} s": partial(automatic, {"act": HELPED_ALPHA}, 5, rule=OFTEN, change=since_start(stops_at=float(seconds)))
+    "automatic, ticks cannot be read": partial(automatic, {"act": HELPS}, 3, rule=RULE, change=setting(broken={"ticks"})),
+    "automatic, without history": partial(automatic, {"act": HELPS}, 1, rule=RULE, seconds=700.0, change=setting(broken={"history"})),
+    "automatic, asks": partial(automatic, {"act": HELPS}, 1, rule=RULE, seconds=700.0, change=setting(mode="ask")),
+    "automatic, recommends": partial(automatic, {"act": HELPS}, 1, rule=RULE, seconds=700.0, change=setting(mode="recommend")),
+    "automatic, quarantined": partial(automatic, {"act": HELPS}, 1, rule=RULE, seconds=700.0, change=setting(licences=QUARANTINED)),
+    **{f"automatic, stops after {seconds} s": partial(automatic, {"act": HELPS}, 5, rule=OFTEN, change=since_start(stops_at=float(seconds)))
        for seconds in (121, 135, 300, 309, 325)},
-    **{f"automatic, clock set after {seconds} s": partial(automatic, {"act": HELPED_ALPHA}, 3, rule=OFTEN, change=since_start(sets_clock_at=float(seconds)))
+    **{f"automatic, clock set after {seconds} s": partial(automatic, {"act": HELPS}, 3, rule=OFTEN, change=since_start(sets_clock_at=float(seconds)))
        for seconds in (125, 305)},
     "manual, helpful": partial(manual, Truth(load=-30.0)),
     "manual, helpful, from the store": partial(manual, Truth(load=-30.0), buffered=False),
     "manual, slow": partial(manual, Truth(load=-30.0, takes=7.0)),
     "manual, harmful": partial(manual, Truth(load=60.0)),
     "manual, without an effect": partial(manual, Truth()),
-    "manual, dry run": partial(manual, HELPED_ALPHA, dry_run=True),
-    "manual, declines": partial(manual, HELPED_ALPHA, action=lazy),
+    "manual, dry run": partial(manual, HELPS, dry_run=True),
+    "manual, declines": partial(manual, HELPS, action=lazy),
     "manual, fails": partial(manual, Truth(raises=ValueError)),
-    "manual, stops": partial(manual, HELPED_ALPHA, change=since_start(stops_at=4.0)),
-    "manual, clock set": partial(manual, HELPED_ALPHA, change=since_start(sets_clock_at=4.0)),
-    "manual, store full": partial(manual, HELPED_ALPHA, change=setting(broken={"store"})),
-    "manual, without history": partial(manual, HELPED_ALPHA, change=setting(broken={"history"}), buffered=False),
-    "manual, without readings": partial(manual, HELPED_ALPHA, change=setting(broken={"probes"}), buffered=False),
+    "manual, stops": partial(manual, HELPS, change=since_start(stops_at=4.0)),
+    "manual, clock set": partial(manual, HELPS, change=since_start(sets_clock_at=4.0)),
+    "manual, store full": partial(manual, HELPS, change=setting(broken={"store"})),
+    "manual, without history": partial(manual, HELPS, change=setting(broken={"history"}), buffered=False),
+    "manual, without readings": partial(manual, HELPS, change=setting(broken={"probes"}), buffered=False),
 }  # fmt: skip
 
 

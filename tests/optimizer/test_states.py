@@ -42,8 +42,8 @@ def test_every_state_has_its_transitions(transitions: Mapping[StrEnum, frozenset
 
 
 def test_a_transition_that_does_not_exist_is_refused_by_name() -> None:
-    assert advance_state(EXPERIMENT_TRANSITIONS, ExperimentState.PLANNED, ExperimentState.ACTION_SHARE) is ExperimentState.ACTION_SHARE
+    assert advance_state(EXPERIMENT_TRANSITIONS, ExperimentState.PLANNED, ExperimentState.ACTING) is ExperimentState.ACTING
     with pytest.raises(ValueError, match="ExperimentState goes from recorded to acting: it may go to nothing"):
-        advance_state(EXPERIMENT_TRANSITIONS, ExperimentState.RECORDED, ExperimentState.ACTION_SHARE)
+        advance_state(EXPERIMENT_TRANSITIONS, ExperimentState.RECORDED, ExperimentState.ACTING)
     with pytest.raises(ValueError, match="FiringState goes from asking to running: it may go to answered, expired"):
         advance_state(FIRING_TRANSITIONS, FiringState.ASKING, FiringState.RUNNING)

@@ -10,7 +10,7 @@ import numpy as np
 from engine.domain.record import Floats, Record
 from engine.optimizer import harm
 from engine.optimizer.runtime.ports import RunHistory
-from engine.optimizer.windows import SECOND, ControlWindows, MeasurementPlan, WindowTiming, cut, draw_windows, match_windows
+from engine.optimizer.windows import SECOND, ControlWindows, MeasurementPlan, WindowTiming, draw_windows, match_windows, split_window
 from engine.service.logging import LOG
 from engine.store.errors import StoreError
 from engine.store.read.optimizer_history import CLEAN_RATE_METRIC, LATENCY_METRIC, FinishedTrial
@@ -31,7 +31,7 @@ class GuardMetric(Record):
     name: str
     before: float  # mean; NaN where it was not measured
     after: float
-    find_controls: Floats  # (W,) the change in idle windows
+    controls: Floats  # (W,) the change in idle windows
     worse: int  # +1 where a rise is harm, -1 where a fall is
     smallest: float  # the smallest scale of its change that counts
 
@@ -80,12 +80,12 @@ def measure_guards(history: RunHistory, timing: WindowTiming, plan: MeasurementP
     except StoreError as error:
         LOG.info("the guard metrics were not measured: %s", error)
         return ()
-    parts = cut(at, begun, timing)
+    parts = split_window(at, begun, timing)
     guards = []
-    for name, values, worse in ((LATENCY_METRIC, ms, 1), (HONEST, clean, -1)):
+    for name, values, worse in ((LATENCY_METRIC, ms, 1), (CLEAN_RATE_METRIC, clean, -1)):
         before, after = (float(values[part].mean()) if part.stop > part.start else np.nan for part in parts)
         idle = draw_windows(at[at < begin], values[at < begin], spans, timing, plan, np.random.default_rng([begun]))
-        smallest = harm.MIN_SCALE_CLEAN if name == HONEST else harm.SMALLEST * abs(before)
+        smallest = harm.MIN_SCALE_CLEAN if name == CLEAN_RATE_METRIC else harm.MIN_SCALE * abs(before)
         guards.append(GuardMetric(name, before, after, idle.change, worse, smallest))
     return tuple(guards)
 

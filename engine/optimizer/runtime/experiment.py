@@ -22,14 +22,14 @@ from engine.files.owned_folders import TEMPORARY
 from engine.optimizer import harm
 from engine.optimizer.ancova import estimate_adjusted_effect
 from engine.optimizer.randomisation_test import HARMED, NOT_ENOUGH_DATA, estimate_effect
+from engine.optimizer.runtime.controls import GuardMetric, find_controls, measure_guards, settling_seconds, withheld
 from engine.optimizer.runtime.ports import ExperimentParts
+from engine.optimizer.runtime.samples import BufferedSamples, ProbedSamples, Samples
 from engine.optimizer.states import EXPERIMENT_TRANSITIONS, ExperimentState, advance_state
 from engine.optimizer.windows import SECOND, WindowTiming, encode_windows, split_window
 from engine.plugins import discover_plugins
 from engine.service.clock import was_set
 from engine.service.logging import LOG
-from engine.shell.find_controls import GuardMetric, find_controls, measure_guards, settling_seconds, withheld
-from engine.shell.samples import BufferedSamples, ProbedSamples, Samples
 from engine.store.errors import StoreError
 from engine.store.read.optimizer_history import FinishedTrial
 from engine.store.write.optimizer import TRIAL_RUNNING
@@ -131,14 +131,14 @@ class Experiment:
         nothing = Effect(math.nan, math.nan, math.nan, None, None, 0, NOT_ENOUGH_DATA)
         return Trial(
             self._at, design.action.name, design.trigger, design.mode, not design.treated, design.metric, self._samples.unit, nothing, False, 0.0, "",
-            TRIAL_RUNNING, design.by, design.reason, 0.0, chance=design.probability,
+            TRIAL_RUNNING, design.by, design.reason, 0.0, probability=design.probability,
         )  # fmt: skip
 
     def _act(self) -> None:
         design, clock = self._design, self._parts.clock
         if not design.treated:
             return
-        self._advance(ExperimentState.ACTION_SHARE)
+        self._advance(ExperimentState.ACTING)
         begun = clock.tick()
         try:
             self._direct = execute_action(self._parts, design.action, self._tell)
@@ -210,28 +210,28 @@ class Experiment:
         idle = find_controls(self._parts.history, design.metric, timing, self._parts.plan, self._at).change if measured else np.empty(0)
         guards = measure_guards(self._parts.history, timing, self._parts.plan, self._at) if len(self._after) else ()
         undone = False
-        effect = judge_health(self._before, self._after, others, design.better)
+        effect = estimate_effect(self._before, self._after, others, design.better)
         if not design.treated:
-            effect, alike = replace(effect, effect=math.nan, low=None, high=None, windows=0, verdict=UNKNOWN), ()
+            effect, alike = replace(effect, effect=math.nan, low=None, high=None, windows=0, verdict=NOT_ENOUGH_DATA), ()
         elif (proof := self._find_harm(np.append(idle, others), guards)) is not None:
             self._advance(ExperimentState.UNDOING)
             self._harm, undone = proof, undo_action(self._parts, design.action)
-            effect = replace(judge_health(self._before, self._after, idle, design.better), verdict=HARMED)
+            effect = replace(estimate_effect(self._before, self._after, idle, design.better), verdict=HARMED)
         starts = np.array([trial.at - round(timing.before * SECOND) for trial in alike], dtype=np.int64)
         suffered = {guard.name: [guard.before, guard.after] for guard in guards if math.isfinite(guard.change)}
         return replace(
             self._trial, effect=effect, undone=undone, amount=direct.amount, amount_unit=direct.unit, detail=self._describe(),
-            seconds=self._seconds, also=json.dumps(suffered), comparison=encode_windows(timing, design.pause, starts),
+            seconds=self._seconds, guards=json.dumps(suffered), comparison=encode_windows(timing, design.pause, starts),
         )  # fmt: skip
 
     def _find_harm(self, usual: Floats, guards: Sequence[GuardMetric]) -> str | None:
         """The metric that got far worse than in any window without the action; None where none did."""
         design = self._design
         before = float(np.abs(self._before.mean())) if len(self._before) else 0.0
-        if harm.is_far_worse(self._change, usual, -design.better, harm.SMALLEST * before):
+        if harm.is_far_worse(self._change, usual, -design.better, harm.MIN_SCALE * before):
             return f"{design.metric} moved by {self._change:+.4g} {self._samples.unit}, far outside {len(usual)} windows without it"
         for guard in guards:
-            if harm.is_far_worse(guard.change, guard.find_controls, guard.worse, guard.smallest):
+            if harm.is_far_worse(guard.change, guard.controls, guard.worse, guard.smallest):
                 return f"{guard.name} moved by {guard.change:+.4g}, far outside {len(guard.controls)} idle windows"
         return None
 
@@ -253,7 +253,7 @@ def execute_action(parts: ExperimentParts, action: Action, tell: ReportProgress,
     def tell_share(progress: float, word: str) -> None:
         tell(ACTION_SHARE * progress, word)
 
-    room = ActionContext(parts.home, parts.home / TEMPORARY.name, parts.writer.tune, tell_share, dry_run, parts.clock.now(), parts.levers)
+    room = ActionContext(parts.home, parts.home / TEMPORARY.name, parts.writer.tune, tell_share, dry_run, parts.clock.now(), parts.actuators)
     try:
         return action.run(room)
     except (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError, MemoryError, StoreError) as error:
@@ -279,10 +279,10 @@ def load_actions() -> dict[str, Action]:
 def run_experiment(design: ExperimentDesign, parts: ExperimentParts, tell: ReportProgress = lambda _share, _word: None) -> ExperimentResult:
     """Run an experiment from its design; the caller holds TURN."""
     samples: Samples
-    if design.mode == MANUAL or parts.recent is None:
+    if design.mode == MANUAL or parts.buffer is None:
         samples = ProbedSamples(parts, design.metric)
     else:
-        samples = BufferedSamples(parts.recent, design.metric, parts.clock.now() - round(parts.plan.before * SECOND))
+        samples = BufferedSamples(parts.buffer, design.metric, parts.clock.now() - round(parts.plan.before * SECOND))
     return Experiment(design, parts, samples, tell).run()
 
 

@@ -23,12 +23,12 @@ from engine.optimizer.planner import (
 )
 from engine.optimizer.pooled_test import POOL_WINDOWS, judge_pooled
 from engine.optimizer.rule_schema import parse_rule
+from engine.optimizer.runtime.design import design_experiment, target_metric
 from engine.optimizer.runtime.experiment import EXPERIMENT_LOCK, ExperimentResult, run_experiment, undo_action
 from engine.optimizer.runtime.ports import ApprovalRequest, ExperimentParts, FailureReporter, OptimizerReader, OptimizerSettings, OptimizerWriter
 from engine.optimizer.runtime.rule_engine import PendingFiring, RuleEngine
 from engine.optimizer.states import FIRING_TRANSITIONS, FiringState, advance_state
 from engine.service.logging import LOG
-from engine.shell.design import design_experiment, target_metric
 from engine.store.read.optimizer_history import ActionStatus
 from engine.store.write.optimizer import ASKS, TRIES, WAITS
 
@@ -66,9 +66,9 @@ class OptimizerLoop:
         bounds: bool = True,
     ) -> None:
         """`bounds` False judges without intervals, for simulations of many runs."""
-        self._parts, self._pen, self._past, self._board, self._begin = parts, pen, past, board, begin
-        self.actions, self._wishes, self._rest, self._bounds = known, wishes, rest, bounds
-        self._watching = watching
+        self._parts, self._writer, self._reader, self._reporter, self._start_worker = parts, pen, past, board, begin
+        self.actions, self._settings, self._rest, self._bounds = known, wishes, rest, bounds
+        self._rules = watching
         self._current: int | None = None  # the firing whose experiment is under way
         self._rested = 0.0  # s of the monotonic clock, when the rest is over
         self._firings: dict[int, OpenFiring] = {}
@@ -79,15 +79,15 @@ class OptimizerLoop:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        return self._watching.rules
+        return self._rules.rules
 
     def run_once(self) -> None:
         """Run one round; raises StoreFailed, and the next round catches up."""
         with self._lock:
             if not self._opened:
                 self._open()
-            self._watching.step(self._parts.clock.now())  # also where the store cannot be written
-            self._pen.flush()
+            self._rules.evaluate(self._parts.clock.now())  # also where the store cannot be written
+            self._writer.flush()
             self._close_obsolete()
             self._close_expired()
             if self._current is None:
@@ -96,39 +96,39 @@ class OptimizerLoop:
     def reload(self) -> None:
         """Read the rules that people have changed and put them in force."""
         changed: list[Rule] = []
-        base = {rule.name: rule for rule in merge_rules(self._wishes.rules)}
-        for name, words in self._past.rules().items():
+        base = {rule.name: rule for rule in merge_rules(self._settings.rules)}
+        for name, words in self._reader.rules().items():
             try:
                 actions = (*self.actions, *words.get("actions", "").split(","))  # an action that no longer exists is passed over
                 changed.append(parse_rule(name, words, base.get(name), actions))
             except ValueError as error:
                 LOG.warning("a changed rule is not in force: %s", error)
-        last = None if self._opened else self._past.last_rule_states()
-        rules = merge_rules(self._wishes.rules, changed)
+        last = None if self._opened else self._reader.last_rule_states()
+        rules = merge_rules(self._settings.rules, changed)
         with self._lock:
-            self._watching.replace_rules(rules, self._parts.clock.now(), last)
+            self._rules.replace_rules(rules, self._parts.clock.now(), last)
 
     def modes(self) -> dict[str, str]:
         """The mode of every action: set by a person, or in podium.toml, or its default."""
         modes = {name: default_mode(action) for name, action in self.actions.items()}
-        for changes in (dict(self._wishes.modes), self._past.modes()):
+        for changes in (dict(self._settings.modes), self._reader.modes()):
             modes |= {name: mode for name, mode in changes.items() if name in modes}
         return modes
 
     def activity(self) -> EngineActivity:
         """The engine's activity, with the optimizer's own."""
         resting = max(0.0, self._rested - self._parts.clock.tick())
-        return replace(self._parts.activity(), running="a run" if EXPERIMENT_LOCK.locked() else None, resting=resting)
+        return replace(self._parts.activity(), running_action="a run" if EXPERIMENT_LOCK.locked() else None, rest_seconds=resting)
 
     def _open(self) -> None:
-        closed = self._pen.open_session(self.modes())
+        closed = self._writer.open_session(self.modes())
         if closed:
             LOG.info("%s trials were cut short by a stop", closed)
         self.reload()
         self._opened = True
 
     def _close_obsolete(self) -> None:
-        obsolete = self._watching.obsolete
+        obsolete = self._rules.obsolete
         while obsolete:
             number, why = obsolete[-1]
             if number != self._current:
@@ -145,29 +145,27 @@ class OptimizerLoop:
                 self._move(number, FiringState.EXPIRED)
                 self.approval_requests.pop(number, None)
         for number in [
-            number
-            for number, show_firing_rules in self._firings.items()
-            if show_firing_rules.state is FiringState.ASKING and number not in self.approval_requests
+            number for number, firing in self._firings.items() if firing.state is FiringState.ASKING and number not in self.approval_requests
         ]:
             self._move(number, FiringState.ANSWERED)  # by a command
-        for pending in list(self._watching.pending.values()):
-            show_firing_rules = self._firing(pending.number)
-            if now - show_firing_rules.since > FIRING_TIMEOUT and pending.number != self._current:
-                reason = show_firing_rules.answer or "its turn did not come"
-                self._tell(pending.number, f"nothing was done in {PATIENCE / 60:.0f} min: {reason}")
+        for pending in list(self._rules.pending.values()):
+            firing = self._firing(pending.number)
+            if now - firing.since > FIRING_TIMEOUT and pending.number != self._current:
+                reason = firing.answer or "its turn did not come"
+                self._tell(pending.number, f"nothing was done in {FIRING_TIMEOUT / 60:.0f} min: {reason}")
                 self._close(pending, FiringState.EXPIRED)
 
     def _respond_to_firings(self) -> None:
         """The oldest first, until one starts an experiment."""
-        standing = self._past.action_statuses()
-        for pending in sorted(self._watching.pending.values(), key=lambda pending: pending.at):
+        standing = self._reader.action_statuses()
+        for pending in sorted(self._rules.pending.values(), key=lambda pending: pending.at):
             answer = self._plan(pending, standing)
             if answer.mode == AUTO:
                 self._start(pending, answer)
                 return
             if answer.mode == WAIT:
                 self._tell(pending.number, f"{WAITS} {answer.why}")
-                self._move(pending.number, FiringState.MAX_WAITING)
+                self._move(pending.number, FiringState.WAITING)
                 if why_busy(self.activity()) is not None:
                     return
                 continue
@@ -179,17 +177,17 @@ class OptimizerLoop:
         for name in rule.candidates:
             if name in self.actions and name in standing:
                 metric, better = target_metric(rule, self.actions[name])
-                outcomes = tuple(trial.outcome for trial in self._past.finished_trials(metric).get(name, ()))
+                outcomes = tuple(trial.outcome for trial in self._reader.finished_trials(metric).get(name, ()))
                 status = standing[name]
                 candidates.append(Candidate(name, status.mode, status.licence, self.actions[name].cost == "high", outcomes, better))
-        return plan_response(candidates, self.activity(), make_generator(self._wishes.seed, rule.name, pending.at, 0))
+        return plan_response(candidates, self.activity(), make_generator(self._settings.seed, rule.name, pending.at, 0))
 
     def _answer_only(self, pending: PendingFiring, answer: ResponsePlan) -> FiringState:
         """Ask, recommend or note, where nothing is run without a person; the firing's state from then on."""
         action = answer.actions[0] if answer.actions else ""
         if answer.mode == ASK:
             self.approval_requests[pending.number] = ApprovalRequest(action, pending.rule.name, self._parts.clock.tick() + APPROVAL_SECONDS)
-            request = f"approve id={pending.number} within {ASKED_SECONDS / 60:.0f} min"
+            request = f"approve id={pending.number} within {APPROVAL_SECONDS / 60:.0f} min"
             self._tell(pending.number, f"{ASKS} whether to run {action}: {request}; {answer.why}")
             return FiringState.ASKING
         verb = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
@@ -202,7 +200,7 @@ class OptimizerLoop:
         self._current = pending.number
         ready = tuple(self.actions[name] for name in answer.actions)
         try:
-            self._begin(lambda: self._experiment(pending, ready, answer.why))
+            self._start_worker(lambda: self._experiment(pending, ready, answer.why))
         except RuntimeError:  # nothing starts any more: the engine stops
             self._move(pending.number, FiringState.PENDING)
             self._current = None
@@ -218,7 +216,7 @@ class OptimizerLoop:
             return
         try:
             try:
-                design = design_experiment(self._parts, pending.rule, pending.at, self._wishes.seed, ready, self._past.finished_trials)
+                design = design_experiment(self._parts, pending.rule, pending.at, self._settings.seed, ready, self._reader.finished_trials)
                 result = None if isinstance(design, str) else run_experiment(design, self._parts)
             finally:
                 EXPERIMENT_LOCK.release()
@@ -238,16 +236,16 @@ class OptimizerLoop:
         now = self._parts.clock.now()
         if not trial.placebo:
             self._count_failures(action.name, result.failed, now)
-        licence = self._past.action_statuses()[action.name].licence
+        licence = self._reader.action_statuses()[action.name].licence
         metric, better = target_metric(rule, action)
-        outcomes = tuple(finished.outcome for finished in self._past.finished_trials(metric).get(action.name, ()))
+        outcomes = tuple(finished.outcome for finished in self._reader.finished_trials(metric).get(action.name, ()))
         pool = outcomes[(len(outcomes) - 1) // POOL_WINDOWS * POOL_WINDOWS :] if outcomes else ()
         judgement = judge_pooled(pool, better, bounds=self._bounds)
-        self._pen.save_judgement(action.name, metric, trial.unit, now, judgement)
+        self._writer.save_judgement(action.name, metric, trial.unit, now, judgement)
         change = (QUARANTINED, f"harmed at once: {result.harm}") if result.harm is not None else next_licence(licence, judgement)
         if change is not None:
             LOG.warning("%s is licensed to %s: %s", action.name, *change)
-            self._pen.set_licence(action.name, *change, now)
+            self._writer.set_licence(action.name, *change, now)
             if change[0] == QUARANTINED and not trial.undone:
                 undo_action(self._parts, action)
 
@@ -255,36 +253,36 @@ class OptimizerLoop:
         """Count failures in a row; an action that only fails loses its licence."""
         self._failures[action] = 0 if failed is None else self._failures.get(action, 0) + 1
         if failed is None:
-            self._board.went_well("optimizer", action)
+            self._reporter.on_success("optimizer", action)
             return
-        self._board.failed("optimizer", action, failed)
+        self._reporter.on_failure("optimizer", action, failed)
         if self._failures[action] >= MAX_FAILURES:
-            self._pen.set_licence(action, RECOMMEND, f"failed {MAX_FAILURES} times in a row: {failed}", now)
-            self._board.went_well("optimizer", action)  # it does not run on its own any more, so nothing of the optimizer fails
+            self._writer.set_licence(action, RECOMMEND, f"failed {MAX_FAILURES} times in a row: {failed}", now)
+            self._reporter.on_success("optimizer", action)  # it does not run on its own any more, so nothing of the optimizer fails
 
     def _firing(self, number: int) -> OpenFiring:
         return self._firings.setdefault(number, OpenFiring(self._parts.clock.tick()))
 
     def _tell(self, number: int, text: str) -> None:
         """Store the answer to a firing where it is a new one."""
-        show_firing_rules = self._firing(number)
-        if show_firing_rules.answer != text:
-            self._pen.save_answer(number, text)
-            show_firing_rules.answer = text
+        firing = self._firing(number)
+        if firing.answer != text:
+            self._writer.save_answer(number, text)
+            firing.answer = text
 
     def _move(self, number: int, state: FiringState) -> None:
-        show_firing_rules = self._firing(number)
-        if show_firing_rules.state is not state:
-            show_firing_rules.state = advance_state(FIRING_TRANSITIONS, show_firing_rules.state, state)
+        firing = self._firing(number)
+        if firing.state is not state:
+            firing.state = advance_state(FIRING_TRANSITIONS, firing.state, state)
         if not FIRING_TRANSITIONS[state]:
             self._firings.pop(number)
 
     def _close(self, pending: PendingFiring, state: FiringState) -> None:
         """Nothing more is to be done about a firing, but for an approval where it asks for one."""
         self._move(pending.number, state)
-        newest = self._watching.pending.get(pending.rule.name)
+        newest = self._rules.pending.get(pending.rule.name)
         if newest is not None and newest.number == pending.number:
-            self._watching.pending.pop(pending.rule.name)
+            self._rules.pending.pop(pending.rule.name)
 
 
 def _describe(result: ExperimentResult) -> str:
@@ -292,4 +290,4 @@ def _describe(result: ExperimentResult) -> str:
     if trial is None:
         return result.direct.detail
     arm = "was left out, to compare with" if trial.placebo else "was run"
-    return f"{result.action.name} {arm} (chance {trial.chance or 0.0:.0%}): {trial.detail}"
+    return f"{result.action.name} {arm} (chance {trial.probability or 0.0:.0%}): {trial.detail}"

@@ -17,7 +17,7 @@ from engine.optimizer.runtime.history import ExperimentHistory
 from engine.optimizer.runtime.loop import OptimizerLoop
 from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings, ReadingSource, StopSignal
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
-from engine.optimizer.runtime.rule_engine import Watching
+from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import MeasurementPlan
 from engine.resilience.failure_log import FailureLog
 from engine.service.component_status import ComponentStatus
@@ -63,8 +63,8 @@ class Optimizer:
             plan or MeasurementPlan(before=settings.trial_seconds, after=settings.trial_seconds), self.readings_buffer, self._slot,
         )  # fmt: skip
         self._tuner = OptimizerLoop(
-            self.experiments, self._pen, self._past, parts.actions, OptimizerSettings(settings.rules, settings.modes, settings.seed), parts.board, self._begin,
-            Watching(self.readings_buffer, self._pen.save_firing), rest=settings.trial_rest_seconds,
+            self.experiments, self._pen, self._past, parts.actions, OptimizerSettings(settings.rules, settings.modes, settings.seed), parts.board,
+            self._begin, RuleEngine(self.readings_buffer, self._pen.save_firing), rest=settings.trial_rest_seconds,
         )  # fmt: skip
 
     def schedule(self, jobs: JobScheduler, recovery: FailureLog) -> None:

@@ -69,7 +69,7 @@ class OptimizerReader(Protocol):
 class OptimizerWriter(TrialWriter, Protocol):
     """The writing side of the store, as far as the loop needs it."""
 
-    def save_firing(self, show_firing_rules: Firing) -> int: ...
+    def save_firing(self, firing: Firing) -> int: ...
 
     def flush(self) -> None: ...
 
@@ -85,9 +85,9 @@ class OptimizerWriter(TrialWriter, Protocol):
 class FailureReporter(Protocol):
     """Where a job reports that it failed or went well."""
 
-    def failed(self, component: str, job: str, error: str) -> None: ...
+    def on_failure(self, component: str, job: str, error: str) -> None: ...
 
-    def went_well(self, component: str, job: str) -> None: ...
+    def on_success(self, component: str, job: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,10 @@ class ExperimentParts:
     home: Path
     clock: Clock
     stop: StopSignal
-    levers: Actuators
+    actuators: Actuators
     plan: MeasurementPlan
-    recent: ReadingsBuffer | None = None  # None where no engine fills a buffer
-    slot: Callable[[], EngineActivity] = lambda: EngineActivity(False, False, 0, 0.0, None, 0.0)
+    buffer: ReadingsBuffer | None = None  # None where no engine fills a buffer
+    activity: Callable[[], EngineActivity] = lambda: EngineActivity(False, False, 0, 0.0, None, 0.0)
 
 
 @dataclass(frozen=True, slots=True)

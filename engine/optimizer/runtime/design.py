@@ -8,10 +8,10 @@ from engine.domain.optimization import Action
 from engine.domain.rules import AUTO, Rule
 from engine.optimizer import harm
 from engine.optimizer.planner import make_generator, treatment_probability, why_not_quiet
+from engine.optimizer.runtime.controls import find_controls, settling_seconds
 from engine.optimizer.runtime.experiment import ActionError, ExperimentDesign, execute_action
 from engine.optimizer.runtime.ports import ExperimentParts
 from engine.optimizer.windows import WindowTiming, choose_pause
-from engine.shell.find_controls import find_controls, settling_seconds
 from engine.store.read.optimizer_history import FinishedTrial
 
 QUIET_SECONDS = 30.0  # a costly action waits for a quiet slot
@@ -40,7 +40,7 @@ def design_experiment(
         timing = WindowTiming(parts.plan.before, pause, parts.plan.after)
         idle = len(find_controls(parts.history, metric, timing, parts.plan, parts.clock.now()))
         if idle < harm.MIN_WINDOWS:
-            obstacles.append(f"{action.name} waits for {harm.FEWEST} idle windows of {metric} to be judged by, there are {idle}")
+            obstacles.append(f"{action.name} waits for {harm.MIN_WINDOWS} idle windows of {metric} to be judged by, there are {idle}")
             continue
         why = _why_unwilling(parts, action) or _why_not_quiet(parts, action)
         if why is not None:
@@ -68,7 +68,7 @@ def _why_not_quiet(parts: ExperimentParts, action: Action) -> str | None:
     if action.cost != "high":
         return None
     begun = parts.clock.tick()
-    while (why := why_not_quiet(parts.slot())) is not None:
+    while (why := why_not_quiet(parts.activity())) is not None:
         if parts.clock.tick() - begun > QUIET_SECONDS or parts.stop.wait(0.1):
             return f"no quiet slot in {QUIET_SECONDS:.0f} s: {why}"
     return None

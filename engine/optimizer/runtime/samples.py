@@ -33,7 +33,7 @@ class BufferedSamples:
 
     def __init__(self, recent: ReadingsBuffer, metric: str, since: int) -> None:
         self._recent, self._metric = recent, metric
-        newest = recent.last(metric, since)
+        newest = recent.latest(metric, since)
         self.unit = "" if newest is None else newest.unit
 
     def take(self) -> None:
@@ -70,8 +70,8 @@ class ProbedSamples:
 
     def _read_earlier(self) -> tuple[Ints, Floats]:
         now, span = self._parts.clock.now(), round(self._parts.plan.before * SECOND)
-        if self._parts.recent is not None:  # the store lags a few seconds behind
-            return self._parts.recent.series(self._metric, now - span, now + 1)
+        if self._parts.buffer is not None:  # the store lags a few seconds behind
+            return self._parts.buffer.series(self._metric, now - span, now + 1)
         source, _, name = self._metric.partition(".")
         try:
             return self._parts.history.readings(source, name, now - span)

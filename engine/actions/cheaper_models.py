@@ -20,11 +20,11 @@ def rest_models(room: ActionContext) -> ActionResult:
     serving = [model for model in costs if model.serves]
     resting = room.actuators.resting_models.current()
     if not costs:
-        return ActionResult(0.0, "ms", "no model to rest: no model is fitted yet", done=False)
+        return ActionResult(0.0, "ms", "nothing to rest: no model is fitted yet", done=False)
     chosen = _chosen(serving)
     saved = sum(model.ms for model in chosen)
     if saved < MIN_SAVING_MS:
-        return ActionResult(0.0, "ms", f"no model to rest: {_words(serving)}", done=False)
+        return ActionResult(0.0, "ms", f"nothing to rest: {_words(serving)}", done=False)
     models = ", ".join(f"{model.name} ({model.ms:.2f} ms, {model.weight:.0%} of the weight)" for model in chosen)
     words = f"{models} of {len(serving)} models"
     if room.dry_run:

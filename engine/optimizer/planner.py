@@ -94,7 +94,7 @@ def summarise_outcomes(candidate: Candidate) -> str:
     if not with_it:
         return "not tried yet"
     words = f"better in {sum(with_it)} of {len(with_it)} windows"
-    return f"{words}, {sum(without)} of {len(without)} without it" if without else words
+    return f"{words}, {sum(without)} of {len(without)} controls" if without else words
 
 
 def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance: np.random.Generator) -> ResponsePlan:
@@ -107,13 +107,13 @@ def plan_response(candidates: Sequence[Candidate], slot: EngineActivity, chance:
     words = ", ".join(
         f"{candidate.action} {gain:+.2f} ({summarise_outcomes(candidate)})" for gain, candidate in drawn if modes[candidate.action] != OFF
     )
-    why = f"drawn by what they did before: {words}"
+    why = f"sampled gains: {words}"
     for mode in (AUTO, ASK, RECOMMEND, OBSERVE):
         able = [candidate for _, candidate in drawn if modes[candidate.action] == mode]
         if able:
             return _respond_now(able, slot, why) if mode == AUTO else ResponsePlan(mode, (able[0].action,), why)
     left = ", ".join(f"{candidate.action} is {'quarantined' if candidate.licence == QUARANTINED else 'off'}" for candidate in candidates)
-    return ResponsePlan(NO_ACTION, (), left or "no action answers to this rule")
+    return ResponsePlan(NO_ACTION, (), left or "no action responds to this rule")
 
 
 def why_busy(slot: EngineActivity) -> str | None:
@@ -126,11 +126,11 @@ def why_busy(slot: EngineActivity) -> str | None:
 def why_not_quiet(slot: EngineActivity) -> str | None:
     """Why a costly action may not start now; None at a quiet moment."""
     if slot.warming_up:
-        return "the engine warms up"
+        return "the engine is warming up"
     if slot.training:
         return "a training is under way"
     if slot.orders:
-        return f"{slot.orders} orders wait for their fill"
+        return f"{slot.orders} orders are not filled yet"
     if slot.since_tick is None or slot.since_tick > AFTER_TICK_SECONDS:
         return "the next tick may be near"
     return None
@@ -143,5 +143,5 @@ def _respond_now(able: Sequence[Candidate], slot: EngineActivity, why: str) -> R
     disturbance = why_not_quiet(slot)
     ready = tuple(candidate.action for candidate in able if disturbance is None or not candidate.costly)
     if not ready:
-        return ResponsePlan(WAIT, (able[0].action,), f"waits for a quiet slot: {disturbance}; {why}")
+        return ResponsePlan(WAIT, (able[0].action,), f"a costly action needs a quiet moment: {disturbance}; {why}")
     return ResponsePlan(AUTO, ready, why)

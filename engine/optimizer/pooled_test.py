@@ -40,7 +40,7 @@ def judge_pooled(outcomes: Sequence[WindowOutcome], better: int, *, bounds: bool
     known = np.isfinite(change)
     counts = int((treated & known).sum()), int((~treated & known).sum())
     effect, slower, cleaner = (_estimate(treated, chance, values, bounds=bounds) for values in (change, latency, clean))
-    worse = (("the metric", change, -better), ("ticks take longer", latency, 1), ("fewer ticks are honest", clean, -1))
+    worse = (("the metric", change, -better), ("ticks take longer", latency, 1), ("fewer ticks are clean", clean, -1))
     harms = {name: _evidence(treated, chance, values, rising=side > 0) for name, values, side in worse}
     helps = _evidence(treated, chance, change, rising=better > 0)
     return Judgement(*counts, effect, slower, cleaner, *_verdict(counts, helps, harms))
@@ -70,15 +70,15 @@ def _evidence(treated: Bools, chance: Floats, change: Floats, *, rising: bool) -
 
 
 def _verdict(counts: tuple[int, int], helps: float, harms: dict[str, float]) -> tuple[str, str]:
-    n = f"{counts[0]} windows with it and {counts[1]} without"
+    n = f"{counts[0]} treated windows and {counts[1]} controls"
     if min(counts) < MIN_WINDOWS:
-        return NOT_ENOUGH_DATA, f"{n}: at least {MIN_WINDOWS} of either are needed"
+        return NOT_ENOUGH_DATA, f"{n}: at least {MIN_WINDOWS} of each are needed"
     for name, evidence in harms.items():
         if evidence >= len(harms) / HARMED_ALPHA:  # false where it is NaN
             return HARMED, f"{n}: {'it makes the metric worse' if name == 'the metric' else name}, evidence {evidence:.0f} to 1"
     if helps >= 1.0 / HELPED_ALPHA:
         return HELPED, f"{n}: evidence that it helps {helps:.0f} to 1"
-    return NO_EFFECT, f"{n}: evidence that it helps {helps:.1f} to 1, asked {1.0 / HELPED_ALPHA:.0f} to 1"
+    return NO_EFFECT, f"{n}: evidence that it helps {helps:.1f} to 1, {1.0 / HELPED_ALPHA:.0f} to 1 needed"
 
 
 def _estimate(treated: Bools, chance: Floats, change: Floats, *, bounds: bool) -> EffectEstimate:

@@ -117,7 +117,7 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
         assert levers.values == earlier
     measured = action.undo(room(tmp_path, levers=levers))
     assert not measured.done
-    assert measured.detail.startswith("nothing to take back")
+    assert measured.detail.startswith("nothing to revert")
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
@@ -188,6 +188,6 @@ def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> 
     """Every lever raises, as where no engine runs."""
     world = World()
     with pytest.raises(ActionError) as said:
-        run_action(action.name, world.parts(tmp_path), dry_run=False, tell=world.tell, known={action.name: action})
-    assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
+        run_action(action.name, world.parts(tmp_path), dry_run=False, report_progress=world.tell, known={action.name: action})
+    assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to change"
     assert world.trials == []

@@ -29,7 +29,7 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
     knobs = TradingConfig(first_training=130, deployment_lag_bars=2, retrain_every=100_000)
     with desk(tmp_path, models=MODELS, knobs=knobs, warmup_bars=140) as made:
         made._step()
-        assert ACTION.run(room(tmp_path, levers=made.actuators)).detail == "no model to rest: no model is fitted yet"
+        assert ACTION.run(room(tmp_path, levers=made.actuators)).detail == "nothing to rest: no model is fitted yet"
         while made._engine.state.decided < 140:
             made._step()
         assert serving(made) == set(MODELS)

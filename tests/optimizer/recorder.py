@@ -158,7 +158,13 @@ def manual(truth: Truth, *, seed: int = 3, dry_run: bool = False, buffered: bool
     parts = experiment_parts(plant, plant.recent if buffered else None)
     try:
         result: object = run_action(
-            "act", parts, dry_run=dry_run, tell=lambda share, word: plant.note("progress", share, word), by="ann", reason="it is slow", known=known
+            "act",
+            parts,
+            dry_run=dry_run,
+            report_progress=lambda share, word: plant.note("progress", share, word),
+            by="ann",
+            reason="it is slow",
+            known=known,
         )
     except ActionError as error:
         result = ("raised", str(error))

@@ -114,7 +114,7 @@ def cure(world: World, *, by: float = -40.0, took: float = 0.5, better: int = -1
 
 def run(world: World, action: Action, *, dry_run: bool = False, plan: MeasurementPlan | None = None) -> dict[str, object]:
     parts = world.parts(plan=plan)
-    return run_action(action.name, parts, dry_run=dry_run, tell=world.tell, by="ann", reason="it is slow", known={action.name: action})
+    return run_action(action.name, parts, dry_run=dry_run, report_progress=world.tell, by="ann", reason="it is slow", known={action.name: action})
 
 
 def test_a_cure_is_measured_judged_and_recorded() -> None:
@@ -243,12 +243,12 @@ def test_a_stop_while_measuring_ends_at_once_records_the_run_and_judges_nothing(
 def test_an_unknown_action_names_the_near_miss() -> None:
     world = World()
     with pytest.raises(ActionError, match="no action is called 'colect_garbage': did you mean collect_garbage"):
-        run_action("colect_garbage", world.parts(), dry_run=False, tell=world.tell)
+        run_action("colect_garbage", world.parts(), dry_run=False, report_progress=world.tell)
 
 
 def test_the_actions_that_there_are_run_by_name(tmp_path: Path) -> None:
     world = World()
-    told = run_action("delete_temp", world.parts(tmp_path), dry_run=False, tell=world.tell)
+    told = run_action("delete_temp", world.parts(tmp_path), dry_run=False, report_progress=world.tell)
     assert told["status"] == "declined"
     assert str(told["detail"]).startswith("nothing to delete")
 

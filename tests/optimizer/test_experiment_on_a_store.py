@@ -36,7 +36,7 @@ def told(home: Path, name: str, *, history: tuple[Reading, ...] = ()) -> tuple[d
     writer.save_readings(history)
     probes = Probes(home, clock, EngineProbe(home / "podium.db"))
     parts = ExperimentParts(OptimizerRepository(writer), ExperimentHistory(url), probes, home, clock, Event(), Plain(), QUICK)
-    result = run_action(name, parts, dry_run=False, tell=lambda *_: None, by="ann", reason="a test")
+    result = run_action(name, parts, dry_run=False, report_progress=lambda *_: None, by="ann", reason="a test")
     writer.close()
     with closing(sqlite3.connect(home / "podium.db")) as connection:
         return result, connection.execute("SELECT action, trigger, mode, metric, before, after, effect, low, high, verdict FROM v_trials").fetchall()

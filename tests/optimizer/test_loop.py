@@ -45,11 +45,11 @@ def test_a_firing_is_answered_by_the_action_or_by_nothing_and_both_are_measured_
         assert json.loads(one.guards or "")["engine.tick_ms"][0] == pytest.approx(22.0, abs=2.0)
         assert one.detail != TRIAL_RUNNING
     assert [one.probability for one in plant.trials.values()][:8] == [0.5] * 8
-    assert {one.detail for one in placebos} == {"nothing was done: a window to compare with"}
+    assert {one.detail for one in placebos} == {"control window"}
     assert all(np.isnan(one.effect.effect) and one.effect.low is None for one in placebos)
     assert {one.rule for one in plant.firings.values()} == {"high"}
-    assert "drawn by what they did before: act " in plant.answers[1]
-    assert "chance 50%" in plant.answers[1]
+    assert "sampled gains: act " in plant.answers[1]
+    assert "(50 % chance)" in plant.answers[1]
 
 
 def test_the_coin_falls_as_it_should() -> None:
@@ -64,7 +64,7 @@ def test_the_coin_falls_as_it_should() -> None:
 @pytest.mark.parametrize(
     ("mode", "said"),
     [
-        ("recommend", "recommends to run act"),
+        ("recommend", "recommends running act"),
         ("observe", "observes only: would run act"),
         ("off", "act is off"),
         ("ask", "asks whether to run act: approve id=1"),
@@ -93,7 +93,7 @@ def test_a_question_is_answered_once_and_expires() -> None:
     asked_at = plant.tick()
     live(plant, tuner, lambda: number not in tuner.approval_requests)
     assert plant.tick() - asked_at > APPROVAL_SECONDS - 10.0
-    assert "nobody answered in 10 min" in plant.answers[number]
+    assert "nobody answered within 10 min" in plant.answers[number]
 
 
 @pytest.mark.parametrize("step", [-4 * 3_600, 4 * 3_600])
@@ -132,7 +132,7 @@ def test_without_idle_windows_to_compare_with_nothing_is_run() -> None:
     plant, _ = plant_of()
     tuner = tuner_of(plant, replace(RULE, level=50.0, recovery=0.0, hold=0.0, candidates=("act",)))
     plant.at -= round(1_500e9)  # 300 s of history are left
-    assert first_answer(plant, tuner).startswith("nothing was run: act waits for 20 idle windows of plant.load to be judged by, there are")
+    assert first_answer(plant, tuner).startswith("nothing was run: act needs 20 idle windows of plant.load for comparison, there are")
     assert plant.trials == {}
 
 
@@ -165,7 +165,7 @@ def test_a_trial_that_is_stopped_in_the_middle_says_that_it_was_not_measured() -
     plant.later[0]()
     (trial,) = plant.trials.values()
     assert trial.effect.verdict == "not enough data"
-    assert "it was not measured" in trial.detail
+    assert "not measured" in trial.detail
 
 
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, OSError, KeyError, ZeroDivisionError, AttributeError, MemoryError])

@@ -79,13 +79,13 @@ def test_what_may_run_by_itself_goes_before_what_is_asked_for_and_that_before_wh
 def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None:
     told = answer(able("one", mode="off"), able("two", licence="quarantined"))
     assert (told.mode, told.actions, told.why) == ("none", (), "one is off, two is quarantined")
-    assert answer().why == "no action answers to this rule"
+    assert answer().why == "no action responds to this rule"
 
 
 def test_the_answer_says_what_each_candidate_did_before() -> None:
     changes = [(True, -2.0), (True, -1.0), (True, 3.0), (False, -1.0), (False, 0.0), (True, float("nan"))]  # a fall is a cure here
     told = tuple(WindowOutcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
-    assert summarise_outcomes(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 without it"
+    assert summarise_outcomes(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 controls"
     assert summarise_outcomes(replace(able("a"), outcomes=told[:2])) == "better in 2 of 2 windows"
     assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
     why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=told)).why
@@ -125,9 +125,9 @@ def test_one_at_a_time_and_rest_between(slot: EngineActivity, why: str) -> None:
 @pytest.mark.parametrize(
     ("slot", "why"),
     [
-        (replace(QUIET, warming_up=True), "the engine warms up"),
+        (replace(QUIET, warming_up=True), "the engine is warming up"),
         (replace(QUIET, training=True), "a training is under way"),
-        (replace(QUIET, orders=2), "2 orders wait for their fill"),
+        (replace(QUIET, orders=2), "2 orders are not filled yet"),
         (replace(QUIET, since_tick=1.5), "the next tick may be near"),
         (replace(QUIET, since_tick=None), "the next tick may be near"),
     ],

@@ -88,18 +88,18 @@ def test_below_eight_of_either_nothing_is_said_and_both_are_told() -> None:
     told = judge_pooled(pool(-50.0, 12), -1)
     assert min(told.treated, told.placebos) < 8
     assert (told.verdict, told.effect.low) == (NOT_ENOUGH_DATA, None)
-    assert f"{told.treated} windows with it and {told.placebos} without" in told.why
+    assert f"{told.treated} treated windows and {told.placebos} controls" in told.why
     empty = judge_pooled([], -1)
     assert (empty.verdict, empty.treated, empty.placebos) == (NOT_ENOUGH_DATA, 0, 0)
 
 
-def test_harm_to_latency_or_honesty_outweighs_help() -> None:
+def test_harm_to_latency_or_the_clean_rate_outweighs_help() -> None:
     slow = judge_pooled(pool(-3.0, 40, latency=2.0), -1)
     assert slow.verdict == HARMED
     assert "ticks take longer" in slow.why
-    dishonest = judge_pooled(pool(-3.0, 40, honest=-20.0), -1)
-    assert dishonest.verdict == HARMED
-    assert "fewer ticks are honest" in dishonest.why
+    degraded = judge_pooled(pool(-3.0, 40, honest=-20.0), -1)
+    assert degraded.verdict == HARMED
+    assert "fewer ticks are clean" in degraded.why
 
 
 def test_what_was_not_measured_counts_for_nothing() -> None:

@@ -14,7 +14,7 @@ from engine.optimizer.runtime.ports import ExperimentParts
 from engine.optimizer.windows import WindowTiming, choose_pause
 from engine.store.read.optimizer_history import FinishedTrial
 
-QUIET_SECONDS = 30.0  # a costly action waits for a quiet slot
+QUIET_SECONDS = 30.0  # that a costly action waits for a quiet moment
 
 
 def target_metric(rule: Rule, action: Action) -> tuple[str, int]:
@@ -28,28 +28,28 @@ def design_experiment(
     fired_at: int,
     seed: int,
     ready: Sequence[Action],
-    tried: Callable[[str], dict[str, tuple[FinishedTrial, ...]]],
+    finished_trials: Callable[[str], dict[str, tuple[FinishedTrial, ...]]],
 ) -> ExperimentDesign | str:
-    """The design for a rule that fired, or why nothing is run. `ready`: the actions that may respond, best draw first; `tried`: the finished trials
-    on a metric, by action."""
+    """The design for a rule that fired, or why nothing is run. `ready`: the actions that may respond, best draw first;
+    `finished_trials`: those on a metric, by action."""
     obstacles: list[str] = []
     for action in ready:
         metric, better = target_metric(rule, action)
-        earlier = tried(metric).get(action.name, ())
+        earlier = finished_trials(metric).get(action.name, ())
         pause = choose_pause(settling_seconds(metric, parts.plan), action.cost, [trial.seconds for trial in earlier if trial.outcome.treated])
         timing = WindowTiming(parts.plan.before, pause, parts.plan.after)
         idle = len(find_controls(parts.history, metric, timing, parts.plan, parts.clock.now()))
         if idle < harm.MIN_WINDOWS:
-            obstacles.append(f"{action.name} waits for {harm.MIN_WINDOWS} idle windows of {metric} to be judged by, there are {idle}")
+            obstacles.append(f"{action.name} needs {harm.MIN_WINDOWS} idle windows of {metric} for comparison, there are {idle}")
             continue
         why = _why_unwilling(parts, action) or _why_not_quiet(parts, action)
         if why is not None:
             obstacles.append(f"{action.name}: {why}")
             continue
-        chance = treatment_probability([trial.outcome for trial in earlier])
-        treated = bool(make_generator(seed, rule.name, fired_at, 1).random() < chance)
+        probability = treatment_probability([trial.outcome for trial in earlier])
+        treated = bool(make_generator(seed, rule.name, fired_at, 1).random() < probability)
         return ExperimentDesign(
-            action, metric, better, treated, AUTO, rule.name, "the optimizer", f"{rule.name} fired", pause, parts.plan.fewest, chance, earlier
+            action, metric, better, treated, AUTO, rule.name, "the optimizer", f"{rule.name} fired", pause, parts.plan.fewest, probability, earlier
         )
     return f"nothing was run: {'; '.join(obstacles)}"
 
@@ -64,11 +64,11 @@ def _why_unwilling(parts: ExperimentParts, action: Action) -> str | None:
 
 
 def _why_not_quiet(parts: ExperimentParts, action: Action) -> str | None:
-    """Wait for a quiet slot where the action is costly; why there was none."""
+    """Wait for a quiet moment where the action is costly; why there was none."""
     if action.cost != "high":
         return None
     begun = parts.clock.tick()
     while (why := why_not_quiet(parts.activity())) is not None:
         if parts.clock.tick() - begun > QUIET_SECONDS or parts.stop.wait(0.1):
-            return f"no quiet slot in {QUIET_SECONDS:.0f} s: {why}"
+            return f"no quiet moment within {QUIET_SECONDS:.0f} s: {why}"
     return None

@@ -77,12 +77,12 @@ class ExperimentResult:
 class Experiment:
     """A state machine that is run once, in a thread of its own: it takes as long as its window."""
 
-    def __init__(self, design: ExperimentDesign, parts: ExperimentParts, samples: Samples, tell: ReportProgress) -> None:
-        self._design, self._parts, self._samples, self._tell = design, parts, samples, tell
+    def __init__(self, design: ExperimentDesign, parts: ExperimentParts, samples: Samples, report_progress: ReportProgress) -> None:
+        self._design, self._parts, self._samples, self._report_progress = design, parts, samples, report_progress
         self.state = ExperimentState.PLANNED
         self._at, self._tick = parts.clock.now(), parts.clock.tick()
         self._timing = WindowTiming(parts.plan.before, design.pause, parts.plan.after)
-        self._direct = ActionResult(0.0, "", "nothing was done: a window to compare with", done=False)
+        self._direct = ActionResult(0.0, "", "control window", done=False)
         self._seconds = 0.0
         self._failed: str | None = None
         self._harm: str | None = None
@@ -114,7 +114,7 @@ class Experiment:
                 self._number = self._save_manual()
             return
         self._number = writer.save_trial(self._trial)
-        self._trial = replace(self._trial, detail="it was cut short: the log has the reason")
+        self._trial = replace(self._trial, detail="cut short: the log has the reason")
         try:
             yield
         finally:
@@ -141,7 +141,7 @@ class Experiment:
         self._advance(ExperimentState.ACTING)
         begun = clock.tick()
         try:
-            self._direct = execute_action(self._parts, design.action, self._tell)
+            self._direct = execute_action(self._parts, design.action, self._report_progress)
         except ActionError as error:
             if design.mode == MANUAL:
                 self._advance(ExperimentState.FAILED)
@@ -162,7 +162,7 @@ class Experiment:
         over = resumed + plan.after
         self._advance(ExperimentState.SETTLING)
         while (left := over - clock.tick()) > 0.0:
-            self._tell(ACTION_SHARE + (1 - ACTION_SHARE) * (1.0 - left / (over - begun)), f"measuring what came of it, {left:.0f} s left")
+            self._report_progress(ACTION_SHARE + (1 - ACTION_SHARE) * (1.0 - left / (over - begun)), f"measuring the effect, {left:.0f} s left")
             settles = resumed - clock.tick()
             if settles <= 0.0 and self.state is ExperimentState.SETTLING:
                 self._advance(ExperimentState.OBSERVING)
@@ -239,23 +239,23 @@ class Experiment:
         pause = self._design.pause
         words = [self._direct.detail]
         if not math.isfinite(self._change):
-            words.append("the engine stopped, the clock was set or the metric was not told, so it was not measured")
+            words.append("not measured: the engine stopped, the clock was set or the metric had no samples")
         elif self._seconds > pause:
-            words.append(f"it took {self._seconds:.0f} s, longer than the pause of {pause:.0f} s, so it does not count with the others")
+            words.append(f"it took {self._seconds:.0f} s, longer than the pause of {pause:.0f} s, so it is not pooled with the others")
         if self._harm is not None:
             words.append(f"harmed: {self._harm}")
         return "; ".join(words)
 
 
-def execute_action(parts: ExperimentParts, action: Action, tell: ReportProgress, *, dry_run: bool = False) -> ActionResult:
+def execute_action(parts: ExperimentParts, action: Action, report_progress: ReportProgress, *, dry_run: bool = False) -> ActionResult:
     """Run an action; its own report. Raises ActionError in one line where it fails."""
 
-    def tell_share(progress: float, word: str) -> None:
-        tell(ACTION_SHARE * progress, word)
+    def report_share(progress: float, word: str) -> None:
+        report_progress(ACTION_SHARE * progress, word)
 
-    room = ActionContext(parts.home, parts.home / TEMPORARY.name, parts.writer.tune, tell_share, dry_run, parts.clock.now(), parts.actuators)
+    context = ActionContext(parts.home, parts.home / TEMPORARY.name, parts.writer.tune, report_share, dry_run, parts.clock.now(), parts.actuators)
     try:
-        return action.run(room)
+        return action.run(context)
     except (OSError, ValueError, RuntimeError, ArithmeticError, LookupError, AttributeError, TypeError, MemoryError, StoreError) as error:
         raise ActionError(f"{action.name} failed: {' '.join(str(error).split()) or type(error).__name__}") from error
 
@@ -267,7 +267,7 @@ def undo_action(parts: ExperimentParts, action: Action) -> bool:
     try:
         return execute_action(parts, replace(action, run=action.undo), lambda _share, _word: None).done
     except ActionError as error:
-        LOG.warning("it could not be undone: %s", error)
+        LOG.warning("%s was not undone: %s", action.name, error)
         return False
 
 
@@ -276,14 +276,16 @@ def load_actions() -> dict[str, Action]:
     return {action.name: action for action in discover_plugins("engine.actions", "ACTION")}
 
 
-def run_experiment(design: ExperimentDesign, parts: ExperimentParts, tell: ReportProgress = lambda _share, _word: None) -> ExperimentResult:
+def run_experiment(
+    design: ExperimentDesign, parts: ExperimentParts, report_progress: ReportProgress = lambda _share, _word: None
+) -> ExperimentResult:
     """Run an experiment from its design; the caller holds TURN."""
     samples: Samples
     if design.mode == MANUAL or parts.buffer is None:
         samples = ProbedSamples(parts, design.metric)
     else:
         samples = BufferedSamples(parts.buffer, design.metric, parts.clock.now() - round(parts.plan.before * SECOND))
-    return Experiment(design, parts, samples, tell).run()
+    return Experiment(design, parts, samples, report_progress).run()
 
 
 def run_action(
@@ -291,7 +293,7 @@ def run_action(
     parts: ExperimentParts,
     *,
     dry_run: bool,
-    tell: ReportProgress,
+    report_progress: ReportProgress,
     by: str = "",
     reason: str = "",
     known: Mapping[str, Action] | None = None,
@@ -303,26 +305,26 @@ def run_action(
     and a run that had nothing to do, are no trials.
     """
     action = _find_action(name, load_actions() if known is None else known)
-    tell(0.0, "waiting for its turn")
+    report_progress(0.0, "waiting for its turn")
     while not EXPERIMENT_LOCK.acquire(timeout=0.2):
         if parts.stop.is_set():
             raise ActionError(f"{name} was not run: the engine is stopping")
     try:
         if dry_run:
-            return _report_direct(action, execute_action(parts, action, tell, dry_run=True), "dry run")
-        return _run_manual(action, parts, tell, by, reason)
+            return _report_direct(action, execute_action(parts, action, report_progress, dry_run=True), "dry run")
+        return _run_manual(action, parts, report_progress, by, reason)
     finally:
         EXPERIMENT_LOCK.release()
 
 
-def _run_manual(action: Action, parts: ExperimentParts, tell: ReportProgress, by: str, reason: str) -> dict[str, object]:
+def _run_manual(action: Action, parts: ExperimentParts, report_progress: ReportProgress, by: str, reason: str) -> dict[str, object]:
     pause = settling_seconds(action.metric, parts.plan)
     design = ExperimentDesign(action, action.metric, action.better, True, MANUAL, BY_HAND, by, reason, pause)
-    result = run_experiment(design, parts, tell)
+    result = run_experiment(design, parts, report_progress)
     if result.trial is None:
         return _report_direct(action, result.direct, "declined")
     effect = result.trial.effect
-    tell(1.0, describe_comparison(effect.verdict))
+    report_progress(1.0, describe_comparison(effect.verdict))
     verdict = {"verdict": effect.verdict, "comparison": describe_comparison(effect.verdict)}
     rest = {"trial": result.number, "seconds": result.seconds, "metric_unit": result.trial.unit}
     return verdict | _report_direct(action, result.direct, "measured") | rest | _report_figures(effect)

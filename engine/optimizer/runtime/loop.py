@@ -49,26 +49,26 @@ class OpenFiring:
 
 
 class OptimizerLoop:
-    """`step` belongs in a job of the scheduler, every few seconds; experiments run where `begin` starts them."""
+    """`run_once` belongs in a job of the scheduler, every few seconds; experiments run where `start_worker` starts them."""
 
     def __init__(
         self,
         parts: ExperimentParts,
-        pen: OptimizerWriter,
-        past: OptimizerReader,
-        known: Mapping[str, Action],
-        wishes: OptimizerSettings,
-        board: FailureReporter,
-        begin: StartWorker,
-        watching: RuleEngine,
+        writer: OptimizerWriter,
+        reader: OptimizerReader,
+        actions: Mapping[str, Action],
+        settings: OptimizerSettings,
+        reporter: FailureReporter,
+        start_worker: StartWorker,
+        rules: RuleEngine,
         *,
         rest: float = REST_SECONDS,
         bounds: bool = True,
     ) -> None:
         """`bounds` False judges without intervals, for simulations of many runs."""
-        self._parts, self._writer, self._reader, self._reporter, self._start_worker = parts, pen, past, board, begin
-        self.actions, self._settings, self._rest, self._bounds = known, wishes, rest, bounds
-        self._rules = watching
+        self._parts, self._writer, self._reader, self._reporter, self._start_worker = parts, writer, reader, reporter, start_worker
+        self.actions, self._settings, self._rest, self._bounds = actions, settings, rest, bounds
+        self._rules = rules
         self._current: int | None = None  # the firing whose experiment is under way
         self._rested = 0.0  # s of the monotonic clock, when the rest is over
         self._firings: dict[int, OpenFiring] = {}
@@ -117,8 +117,8 @@ class OptimizerLoop:
 
     def activity(self) -> EngineActivity:
         """The engine's activity, with the optimizer's own."""
-        resting = max(0.0, self._rested - self._parts.clock.tick())
-        return replace(self._parts.activity(), running_action="a run" if EXPERIMENT_LOCK.locked() else None, rest_seconds=resting)
+        rest_seconds = max(0.0, self._rested - self._parts.clock.tick())
+        return replace(self._parts.activity(), running_action="a run" if EXPERIMENT_LOCK.locked() else None, rest_seconds=rest_seconds)
 
     def _open(self) -> None:
         closed = self._writer.open_session(self.modes())
@@ -132,16 +132,16 @@ class OptimizerLoop:
         while obsolete:
             number, why = obsolete[-1]
             if number != self._current:
-                self._tell(number, why)
+                self._save_answer(number, why)
                 self._move(number, FiringState.SUPERSEDED)
             obsolete.pop()
 
     def _close_expired(self) -> None:
         """By the monotonic clock: a wall clock that is set neither ends nor lengthens a wait."""
         now = self._parts.clock.tick()
-        for number, asked in list(self.approval_requests.items()):
-            if now > asked.until:
-                self._tell(number, f"asked whether to run {asked.action}: nobody answered in {APPROVAL_SECONDS / 60:.0f} min")
+        for number, request in list(self.approval_requests.items()):
+            if now > request.until:
+                self._save_answer(number, f"asked for approval to run {request.action}: nobody answered within {APPROVAL_SECONDS / 60:.0f} min")
                 self._move(number, FiringState.EXPIRED)
                 self.approval_requests.pop(number, None)
         for number in [
@@ -151,56 +151,56 @@ class OptimizerLoop:
         for pending in list(self._rules.pending.values()):
             firing = self._firing(pending.number)
             if now - firing.since > FIRING_TIMEOUT and pending.number != self._current:
-                reason = firing.answer or "its turn did not come"
-                self._tell(pending.number, f"nothing was done in {FIRING_TIMEOUT / 60:.0f} min: {reason}")
+                reason = firing.answer or "its turn never came"
+                self._save_answer(pending.number, f"nothing was done within {FIRING_TIMEOUT / 60:.0f} min: {reason}")
                 self._close(pending, FiringState.EXPIRED)
 
     def _respond_to_firings(self) -> None:
         """The oldest first, until one starts an experiment."""
-        standing = self._reader.action_statuses()
+        statuses = self._reader.action_statuses()
         for pending in sorted(self._rules.pending.values(), key=lambda pending: pending.at):
-            answer = self._plan(pending, standing)
-            if answer.mode == AUTO:
-                self._start(pending, answer)
+            response = self._plan(pending, statuses)
+            if response.mode == AUTO:
+                self._start(pending, response)
                 return
-            if answer.mode == WAIT:
-                self._tell(pending.number, f"{WAITS} {answer.why}")
+            if response.mode == WAIT:
+                self._save_answer(pending.number, f"{WAITS} {response.why}")
                 self._move(pending.number, FiringState.WAITING)
                 if why_busy(self.activity()) is not None:
                     return
                 continue
-            self._close(pending, self._answer_only(pending, answer))
+            self._close(pending, self._answer_only(pending, response))
 
-    def _plan(self, pending: PendingFiring, standing: Mapping[str, ActionStatus]) -> ResponsePlan:
+    def _plan(self, pending: PendingFiring, statuses: Mapping[str, ActionStatus]) -> ResponsePlan:
         rule = pending.rule
         candidates = []
         for name in rule.candidates:
-            if name in self.actions and name in standing:
+            if name in self.actions and name in statuses:
                 metric, better = target_metric(rule, self.actions[name])
                 outcomes = tuple(trial.outcome for trial in self._reader.finished_trials(metric).get(name, ()))
-                status = standing[name]
+                status = statuses[name]
                 candidates.append(Candidate(name, status.mode, status.licence, self.actions[name].cost == "high", outcomes, better))
         return plan_response(candidates, self.activity(), make_generator(self._settings.seed, rule.name, pending.at, 0))
 
-    def _answer_only(self, pending: PendingFiring, answer: ResponsePlan) -> FiringState:
+    def _answer_only(self, pending: PendingFiring, response: ResponsePlan) -> FiringState:
         """Ask, recommend or note, where nothing is run without a person; the firing's state from then on."""
-        action = answer.actions[0] if answer.actions else ""
-        if answer.mode == ASK:
+        action = response.actions[0] if response.actions else ""
+        if response.mode == ASK:
             self.approval_requests[pending.number] = ApprovalRequest(action, pending.rule.name, self._parts.clock.tick() + APPROVAL_SECONDS)
             request = f"approve id={pending.number} within {APPROVAL_SECONDS / 60:.0f} min"
-            self._tell(pending.number, f"{ASKS} whether to run {action}: {request}; {answer.why}")
+            self._save_answer(pending.number, f"{ASKS} whether to run {action}: {request}; {response.why}")
             return FiringState.ASKING
-        verb = "recommends to run" if answer.mode == RECOMMEND else "observes only: would run"
-        self._tell(pending.number, f"{verb} {action}; {answer.why}" if action else answer.why)
+        verb = "recommends running" if response.mode == RECOMMEND else "observes only: would run"
+        self._save_answer(pending.number, f"{verb} {action}; {response.why}" if action else response.why)
         return FiringState.ANSWERED
 
-    def _start(self, pending: PendingFiring, answer: ResponsePlan) -> None:
-        self._tell(pending.number, f"{TRIES} {answer.actions[0]}; {answer.why}")
+    def _start(self, pending: PendingFiring, response: ResponsePlan) -> None:
+        self._save_answer(pending.number, f"{TRIES} {response.actions[0]}; {response.why}")
         self._move(pending.number, FiringState.RUNNING)
         self._current = pending.number
-        ready = tuple(self.actions[name] for name in answer.actions)
+        ready = tuple(self.actions[name] for name in response.actions)
         try:
-            self._start_worker(lambda: self._experiment(pending, ready, answer.why))
+            self._start_worker(lambda: self._experiment(pending, ready, response.why))
         except RuntimeError:  # nothing starts any more: the engine stops
             self._move(pending.number, FiringState.PENDING)
             self._current = None
@@ -221,7 +221,7 @@ class OptimizerLoop:
             finally:
                 EXPERIMENT_LOCK.release()
             self._rested = self._parts.clock.tick() + (0.0 if result is None else self._rest)
-            self._tell(number, f"{design if result is None else _describe(result)}; {why}")
+            self._save_answer(number, f"{design if result is None else _describe(result)}; {why}")
             if result is not None:
                 self._judge(pending.rule, result)
         finally:
@@ -263,7 +263,7 @@ class OptimizerLoop:
     def _firing(self, number: int) -> OpenFiring:
         return self._firings.setdefault(number, OpenFiring(self._parts.clock.tick()))
 
-    def _tell(self, number: int, text: str) -> None:
+    def _save_answer(self, number: int, text: str) -> None:
         """Store the answer to a firing where it is a new one."""
         firing = self._firing(number)
         if firing.answer != text:
@@ -289,5 +289,5 @@ def _describe(result: ExperimentResult) -> str:
     trial = result.trial
     if trial is None:
         return result.direct.detail
-    arm = "was left out, to compare with" if trial.placebo else "was run"
-    return f"{result.action.name} {arm} (chance {trial.probability or 0.0:.0%}): {trial.detail}"
+    arm = "withheld" if trial.placebo else "run"
+    return f"{result.action.name} {arm} ({100.0 * (trial.probability or 0.0):.0f} % chance): {trial.detail}"

@@ -48,29 +48,33 @@ class OptimizerParts:
 
 
 class Optimizer:
-    """One engine's optimizer. `saw` and `hear` take next to no time."""
+    """One engine's optimizer. `note_tick` and `note_readings` take next to no time."""
 
     def __init__(self, parts: OptimizerParts, plan: MeasurementPlan | None = None) -> None:
         settings = parts.settings
         self._parts = parts
         self._jobs: JobScheduler | None = None
-        self._tick: tuple[bool, int, float] | None = None  # of the last tick: warm, orders, s of the monotonic clock when it ended
-        self._pen = OptimizerRepository(parts.writer)
+        self._tick: tuple[bool, int, float] | None = (
+            None  # of the last tick: whether it was a warm-up, its orders, and its end in s of the monotonic clock
+        )
+        self._repository = OptimizerRepository(parts.writer)
         self.readings_buffer = ReadingsBuffer()
-        self._past = ExperimentHistory(settings.database_url)
+        self._history = ExperimentHistory(settings.database_url)
         self.experiments = ExperimentParts(
-            self._pen, self._past, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.actuators,
-            plan or MeasurementPlan(before=settings.trial_seconds, after=settings.trial_seconds), self.readings_buffer, self._slot,
+            self._repository, self._history, parts.probes, Path(settings.home), parts.clock, parts.stop, parts.actuators,
+            plan or MeasurementPlan(before=settings.trial_seconds, after=settings.trial_seconds), self.readings_buffer, self._activity,
         )  # fmt: skip
-        self._tuner = OptimizerLoop(
-            self.experiments, self._pen, self._past, parts.actions, OptimizerSettings(settings.rules, settings.modes, settings.seed), parts.board,
-            self._begin, RuleEngine(self.readings_buffer, self._pen.save_firing), rest=settings.trial_rest_seconds,
+        configured = OptimizerSettings(settings.rules, settings.modes, settings.seed)
+        rules = RuleEngine(self.readings_buffer, self._repository.save_firing)
+        self._loop = OptimizerLoop(
+            self.experiments, self._repository, self._history, parts.actions, configured, parts.board, self._start_worker, rules,
+            rest=settings.trial_rest_seconds,
         )  # fmt: skip
 
     def schedule(self, jobs: JobScheduler, recovery: FailureLog) -> None:
         """Schedule the loop; while it fails, it runs less and less often."""
         self._jobs = jobs
-        jobs.run_every(SECONDS, "optimizer", "rules", recovery.with_backoff("optimizer", "rules", self._tuner.run_once), recovery)
+        jobs.run_every(SECONDS, "optimizer", "rules", recovery.with_backoff("optimizer", "rules", self._loop.run_once), recovery)
 
     def note_tick(self, tick: Tick) -> None:
         """Note that a tick has ended."""
@@ -83,28 +87,30 @@ class Optimizer:
     def handle_command(self, command: Command) -> tuple[dict[str, object], Command | None]:
         """Carry out a command; its result, and the command of the manual run that it approves, if any."""
         try:
-            message, wish = apply_optimizer_command(command, self._tuner, self._pen, self._parts.clock.now())
+            message, wish = apply_optimizer_command(command, self._loop, self._repository, self._parts.clock.now())
         except (ValueError, StoreError) as error:
             return {"error": str(error)}, None
         return {"message": message}, wish
 
-    def run_manual_action(self, command: Command, tell: ReportProgress) -> dict[str, object]:
+    def run_manual_action(self, command: Command, report_progress: ReportProgress) -> dict[str, object]:
         """Run an action because a person asked for it; its result."""
         args = dict(command.args)
         dry = args.get("dry_run", "false").lower()
         if dry not in {"true", "false"}:
             return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
         try:
-            return run_action(args.get("action", ""), self.experiments, dry_run=dry == "true", tell=tell, by=command.by, reason=command.reason)
+            return run_action(
+                args.get("action", ""), self.experiments, dry_run=dry == "true", report_progress=report_progress, by=command.by, reason=command.reason
+            )
         except ActionError as error:
             return {"error": str(error)}
 
-    def _begin(self, work: Callable[[], None]) -> None:
+    def _start_worker(self, work: Callable[[], None]) -> None:
         if self._jobs is None:
             raise RuntimeError("no jobs run here")
         self._jobs.run_once("optimizer", "trial", work, self._parts.board, executor="trials")
 
-    def _slot(self) -> EngineActivity:
+    def _activity(self) -> EngineActivity:
         if self._tick is None:
             return EngineActivity(True, self._parts.training(), 0, None, None, 0.0)
         warm, orders, done = self._tick

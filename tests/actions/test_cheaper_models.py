@@ -26,8 +26,8 @@ def serving(made: EngineService) -> set[str]:
 
 
 def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_alike(tmp_path: Path) -> None:
-    knobs = TradingConfig(first_training=130, deployment_lag_bars=2, retrain_every=100_000)
-    with desk(tmp_path, models=MODELS, knobs=knobs, warmup_bars=140) as made:
+    trading = TradingConfig(first_training=130, deployment_lag_bars=2, retrain_every=100_000)
+    with desk(tmp_path, models=MODELS, trading=trading, warmup_bars=140) as made:
         made._step()
         assert ACTION.run(room(tmp_path, levers=made.actuators)).detail == "nothing to rest: no model is fitted yet"
         while made._engine.state.decided < 140:
@@ -69,7 +69,7 @@ def test_too_few_models_are_never_left(tmp_path: Path) -> None:
 def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path: Path) -> None:
     levers = Plain()
     measured = ACTION.run(room(tmp_path, levers=levers))
-    assert levers.resting_models.current() == ("random_fourier_features", "lightgbm")
+    assert levers.resting_models.current() == ("lightgbm", "random_fourier_features")
     assert measured.amount == pytest.approx(0.8)
     assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms per tick")
 
@@ -77,7 +77,7 @@ def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path
 @pytest.mark.parametrize("weight", [0.26, 0.5])
 def test_where_every_model_carries_weight_it_declines(tmp_path: Path, weight: float) -> None:
     class Heavy(Plain):
-        def costs(self) -> tuple[ModelCost, ...]:
+        def model_costs(self) -> tuple[ModelCost, ...]:
             return tuple(ModelCost(name, 1.0, weight, serves=True) for name in MODELS)
 
     levers = Heavy()

@@ -15,17 +15,17 @@ from tests.actions.makers import room
 FULL = """
 from pathlib import Path
 from engine.actions.clear_caches import ACTION
-from engine.domain.optimization import Cache
+from engine.domain.optimization import CacheUsage
 from tests.actions.makers import Plain, room
 pages = {number: bytes([number % 256]) * 20_000 for number in range(5_000)}
 class Real(Plain):
     def caches(self):
-        return (Cache("the pages' results", len(pages), sum(map(len, pages.values()))),)
-    def clear(self):
+        return (CacheUsage("the pages' results", len(pages), sum(map(len, pages.values()))),)
+    def clear_caches(self):
         held = self.caches()
         pages.clear()
         return held
-first, second = (ACTION.do(room(Path("."), levers=Real())) for _ in range(2))
+first, second = (ACTION.run(room(Path("."), levers=Real())) for _ in range(2))
 print(int(first.amount), second.done)
 print(first.detail)
 """
@@ -47,7 +47,7 @@ def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path
         assert made._step() is not None
         assert window.decay_weights.cache_info().currsize > 0
         names = {cache.name for cache in made.actuators.caches()}
-        assert {"the store's pages", "pages", "window.decay", "window.means"} <= names
+        assert {"the store's pages", "pages", "window.decay_weights", "window.mean_weights"} <= names
         measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert measured.done, measured.detail
         assert (len(pages), window.decay_weights.cache_info().currsize) == (0, 0)
@@ -61,7 +61,7 @@ def test_what_the_engine_keeps_is_counted_by_its_values() -> None:
     window.decay_weights.cache_clear()
     window.decay_weights(1_000, 10.0)
     told = {kept.name: kept.measure() for kept in engine_caches()}
-    assert told["window.decay"] == (1, 8_000)
+    assert told["window.decay_weights"] == (1, 8_000)
     assert told["domain.record._words"][1] is None  # bounded by their number, not counted in bytes
 
 

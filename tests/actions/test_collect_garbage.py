@@ -18,7 +18,7 @@ import gc, sys
 from pathlib import Path
 from engine.actions.collect_garbage import GarbageCollector
 from tests.actions.makers import room
-collect = Collector().collect
+collect = GarbageCollector().collect
 gc.disable()
 class Node: pass
 def ring():

@@ -27,7 +27,7 @@ from tests.actions.makers import room
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(room(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)
 """
@@ -39,7 +39,7 @@ from pathlib import Path
 from engine.actions.compress_logs import ACTION
 from tests.actions.makers import room
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(room(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)' "$1"
 ls "$1/logs"; cat "$1"/logs/*.log | cksum

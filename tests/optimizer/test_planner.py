@@ -90,7 +90,7 @@ def test_the_answer_says_what_each_candidate_did_before() -> None:
     assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
     why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=told)).why
     assert re.search(r"new [+-]\d\.\d\d \(not tried yet\)", why)
-    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 without it\)", why)
+    assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 controls\)", why)
     assert "left" not in why
 
 

@@ -161,7 +161,7 @@ class EngineActuators:
 
     def _set_batches(self, desired: BatchSizes) -> None:
         if not MIN_WRITE_SECONDS <= desired.write_seconds <= MAX_WRITE_SECONDS:
-            raise ValueError(f"{desired.write_seconds:g} s between two writes: give {MIN_WRITE_SECONDS:g} to {MAX_WRITE_SECONDS:g} s")
+            raise ValueError(f"{desired.write_seconds:g} s between two writes is outside {MIN_WRITE_SECONDS:g} to {MAX_WRITE_SECONDS:g} s")
         maintenance.set_batch_sizes(self._parts.writer.store, desired.wal_pages, desired.cache_bytes)
         self._parts.monitor.write_seconds = desired.write_seconds
 

@@ -311,8 +311,14 @@ class EngineService:
         self._answers.submit(command, told)
 
     def run_manual_action(self, command: Command, tell: ReportProgress) -> dict[str, object]:
-        """Run an action by hand; what it measured."""
-        return self._optimizing.run_manual_action(command, tell)
+        """Run an action because a person asked for it; its result."""
+        args = dict(command.args)
+        dry_run = args.get("dry_run", "false").lower()
+        if dry_run not in {"true", "false"}:
+            return {"error": f"dry_run is {dry_run[:40]!r}: give true or false"}
+        return self._optimizing.run_manual(
+            args.get("action", ""), dry_run=dry_run == "true", by=command.by, reason=command.reason, report_progress=tell
+        )
 
     def sample_machine(self) -> None:
         """Reads the machine and keeps what it said."""

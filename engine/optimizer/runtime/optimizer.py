@@ -84,6 +84,16 @@ class Optimizer:
         """Append the newest readings of the machine to the buffer."""
         self.readings_buffer.append(self._parts.monitor.newest)
 
+    @property
+    def rule_loop(self) -> OptimizerLoop:
+        """The loop, for commands about rules and approvals."""
+        return self._loop
+
+    @property
+    def rule_writer(self) -> OptimizerRepository:
+        """The part of the store that such commands write to."""
+        return self._repository
+
     def handle_command(self, command: Command) -> tuple[dict[str, object], Command | None]:
         """Carry out a command; its result, and the command of the manual run that it approves, if any."""
         try:
@@ -92,16 +102,10 @@ class Optimizer:
             return {"error": str(error)}, None
         return {"message": message}, wish
 
-    def run_manual_action(self, command: Command, report_progress: ReportProgress) -> dict[str, object]:
-        """Run an action because a person asked for it; its result."""
-        args = dict(command.args)
-        dry = args.get("dry_run", "false").lower()
-        if dry not in {"true", "false"}:
-            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
+    def run_manual(self, action: str, *, dry_run: bool, by: str, reason: str, report_progress: ReportProgress) -> dict[str, object]:
+        """Run an action because a person asked for it; its result as JSON."""
         try:
-            return run_action(
-                args.get("action", ""), self.experiments, dry_run=dry == "true", report_progress=report_progress, by=command.by, reason=command.reason
-            )
+            return run_action(action, self.experiments, dry_run=dry_run, report_progress=report_progress, by=by, reason=reason)
         except ActionError as error:
             return {"error": str(error)}
 

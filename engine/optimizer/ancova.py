@@ -20,7 +20,7 @@ MIN_LEFT_OVER = 1e-9  # 1 - leverage, below which a window says nothing about it
 def estimate_adjusted_effect(before: Floats, after: Floats, windows: ControlWindows, better: int) -> Effect:
     """The difference between the metric's change and the change in comparable windows, with a 95 % interval.
 
-    before, after: (B,), (A,) samples of the run; windows: those whose level at their middle is nearest to the run's (`matched`).
+    before, after: (B,), (A,) samples of the run; windows: those whose level at their middle is nearest to the run's (`match_windows`).
 
     A person presses a button when the metric is high, and a high metric tends to fall anyway. So the change is regressed on the mean before and on
     the last value (an analysis of covariance: Cochran 1957), and the run's residual is ranked among the others, each divided by the square root of

@@ -15,7 +15,7 @@ MIN_SCALE_CLEAN = 8.0  # % of the ticks: one degraded tick in six is no proof
 
 
 def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> bool:
-    """Whether a change is worse than every usual one, and FAR of their scales from their median.
+    """Whether a change is worse than every usual one, and MIN_DISTANCE of their scales from their median.
 
     change: after less before; usual (W,): the same in windows without the action; worse: +1 where a rise is harm, -1 where a fall is; smallest: the
     smallest scale. If the run were one more usual window, it would be the worst of W + 1 with a probability of at most 1 / (W + 1), whatever the

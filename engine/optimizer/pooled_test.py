@@ -27,10 +27,11 @@ def judge_pooled(outcomes: Sequence[WindowOutcome], better: int, *, bounds: bool
     """The verdict on an action for a metric; better: -1 where a fall of the metric is a cure, +1 where a rise is.
 
     Each question is a wager of its own (engine/optimizer/wager.py), which may be read after every window. Helped: the metric moved to the better
-    side, at level HELPS. Harmed: it moved to the worse side, or ticks take longer, or fewer are clean, each at a third of HARMS; harm outweighs help.
-    The estimates are differences of means weighted by the inverse treatment probabilities (Hajek 1971), since these may change with time. Their
-    intervals hold the constant effects u that a wager on the changes less u never rejected at COVER, so 0 is not in the interval of an action that
-    helped. Where the difference of means lies outside the interval, the least rejected effect takes its place. `bounds` False omits the intervals.
+    side, at level HELPED_ALPHA. Harmed: it moved to the worse side, or ticks take longer, or fewer are clean, each at a third of HARMED_ALPHA; harm
+    outweighs help. The estimates are differences of means weighted by the inverse treatment probabilities (Hajek 1971), since these may change with
+    time. Their intervals hold the constant effects u that a wager on the changes less u never rejected at INTERVAL_ALPHA, so 0 is not in the interval
+    of an action that helped. Where the difference of means lies outside the interval, the least rejected effect takes its place. `bounds` False omits
+    the intervals.
     """
     treated = np.array([outcome.treated for outcome in outcomes], dtype=np.bool_)
     chance = np.array([outcome.probability for outcome in outcomes])

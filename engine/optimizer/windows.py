@@ -116,7 +116,10 @@ def draw_windows(
 def match_windows(
     at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan, level: float
 ) -> ControlWindows:
-    """The idle windows whose level before the pause is nearest to `level`, COMPARABLE at most; none overlaps another. Arguments as for `drawn`."""
+    """The idle windows whose level before the pause is nearest to `level`, MATCHED_WINDOWS at most; none overlaps another.
+
+    Arguments as for `draw_windows`.
+    """
     length = timing.length
     starts = at - round(timing.before * SECOND)
     inside = (starts >= at[0]) & (starts + length <= at[-1]) if len(at) else np.zeros(0, dtype=np.bool_)

@@ -91,7 +91,7 @@ class Experiment:
         self._number: int | None = None
 
     def run(self) -> ExperimentResult:
-        """Raises StoreFailed where it cannot be recorded, and ActionError where the action of a manual run fails; nothing is judged then."""
+        """Raises StoreError where it cannot be recorded, and ActionError where the action of a manual run fails; nothing is judged then."""
         with self._row():
             self._act()
             if self.state is not ExperimentState.DECLINED:

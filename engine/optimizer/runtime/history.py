@@ -12,7 +12,7 @@ from engine.store.schema import READINGS_RAW, TRIALS
 
 
 class ExperimentHistory(OptimizerHistory):
-    """Adds readings and runs to what the store remembers of trials, rules and modes. Raises StoreFailed in one line."""
+    """Adds readings and runs to what the store remembers of trials, rules and modes. Raises StoreError in one line."""
 
     def readings(self, source: str, name: str, since: int) -> tuple[Ints, Floats]:
         """(N,) ns UTC ascending and (N,) values, as far back as single samples are stored."""

@@ -82,7 +82,7 @@ class OptimizerLoop:
         return self._rules.rules
 
     def run_once(self) -> None:
-        """Run one round; raises StoreFailed, and the next round catches up."""
+        """Run one round; raises StoreError, and the next round catches up."""
         with self._lock:
             if not self._opened:
                 self._open()

@@ -38,11 +38,11 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
         assert measured.done, measured.detail
         resting = set(made.actuators.resting_models.current())
         assert len(MODELS) - len(resting) == MIN_MODELS
-        assert sum(one.weight for one in before if one.name in resting) <= MAX_WEIGHT
+        assert sum(cost.weight for cost in before if cost.name in resting) <= MAX_WEIGHT
         assert serving(made) == set(MODELS) - resting
         after = made.actuators.model_costs()
-        assert sum(one.ms for one in after if one.serves) < sum(one.ms for one in before)
-        assert measured.amount == pytest.approx(sum(one.ms for one in before if one.name in resting), rel=3.0)
+        assert sum(cost.ms for cost in after if cost.serves) < sum(cost.ms for cost in before)
+        assert measured.amount == pytest.approx(sum(cost.ms for cost in before if cost.name in resting), rel=3.0)
         assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
         assert serving(made) == set(MODELS) - resting
         assert ACTION.undo is not None
@@ -50,8 +50,8 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
         assert serving(made) == set(MODELS)
         last = made._engine.tick - 1
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
-        told = [replay_tick(history, tick) for tick in (last - 3, last - 2, last - 1, last)]
-        assert [one.identical for one in told] == [True] * 4, told
+        replays = [replay_tick(history, tick) for tick in (last - 3, last - 2, last - 1, last)]
+        assert [repeated.identical for repeated in replays] == [True] * 4, replays
         events = [(event.kind, event.subject) for tick in history.ticks(last - 3, last) for event in tick.events]
         assert events == [("models_rest", ",".join(sorted(resting))), ("models_rest", "")]
         history.close()

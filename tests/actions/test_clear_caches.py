@@ -42,8 +42,8 @@ def test_a_hundred_megabytes_of_kept_results_come_back_and_the_next_run_declines
 
 def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path) -> None:
     pages = dict.fromkeys(range(1000), b"x" * 10000)
-    kept = ClearableCache("pages", lambda: (len(pages), sum(map(len, pages.values()))), pages.clear)
-    with desk(tmp_path, caches=(kept,)) as made:
+    cache = ClearableCache("pages", lambda: (len(pages), sum(map(len, pages.values()))), pages.clear)
+    with desk(tmp_path, caches=(cache,)) as made:
         assert made._step() is not None
         assert window.decay_weights.cache_info().currsize > 0
         names = {cache.name for cache in made.actuators.caches()}
@@ -60,9 +60,9 @@ def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path
 def test_what_the_engine_keeps_is_counted_by_its_values() -> None:
     window.decay_weights.cache_clear()
     window.decay_weights(1_000, 10.0)
-    told = {kept.name: kept.measure() for kept in engine_caches()}
-    assert told["window.decay_weights"] == (1, 8_000)
-    assert told["domain.record._words"][1] is None  # bounded by their number, not counted in bytes
+    sizes = {cache.name: cache.measure() for cache in engine_caches()}
+    assert sizes["window.decay_weights"] == (1, 8_000)
+    assert sizes["domain.record._words"][1] is None  # bounded by their number, not counted in bytes
 
 
 def test_a_young_engine_with_little_kept_declines(tmp_path: Path) -> None:

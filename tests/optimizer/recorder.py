@@ -77,9 +77,9 @@ class Recorder(Plant):
             raise StoreError("the store is locked")
         return super().ticks(since)
 
-    def save_firing(self, told: Firing) -> int:
-        number = super().save_firing(told)
-        self.note("firing", number, told)
+    def save_firing(self, firing: Firing) -> int:
+        number = super().save_firing(firing)
+        self.note("firing", number, firing)
         return number
 
     def save_trial(self, trial: Trial) -> int:
@@ -95,9 +95,9 @@ class Recorder(Plant):
         super().save_answer(number, text)
         self.note("answer", number, text)
 
-    def save_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
-        super().save_judgement(action, metric, unit, at, told)
-        self.note("judgement", action, metric, unit, told)
+    def save_judgement(self, action: str, metric: str, unit: str, at: int, judgement: Judgement) -> None:
+        super().save_judgement(action, metric, unit, at, judgement)
+        self.note("judgement", action, metric, unit, judgement)
 
     def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
         super().set_licence(action, licence, why, at)

@@ -16,7 +16,7 @@ ALWAYS = Rule("always", THRESHOLD, "process.rss_bytes", ("collect_garbage",), le
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Settings]:
-    told = settings(
+    configured = settings(
         tmp_path,
         symbols=(),
         sim_symbols=2,
@@ -24,8 +24,8 @@ def running(tmp_path: Path) -> Iterator[Settings]:
         rules=(ALWAYS,),
         modes=(("collect_garbage", "ask"), ("delete_temp", "observe")),
     )
-    with live(told):
-        yield told
+    with live(configured):
+        yield configured
 
 
 def test_a_rule_asks_and_people_answer_change_rules_modes_and_licences(running: Settings) -> None:

@@ -77,7 +77,7 @@ class Desk:
         self._answers = Answers(self._inbox, clock)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.waiting)
         self._past = Past(url)
-        self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.finish)
+        self._backtests = backtests.Backtests(Path(settings.home), clock, self._inbox.report, self._answers.end)
         self._by_hand = ByHand(self.optimize, self._report, self._finish)
         self.workers = Workers(broke=partial(recovery.broke, "trainer", "workers"), mended=partial(recovery.mended, "trainer", "workers"))
         beside = ThreadPoolExecutor(settings.threads, thread_name_prefix="phase") if settings.threads else None
@@ -229,8 +229,6 @@ class Desk:
 
     def obey(self, jobs: Jobs) -> None:
         """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
-        self._by_hand.settle()
-        self._drills.settle()
         self._answers.settle()
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest
@@ -250,9 +248,9 @@ class Desk:
         self._give_way()
         self._inbox.report(number, progress, note)
 
-    def _finish(self, command: Command, told: dict[str, object]) -> None:
+    def _finish(self, command: Command, result: dict[str, object]) -> None:
         self._give_way()
-        self._answers.finish(command, told)
+        self._answers.end(command, result)
 
     def _take(self, number: int, serve: Callable[[Command], None]) -> None:
         command = self._inbox.take(number, self._clock.now())
@@ -286,7 +284,7 @@ class Desk:
             if self._by_hand.take(command):
                 jobs.once("optimizer", "optimize", self._by_hand.work, self.board, worker="by hand")
         elif self._backtests.obey(command):
-            jobs.once("optimizer", "backtests", self._backtests.work, self.board)
+            jobs.once("optimizer", "backtests", self._backtests.work, self.board, worker="backtests")
 
     def _obey(self, command: Command) -> None:
         """In a command's turn: closed before the next tick, so that no tick is kept that heeds a command the store calls failed."""

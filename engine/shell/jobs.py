@@ -20,7 +20,7 @@ from engine.shell.logs import LOG
 
 THREADS = 8
 LEAST_STEP = 0.5  # s by which the wall clock must have been set for jobs to be moved along
-WORKERS = ("default", "by hand", "trials", "drill")  # each but the first has one thread, for what takes long
+WORKERS = ("default", "by hand", "trials", "drill", "backtests")  # each but the first has one thread, for what takes long
 
 
 class Watch(Protocol):

@@ -12,12 +12,14 @@ import numpy as np
 import pytest
 
 from engine.domain.control import Command
+from engine.shell.answers import Answers
 from engine.shell.by_hand import STOPPED, WAITING, ByHand, Tell, Told
 from engine.shell.clock import WallClock
 from engine.shell.jobs import Jobs
 from engine.store.database import prepare
 from engine.store.errors import StoreFailed
 from engine.store.inbox import Asked, Inbox
+from tests.makers import StoppedClock
 from tests.shell.test_jobs import Watching
 
 NOW = 1_750_000_000 * 10**9
@@ -57,7 +59,7 @@ class Room:
 
 
 class Pen:
-    """A store that takes what it is told, unless it is shut."""
+    """The inbox of a store that accepts what it is given, unless it is shut."""
 
     def __init__(self) -> None:
         self.results: list[tuple[int, Told]] = []
@@ -70,15 +72,17 @@ class Pen:
         assert 0.0 <= progress <= 1.0
         self.notes[number] = word
 
-    def finish(self, command: Command, told: Told) -> None:
+    def finish(self, number: int, ok: bool, result: Told, now: int) -> None:
         if self.shut:
             raise StoreFailed("the store is locked")
-        self.results.append((command.id, told))
+        assert ok == ("error" not in result)
+        self.results.append((number, result))
 
 
-def a_queue() -> tuple[ByHand, Room, Pen]:
+def a_queue() -> tuple[ByHand, Room, Pen, Answers]:
     room, pen = Room(), Pen()
-    return ByHand(room.act, pen.report, pen.finish), room, pen
+    answers = Answers(pen, StoppedClock())  # type: ignore[arg-type]
+    return ByHand(room.act, pen.report, answers.end), room, pen, answers
 
 
 @pytest.fixture
@@ -150,7 +154,7 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
 def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed: int) -> None:
     """Taking, serving, a store that is shut, an action with a fault and the stop, in any order."""
     chance = np.random.default_rng([seed])
-    hands, room, pen = a_queue()
+    hands, room, pen, answers = a_queue()
     taken: list[int] = []
     for _ in range(60):
         match int(chance.integers(6)):
@@ -166,11 +170,11 @@ def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed
                     assert room.served[-1] in room.fails
             case 4:
                 pen.shut = not pen.shut
-            case _:
-                hands.settle()
+            case _ if not pen.shut:
+                answers.settle()
     pen.shut = False
     hands.leave()
-    hands.settle()
+    answers.settle()
     assert sorted(number for number, _ in pen.results) == taken
     assert room.served == taken[: len(room.served)]
     assert room.most <= 1
@@ -179,7 +183,7 @@ def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed
 
 
 def test_everybody_who_waits_sees_their_place_and_it_moves_up() -> None:
-    hands, _, pen = a_queue()
+    hands, _, pen, _ = a_queue()
     for number in (1, 2, 3):
         hands.take(wish(number))
     assert pen.notes == {1: "is next", 2: "waits for 1 before it", 3: "waits for 2 before it"}
@@ -190,7 +194,7 @@ def test_everybody_who_waits_sees_their_place_and_it_moves_up() -> None:
 
 
 def test_a_stop_ends_those_that_wait_in_one_line_and_lets_the_one_in_hand_finish() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     room.holds = Event()
     for number in (1, 2, 3):
         hands.take(wish(number))
@@ -231,7 +235,7 @@ def test_a_restart_runs_no_command_a_second_time(url: str) -> None:
 
 
 def test_an_action_with_a_fault_is_named_and_the_next_one_is_served() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     room.fails = {1}
     hands.take(wish(1))
     hands.take(wish(2))
@@ -242,23 +246,35 @@ def test_an_action_with_a_fault_is_named_and_the_next_one_is_served() -> None:
 
 
 def test_a_result_the_store_would_not_take_is_offered_again() -> None:
-    hands, _, pen = a_queue()
+    hands, _, pen, answers = a_queue()
     hands.take(wish(1))
     pen.shut = True
     hands.work()
-    hands.settle()
     assert pen.results == []
     pen.shut = False
-    hands.settle()
-    hands.settle()
+    answers.settle()
+    answers.settle()
     assert pen.results == [(1, {"status": "done"})]
 
 
 def test_a_queue_that_is_full_says_so() -> None:
-    hands, room, pen = a_queue()
+    hands, room, pen, _ = a_queue()
     for number in range(1, WAITING + 2):
         hands.take(wish(number))
     assert pen.results == [(WAITING + 1, {"error": f"{WAITING} wait already: ask again when some are done"})]
     for _ in range(WAITING):
         hands.work()
     assert len(room.served) == WAITING
+
+
+def test_a_command_that_waits_can_be_withdrawn_and_is_not_served() -> None:
+    hands, room, pen, _ = a_queue()
+    for number in (1, 2, 3):
+        hands.take(wish(number))
+    assert hands.withdraw(2) == wish(2)
+    assert pen.notes[3] == "waits for 1 before it"
+    assert hands.withdraw(2) is None
+    for _ in range(3):
+        hands.work()
+    assert room.served == [1, 3]
+    assert hands.running is None

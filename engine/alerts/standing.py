@@ -1,4 +1,4 @@
-"""How long a rule has been wrong or well: an alert is raised and resolved only by what lasts."""
+"""The state of an alert: it is raised when its rule has been violated for a while, and resolved when the rule has held again for a while."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from dataclasses import replace
 
 from engine.domain.alerting import AlertRule, Sight, Standing
 
-GAP = 30.0  # s without a look that could tell, after which what went before counts for nothing
+GAP = 30.0  # s without a conclusive check, after which earlier checks no longer count
 RAISE, RENEW, RESOLVE = "raise", "renew", "resolve"
 
 
 def advance(rule: AlertRule, before: Standing, sight: Sight, now: float) -> tuple[Standing, str | None]:
-    """The rule after a look at `now` (s, monotonic), and what is to be done about its alert.
+    """The state after a check at `now` (s, monotonic), and the change to its alert: RAISE, RENEW, RESOLVE or None.
 
-    A look that cannot tell changes nothing; after a long time without one, durations begin anew, so that silence neither raises nor resolves.
+    An inconclusive check changes nothing; after a long time without a conclusive one, durations begin anew, so that silence neither raises
+    nor resolves.
     """
     if sight.wrong is None:
         return before, None
@@ -22,8 +23,8 @@ def advance(rule: AlertRule, before: Standing, sight: Sight, now: float) -> tupl
     if sight.wrong:
         since = now if before.since is None else before.since
         raised = before.open or now - since >= rule.after
-        done = (RENEW if before.open else RAISE) if raised else None
-        return Standing(raised, since, None, now), done
+        change = (RENEW if before.open else RAISE) if raised else None
+        return Standing(raised, since, None, now), change
     if not before.open:
         return Standing(False, None, None, now), None
     well = now if before.well is None else before.well

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -17,20 +15,13 @@ from engine.domain.control import Command
 from engine.domain.ports import Clock
 from engine.shell.logs import LOG
 from engine.store import alert_rows, chronicle
+from engine.store.store import Store
 
 NAMES = ("ack", "silence", "unsilence", "drill")  # commands that are obeyed here
 LARGEST = 2**63 - 1  # that a store can hold
 MINUTE = 60_000_000_000  # ns
 LONGEST_SILENCE = 7 * 24 * 60.0  # min
 RENEW_SECONDS = 60.0  # at most so often are the words of an open alert written anew
-
-
-class Ledger(Protocol):
-    """The store's own connection."""
-
-    def read(self) -> AbstractContextManager[Connection]: ...
-
-    def write(self) -> AbstractContextManager[Connection]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +37,7 @@ class Told:
 class Alerting:
     """The alerts of one engine. `look` belongs in a job of its own."""
 
-    ledger: Ledger
+    ledger: Store
     facts: Callable[[], Facts]
     clock: Clock
     told: Told

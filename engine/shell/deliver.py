@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from threading import Event, Lock
 from typing import Protocol
-
-from sqlalchemy import Connection
 
 from engine.domain.alerting import Delivery
 from engine.domain.ports import Clock
@@ -16,18 +13,13 @@ from engine.shell.circuits import JITTER, Backoff
 from engine.shell.courier import Letter
 from engine.shell.logs import LOG
 from engine.store import alert_rows
+from engine.store.store import Store
 
 BACKOFF = Backoff(5.0, 600.0)
 LONGEST = round(600.0 * (1.0 + JITTER) * 1e9)  # ns, the longest pause there is
 AT_ONCE = 20  # messages to one target
 DAYS = 7  # after which a target that never answered is given up
 DAY, SECOND = 86_400_000_000_000, 1_000_000_000  # ns
-
-
-class Ledger(Protocol):
-    def read(self) -> AbstractContextManager[Connection]: ...
-
-    def write(self) -> AbstractContextManager[Connection]: ...
 
 
 class Sender(Protocol):
@@ -41,9 +33,9 @@ class Sender(Protocol):
 class Deliveries:
     """The queue's one servant, whoever calls it. `work` belongs in a thread of its own: a target may be slow."""
 
-    def __init__(self, ledger: Ledger, targets: Mapping[str, str], sender: Sender, clock: Clock) -> None:
+    def __init__(self, store: Store, targets: Mapping[str, str], sender: Sender, clock: Clock) -> None:
         """`targets`: addresses by what stands for them in the store."""
-        self._ledger, self._targets, self._sender, self._clock = ledger, targets, sender, clock
+        self._store, self._targets, self._sender, self._clock = store, targets, sender, clock
         self._stop = Event()
         self._turn = Lock()
         self.trouble: dict[str, str] = {}  # why a target did not take its last message
@@ -58,7 +50,7 @@ class Deliveries:
             for target, url in self._targets.items():
                 if self._stop.is_set():
                     break
-                with self._ledger.read() as connection:
+                with self._store.read() as connection:
                     mine = alert_rows.due(connection, target, self._clock.now(), AT_ONCE, LONGEST)
                 if mine:
                     tried.append(target)
@@ -67,14 +59,14 @@ class Deliveries:
 
     def sweep(self) -> None:
         """Gives up what waits for a target that is set no more, or has waited for a week."""
-        with self._ledger.write() as connection:
+        with self._store.write() as connection:
             ended = alert_rows.give_up(connection, tuple(self._targets), self._clock.now() - DAYS * DAY)
         if ended:
             LOG.warning("%s messages were given up: their target is set no more, or never answered", ended)
 
     def hurry(self) -> str:
         """Everything that waits is tried at the next turn."""
-        with self._ledger.write() as connection:
+        with self._store.write() as connection:
             waiting = alert_rows.hurry(connection, self._clock.now())
         return f"{waiting} message{'' if waiting == 1 else 's'} tried at once"
 
@@ -87,7 +79,7 @@ class Deliveries:
         taken = [one.id for one, error in zip(mine, answers, strict=True) if error is None]
         failed = [(one, error) for one, error in zip(mine, answers, strict=True) if error is not None]
         now = self._clock.now()
-        with self._ledger.write() as connection:
+        with self._store.write() as connection:
             alert_rows.sent(connection, taken, now)
             for one, error in failed:
                 pause = BACKOFF.pause(one.tries + 1, zlib.crc32(target.encode()))

@@ -32,11 +32,12 @@ from engine.phases import decision
 from engine.run import Run, axes
 from engine.shell.circuits import FAULTS
 from engine.shell.courier import Letter
-from engine.shell.deliver import Deliveries, Ledger, Sender
+from engine.shell.deliver import Deliveries, Sender
 from engine.shell.logs import LOG
 from engine.store import alert_rows
 from engine.store.database import url_of
 from engine.store.errors import StoreFailed
+from engine.store.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS, STOP_SECONDS, ARRIVE_SECONDS, LOOK_SECONDS = 90.0, 20.0, 60.0, 0.2
@@ -136,20 +137,20 @@ def _stop_engine_in(home: Path, clock: Clock, halted: Stop) -> tuple[bool, str]:
     return _left(home / "podium.db", code, took)
 
 
-def alert_path(deliveries: Deliveries, targets: tuple[str, ...], ledger: Ledger, sender: Sender, clock: Clock,
+def alert_path(deliveries: Deliveries, targets: tuple[str, ...], store: Store, sender: Sender, clock: Clock,
                halted: Stop) -> tuple[bool, str]:  # fmt: skip
     """Sends a message that says it is a drill to every target; to a receiver on this machine where none is set."""
     if not targets:
         return _loopback(sender)
-    with ledger.read() as connection:
+    with store.read() as connection:
         number = alert_rows.next_drill(connection)
     message = drilled(number, clock.now())
-    with ledger.write() as connection:
+    with store.write() as connection:
         alert_rows.queue(connection, message, targets, clock.now())
     begun = clock.tick()
     while True:
         deliveries.work()
-        with ledger.read() as connection:
+        with store.read() as connection:
             waiting, sent, error = alert_rows.still_waiting(connection, -number)
         if not waiting:
             return sent > 0, f"{sent} of {len(targets)} targets took the message" if sent else "no target took the message"

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Protocol
-
-from sqlalchemy import Connection
 
 from engine.domain.alerting import Recovered
 from engine.domain.ports import Clock
@@ -20,6 +16,7 @@ from engine.shell.logs import LOG
 from engine.shell.outbox import Outbox
 from engine.store import alert_rows
 from engine.store.errors import StoreFailed
+from engine.store.writer import Writer
 
 LONGEST = 200  # letters of a description
 MOST = 500  # failures that wait for the store
@@ -31,12 +28,6 @@ BACKOFFS = {  # by component: the first pause after a failure and the longest, s
 PATIENCE = {"engine": 3, "feed": 1, "store": 1}  # failures in a row before the first pause; others 2
 
 Remedy = Callable[[], str]  # restarts, reconnects or resets; returns what was done, raises ValueError where it cannot
-
-
-class Ledger(Protocol):
-    """The transactions of the store's writer."""
-
-    def write(self) -> AbstractContextManager[Connection]: ...
 
 
 @dataclass(eq=False, slots=True)
@@ -51,8 +42,8 @@ class Fault:
 class Recovery:
     """The circuit breakers of one engine and its open failures. Stands between the jobs and the component status. Safe from any thread."""
 
-    def __init__(self, ledger: Ledger, watch: Watch, clock: Clock) -> None:
-        self._ledger, self._watch, self._clock = ledger, watch, clock
+    def __init__(self, writer: Writer, watch: Watch, clock: Clock) -> None:
+        self._writer, self._watch, self._clock = writer, watch, clock
         self._lock = Lock()
         self._circuits: dict[str, Circuit] = {}
         self._resting: set[str] = set()  # jobs whose last run was skipped
@@ -148,7 +139,7 @@ class Recovery:
         self._outbox.flush()
 
     def _write(self, faults: Sequence[Fault]) -> None:
-        with self._ledger.write() as connection:
+        with self._writer.write() as connection:
             numbers = [(fault, alert_rows.save_recovery(connection, fault.told, fault.number)) for fault in faults]
         for fault, number in numbers:
             fault.number = number

@@ -201,7 +201,7 @@ def test_what_was_sent_but_could_not_be_noted_is_sent_again_and_never_lost(store
             return store.write()
 
     ledger = Broken()
-    one = Deliveries(ledger, {"t": "a://b"}, sender, clock)
+    one = Deliveries(ledger, {"t": "a://b"}, sender, clock)  # type: ignore[arg-type]
     with pytest.raises(StoreFailed):
         one.work()
     ledger.broken = False

@@ -1,4 +1,4 @@
-"""Looks at what is wrong every few seconds, raises and resolves alerts, and queues what people are to be told: never inside a tick."""
+"""Checks every alert rule every few seconds, raises and resolves alerts, and queues messages about them: never inside a tick."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from engine.shell.logs import LOG
 from engine.store import alert_rows, chronicle
 from engine.store.store import Store
 
-NAMES = ("ack", "silence", "unsilence", "drill")  # commands that are obeyed here
-LARGEST = 2**63 - 1  # that a store can hold
+NAMES = ("ack", "silence", "unsilence", "drill")  # the commands handled here
+LARGEST = 2**63 - 1  # the largest number of a store
 MINUTE = 60_000_000_000  # ns
 LONGEST_SILENCE = 7 * 24 * 60.0  # min
-RENEW_SECONDS = 60.0  # at most so often are the words of an open alert written anew
+RENEW_SECONDS = 60.0  # between two updates of the words of an open alert
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Who is told: what stands for each address in the store."""
+    """The recipients of messages, by the label of their address."""
 
     targets: tuple[str, ...] = ()
     escalation: tuple[str, ...] = ()
-    minutes: float = 15.0  # after which a critical alert that nobody acknowledged goes to the escalation targets
+    minutes: float = 15.0  # before a critical alert that nobody acknowledged goes to the escalation targets
 
 
 @dataclass(slots=True)
@@ -42,49 +42,49 @@ class Alerting:
     clock: Clock
     told: Told
     _standing: dict[str, Standing] = field(default_factory=dict)
-    _said: dict[str, tuple[str, float]] = field(default_factory=dict)  # by rule: the words last written, and when (s, monotonic)
-    _taken_up: bool = False
+    _written: dict[str, tuple[str, float]] = field(default_factory=dict)  # by rule: the words last written, and when (s, monotonic)
+    _restored: bool = False
 
     def look(self) -> None:
-        """One look at every rule, then whoever is to be told gets a message in the queue. Raises StoreFailed; the next look does it again."""
-        if not self._taken_up:
+        """Check every rule, then queue the messages that are due. Raises StoreFailed; the next call repeats what failed."""
+        if not self._restored:
             with self.ledger.read() as connection:
-                standing = alert_rows.open_alerts(connection)
-            self._take_up(standing)
-        open_now = frozenset(name for name, one in self._standing.items() if one.open)
-        self._settle(rules.look(self.facts(), open_now))
-        self._tell()
+                alerts = alert_rows.open_alerts(connection)
+            self._restore(alerts)
+        open_now = frozenset(rule for rule, standing in self._standing.items() if standing.open)
+        self._apply(rules.look(self.facts(), open_now))
+        self._queue_messages()
 
     def acknowledge(self, number: int, by: str) -> str:
-        """Until it is resolved it is not told again. Raises ValueError."""
+        """Send no more messages about an alert until it is resolved. Raises ValueError where it is not open."""
         with self.ledger.write() as connection:
-            found = alert_rows.acknowledge(connection, number, by, self.clock.now())
-        if found is None:
+            alert = alert_rows.acknowledge(connection, number, by, self.clock.now())
+        if alert is None:
             raise ValueError(f"alert {number} is not open: Alerts shows the numbers of those that are")
-        return f"alert {number}, {found.rule}, is acknowledged by {found.acked_by}: it is told again when it is resolved"
+        return f"alert {number}, {alert.rule}, is acknowledged by {alert.acked_by}: the next message comes when it is resolved"
 
     def silence(self, rule: str, minutes: float, by: str, reason: str) -> str:
-        """Nothing of a rule, or of all, is told for so long. Raises ValueError."""
+        """Send no messages about a rule, or about all, for so many minutes. Raises ValueError."""
         self._known(rule)
         if not 1.0 <= minutes <= LONGEST_SILENCE:
-            raise ValueError(f"minutes={minutes:g} is outside 1 to {LONGEST_SILENCE:g}: a silence ends by itself after a week at most")
+            raise ValueError(f"minutes={minutes:g} is outside 1 to {LONGEST_SILENCE:g}: a silence lasts a week at most")
         if not reason.strip():
-            raise ValueError("a silence needs a reason, for whoever wonders later: reason=...")
+            raise ValueError("a silence needs a reason that others can read later: reason=...")
         until = self.clock.now() + round(minutes * MINUTE)
         with self.ledger.write() as connection:
             alert_rows.silence(connection, rule, until, by, reason.strip()[:200], self.clock.now())
         return f"{rule} is silenced until {messages.moment(until)} UTC; alerts are raised all the same"
 
     def unsilence(self, rule: str) -> str:
-        """Raises ValueError where nothing silences it."""
+        """End the silence of a rule. Raises ValueError where it is not silenced."""
         with self.ledger.write() as connection:
             ended = alert_rows.unsilence(connection, rule, self.clock.now())
         if not ended:
             raise ValueError(f"{rule[:60]!r} is not silenced")
-        return f"{rule} is told again"
+        return f"{rule} is no longer silenced"
 
     def obey(self, command: Command) -> str:
-        """Carries out ack, silence or unsilence; raises ValueError in one line."""
+        """Handle ack, silence or unsilence; raises ValueError in one line."""
         args = dict(command.args)
         if command.name == "ack":
             return self.acknowledge(_whole("id", args.get("id", "")), command.by)
@@ -97,25 +97,25 @@ class Alerting:
 
     def _known(self, rule: str) -> None:
         with self.ledger.read() as connection:
-            names = rules.known(tuple(one.rule for one in alert_rows.open_alerts(connection)))
+            names = rules.known(tuple(alert.rule for alert in alert_rows.open_alerts(connection)))
         if rule not in names:
             near = get_close_matches(rule, names, n=1)
             raise ValueError(f"no rule is called {rule[:60]!r}: " + (f"did you mean {near[0]!r}" if near else f"there are {', '.join(names)}"))
 
-    def _take_up(self, standing: tuple[Alert, ...]) -> None:
-        """What was open when the engine before ended goes on being open until it is seen to be well."""
-        retired = [one.rule for one in standing if one.rule in rules.RETIRED]
+    def _restore(self, alerts: tuple[Alert, ...]) -> None:
+        """Keep the alerts of the previous engine open until their rules hold again."""
+        retired = [alert.rule for alert in alerts if alert.rule in rules.RETIRED]
         if retired:
             with self.ledger.write() as connection:
                 for rule in retired:
                     chronicle.resolve_alert(connection, rule, self.clock.now())
-        for one in standing:
-            if one.rule in rules.LOOKED_AT:
-                self._standing[one.rule] = Standing(open=True)
-        self._taken_up = True
+        for alert in alerts:
+            if alert.rule in rules.LOOKED_AT:
+                self._standing[alert.rule] = Standing(open=True)
+        self._restored = True
 
-    def _settle(self, sights: tuple[Sight, ...]) -> None:
-        """Raises, renews and resolves in one transaction, where there is anything to do; what fails is done by the next look."""
+    def _apply(self, sights: tuple[Sight, ...]) -> None:
+        """Raise, renew and resolve in one transaction; the next call repeats what failed."""
         now = self.clock.tick()
         after = dict(self._standing)
         changes: list[tuple[Sight, str]] = []
@@ -128,7 +128,7 @@ class Alerting:
                 for sight, change in changes:
                     self._write(connection, sight, change)
         self._standing = after
-        self._said |= {sight.rule: (sight.words, now) for sight, change in changes if change != RESOLVE}
+        self._written |= {sight.rule: (sight.words, now) for sight, change in changes if change != RESOLVE}
 
     def _write(self, connection: Connection, sight: Sight, change: str) -> None:
         at = self.clock.now()
@@ -140,20 +140,20 @@ class Alerting:
             LOG.info("alert %s: %s %s", sight.rule, {RAISE: "raised", RESOLVE: "resolved"}[change], sight.words)
 
     def _is_new(self, sight: Sight, now: float) -> bool:
-        words, at = self._said.get(sight.rule, ("", 0.0))
+        words, at = self._written.get(sight.rule, ("", 0.0))
         return words != sight.words and now - at >= RENEW_SECONDS
 
-    def _tell(self) -> None:
-        """Queues messages for what is open, what is over, and what nobody has acknowledged."""
+    def _queue_messages(self) -> None:
+        """Queue messages about alerts that are open, resolved, or critical and not acknowledged."""
         if not self.told.targets:
             return
         now = self.clock.now()
         with self.ledger.read() as connection:
-            standing, over = alert_rows.open_alerts(connection), alert_rows.over_untold(connection)
-            when = alert_rows.told_at(connection, [one.id for one in standing])
-            quiet = alert_rows.silences(connection, now)
-        opened = messages.opened(standing, frozenset(when), quiet, now)
-        late = messages.escalated(standing, when, quiet, self.told.minutes, now)
+            alerts, over = alert_rows.open_alerts(connection), alert_rows.over_untold(connection)
+            notified_at = alert_rows.told_at(connection, [alert.id for alert in alerts])
+            silences = alert_rows.silences(connection, now)
+        opened = messages.opened(alerts, frozenset(notified_at), silences, now)
+        late = messages.escalated(alerts, notified_at, silences, self.told.minutes, now)
         resolved = messages.resolved(over, now)
         if not (opened or late or resolved):
             return
@@ -171,7 +171,7 @@ def _whole(name: str, text: str) -> int:
     except ValueError:
         raise ValueError(f"{name}={text[:40]!r} is no whole number") from None
     if not 0 <= value <= LARGEST:
-        raise ValueError(f"{name}={text[:40]} is none there can be")
+        raise ValueError(f"{name}={text[:40]} is outside 0 to {LARGEST}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What watches over the engine from beside it: alerts and their delivery, recoveries that are kept, and drills."""
+"""Alerting of one engine: the evaluation of rules, the delivery of messages, the failure log on its way to the store, and drills."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from engine.store.errors import StoreFailed
 from engine.store.store import Store
 
 HOUR = 3_600_000_000_000  # ns
-SETTLED_SECONDS = 300.0  # after its start before the first drill
-OVERDUE = 2  # times the spacing of trainings, after which one is overdue
+SETTLED_SECONDS = 300.0  # after the start before the first drill
+OVERDUE = 2  # intervals between trainings before one is overdue
 
 Answer = dict[str, object]
 
 
 class Safeguards:
-    """Everything here runs in jobs of its own. Raises StoreFailed; whatever failed is done by the next run."""
+    """Every method runs in a job of its own. Raises StoreFailed; the next run repeats what failed."""
 
     def __init__(
         self, settings: Settings, store: Store, recovery: Recovery, clock: Clock, *,
@@ -44,28 +44,30 @@ class Safeguards:
         urls = tuple(dict.fromkeys((*settings.alert_urls, *settings.escalate_urls)))
         targets = dict(zip(labels(urls), urls, strict=True))
         named = {url: name for name, url in targets.items()}
-        told = Told(tuple(named[url] for url in settings.alert_urls), tuple(named[url] for url in settings.escalate_urls), settings.escalate_minutes)
+        recipients = Told(
+            tuple(named[url] for url in settings.alert_urls), tuple(named[url] for url in settings.escalate_urls), settings.escalate_minutes
+        )
         self._sender = sender or Courier()
         self._reader = FactsReader(settings.database_url)
         self._up = clock.tick()
         self._stop = Event()
         self._drilling = Lock()
-        self.targets = told.targets
-        self.alerting = Alerting(store, self.facts, clock, told)
+        self.targets = recipients.targets
+        self.alerting = Alerting(store, self.facts, clock, recipients)
         self.deliveries = Deliveries(store, targets, self._sender, clock)
         with store.write() as connection:
             alert_rows.close_recoveries(connection)
-        self._remember(told)
+        self._store_recipients(recipients)
 
-    def _remember(self, told: Told) -> None:
-        """The pages show who is told, masked."""
-        kept = {"alert targets": told.targets, "escalation targets": told.escalation or told.targets}
+    def _store_recipients(self, recipients: Told) -> None:
+        """Store the masked addresses for the pages."""
+        facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
         with self._store.write() as connection:
-            for key, names in kept.items():
+            for key, names in facts.items():
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, "\n".join(names)))
 
     def facts(self) -> Facts:
-        """All that the rules look at, as of now."""
+        """Everything that the rules check, as of now."""
         settings, knobs = self._settings, self._settings.knobs
         usage = shutil.disk_usage(settings.home)
         path = path_of(settings.database_url)
@@ -79,12 +81,12 @@ class Safeguards:
         return self._reader.read(plain)
 
     def look(self) -> None:
-        """Alerts, and what recovered since."""
+        """Write the failure log and evaluate the rules."""
         self._recovery.settle()
         self.alerting.look()
 
     def deliver(self) -> None:
-        """Sends what is due; a target that takes nothing is a fault of the component alerts until it does."""
+        """Send what is due; a target that refuses is a failure of the component alerts until it accepts."""
         for target in self.deliveries.work():
             trouble = self.deliveries.trouble.get(target)
             if trouble is None:
@@ -93,18 +95,18 @@ class Safeguards:
                 self._recovery.broke("alerts", target, f"{target}: {trouble}")
 
     def prune(self) -> None:
-        """Drops old alerts, messages, recoveries and drills, and gives up messages that nobody will take."""
+        """Drop old alerts, messages, failures and drills, and give up messages that no target will accept."""
         self.deliveries.sweep()
         with self._store.write() as connection:
             alert_rows.prune(connection, self._clock.now())
 
     @property
     def trouble(self) -> str | None:
-        """Which targets take nothing just now."""
+        """The targets that refuse messages now, with their reasons."""
         return "; ".join(f"{target}: {why}" for target, why in self.deliveries.trouble.items()) or None
 
     def drill_is_due(self) -> bool:
-        """By the schedule, once the engine has run for a while."""
+        """Whether a drill is due by the schedule; the engine must have run for a while."""
         hours = self._settings.drill_hours
         if hours <= 0 or self._moment() is None or self._clock.tick() - self._up < SETTLED_SECONDS:
             return False
@@ -114,54 +116,54 @@ class Safeguards:
         return last is None or is_ahead(last.at, now) or now - last.at >= hours * HOUR
 
     def drill(self, by: str) -> Drill | None:
-        """Carries one out and keeps it; None where one is under way."""
+        """Run a drill and store its result; None where one is under way or the engine stops."""
         if not self._drilling.acquire(blocking=False):
             return None
         try:
-            told = drill.run_drill({
+            result = drill.run_drill({
                 "kill switch": lambda: drill.kill_switch(self._moment()),
                 "stop": lambda: drill.stop(self._clock, self._stop, self._settings.home),
                 "alert path": lambda: drill.alert_path(self.deliveries, self.targets, self._store, self._sender, self._clock, self._stop),
             }, self._clock, by)  # fmt: skip
-            if self._stop.is_set():  # it was cut short: that proves nothing either way
+            if self._stop.is_set():  # a drill that was cut short proves nothing
                 return None
             with self._store.write() as connection:
-                alert_rows.save_drill(connection, told)
+                alert_rows.save_drill(connection, result)
         finally:
             self._drilling.release()
-        LOG.info("drill by %s: %s", by, tally(told))
-        return told
+        LOG.info("drill by %s: %s", by, tally(result))
+        return result
 
     def drill_by_schedule(self) -> None:
-        """The job of it."""
+        """Run a drill where one is due."""
         if self.drill_is_due():
             self.drill("schedule")
 
     def obey(self, command: Command) -> Answer:
-        """Carries out ack, silence, unsilence or drill."""
+        """Handle ack, silence, unsilence or drill."""
         try:
             if command.name != "drill":
                 return {"message": self.alerting.obey(command)}
-            if self._moment() is None:  # before that a drill proves nothing, and nothing is wrong
-                raise ValueError("no tick has been decided yet that the kill switch could be tried on: ask again after the first")
-            told = self.drill(command.by)
+            if self._moment() is None:  # before that a drill proves nothing
+                raise ValueError("no tick has been decided yet on which the kill switch could be tested: try again after the first")
+            result = self.drill(command.by)
         except (ValueError, StoreFailed) as error:
             return {"error": str(error)}
-        if told is None:
-            return {"error": "a drill is under way, or the engine stops: ask again"}
-        words = {one.name: one.detail for one in told.proofs}
-        return {"message" if told.passed else "error": tally(told), "seconds": told.seconds, **words}
+        if result is None:
+            return {"error": "a drill is under way, or the engine stops: try again"}
+        details = {proof.name: proof.detail for proof in result.proofs}
+        return {"message" if result.passed else "error": tally(result), "seconds": result.seconds, **details}
 
     def leave(self) -> None:
-        """Ends what is under way."""
+        """End what is under way."""
         self._stop.set()
         self.deliveries.leave()
 
     def close(self) -> None:
-        """Writes what recovered, as far as the store takes it."""
+        """Write the failure log as far as the store accepts it, and close."""
         self.leave()
         try:
             self._recovery.settle()
         except StoreFailed as error:
-            LOG.info("the newest recoveries were not kept: %s", error)
+            LOG.info("the newest failures were not stored: %s", error)
         self._reader.close()

@@ -1,4 +1,4 @@
-"""The log: PODIUM_HOME/logs/podium.log, rotating; the only place a traceback goes to."""
+"""The log: PODIUM_HOME/logs/podium.log, rotating; the only place for tracebacks."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.shell.log_file import LogFile
 
 LOG = logging.getLogger("podium")
 BYTES, FILES = 5_000_000, 5
-FULL = (errno.ENOSPC, errno.EDQUOT)  # a start goes on without a log: there may be room later
-QUIET = ("apscheduler", "alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their warnings and errors go to the log, never to the terminal
+FULL = (errno.ENOSPC, errno.EDQUOT)  # without room the engine starts without a log
+QUIET = ("apscheduler", "alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their errors go to the log, never to the terminal
 
 
 def open_log(home: Path) -> RotatingFileHandler:
-    """Sends the log to its file, once however often it is asked. Raises SettingsError where PODIUM_HOME cannot be written or holds another
-    program's files in Podium's folders."""
+    """Open the log file, once however often it is called. Raises SettingsError where PODIUM_HOME cannot be written, or where another program's
+    files are in Podium's folders."""
     path = home / LOGS.name / "podium.log"
     for handler in LOG.handlers:
         if isinstance(handler, RotatingFileHandler) and Path(handler.baseFilename) == path.absolute():
@@ -45,7 +45,7 @@ def open_log(home: Path) -> RotatingFileHandler:
 
 
 def close_log(handler: RotatingFileHandler) -> None:
-    """Takes the file away again."""
+    """Detach and close the log file."""
     for name in ("podium", *QUIET):
         logging.getLogger(name).removeHandler(handler)
     handler.close()

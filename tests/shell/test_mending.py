@@ -197,9 +197,9 @@ def test_by_hand_the_previous_model_is_put_in_place_and_the_store_is_connected_t
     told = trained.recovery.recover("engine")
     assert told.done
     assert "its previous version ridge-129 serves" in told.detail
-    assert trained.recovery.recover("store").detail == "store: the store was connected to anew"
+    assert trained.recovery.recover("store").detail == "store: the store was reconnected"
     assert trained.recovery.recover("trainer").done
-    assert "cannot be opened anew" in trained.recovery.recover("feed").detail
+    assert "cannot be reopened" in trained.recovery.recover("feed").detail
     assert len(trained.play(3)) == 3
 
 

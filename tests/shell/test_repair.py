@@ -80,12 +80,12 @@ def test_indexes_and_checkpoints_are_mended_and_what_they_were_is_kept(url: str)
     assert str(kept) in said[0]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     assert execute(f"sqlite:///{kept}", STATE) == [(b"\0" * 50,)]
-    assert list(repair(url, WallClock())) == ["folded the log into the store"]
+    assert list(repair(url, WallClock())) == ["merged the log into the store"]
 
 
 def test_a_checkpoint_that_cannot_be_found_again_is_taken_out(url: str) -> None:
     execute(url, BROKEN_STATE, "UPDATE ticks SET phase_digests = '[\"0\"]' WHERE tick = 100")
-    assert any("took out the damaged checkpoint of tick 100" in line for line in repair(url, WallClock()))
+    assert any("deleted the damaged checkpoint of tick 100" in line for line in repair(url, WallClock()))
     assert execute(url, "SELECT tick FROM checkpoints") == [(0,)]
     assert replay(History(url), TICKS - 1).identical
 
@@ -95,7 +95,7 @@ def test_a_session_that_cannot_be_gone_on_from_is_ended_and_a_new_one_begins(url
     with pytest.raises(StoreFailed, match="doctor --repair"):
         scene(tmp_path / "home")
     said = list(repair(url, WallClock()))
-    assert any(line.startswith("ended session 1, which cannot be gone on from (") for line in said)
+    assert any(line.startswith("ended session 1, which cannot be resumed (") for line in said)
     going_on = scene(tmp_path / "home")
     assert going_on.step() is not None
     going_on.writer.close()

@@ -205,5 +205,5 @@ def test_by_hand_the_previous_model_is_put_in_place_and_the_store_is_connected_t
 
 def test_an_engine_is_not_reopened_onto_another_market() -> None:
     one: Engine = engine(simulated(BARS, symbols=2), trains=False)
-    with pytest.raises(ValueError, match="is not the market"):
+    with pytest.raises(ValueError, match="is not the current market"):
         one.reopen(simulated(BARS, symbols=3))

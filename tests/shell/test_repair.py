@@ -72,7 +72,7 @@ def test_indexes_and_checkpoints_are_mended_and_what_they_were_is_kept(url: str)
     found = find_damage(url)
     assert (tuple(sorted(found.indexes)), found.pages, [tick for _, tick, _ in found.checkpoints]) == (("ix_ticks_at", "ix_ticks_wall"), (), [100])
     said = list(repair(url, WallClock()))
-    assert [line.split(" ")[0] for line in said] == ["the", "built", "rebuilt", "folded"]
+    assert [line.split(" ")[0] for line in said] == ["the", "rebuilt", "rebuilt", "merged"]
     assert find_damage(url) == Damage()
     assert execute(url, STATE) == before
     assert replay(History(url), TICKS - 1).identical
@@ -112,7 +112,7 @@ def test_doctor_finds_and_repairs(
     assert "stop Podium and run python -m engine doctor --repair" in capsys.readouterr().out
     main(["doctor", "--repair"])
     told = capsys.readouterr().out
-    assert "repair the store as it was is kept in" in told
+    assert "repair the former state of the store is in" in told
     assert "ok     every page, index and checkpoint of the store is sound" in told
     assert "holds an earlier state of the store" in told
 

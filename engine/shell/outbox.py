@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
-from engine.shell.logs import LOG
-from engine.store.errors import StoreFailed
+from engine.service.logging import LOG
+from engine.store.errors import StoreError
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Outbox(Generic[T]):
         """Items that wait, without those that are being written."""
         return len(self._items)
 
-    def put(self, item: T) -> None:
+    def save_backtest(self, item: T) -> None:
         """Append an item without writing; an item that already waits keeps its place. Does not block."""
         with self._lock:
             if not any(waiting is item for waiting in self._items):
@@ -43,10 +43,10 @@ class Outbox(Generic[T]):
 
     def submit(self, item: T) -> bool:
         """Append an item and write all that wait; False where the store refuses, so that the next `flush` writes it."""
-        self.put(item)
+        self.save_backtest(item)
         try:
             self.flush()
-        except StoreFailed as error:
+        except StoreError as error:
             LOG.warning("%s are written later: %s", self._name, error)
             return False
         return True

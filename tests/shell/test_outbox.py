@@ -10,9 +10,9 @@ from threading import Event
 
 import pytest
 
-from engine.shell.logs import LOG
+from engine.service.logging import LOG
 from engine.shell.outbox import Outbox
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 
 
 class Store:
@@ -32,7 +32,7 @@ class Store:
         self.entered.set()
         assert self.release.wait(20)
         if self.closed:
-            raise StoreFailed("the store is locked")
+            raise StoreError("the store is locked")
         self.batches.append(list(items))
 
 
@@ -46,11 +46,11 @@ def warnings() -> Iterator[list[str]]:
     """The warnings of the log, as they are written."""
     lines: list[str] = []
 
-    class Collector(BufferingHandler):
+    class GarbageCollector(BufferingHandler):
         def emit(self, record: LogRecord) -> None:
             lines.append(record.getMessage())
 
-    handler = Collector(1_000)
+    handler = GarbageCollector(1_000)
     handler.setLevel(WARNING)
     LOG.addHandler(handler)
     yield lines
@@ -63,7 +63,7 @@ def test_what_the_store_refuses_is_written_later_in_order_and_once(store: Store)
     assert not outbox.submit("a")
     assert not outbox.submit("b")
     outbox.put("c")
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreError):
         outbox.flush()
     assert (store.written, len(outbox)) == ([], 3)
     store.closed = False
@@ -91,7 +91,7 @@ def test_the_oldest_is_lost_when_it_is_full_and_the_log_says_how_many(store: Sto
     store.closed = True
     for item in "abcdefg":
         outbox.put(item)
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreError):
         outbox.flush()
     assert len(outbox) == 3
     assert warnings == ["letters are lost from here on, the oldest first: 3 wait for the store already"]
@@ -121,7 +121,7 @@ def test_a_put_does_not_wait_for_a_write_and_is_not_lost(store: Store, refused: 
         outbox.put("b")
         outbox.put("a")  # it has changed since: it is to be written again, unless the write in hand is refused
         store.release.set()
-        assert isinstance(flushed.exception(), StoreFailed) is refused
+        assert isinstance(flushed.exception(), StoreError) is refused
     store.closed = False
     outbox.flush()
     assert store.written == (["a", "b"] if refused else ["a", "b", "a"])

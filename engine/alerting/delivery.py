@@ -75,19 +75,19 @@ class Dispatcher:
         self._stop.set()
         self._sender.stop()
 
-    def _send(self, target: str, url: str, find_due_deliveries: Sequence[Delivery]) -> None:
-        errors = self._sender.send(url, [_letter(delivery) for delivery in find_due_deliveries])
-        accepted = [delivery.id for delivery, error in zip(find_due_deliveries, errors, strict=True) if error is None]
-        failed = [(delivery, error) for delivery, error in zip(find_due_deliveries, errors, strict=True) if error is not None]
+    def _send(self, target: str, url: str, due: Sequence[Delivery]) -> None:
+        errors = self._sender.send(url, [_letter(delivery) for delivery in due])
+        accepted = [delivery.id for delivery, error in zip(due, errors, strict=True) if error is None]
+        failed = [(delivery, error) for delivery, error in zip(due, errors, strict=True) if error is not None]
         now = self._clock.now()
         with self._store.write() as connection:
             alerts.mark_sent(connection, accepted, now)
             for delivery, error in failed:
-                pause = BACKOFF.pause(delivery.tries + 1, zlib.crc32(target.encode()))
+                pause = BACKOFF.delay(delivery.tries + 1, zlib.crc32(target.encode()))
                 alerts.postpone_deliveries(connection, (delivery.id,), now + round(pause * SECOND), error)
         if failed:
             self.errors[target] = failed[-1][1]
-            LOG.warning("%s accepted %s of %s messages: %s", target, len(accepted), len(find_due_deliveries), failed[-1][1])
+            LOG.warning("%s accepted %s of %s messages: %s", target, len(accepted), len(due), failed[-1][1])
         else:
             self.errors.pop(target, None)
 

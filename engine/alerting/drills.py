@@ -45,7 +45,7 @@ TICKS = 600  # of the throw-away engine
 NICE = 10
 TOLERANCE = 1e-9
 _GIVES_WAY = (
-    f"import runpy, sys; from engine.shell import steady; steady.give_way({NICE}); "
+    f"import runpy, sys; from engine.service import process_memory; process_memory.lower_priority({NICE}); "
     "sys.argv = ['engine', *sys.argv[1:]]; runpy.run_module('engine', run_name='__main__')"
 )
 
@@ -188,7 +188,7 @@ def _decided(moment: DecisionContext, inputs: Inputs, deciding: Decide = decide)
 
 
 def _with(inputs: Inputs, *, paused: bool, flatten: bool = False) -> Inputs:
-    return replace(inputs, knobs=replace(inputs.config, paused=paused, flatten=flatten))
+    return replace(inputs, config=replace(inputs.config, paused=paused, flatten=flatten))
 
 
 def _request_all(moment: DecisionContext) -> tuple[int, dict[str, int]]:
@@ -196,9 +196,9 @@ def _request_all(moment: DecisionContext) -> tuple[int, dict[str, int]]:
     inputs = _with(moment.inputs, paused=False)
     outcome = _decided(moment, inputs)
     names = outcome.decisions.gates.names
-    held = outcome.sizes.held
+    held = outcome.sizes.current
     largest = held + np.where(held < 0, -1.0, 1.0) * inputs.config.max_position
-    sizes = replace(outcome.sizes, alone=largest, target=largest)
+    sizes = replace(outcome.sizes, unconstrained=largest, target=largest)
 
     def opened(thrown: Inputs, waived: tuple[str, ...]) -> int:
         decisions = decision.decide_actions(sizes, outcome.liquidity, outcome.predictions, outcome.market_state, thrown, (), waived=waived)

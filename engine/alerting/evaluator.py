@@ -31,12 +31,12 @@ class Recipients:
 
     targets: tuple[str, ...] = ()
     escalation: tuple[str, ...] = ()
-    minutes: float = 15.0  # before a critical alert that nobody acknowledged goes to the escalation targets
+    escalation_minutes: float = 15.0  # before a critical alert that nobody acknowledged goes to the escalation targets
 
 
 @dataclass(slots=True)
 class AlertEvaluator:
-    """The alerts of one engine. `look` belongs in a job of its own."""
+    """The alerts of one engine. `evaluate` belongs in a job of its own."""
 
     store: Store
     read_facts: Callable[[], AlertInputs]
@@ -53,13 +53,13 @@ class AlertEvaluator:
                 alerts = write_alerts.find_open_alerts(connection)
             self._restore(alerts)
         open_now = frozenset(rule for rule, standing in self._standing.items() if standing.open)
-        self._apply(rules.look(self.read_facts(), open_now))
+        self._apply(rules.evaluate_rules(self.read_facts(), open_now))
         self._queue_messages()
 
     def acknowledge(self, number: int, by: str) -> str:
         """Send no more messages about an alert until it is resolved. Raises ValueError where it is not open."""
         with self.store.write() as connection:
-            alert = write_alerts.acknowledge(connection, number, by, self.clock.now())
+            alert = write_alerts.acknowledge_alert(connection, number, by, self.clock.now())
         if alert is None:
             raise ValueError(f"alert {number} is not open: Alerts shows the numbers of those that are")
         return f"alert {number}, {alert.rule}, is acknowledged by {alert.acked_by}: the next message comes when it is resolved"
@@ -68,7 +68,7 @@ class AlertEvaluator:
         """Send no messages about a rule, or about all, for so many minutes. Raises ValueError."""
         self._known(rule)
         if not 1.0 <= minutes <= MAX_SILENCE_MINUTES:
-            raise ValueError(f"minutes={minutes:g} is outside 1 to {LONGEST_SILENCE:g}: a silence lasts a week at most")
+            raise ValueError(f"minutes={minutes:g} is outside 1 to {MAX_SILENCE_MINUTES:g}: a silence lasts a week at most")
         if not reason.strip():
             raise ValueError("a silence needs a reason that others can read later: reason=...")
         until = self.clock.now() + round(minutes * MINUTE)
@@ -115,34 +115,36 @@ class AlertEvaluator:
                 self._standing[alert.rule] = AlertRuleState(open=True)
         self._restored = True
 
-    def _apply(self, sights: tuple[RuleObservation, ...]) -> None:
+    def _apply(self, observations: tuple[RuleObservation, ...]) -> None:
         """Raise, renew and resolve in one transaction; the next call repeats what failed."""
         now = self.clock.tick()
         after = dict(self._standing)
         changes: list[tuple[RuleObservation, str]] = []
-        for sight in sights:
-            after[sight.rule], change = advance_alert(rules.BY_NAME[sight.rule], self._standing.get(sight.rule, AlertRuleState()), sight, now)
-            if change in {RAISE, RESOLVE} or (change == RENEW and self._is_new(sight, now)):
-                changes.append((sight, change or ""))
+        for observation in observations:
+            rule, before = rules.BY_NAME[observation.rule], self._standing.get(observation.rule, AlertRuleState())
+            after[observation.rule], change = advance_alert(rule, before, observation, now)
+            if change in {RAISE, RESOLVE} or (change == RENEW and self._is_new(observation, now)):
+                changes.append((observation, change or ""))
         if changes:
             with self.store.write() as connection:
-                for sight, change in changes:
-                    self._write(connection, sight, change)
+                for observation, change in changes:
+                    self._write(connection, observation, change)
         self._standing = after
-        self._written |= {sight.rule: (sight.message, now) for sight, change in changes if change != RESOLVE}
+        self._written |= {observation.rule: (observation.message, now) for observation, change in changes if change != RESOLVE}
 
-    def _write(self, connection: Connection, sight: RuleObservation, change: str) -> None:
+    def _write(self, connection: Connection, observation: RuleObservation, change: str) -> None:
         at = self.clock.now()
         if change == RESOLVE:
-            components.resolve_alert(connection, sight.rule, at)
+            components.resolve_alert(connection, observation.rule, at)
         else:
-            write_alerts.raise_alert(connection, sight.rule, rules.BY_NAME[sight.rule].severity, sight.message, sight.value, at)
+            severity = rules.BY_NAME[observation.rule].severity
+            write_alerts.raise_alert(connection, observation.rule, severity, observation.message, observation.value, at)
         if change != RENEW:
-            LOG.info("alert %s: %s %s", sight.rule, {RAISE: "raised", RESOLVE: "resolved"}[change], sight.message)
+            LOG.info("alert %s: %s %s", observation.rule, {RAISE: "raised", RESOLVE: "resolved"}[change], observation.message)
 
-    def _is_new(self, sight: RuleObservation, now: float) -> bool:
-        message, at = self._written.get(sight.rule, ("", 0.0))
-        return words != sight.message and now - at >= RENEW_SECONDS
+    def _is_new(self, observation: RuleObservation, now: float) -> bool:
+        message, at = self._written.get(observation.rule, ("", 0.0))
+        return message != observation.message and now - at >= RENEW_SECONDS
 
     def _queue_messages(self) -> None:
         """Queue messages about alerts that are open, resolved, or critical and not acknowledged."""
@@ -152,9 +154,9 @@ class AlertEvaluator:
         with self.store.read() as connection:
             alerts, over = write_alerts.find_open_alerts(connection), write_alerts.find_unannounced_resolutions(connection)
             notified_at = write_alerts.find_first_notifications(connection, [alert.id for alert in alerts])
-            find_silences = write_alerts.find_silences(connection, now)
-        opened = messages.opened(alerts, frozenset(notified_at), find_silences, now)
-        late = messages.compose_escalated(alerts, notified_at, find_silences, self.recipients.minutes, now)
+            silences = write_alerts.find_silences(connection, now)
+        opened = messages.compose_opened(alerts, frozenset(notified_at), silences, now)
+        late = messages.compose_escalated(alerts, notified_at, silences, self.recipients.escalation_minutes, now)
         resolved = messages.compose_resolved(over, now)
         if not (opened or late or resolved):
             return
@@ -172,7 +174,7 @@ def _whole(name: str, text: str) -> int:
     except ValueError:
         raise ValueError(f"{name}={text[:40]!r} is no whole number") from None
     if not 0 <= value <= MAX_INTEGER:
-        raise ValueError(f"{name}={text[:40]} is outside 0 to {LARGEST}")
+        raise ValueError(f"{name}={text[:40]} is outside 0 to {MAX_INTEGER}")
     return value
 
 

@@ -124,5 +124,5 @@ def _line(alert: Alert, kind: str, now: int) -> str:
     text = sanitize_line(f"{alert.rule}: {alert.message}", MAX_LINE)
     if kind == "resolved":
         lasted = max(0, (alert.resolved_at or now) - alert.at) / SECOND
-        return f"{text} (lasted {lasted:,.0f} s, since {moment(alert.at)} UTC)"
-    return f"{text} ({alert.severity}, alert {alert.id}, since {moment(alert.at)} UTC)"
+        return f"{text} (lasted {lasted:,.0f} s, since {format_utc(alert.at)} UTC)"
+    return f"{text} ({alert.severity}, alert {alert.id}, since {format_utc(alert.at)} UTC)"

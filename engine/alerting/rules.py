@@ -41,7 +41,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("alerts failing", "warning", "alerts", "A target accepts no messages; they wait and are sent again.", 60.0),
 )
 BY_NAME = {rule.name: rule for rule in RULES}
-RETIRED = frozenset({"kill switch engaged"})  # raised by older versions: a state that a person chose is no alert
+RETIRED = frozenset({"kill switch engaged", "honest rate low"})  # raised by older versions: a state that a person chose is no alert
 _OTHER = AlertRule("", "warning", "other", "Look at Alerts.", 10.0)
 
 
@@ -83,7 +83,7 @@ def check_clean_rate(facts: AlertInputs, is_open: bool) -> RuleObservation:
     if facts.ticks < MIN_TICKS:
         return RuleObservation(name, None)
     rate = facts.clean_ticks / facts.ticks
-    words = f"{facts.ticks - facts.honest} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are clean"
+    words = f"{facts.ticks - facts.clean_ticks} of the last {facts.ticks} live ticks fell back, {100 * rate:.1f} % are clean"
     return RuleObservation(name, rate < (CLEAN_RATE_RECOVERED if is_open else CLEAN_RATE), words, rate)
 
 
@@ -176,7 +176,8 @@ TICK_RULES = frozenset({  # decisions over history during the warm-up raise no a
     "clean rate low", "data stale", "incident open", "training overdue", "drawdown limit hit", "daily loss limit hit",
 })  # fmt: skip
 CHECKS: dict[str, Callable[[AlertInputs, bool], RuleObservation]] = {  # by rule; "COMPONENT failing" is raised by the component status
-    "no decision": check_decisions, "clean rate low": check_clean_rate, "data stale": check_data_freshness, "incident open": check_incidents, "training overdue": check_training,
-    "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk, "disk full": check_disk_full, "drawdown limit hit": check_drawdown,
-    "daily loss limit hit": check_daily_loss, "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
+    "no decision": check_decisions, "clean rate low": check_clean_rate, "data stale": check_data_freshness, "incident open": check_incidents,
+    "training overdue": check_training, "store file lost": check_store_file, "store over its limit": check_store_size, "disk nearly full": check_disk,
+    "disk full": check_disk_full, "drawdown limit hit": check_drawdown, "daily loss limit hit": check_daily_loss,
+    "optimizer harmed": check_optimizer_harm, "drill failed": check_drill,
 }  # fmt: skip

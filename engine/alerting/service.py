@@ -37,7 +37,8 @@ class AlertingService:
 
     def __init__(
         self, settings: Settings, store: Store, recovery: FailureLog, clock: Clock, *,
-        decision_context: Callable[[], drills.DecisionContext | None], ended: Callable[[], Event], progress: Callable[[], EngineProgress], sender: Sender | None = None,
+        decision_context: Callable[[], drills.DecisionContext | None], ended: Callable[[], Event], progress: Callable[[], EngineProgress],
+        sender: Sender | None = None,
     ) -> None:  # fmt: skip
         self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
         self._moment, self._ended, self._progress = decision_context, ended, progress
@@ -146,7 +147,7 @@ class AlertingService:
                 return {"message": self.evaluator.handle_command(command)}
             if self._moment() is None:  # before that a drill proves nothing
                 raise ValueError("no tick has been decided yet on which the kill switch could be tested: try again after the first")
-            result = self.drill(command.by)
+            result = self.run_drill(command.by)
         except (ValueError, StoreError) as error:
             return {"error": str(error)}
         if result is None:

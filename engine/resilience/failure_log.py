@@ -12,8 +12,8 @@ from engine.domain.optimization import ActionResult
 from engine.domain.ports import Clock
 from engine.resilience.circuit_breaker import Backoff, CircuitBreaker
 from engine.service.logging import LOG
-from engine.service.scheduler import ComponentObserver
-from engine.shell.outbox import Outbox
+from engine.service.outbox import Outbox
+from engine.service.scheduler import JobObserver
 from engine.store.errors import StoreError
 from engine.store.write import alerts
 from engine.store.write.writer import Writer
@@ -42,7 +42,7 @@ class OpenFailure:
 class FailureLog:
     """The circuit breakers of one engine and its open failures. Stands between the jobs and the component status. Safe from any thread."""
 
-    def __init__(self, writer: Writer, watch: ComponentObserver, clock: Clock) -> None:
+    def __init__(self, writer: Writer, watch: JobObserver, clock: Clock) -> None:
         self._writer, self._watch, self._clock = writer, watch, clock
         self._lock = Lock()
         self._circuits: dict[str, CircuitBreaker] = {}

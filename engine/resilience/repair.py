@@ -25,7 +25,7 @@ def repair_store(url: str, clock: Clock) -> Iterator[str]:
         if not lease.acquire_or_watch(clock, Event()):
             raise StoreError(f"an engine holds the store {url}: stop it, then repair")
         try:
-            yield from _repair(url, lease.holder, clock)
+            yield from _repair(url, lease.holder_id, clock)
         finally:
             lease.release()
 
@@ -76,7 +76,7 @@ def _mend_checkpoint(writer: Writer, history: TickHistory, session: int, tick: i
 def _why_not_resumable(history: TickHistory) -> str | None:
     """Why the newest session cannot be resumed; None where it can, or where a start begins a new one anyway."""
     session = history.latest_session()
-    ticks = None if session is None else history.kept(session.id)
+    ticks = None if session is None else history.tick_range(session.id)
     if session is None or ticks is None:
         return None
     try:

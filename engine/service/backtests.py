@@ -21,7 +21,7 @@ from engine.domain.trading_config import Command
 from engine.files import owned_folders, private_files
 from engine.files.owned_folders import BACKTESTS
 from engine.service import process_memory
-from engine.service.serial_queue import BacktestResult, Finish, Report, ReportProgress, SerialQueue
+from engine.service.serial_queue import CommandResult, Finish, Report, ReportProgress, SerialQueue
 from engine.store import backtest_files
 from engine.store.backtest_files import StoredBacktest
 
@@ -38,7 +38,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class BacktestRunner:
-    """The backtests of one engine. `obey` takes a command and returns at once; `work` runs one and belongs in a thread of its own."""
+    """The backtests of one engine. `handle_command` returns at once; `run_next` runs one and belongs in a thread of its own."""
 
     def __init__(self, home: Path, clock: Clock, report: Report, finish: Finish) -> None:
         self._folder = backtest_files.backtest_folder(home)
@@ -51,11 +51,11 @@ class BacktestRunner:
         backtest_files.remove_drafts(self._folder, clock.now() - DAY)
 
     def handle_command(self, command: Command) -> bool:
-        """Queue, cancel or delete; True where `work` is to be called for it. A refusal finishes the command with its reason."""
+        """Queue, cancel or delete; True where `run_next` is to be called for it. A refusal finishes the command with its reason."""
         try:
             if command.name == "backtest":
                 build_backtest_arguments(dict(command.args))
-                return self._queue.take(command)
+                return self._queue.enqueue(command)
             cancels = command.name == "cancel_backtest"
             message = self._cancel(command) if cancels else self._delete(command)
         except (ValueError, OSError) as error:
@@ -64,9 +64,9 @@ class BacktestRunner:
         self._finish(command, {"message": message})
         return False
 
-    def run_waiting(self) -> None:
+    def run_next(self) -> None:
         """Run the backtest that has waited longest; waits while another runs."""
-        self._queue.run_waiting()
+        self._queue.run_next()
 
     @property
     def process_id(self) -> int | None:
@@ -104,7 +104,7 @@ class BacktestRunner:
         if self._child is not None:
             self._child.terminate()
 
-    def _run(self, command: Command, report_progress: ReportProgress) -> BacktestResult:
+    def _run(self, command: Command, report_progress: ReportProgress) -> CommandResult:
         at = self._clock.now()
         name = f"{datetime.fromtimestamp(at / 1e9, UTC):%Y%m%d-%H%M%S}-{command.id}"
         draft = self._folder / f".{name}.out"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from engine.domain.ports import Clock
 from engine.domain.trading_config import Command
 from engine.service.logging import LOG
-from engine.shell.outbox import Outbox
+from engine.service.outbox import Outbox
 from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
 
@@ -32,7 +32,7 @@ class CommandResults:
         self._outbox: Outbox[Result] = Outbox("results of commands", self._write, capacity=CAPACITY, batch=1)
 
     def submit(self, command: Command, result: Mapping[str, object]) -> None:
-        """Store a result now, or by a later `settle`."""
+        """Store a result now, or by a later `flush`."""
         LOG.info("command %s %s by %s: %s", command.id, command.name, command.by, result)
         self._outbox.submit(Result(command, result))
 
@@ -43,6 +43,6 @@ class CommandResults:
     def _write(self, results: Sequence[Result]) -> None:
         for result in results:
             try:
-                self._inbox.write(result.command.id, "error" not in result.values, result.values, self._clock.now())
+                self._inbox.finish(result.command.id, "error" not in result.values, result.values, self._clock.now())
             except LeaseLost as error:  # the command is another engine's by now
                 LOG.warning("the result of command %s is not stored: %s", result.command.id, error)

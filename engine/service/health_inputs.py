@@ -72,7 +72,8 @@ def format_health(vitals: HealthInputs, health: Health) -> dict[str, object]:
     return {
         "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": compute_age(vitals.now, vitals.heartbeat_at),
         "last_tick": vitals.tick,
-        "last_tick_age_seconds": compute_age(vitals.now, vitals.decided_at), "tick_interval_seconds": vitals.tick_interval_seconds, "clean_rate": vitals.clean_rate,
+        "last_tick_age_seconds": compute_age(vitals.now, vitals.decided_at), "tick_interval_seconds": vitals.tick_interval_seconds,
+        "clean_rate": vitals.clean_rate,
         "clock_step": None if vitals.clock_step is None else {"at": vitals.clock_step.at, "seconds": round(vitals.clock_step.seconds, 3)},
         "ticks_counted": vitals.ticks_counted, "open_alerts": vitals.open_alerts,
         "components": {part.component: {"state": part.state, "since": part.since, "last_error": part.last_error} for part in vitals.components},

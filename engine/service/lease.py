@@ -70,17 +70,17 @@ class Lease:
         """
         with self._store.write(fenced=False) as connection:
             current = _read(connection)
-            if current is not None and current.holder not in {self.holder, former} and not self._is_dead(current, now, tick):
+            if current is not None and current.id not in {self.holder_id, former} and not self._is_dead(current, now, tick):
                 return False
             host, namespace = _place()
             started = psutil.Process().create_time()
             connection.exec_driver_sql(_TAKE, (self.holder_id, os.getpid(), started, host, namespace, now, now))
-            if current is None or current.holder != self.holder:
+            if current is None or current.id != self.holder_id:
                 inbox.fail_running_commands(connection, now)
             return True
 
     def acquire_or_watch(self, clock: Clock, stop: Event, former: str | None = None) -> bool:
-        """As `take`, but watch a silent holder that may be alive first, for 5 s or until `stop` is set."""
+        """As `acquire`, but watch a silent holder that may be alive first, for 5 s or until `stop` is set."""
         if self.acquire(clock.now(), clock.tick(), former):
             return True
         if not self.is_in_doubt:
@@ -100,8 +100,8 @@ class Lease:
         if not current.is_silent(now):
             self._watched = None
             return False
-        if self._watched is None or self._watched[:2] != (current.holder, current.beat):
-            self._watched = (current.holder, current.beat, tick)
+        if self._watched is None or self._watched[:2] != (current.id, current.beat):
+            self._watched = (current.id, current.beat, tick)
         return tick - self._watched[2] >= CONFIRM_SECONDS
 
     def renew(self, now: int, step: float = 0.0) -> None:

@@ -26,7 +26,7 @@ FindArtifact = Callable[[str, str], Artifact | None]  # by model and version: th
 class TrainingAdoption:
     """The adoption of a training."""
 
-    fitted: ServingModels  # where a model failed, its previous version
+    serving: ServingModels  # where a model failed, its previous version
     artifacts: tuple[Artifact, ...]  # new ones
     error: str | None  # which models failed and why
 
@@ -44,7 +44,7 @@ class ModelRegistry:
     """The model versions that could serve: those of a training and those that served before."""
 
     def __init__(self) -> None:
-        self.usable: Floats | None = None  # (U, F) the newest features of the symbols that can be forecast
+        self.newest_features: Floats | None = None  # (U, F) the newest features of the symbols that can be forecast
         self.find_artifact: FindArtifact | None = None  # another source of earlier versions
         self.replacements: tuple[ModelReplacement, ...] = ()  # models that failed while they served; the reader empties it
         self._previous: dict[str, ServingModel] = {}  # by model: the version before the fitted one
@@ -54,7 +54,7 @@ class ModelRegistry:
         """Adopt the models of a training one by one: a model that failed, cannot be loaded or gives no forecast keeps its previous version."""
         fitted, artifacts, failed = list(before), [], []
         for place, outcome in enumerate(job.wait_for_results()):
-            served, why = _loaded(outcome, self.usable)
+            served, why = _loaded(outcome, self.newest_features)
             if served is None or isinstance(outcome, str):
                 failed.append(why)
                 continue
@@ -67,7 +67,7 @@ class ModelRegistry:
 
     def replace_failing(self, fitted: ServingModels) -> tuple[ServingModels, tuple[ModelReplacement, ...]]:
         """Replace each model that fails on the newest features by its previous version, where that is sound; else the model does not serve."""
-        usable, after, replacements = self.usable, list(fitted), []
+        usable, after, replacements = self.newest_features, list(fitted), []
         for place, served in enumerate(fitted):
             why = None if served is None or usable is None else find_forecast_fault(served, usable)
             if served is None or usable is None or why is None:

@@ -11,7 +11,7 @@ from engine.domain.optimization import Reading
 from engine.domain.ports import Clock
 from engine.probes.engine import EngineProbe
 from engine.probes.gc_pauses import GcPauses
-from engine.shell.outbox import Outbox
+from engine.service.outbox import Outbox
 
 WRITE_SECONDS = 5.0  # s between two writes: what a kill may lose
 MAX_PENDING_SAMPLES = 600  # samples that wait for the store

@@ -82,7 +82,7 @@ class EngineService:
         self._answers = CommandResults(self._inbox, clock)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.count_queued)
         self._past = ExperimentHistory(url)
-        self._backtests = backtests.BacktestRunner(Path(settings.home), clock, self._inbox.report, self._answers.submit)
+        self._backtests = backtests.BacktestRunner(Path(settings.home), clock, self._inbox.report_progress, self._answers.submit)
         self._by_hand = SerialQueue(self.run_manual_action, self._report, self._finish)
         self.workers = WorkerPool(
             on_failure=partial(recovery.record_failure, "trainer", "workers"), on_recovery=partial(recovery.record_recovery, "trainer", "workers")
@@ -299,7 +299,7 @@ class EngineService:
             if self._by_hand.enqueue(command):
                 jobs.run_once("optimizer", "optimize", self._by_hand.run_next, self.components, executor="by hand")
         elif self._backtests.handle_command(command):
-            jobs.run_once("optimizer", "backtests", self._backtests.work, self.components, executor="backtests")
+            jobs.run_once("optimizer", "backtests", self._backtests.run_next, self.components, executor="backtests")
 
     def _obey(self, command: Command) -> None:
         """In a command's turn: closed before the next tick, so that no tick is kept that heeds a command the store calls failed."""

@@ -127,7 +127,7 @@ class Supervisor:
                     "engine", "start", self._clock.tick() - begun, fault, tries=self._circuit.record_success() + 1
                 )
                 self._first_failure = None
-            self._jobs.drop("take up")
+            self._jobs.remove("take up")
             self._start_service(self._desk)
 
     def _wait(self, error: Exception) -> None:
@@ -168,19 +168,19 @@ class Supervisor:
         """
         if self._desk is not None:
             LOG.error("%s", error)
-            self._jobs.drop(*JOB_NAMES)
+            self._jobs.remove(*JOB_NAMES)
             self._lease = None  # it stays open
             self._leave()
             self._lease = lease
         try:
-            rescue_store = lease.rescue_store(self._clock.now())
+            rescue = lease.rescue_store(self._clock.now())
         except StoreError as failed:
             self._report(f"{error}; nothing is decided until its contents can be saved, so do not end this process: {failed}")
             return
-        LOG.error("%s", rescue_store)
+        LOG.error("%s", rescue)
         self._lease, self._former, self._moved = None, lease.holder_id, (self._clock.now(), f"{error}; {rescue}")
         lease.close()
-        self._jobs.drop("heartbeat")
+        self._jobs.remove("heartbeat")
         self._continue()
 
     def _continue(self) -> None:
@@ -198,7 +198,7 @@ class Supervisor:
         """Stop deciding because another engine has the store; this server shows the store and waits for it."""
         LOG.error("the store was lost: %s", error)
         self.error = str(error)
-        self._jobs.drop("heartbeat", *JOB_NAMES)
+        self._jobs.remove("heartbeat", *JOB_NAMES)
         self._leave()
         self.ended.set()
         self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)

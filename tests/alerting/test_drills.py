@@ -62,7 +62,7 @@ def test_it_touches_nothing_it_was_given() -> None:
 
 def test_a_kill_switch_that_is_not_heard_fails_the_drill() -> None:
     def deaf(inputs: Inputs, state: State, catalog: Catalog, run: PhaseRunner) -> Outcome:
-        return decide(replace(inputs, knobs=replace(inputs.config, paused=False, flatten=False)), state, catalog, run)
+        return decide(replace(inputs, config=replace(inputs.config, paused=False, flatten=False)), state, catalog, run)
 
     passed, said = drills.drill_kill_switch(newest(), deaf)
     assert not passed

@@ -48,7 +48,7 @@ class Desk:
 
     def ask(self, asked: Command) -> Future[None]:
         assert self.backtests.handle_command(asked)
-        return self.pool.submit(self.backtests.run_waiting)
+        return self.pool.submit(self.backtests.run_next)
 
     def close(self) -> None:
         self.backtests.stop()
@@ -108,7 +108,7 @@ def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Des
 def test_one_that_waits_is_taken_from_the_queue(desk: Desk) -> None:
     assert desk.backtests.handle_command(command(1, **ENDLESS))
     desk.backtests.handle_command(command(2, "cancel_backtest", id="1"))
-    desk.backtests.run_waiting()
+    desk.backtests.run_next()
     assert desk.told[1] == {"error": "cancelled by ada"}
     assert not desk.folder.exists()
 

@@ -82,7 +82,7 @@ class Pen:
 def a_queue() -> tuple[SerialQueue, Room, Pen, CommandResults]:
     room, pen = Room(), Pen()
     answers = CommandResults(pen, StoppedClock())  # type: ignore[arg-type]
-    return SerialQueue(room.act, pen.report_progress, answers.end), room, pen, answers
+    return SerialQueue(room.act, pen.report, answers.submit), room, pen, answers
 
 
 @pytest.fixture

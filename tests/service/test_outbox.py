@@ -11,7 +11,7 @@ from threading import Event
 import pytest
 
 from engine.service.logging import LOG
-from engine.shell.outbox import Outbox
+from engine.service.outbox import Outbox
 from engine.store.errors import StoreError
 
 

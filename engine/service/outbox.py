@@ -34,7 +34,7 @@ class Outbox(Generic[T]):
         """Items that wait, without those that are being written."""
         return len(self._items)
 
-    def save_backtest(self, item: T) -> None:
+    def put(self, item: T) -> None:
         """Append an item without writing; an item that already waits keeps its place. Does not block."""
         with self._lock:
             if not any(waiting is item for waiting in self._items):
@@ -43,7 +43,7 @@ class Outbox(Generic[T]):
 
     def submit(self, item: T) -> bool:
         """Append an item and write all that wait; False where the store refuses, so that the next `flush` writes it."""
-        self.save_backtest(item)
+        self.put(item)
         try:
             self.flush()
         except StoreError as error:
@@ -55,11 +55,13 @@ class Outbox(Generic[T]):
         """Write all that wait, the oldest first. Raises StoreFailed at the first refusal; what was refused waits in its old place."""
         with self._writing:
             while batch := self._take():
+                written = False
                 try:
                     self._write(batch)
-                except BaseException:
-                    self._put_back(batch)
-                    raise
+                    written = True
+                finally:
+                    if not written:
+                        self._put_back(batch)
                 self._report_dropped()
 
     def _take(self) -> list[T]:

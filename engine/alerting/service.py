@@ -37,7 +37,7 @@ class AlertingService:
 
     def __init__(
         self, settings: Settings, store: Store, recovery: FailureLog, clock: Clock, *,
-        decision_context: Callable[[], drills.DecisionContext | None], ended: Callable[[], Event], progress: Callable[[], EngineProgress],
+        decision_context: Callable[[], drills.DecisionContext | None], ended: Event, progress: Callable[[], EngineProgress],
         sender: Sender | None = None,
     ) -> None:  # fmt: skip
         self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
@@ -62,9 +62,9 @@ class AlertingService:
 
     def _store_recipients(self, recipients: Recipients) -> None:
         """Store the masked addresses for the pages."""
-        collect_facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
+        facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
         with self._store.write() as connection:
-            for key, names in collect_facts.items():
+            for key, names in facts.items():
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, "\n".join(names)))
 
     def collect_facts(self) -> AlertInputs:
@@ -74,7 +74,7 @@ class AlertingService:
         path = path_from_url(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
         plain = AlertInputs(
-            self._clock.now(), progress=self._progress(), ended=self._ended().is_set(),
+            self._clock.now(), progress=self._progress(), ended=self._ended.is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.retention_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
             training_due=max(knobs.first_training, OVERDUE_FACTOR * knobs.retrain_every) + knobs.deployment_lag_bars + knobs.retrain_every,

@@ -118,7 +118,7 @@ def test_a_silence_can_be_ended_before(scene: Scene) -> None:
 
 
 def test_a_critical_alert_goes_to_the_escalation_targets_once_unless_somebody_acknowledges_it(scene: Scene) -> None:
-    scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
+    scene.wrong = {"failed_gates": (("drawdown", 15.5, 15.0),)}
     scene.pass_by(14 * 60)
     assert {kind for _, kind, *_ in scene.messages()} == {"opened"}
     scene.pass_by(3 * 60)
@@ -128,7 +128,7 @@ def test_a_critical_alert_goes_to_the_escalation_targets_once_unless_somebody_ac
 
 
 def test_an_acknowledgement_lasts_until_it_is_resolved(scene: Scene) -> None:
-    scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
+    scene.wrong = {"failed_gates": (("drawdown", 15.5, 15.0),)}
     scene.pass_by(30)
     assert "acknowledged by ada" in scene.asked("ack", id="1")
     for number in ("99999999999999999999", "-1", "one"):
@@ -139,7 +139,7 @@ def test_an_acknowledgement_lasts_until_it_is_resolved(scene: Scene) -> None:
     assert {kind for _, kind, *_ in scene.messages()} == {"opened"}
     scene.wrong = {}
     scene.pass_by(120)
-    scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
+    scene.wrong = {"failed_gates": (("drawdown", 15.5, 15.0),)}
     scene.pass_by(30)
     assert scene.alerts()[1] == ("drawdown limit hit", "critical", "open", None)
 
@@ -185,7 +185,7 @@ def test_after_a_restart_an_open_alert_goes_on_and_is_resolved_when_it_is_well(s
 def test_a_store_that_cannot_be_written_loses_no_alert(scene: Scene) -> None:
     held = Store(f"sqlite:///{scene.store.path}", None)
     scene.alerting.evaluate()
-    scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
+    scene.wrong = {"failed_gates": (("drawdown", 15.5, 15.0),)}
     with held.write(), pytest.raises(StoreError):
         scene.pass_by(10)
     scene.pass_by(30)
@@ -197,7 +197,7 @@ def test_a_store_that_cannot_be_written_loses_no_alert(scene: Scene) -> None:
 def test_nobody_is_told_where_no_target_is_set(tmp_path: Path) -> None:
     scene = Scene(empty(tmp_path))
     scene.alerting.recipients = Recipients()
-    scene.wrong = {"shut": (("drawdown", 15.5, 15.0),)}
+    scene.wrong = {"failed_gates": (("drawdown", 15.5, 15.0),)}
     scene.pass_by(3_600)
     assert len(scene.alerts()) == 1
     assert scene.messages() == []

@@ -16,16 +16,16 @@ WELL = AlertInputs(
 )  # fmt: skip
 WRONG = {
     "no decision": {"progress": EngineProgress(3_600.0, 10.1, 2.0)},
-    "clean rate low": {"honest": 494},
-    "data stale": {"fresh": 0},
+    "clean rate low": {"clean_ticks": 494},
+    "data stale": {"fresh_symbols": 0},
     "incident open": {"incidents": ("halt BTC",)},
     "training overdue": {"ticks_since_training": 1_001},
     "store over its limit": {"store_bytes": 2 * 10**9 + 1},
     "store file lost": {"store_moved": "the file of the store /x/podium.db was deleted; what it held was put back"},
     "disk nearly full": {"disk_used": 0.91},
     "disk full": {"disk_used": 0.98},
-    "drawdown limit hit": {"shut": (("drawdown", 15.2, 15.0),)},
-    "daily loss limit hit": {"shut": (("daily loss", 3.1, 3.0),)},
+    "drawdown limit hit": {"failed_gates": (("drawdown", 15.2, 15.0),)},
+    "daily loss limit hit": {"failed_gates": (("daily loss", 3.1, 3.0),)},
     "optimizer harmed": {"harmed": ("delete_temp is quarantined",)},
     "drill failed": {"failed_drill": "stop: it went on"},
 }

@@ -53,7 +53,7 @@ def put(url: str, **values: object) -> None:
 
 def hold_elsewhere(url: str) -> subprocess.Popen[str]:
     """A process that has taken the lease and lives."""
-    script = f"from engine.service.lease import Lease; import sys; print(Lease({url!r}).take({NOW}, 0.0), flush=True); sys.stdin.read()"
+    script = f"from engine.service.lease import Lease; import sys; print(Lease({url!r}).acquire({NOW}, 0.0), flush=True); sys.stdin.read()"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "True\n"

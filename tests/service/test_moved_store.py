@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine.domain.alerting import AlertInputs
-from engine.service.supervisor import Supervisor, open_configured_feed
+from engine.service.bootstrap import open_configured_feed
+from engine.service.supervisor import Supervisor
 from engine.service.training import select_models
 from engine.settings import Settings
 from engine.store.database import path_from_url

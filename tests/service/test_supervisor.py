@@ -45,7 +45,7 @@ def settings(home: Path, **changes: Any) -> Settings:
 
 @pytest.fixture
 def symbols(tmp_path: Path) -> tuple[str, ...]:
-    from engine.service.supervisor import open_configured_feed
+    from engine.service.bootstrap import open_configured_feed
 
     return open_configured_feed(settings(tmp_path, symbols=())).info.symbols[:2]
 
@@ -218,7 +218,7 @@ def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: 
     (last,) = rows(told, "SELECT max(tick) FROM ticks")[0]
     ran(plain, 3)
     (at,) = rows(plain, f"SELECT max(at) FROM ticks WHERE tick <= {last}")[0]
-    from engine.service.supervisor import open_configured_feed
+    from engine.service.bootstrap import open_configured_feed
 
     feed = open_configured_feed(plain)
     feed.switch_signal(0.5, result["at"])
@@ -241,8 +241,8 @@ def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(pla
     host._settings = plain
     clock.seconds += 300.0
     host._take_up()
-    assert host._desk is not None
-    host._desk.failures.flush()
+    assert host._service is not None
+    host._service.failures.flush()
     ((component, how, took),) = rows(plain, "SELECT component, how, (recovered_at - at) / 1e9 FROM recoveries")
     assert (component, how) == ("engine", "start tried again")
     assert took == pytest.approx(clock.seconds)

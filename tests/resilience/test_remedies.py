@@ -84,7 +84,7 @@ DUE, TAUGHT = 141, 165  # ticks: the models of the first training serve from the
 
 
 def scene_at(folder: Path) -> Scene:
-    return Scene(f"sqlite:///{folder / 'podium.db'}", simulated(300, symbols=2), changed={"models": ("ridge",), "knobs": SOON})
+    return Scene(f"sqlite:///{folder / 'podium.db'}", simulated(300, symbols=2), changed={"models": ("ridge",), "trading": SOON})
 
 
 def kept(scene: Scene) -> list[str]:

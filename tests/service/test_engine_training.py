@@ -24,7 +24,7 @@ class NoProcess(Inline):
 
 def test_a_training_that_cannot_begin_is_told_and_costs_no_tick() -> None:
     one = resumed(at_bold(), lesson().bars)
-    one._trainers = NoProcess()
+    one._training_pool = NoProcess()
     one.handle_command(command("retrain"))
     first, second, third = play(one, 3)
     assert [tick.inputs.tick for tick in (first, second, third)] == [at_bold() + number for number in range(3)]

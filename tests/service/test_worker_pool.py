@@ -1,4 +1,4 @@
-"""Workers: another process, opened anew when it was killed, gone with the pool."""
+"""Workers: another process, reopened when one was killed, ended with the pool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import ModuleType
 import psutil
 import pytest
 
-from engine.service.worker_pool import WorkerPool, _Asked
+from engine.service.worker_pool import WorkerPool, _Work
 
 
 def fail() -> None:
@@ -66,11 +66,11 @@ def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -
 def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its_lock_held() -> None:
     workers = WorkerPool()
     workers.submit(abs, -1).result(60)
-    asked, inner, pool = _Asked(partial(abs, -3)), Future[int](), workers._pool
+    asked, inner, pool = _Work(partial(abs, -3)), Future[int](), workers._pool
     assert pool is not None
     inner.set_exception(BrokenProcessPool("its worker was killed"))
     with pool._shutdown_lock:
-        workers._heard(asked, inner)
+        workers._on_done(asked, inner)
         assert not asked.future.done()
     assert asked.future.result(60) == 3
     workers.close()

@@ -40,9 +40,9 @@ class Scene:
         return self.inbox.submit(name, args, "ann", "a test", self.clock.now())
 
     def status(self, number: int) -> str:
-        asked = self.inbox.get(number)
-        assert asked is not None
-        return asked.status
+        record = self.inbox.get(number)
+        assert record is not None
+        return record.status
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         with self.store.read() as connection:

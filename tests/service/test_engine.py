@@ -106,7 +106,7 @@ def test_the_first_bars_hold_and_say_that_history_is_missing() -> None:
 
 def test_a_single_symbol_is_decided_trained_on_and_traded_alone() -> None:
     feed = simulated(420, symbols=1, signal=0.4)
-    subject = engine(feed, knobs=replace(KNOBS, first_training=300, retrain_every=1_000, shrinkage_rows=50.0, skill_alpha=0.5))
+    subject = engine(feed, trading=replace(KNOBS, first_training=300, retrain_every=1_000, shrinkage_rows=50.0, skill_alpha=0.5))
     ticks = play(subject)
     assert all(tick.outcome.degraded == () for tick in ticks)
     assert subject.trained_artifacts

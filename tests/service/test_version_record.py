@@ -33,7 +33,7 @@ HERE = replace(KNOBS, first_training=FIRST, retrain_every=EVERY)
 
 
 def here(**changed: Any) -> Settings:
-    return settings(models=MODELS, knobs=HERE, **changed)
+    return settings(models=MODELS, trading=HERE, **changed)
 
 
 def market() -> Any:

@@ -34,14 +34,14 @@ class Ran:
 
 def opened(url: str) -> tuple[Engine, Writer, TickHistory]:
     writer, history = Writer(url), TickHistory(url)
-    configured: Settings = settings(database_url=url, knobs=RESTING)
+    configured: Settings = settings(database_url=url, trading=RESTING)
     resumed_engine, _ = resume_engine(configured, simulated(END, symbols=4, signal=0.5), StoppedClock(), writer, history, training_pool=Inline())
     return resumed_engine, writer, history
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    whole = play(engine(simulated(END, symbols=4, signal=0.5), knobs=RESTING))
+    whole = play(engine(simulated(END, symbols=4, signal=0.5), trading=RESTING))
     standing = [tick.inputs.tick for tick in whole if tick.inputs.account.working_orders]
     assert len(standing) > 5, "no order stood over: nothing is tested"
     cuts = [standing[0], standing[len(standing) // 2], standing[-1]]

@@ -112,7 +112,8 @@ def summarize(findings: Findings, grown: dict[str, Slope | None]) -> list[str]:
     lines.append(f"trials: {findings.trials}, without a verdict {findings.without_verdict}, cut short or unmeasured {findings.unmeasured}")
     lines += [
         f"  {window.action} on {window.metric}: {window.treated} windows with it, {window.placebos} without; "
-        f"one by one helped {window.helped}, no effect {window.nothing}, harmed {window.harmed}, too little data {window.unknown}; together {window.judged}"
+        f"one by one helped {window.helped}, no effect {window.nothing}, harmed {window.harmed}, too little data {window.unknown}; "
+        f"together {window.judged}"
         for window in findings.windows
     ]
     lines += [f"  {action} lost its licence, it is {licence}: {why}" for action, licence, why in findings.licences]

@@ -43,7 +43,7 @@ class Dispatcher:
     def send_due(self) -> tuple[str, ...]:
         """Send all that is due; the targets that were tried.
 
-        Raises StoreFailed where the queue cannot be read or written: a message whose delivery was not noted is sent again.
+        Raises StoreError where the queue cannot be read or written: a message whose delivery was not noted is sent again.
         """
         tried: list[str] = []
         with self._turn:

@@ -47,7 +47,7 @@ class AlertEvaluator:
     _restored: bool = False
 
     def evaluate(self) -> None:
-        """Check every rule, then queue the messages that are due. Raises StoreFailed; the next call repeats what failed."""
+        """Check every rule, then queue the messages that are due. Raises StoreError; the next call repeats what failed."""
         if not self._restored:
             with self.store.read() as connection:
                 alerts = write_alerts.find_open_alerts(connection)

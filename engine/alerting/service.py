@@ -33,14 +33,14 @@ CommandResult = dict[str, object]
 
 
 class AlertingService:
-    """Every method runs in a job of its own. Raises StoreFailed; the next run repeats what failed."""
+    """Every method runs in a job of its own. Raises StoreError; the next run repeats what failed."""
 
     def __init__(
-        self, settings: Settings, store: Store, recovery: FailureLog, clock: Clock, *,
+        self, settings: Settings, store: Store, failures: FailureLog, clock: Clock, *,
         decision_context: Callable[[], drills.DecisionContext | None], ended: Event, progress: Callable[[], EngineProgress],
         sender: Sender | None = None,
     ) -> None:  # fmt: skip
-        self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
+        self._settings, self._store, self._failures, self._clock = settings, store, failures, clock
         self._moment, self._ended, self._progress = decision_context, ended, progress
         urls = tuple(dict.fromkeys((*settings.alert_urls, *settings.escalate_urls)))
         targets = dict(zip(label_addresses(urls), urls, strict=True))
@@ -83,7 +83,7 @@ class AlertingService:
 
     def evaluate(self) -> None:
         """Write the failure log and evaluate the rules."""
-        self._recovery.flush()
+        self._failures.flush()
         self.evaluator.evaluate()
 
     def deliver_messages(self) -> None:
@@ -91,9 +91,9 @@ class AlertingService:
         for target in self.dispatcher.send_due():
             trouble = self.dispatcher.errors.get(target)
             if trouble is None:
-                self._recovery.record_recovery("alerts", target)
+                self._failures.record_recovery("alerts", target)
             else:
-                self._recovery.record_failure("alerts", target, f"{target}: {trouble}")
+                self._failures.record_failure("alerts", target, f"{target}: {trouble}")
 
     def prune(self) -> None:
         """Drop old alerts, messages, failures and drills, and give up messages that no target will accept."""
@@ -164,7 +164,7 @@ class AlertingService:
         """Write the failure log as far as the store accepts it, and close."""
         self.stop()
         try:
-            self._recovery.flush()
+            self._failures.flush()
         except StoreError as error:
             LOG.info("the newest failures were not stored: %s", error)
         self._reader.close()

@@ -20,7 +20,7 @@ RECENT_TICKS = 500  # the newest ticks, whose live ones give the clean-decision 
 
 
 def read_health_inputs(url: str, now: int) -> HealthInputs:
-    """The inputs at `now` (ns UTC); raises StoreFailed, also where there is no store yet."""
+    """The inputs at `now` (ns UTC); raises StoreError, also where there is no store yet."""
     path = path_from_url(url)
     if not path.exists():
         raise StoreError(f"there is no store at {path} yet: start the engine, or check PODIUM_DATABASE_URL")

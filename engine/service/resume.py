@@ -43,7 +43,7 @@ def resume_engine(
     A served model that can no longer be read does not stop the engine: its previous version serves until it is trained again. Neither does a
     damaged checkpoint: ticks are rolled forward from the newest sound one. `report` receives such a fault and its remedy.
 
-    Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
+    Raises StoreError where the store cannot be read or written, ValueError where its state does not fit the settings.
     """
     names = tuple(model.name for model in training.select_models(settings.models))
     columns = tuple(f"{family.name}.{column}" for family in discover_plugins("engine.features", "FAMILY") for column in family.columns)

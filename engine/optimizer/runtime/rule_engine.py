@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from engine.domain.optimization import Firing
@@ -12,6 +11,7 @@ from engine.domain.rules import CLEARED, ERROR, FIRED, PERFORMANCE, THRESHOLD, R
 from engine.optimizer.rule_state import INITIAL_STATE, RuleState, advance_rule, effective_threshold
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
 from engine.service.logging import LOG
+from engine.service.outbox import Outbox
 
 BACKLOG = 200  # events that wait for the store
 CHANGED = "the rule was changed"
@@ -35,7 +35,7 @@ class RuleEngine:
         self.rules: tuple[Rule, ...] = ()
         self.pending: dict[str, PendingFiring] = {}  # by rule
         self._states: dict[str, RuleState] = {}
-        self._backlog: deque[tuple[Rule, Firing]] = deque(maxlen=BACKLOG)
+        self._outbox: Outbox[tuple[Rule, Firing]] = Outbox("events of rules", self._save_events, capacity=BACKLOG, batch=1)
         self._since = 0  # ns UTC, the last evaluation
         self.obsolete: list[tuple[int, str]] = []  # firings that need no response any more, and why
 
@@ -64,7 +64,7 @@ class RuleEngine:
             if event is not None:
                 self._queue_event(rule, state, event, now)
         self._since = now
-        self._save_events()
+        self._outbox.flush()
 
     def _remove(self, rule: Rule, now: int) -> None:
         state, pending = self._states.pop(rule.name, INITIAL_STATE), self.pending.pop(rule.name, None)
@@ -75,13 +75,11 @@ class RuleEngine:
 
     def _queue_event(self, rule: Rule, state: RuleState, event: str, now: int, answer: str | None = None) -> None:
         LOG.info("rule %s: %s", rule.name, event)
-        self._backlog.append((rule, Firing(now, rule.name, rule.kind, rule.metric, state.figure, effective_threshold(rule, state), event, answer)))
+        self._outbox.put((rule, Firing(now, rule.name, rule.kind, rule.metric, state.figure, effective_threshold(rule, state), event, answer)))
 
-    def _save_events(self) -> None:
-        while self._backlog:
-            rule, firing = self._backlog[0]
+    def _save_events(self, events: Sequence[tuple[Rule, Firing]]) -> None:
+        for rule, firing in events:
             number = self._save(firing)
-            self._backlog.popleft()
             before = self.pending.pop(rule.name, None)
             if before is not None:
                 self.obsolete.append((before.number, "it fired again first" if firing.state == FIRED else f"{firing.state} before anything was done"))

@@ -21,8 +21,8 @@ from engine.domain.optimization import (
     UnusedArtifacts,
 )
 from engine.files.owned_folders import TEMPORARY
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.optimizer.runtime.temporary_override import TemporaryOverride
+from tests.actions.null_actuators import NullActuators
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from pathlib import Path
 # Each layer may import the ones before it. Parts of a layer in one set may import each other, parts in a tuple of sets may not.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.discover", "engine.libraries", "engine.evidence", "engine.window"}),),
+    (frozenset({"engine.settings", "engine.schema", "engine.discover", "engine.libraries", "engine.evidence", "engine.window"}),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run")),
         frozenset({"engine.broker", "engine.matching"}),
@@ -37,7 +37,7 @@ READING = tuple(
     )
 )  # fmt: skip
 PARTS_MAY_USE = (
-    *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
+    *READING, "engine.domain", "engine.settings", "engine.schema", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
     "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms", "engine.alerts.rules",
     "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
     "engine.shell.clock", "engine.files",

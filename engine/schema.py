@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from typing import Any, NamedTuple, TypeVar, get_type_hints
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect
@@ -151,7 +151,7 @@ def _parameter(field: inspect.Field, annotation: Any) -> Parameter:
     if field.default_factory is not msgspec.NODEFAULT:
         default = field.default_factory()
     return Parameter(
-        field.encode_name, field.name, annotation, _bounds(inner), about, str(extra.get("unit", "")), str(extra.get("form", "")),
+        field.encode_name, field.name, annotation, _bounds(inner, annotation), about, str(extra.get("unit", "")), str(extra.get("form", "")),
         str(extra.get("remedy", "")), str(extra.get("example", "")), field.required, default,
     )  # fmt: skip
 
@@ -170,7 +170,7 @@ def _unwrap(described: inspect.Type) -> tuple[inspect.Type, Mapping[str, object]
     return described, extra, about
 
 
-def _bounds(described: inspect.Type) -> Bounds:
+def _bounds(described: inspect.Type, annotation: Any) -> Bounds:
     match described:
         case inspect.FloatType(ge=low, le=high):
             return Bounds("number", low, high)
@@ -178,12 +178,19 @@ def _bounds(described: inspect.Type) -> Bounds:
             return Bounds("whole number", low, high)
         case inspect.BoolType():
             return Bounds("truth")
-        case inspect.LiteralType(values=values):
-            return Bounds("choice", choices=tuple(str(value) for value in values))
+        case inspect.LiteralType():
+            return Bounds("choice", choices=_choices(annotation))
         case inspect.StrType(max_length=letters):
             return Bounds("text", high=letters)
         case _:
             return Bounds("other")
+
+
+def _choices(annotation: Any) -> tuple[str, ...]:
+    """The values of a Literal anywhere in an annotation, in order."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return next((values for part in get_args(annotation) if (values := _choices(part))), ())
 
 
 def _annotations(record: type) -> dict[str, Any]:

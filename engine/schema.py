@@ -86,7 +86,8 @@ def read_record(record: type[T], values: Mapping[str, object], *, subject: str, 
             raise SchemaError(f"{subject} has no argument {shorten(name)}: {suggest(name, parameters, 'it takes')}")
     for parameter in parameters.values():
         if parameter.is_required and parameter.name not in values:
-            raise SchemaError(f"{subject} needs {parameter.name}={parameter.example or parameter.name.upper()}: give {parameter.wanted}")
+            remedy = "" if parameter.bounds.kind == "text" else f": give {parameter.wanted}"
+            raise SchemaError(f"{subject} needs {parameter.name}={parameter.example or parameter.name.upper()}{remedy}")
     return record(**{parameters[name].field: read_value(parameters[name], name_of(name), value, readers) for name, value in values.items()})
 
 
@@ -136,10 +137,10 @@ def _plain(kind: str, value: object) -> object:
     """A text as the number or truth it stands for; other values as they are."""
     if not isinstance(value, str):
         return value
-    if kind == "number":
-        return float(value)
-    if kind == "whole number":
-        return int(value)
+    if kind in {"number", "whole number"}:
+        if not value.isascii():
+            raise ValueError(value)
+        return float(value) if kind == "number" else int(value)
     if kind == "truth":
         return {"true": True, "false": False}.get(value.strip().lower(), value)
     return value.strip()

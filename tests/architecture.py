@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
         frozenset({"engine.broker", "engine.matching"}),
     ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
-    (frozenset({"engine.files"}),),
+    (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
     (frozenset({"engine.replay", "engine.backtest", "engine.shell"}),),
     (frozenset({"pages.parts"}),),
@@ -37,7 +37,8 @@ READING = tuple(
     )
 )  # fmt: skip
 PARTS_MAY_USE = (
-    *READING, "engine.domain", "engine.settings", "engine.schema", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
+    *READING, "engine.domain", "engine.settings", "engine.schema", "engine.discover", "engine.commands", "engine.health", "engine.explain",
+    "engine.replay", "engine.optimizer.rules",
     "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms", "engine.alerts.rules",
     "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
     "engine.shell.clock", "engine.files",

@@ -1,0 +1,130 @@
+"""Commands to the optimizer: optimize, rule, mode, licence and approve."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Literal
+
+import msgspec
+
+from engine.commands.types import Arguments, CommandType, Result, Services, Timing
+from engine.domain.control import Command
+from engine.domain.rules import Rule
+from engine.domain.texts import shorten
+from engine.optimizer.defaults import RULES
+from engine.optimizer.rule_forms import READERS, RuleWords, read_mode, read_rule, written
+from engine.schema import SchemaError, find_near, limits
+
+MOST_RULES = 200
+MAX_NUMBER = 2**63 - 1  # that a store can hold
+
+ActionName = Annotated[str, limits(letters=60, help="an optimization, such as collect_garbage", example="NAME")]
+
+
+class Optimize(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    dry_run: Annotated[bool, limits(help="whether to report what it would do and change nothing")] = False
+
+
+class ChangeRule(RuleWords, Arguments, frozen=True, kw_only=True):
+    """A rule by name, and the words of it that are to change."""
+
+    name: Annotated[
+        str, limits(letters=48, help="rule to change, or a new one", example="NAME and what is to change, such as above=90, or reset=true")
+    ]
+    reset: Annotated[bool, limits(help="whether to drop every change of the rule; nothing else goes with it")] = False
+
+
+class SetMode(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    mode: Annotated[
+        Literal["off", "observe", "recommend", "ask", "auto"], limits(help="how far the optimizer may go with the action", example="MODE")
+    ]
+
+
+class SetLicence(Arguments, frozen=True, kw_only=True):
+    action: ActionName
+    licence: Annotated[Literal["auto", "recommend", "quarantined"], limits(help="whether the action may still run automatically", example="LICENCE")]
+
+
+class AnswerRequest(Arguments, frozen=True, kw_only=True):
+    number: Annotated[
+        int, limits(0, MAX_NUMBER, remedy="a whole number, as its page shows it", help="number of the request, as Optimizer shows it", example="N")
+    ] = msgspec.field(name="id")
+    answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
+
+
+def optimize(arguments: Optimize, command: Command, services: Services) -> None:
+    del arguments  # the worker reads them
+    services.queue_optimization(command)
+
+
+def change_rule(arguments: ChangeRule, command: Command, services: Services) -> Result:
+    loop, name = services.rule_loop, arguments.name
+    words = {key: value for key, value in command.args if key != "name"}
+    rules = {rule.name: rule for rule in loop.rules}
+    if "reset" in words:
+        return {"message": _reset_rule(name, words, services)}
+    if not words:
+        raise SchemaError(f"rule {name} was given nothing to change: give a word such as above=90")
+    if name not in rules:
+        _require_new(name, words, rules)
+    rule = read_rule(name, words, rules.get(name), tuple(loop.actions))
+    services.rule_writer.save_rule(name, written(rule), services.now(), command.by, command.reason)
+    loop.reload()
+    return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in words.items())}"}
+
+
+def _reset_rule(name: str, words: Mapping[str, str], services: Services) -> str:
+    if words != {"reset": "true"}:
+        raise SchemaError(f"rule {name}: give reset=true and nothing else")
+    if not services.rule_writer.delete_rule(name):
+        raise SchemaError(f"rule {shorten(name)} was not changed: there is nothing to reset")
+    services.rule_loop.reload()
+    return f"rule {name} is as podium.toml or the default has it"
+
+
+def _require_new(name: str, words: Mapping[str, str], rules: Mapping[str, Rule]) -> None:
+    near = find_near(name, rules, cutoff=0.6)
+    if "kind" not in words:
+        raise SchemaError(f"there is no rule {shorten(name)}: " + (f"did you mean {near}?" if near else "a new one needs its kind and metric"))
+    if len(rules) >= MOST_RULES:
+        raise SchemaError(f"there are {len(rules)} rules: {MOST_RULES} at most, those of the engine ({len(RULES)}) included")
+
+
+def set_mode(arguments: SetMode, command: Command, services: Services) -> Result:
+    del command
+    mode = read_mode(arguments.action, arguments.mode, tuple(services.rule_loop.actions))
+    services.rule_writer.set_mode(arguments.action, mode)
+    return {"message": f"{arguments.action} is set to {mode}"}
+
+
+def set_licence(arguments: SetLicence, command: Command, services: Services) -> Result:
+    action, licence = arguments.action, arguments.licence
+    read_mode(action, "auto", tuple(services.rule_loop.actions))
+    services.rule_writer.set_licence(action, licence, f"set by {command.by}: {command.reason or 'no reason given'}", services.now())
+    return {"message": f"{action} has the licence {licence}; it is judged anew from here"}
+
+
+def answer_request(arguments: AnswerRequest, command: Command, services: Services) -> Result | None:
+    request = services.rule_loop.approval_requests.pop(arguments.number, None)
+    if request is None:
+        raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or was never asked")
+    why = f": {command.reason}" if command.reason else ""
+    if arguments.answer == "no":
+        services.rule_writer.save_answer(arguments.number, f"{command.by} declined to run {request.action}{why}")
+        return {"message": f"{request.action} is not run"}
+    services.rule_writer.save_answer(arguments.number, f"{command.by} approved {request.action}{why}")
+    reason = f"{request.rule} fired and {command.by} approved; {command.reason}"
+    services.queue_optimization(replace(command, name="optimize", args=(("action", request.action),), reason=reason))
+    return None
+
+
+COMMANDS = (
+    CommandType("optimize", "run an optimization, or report what it would do", Optimize, Timing.WORKER, optimize),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, Timing.BESIDE_TICKS, change_rule, READERS),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, Timing.BESIDE_TICKS, set_mode),
+    CommandType("licence", "give an action its licence back, or take it", SetLicence, Timing.BESIDE_TICKS, set_licence),
+    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, Timing.BESIDE_TICKS, answer_request),
+)

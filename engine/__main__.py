@@ -19,21 +19,21 @@ try:
 except (ImportError, OSError) as error:
     libraries.end(error)
 
-BUG = 70  # exit code of an error nobody foresaw
+BUG = 70  # exit code of an unexpected error
 
 
 def main(words: list[str]) -> int:
-    """Runs one command and gives its exit code; what cannot be done is one line on stderr."""
+    """Run one subcommand and give its exit code; what cannot be done is one line on stderr."""
     try:
         demand_plain_text(words)
         commands = discover("engine.cli", "COMMAND")
         if words and not words[0].startswith("-"):
             words = words[:1] if choose(commands, words[0]).is_later else words
-        told = parser_of(commands).parse_args(words)
-        if told.command is None:
+        options = parser_of(commands).parse_args(words)
+        if options.command is None:
             raise WrongUse(f"give a command: {', '.join(command.name for command in commands)}")
-        return choose(commands, told.command).run(told)
-    except BrokenPipeError:  # the reader of our output has gone, as in `export decisions | head`
+        return choose(commands, options.command).run(options)
+    except BrokenPipeError:  # the reader of our output has closed it, as in `export decisions | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, StoreFailed, OSError) as error:
@@ -49,15 +49,15 @@ def main(words: list[str]) -> int:
 def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         if error.errno == errno.ENAMETOOLONG:
-            return f"{shorten(str(error.filename))} is longer than the name of a file may be: give a shorter one"
+            return f"{shorten(str(error.filename))} is too long for the name of a file: give a shorter one"
         return libraries.explain(error) or in_one_line(error)
     return in_one_line(error)
 
 
 def tell_a_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What nobody foresaw: the traceback goes to the log, the person gets one line."""
-    kept = keep(kind, error, trace)
-    print(f"podium: {in_one_line(error)}; {kept}", file=sys.stderr, flush=True)
+    """Report an unexpected error: the traceback goes to the log, the person gets one line."""
+    saved = keep(kind, error, trace)
+    print(f"podium: {in_one_line(error)}; {saved}", file=sys.stderr, flush=True)
     os._exit(BUG)
 
 

@@ -84,10 +84,9 @@ def read_record(record: type[T], values: Mapping[str, object], *, subject: str, 
     for name in values:
         if name not in parameters:
             raise SchemaError(f"{subject} has no argument {shorten(name)}: {suggest(name, parameters, 'it takes')}")
-    for parameter in parameters.values():
-        if parameter.is_required and parameter.name not in values:
-            remedy = "" if parameter.bounds.kind == "text" else f": give {parameter.wanted}"
-            raise SchemaError(f"{subject} needs {parameter.name}={parameter.example or parameter.name.upper()}{remedy}")
+    required = [parameter for parameter in parameters.values() if parameter.is_required]
+    if not all(parameter.name in values for parameter in required):
+        raise SchemaError(f"{subject} needs {join_names(f'{row.name}={row.example or row.name.upper()}' for row in required)}")
     return record(**{parameters[name].field: read_value(parameters[name], name_of(name), value, readers) for name, value in values.items()})
 
 

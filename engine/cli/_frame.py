@@ -1,4 +1,4 @@
-"""What every command is made of, and the forms its arguments are written in."""
+"""The parts that every subcommand shares: its record, the parser, and readers of arguments."""
 
 from __future__ import annotations
 
@@ -21,42 +21,42 @@ from engine.shell.load_settings import load_settings
 from engine.store.database import path_of
 
 LONGEST_NUMBER = 20  # digits
-WRONG = 64  # exit code of a wrong use or a failed wish, as in sysexits.h
+WRONG = 64  # EX_USAGE of sysexits.h
 
 
 class WrongUse(ValueError):
-    """The command line cannot be followed: one line with the value and the remedy."""
+    """A command line that cannot be carried out: one line with the value and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class CliCommand:
-    """A command: its flags, and what it does; `run` gives the exit code."""
+    """A subcommand: its flags and the function that runs it, which gives the exit code."""
 
     name: str
     about: str
     add: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
-    is_later: bool = False  # the name is kept for a later stage, whatever its flags will be
+    is_later: bool = False  # the name is reserved for a later version, whatever its flags
 
 
 def later(name: str, about: str) -> CliCommand:
-    """A command that is not there yet."""
+    """Reserve the name of a subcommand that is not there yet."""
 
-    def refuse(told: argparse.Namespace) -> int:
-        raise WrongUse(f"{name} is not there yet: the name is kept for a later stage")
+    def refuse(options: argparse.Namespace) -> int:
+        raise WrongUse(f"{name} is not there yet: the name is reserved for a later version")
 
     return CliCommand(name, f"{about} (not there yet)", lambda parser: None, refuse, is_later=True)
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse that tells an error in one line."""
+    """argparse with errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise WrongUse(f"{' '.join(message.split())} (see {self.prog} --help)")
 
 
 def parser_of(commands: tuple[CliCommand, ...]) -> Parser:
-    """The whole command line."""
+    """Build the parser of the whole command line."""
     parser = Parser(prog="python -m engine", description="Podium: an ML trading engine on paper money that shows why.", allow_abbrev=False)
     below = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
     for command in commands:
@@ -65,7 +65,7 @@ def parser_of(commands: tuple[CliCommand, ...]) -> Parser:
 
 
 def demand_plain_text(words: list[str]) -> None:
-    """Raises WrongUse where an argument has characters that are no text."""
+    """Raise WrongUse for an argument with control characters."""
     for place, word in enumerate(words, 1):
         fault = find_fault(word)
         if fault is not None:
@@ -73,7 +73,7 @@ def demand_plain_text(words: list[str]) -> None:
 
 
 def choose(commands: tuple[CliCommand, ...], name: str) -> CliCommand:
-    """The command of that name; a name that is none raises WrongUse with the near miss."""
+    """Find the subcommand of that name; raises WrongUse with the near miss."""
     for command in commands:
         if command.name == name:
             return command
@@ -82,9 +82,9 @@ def choose(commands: tuple[CliCommand, ...], name: str) -> CliCommand:
     raise WrongUse(f"there is no command {shorten(name)}: {remedy}")
 
 
-def settings_from(told: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
-    """The settings with this command's flags on top."""
-    named = {key: getattr(told, key, None) for key in ("feed", "symbols", "interval", "seed")}
+def settings_from(options: argparse.Namespace, *, headless: bool = True, **more: str | None) -> Settings:
+    """Load the settings with the flags of this command on top."""
+    named = {key: getattr(options, key, None) for key in ("feed", "symbols", "interval", "seed")}
     return load_settings(os.environ, Path.cwd(), overrides=named | more, headless=headless)
 
 
@@ -92,9 +92,9 @@ def add_store(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--store", metavar="URL", help="another store than the settings' own, e.g. sqlite:////data/podium.db")
 
 
-def store_from(told: argparse.Namespace) -> str:
-    """The address of the store that is asked, which must be there."""
-    url: str = told.store or settings_from(told).database_url
+def store_from(options: argparse.Namespace) -> str:
+    """Resolve the address of the store, which must exist."""
+    url: str = options.store or settings_from(options).database_url
     path = path_of(url)
     if not path.is_file():
         raise WrongUse(f"there is no store at {path} yet: start the engine (make run), or check PODIUM_DATABASE_URL")
@@ -102,23 +102,23 @@ def store_from(told: argparse.Namespace) -> str:
 
 
 def moment(text: str) -> int:
-    """2024-01-31, 2024-01-31T12:00Z, or a span such as 2h (that long ago), as ns UTC."""
+    """Parse 2024-01-31, 2024-01-31T12:00Z or a duration such as 2h (ago) as ns UTC."""
     try:
         return WallClock().now() - parse_span(text)
     except SettingsError:
         pass
     try:
-        told = datetime.fromisoformat(text)
+        parsed = datetime.fromisoformat(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{shorten(text)} is not a time: write it as 2024-01-31, 2024-01-31T12:00Z or 2h (ago)") from None
-    at = round((told if told.tzinfo else told.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
+    at = round((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()) * 1_000_000_000
     if not 0 <= at < 2**63 - 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time this can count: give one from 1970 to 2261")
+        raise argparse.ArgumentTypeError(f"{text!r} is out of range: give a time from 1970 to 2261")
     return at
 
 
 def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
-    """A reader of whole numbers in reach."""
+    """Build a reader of whole numbers within bounds."""
 
     def read(text: str) -> int:
         if not text.isascii() or not text.isdigit() or len(text) > LONGEST_NUMBER or not low <= int(text) <= high:
@@ -129,30 +129,30 @@ def whole(low: int, high: int = 2**31 - 1) -> Callable[[str], int]:
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
-    """A reader of numbers in reach."""
+    """Build a reader of numbers within bounds."""
 
     def read(text: str) -> float:
         try:
-            told = float(text)
+            parsed = float(text)
         except ValueError:
-            told = low - 1.0
-        if not low <= told <= high:
+            parsed = low - 1.0
+        if not low <= parsed <= high:
             raise argparse.ArgumentTypeError(f"{shorten(text)} is not a number from {low:g} to {high:g}")
-        return told
+        return parsed
 
     return read
 
 
 @contextmanager
 def to_file(path: Path | None) -> Iterator[Path | None]:
-    """A file to write to that becomes `path` only when all went well; None for the terminal. Its mode follows the user's umask."""
+    """Open a file that becomes `path` only on success; None for the terminal. Its mode follows the user's umask."""
     if path is None:
         yield None
         return
     if not path.parent.is_dir():
         raise WrongUse(f"--out {path}: the folder {path.parent} is not there")
     draft = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.draft")
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # a name of its own: nobody's file is written over
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))  # an unused name: no file is overwritten
     try:
         yield draft
         draft.replace(path)
@@ -161,10 +161,10 @@ def to_file(path: Path | None) -> Iterator[Path | None]:
 
 
 def say(line: str) -> None:
-    """A line for the person, apart from the result."""
+    """Print a line for the person on stderr, apart from the result."""
     print(line, file=sys.stderr, flush=True)
 
 
 def clock_text(at: int) -> str:
-    """ns UTC as people read it."""
+    """Format ns UTC as text."""
     return datetime.fromtimestamp(at / 1e9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

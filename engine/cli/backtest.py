@@ -1,4 +1,4 @@
-"""backtest: the same decide() over a recording or the simulated market, as fast as it goes."""
+"""backtest: the same decide() over a recording or the simulated market, as fast as possible."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--signal", type=number(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale")
-    parser.add_argument("--bars", type=whole(1), metavar="N", help="so many bars (simulated: 20000 if not given)")
-    parser.add_argument("--symbol-count", type=whole(1, 500), metavar="N", help="simulated: symbols")
+    parser.add_argument("--bars", type=whole(1), metavar="N", help="number of bars (simulated: 20000 if not given)")
+    parser.add_argument("--symbol-count", type=whole(1, 500), metavar="N", help="simulated: number of symbols")
     parser.add_argument("--train-rows", type=whole(0), metavar="N", help="rows in one training at most, 0 for all")
-    parser.add_argument("--no-training", action="store_true", help="no model is trained, so none is heard: the cost of everything else")
+    parser.add_argument("--no-training", action="store_true", help="train no model, so that none is active: the cost of everything else")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--under", type=whole(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 
 
-def _run(told: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     libraries.demand(dashboard=False)
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
@@ -52,58 +52,58 @@ def _run(told: argparse.Namespace) -> int:
     from engine.store.backtest_trials import TrialLedger
     from engine.store.shelf import folder_in
 
-    if told.under is not None:
-        backtests.give_way(told.under)
-    settings = _settings(told)
-    with suppress(OSError, FolderTaken):  # what killed ones left; a home that cannot be looked into is told where it is written
+    if options.under is not None:
+        backtests.give_way(options.under)
+    settings = _settings(options)
+    with suppress(OSError, FolderTaken):  # left by killed processes; a home that cannot be read is reported on the first write
         temporary.sweep_at_start(settings.home)
-    bars = told.bars or (20_000 if settings.feed == "simulated" else None)
+    bars = options.bars or (20_000 if settings.feed == "simulated" else None)
     whole = open_feed(settings)
-    feed = Excerpt(whole, since=told.since, until=told.until, bars=bars)
+    feed = Excerpt(whole, since=options.since, until=options.until, bars=bars)
     if next(feed.slices(None), None) is None:
         first = next(iter(whole.slices(None)), None)
         raise WrongUse(
-            f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
+            f"{options.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
         )
-    if told.under is None:
+    if options.under is None:
         for line in describe_data(whole):
             say(f"podium: {line}")
-    tell = progress(sys.stderr.isatty()) if told.under is None else backtests.tell
+    tell = progress(sys.stderr.isatty()) if options.under is None else backtests.tell
     report = run_backtest(settings, feed, tell=tell, enter=_counted(TrialLedger(folder_in(Path(settings.home)))))
-    print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
+    print(json.dumps(report, allow_nan=False) if options.json else as_text(report))
     return 0
 
 
 def _counted(ledger: TrialLedger) -> EnterTrial:
-    """Counts the run among the trials of this store; where that cannot be, says so and gives no trials."""
+    """Count the run among the trials of this store; where that fails, report it and give no trials."""
 
     def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         try:
             return ledger.enter(recording, digest, ratio)
         except (OSError, FolderTaken) as error:
-            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder")
+            say(f"earlier backtests cannot be counted ({error}), so there is no deflated Sharpe ratio: set PODIUM_HOME to another folder")
             return ()
 
     return enter
 
 
-def _settings(told: argparse.Namespace) -> Settings:
-    simulated = told.market == "simulated"
-    if not simulated and (told.signal is not None or told.symbol_count is not None):
+def _settings(options: argparse.Namespace) -> Settings:
+    simulated = options.market == "simulated"
+    if not simulated and (options.signal is not None or options.symbol_count is not None):
         raise WrongUse("--signal and --symbol-count are for the simulated market: backtest simulated")
-    if not simulated and not Path(told.market).is_dir():
-        raise WrongUse(f"{told.market!r} is not a folder: give the folder of a recording, or the word simulated")
+    if not simulated and not Path(options.market).is_dir():
+        raise WrongUse(f"{options.market!r} is not a folder: give the folder of a recording, or the word simulated")
     settings = settings_from(
-        told,
+        options,
         feed="simulated" if simulated else "recorded",
-        feed_path=None if simulated else told.market,
-        sim_signal=_text(told.signal),
-        sim_symbols=_text(told.symbol_count),
-        train_rows=_text(told.train_rows),
+        feed_path=None if simulated else options.market,
+        sim_signal=_text(options.signal),
+        sim_symbols=_text(options.symbol_count),
+        train_rows=_text(options.train_rows),
         pace_seconds="0",
         warm_up="0",
     )
-    return replace(settings, knobs=replace(settings.knobs, first_training=NEVER, retrain_every=NEVER)) if told.no_training else settings
+    return replace(settings, knobs=replace(settings.knobs, first_training=NEVER, retrain_every=NEVER)) if options.no_training else settings
 
 
 def _text(value: object) -> str | None:
@@ -111,7 +111,7 @@ def _text(value: object) -> str | None:
 
 
 def progress(shown: bool) -> Callable[[int, int | None], None]:
-    """A bar on a terminal, nothing elsewhere."""
+    """Build a progress bar for a terminal; it prints nothing elsewhere."""
 
     def tell(done: int, total: int | None) -> None:
         if not shown:
@@ -128,4 +128,4 @@ def progress(shown: bool) -> Callable[[int, int | None], None]:
     return tell
 
 
-COMMAND = CliCommand("backtest", "runs the same decisions over a recording or the simulated market, as fast as it goes", _add, _run)
+COMMAND = CliCommand("backtest", "run the same decisions over a recording or the simulated market, as fast as possible", _add, _run)

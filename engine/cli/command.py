@@ -1,85 +1,76 @@
-"""command: submits a command to the engine and prints what came of it as JSON."""
+"""command: submit a command to the engine and print its result as JSON."""
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import getpass
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
 from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
-from engine.domain.control import COMMANDS
+from engine.commands.reference import format_help
+from engine.commands.router import find_command, read_arguments
 from engine.domain.ports import Clock
+from engine.domain.texts import shorten
 from engine.domain.tuning import outcome_of
 from engine.health import Vitals, judge
-from engine.optimizer.rule_forms import WORDS as RULE_WORDS
-from engine.shell import backtest_wish
+from engine.schema import SchemaError, find_near, join_names, parameters_of
 from engine.shell.clock import WallClock, measure_process_age
 from engine.shell.vitals import read_vitals
 from engine.store.errors import StoreFailed
 from engine.store.inbox import DONE, FAILED, RUNNING, Asked, Inbox
 
 LOOK_SECONDS = 0.1
-LOOK_BUSY_MS = 300  # that a look waits for a store that is locked
-SHORTEST_BUSY, LONGEST_BUSY = 0.5, 5.0  # s that submitting waits for it
-UNKNOWN, GONE = "unknown", "gone"  # of a command that could not be looked up, and of one that is kept no longer
+LOOK_BUSY_MS = 300  # that reading waits for a locked store
+SHORTEST_BUSY, LONGEST_BUSY = 0.5, 5.0  # s that submitting waits for a locked store
+UNKNOWN, GONE = "unknown", "gone"  # status of a command that could not be read, and of one that the store has dropped
 OVER = frozenset({DONE, FAILED})
-NEEDED = {"set": "signal", "optimize": "action", "cancel_backtest": "id", "delete_backtest": "id",
-          "ack": "id", "silence": "rule", "unsilence": "rule",
-          "rule": "name", "mode": "mode", "licence": "licence", "approve": "id"}  # fmt: skip
-KNOWN = {
-    "set": {"signal"}, "optimize": {"action", "dry_run"}, "backtest": set(backtest_wish.KEYS), "cancel_backtest": {"id"}, "delete_backtest": {"id"},
-    "ack": {"id"}, "silence": {"rule", "minutes"}, "unsilence": {"rule"},
-    "rule": {"name", "reset", *RULE_WORDS}, "mode": {"action", "mode"}, "licence": {"action", "licence"}, "approve": {"id", "answer"},
-}  # fmt: skip
-EXAMPLES = {
-    "silence": "rule=NAME or rule=all", "unsilence": "rule=NAME or rule=all", "set": "signal=X",
-    "optimize": "action=NAME, such as action=collect_garbage", "rule": "name=NAME and what is to change, such as above=90, or reset=true",
-    "mode": "action=NAME and mode=MODE", "licence": "action=NAME and licence=LICENCE", "approve": "id=N, as Optimizer shows it",
-}  # fmt: skip
-ABOUT = {"by", "reason"}  # who asks and why: every command takes them, as key=value or as flags
+ABOUT = ("by", "reason")  # taken by every command, as key=value or as flags
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(COMMANDS)}")
+    parser.add_argument("name", metavar="NAME", help="one of the commands below")
     parser.add_argument("args", nargs="*", metavar="key=value", help="e.g. action=collect_garbage, signal=0")
     parser.add_argument("--wait", type=number(0, 86_400), default=30.0, metavar="S", help="seconds to wait for the result, 30 if not given")
     parser.add_argument("--by", default=None, metavar="WHO", help="who asks; your user name if not given")
     parser.add_argument("--reason", default="", metavar="WHY")
     add_store(parser)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = format_help().replace("%", "%%")
 
 
-def _run(told: argparse.Namespace) -> int:
-    args = arguments(told.name, told.args)
-    url, clock = store_from(told), WallClock()
+def _run(options: argparse.Namespace) -> int:
+    args = arguments(options.name, options.args)
+    url, clock = store_from(options), WallClock()
     age = measure_process_age()
-    left = told.wait - (age if age < told.wait else 0.0)  # the wait begins with the command, whose start may take seconds on a busy machine
+    left = options.wait - (
+        age if age < options.wait else 0.0
+    )  # the wait includes the start of this process, which may take seconds on a busy machine
     until = clock.tick() + left
-    by, reason = args.pop("by", None) or told.by or _user(), args.pop("reason", None) or told.reason
-    inbox = _submitting(url, told.name, left)
+    by, reason = args.pop("by", None) or options.by or _user(), args.pop("reason", None) or options.reason
+    inbox = _submitting(url, options.name, left)
     try:
-        serial = _submit(inbox, told.name, args, by, reason, clock)
+        serial = _submit(inbox, options.name, args, by, reason, clock)
         progress = wait_for(inbox, serial, until, clock, Event().wait)
     finally:
         inbox.close()
     asked = progress.asked
     result = json.loads(asked.result) if asked and asked.result else None
-    verdict = outcome_of(result) if told.name == "optimize" and isinstance(result, dict) else None
+    verdict = outcome_of(result) if options.name == "optimize" and isinstance(result, dict) else None
     first = {} if verdict is None else {"verdict": verdict}
-    print(json.dumps({"id": serial, "name": told.name, **first, "args": args, "status": progress.status, "result": result}))
+    print(json.dumps({"id": serial, "name": options.name, **first, "args": args, "status": progress.status, "result": result}))
     if verdict is not None:
         say(f"podium: {args['action']}: {verdict}")
     if progress.status not in OVER:
-        say(f"podium: {explain_wait(progress, serial, told.wait, lambda: read_vitals(url, clock.now()))}")
+        say(f"podium: {explain_wait(progress, serial, options.wait, lambda: read_vitals(url, clock.now()))}")
     return 0 if progress.status == DONE else 1
 
 
 def _submitting(url: str, name: str, seconds: float) -> Inbox:
-    """The store's inbox, which is waited for no longer than the answer."""
+    """Open the inbox; a locked store is waited for no longer than the result."""
     try:
         return Inbox(url, busy_ms=round(1_000 * min(LONGEST_BUSY, max(SHORTEST_BUSY, seconds))))
     except StoreFailed as error:
@@ -97,10 +88,10 @@ def _submit(inbox: Inbox, name: str, args: Mapping[str, str], by: str, reason: s
 
 @dataclass(frozen=True, slots=True)
 class Waited:
-    """How far a command was known to be when it was waited for no longer."""
+    """The state of a command at the end of the wait."""
 
-    asked: Asked | None  # as it was last read, None where it never was
-    trouble: str | None = None  # why it could not be read the last time
+    asked: Asked | None  # as last read, None where it was not
+    trouble: str | None = None  # why the last read failed
 
     @property
     def status(self) -> str:
@@ -110,13 +101,13 @@ class Waited:
 
 
 class Reads(Protocol):
-    """Where a command is looked up."""
+    """Reads one command."""
 
     def get(self, number: int) -> Asked | None: ...
 
 
 def wait_for(inbox: Reads, serial: int, until: float, clock: Clock, pause: Callable[[float], object]) -> Waited:
-    """Looks a command up until it is over, or until then (s of the clock's tick); a store that cannot be read is asked again."""
+    """Poll a command until it is over, or until `until` (s of the clock's tick); a store that cannot be read is polled again."""
     waited = _look_up(inbox, serial, Waited(None))
     while (waited.trouble or (waited.asked and not waited.asked.is_over)) and (left := until - clock.tick()) > 0.0:
         pause(min(LOOK_SECONDS, left))
@@ -132,40 +123,47 @@ def _look_up(inbox: Reads, serial: int, before: Waited) -> Waited:
 
 
 def explain_wait(waited: Waited, serial: int, seconds: float, vitals: Callable[[], Vitals]) -> str:
-    """Why a command is not over yet, as far as that is known, and how to look it up."""
+    """Explain why a command is not over yet, as far as is known, and how to look it up."""
     later = f"look it up with: python -m engine export commands --limit 20 (id {serial}), or on the page Control"
     if waited.asked is None and not waited.trouble:
-        return f"command {serial} was submitted and is kept no longer; {later}"
+        return f"command {serial} was submitted, and the store has dropped it since; {later}"
     still = f"still waiting: command {serial} was submitted and is {waited.status} after {seconds:g} s"
     if waited.trouble:
         return f"{still}, as last read: {waited.trouble}; {later}"
     if waited.status == RUNNING:
-        return f"{still}: the engine carries it out; {later}"
+        return f"{still}: the engine is carrying it out; {later}"
     try:
         health = judge(vitals())
     except StoreFailed as error:
         return f"{still}: {error}; {later}"
     if not health.alive:
-        return f"{still}: {health.reasons[0]}, and it is carried out when an engine takes it (is the engine running?); {later}"
-    return f"{still}: the engine takes commands between two ticks, and the tick in hand takes long, as while it waits for a training; {later}"
+        return f"{still}: {health.reasons[0]}, and it is carried out as soon as an engine runs; {later}"
+    return (
+        f"{still}: the engine takes commands between two ticks, and the current tick takes long, for instance while it waits for a training; {later}"
+    )
 
 
 def arguments(name: str, words: list[str]) -> dict[str, str]:
-    """The command's arguments; raises WrongUse for what the engine could not follow."""
-    if name not in COMMANDS:
-        close = difflib.get_close_matches(name, COMMANDS, n=1)
-        raise WrongUse(f"there is no command {name!r}: " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(COMMANDS)}"))
-    told: dict[str, str] = {}
+    """Read key=value for a command; raises ValueError in one line for what its schema refuses."""
+    parameters = parameters_of(find_command(name).arguments)
+    given: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key or not value:
-            raise WrongUse(f"{word!r} is not key=value")
-        if key not in KNOWN.get(name, set()) | ABOUT:
-            raise WrongUse(f"{name} takes {' and '.join(sorted(KNOWN.get(name, set()))) or 'no arguments'}, not {key!r}")
-        told[key] = value
-    if name in NEEDED and NEEDED[name] not in told:
-        raise WrongUse(f"{name} needs {EXAMPLES.get(name, 'id=..., as its page shows it')}")
-    return told
+            raise WrongUse(f"{shorten(word)} is not key=value")
+        if key not in parameters and key not in ABOUT:
+            raise WrongUse(f"{name} takes {join_names(parameters) or 'no arguments'}, not {shorten(key)}{_near(key, parameters)}")
+        given[key] = value
+    try:
+        read_arguments(name, {key: value for key, value in given.items() if key not in ABOUT})
+    except SchemaError as error:
+        raise WrongUse(str(error)) from None
+    return given
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    near = find_near(word, known)
+    return f": did you mean {near}?" if near else ""
 
 
 def _user() -> str:
@@ -175,4 +173,4 @@ def _user() -> str:
         return "unknown"
 
 
-COMMAND = CliCommand("command", "submits a command to the engine and prints its result as JSON", _add, _run)
+COMMAND = CliCommand("command", "submit a command to the engine and print its result as JSON", _add, _run)

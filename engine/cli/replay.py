@@ -1,4 +1,4 @@
-"""replay: decides a stored tick again and says whether every bit is the same."""
+"""replay: decide a stored tick again and report whether every bit is the same."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
 
 
-def _run(told: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> int:
     from engine.replay import replay
     from engine.store.history import History
 
-    history = History(store_from(told))
+    history = History(store_from(options))
     try:
-        verdict = replay(history, told.tick)
+        verdict = replay(history, options.tick)
     except (ValueError, OSError):
         raise
-    except FAULTS as error:  # a store from elsewhere may hold anything
-        kept = keep(type(error), error, error.__traceback__)
-        raise WrongUse(f"tick {told.tick} cannot be decided again: what the store holds of it does not fit ({in_one_line(error)}); {kept}") from error
+    except FAULTS as error:  # a store of unknown origin may hold anything
+        saved = keep(type(error), error, error.__traceback__)
+        raise WrongUse(f"tick {options.tick} cannot be decided again: its stored rows do not fit ({in_one_line(error)}); {saved}") from error
     first = f"differs first in {verdict.first_difference}" if verdict.first_difference else "differs"
-    print(f"tick {told.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
+    print(f"tick {options.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
     return 0 if verdict.identical else 1
 
 

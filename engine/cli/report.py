@@ -22,53 +22,51 @@ def _add(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
 
 
-def _run(told: argparse.Namespace) -> int:
-    if told.out is not None and told.out.suffix.lower() not in FORMS:
-        raise WrongUse(f"--out {told.out}: give a file that ends in .html or .md")
+def _run(options: argparse.Namespace) -> int:
+    if options.out is not None and options.out.suffix.lower() not in FORMS:
+        raise WrongUse(f"--out {options.out}: give a file that ends in .html or .md")
     now = WallClock().now()
-    wanted = day_of(told.day, now)
+    wanted = day_of(options.day, now)
     from engine.report.html import as_html
     from engine.report.markdown import as_markdown
     from engine.report.sections import document
     from engine.store.reader import Reader
     from engine.store.report_query import day, kept
 
-    reader = Reader(store_from(told), busy_ms=5000)
-    found = day(reader, (wanted - EPOCH).days * 86_400_000_000_000, now, wanted.isoformat())
-    if found is None:
+    reader = Reader(store_from(options), busy_ms=5000)
+    rows = day(reader, (wanted - EPOCH).days * 86_400_000_000_000, now, wanted.isoformat())
+    if rows is None:
         ends = kept(reader)
         there = "it has no ticks yet" if ends is None else f"it has ticks from {_day(ends.first)} to {_day(ends.last)}"
-        raise WrongUse(f"the store has nothing of {wanted}: {there}")
-    report = document(found)
-    with to_file(told.out) as draft:
+        raise WrongUse(f"the store has no rows of {wanted}: {there}")
+    report = document(rows)
+    with to_file(options.out) as draft:
         if draft is None:
             print(as_markdown(report), end="")
         else:
-            html = FORMS[told.out.suffix.lower()] == "html"
+            html = FORMS[options.out.suffix.lower()] == "html"
             draft.write_text(as_html(report) if html else as_markdown(report), encoding="utf-8")
     return 0
 
 
 def day_of(text: str, now: int) -> date:
-    """The day that is meant; raises WrongUse in one line."""
+    """Parse a day; raises WrongUse in one line."""
     today = date.fromisoformat(_day(now))
     if text in WORDS:
         return today - timedelta(days=WORDS[text])
     try:
-        told = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise WrongUse(f"--day {text!r} is not a day: write it as 2024-01-31, yesterday or today") from None
-    if told > today:
-        raise WrongUse(f"--day {told} is still to come: give a day up to today, {today} in UTC")
-    if told < EPOCH:
-        raise WrongUse(f"--day {told} is before 1970: give a later day")
-    return told
+    if day > today:
+        raise WrongUse(f"--day {day} is in the future: give a day up to today, {today} in UTC")
+    if day < EPOCH:
+        raise WrongUse(f"--day {day} is before 1970: give a later day")
+    return day
 
 
 def _day(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1e9, UTC):%Y-%m-%d}"
 
 
-COMMAND = CliCommand(
-    "report", "a day's report, HTML or Markdown: what was decided, why not, money with every cost, health, optimizations", _add, _run
-)
+COMMAND = CliCommand("report", "write a day's report, HTML or Markdown: decisions, reasons, P&L with costs, health, optimizations", _add, _run)

@@ -10,7 +10,7 @@ from engine import libraries
 from engine.cli._frame import CliCommand, say, settings_from, whole
 from engine.settings import Settings
 
-LOOK_SECONDS = 0.25  # how often a signal is looked for
+LOOK_SECONDS = 0.25  # between two looks for a signal
 STOP_SECONDS = 30.0
 
 
@@ -21,16 +21,16 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--pace", metavar="S", help="seconds between ticks, 0 for as fast as it goes")
-    parser.add_argument("--ticks", type=whole(1), metavar="N", help="end by itself after so many ticks")
+    parser.add_argument("--ticks", type=whole(1), metavar="N", help="stop after so many ticks")
 
 
-def _run(told: argparse.Namespace) -> int:
-    feed = told.feed or ("recorded" if told.path else None)
-    return drive(settings_from(told, feed=feed, feed_path=told.path, pace_seconds=told.pace), told.ticks)
+def _run(options: argparse.Namespace) -> int:
+    feed = options.feed or ("recorded" if options.path else None)
+    return drive(settings_from(options, feed=feed, feed_path=options.path, pace_seconds=options.pace), options.ticks)
 
 
 def drive(settings: Settings, ticks: int | None) -> int:
-    """Runs the engine until its ticks are done, the recording ends or a signal asks it to stop."""
+    """Run the engine until its ticks are done, the recording ends or a signal arrives."""
     libraries.demand(dashboard=False)
     from engine.shell.host import Host
 
@@ -50,14 +50,14 @@ def drive(settings: Settings, ticks: int | None) -> int:
         host.start()
         for note in host.notes:
             say(f"podium: {note}")
-        say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
+        say(f"podium: deciding on the {settings.feed} market, store {settings.database_url}; Ctrl-C stops it after the current tick")
         shown = None
         while not signals and not host.ended.wait(LOOK_SECONDS):
             if host.trouble not in {None, shown}:
                 say(f"podium: {host.trouble}")
             shown = host.trouble
     finally:
-        opened = True  # a second signal does not cut the stop short
+        opened = True  # a second signal must not interrupt the stop
         clean = host.stop(STOP_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -65,4 +65,4 @@ def drive(settings: Settings, ticks: int | None) -> int:
     return 0 if clean and host.trouble is None else 1
 
 
-COMMAND = CliCommand("run", "the engine without a dashboard", _add, _run)
+COMMAND = CliCommand("run", "run the engine without a dashboard", _add, _run)

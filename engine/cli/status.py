@@ -1,4 +1,4 @@
-"""status: how the engine is, from what stands in the store."""
+"""status: the health of the engine, as the store has it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from engine.shell.vitals import age_seconds, as_json, read_vitals
 from engine.store.database import path_of
 from engine.store.errors import StoreFailed
 
-SHOWN_SECONDS = 86_400.0  # for which a step of the clock is worth a line
+SHOWN_SECONDS = 86_400.0  # after a step of the clock during which it is shown
 EXIT = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
 
 
@@ -21,35 +21,35 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def _run(told: argparse.Namespace) -> int:
-    url = told.store or settings_from(told).database_url
-    path_of(url)  # an address that is none is a wrong use, not an engine that is down
+def _run(options: argparse.Namespace) -> int:
+    url = options.store or settings_from(options).database_url
+    path_of(url)  # a malformed address is a usage error, not an engine that is down
     try:
         vitals = read_vitals(url, WallClock().now())
     except StoreFailed as error:
-        print(json.dumps({"state": "down", "reasons": [str(error)]}) if told.json else f"down: {error}")
+        print(json.dumps({"state": "down", "reasons": [str(error)]}) if options.json else f"down: {error}")
         return EXIT["down"]
     health = judge(vitals)
-    print(json.dumps(as_json(vitals, health)) if told.json else as_text(vitals, health))
+    print(json.dumps(as_json(vitals, health)) if options.json else as_text(vitals, health))
     return EXIT[health.state]
 
 
 def as_text(vitals: Vitals, health: Health) -> str:
-    """The same for a person."""
-    told = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
+    """Format the health of the engine for a person."""
+    lines = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
     if vitals.decided is not None:
         age = age_seconds(vitals.now, vitals.decided)
         ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
-        told.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {ago}")
+        lines.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {ago}")
     step = recent_step(vitals.step, vitals.now, SHOWN_SECONDS)
     if step is not None:
-        told.append(f"clock        {describe_step(step)}; at {clock_text(step.at)} by the clock as it is now")
+        lines.append(f"clock        {describe_step(step)}; at {clock_text(step.at)} by the clock of today")
     rate = vitals.honest_rate
     over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
-    told.append(f"honest rate  {over}")
-    told.append(f"open alerts  {vitals.open_alerts}")
-    told += [f"{one.component:<12} {one.state}{f': {one.last_error}' if one.last_error else ''}" for one in vitals.components]
-    return "\n".join(told)
+    lines.append(f"clean rate   {over}")
+    lines.append(f"open alerts  {vitals.open_alerts}")
+    lines += [f"{row.component:<12} {row.state}{f': {row.last_error}' if row.last_error else ''}" for row in vitals.components]
+    return "\n".join(lines)
 
 
-COMMAND = CliCommand("status", "tells how every part of the engine is; exit 0 healthy, 1 degraded, 2 down", _add, _run)
+COMMAND = CliCommand("status", "the health of every part of the engine; exit 0 healthy, 1 degraded, 2 down", _add, _run)

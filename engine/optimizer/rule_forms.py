@@ -16,6 +16,7 @@ from engine.optimizer import cron
 from engine.schema import Reader, SchemaError, limits, parameters_of, read_value, suggest
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+LONGEST_NAME = 100  # letters of an action
 _YEAR = 365.0 * 86_400.0
 
 
@@ -158,7 +159,7 @@ def _read_level(name: str, value: object) -> float | None:
 def _read_duration(name: str, value: object) -> float:
     """Seconds, of '30s', '5m', '1h', '1d' or a number."""
     parameter = _SCHEMA[name.rpartition(" ")[2]]
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip()) if isinstance(value, str) else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd])", value.strip(), re.ASCII) if isinstance(value, str) else None
     seconds = float(match[1]) * _SECONDS[match[2]] if match else _as_number(value)
     if not (parameter.bounds.low or 0.0) <= seconds <= _YEAR:
         raise SchemaError(f"{name} is {shorten(value)}: give {parameter.wanted}")
@@ -167,15 +168,17 @@ def _read_duration(name: str, value: object) -> float:
 
 def _read_actions(name: str, value: object) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
-    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+    if not isinstance(parts, list) or not all(isinstance(part, str) and len(part) <= LONGEST_NAME for part in parts):
         raise SchemaError(f"{name} is {shorten(value)}: give names of actions separated by commas")
     return tuple(dict.fromkeys(part.strip() for part in parts if part.strip()))
 
 
 def _as_number(value: object) -> float:
     """NaN where it is none."""
+    if isinstance(value, bool) or (isinstance(value, str) and not value.isascii()):
+        return math.nan
     try:
-        return float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else math.nan
+        return float(value) if isinstance(value, str | int | float) else math.nan
     except (ValueError, OverflowError):
         return math.nan
 

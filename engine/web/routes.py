@@ -1,4 +1,4 @@
-"""The server's addresses besides pages."""
+"""The addresses of the server besides its pages."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
-    """Every route; `address` tells the store's, once it is asked for the first time."""
+    """Build every route; `address` gives that of the store, on the first request."""
 
     @cache
     def metrics() -> Metrics:
@@ -31,7 +31,7 @@ def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         return Api(address(), clock)
 
     def healthz(request: Request) -> JSONResponse:
-        """200 while an engine holds the store and its ticks are not stalled, else 503; who holds it does not matter."""
+        """Answer 200 while an engine, of any process, holds the store and its ticks are not stalled; else 503."""
         del request
         try:
             vitals = read_vitals(address(), clock.now())
@@ -40,25 +40,28 @@ def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         health = judge(vitals)
         return JSONResponse(as_json(vitals, health), 200 if health.alive else 503)
 
-    def scraped(request: Request) -> Response:
+    def scrape(request: Request) -> Response:
         del request
         return Response(metrics().text(), media_type=CONTENT_TYPE)
 
-    def told(request: Request) -> Response:
+    def answer(request: Request) -> Response:
         return api().answer(request)
 
     return [
         Route("/healthz", healthz),
-        Route("/metrics", scraped),
-        *(Route(f"/api/v1/{name}", told) for name in NAMES),
+        Route("/metrics", scrape),
+        *(Route(f"/api/v1/{name}", answer) for name in NAMES),
         Route("/api/v1/commands", later, methods=["POST"]),
+        Route("/api/v1/market", later, methods=["POST"]),
+        Route("/api/v1/stream", later),
+        Route("/api/v1/openapi.json", later),
         Route("/api/{rest:path}", unknown, methods=ANY),
     ]
 
 
 def later(request: Request) -> JSONResponse:
-    """For the addresses that are kept for a later stage."""
-    return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is kept for a later stage"}, 501)
+    """Answer 501 for an address that is reserved for a later version."""
+    return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is reserved for a later version"}, 501)
 
 
 def unknown(request: Request) -> JSONResponse:

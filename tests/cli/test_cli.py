@@ -64,7 +64,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
         ("record out", "record is not there yet"),
-        ("report --day 2024-01-01", "the store has nothing of 2024-01-01: it has ticks from "),
+        ("report --day 2024-01-01", "the store has no rows of 2024-01-01: it has ticks from "),
         ("report --day 2024-13-01", "--day '2024-13-01' is not a day: write it as 2024-01-31, yesterday or today"),
         ("report --day 2999-01-01", "--day 2999-01-01 is still to come: give a day up to today"),
         ("report --day 1969-12-31", "is before 1970"),
@@ -219,7 +219,7 @@ def test_status_tells_a_stopped_engine_with_exit_2(home: Path, capsys: pytest.Ca
     assert told["reasons"][0] == "no engine runs on this store"
     assert told["last_tick"] == 39
     assert main(["status"]) == 2
-    assert "honest rate" in capsys.readouterr().out
+    assert "clean rate" in capsys.readouterr().out
 
 
 def test_status_without_a_store_is_down(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -239,7 +239,7 @@ def test_a_command_nobody_obeys_is_told_so(home: Path, capsys: pytest.CaptureFix
     assert main(["command", "pause", "--wait", "0.2", "--by", "ann", "--reason", "a test"]) == 1
     out, err = capsys.readouterr()
     assert json.loads(out)["status"] == "queued"
-    assert "is the engine running?" in err
+    assert "it is carried out as soon as an engine runs" in err
 
 
 def test_doctor_goes_through_the_machine_line_by_line(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

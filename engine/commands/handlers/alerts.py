@@ -18,7 +18,7 @@ RuleName = Annotated[str, limits(letters=100, help="rule as Alerts shows it, or 
 
 class AcknowledgeAlert(Arguments, frozen=True, kw_only=True):
     number: Annotated[
-        int, limits(0, MAX_NUMBER, remedy="a whole number, as its page shows it", help="number of the alert, as Alerts shows it", example="N")
+        int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the alert, as Alerts shows it", example="N")
     ] = msgspec.field(name="id")
 
 

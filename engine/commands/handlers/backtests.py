@@ -68,7 +68,7 @@ class RunBacktest(Arguments, frozen=True, kw_only=True):
 class CancelBacktest(Arguments, frozen=True, kw_only=True):
     number: Annotated[
         int,
-        limits(0, MAX_NUMBER, remedy="a whole number, as its page shows it", help="number of the command that asked for the backtest", example="N"),
+        limits(0, MAX_NUMBER, remedy="a whole number", help="number of the command that asked for the backtest", example="N"),
     ] = msgspec.field(name="id")
 
 

@@ -50,7 +50,7 @@ class SetLicence(Arguments, frozen=True, kw_only=True):
 
 class AnswerRequest(Arguments, frozen=True, kw_only=True):
     number: Annotated[
-        int, limits(0, MAX_NUMBER, remedy="a whole number, as its page shows it", help="number of the request, as Optimizer shows it", example="N")
+        int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the request, as Optimizer shows it", example="N")
     ] = msgspec.field(name="id")
     answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
 

@@ -9,17 +9,17 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from engine.domain.addresses import labels
-from engine.domain.control import Knobs
+from engine.domain.addresses import label_addresses
 from engine.domain.ports import FeedInfo
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
+from engine.domain.trading_config import TradingConfig
 from engine.schema import MAX_INTEGER, limits
 
-FEEDS = ("simulated", "recorded")
+FEED_NAMES = ("simulated", "recorded")
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
-LONGEST = 2**62  # ns: a sum with a time still fits in 64 bits
+MAX_DURATION = 2**62  # ns: a sum with a time still fits in 64 bits
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -42,7 +42,7 @@ class Settings:
 
     home: Annotated[str, _written("text", "folder of the store, models, logs, backtests and temporary files", "the path of a folder")]
     database_url: Annotated[str, _written("database", "address of the store; HOME/podium.db unless set", "sqlite:///FILE")]
-    feed: Annotated[str, _written("feed", "market to decide on", " or ".join(FEEDS))] = "simulated"
+    feed: Annotated[str, _written("feed", "market to decide on", " or ".join(FEED_NAMES))] = "simulated"
     feed_path: Annotated[str, _written("path", "folder of a recording", "the path of a folder")] | None = None
     symbols: Annotated[tuple[str, ...], _names("some of the feed's symbols; all unless set")] = ()
     interval: Annotated[int, _written("duration", "length of a bar; the feed's own unless set", "a length such as 5m")] | None = None
@@ -51,7 +51,7 @@ class Settings:
     # costs of the paper broker
     fee_bps: Annotated[float, limits(0.0, 1_000.0, "bps", "taker fee, one way; the feed's own unless set")] | None = None
     spread_bps: Annotated[float, limits(0.0, 1_000.0, "bps", "full spread where there is no book; the feed's own unless set")] | None = None
-    impact: Annotated[
+    impact_coefficient: Annotated[
         float, limits(0.0, 100.0, "bar volatilities", "impact of an order as large as the bar's volume; grows with the root of its share")
     ] = 0.1
     participation: Annotated[float, limits(0.0001, 1.0, "share", "largest share of a bar's volume that an order may take")] = 0.1
@@ -65,13 +65,13 @@ class Settings:
     models: Annotated[tuple[str, ...], _names("models to train; all unless set")] = ()
     train_days: Annotated[float, limits(0.01, 3_650.0, "days", "history that a training uses")] = 30.0
     train_rows: Annotated[int, limits(0, MAX_INTEGER, "rows", "rows in one training at most; 0 for all")] = 0
-    warm_up: Annotated[int, limits(0, 1_000_000, "bars", "bars decided at once on a fresh store")] = 0
-    pace_seconds: Annotated[float, limits(0.0, 3_600.0, "s", "wall time between ticks; 0 for as fast as possible")] = 0.0
+    warmup_bars: Annotated[int, limits(0, 1_000_000, "bars", "bars decided at once on a fresh store")] = 0
+    tick_interval_seconds: Annotated[float, limits(0.0, 3_600.0, "s", "wall time between ticks; 0 for as fast as possible")] = 0.0
     threads: Annotated[int, limits(0, 64, "threads", "threads for phases 1 to 3 while live; 0 for one phase after the other, as in a backtest")] = 3
-    knobs: Knobs = field(default_factory=Knobs)
+    trading: TradingConfig = field(default_factory=TradingConfig)
     # retention
-    keep_age_days: float | None = 30.0
-    keep_bytes: int | None = 2_000_000_000
+    retention_days: float | None = 30.0
+    retention_bytes: int | None = 2_000_000_000
     # the optimizer
     rules: tuple[Rule, ...] = ()  # replace the defaults of the same name, or add to them
     modes: tuple[tuple[str, str], ...] = ()  # of actions, by name
@@ -91,47 +91,47 @@ class Settings:
     port: Annotated[int, limits(1, 65_535, help="port of the dashboard")] = 8501
 
 
-def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
+def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
     """Build the configuration for one feed: its venue's rules, and its fees and spread unless the settings replace them."""
     return replace(
-        settings.knobs,
+        settings.trading,
         fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
         fees_bps=info.fees_bps if settings.fee_bps is None else (),
         maker_fee_bps=info.maker_fee_bps if settings.fee_bps is None else None,
         maker_fees_bps=info.maker_fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
         trading_hours=info.trading_hours,
-        impact=settings.impact,
+        impact=settings.impact_coefficient,
         participation=settings.participation,
         latency_ms=settings.latency_ms,
         rules=replace(info.rules, ticks=info.tick_size if any(info.tick_size) else ()),
     )
 
 
-def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
+def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
     """Identify a session by its market, models, horizons and columns and by the layout of its records (store.codec.layout), as JSON."""
     identity = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
-        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons, "columns": columns, "layout": layout,
+        "seed": settings.seed, "models": models, "horizons": settings.trading.horizons, "columns": columns, "layout": layout,
     }  # fmt: skip
     return json.dumps(identity, sort_keys=True)
 
 
-def settings_json(settings: Settings) -> str:
+def serialize_settings(settings: Settings) -> str:
     """Serialize the settings for the session's row in the store, with the addresses masked."""
-    masked = {"alert_urls": labels(settings.alert_urls), "escalate_urls": labels(settings.escalate_urls)}
+    masked = {"alert_urls": label_addresses(settings.alert_urls), "escalate_urls": label_addresses(settings.escalate_urls)}
     return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 
-def parse_span(text: str) -> int:
+def parse_duration(text: str) -> int:
     """Parse '5m', '1s', '2h' or '1d' as ns; raises SettingsError."""
     match = re.fullmatch(r"(\d{1,9})\s*([smhd])", text.strip(), re.ASCII)
-    if not match or not 0 < int(match[1]) * _UNITS[match[2]] < LONGEST:
+    if not match or not 0 < int(match[1]) * _UNITS[match[2]] < MAX_DURATION:
         raise SettingsError(f"{shorten(text)} is not a duration: write it as 1s, 5m, 1h or 1d")
     return int(match[1]) * _UNITS[match[2]]
 
 
-def span_text(ns: int) -> str:
+def format_duration(ns: int) -> str:
     """Format ns as '5m'."""
     for unit in ("d", "h", "m", "s"):
         if ns % _UNITS[unit] == 0:
@@ -139,7 +139,7 @@ def span_text(ns: int) -> str:
     return f"{ns / SECOND:g}s"
 
 
-def parse_keep(text: str) -> tuple[float | None, int | None]:
+def parse_retention(text: str) -> tuple[float | None, int | None]:
     """Parse '30d', '500MB' or '30d,2GB' as days and bytes; raises SettingsError."""
     days: float | None = None
     size: int | None = None

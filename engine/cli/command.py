@@ -10,41 +10,41 @@ from dataclasses import dataclass, replace
 from threading import Event
 from typing import Protocol
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, number, say, store_from
-from engine.commands.reference import format_help
+from engine.cli._arguments import Subcommand, UsageError, add_store_option, float_in_range, print_notice, resolve_store_url
+from engine.commands.reference_price import format_help
 from engine.commands.router import find_command, read_arguments
+from engine.domain.optimization import manual_result
 from engine.domain.ports import Clock
 from engine.domain.texts import shorten
-from engine.domain.tuning import outcome_of
-from engine.health import Vitals, judge
+from engine.health import HealthInputs, judge_health
 from engine.schema import SchemaError, find_near, join_names, parameters_of
-from engine.shell.clock import WallClock, measure_process_age
-from engine.shell.vitals import read_vitals
-from engine.store.errors import StoreFailed
-from engine.store.inbox import DONE, FAILED, RUNNING, Asked, Inbox
+from engine.service.clock import WallClock, measure_process_age
+from engine.service.health_inputs import read_health_inputs
+from engine.store.errors import StoreError
+from engine.store.inbox import DONE, FAILED, RUNNING, CommandRecord, Inbox
 
-LOOK_SECONDS = 0.1
-LOOK_BUSY_MS = 300  # that reading waits for a locked store
-SHORTEST_BUSY, LONGEST_BUSY = 0.5, 5.0  # s that submitting waits for a locked store
-UNKNOWN, GONE = "unknown", "gone"  # status of a command that could not be read, and of one that the store has dropped
-OVER = frozenset({DONE, FAILED})
+POLL_SECONDS = 0.1
+POLL_BUSY_MS = 300  # that reading waits for a locked store
+MIN_BUSY_SECONDS, MAX_BUSY_SECONDS = 0.5, 5.0  # s that submitting waits for a locked store
+UNKNOWN, PRUNED = "unknown", "gone"  # status of a command that could not be read, and of one that the store has dropped
+FINISHED = frozenset({DONE, FAILED})
 ABOUT = ("by", "reason")  # taken by every command, as key=value or as flags
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="one of the commands below")
     parser.add_argument("args", nargs="*", metavar="key=value", help="e.g. action=collect_garbage, signal=0")
-    parser.add_argument("--wait", type=number(0, 86_400), default=30.0, metavar="S", help="seconds to wait for the result, 30 if not given")
+    parser.add_argument("--wait", type=float_in_range(0, 86_400), default=30.0, metavar="S", help="seconds to wait for the result, 30 if not given")
     parser.add_argument("--by", default=None, metavar="WHO", help="who asks; your user name if not given")
     parser.add_argument("--reason", default="", metavar="WHY")
-    add_store(parser)
+    add_store_option(parser)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = format_help().replace("%", "%%")
 
 
 def _run(options: argparse.Namespace) -> int:
-    args = arguments(options.name, options.args)
-    url, clock = store_from(options), WallClock()
+    args = parse_arguments(options.name, options.args)
+    url, clock = resolve_store_url(options), WallClock()
     age = measure_process_age()
     left = options.wait - (
         age if age < options.wait else 0.0
@@ -54,87 +54,87 @@ def _run(options: argparse.Namespace) -> int:
     inbox = _submitting(url, options.name, left)
     try:
         serial = _submit(inbox, options.name, args, by, reason, clock)
-        progress = wait_for(inbox, serial, until, clock, Event().wait)
+        progress = wait_for_command(inbox, serial, until, clock, Event().wait)
     finally:
         inbox.close()
-    asked = progress.asked
+    asked = progress.record
     result = json.loads(asked.result) if asked and asked.result else None
-    verdict = outcome_of(result) if options.name == "optimize" and isinstance(result, dict) else None
+    verdict = manual_result(result) if options.name == "optimize" and isinstance(result, dict) else None
     first = {} if verdict is None else {"verdict": verdict}
     print(json.dumps({"id": serial, "name": options.name, **first, "args": args, "status": progress.status, "result": result}))
     if verdict is not None:
-        say(f"podium: {args['action']}: {verdict}")
-    if progress.status not in OVER:
-        say(f"podium: {explain_wait(progress, serial, options.wait, lambda: read_vitals(url, clock.now()))}")
+        print_notice(f"podium: {args['action']}: {verdict}")
+    if progress.status not in FINISHED:
+        print_notice(f"podium: {explain_wait(progress, serial, options.wait, lambda: read_vitals(url, clock.now()))}")
     return 0 if progress.status == DONE else 1
 
 
 def _submitting(url: str, name: str, seconds: float) -> Inbox:
     """Open the inbox; a locked store is waited for no longer than the result."""
     try:
-        return Inbox(url, busy_ms=round(1_000 * min(LONGEST_BUSY, max(SHORTEST_BUSY, seconds))))
-    except StoreFailed as error:
-        raise StoreFailed(f"{name} was not submitted: {error}") from error
+        return Inbox(url, busy_ms=round(1_000 * min(MAX_BUSY_SECONDS, max(MIN_BUSY_SECONDS, seconds))))
+    except StoreError as error:
+        raise StoreError(f"{name} was not submitted: {error}") from error
 
 
 def _submit(inbox: Inbox, name: str, args: Mapping[str, str], by: str, reason: str, clock: Clock) -> int:
     try:
         serial = inbox.submit(name, args, by, reason, clock.now())
-    except StoreFailed as error:
-        raise StoreFailed(f"{name} was not submitted: {error}") from error
-    inbox.limit_wait(LOOK_BUSY_MS)
+    except StoreError as error:
+        raise StoreError(f"{name} was not submitted: {error}") from error
+    inbox.limit_busy_wait(POLL_BUSY_MS)
     return serial
 
 
 @dataclass(frozen=True, slots=True)
-class Waited:
+class CommandWait:
     """The state of a command at the end of the wait."""
 
-    asked: Asked | None  # as last read, None where it was not
-    trouble: str | None = None  # why the last read failed
+    record: CommandRecord | None  # as last read, None where it was not
+    read_error: str | None = None  # why the last read failed
 
     @property
     def status(self) -> str:
-        if self.asked is not None:
-            return self.asked.status
-        return UNKNOWN if self.trouble else GONE
+        if self.record is not None:
+            return self.record.status
+        return UNKNOWN if self.read_error else PRUNED
 
 
-class Reads(Protocol):
+class CommandReader(Protocol):
     """Reads one command."""
 
-    def get(self, number: int) -> Asked | None: ...
+    def get(self, number: int) -> CommandRecord | None: ...
 
 
-def wait_for(inbox: Reads, serial: int, until: float, clock: Clock, pause: Callable[[float], object]) -> Waited:
+def wait_for_command(inbox: CommandReader, serial: int, until: float, clock: Clock, pause: Callable[[float], object]) -> CommandWait:
     """Poll a command until it is over, or until `until` (s of the clock's tick); a store that cannot be read is polled again."""
-    waited = _look_up(inbox, serial, Waited(None))
-    while (waited.trouble or (waited.asked and not waited.asked.is_over)) and (left := until - clock.tick()) > 0.0:
-        pause(min(LOOK_SECONDS, left))
+    waited = _look_up(inbox, serial, CommandWait(None))
+    while (waited.read_error or (waited.record and not waited.record.is_finished)) and (left := until - clock.tick()) > 0.0:
+        pause(min(POLL_SECONDS, left))
         waited = _look_up(inbox, serial, waited)
     return waited
 
 
-def _look_up(inbox: Reads, serial: int, before: Waited) -> Waited:
+def _look_up(inbox: CommandReader, serial: int, before: CommandWait) -> CommandWait:
     try:
-        return Waited(inbox.get(serial))
-    except StoreFailed as error:
+        return CommandWait(inbox.get(serial))
+    except StoreError as error:
         return replace(before, trouble=str(error))
 
 
-def explain_wait(waited: Waited, serial: int, seconds: float, vitals: Callable[[], Vitals]) -> str:
+def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Callable[[], HealthInputs]) -> str:
     """Explain why a command is not over yet, as far as is known, and how to look it up."""
     later = f"look it up with: python -m engine export commands --limit 20 (id {serial}), or on the page Control"
-    if waited.asked is None and not waited.trouble:
+    if waited.record is None and not waited.read_error:
         return f"command {serial} was submitted, and the store has dropped it since; {later}"
     still = f"still waiting: command {serial} was submitted and is {waited.status} after {seconds:g} s"
-    if waited.trouble:
-        return f"{still}, as last read: {waited.trouble}; {later}"
+    if waited.read_error:
+        return f"{still}, as last read: {waited.read_error}; {later}"
     if waited.status == RUNNING:
         return f"{still}: the engine is carrying it out; {later}"
     try:
-        health = judge(vitals())
-    except StoreFailed as error:
+        health = judge_health(vitals())
+    except StoreError as error:
         return f"{still}: {error}; {later}"
     if not health.alive:
         return f"{still}: {health.reasons[0]}, and it is carried out as soon as an engine runs; {later}"
@@ -143,21 +143,21 @@ def explain_wait(waited: Waited, serial: int, seconds: float, vitals: Callable[[
     )
 
 
-def arguments(name: str, words: list[str]) -> dict[str, str]:
+def parse_arguments(name: str, words: list[str]) -> dict[str, str]:
     """Read key=value for a command; raises ValueError in one line for what its schema refuses."""
-    parameters = parameters_of(find_command(name).arguments)
+    parameters = parameters_of(find_command(name).parse_arguments)
     given: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")
         if not equals or not key or not value:
-            raise WrongUse(f"{shorten(word)} is not key=value")
+            raise UsageError(f"{shorten(word)} is not key=value")
         if key not in parameters and key not in ABOUT:
-            raise WrongUse(f"{name} takes {join_names(parameters) or 'no arguments'}, not {shorten(key)}{_near(key, parameters)}")
+            raise UsageError(f"{name} takes {join_names(parameters) or 'no arguments'}, not {shorten(key)}{_near(key, parameters)}")
         given[key] = value
     try:
         read_arguments(name, {key: value for key, value in given.items() if key not in ABOUT})
     except SchemaError as error:
-        raise WrongUse(str(error)) from None
+        raise UsageError(str(error)) from None
     return given
 
 
@@ -173,4 +173,4 @@ def _user() -> str:
         return "unknown"
 
 
-COMMAND = CliCommand("command", "submit a command to the engine and print its result as JSON", _add, _run)
+COMMAND = Subcommand("command", "submit a command to the engine and print its result as JSON", _add, _run)

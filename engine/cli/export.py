@@ -8,35 +8,35 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, moment, store_from, to_file, whole
+from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, open_output, parse_time, resolve_store_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("csv", "parquet", "json")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # first characters of a formula, in full width too
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # first characters of a formula, in full width too
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", help="a view: decisions, gates, votes, fills, equity, trials ...")
-    parser.add_argument("--since", type=moment, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
+    parser.add_argument("--since", type=parse_time, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
     parser.add_argument("--symbol", metavar="S")
-    parser.add_argument("--limit", type=whole(1), metavar="N", help="the newest N rows only")
+    parser.add_argument("--limit", type=integer_in_range(1), metavar="N", help="the newest N rows only")
     parser.add_argument(
         "--format", choices=FORMATS, help="csv unless --out ends in another; in csv a ' stands before text that a spreadsheet would run"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the terminal if not given")
-    add_store(parser)
+    add_store_option(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
     form = options.format or (options.out.suffix.lstrip(".") if options.out and options.out.suffix.lstrip(".") in FORMATS else "csv")
     if form == "parquet" and options.out is None:
-        raise WrongUse("parquet is not for the terminal: give --out FILE")
-    from engine.store.reader import Reader
+        raise UsageError("parquet is not for the terminal: give --out FILE")
+    from engine.store.read.reader import Reader
 
-    frame = Reader(store_from(options), busy_ms=5000).view(options.table, since=options.since, symbol=options.symbol, limit=options.limit)
-    with to_file(options.out) as draft:
+    frame = Reader(resolve_store_url(options), busy_ms=5000).view(options.table, since=options.since, symbol=options.symbol, limit=options.limit)
+    with open_output(options.out) as draft:
         _write(frame, form, draft)
     return 0
 
@@ -54,15 +54,15 @@ def _write(frame: pd.DataFrame, form: str, draft: Path | None) -> None:
 def _write_csv(frame: pd.DataFrame, draft: Path | None) -> None:
     """Write CSV; texts are quoted where one holds a carriage return, which most readers take for the end of a row."""
     returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
-    without_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
+    escape_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
-def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """Put a ' before each text that a spreadsheet would run as a formula; numbers stay as they are."""
-    escaped = frame.copy(deep=False)
+    escape_text = frame.copy(deep=False)
     for name in _texts(frame):
-        escaped[name] = frame[name].map(_as_text)
-    return escaped
+        escape_text[name] = frame[name].map(_as_text)
+    return escape_text
 
 
 def _texts(frame: pd.DataFrame) -> list[str]:
@@ -70,7 +70,7 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 
 def _as_text(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
 
 
-COMMAND = CliCommand("export", "write a view of the store as CSV, Parquet or JSON", _add, _run)
+COMMAND = Subcommand("export", "write a view of the store as CSV, Parquet or JSON", _add, _run)

@@ -6,11 +6,11 @@ import argparse
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, store_from, to_file
-from engine.shell.clock import WallClock
+from engine.cli._arguments import Subcommand, UsageError, add_store_option, open_output, resolve_store_url
+from engine.service.clock import WallClock
 
-FORMS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
-WORDS = {"today": 0, "yesterday": 1}  # days ago
+FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "markdown"}
+RELATIVE_DAYS = {"today": 0, "yesterday": 1}  # days ago
 EPOCH = date(1970, 1, 1)
 
 
@@ -19,54 +19,54 @@ def _add(parser: argparse.ArgumentParser) -> None:
         "--day", default="today", metavar="D", help="a day in UTC: 2024-01-31, yesterday, or today (so far), which it is if not given"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="FILE.html or FILE.md; Markdown on the terminal if not given")
-    add_store(parser)
+    add_store_option(parser)
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.out is not None and options.out.suffix.lower() not in FORMS:
-        raise WrongUse(f"--out {options.out}: give a file that ends in .html or .md")
+    if options.out is not None and options.out.suffix.lower() not in FORMATS:
+        raise UsageError(f"--out {options.out}: give a file that ends in .html or .md")
     now = WallClock().now()
-    wanted = day_of(options.day, now)
+    wanted = parse_day(options.read_day, now)
     from engine.report.html import as_html
     from engine.report.markdown import as_markdown
-    from engine.report.sections import document
-    from engine.store.reader import Reader
-    from engine.store.report_query import day, kept
+    from engine.report.sections import build_document
+    from engine.store.read.reader import Reader
+    from engine.store.read.report import find_tick_period, read_day
 
-    reader = Reader(store_from(options), busy_ms=5000)
-    rows = day(reader, (wanted - EPOCH).days * 86_400_000_000_000, now, wanted.isoformat())
+    reader = Reader(resolve_store_url(options), busy_ms=5000)
+    rows = read_day(reader, (wanted - EPOCH).days * 86_400_000_000_000, now, wanted.isoformat())
     if rows is None:
-        ends = kept(reader)
+        ends = find_tick_period(reader)
         there = "it has no ticks yet" if ends is None else f"it has ticks from {_day(ends.first)} to {_day(ends.last)}"
-        raise WrongUse(f"the store has no rows of {wanted}: {there}")
-    report = document(rows)
-    with to_file(options.out) as draft:
+        raise UsageError(f"the store has no rows of {wanted}: {there}")
+    report = build_document(rows)
+    with open_output(options.out) as draft:
         if draft is None:
             print(as_markdown(report), end="")
         else:
-            html = FORMS[options.out.suffix.lower()] == "html"
+            html = FORMATS[options.out.suffix.lower()] == "html"
             draft.write_text(as_html(report) if html else as_markdown(report), encoding="utf-8")
     return 0
 
 
-def day_of(text: str, now: int) -> date:
+def parse_day(text: str, now: int) -> date:
     """Parse a day; raises WrongUse in one line."""
     today = date.fromisoformat(_day(now))
-    if text in WORDS:
-        return today - timedelta(days=WORDS[text])
+    if text in RELATIVE_DAYS:
+        return today - timedelta(days=RELATIVE_DAYS[text])
     try:
-        day = date.fromisoformat(text)
+        read_day = date.fromisoformat(text)
     except ValueError:
-        raise WrongUse(f"--day {text!r} is not a day: write it as 2024-01-31, yesterday or today") from None
-    if day > today:
-        raise WrongUse(f"--day {day} is in the future: give a day up to today, {today} in UTC")
-    if day < EPOCH:
-        raise WrongUse(f"--day {day} is before 1970: give a later day")
-    return day
+        raise UsageError(f"--day {text!r} is not a day: write it as 2024-01-31, yesterday or today") from None
+    if read_day > today:
+        raise UsageError(f"--day {day} is in the future: give a day up to today, {today} in UTC")
+    if read_day < EPOCH:
+        raise UsageError(f"--day {day} is before 1970: give a later day")
+    return read_day
 
 
 def _day(at: int) -> str:
     return f"{datetime.fromtimestamp(at / 1e9, UTC):%Y-%m-%d}"
 
 
-COMMAND = CliCommand("report", "write a day's report, HTML or Markdown: decisions, reasons, P&L with costs, health, optimizations", _add, _run)
+COMMAND = Subcommand("report", "write a day's report, HTML or Markdown: decisions, reasons, P&L with costs, health, optimizations", _add, _run)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from engine.commands.types import Arguments, CommandType, Result, Services, Timing
-from engine.discover import discover
-from engine.domain.control import Command
+from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
 from engine.domain.texts import shorten
+from engine.domain.trading_config import Command
+from engine.plugins import discover_plugins
 from engine.schema import Parameter, SchemaError, parameters_of, read_record, suggest
 
 
 @cache
 def list_commands() -> Mapping[str, CommandType]:
     """Every command by name, as engine/commands/handlers lists them."""
-    return {command.name: command for commands in discover("engine.commands.handlers", "COMMANDS") for command in commands}
+    return {command.name: command for commands in discover_plugins("engine.commands.handlers", "COMMANDS") for command in commands}
 
 
 def find_command(name: str) -> CommandType:
@@ -40,7 +40,7 @@ def read_arguments(name: str, values: Mapping[str, str]) -> Arguments:
 def runs_between_ticks(name: str) -> bool:
     """Whether a command takes a turn between two ticks; so does an unknown one, which is refused there."""
     command = list_commands().get(name)
-    return command is None or command.timing is Timing.BETWEEN_TICKS
+    return command is None or command.timing is WindowTiming.BETWEEN_TICKS
 
 
 def route_command(command: Command, services: Services) -> Result | None:

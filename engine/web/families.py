@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from engine.domain.tuning import compared_with_usual
-from engine.health import Health, Vitals, known
-from engine.store.metrics_query import Figures, NewestTick
-from engine.store.savings_query import Saving
-from engine.store.totals import LABELS
+from engine.domain.optimization import describe_comparison
+from engine.health import Health, HealthInputs, discard_future_time
+from engine.store.read.metrics import MetricsSnapshot, NewestTick
+from engine.store.read.savings import MetricSaving
+from engine.store.write.counters import LATENCY_LABELS
 
 STATES = ("ok", "degraded", "down", "starting")
 LICENCES = ("auto", "recommend", "quarantined")
 MODES = ("off", "observe", "recommend", "ask", "auto")
-UP = "Whether an engine holds the store and its ticks are not stalled, as /healthz says."
+UP_HELP = "Whether an engine holds the store and its ticks are not stalled, as /healthz says."
 SEVERITIES = ("critical", "warning", "info")
 _UNITS = {  # by unit of a reading: suffix of its name, conventional suffix, factor
     "%": ("_percent", "_ratio", 0.01), "ms": ("_ms", "_seconds", 0.001), "bytes/s": ("_per_s", "_per_second", 1.0),
@@ -25,63 +25,63 @@ _UNITS = {  # by unit of a reading: suffix of its name, conventional suffix, fac
     "s": ("_s", "_seconds", 1.0),
 }  # fmt: skip
 _ENDINGS = re.compile(r"_(total|count|sum|bucket|info|created)$")  # suffixes with a meaning in Prometheus
-Labelled = tuple[tuple[str, ...], float | None]
+LabelledValue = tuple[tuple[str, ...], float | None]
 
 
-def readable(is_readable: bool) -> Metric:
+def collect_store_readable(is_readable: bool) -> Metric:
     """Report whether the store could be read; a server that answers is itself up."""
-    return gauge("podium_store_readable", "Whether the store could be read: 0 while it is missing, locked or damaged.", float(is_readable))
+    return build_gauge("podium_store_readable", "Whether the store could be read: 0 while it is missing, locked or damaged.", float(is_readable))
 
 
-def engine(vitals: Vitals, health: Health) -> Iterator[Metric]:
+def collect_engine_health(vitals: HealthInputs, health: Health) -> Iterator[Metric]:
     """Liveness, health and the clock."""
-    yield gauge("podium_up", UP, float(health.alive))
-    yield gauge("podium_healthy", "Whether it is up and every component is healthy.", float(health.state == "healthy"))
+    yield build_gauge("podium_up", UP_HELP, float(health.alive))
+    yield build_gauge("podium_healthy", "Whether it is up and every component is healthy.", float(health.state == "healthy"))
     for name, about, at in (
-        ("heartbeat", "the engine last gave a sign of life", vitals.beat),
-        ("last_tick", "the last tick was decided, by the wall clock", vitals.decided),
-        ("start", "the engine took the store", vitals.started),
+        ("heartbeat", "the engine last gave a sign of life", vitals.heartbeat_at),
+        ("last_tick", "the last tick was decided, by the wall clock", vitals.decided_at),
+        ("start", "the engine took the store", vitals.started_at),
     ):
-        yield gauge(f"podium_{name}_timestamp_seconds", f"When {about}, in seconds since 1970.", None if at is None else at / 1e9)
-    for name, about, at in (("heartbeat", "heartbeat", vitals.beat), ("last_tick", "tick", vitals.decided)):
-        past = known(at, vitals.now)
-        yield gauge(
+        yield build_gauge(f"podium_{name}_timestamp_seconds", f"When {about}, in seconds since 1970.", None if at is None else at / 1e9)
+    for name, about, at in (("heartbeat", "heartbeat", vitals.heartbeat_at), ("last_tick", "tick", vitals.decided_at)):
+        past = discard_future_time(at, vitals.now)
+        yield build_gauge(
             f"podium_{name}_age_seconds",
             f"Seconds since the last {about}; absent while that lies in the future.",
             None if past is None else max(0, vitals.now - past) / 1e9,
         )
-    step = vitals.step
+    step = vitals.clock_step
     if step is not None:
-        yield gauge("podium_clock_step_seconds", "Last step of the wall clock while an engine ran; below 0: backwards.", step.seconds)
-        yield gauge("podium_clock_step_timestamp_seconds", "Time of that step, by the clock after it.", step.at / 1e9)
+        yield build_gauge("podium_clock_step_seconds", "Last step of the wall clock while an engine ran; below 0: backwards.", step.seconds)
+        yield build_gauge("podium_clock_step_timestamp_seconds", "Time of that step, by the clock after it.", step.at / 1e9)
 
 
-def figures(figures: Figures) -> Iterator[Metric]:
+def collect_figures(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
     """Decisions, money, skill, the optimizer, components and readings."""
-    yield from _decisions(figures)
-    yield from _money(figures)
-    yield from _skill(figures)
-    yield from _optimizer(figures)
-    yield from _parts(figures)
-    yield from _readings(figures)
+    yield from _decisions(collect_figures)
+    yield from _money(collect_figures)
+    yield from _skill(collect_figures)
+    yield from _optimizer(collect_figures)
+    yield from _parts(collect_figures)
+    yield from _readings(collect_figures)
 
 
-def gauge(name: str, about: str, value: float | None) -> Metric:
+def build_gauge(name: str, about: str, value: float | None) -> Metric:
     """One gauge without labels."""
     return _gauges(name, about, (), [((), value)])
 
 
-def _gauges(name: str, about: str, labels: tuple[str, ...], samples: Iterable[Labelled]) -> Metric:
+def _gauges(name: str, about: str, labels: tuple[str, ...], samples: Iterable[LabelledValue]) -> Metric:
     family = GaugeMetricFamily(name, about, labels=labels)
     return _fill(family, samples)
 
 
-def _counters(name: str, about: str, labels: tuple[str, ...], samples: Iterable[Labelled]) -> Metric:
+def _counters(name: str, about: str, labels: tuple[str, ...], samples: Iterable[LabelledValue]) -> Metric:
     family = CounterMetricFamily(name, about, labels=labels)  # the library adds _total
     return _fill(family, samples)
 
 
-def _fill(family: GaugeMetricFamily | CounterMetricFamily, samples: Iterable[Labelled]) -> Metric:
+def _fill(family: GaugeMetricFamily | CounterMetricFamily, samples: Iterable[LabelledValue]) -> Metric:
     for values, value in samples:
         if value is not None and math.isfinite(value):
             family.add_metric(values, value)
@@ -94,21 +94,21 @@ def _states(name: str, about: str, label: str, state: str, items: Iterable[tuple
     return _gauges(name, about, (label, state), samples)
 
 
-def _kind(figures: Figures, kind: str) -> list[tuple[str, str, float]]:
-    return [(first, second, value) for name, first, second, value in figures.totals if name == kind]
+def _kind(collect_figures: MetricsSnapshot, kind: str) -> list[tuple[str, str, float]]:
+    return [(first, second, value) for name, first, second, value in collect_figures.totals if name == kind]
 
 
-def _by_one(figures: Figures, kind: str) -> list[Labelled]:
-    return [((label,), value) for label, _, value in _kind(figures, kind)]
+def _by_one(collect_figures: MetricsSnapshot, kind: str) -> list[LabelledValue]:
+    return [((label,), value) for label, _, value in _kind(collect_figures, kind)]
 
 
-def _decisions(figures: Figures) -> Iterator[Metric]:
-    acted = {"buy": 0.0, "sell": 0.0, "hold": 0.0} | {label: value for label, _, value in _kind(figures, "decisions")}
+def _decisions(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+    acted = {"buy": 0.0, "sell": 0.0, "hold": 0.0} | {label: value for label, _, value in _kind(collect_figures, "decisions")}
     yield _counters(
         "podium_ticks",
         "Ticks decided in this store, including the warm-up.",
         (),
-        [((), 0.0 if figures.last is None else figures.last.tick + 1.0)],
+        [((), 0.0 if collect_figures.last is None else collect_figures.last.tick + 1.0)],
     )
     yield _counters(
         "podium_decisions",
@@ -120,59 +120,67 @@ def _decisions(figures: Figures) -> Iterator[Metric]:
         "podium_binding_gate_decisions",
         "Decisions by the first gate that failed, including the warm-up.",
         ("gate",),
-        _by_one(figures, "bound"),
+        _by_one(collect_figures, "bound"),
     )
-    yield _counters("podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(figures, "fallbacks"))
-    degraded = sum(value for _, _, value in _kind(figures, "degraded"))
+    yield _counters(
+        "podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(collect_figures, "fallbacks")
+    )
+    degraded = sum(value for _, _, value in _kind(collect_figures, "degraded"))
     yield _counters("podium_degraded_ticks", "Ticks in which a phase fell back, including the warm-up.", (), [((), degraded)])
-    yield _ticks(figures)
+    yield _ticks(collect_figures)
     yield _gauges(
         "podium_phase_recent_seconds", "Time of a phase over the last 200 ticks, by percentile.", ("phase", "percentile"),
-        [((phase, name), ms / 1e3) for phase, *both in figures.phases for name, ms in zip(("50", "99"), both, strict=True)],
+        [((phase, name), ms / 1e3) for phase, *both in collect_figures.phases for name, ms in zip(("50", "99"), both, strict=True)],
     )  # fmt: skip
-    ticks, broken = figures.honest
-    yield gauge("podium_honest_decision_ratio", "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
+    ticks, broken = collect_figures.clean_ticks
+    yield build_gauge("podium_clean_decision_ratio", "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
                 1.0 - broken / ticks if ticks else None)  # fmt: skip
     yield _gauges(
-        "podium_honest_decision_ratio_bound", "95 % interval of podium_honest_decision_ratio.", ("bound",),
-        [((name,), value) for name, value in zip(("low", "high"), figures.honest_band or (None, None), strict=True)],
+        "podium_clean_decision_ratio_bound", "95 % interval of podium_clean_decision_ratio.", ("bound",),
+        [((name,), value) for name, value in zip(("low", "high"), collect_figures.clean_band or (None, None), strict=True)],
     )  # fmt: skip
-    yield gauge("podium_honest_decision_window_ticks", "Ticks that podium_honest_decision_ratio covers.", float(ticks))
-    yield gauge("podium_commands_queued", "Commands that wait for the engine.", float(figures.queued))
+    yield build_gauge("podium_clean_decision_window_ticks", "Ticks that podium_clean_decision_ratio covers.", float(ticks))
+    yield build_gauge("podium_commands_queued", "Commands that wait for the engine.", float(collect_figures.queued))
 
 
-def _ticks(figures: Figures) -> Metric:
+def _ticks(collect_figures: MetricsSnapshot) -> Metric:
     """Cumulative buckets of the time per tick."""
-    counted = {label: value for label, _, value in _kind(figures, "ticks")}
+    counted = {label: value for label, _, value in _kind(collect_figures, "ticks")}
     classes, so_far = [], 0.0
-    for bound in LABELS:
+    for bound in LATENCY_LABELS:
         so_far += counted.get(bound, 0.0)
-        classes.append((bound if bound == LABELS[-1] else str(float(bound)), so_far))
+        classes.append((bound if bound == LATENCY_LABELS[-1] else str(float(bound)), so_far))
     return HistogramMetricFamily("podium_tick_duration_seconds", "Time of a tick from its inputs to its outcome.", classes, counted.get("sum", 0.0))
 
 
-def _money(figures: Figures) -> Iterator[Metric]:
-    last = figures.last or NewestTick(-1, 0, 0, None, None, None, None, None)
-    yield gauge("podium_equity", "Equity of the paper account at the newest tick, in its own currency.", last.equity)
-    yield gauge("podium_hold_equity", "Equity of buying all symbols in equal parts and holding.", last.naive)
-    yield gauge(
+def _money(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+    last = collect_figures.last or NewestTick(-1, 0, 0, None, None, None, None, None)
+    yield build_gauge("podium_equity", "Equity of the paper account at the newest tick, in its own currency.", last.equity)
+    yield build_gauge("podium_hold_equity", "Equity of buying all symbols in equal parts and holding.", last.benchmark)
+    yield build_gauge(
         "podium_drawdown_ratio",
         "Loss from the peak equity at the newest tick, as a share of the peak.",
         last.drawdown,
     )
     yield _gauges("podium_exposure_ratio", "Positions as a share of equity.", ("side",), [(("gross",), last.gross), (("net",), last.net)])
     yield _gauges(
-        "podium_position_ratio", "Current position, as a share of equity.", ("symbol",), [((label,), held) for label, held, _ in figures.positions]
+        "podium_position_ratio",
+        "Current position, as a share of equity.",
+        ("symbol",),
+        [((label,), held) for label, held, _ in collect_figures.positions],
     )
     yield _gauges(
-        "podium_target_ratio", "Desired position, as a share of equity.", ("symbol",), [((label,), want) for label, _, want in figures.positions]
+        "podium_target_ratio",
+        "Desired position, as a share of equity.",
+        ("symbol",),
+        [((label,), want) for label, _, want in collect_figures.positions],
     )
-    yield gauge("podium_market_timestamp_seconds", "Market time of the newest bar decided, in seconds since 1970.",
-                None if figures.last is None else last.at / 1e9)  # fmt: skip
-    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_one(figures, "fills"))
-    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_one(figures, "costs"))
-    if figures.feed is not None:
-        name, label, simulated = figures.feed
+    yield build_gauge("podium_market_timestamp_seconds", "Market time of the newest bar decided, in seconds since 1970.",
+                None if collect_figures.last is None else last.at / 1e9)  # fmt: skip
+    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_one(collect_figures, "fills"))
+    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_one(collect_figures, "costs"))
+    if collect_figures.feed is not None:
+        name, label, simulated = collect_figures.feed
         yield _gauges(
             "podium_feed_info",
             "The market that the engine decides on.",
@@ -181,8 +189,8 @@ def _money(figures: Figures) -> Iterator[Metric]:
         )
 
 
-def _skill(figures: Figures) -> Iterator[Metric]:
-    rows = [((row.scope, row.model, str(row.horizon)), row) for row in figures.skill]
+def _skill(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+    rows = [((row.scope, row.model, str(row.horizon)), row) for row in collect_figures.skill]
     labels = ("scope", "model", "horizon_bars")
     yield _gauges("podium_skill_r2", "Out-of-sample R2 against the naive forecast.", labels,
                   [(key, row.r2) for key, row in rows])  # fmt: skip
@@ -193,26 +201,26 @@ def _skill(figures: Figures) -> Iterator[Metric]:
     yield _gauges("podium_skill_effective_samples", "Effective number of independent samples of podium_skill_r2.", labels,
                   [(key, row.n_effective) for key, row in rows])  # fmt: skip
     yield _gauges("podium_gate_regret_ratio", "What a gate cost (above 0) or saved (below 0) a declined trade, as a share of its money.", ("gate",),
-                  [((gate,), None if mean is None else mean / 1e4) for gate, mean in figures.regret])  # fmt: skip
+                  [((gate,), None if mean is None else mean / 1e4) for gate, mean in collect_figures.declined])  # fmt: skip
 
 
-def _optimizer(figures: Figures) -> Iterator[Metric]:
+def _optimizer(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
     labels = ("action", "verdict", "placebo")
-    runs = [((*key, placebo), value) for kind, placebo in (("trials", "false"), ("placebos", "true")) for *key, value in _kind(figures, kind)]
+    runs = [((*key, placebo), value) for kind, placebo in (("trials", "false"), ("placebos", "true")) for *key, value in _kind(collect_figures, kind)]
     yield _counters("podium_optimizer_trials", "Windows drawn at random to run an action or to withhold it as a control, by verdict.", labels,
                     [((label, two, placebo), value) for (label, two, placebo), value in runs])  # fmt: skip
     yield _counters(
         "podium_optimizer_runs_by_hand", "Manual runs, by the metric against comparable windows.", ("action", "comparison"),
-        [((action, compared_with_usual(verdict)), value) for action, verdict, value in _kind(figures, "by hand")],
+        [((action, describe_comparison(verdict)), value) for action, verdict, value in _kind(collect_figures, "by hand")],
     )  # fmt: skip
     yield _counters("podium_optimizer_rule_changes", "Times a rule fired, cleared or had no data.", ("rule", "state"),
-                    [((label, two), value) for label, two, value in _kind(figures, "firings")])  # fmt: skip
+                    [((label, two), value) for label, two, value in _kind(collect_figures, "firings")])  # fmt: skip
     yield _states("podium_optimizer_licence", "Licence of an action: 1 for the current one.", "action", "licence",
-                  [(label, licence) for label, _, licence in figures.actions], LICENCES)  # fmt: skip
+                  [(label, licence) for label, _, licence in collect_figures.actions], LICENCES)  # fmt: skip
     yield _states("podium_optimizer_mode", "Mode of an action: 1 for the current one.", "action", "mode",
-                  [(label, mode) for label, mode, _ in figures.actions], MODES)  # fmt: skip
+                  [(label, mode) for label, mode, _ in collect_figures.actions], MODES)  # fmt: skip
     keys = ("action", "metric", "unit")
-    judged = [((row.action, row.metric, row.unit), row) for row in figures.judgements]
+    judged = [((row.action, row.metric, row.unit), row) for row in collect_figures.judgements]
     yield _gauges("podium_optimizer_effect", "Effect of an action on its metric against control windows, in the metric's own unit.", keys,
                   [(key, row.effect) for key, row in judged])  # fmt: skip
     yield _gauges(
@@ -225,9 +233,9 @@ def _optimizer(figures: Figures) -> Iterator[Metric]:
     )  # fmt: skip
 
 
-def savings(savings: Sequence[Saving]) -> Iterator[Metric]:
+def collect_savings(collect_savings: Sequence[MetricSaving]) -> Iterator[Metric]:
     """Sums of proven effects, without actions that have no measurable effect or no interval yet."""
-    rows = [((saving.metric, saving.unit), saving.told) for saving in savings if saving.told is not None]
+    rows = [((saving.metric, saving.unit), saving.told) for saving in collect_savings if saving.told is not None]
     keys = ("metric", "unit")
     yield _gauges("podium_optimizer_saved", "Sum of the proven effects of optimizations on a metric, in its own unit; above 0 is a gain.", keys,
                   [(key, total.amount) for key, total in rows])  # fmt: skip
@@ -238,28 +246,28 @@ def savings(savings: Sequence[Saving]) -> Iterator[Metric]:
     yield _gauges("podium_optimizer_saved_runs", "Runs that podium_optimizer_saved sums.", keys, [(key, float(total.n)) for key, total in rows])
 
 
-def _parts(figures: Figures) -> Iterator[Metric]:
-    is_open = dict.fromkeys(SEVERITIES, 0) | dict(figures.alerts)
+def _parts(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+    is_open = dict.fromkeys(SEVERITIES, 0) | dict(collect_figures.alerts)
     yield _gauges("podium_alerts_open", "Alerts that are open.", ("severity",), [((label,), float(n)) for label, n in is_open.items()])
-    yield _states("podium_component_state", "State of a component: 1 for the current one.", "component", "state", figures.components, STATES)
-    yield gauge("podium_store_size_bytes", "Size of the store's file and its write-ahead log.", float(figures.store_bytes))
+    yield _states("podium_component_state", "State of a component: 1 for the current one.", "component", "state", collect_figures.components, STATES)
+    yield build_gauge("podium_store_size_bytes", "Size of the store's file and its write-ahead log.", float(collect_figures.store_bytes))
 
 
-def _readings(figures: Figures) -> Iterator[Metric]:
+def _readings(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
     """Every reading of the last minute under a name derived from its own; of two with one name the first."""
-    yield gauge("podium_readings_timestamp_seconds", "When the machine was last read, in seconds since 1970; absent while it is older than a minute.",
-                figures.readings[0][0] / 1e9 if figures.readings else None)  # fmt: skip
-    ages = [value / 1e3 for _, source, name, value, unit in figures.readings if (source, name, unit) == ("engine", "data_age_ms", "ms")]
-    yield gauge("podium_data_age_seconds", "Age of the newest data when the machine was last read.", ages[0] if ages else None)
+    yield build_gauge("podium_readings_timestamp_seconds", "When the machine was last read, in seconds since 1970; absent while it is older than a minute.",
+                collect_figures.readings[0][0] / 1e9 if collect_figures.readings else None)  # fmt: skip
+    ages = [value / 1e3 for _, source, name, value, unit in collect_figures.readings if (source, name, unit) == ("engine", "data_age_ms", "ms")]
+    yield build_gauge("podium_data_age_seconds", "Age of the newest data when the machine was last read.", ages[0] if ages else None)
     known: set[str] = set()
-    for _, source, name, value, unit in figures.readings:
-        full, factor = named(source, name, unit)
+    for _, source, name, value, unit in collect_figures.readings:
+        full, factor = name_reading(source, name, unit)
         if full not in known:
             known.add(full)
-            yield gauge(full, f"Reading {_plain(name)} of {_plain(source)}, taken in {_plain(unit)}.", value * factor)
+            yield build_gauge(full, f"Reading {_plain(name)} of {_plain(source)}, taken in {_plain(unit)}.", value * factor)
 
 
-def named(source: str, name: str, unit: str) -> tuple[str, float]:
+def name_reading(source: str, name: str, unit: str) -> tuple[str, float]:
     """The name of a reading in base units, and the factor of its value."""
     ending, instead, factor = _UNITS.get(unit, ("", "", 1.0))
     plain = _legal(name)

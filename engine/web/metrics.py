@@ -11,20 +11,20 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from engine.domain.ports import Clock
-from engine.health import judge
-from engine.shell.vitals import read_vitals
-from engine.store.errors import StoreFailed
-from engine.store.metrics_query import Figures, figures
-from engine.store.reader import Reader
-from engine.store.savings_query import Saving, savings
+from engine.health import judge_health
+from engine.service.health_inputs import read_health_inputs
+from engine.store.errors import StoreError
+from engine.store.read.metrics import MetricsSnapshot, read_metrics
+from engine.store.read.reader import Reader
+from engine.store.read.savings import MetricSaving, read_savings
 from engine.web import families
 
-KEPT_SECONDS = 1.0
+CACHE_SECONDS = 1.0
 BUSY_MS = 1000  # as /healthz: wait for a locked store
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics(Collector):
+class StoreCollector(Collector):
     """Reads the store on a scrape, at most once per second.
 
     A store that cannot be read is an answer, not an error: podium_store_readable and podium_up are 0 and nothing else is reported, so that a server
@@ -38,13 +38,13 @@ class Metrics(Collector):
         self._registry.register(self)
         self._lock = Lock()
         self._kept: tuple[float, bytes] | None = None
-        self._saved: tuple[float, tuple[Saving, ...]] | None = None  # trials that had ended, and what they saved
+        self._saved: tuple[float, tuple[MetricSaving, ...]] | None = None  # trials that had ended, and what they saved
 
     def text(self) -> bytes:
         """The metrics in Prometheus' text format 0.0.4."""
         with self._lock:
             now = self._clock.tick()
-            if self._kept is None or not 0.0 <= now - self._kept[0] < KEPT_SECONDS:
+            if self._kept is None or not 0.0 <= now - self._kept[0] < CACHE_SECONDS:
                 self._kept = (now, generate_latest(self._registry))
             return self._kept[1]
 
@@ -56,20 +56,20 @@ class Metrics(Collector):
         """Every family; only the first two where the store cannot be read."""
         now = self._clock.now()
         try:
-            vitals = read_vitals(self._url, now)
-            current = figures(self._reader, now)
+            vitals = read_health_inputs(self._url, now)
+            current = read_metrics(self._reader, now)
             saved = self._savings(current)
-        except StoreFailed:
-            yield families.readable(False)
-            yield families.gauge("podium_up", families.UP, 0.0)
+        except StoreError:
+            yield families.collect_store_readable(False)
+            yield families.build_gauge("podium_up", families.UP_HELP, 0.0)
             return
-        yield families.readable(True)
-        every = (*families.engine(vitals, judge(vitals)), *families.figures(current), *families.savings(saved))
+        yield families.collect_store_readable(True)
+        every = (*families.engine(vitals, judge_health(vitals)), *families.read_metrics(current), *families.savings(saved))
         yield from (family for family in every if family.samples)
 
-    def _savings(self, told: Figures) -> tuple[Saving, ...]:
+    def _savings(self, told: MetricsSnapshot) -> tuple[MetricSaving, ...]:
         """Recompute only after the end of a trial: the query reads the newest 5,000."""
-        ended = sum(value for kind, _, _, value in told.totals if kind == "trials")
+        ended = sum(value for kind, _, _, value in told.counters if kind == "trials")
         if self._saved is None or self._saved[0] != ended:
-            self._saved = (ended, savings(self._reader).savings)
+            self._saved = (ended, read_savings(self._reader).savings)
         return self._saved[1]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, Timing
-from engine.domain.control import Command
+from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.domain.trading_config import Command
 from engine.schema import limits
 
 MAX_NUMBER = 2**63 - 1  # that a store can hold
@@ -17,9 +17,9 @@ RuleName = Annotated[str, limits(letters=100, help="rule as Alerts shows it, or 
 
 
 class AcknowledgeAlert(Arguments, frozen=True, kw_only=True):
-    number: Annotated[
-        int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the alert, as Alerts shows it", example="N")
-    ] = msgspec.field(name="id")
+    number: Annotated[int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the alert, as Alerts shows it", example="N")] = (
+        msgspec.field(name="id")
+    )
 
 
 class SilenceAlert(Arguments, frozen=True, kw_only=True):
@@ -45,9 +45,9 @@ def silence(arguments: SilenceAlert, command: Command, services: Services) -> Re
     return {"message": services.alerts.silence(arguments.rule.strip(), arguments.minutes, command.by, command.reason)}
 
 
-def unsilence(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
+def end_silences(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
     del command
-    return {"message": services.alerts.unsilence(arguments.rule.strip())}
+    return {"message": services.alerts.end_silences(arguments.rule.strip())}
 
 
 def run_drill(arguments: RunDrill, command: Command, services: Services) -> None:
@@ -56,8 +56,10 @@ def run_drill(arguments: RunDrill, command: Command, services: Services) -> None
 
 
 COMMANDS = (
-    CommandType("ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, Timing.BESIDE_TICKS, acknowledge),
-    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, Timing.BESIDE_TICKS, silence),
-    CommandType("unsilence", "end a silence", UnsilenceAlert, Timing.BESIDE_TICKS, unsilence),
-    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, Timing.WORKER, run_drill),
+    CommandType(
+        "ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, WindowTiming.BESIDE_TICKS, acknowledge
+    ),
+    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, WindowTiming.BESIDE_TICKS, silence),
+    CommandType("unsilence", "end a silence", UnsilenceAlert, WindowTiming.BESIDE_TICKS, end_silences),
+    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, WindowTiming.WORKER, run_drill),
 )

@@ -8,15 +8,15 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, Timing
-from engine.domain.control import Command
+from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
-from engine.optimizer.defaults import RULES
-from engine.optimizer.rule_forms import READERS, RuleWords, read_mode, read_rule, written
+from engine.domain.trading_config import Command
+from engine.optimizer.default_rules import DEFAULT_RULES
+from engine.optimizer.rule_schema import READERS, RuleWords, parse_mode, parse_rule, serialise_rule
 from engine.schema import SchemaError, find_near, limits
 
-MOST_RULES = 200
+MAX_RULES = 200
 MAX_NUMBER = 2**63 - 1  # that a store can hold
 
 ActionName = Annotated[str, limits(letters=60, help="an optimization, such as collect_garbage", example="NAME")]
@@ -49,10 +49,10 @@ class SetLicence(Arguments, frozen=True, kw_only=True):
 
 
 class AnswerRequest(Arguments, frozen=True, kw_only=True):
-    number: Annotated[
-        int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the request, as Optimizer shows it", example="N")
-    ] = msgspec.field(name="id")
-    answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
+    number: Annotated[int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the request, as Optimizer shows it", example="N")] = (
+        msgspec.field(name="id")
+    )
+    save_answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
 
 
 def optimize(arguments: Optimize, command: Command, services: Services) -> None:
@@ -70,8 +70,8 @@ def change_rule(arguments: ChangeRule, command: Command, services: Services) -> 
         raise SchemaError(f"rule {name} was given nothing to change: give a word such as above=90")
     if name not in rules:
         _require_new(name, words, rules)
-    rule = read_rule(name, words, rules.get(name), tuple(loop.actions))
-    services.rule_writer.save_rule(name, written(rule), services.now(), command.by, command.reason)
+    rule = parse_rule(name, words, rules.get(name), tuple(loop.actions))
+    services.rule_writer.save_rule(name, serialise_rule(rule), services.now(), command.by, command.reason)
     loop.reload()
     return {"message": f"rule {name} is changed: {', '.join(f'{key} {value}' for key, value in words.items())}"}
 
@@ -89,20 +89,20 @@ def _require_new(name: str, words: Mapping[str, str], rules: Mapping[str, Rule])
     near = find_near(name, rules, cutoff=0.6)
     if "kind" not in words:
         raise SchemaError(f"there is no rule {shorten(name)}: " + (f"did you mean {near}?" if near else "a new one needs its kind and metric"))
-    if len(rules) >= MOST_RULES:
+    if len(rules) >= MAX_RULES:
         raise SchemaError(f"there are {len(rules)} rules: {MOST_RULES} at most, those of the engine ({len(RULES)}) included")
 
 
 def set_mode(arguments: SetMode, command: Command, services: Services) -> Result:
     del command
-    mode = read_mode(arguments.action, arguments.mode, tuple(services.rule_loop.actions))
+    mode = parse_mode(arguments.action, arguments.mode, tuple(services.rule_loop.actions))
     services.rule_writer.set_mode(arguments.action, mode)
     return {"message": f"{arguments.action} is set to {mode}"}
 
 
 def set_licence(arguments: SetLicence, command: Command, services: Services) -> Result:
     action, licence = arguments.action, arguments.licence
-    read_mode(action, "auto", tuple(services.rule_loop.actions))
+    parse_mode(action, "auto", tuple(services.rule_loop.actions))
     services.rule_writer.set_licence(action, licence, f"set by {command.by}: {command.reason or 'no reason given'}", services.now())
     return {"message": f"{action} has the licence {licence}; it is judged anew from here"}
 
@@ -112,7 +112,7 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
     if request is None:
         raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or was never asked")
     why = f": {command.reason}" if command.reason else ""
-    if arguments.answer == "no":
+    if arguments.save_answer == "no":
         services.rule_writer.save_answer(arguments.number, f"{command.by} declined to run {request.action}{why}")
         return {"message": f"{request.action} is not run"}
     services.rule_writer.save_answer(arguments.number, f"{command.by} approved {request.action}{why}")
@@ -122,9 +122,9 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
 
 
 COMMANDS = (
-    CommandType("optimize", "run an optimization, or report what it would do", Optimize, Timing.WORKER, optimize),
-    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, Timing.BESIDE_TICKS, change_rule, READERS),
-    CommandType("mode", "set how far the optimizer may go with an action", SetMode, Timing.BESIDE_TICKS, set_mode),
-    CommandType("licence", "give an action its licence back, or take it", SetLicence, Timing.BESIDE_TICKS, set_licence),
-    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, Timing.BESIDE_TICKS, answer_request),
+    CommandType("optimize", "run an optimization, or report what it would do", Optimize, WindowTiming.WORKER, optimize),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, WindowTiming.BESIDE_TICKS, change_rule, READERS),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, WindowTiming.BESIDE_TICKS, set_mode),
+    CommandType("licence", "give an action its licence back, or take it", SetLicence, WindowTiming.BESIDE_TICKS, set_licence),
+    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, WindowTiming.BESIDE_TICKS, answer_request),
 )

@@ -1,0 +1,355 @@
+"""Reads podium.toml, PODIUM_* and flags into Settings; refuses what cannot be used in one line with the remedy."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
+
+from engine.domain import addresses
+from engine.domain.texts import SHOWN, find_control_character, on_one_line, shorten
+from engine.domain.trading_config import TradingConfig
+from engine.optimizer.default_rules import DEFAULT_RULES
+from engine.optimizer.rule_schema import parse_mode, parse_rule
+from engine.plugins import discover_plugins
+from engine.schema import MAX_INTEGER, Reader, SchemaError, find_near, limits, parameters_of, read_value, suggest
+from engine.settings import FEED_NAMES, Settings, SettingsError, parse_duration, parse_retention
+from engine.store.database import path_from_url, url_from_path
+from engine.store.errors import StoreError
+
+RESERVED_SETTINGS = {
+    "exchange": "it is for the live feed, which is not there yet",
+    "exchange_options": "it is for the live feed, which is not there yet",
+    "settle_ms": "it is for the live feed, which is not there yet",
+    "record": "recording a live feed is not there yet",
+    "evolution": "a switch for evolution is not there yet",
+    "sim_changes": "changes of the simulated market's relation are not there yet",
+    "cluster": "running on a cluster is not there yet",
+}
+RENAMED: dict[str, str] = {}
+RENAMED_KNOBS: dict[str, str] = {}
+FLAGS = {"feed_path": "--path", "sim_signal": "--signal", "sim_symbols": "--symbol-count"}  # where a flag is not named after its setting
+FEEDS_LATER = ("live", "push")
+DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
+FIELDS_BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # of [knobs]: they come from the feed
+MAX_PATH_BYTES, MAX_NAME_BYTES = 4_000, 255  # bytes, the limits of Linux and macOS
+DEFAULT_TICK_INTERVAL_SECONDS = 2.0  # between ticks on the dashboard
+MAX_HORIZON = 250  # bars
+
+
+class KnobKinds(msgspec.Struct):
+    """How a knob is read, by the type of its default."""
+
+    truth: bool
+    count: Annotated[int, limits(0, MAX_INTEGER)]
+    amount: Annotated[float, limits(0.0)]
+
+
+class Given(NamedTuple):
+    """A value, and the name that the user knows it by."""
+
+    name: str
+    value: object
+
+
+def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mapping[str, str | None] | None = None, headless: bool = False) -> Settings:
+    """Read the settings in force: podium.toml in `folder`, then PODIUM_*, then `overrides` (command line flags; None is not given).
+
+    Headless runs are not paced unless a pace is set. A name of an earlier version is accepted with one line on stderr. Raises SettingsError.
+    """
+    flags = {key: Given(FLAGS.get(key, f"--{key.replace('_', '-')}"), value) for key, value in (overrides or {}).items() if value is not None}
+    given = _read_file(folder / "podium.toml") | _read_environment(environ) | flags
+    values: dict[str, Any] = {}
+    for name, value in given.values():
+        _require_plain_text(name, value)
+    try:
+        for key in sorted(given, key=lambda key: key != "alerts"):  # a setting outside its table wins
+            values |= _read_setting(key, *given[key])
+    except SchemaError as error:
+        raise SettingsError(str(error)) from None
+    return _complete(values, environ, headless=headless)
+
+
+def _complete(values: dict[str, Any], environ: Mapping[str, str], *, headless: bool) -> Settings:
+    home = str(_expand("home", values.pop("home", None) or _default_home(environ)))
+    feed = values.get("feed", "simulated")
+    if feed == "recorded":
+        _require_recording(values)
+    values.setdefault("database_url", url_from_path(Path(home) / "podium.db"))
+    values.setdefault("warmup_bars", DEFAULT_WARMUP_BARS.get(feed, 0))
+    values.setdefault("tick_interval_seconds", 0.0 if headless and feed == "recorded" else DEFAULT_TICK_INTERVAL_SECONDS)
+    return Settings(home=home, **values)
+
+
+def _require_recording(values: dict[str, Any]) -> None:
+    path = values.get("feed_path")
+    if path is None:
+        raise SettingsError("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
+    folder = _expand("feed_path", path)
+    if not folder.is_dir():
+        raise SettingsError(f"feed_path {shorten(path)} is not a folder: give the folder that holds SYMBOL/bars.parquet, books or trades")
+    values["feed_path"] = str(folder)
+
+
+def _expand(name: str, value: str | Path) -> Path:
+    """The absolute path; raises SettingsError for one that no file system takes."""
+    try:
+        path = Path(value).expanduser().absolute()
+    except RuntimeError:  # ~user without such a user
+        raise SettingsError(f"{name} is {shorten(str(value))}: there is no such user on this machine; give the whole path") from None
+    _require_path(name, path)
+    return path
+
+
+def _require_path(name: str, path: Path) -> None:
+    fault = find_control_character(str(path))
+    if fault is not None:
+        raise SettingsError(f"{name} is {shorten(str(path))}, which has {fault}: give another path")
+    if len(os.fsencode(path)) > MAX_PATH_BYTES or any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in path.parts):
+        raise SettingsError(f"{name} is {shorten(str(path))}: give a path of at most {MAX_PATH_BYTES:,} letters, {MAX_NAME_BYTES} in one name")
+
+
+def _require_plain_text(name: str, value: object) -> None:
+    """Raise SettingsError for a control character anywhere in a value; the value may be secret and is not shown."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _require_plain_text(name, key)
+            _require_plain_text(name, inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _require_plain_text(name, inner)
+    elif isinstance(value, str) and (fault := find_control_character(value)) is not None:
+        raise SettingsError(f"{name} has {fault}: give a text of one line without it")
+
+
+def _default_home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path.home()) / ".local" / "share" / "podium"
+
+
+def _read_file(path: Path) -> dict[str, Given]:
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:  # ValueError also for a number of too many digits, RecursionError for too many brackets
+        raise SettingsError(f"{path} cannot be read: {on_one_line(str(error))}") from None
+    for key in table:
+        if key not in SETTING_NAMES and key not in RENAMED:
+            raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(KEYS), 'the settings are')}")
+    return _rename({key: Given(f"{key} in podium.toml", value) for key, value in table.items()}, RENAMED)
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    known = {key.upper(): key for key in (*SETTING_NAMES, *RENAMED) if key not in SETTING_TABLES}
+    given: dict[str, Given] = {}
+    for variable, value in environ.items():
+        if not variable.startswith("PODIUM_") or not value.strip():
+            continue
+        name = variable.removeprefix("PODIUM_")
+        if name not in known:
+            near = find_near(name, known)
+            remedy = f": did you mean PODIUM_{near}?" if near else "; see Settings in the README"
+            raise SettingsError(f"{variable if len(variable) <= SHOWN else shorten(variable)} is not a setting{remedy}")
+        given[known[name]] = Given(variable, value)
+    return _rename(given, RENAMED)
+
+
+def _rename(given: dict[str, Given], renamed: Mapping[str, str]) -> dict[str, Given]:
+    """The values under today's names; raises SettingsError where both names of a setting are given."""
+    for old in [key for key in given if key in renamed]:
+        new, before = renamed[old], given.pop(old)
+        today = before.name.replace(old, new).replace(old.upper(), new.upper())
+        if new in given:
+            raise SettingsError(f"{before.name} and {given[new].name} are the same setting: give {given[new].name} alone")
+        _announce(f"podium: {before.name} is now called {today}: rename it, the next version refuses the old name")
+        given[new] = Given(before.name, before.value)
+    return given
+
+
+@cache
+def _announce(line: str) -> None:
+    """Write a line to stderr, once per process."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - for the person who started Podium, before there is a log
+
+
+def _read_setting(key: str, name: str, value: object) -> dict[str, Any]:
+    """The fields of Settings that a key of podium.toml sets; raises SettingsError."""
+    if key in RESERVED_SETTINGS:
+        raise SettingsError(f"{name}={value if len(str(value)) <= SHOWN else shorten(value)}: {RESERVED_SETTINGS[key]}; unset it")
+    if key in _TABLES:
+        return _TABLES[key](name, value)
+    if key == "retention":
+        days, size = _parse(parse_retention, name, value)
+        return {"retention_days": days, "retention_bytes": size}
+    return {key: read_value(_SCHEMA[key], name, value, _FORMS)}
+
+
+def _require_table(name: str, value: object, remedy: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{name} must be a table: write {remedy}")
+    return value
+
+
+def _read_knobs(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, "[knobs] and a line for each")
+    known = {field.name: getattr(TradingConfig(), field.name) for field in fields(TradingConfig) if field.name not in FIELDS_BY_SYMBOL}
+    for key in table:
+        if key in FIELDS_BY_SYMBOL:
+            raise SettingsError(f"[knobs] in podium.toml has {key!r}, which is each symbol's own: set it in recording.toml beside the recording")
+        if key not in known and key not in RENAMED_KNOBS:
+            raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(known), 'the settings are')}")
+    given = _rename({key: Given(f"knobs.{key} in podium.toml", inner) for key, inner in table.items()}, RENAMED_KNOBS)
+    return {"knobs": replace(TradingConfig(), **{key: _read_knob(*given[key], known[key]) for key in given})}
+
+
+def _read_knob(name: str, value: object, default: object) -> Any:
+    """A value of the kind of its default: true or false, horizons, or a number that is not below 0."""
+    if isinstance(default, tuple):
+        return _read_horizons(name, value)
+    kind = "truth" if isinstance(default, bool) else "count" if isinstance(default, int) else "amount"
+    return read_value(_KNOB_KINDS[kind], name, value)
+
+
+def _read_horizons(name: str, value: object) -> tuple[int, ...]:
+    bars = value if isinstance(value, list) else []
+    if (
+        not bars
+        or not all(isinstance(bar, int) and not isinstance(bar, bool) and 1 <= bar <= MAX_HORIZON for bar in bars)
+        or bars != sorted(set(bars))
+    ):
+        raise SettingsError(f"{name} is {shorten(value)}: give whole numbers of bars from 1 to {MAX_HORIZON} in rising order, such as [1, 3, 12]")
+    return tuple(bars)
+
+
+def _read_alerts(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, "[alerts] and a line for each")
+    for key in table:
+        if key not in _ALERTS:
+            raise SettingsError(f"[alerts] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(_ALERTS), 'the settings are')}")
+    return {_ALERTS[key]: read_value(_SCHEMA[_ALERTS[key]], f"alerts.{key} in podium.toml", inner, _FORMS) for key, inner in table.items()}
+
+
+def _read_rules(name: str, value: object) -> dict[str, Any]:
+    """Rules that replace defaults or add to them."""
+    table = _require_table(name, value, "[rules.NAME] and a line for each word of the rule")
+    for rule in table.values():
+        _require_table(name, rule, "[rules.NAME] and a line for each word of the rule")
+    known, defaults = _list_actions(), {rule.name: rule for rule in RULES}
+    try:
+        return {"rules": tuple(parse_rule(rule, words, defaults.get(rule), known) for rule, words in table.items())}
+    except ValueError as error:
+        raise SettingsError(f"[rules] in podium.toml: {error}") from None
+
+
+def _read_modes(name: str, value: object) -> dict[str, Any]:
+    table = _require_table(name, value, '[actions] and a line for each, such as delete_temp = "auto"')
+    known = _list_actions()
+    try:
+        return {"modes": tuple((action, parse_mode(action, mode, known)) for action, mode in table.items())}
+    except ValueError as error:
+        raise SettingsError(f"[actions] in podium.toml: {error}") from None
+
+
+def _list_actions() -> tuple[str, ...]:
+    return tuple(action.name for action in discover_plugins("engine.actions", "ACTION"))
+
+
+def _read_addresses(name: str, value: object) -> tuple[str, ...]:
+    """Apprise addresses. They are secret, so a refusal names the place of the wrong one and not the address."""
+    parts = addresses.split_addresses(value) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()
+    for place, part in enumerate(parts, 1):
+        if not isinstance(part, str) or not addresses.is_address(part):
+            raise SettingsError(f"{name}: number {place} is no Apprise address: write it as kind://..., such as json://host/path")
+    if not parts or len(set(parts)) < len(parts):
+        raise SettingsError(f"{name} " + ("gives an address twice: give each once" if parts else "has no address: give one, or leave it unset"))
+    return parts
+
+
+def _read_text(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{name} is {shorten(value)}: give a text")
+    return value.strip()
+
+
+def _read_path(name: str, value: object) -> str:
+    text = _read_text(name, value)
+    _expand(name, text)
+    return text
+
+
+def _read_names(name: str, value: object) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, list) or not parts or not all(isinstance(part, str) and part.strip() for part in parts):
+        raise SettingsError(f"{name} is {shorten(value)}: give names separated by commas")
+    names = tuple(part.strip() for part in parts)
+    if len(set(names)) < len(names):
+        raise SettingsError(f"{name} names {shorten(next(part for part in names if names.count(part) > 1))} twice: give each once")
+    if any(len(part) > MAX_NAME_BYTES for part in names):
+        raise SettingsError(f"{name} has {shorten(max(names, key=len))}: give names of at most {MAX_NAME_BYTES} letters")
+    return names
+
+
+def _read_feed(name: str, value: object) -> str:
+    text = _read_text(name, value)
+    if text in FEEDS_LATER:
+        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {' or '.join(FEEDS)}")
+    if text not in FEED_NAMES:
+        raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEEDS, 'the feeds are')}")
+    return text
+
+
+def _parse(parse: Callable[[str], Any], name: str, value: object) -> Any:
+    try:
+        return parse(_read_text(name, value))
+    except SettingsError as error:
+        raise SettingsError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
+
+
+def _read_database(name: str, value: object) -> str:
+    url = _read_text(name, value)
+    if url.startswith("postgres"):
+        raise SettingsError(f"{name}={url.partition(':')[0][:20]}: PostgreSQL is not there yet; use sqlite:///FILE")
+    if not url.startswith("sqlite:///") or url == "sqlite:///" or ":memory:" in url:
+        raise SettingsError(f"{name} is {shorten(url)}: give sqlite:///FILE")
+    try:
+        _require_path(name, path_from_url(url))
+    except StoreError as error:
+        raise SettingsError(f"{name}: {error}") from None
+    return url
+
+
+def require_loopback(name: str, value: object) -> str:
+    """Read the address to listen on; raises SettingsError for one that other machines can reach."""
+    text = _read_text(name, value)
+    try:
+        inside = text == "localhost" or ipaddress.ip_address(text).is_loopback
+    except ValueError:
+        inside = False
+    if not inside:
+        raise SettingsError(f"{name} is {shorten(text)}: there is no login yet, so only this machine may connect; use 127.0.0.1 and an SSH tunnel")
+    return "127.0.0.1" if text == "localhost" else text
+
+
+_FORMS: dict[str, Reader] = {
+    "text": _read_text, "path": _read_path, "names": _read_names, "feed": _read_feed, "database": _read_database, "address": require_loopback,
+    "addresses": _read_addresses, "duration": lambda name, value: _parse(parse_duration, name, value),
+}  # fmt: skip
+_SCHEMA = parameters_of(Settings)
+_KNOB_KINDS = parameters_of(KnobKinds)
+_ALERTS = {"urls": "alert_urls", "escalate_urls": "escalate_urls", "escalate_minutes": "escalate_minutes", "drill_hours": "drill_hours"}
+_TABLES: dict[str, Callable[[str, object], dict[str, Any]]] = {
+    "knobs": _read_knobs, "alerts": _read_alerts, "rules": _read_rules, "actions": _read_modes,
+}  # fmt: skip
+SETTING_TABLES = tuple(_TABLES)  # of podium.toml; the environment has no names for them
+SETTING_NAMES = (
+    *(name for name, parameter in _SCHEMA.items() if parameter.help and (name == "alert_urls" or name not in _ALERTS.values())),
+    "retention", *SETTING_TABLES, *RESERVED_SETTINGS,
+)  # fmt: skip

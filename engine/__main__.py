@@ -57,7 +57,7 @@ def _line_of(error: Exception) -> str:
 def report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Report an unexpected error: the traceback goes to the log, the person gets one line."""
     saved = save_traceback(kind, error, trace)
-    print(f"podium: {in_one_line(error)}; {saved}", file=sys.stderr, flush=True)
+    print(f"podium: {describe_error(error)}; {saved}", file=sys.stderr, flush=True)
     os._exit(EXIT_CRASH)
 
 

@@ -65,12 +65,12 @@ def limits(low: float | None = None, high: float | None = None, unit: str = "", 
 @cache
 def parameters_of(record: type) -> Mapping[str, Parameter]:
     """The parameters of a record by the names that people write; for a msgspec.Struct or a dataclass."""
-    describe_trial = inspect.type_info(record)
-    if not isinstance(describe_trial, inspect.StructType | inspect.DataclassType):
+    described = inspect.type_info(record)
+    if not isinstance(described, inspect.StructType | inspect.DataclassType):
         raise TypeError(f"{record.__name__} is no record")
-    annotations = msgspec.structs.fields(record) if isinstance(describe_trial, inspect.StructType) else ()
+    annotations = msgspec.structs.fields(record) if isinstance(described, inspect.StructType) else ()
     types = {field.name: field.type for field in annotations} or _annotations(record)
-    return {field.encode_name: _parameter(field, types[field.name]) for field in describe_trial.fields}
+    return {field.encode_name: _parameter(field, types[field.name]) for field in described.fields}
 
 
 def read_record(record: type[T], values: Mapping[str, object], *, subject: str, readers: Mapping[str, Reader] | None = None,
@@ -156,22 +156,22 @@ def _parameter(field: inspect.Field, annotation: Any) -> Parameter:
     )  # fmt: skip
 
 
-def _unwrap(describe_trial: inspect.Type) -> tuple[inspect.Type, Mapping[str, object], str]:
+def _unwrap(described: inspect.Type) -> tuple[inspect.Type, Mapping[str, object], str]:
     """The type below its metadata and beside None or unset, the extras, and the help."""
     extra: dict[str, object] = {}
     about = ""
-    while isinstance(describe_trial, inspect.Metadata | inspect.UnionType):
-        if isinstance(describe_trial, inspect.Metadata):
-            extra |= describe_trial.extra or {}
-            about = str((describe_trial.extra_json_schema or {}).get("description", about))
-            describe_trial = describe_trial.type
+    while isinstance(described, inspect.Metadata | inspect.UnionType):
+        if isinstance(described, inspect.Metadata):
+            extra |= described.extra or {}
+            about = str((described.extra_json_schema or {}).get("description", about))
+            described = described.type
         else:
-            describe_trial = next(part for part in describe_trial.types if not isinstance(part, inspect.NoneType))
-    return describe_trial, extra, about
+            described = next(part for part in described.types if not isinstance(part, inspect.NoneType))
+    return described, extra, about
 
 
-def _bounds(describe_trial: inspect.Type, annotation: Any) -> Bounds:
-    match describe_trial:
+def _bounds(described: inspect.Type, annotation: Any) -> Bounds:
+    match described:
         case inspect.FloatType(ge=low, le=high):
             return Bounds("number", low, high)
         case inspect.IntType(ge=low, le=high):

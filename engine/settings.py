@@ -101,7 +101,7 @@ def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
         maker_fees_bps=info.maker_fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
         trading_hours=info.trading_hours,
-        impact=settings.impact_coefficient,
+        impact_coefficient=settings.impact_coefficient,
         participation=settings.participation,
         latency_ms=settings.latency_ms,
         rules=replace(info.rules, ticks=info.tick_size if any(info.tick_size) else ()),

@@ -52,8 +52,8 @@ def _skill(skill: Report) -> str:
 
 
 def _calibration(report: Report) -> str:
-    read_calibration, volatility = report.get("calibration") or {}, report.get("volatility") or {}
-    coverage = read_calibration.get("coverage") or {}
+    calibration, volatility = report.get("calibration") or {}, report.get("volatility") or {}
+    coverage = calibration.get("coverage") or {}
     covered = ", ".join(f"{float(level):.0%} interval covered {_number(share, '{:.1%}')}" for level, share in coverage.items())
     brier = f"Brier score {_number(calibration.get('brier'), '{:.4f}')} (naive {_number(calibration.get('brier_naive'), '{:.4f}')})"
     return f"calibration: {brier}; {covered or NOT_MEASURED}\nvolatility forecast: R2 {_number(volatility.get('r2'), '{:+.3f}')}"

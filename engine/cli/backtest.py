@@ -45,8 +45,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--signal", type=float_in_range(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale"
     )
-    parser.add_argument("--bars", type=whole(1), metavar="N", help="number of bars (simulated: 20000 if not given)")
-    parser.add_argument("--symbol-count", type=whole(1, 500), metavar="N", help="simulated: number of symbols")
+    parser.add_argument("--bars", type=integer_in_range(1), metavar="N", help="number of bars (simulated: 20000 if not given)")
+    parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: number of symbols")
     parser.add_argument("--train-rows", type=integer_in_range(0), metavar="N", help="rows in one training at most, 0 for all")
     parser.add_argument("--no-training", action="store_true", help="train no model, so that none is active: the cost of everything else")
     parser.add_argument("--json", action="store_true", help="one JSON object")
@@ -69,17 +69,17 @@ def _run(options: argparse.Namespace) -> int:
     with suppress(OSError, FolderTaken):  # left by killed processes; a home that cannot be read is reported on the first write
         temporary_files.sweep_at_start(settings.home)
     bars = options.bars or (20_000 if settings.feed == "simulated" else None)
-    whole = open_configured_feed(settings)
-    feed = FeedWindow(whole, since=options.since, until=options.until, bars=bars)
+    market = open_configured_feed(settings)
+    feed = FeedWindow(market, since=options.since, until=options.until, bars=bars)
     if next(feed.slices(None), None) is None:
-        first = next(iter(whole.slices(None)), None)
+        first = next(iter(market.slices(None)), None)
         raise UsageError(
-            f"{options.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
+            f"{options.market} has no bar to decide on" + (f": its first closes at {format_time_utc(first.at)}, see --from and --to" if first else "")
         )
     if options.under is None:
-        for line in describe_data(whole):
+        for line in describe_data(market):
             print_notice(f"podium: {line}")
-    tell = build_progress_bar(sys.stderr.isatty()) if options.under is None else backtests.tell
+    tell = build_progress_bar(sys.stderr.isatty()) if options.under is None else backtests.report_progress
     report = run_backtest(settings, feed, report_progress=tell, record_trial=_counted(TrialLedger(backtest_folder(Path(settings.home)))))
     print(json.dumps(report, allow_nan=False) if options.json else format_backtest(report))
     return 0
@@ -114,7 +114,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         tick_interval_seconds="0",
         warmup_bars="0",
     )
-    return replace(settings, knobs=replace(settings.knobs, first_training=NEVER, retrain_every=NEVER)) if options.no_training else settings
+    return replace(settings, trading=replace(settings.trading, first_training=NEVER, retrain_every=NEVER)) if options.no_training else settings
 
 
 def _text(value: object) -> str | None:

@@ -11,7 +11,7 @@ from threading import Event
 from typing import Protocol
 
 from engine.cli._arguments import Subcommand, UsageError, add_store_option, float_in_range, print_notice, resolve_store_url
-from engine.commands.reference_price import format_help
+from engine.commands.reference import format_help
 from engine.commands.router import find_command, read_arguments
 from engine.domain.optimization import manual_result
 from engine.domain.ports import Clock
@@ -65,7 +65,7 @@ def _run(options: argparse.Namespace) -> int:
     if verdict is not None:
         print_notice(f"podium: {args['action']}: {verdict}")
     if progress.status not in FINISHED:
-        print_notice(f"podium: {explain_wait(progress, serial, options.wait, lambda: read_vitals(url, clock.now()))}")
+        print_notice(f"podium: {explain_wait(progress, serial, options.wait, lambda: read_health_inputs(url, clock.now()))}")
     return 0 if progress.status == DONE else 1
 
 
@@ -119,7 +119,7 @@ def _look_up(inbox: CommandReader, serial: int, before: CommandWait) -> CommandW
     try:
         return CommandWait(inbox.get(serial))
     except StoreError as error:
-        return replace(before, trouble=str(error))
+        return replace(before, read_error=str(error))
 
 
 def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Callable[[], HealthInputs]) -> str:
@@ -145,7 +145,7 @@ def explain_wait(waited: CommandWait, serial: int, seconds: float, vitals: Calla
 
 def parse_arguments(name: str, words: list[str]) -> dict[str, str]:
     """Read key=value for a command; raises ValueError in one line for what its schema refuses."""
-    parameters = parameters_of(find_command(name).parse_arguments)
+    parameters = parameters_of(find_command(name).arguments)
     given: dict[str, str] = {}
     for word in words:
         key, equals, value = word.partition("=")

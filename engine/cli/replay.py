@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
         raise
     except PLUGIN_ERRORS as error:  # a store of unknown origin may hold anything
         saved = save_traceback(type(error), error, error.__traceback__)
-        raise UsageError(f"tick {options.tick} cannot be decided again: its stored rows do not fit ({in_one_line(error)}); {saved}") from error
+        raise UsageError(f"tick {options.tick} cannot be decided again: its stored rows do not fit ({describe_error(error)}); {saved}") from error
     first = f"differs first in {verdict.first_difference}" if verdict.first_difference else "differs"
     print(f"tick {options.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
     return 0 if verdict.identical else 1

@@ -26,7 +26,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.out is not None and options.out.suffix.lower() not in FORMATS:
         raise UsageError(f"--out {options.out}: give a file that ends in .html or .md")
     now = WallClock().now()
-    wanted = parse_day(options.read_day, now)
+    wanted = parse_day(options.day, now)
     from engine.report.html import as_html
     from engine.report.markdown import as_markdown
     from engine.report.sections import build_document
@@ -50,19 +50,19 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def parse_day(text: str, now: int) -> date:
-    """Parse a day; raises WrongUse in one line."""
+    """Parse a day; raises UsageError in one line."""
     today = date.fromisoformat(_day(now))
     if text in RELATIVE_DAYS:
         return today - timedelta(days=RELATIVE_DAYS[text])
     try:
-        read_day = date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(f"--day {text!r} is not a day: write it as 2024-01-31, yesterday or today") from None
-    if read_day > today:
+    if day > today:
         raise UsageError(f"--day {day} is in the future: give a day up to today, {today} in UTC")
-    if read_day < EPOCH:
+    if day < EPOCH:
         raise UsageError(f"--day {day} is before 1970: give a later day")
-    return read_day
+    return day
 
 
 def _day(at: int) -> str:

@@ -40,10 +40,10 @@ def format_status(vitals: HealthInputs, health: Health) -> str:
     if vitals.decided_at is not None:
         age = compute_age(vitals.now, vitals.decided_at)
         ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
-        lines.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {ago}")
+        lines.append(f"last tick    {vitals.tick} at {format_time_utc(vitals.decided_at)}, {ago}")
     step = recent_clock_step(vitals.clock_step, vitals.now, SHOWN_SECONDS)
     if step is not None:
-        lines.append(f"clock        {describe_step(step)}; at {clock_text(step.at)} by the clock of today")
+        lines.append(f"clock        {describe_clock_step(step)}; at {format_time_utc(step.at)} by today's clock")
     rate = vitals.clean_rate
     over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
     lines.append(f"clean rate   {over}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
 from engine.plugins import discover_plugins
@@ -40,7 +40,7 @@ def read_arguments(name: str, values: Mapping[str, str]) -> Arguments:
 def runs_between_ticks(name: str) -> bool:
     """Whether a command takes a turn between two ticks; so does an unknown one, which is refused there."""
     command = list_commands().get(name)
-    return command is None or command.timing is WindowTiming.BETWEEN_TICKS
+    return command is None or command.timing is CommandTiming.BETWEEN_TICKS
 
 
 def route_command(command: Command, services: Services) -> Result | None:

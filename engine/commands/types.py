@@ -21,7 +21,7 @@ class Arguments(msgspec.Struct, frozen=True, kw_only=True):
     """The arguments of one command; the annotations of a subclass are its schema. `__post_init__` refuses what does not go together."""
 
 
-class WindowTiming(Enum):
+class CommandTiming(Enum):
     """When a command is carried out."""
 
     BETWEEN_TICKS = "between two ticks, before the next is decided"
@@ -36,7 +36,7 @@ class RuleWriter(Protocol):
 
     def set_mode(self, action: str, mode: str) -> None: ...
 
-    def save_rule(self, name: str, message: Mapping[str, str], at: int, by: str, reason: str) -> None: ...
+    def save_rule(self, name: str, words: Mapping[str, str], at: int, by: str, reason: str) -> None: ...
 
     def delete_rule(self, name: str) -> bool: ...
 
@@ -66,13 +66,13 @@ class AlertControls(Protocol):
 
     def silence(self, rule: str, minutes: float, by: str, reason: str) -> str: ...
 
-    def end_silences(self, rule: str) -> str: ...
+    def unsilence(self, rule: str) -> str: ...
 
 
 class BacktestControls(Protocol):
     """The queue of backtests; raises ValueError in one line."""
 
-    def queue(self, command: Command, message: list[str]) -> None: ...
+    def queue(self, command: Command, words: list[str]) -> None: ...
 
     def cancel(self, number: int, by: str) -> str: ...
 
@@ -101,8 +101,8 @@ class CommandType:
     """One command: its name, what it does in a sentence, its arguments, and the function that carries it out."""
 
     name: str
-    describe_placebos: str
+    summary: str
     arguments: type[Arguments]
-    timing: WindowTiming
+    timing: CommandTiming
     handle: Handler
     readers: Mapping[str, Reader] = field(default_factory=dict)  # of forms in the schema of its arguments

@@ -114,7 +114,7 @@ def _require_words(name: str, words: Mapping[str, object], base: Rule | None) ->
         raise ValueError(f"{shorten(name)} is no name for a rule: give small letters, digits and _")
     for key in words:
         if key not in _SCHEMA:
-            raise ValueError(f"rule {name} has an unknown key {shorten(key)}: {suggest(key, WORDS, 'give')}")
+            raise ValueError(f"rule {name} has an unknown key {shorten(key)}: {suggest(key, RULE_KEYS, 'give')}")
     if "above" in words and "below" in words:
         raise ValueError(f"rule {name} is given both above and below: give one")
     if base is None and "kind" not in words:

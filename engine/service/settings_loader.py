@@ -143,7 +143,7 @@ def _read_file(path: Path) -> dict[str, Given]:
         raise SettingsError(f"{path} cannot be read: {on_one_line(str(error))}") from None
     for key in table:
         if key not in SETTING_NAMES and key not in RENAMED:
-            raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(KEYS), 'the settings are')}")
+            raise SettingsError(f"{path} has an unknown key {shorten(key)}: {suggest(key, sorted(SETTING_NAMES), 'the settings are')}")
     return _rename({key: Given(f"{key} in podium.toml", value) for key, value in table.items()}, RENAMED)
 
 
@@ -242,7 +242,7 @@ def _read_rules(name: str, value: object) -> dict[str, Any]:
     table = _require_table(name, value, "[rules.NAME] and a line for each word of the rule")
     for rule in table.values():
         _require_table(name, rule, "[rules.NAME] and a line for each word of the rule")
-    known, defaults = _list_actions(), {rule.name: rule for rule in RULES}
+    known, defaults = _list_actions(), {rule.name: rule for rule in DEFAULT_RULES}
     try:
         return {"rules": tuple(parse_rule(rule, words, defaults.get(rule), known) for rule, words in table.items())}
     except ValueError as error:
@@ -300,9 +300,9 @@ def _read_names(name: str, value: object) -> tuple[str, ...]:
 def _read_feed(name: str, value: object) -> str:
     text = _read_text(name, value)
     if text in FEEDS_LATER:
-        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {' or '.join(FEEDS)}")
+        raise SettingsError(f"{name}={text}: the {text} feed is not there yet; use {' or '.join(FEED_NAMES)}")
     if text not in FEED_NAMES:
-        raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEEDS, 'the feeds are')}")
+        raise SettingsError(f"{name} is {shorten(text)}: {suggest(text, FEED_NAMES, 'the feeds are')}")
     return text
 
 

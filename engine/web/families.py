@@ -56,14 +56,14 @@ def collect_engine_health(vitals: HealthInputs, health: Health) -> Iterator[Metr
         yield build_gauge("podium_clock_step_timestamp_seconds", "Time of that step, by the clock after it.", step.at / 1e9)
 
 
-def collect_figures(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+def collect_figures(metrics: MetricsSnapshot) -> Iterator[Metric]:
     """Decisions, money, skill, the optimizer, components and readings."""
-    yield from _decisions(collect_figures)
-    yield from _money(collect_figures)
-    yield from _skill(collect_figures)
-    yield from _optimizer(collect_figures)
-    yield from _parts(collect_figures)
-    yield from _readings(collect_figures)
+    yield from _decisions(metrics)
+    yield from _money(metrics)
+    yield from _skill(metrics)
+    yield from _optimizer(metrics)
+    yield from _parts(metrics)
+    yield from _readings(metrics)
 
 
 def build_gauge(name: str, about: str, value: float | None) -> Metric:
@@ -94,21 +94,21 @@ def _states(name: str, about: str, label: str, state: str, items: Iterable[tuple
     return _gauges(name, about, (label, state), samples)
 
 
-def _kind(collect_figures: MetricsSnapshot, kind: str) -> list[tuple[str, str, float]]:
-    return [(first, second, value) for name, first, second, value in collect_figures.totals if name == kind]
+def _kind(metrics: MetricsSnapshot, kind: str) -> list[tuple[str, str, float]]:
+    return [(first, second, value) for name, first, second, value in metrics.counters if name == kind]
 
 
-def _by_one(collect_figures: MetricsSnapshot, kind: str) -> list[LabelledValue]:
-    return [((label,), value) for label, _, value in _kind(collect_figures, kind)]
+def _by_one(metrics: MetricsSnapshot, kind: str) -> list[LabelledValue]:
+    return [((label,), value) for label, _, value in _kind(metrics, kind)]
 
 
-def _decisions(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
-    acted = {"buy": 0.0, "sell": 0.0, "hold": 0.0} | {label: value for label, _, value in _kind(collect_figures, "decisions")}
+def _decisions(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    acted = {"buy": 0.0, "sell": 0.0, "hold": 0.0} | {label: value for label, _, value in _kind(metrics, "decisions")}
     yield _counters(
         "podium_ticks",
         "Ticks decided in this store, including the warm-up.",
         (),
-        [((), 0.0 if collect_figures.last is None else collect_figures.last.tick + 1.0)],
+        [((), 0.0 if metrics.last is None else metrics.last.tick + 1.0)],
     )
     yield _counters(
         "podium_decisions",
@@ -120,32 +120,32 @@ def _decisions(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
         "podium_binding_gate_decisions",
         "Decisions by the first gate that failed, including the warm-up.",
         ("gate",),
-        _by_one(collect_figures, "bound"),
+        _by_one(metrics, "bound"),
     )
     yield _counters(
-        "podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(collect_figures, "fallbacks")
+        "podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(metrics, "fallbacks")
     )
-    degraded = sum(value for _, _, value in _kind(collect_figures, "degraded"))
+    degraded = sum(value for _, _, value in _kind(metrics, "degraded"))
     yield _counters("podium_degraded_ticks", "Ticks in which a phase fell back, including the warm-up.", (), [((), degraded)])
-    yield _ticks(collect_figures)
+    yield _ticks(metrics)
     yield _gauges(
         "podium_phase_recent_seconds", "Time of a phase over the last 200 ticks, by percentile.", ("phase", "percentile"),
-        [((phase, name), ms / 1e3) for phase, *both in collect_figures.phases for name, ms in zip(("50", "99"), both, strict=True)],
+        [((phase, name), ms / 1e3) for phase, *both in metrics.phases for name, ms in zip(("50", "99"), both, strict=True)],
     )  # fmt: skip
-    ticks, broken = collect_figures.clean_ticks
+    ticks, broken = metrics.clean_ticks
     yield build_gauge("podium_clean_decision_ratio", "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
                 1.0 - broken / ticks if ticks else None)  # fmt: skip
     yield _gauges(
         "podium_clean_decision_ratio_bound", "95 % interval of podium_clean_decision_ratio.", ("bound",),
-        [((name,), value) for name, value in zip(("low", "high"), collect_figures.clean_band or (None, None), strict=True)],
+        [((name,), value) for name, value in zip(("low", "high"), metrics.clean_band or (None, None), strict=True)],
     )  # fmt: skip
     yield build_gauge("podium_clean_decision_window_ticks", "Ticks that podium_clean_decision_ratio covers.", float(ticks))
-    yield build_gauge("podium_commands_queued", "Commands that wait for the engine.", float(collect_figures.queued))
+    yield build_gauge("podium_commands_queued", "Commands that wait for the engine.", float(metrics.queued))
 
 
-def _ticks(collect_figures: MetricsSnapshot) -> Metric:
+def _ticks(metrics: MetricsSnapshot) -> Metric:
     """Cumulative buckets of the time per tick."""
-    counted = {label: value for label, _, value in _kind(collect_figures, "ticks")}
+    counted = {label: value for label, _, value in _kind(metrics, "ticks")}
     classes, so_far = [], 0.0
     for bound in LATENCY_LABELS:
         so_far += counted.get(bound, 0.0)
@@ -153,8 +153,8 @@ def _ticks(collect_figures: MetricsSnapshot) -> Metric:
     return HistogramMetricFamily("podium_tick_duration_seconds", "Time of a tick from its inputs to its outcome.", classes, counted.get("sum", 0.0))
 
 
-def _money(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
-    last = collect_figures.last or NewestTick(-1, 0, 0, None, None, None, None, None)
+def _money(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    last = metrics.last or NewestTick(-1, 0, 0, None, None, None, None, None)
     yield build_gauge("podium_equity", "Equity of the paper account at the newest tick, in its own currency.", last.equity)
     yield build_gauge("podium_hold_equity", "Equity of buying all symbols in equal parts and holding.", last.benchmark)
     yield build_gauge(
@@ -167,20 +167,20 @@ def _money(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
         "podium_position_ratio",
         "Current position, as a share of equity.",
         ("symbol",),
-        [((label,), held) for label, held, _ in collect_figures.positions],
+        [((label,), held) for label, held, _ in metrics.positions],
     )
     yield _gauges(
         "podium_target_ratio",
         "Desired position, as a share of equity.",
         ("symbol",),
-        [((label,), want) for label, _, want in collect_figures.positions],
+        [((label,), want) for label, _, want in metrics.positions],
     )
     yield build_gauge("podium_market_timestamp_seconds", "Market time of the newest bar decided, in seconds since 1970.",
-                None if collect_figures.last is None else last.at / 1e9)  # fmt: skip
-    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_one(collect_figures, "fills"))
-    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_one(collect_figures, "costs"))
-    if collect_figures.feed is not None:
-        name, label, simulated = collect_figures.feed
+                None if metrics.last is None else last.at / 1e9)  # fmt: skip
+    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_one(metrics, "fills"))
+    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_one(metrics, "costs"))
+    if metrics.feed is not None:
+        name, label, simulated = metrics.feed
         yield _gauges(
             "podium_feed_info",
             "The market that the engine decides on.",
@@ -189,8 +189,8 @@ def _money(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
         )
 
 
-def _skill(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
-    rows = [((row.scope, row.model, str(row.horizon)), row) for row in collect_figures.skill]
+def _skill(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    rows = [((row.scope, row.model, str(row.horizon)), row) for row in metrics.skill]
     labels = ("scope", "model", "horizon_bars")
     yield _gauges("podium_skill_r2", "Out-of-sample R2 against the naive forecast.", labels,
                   [(key, row.r2) for key, row in rows])  # fmt: skip
@@ -201,26 +201,26 @@ def _skill(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
     yield _gauges("podium_skill_effective_samples", "Effective number of independent samples of podium_skill_r2.", labels,
                   [(key, row.n_effective) for key, row in rows])  # fmt: skip
     yield _gauges("podium_gate_regret_ratio", "What a gate cost (above 0) or saved (below 0) a declined trade, as a share of its money.", ("gate",),
-                  [((gate,), None if mean is None else mean / 1e4) for gate, mean in collect_figures.declined])  # fmt: skip
+                  [((gate,), None if mean is None else mean / 1e4) for gate, mean in metrics.declined])  # fmt: skip
 
 
-def _optimizer(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+def _optimizer(metrics: MetricsSnapshot) -> Iterator[Metric]:
     labels = ("action", "verdict", "placebo")
-    runs = [((*key, placebo), value) for kind, placebo in (("trials", "false"), ("placebos", "true")) for *key, value in _kind(collect_figures, kind)]
+    runs = [((*key, placebo), value) for kind, placebo in (("trials", "false"), ("placebos", "true")) for *key, value in _kind(metrics, kind)]
     yield _counters("podium_optimizer_trials", "Windows drawn at random to run an action or to withhold it as a control, by verdict.", labels,
                     [((label, two, placebo), value) for (label, two, placebo), value in runs])  # fmt: skip
     yield _counters(
         "podium_optimizer_runs_by_hand", "Manual runs, by the metric against comparable windows.", ("action", "comparison"),
-        [((action, describe_comparison(verdict)), value) for action, verdict, value in _kind(collect_figures, "by hand")],
+        [((action, describe_comparison(verdict)), value) for action, verdict, value in _kind(metrics, "by hand")],
     )  # fmt: skip
     yield _counters("podium_optimizer_rule_changes", "Times a rule fired, cleared or had no data.", ("rule", "state"),
-                    [((label, two), value) for label, two, value in _kind(collect_figures, "firings")])  # fmt: skip
+                    [((label, two), value) for label, two, value in _kind(metrics, "firings")])  # fmt: skip
     yield _states("podium_optimizer_licence", "Licence of an action: 1 for the current one.", "action", "licence",
-                  [(label, licence) for label, _, licence in collect_figures.actions], LICENCES)  # fmt: skip
+                  [(label, licence) for label, _, licence in metrics.actions], LICENCES)  # fmt: skip
     yield _states("podium_optimizer_mode", "Mode of an action: 1 for the current one.", "action", "mode",
-                  [(label, mode) for label, mode, _ in collect_figures.actions], MODES)  # fmt: skip
+                  [(label, mode) for label, mode, _ in metrics.actions], MODES)  # fmt: skip
     keys = ("action", "metric", "unit")
-    judged = [((row.action, row.metric, row.unit), row) for row in collect_figures.judgements]
+    judged = [((row.action, row.metric, row.unit), row) for row in metrics.judgements]
     yield _gauges("podium_optimizer_effect", "Effect of an action on its metric against control windows, in the metric's own unit.", keys,
                   [(key, row.effect) for key, row in judged])  # fmt: skip
     yield _gauges(
@@ -233,9 +233,9 @@ def _optimizer(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
     )  # fmt: skip
 
 
-def collect_savings(collect_savings: Sequence[MetricSaving]) -> Iterator[Metric]:
+def collect_savings(savings: Sequence[MetricSaving]) -> Iterator[Metric]:
     """Sums of proven effects, without actions that have no measurable effect or no interval yet."""
-    rows = [((saving.metric, saving.unit), saving.told) for saving in collect_savings if saving.told is not None]
+    rows = [((saving.metric, saving.unit), saving.proved) for saving in savings if saving.proved is not None]
     keys = ("metric", "unit")
     yield _gauges("podium_optimizer_saved", "Sum of the proven effects of optimizations on a metric, in its own unit; above 0 is a gain.", keys,
                   [(key, total.amount) for key, total in rows])  # fmt: skip
@@ -246,21 +246,21 @@ def collect_savings(collect_savings: Sequence[MetricSaving]) -> Iterator[Metric]
     yield _gauges("podium_optimizer_saved_runs", "Runs that podium_optimizer_saved sums.", keys, [(key, float(total.n)) for key, total in rows])
 
 
-def _parts(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
-    is_open = dict.fromkeys(SEVERITIES, 0) | dict(collect_figures.alerts)
+def _parts(metrics: MetricsSnapshot) -> Iterator[Metric]:
+    is_open = dict.fromkeys(SEVERITIES, 0) | dict(metrics.alerts)
     yield _gauges("podium_alerts_open", "Alerts that are open.", ("severity",), [((label,), float(n)) for label, n in is_open.items()])
-    yield _states("podium_component_state", "State of a component: 1 for the current one.", "component", "state", collect_figures.components, STATES)
-    yield build_gauge("podium_store_size_bytes", "Size of the store's file and its write-ahead log.", float(collect_figures.store_bytes))
+    yield _states("podium_component_state", "State of a component: 1 for the current one.", "component", "state", metrics.components, STATES)
+    yield build_gauge("podium_store_size_bytes", "Size of the store's file and its write-ahead log.", float(metrics.store_bytes))
 
 
-def _readings(collect_figures: MetricsSnapshot) -> Iterator[Metric]:
+def _readings(metrics: MetricsSnapshot) -> Iterator[Metric]:
     """Every reading of the last minute under a name derived from its own; of two with one name the first."""
     yield build_gauge("podium_readings_timestamp_seconds", "When the machine was last read, in seconds since 1970; absent while it is older than a minute.",
-                collect_figures.readings[0][0] / 1e9 if collect_figures.readings else None)  # fmt: skip
-    ages = [value / 1e3 for _, source, name, value, unit in collect_figures.readings if (source, name, unit) == ("engine", "data_age_ms", "ms")]
+                metrics.readings[0][0] / 1e9 if metrics.readings else None)  # fmt: skip
+    ages = [value / 1e3 for _, source, name, value, unit in metrics.readings if (source, name, unit) == ("engine", "data_age_ms", "ms")]
     yield build_gauge("podium_data_age_seconds", "Age of the newest data when the machine was last read.", ages[0] if ages else None)
     known: set[str] = set()
-    for _, source, name, value, unit in collect_figures.readings:
+    for _, source, name, value, unit in metrics.readings:
         full, factor = name_reading(source, name, unit)
         if full not in known:
             known.add(full)

@@ -64,7 +64,7 @@ class StoreCollector(Collector):
             yield families.build_gauge("podium_up", families.UP_HELP, 0.0)
             return
         yield families.collect_store_readable(True)
-        every = (*families.engine(vitals, judge_health(vitals)), *families.read_metrics(current), *families.savings(saved))
+        every = (*families.collect_engine_health(vitals, judge_health(vitals)), *families.collect_figures(current), *families.collect_savings(saved))
         yield from (family for family in every if family.samples)
 
     def _savings(self, told: MetricsSnapshot) -> tuple[MetricSaving, ...]:

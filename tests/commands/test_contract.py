@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.commands import reference_price
+from engine.commands import reference
 from engine.commands.router import find_command, find_parameter, list_commands, read_arguments, runs_between_ticks
-from engine.commands.types import CommandType, WindowTiming
+from engine.commands.types import CommandType, CommandTiming
 from engine.schema import Parameter, parameters_of
 from engine.store.inbox import Inbox
 from tests.store import made
@@ -66,9 +66,9 @@ def test_the_commands_are_those_of_the_contract() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_command_says_what_it_does_and_when(command: CommandType) -> None:
-    assert command.describe_placebos[0].islower()
-    assert not command.describe_placebos.endswith(".")
-    assert runs_between_ticks(command.name) == (command.timing is WindowTiming.BETWEEN_TICKS)
+    assert command.summary[0].islower()
+    assert not command.summary.endswith(".")
+    assert runs_between_ticks(command.name) == (command.timing is CommandTiming.BETWEEN_TICKS)
     assert find_command(command.name) is command
 
 
@@ -136,11 +136,11 @@ def test_a_command_comes_out_of_the_inbox_as_it_went_in(command: CommandType, tm
 
 def test_the_page_of_commands_is_in_step() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == reference_price.format_markdown(), "write it again: python -m engine.commands.reference > docs/commands.md"
+    assert written == reference.format_markdown(), "write it again: python -m engine.commands.reference > docs/commands.md"
 
 
 def test_every_command_and_argument_stands_in_the_help() -> None:
-    text = reference_price.format_help()
+    text = reference.format_help()
     for name, parameter in ARGUMENTS:
         assert f"  {name} " in text
         assert f"      {parameter.name}=" in text

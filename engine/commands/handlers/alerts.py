@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
 from engine.domain.trading_config import Command
 from engine.schema import limits
 
@@ -45,9 +45,9 @@ def silence(arguments: SilenceAlert, command: Command, services: Services) -> Re
     return {"message": services.alerts.silence(arguments.rule.strip(), arguments.minutes, command.by, command.reason)}
 
 
-def end_silences(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
+def unsilence(arguments: UnsilenceAlert, command: Command, services: Services) -> Result:
     del command
-    return {"message": services.alerts.end_silences(arguments.rule.strip())}
+    return {"message": services.alerts.unsilence(arguments.rule.strip())}
 
 
 def run_drill(arguments: RunDrill, command: Command, services: Services) -> None:
@@ -57,9 +57,9 @@ def run_drill(arguments: RunDrill, command: Command, services: Services) -> None
 
 COMMANDS = (
     CommandType(
-        "ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, WindowTiming.BESIDE_TICKS, acknowledge
+        "ack", "acknowledge an open alert: no further message until it is resolved", AcknowledgeAlert, CommandTiming.BESIDE_TICKS, acknowledge
     ),
-    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, WindowTiming.BESIDE_TICKS, silence),
-    CommandType("unsilence", "end a silence", UnsilenceAlert, WindowTiming.BESIDE_TICKS, end_silences),
-    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, WindowTiming.WORKER, run_drill),
+    CommandType("silence", "send no message of a rule, or of all, for a while (needs a reason)", SilenceAlert, CommandTiming.BESIDE_TICKS, silence),
+    CommandType("unsilence", "end a silence", UnsilenceAlert, CommandTiming.BESIDE_TICKS, unsilence),
+    CommandType("drill", "test the kill switch, the stop and the path of alerts", RunDrill, CommandTiming.WORKER, run_drill),
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
 from engine.schema import MAX_INTEGER, Reader, SchemaError, limits
@@ -104,8 +104,8 @@ def _read_market(name: str, value: object) -> str:
 READERS: dict[str, Reader] = {"market": _read_market}
 COMMANDS = (
     CommandType(
-        "backtest", "decide a recording or the simulated market again as fast as possible", RunBacktest, WindowTiming.WORKER, queue_backtest, READERS
+        "backtest", "decide a recording or the simulated market again as fast as possible", RunBacktest, CommandTiming.WORKER, queue_backtest, READERS
     ),
-    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, WindowTiming.BESIDE_TICKS, cancel_backtest),
-    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, WindowTiming.BESIDE_TICKS, delete_backtest),
+    CommandType("cancel_backtest", "end a backtest that runs or waits", CancelBacktest, CommandTiming.BESIDE_TICKS, cancel_backtest),
+    CommandType("delete_backtest", "delete a finished backtest for good", DeleteBacktest, CommandTiming.BESIDE_TICKS, delete_backtest),
 )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
@@ -52,7 +52,7 @@ class AnswerRequest(Arguments, frozen=True, kw_only=True):
     number: Annotated[int, limits(0, MAX_NUMBER, remedy="a whole number", help="number of the request, as Optimizer shows it", example="N")] = (
         msgspec.field(name="id")
     )
-    save_answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
+    answer: Annotated[Literal["yes", "no"], limits(help="whether to run the action")] = "yes"
 
 
 def optimize(arguments: Optimize, command: Command, services: Services) -> None:
@@ -90,7 +90,7 @@ def _require_new(name: str, words: Mapping[str, str], rules: Mapping[str, Rule])
     if "kind" not in words:
         raise SchemaError(f"there is no rule {shorten(name)}: " + (f"did you mean {near}?" if near else "a new one needs its kind and metric"))
     if len(rules) >= MAX_RULES:
-        raise SchemaError(f"there are {len(rules)} rules: {MOST_RULES} at most, those of the engine ({len(RULES)}) included")
+        raise SchemaError(f"there are {len(rules)} rules: {MAX_RULES} at most, those of the engine ({len(DEFAULT_RULES)}) included")
 
 
 def set_mode(arguments: SetMode, command: Command, services: Services) -> Result:
@@ -112,7 +112,7 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
     if request is None:
         raise SchemaError(f"nothing waits under id={arguments.number}: it was answered, has expired, or was never asked")
     why = f": {command.reason}" if command.reason else ""
-    if arguments.save_answer == "no":
+    if arguments.answer == "no":
         services.rule_writer.save_answer(arguments.number, f"{command.by} declined to run {request.action}{why}")
         return {"message": f"{request.action} is not run"}
     services.rule_writer.save_answer(arguments.number, f"{command.by} approved {request.action}{why}")
@@ -122,9 +122,9 @@ def answer_request(arguments: AnswerRequest, command: Command, services: Service
 
 
 COMMANDS = (
-    CommandType("optimize", "run an optimization, or report what it would do", Optimize, WindowTiming.WORKER, optimize),
-    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, WindowTiming.BESIDE_TICKS, change_rule, READERS),
-    CommandType("mode", "set how far the optimizer may go with an action", SetMode, WindowTiming.BESIDE_TICKS, set_mode),
-    CommandType("licence", "give an action its licence back, or take it", SetLicence, WindowTiming.BESIDE_TICKS, set_licence),
-    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, WindowTiming.BESIDE_TICKS, answer_request),
+    CommandType("optimize", "run an optimization, or report what it would do", Optimize, CommandTiming.WORKER, optimize),
+    CommandType("rule", "change, add or reset a rule of the optimizer", ChangeRule, CommandTiming.BESIDE_TICKS, change_rule, READERS),
+    CommandType("mode", "set how far the optimizer may go with an action", SetMode, CommandTiming.BESIDE_TICKS, set_mode),
+    CommandType("licence", "give an action its licence back, or take it", SetLicence, CommandTiming.BESIDE_TICKS, set_licence),
+    CommandType("approve", "answer a request of the optimizer; yes runs its action", AnswerRequest, CommandTiming.BESIDE_TICKS, answer_request),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Protocol
 
-from engine.commands.types import Arguments, CommandType, Result, Services, WindowTiming
+from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
 from engine.domain.trading_config import Command
 from engine.schema import limits
 
@@ -28,32 +28,32 @@ class TradingControls(Protocol):
 class TradingArguments(Arguments, frozen=True, kw_only=True):
     """A command that changes the engine between two ticks."""
 
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         """Change the engine; gives the effect in words. Raises ValueError in one line for what cannot be done."""
         raise NotImplementedError
 
 
 class Pause(TradingArguments, frozen=True, kw_only=True):
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         controls.configure(paused=True)
         return "paused: nothing is opened or closed until resume"
 
 
 class Resume(TradingArguments, frozen=True, kw_only=True):
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         controls.lift_drawdown_stop()
         controls.configure(paused=False, flatten=False)
         return "deciding again from the next tick"
 
 
 class Flatten(TradingArguments, frozen=True, kw_only=True):
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         controls.configure(paused=False, flatten=True)
         return "every position is closed at the next prices, nothing is opened until resume"
 
 
 class Retrain(TradingArguments, frozen=True, kw_only=True):
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         return f"training begins with the next tick; its models serve {controls.deployment_lag} bars later"
 
 
@@ -62,7 +62,7 @@ class SetSignal(TradingArguments, frozen=True, kw_only=True):
         float, limits(0.0, 0.5, "R²", "one-bar R² of the best forecast on the simulated market; 0: nothing can be predicted", example="X")
     ]
 
-    def transform(self, controls: TradingControls) -> str:
+    def apply(self, controls: TradingControls) -> str:
         controls.switch_signal(self.signal)
         return f"the simulated signal is {self.signal:g} from the next bar"
 
@@ -72,8 +72,8 @@ def control_trading(arguments: TradingArguments, command: Command, services: Ser
     return services.control_trading(command)
 
 
-def _command(name: str, describe_placebos: str, arguments: type[TradingArguments]) -> CommandType:
-    return CommandType(name, describe_placebos, arguments, WindowTiming.BETWEEN_TICKS, control_trading)
+def _command(name: str, summary: str, arguments: type[TradingArguments]) -> CommandType:
+    return CommandType(name, summary, arguments, CommandTiming.BETWEEN_TICKS, control_trading)
 
 
 COMMANDS = (

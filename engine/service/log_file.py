@@ -1,4 +1,4 @@
-"""The file of the log, which survives a full disk and its own deletion: a line that cannot be written is counted, and no traceback is printed."""
+"""The log file, which survives a full disk and its own deletion: lines that cannot be written are counted, and no traceback is printed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from engine.files.owned_folders import LOGS, FolderTaken
 class LogFile(RotatingFileHandler):
     """A rotating log that only its owner can read.
 
-    It says once on the terminal that it cannot be written, and in the log how many lines are missing once it can.
+    A failure to write is reported once on the terminal, and the number of lost lines in the log as soon as it can be written.
     """
 
     def __init__(self, path: Path, *, most_bytes: int, files: int) -> None:
@@ -26,11 +26,11 @@ class LogFile(RotatingFileHandler):
         super().__init__(path, maxBytes=most_bytes, backupCount=files, encoding="utf-8", delay=True)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes a line; also into a new file where the one that was open has been deleted."""
+        """Write a line, into a new file where the open one has been deleted."""
         before = self.lost_lines
-        if self._is_gone():
+        if self._is_deleted():
             self._drop_stream()
-            with suppress(OSError, FolderTaken):  # it fails again, and is counted, when the file is opened
+            with suppress(OSError, FolderTaken):  # opening the file fails again, and is counted there
                 owned_folders.claim_folder(Path(self.baseFilename).parent, LOGS)
         super().emit(record)
         if before and self.lost_lines == before:
@@ -39,9 +39,9 @@ class LogFile(RotatingFileHandler):
             super().emit(logging.LogRecord(record.name, logging.WARNING, __file__, 0, words, (before, self._why), None))
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Counts the line instead of printing a traceback."""
+        """Count the line instead of printing a traceback."""
         self._why = " ".join(str(sys.exc_info()[1]).split())
-        self._drop_stream()  # with what it still held back
+        self._drop_stream()  # with its buffer
         self.lost_lines += 1
         if self.lost_lines == 1 and sys.stderr is not None:
             line = " ".join(record.getMessage().split())[:300]
@@ -54,17 +54,17 @@ class LogFile(RotatingFileHandler):
         return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding=self.encoding, errors=self.errors)
 
     def close(self) -> None:
-        """Closes it, whatever the disk says."""
+        """Close the file, whatever the state of the disk."""
         self._drop_stream()
         super().close()
 
-    def _is_gone(self) -> bool:
+    def _is_deleted(self) -> bool:
         try:
-            found = os.stat(self.baseFilename)  # noqa: PTH116 - at every line: a third of the time of Path.stat
-            held = None if self.stream is None else os.fstat(self.stream.fileno())
+            current = os.stat(self.baseFilename)  # noqa: PTH116 - at every line: a third of the time of Path.stat
+            opened = None if self.stream is None else os.fstat(self.stream.fileno())
         except OSError:
             return True
-        return held is not None and (held.st_dev, held.st_ino) != (found.st_dev, found.st_ino)
+        return opened is not None and (opened.st_dev, opened.st_ino) != (current.st_dev, current.st_ino)
 
     def _drop_stream(self) -> None:
         stream, self.stream = self.stream, None

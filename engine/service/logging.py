@@ -1,4 +1,4 @@
-"""The log: PODIUM_HOME/logs/podium.log, rotating; the only place a traceback goes to."""
+"""The log: PODIUM_HOME/logs/podium.log, rotating; the only place for tracebacks."""
 
 from __future__ import annotations
 
@@ -14,19 +14,13 @@ from engine.settings import SettingsError
 
 LOG = logging.getLogger("podium")
 MAX_BYTES, FILES = 5_000_000, 5
-DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # a start goes on without a log: there may be room later
-LIBRARY_LOGGERS = (
-    "apscheduler",
-    "alembic",
-    "asyncio",
-    "concurrent.futures",
-    "sqlalchemy",
-)  # their warnings and errors go to the log, never to the terminal
+DISK_FULL_ERRORS = (errno.ENOSPC, errno.EDQUOT)  # without room the engine starts without a log
+LIBRARY_LOGGERS = ("apscheduler", "alembic", "asyncio", "concurrent.futures", "sqlalchemy")  # their errors go to the log, never to the terminal
 
 
 def open_log(home: Path) -> RotatingFileHandler:
-    """Sends the log to its file, once however often it is asked. Raises SettingsError where PODIUM_HOME cannot be written or holds another
-    program's files in Podium's folders."""
+    """Open the log file, once however often it is called. Raises SettingsError where PODIUM_HOME cannot be written, or where another program's
+    files are in Podium's folders."""
     path = home / LOGS.name / "podium.log"
     for handler in LOG.handlers:
         if isinstance(handler, RotatingFileHandler) and Path(handler.baseFilename) == path.absolute():
@@ -51,7 +45,7 @@ def open_log(home: Path) -> RotatingFileHandler:
 
 
 def close_log(handler: RotatingFileHandler) -> None:
-    """Takes the file away again."""
+    """Detach and close the log file."""
     for name in ("podium", *LIBRARY_LOGGERS):
         logging.getLogger(name).removeHandler(handler)
     handler.close()

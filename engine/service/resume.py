@@ -35,8 +35,8 @@ def _log_only(fault: str, how: str) -> None:
 
 
 def resume_engine(
-    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None, phase_pool: Executor | None = None,
-    report: Report = _log_only,
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None,
+    phase_pool: Executor | None = None, report: Report = _log_only,
 ) -> tuple[Engine, int]:  # fmt: skip
     """The engine for this market on this store, and its session: the last one gone on with where the market is the same and the
     store was written as it is now, else a new one.

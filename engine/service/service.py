@@ -82,7 +82,7 @@ class EngineService:
         self._answers = CommandResults(self._inbox, clock)
         self._monitor = Monitor(self._probes, self._writer, clock, self._work, self._inbox.count_queued)
         self._past = ExperimentHistory(url)
-        self._backtests = backtests.BacktestRunner(Path(settings.home), clock, self._inbox.report_progress, self._answers.write)
+        self._backtests = backtests.BacktestRunner(Path(settings.home), clock, self._inbox.report_progress, self._answers.submit)
         self._by_hand = SerialQueue(self.run_manual_action, self._report, self._finish)
         self.workers = WorkerPool(
             on_failure=partial(recovery.record_failure, "trainer", "workers"), on_recovery=partial(recovery.record_recovery, "trainer", "workers")
@@ -244,8 +244,6 @@ class EngineService:
 
     def process_commands(self, jobs: JobScheduler) -> None:
         """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
-        self._by_hand.flush()
-        self._drills.flush()
         self._answers.flush()
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest
@@ -265,9 +263,9 @@ class EngineService:
         self._give_way()
         self._inbox.report_progress(number, progress, note)
 
-    def _finish(self, command: Command, told: dict[str, object]) -> None:
+    def _finish(self, command: Command, result: dict[str, object]) -> None:
         self._give_way()
-        self._answers.write(command, told)
+        self._answers.submit(command, result)
 
     def _take(self, number: int, serve: Callable[[Command], None]) -> None:
         command = self._inbox.claim_number(number, self._clock.now())
@@ -301,7 +299,7 @@ class EngineService:
             if self._by_hand.enqueue(command):
                 jobs.run_once("optimizer", "optimize", self._by_hand.run_next, self.components, executor="by hand")
         elif self._backtests.handle_command(command):
-            jobs.run_once("optimizer", "backtests", self._backtests.run_waiting, self.components)
+            jobs.run_once("optimizer", "backtests", self._backtests.run_next, self.components, executor="backtests")
 
     def _obey(self, command: Command) -> None:
         """In a command's turn: closed before the next tick, so that no tick is kept that heeds a command the store calls failed."""

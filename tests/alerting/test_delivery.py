@@ -201,7 +201,7 @@ def test_what_was_sent_but_could_not_be_noted_is_sent_again_and_never_lost(store
             return store.write()
 
     ledger = Broken()
-    one = Dispatcher(ledger, {"t": "a://b"}, sender, clock)
+    one = Dispatcher(ledger, {"t": "a://b"}, sender, clock)  # type: ignore[arg-type]
     with pytest.raises(StoreError):
         one.send_due()
     ledger.broken = False

@@ -31,7 +31,7 @@ from tests.store.made import empty
 
 @cache
 def newest() -> DecisionContext:
-    """A moment at which the books are sound and nothing is wanted: the drill makes its own wish."""
+    """A moment at which the books are sound and no position is desired: the drill makes its own request."""
     one = engine(simulated(12, symbols=3), trains=False)
     play(one, 11)
     before = one.state
@@ -49,8 +49,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_the_kill_switch_is_proved_by_the_real_gates_on_the_newest_inputs() -> None:
     passed, said = drills.drill_kill_switch(newest())
     assert passed, said
-    assert "of a wish for 3 positions" in said
-    assert drills._wished(newest()) == (3, {"not paused": 0, "not flattened": 0})
+    assert "of 3 requested positions" in said
+    assert drills._request_all(newest()) == (3, {"not paused": 0, "not flattened": 0})
 
 
 def test_it_touches_nothing_it_was_given() -> None:
@@ -89,7 +89,7 @@ def test_a_throw_away_engine_is_started_and_stopped_for_real(tmp_path: Path, mon
     monkeypatch.setenv("PODIUM_ALERT_URLS", "json://nowhere.invalid/x")
     passed, said = drills.drill_stop(WallClock(), Event(), str(tmp_path))
     assert passed, said
-    assert "let its store go" in said
+    assert "released its store" in said
 
 
 def test_without_a_target_a_receiver_on_this_machine_proves_the_path(store: Store) -> None:
@@ -103,7 +103,7 @@ def test_with_targets_a_message_that_says_it_is_a_drill_goes_the_whole_way(store
     clock, told, courier = WallClock(), Receiver(), SenderProcess()
     with receiver(told):
         passed, said = drills.drill_alert_path(Dispatcher(store, {"t": told.url}, courier, clock), ("t",), store, courier, clock, Event())
-    assert (passed, said) == (True, "1 of 1 targets took the message")
+    assert (passed, said) == (True, "1 of 1 targets accepted the message")
     assert told.got[0]["title"] == "Podium drill: nothing is wrong"
     with store.read() as connection:
         assert connection.exec_driver_sql("SELECT alert, kind, status FROM deliveries").fetchall() == [(-1, "drill", "sent")]
@@ -115,7 +115,7 @@ def test_a_drill_that_was_not_kept_proves_nothing_for_the_next(store: Store) -> 
     assert drills.drill_alert_path(deliveries, ("t",), store, sender, clock, Halted())[0]
     sender.error = "refused"
     passed, said = drills.drill_alert_path(deliveries, ("t",), store, sender, clock, Halted())
-    assert (passed, said) == (False, "1 of 1 targets took no message: refused")
+    assert (passed, said) == (False, "1 of 1 targets accepted no message: refused")
 
 
 def test_a_target_that_takes_nothing_fails_the_drill_in_time(store: Store) -> None:
@@ -123,7 +123,7 @@ def test_a_target_that_takes_nothing_fails_the_drill_in_time(store: Store) -> No
     sender.error = "refused"
     passed, said = drills.drill_alert_path(Dispatcher(store, {"t": "a://b"}, sender, clock), ("t",), store, sender, clock, Halted())
     assert not passed
-    assert said == "1 of 1 targets took no message: refused"
+    assert said == "1 of 1 targets accepted no message: refused"
 
 
 class Halted:

@@ -112,7 +112,7 @@ def test_a_silence_can_be_ended_before(scene: Scene) -> None:
     scene.asked("silence", rule="all", minutes="60")
     scene.wrong = {"disk_used": 0.93}
     scene.pass_by(120)
-    assert scene.asked("unsilence", rule="all") == "all is told again"
+    assert scene.asked("unsilence", rule="all") == "all is no longer silenced"
     scene.pass_by(10)
     assert len(scene.messages()) == 2
 

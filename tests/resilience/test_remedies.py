@@ -197,13 +197,13 @@ def test_by_hand_the_previous_model_is_put_in_place_and_the_store_is_connected_t
     told = trained.recovery.recover("engine")
     assert told.done
     assert "its previous version ridge-129 serves" in told.detail
-    assert trained.recovery.recover("store").detail == "store: the store was connected to anew"
+    assert trained.recovery.recover("store").detail == "store: the store was reconnected"
     assert trained.recovery.recover("trainer").done
-    assert "cannot be opened anew" in trained.recovery.recover("feed").detail
+    assert "cannot be reopened" in trained.recovery.recover("feed").detail
     assert len(trained.play(3)) == 3
 
 
 def test_an_engine_is_not_reopened_onto_another_market() -> None:
     one: Engine = engine(simulated(BARS, symbols=2), trains=False)
-    with pytest.raises(ValueError, match="is not the market"):
+    with pytest.raises(ValueError, match="is not the current market"):
         one.reopen(simulated(BARS, symbols=3))

@@ -48,7 +48,7 @@ class Desk:
 
     def ask(self, asked: Command) -> Future[None]:
         assert self.backtests.handle_command(asked)
-        return self.pool.submit(self.backtests.run_waiting)
+        return self.pool.submit(self.backtests.run_next)
 
     def close(self) -> None:
         self.backtests.stop()
@@ -94,11 +94,12 @@ def test_the_curve_of_equity_begins_with_the_first_bar_and_holds_both_lines(desk
 
 def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Desk) -> None:
     first = desk.ask(command(1, **ENDLESS))
-    assert desk.backtests.handle_command(command(2, **SMALL))
-    assert desk.steps[2] == [(0.0, "waits for 1 other")]
     until(lambda: decides(desk, 1))
+    second = desk.ask(command(2, **SMALL))
+    assert desk.steps[2] == [(0.0, "waits for 1 before it")]
     desk.backtests.handle_command(command(3, "cancel_backtest", id="1"))
     first.result(LONG)
+    second.result(LONG)
     assert desk.told[1] == {"error": "cancelled by ada"}
     assert desk.told[3] == {"message": "backtest 1 is ended"}
     assert "backtest" in desk.told[2]
@@ -107,7 +108,7 @@ def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Des
 def test_one_that_waits_is_taken_from_the_queue(desk: Desk) -> None:
     assert desk.backtests.handle_command(command(1, **ENDLESS))
     desk.backtests.handle_command(command(2, "cancel_backtest", id="1"))
-    desk.backtests.run_waiting()
+    desk.backtests.run_next()
     assert desk.told[1] == {"error": "cancelled by ada"}
     assert not desk.folder.exists()
 
@@ -159,7 +160,7 @@ def test_what_the_command_line_refuses_is_told_in_its_words(desk: Desk, tmp_path
 def test_progress_is_passed_on(desk: Desk) -> None:
     desk.ask(command(1, **SMALL | {"bars": "400"})).result(LONG)
     steps = desk.steps[1]
-    assert steps[0] == (0.0, "opens the market")
+    assert steps[:2] == [(0.0, "is next"), (0.0, "opens the market")]
     assert any("of 400 bars" in note for _, note in steps)
     assert all(0.0 <= share <= 1.0 for share, _ in steps)
 

@@ -1,4 +1,4 @@
-"""The levers where no engine runs."""
+"""The levers without an engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.domain.optimization import (
 
 
 class NullActuators:
-    """The levers where no engine runs: there is nothing to turn, and each says so in one line."""
+    """The levers of the command line, where no engine runs: each refuses in one line."""
 
     @property
     def threads(self) -> Override[ThreadCounts]:

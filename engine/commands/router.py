@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
 from engine.plugins import discover_plugins

@@ -12,6 +12,8 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from engine import broker
+from engine.commands.handlers.trading import Resume, TradingArguments
+from engine.commands.router import read_arguments
 from engine.domain.decision import Fill, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
 from engine.domain.model import Catalog, ServingModel
@@ -128,18 +130,22 @@ class Engine:
         self._clock_lags = clock_skew.find_clock_lags(self.feed)
 
     def handle_command(self, command: Command) -> str:
-        """Carries out a command from the next tick on, and says what will come of it; raises ValueError in one line."""
-        if command.name == "resume":
+        """Carry out a command from the next tick on; gives its effect in words. Raises ValueError in one line."""
+        arguments = read_arguments(command.name, dict(command.args))
+        if not isinstance(arguments, TradingArguments):
+            raise ValueError(f"{command.name} is no command of the trading engine")
+        if isinstance(arguments, Resume):
             self._lift_drawdown_stop(command.reason)
-        if command.name == "set":
-            said = self.switch_signal(session_controls.parse_signal(command), self.last_bar_at or 0)
-        else:
-            knobs, said = session_controls.apply_trading_command(command, self.knobs)
-            if self._keeper is not None and knobs is not self.knobs:  # before it holds: a pause outlives this process, whatever happens to it
-                self._keeper.remember(session_controls.halt_key(self._session), orjson.dumps((knobs.paused, knobs.flatten)).decode())
-            self.knobs = knobs
+        message = arguments.apply(self)
         self._events.append(session_controls.build_command_event(command))
-        return said
+        return message
+
+    def configure(self, *, paused: bool, flatten: bool | None = None) -> None:
+        """Pause or flatten from the next tick on; the store remembers it first, so that it outlives this process."""
+        knobs = replace(self.knobs, paused=paused, flatten=self.knobs.flatten if flatten is None else flatten)
+        if self._keeper is not None:
+            self._keeper.remember(session_controls.halt_key(self._session), orjson.dumps((knobs.paused, knobs.flatten)).decode())
+        self.knobs = knobs
 
     def _lift_drawdown_stop(self, reason: str) -> None:
         """Restarts the peak at today's equity where the drawdown limit has been passed; raises ValueError where no reason is given."""

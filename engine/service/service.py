@@ -10,10 +10,11 @@ from threading import Event
 
 import orjson
 
-from engine.alerting import evaluator
 from engine.alerting.drills import DecisionContext
 from engine.alerting.service import AlertingService
-from engine.commands.handlers import optimizer
+from engine.commands.handlers.optimizer import Optimize
+from engine.commands.router import read_arguments, route_command, runs_between_ticks
+from engine.commands.types import Services
 from engine.domain.alerting import EngineProgress
 from engine.domain.optimization import Action, PollingIntervals
 from engine.domain.ports import Clock, Feed
@@ -59,9 +60,6 @@ COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0,
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
 YIELD_SECONDS = 0.1  # that a command which takes no turn waits for a tick, at most
 IDLE_SECONDS = 1.0  # between looks at a feed that has nothing now
-CONCURRENT_COMMANDS = frozenset(
-    {*optimizer.OPTIMIZER_COMMANDS, *evaluator.COMMANDS, "optimize", "drill", *backtests.COMMANDS}
-)  # commands that do not touch the engine
 JOB_NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
 
 
@@ -141,7 +139,7 @@ class EngineService:
         self._shelf = BacktestRepair(
             backtest_files.backtest_folder(Path(settings.home)), self._inbox.get, self._inbox.submit, self.failures, self._clock
         )
-        self._drills = SerialQueue(lambda command, _: guards.handle_command(command), self._report, self._finish)
+        self._drills = SerialQueue(lambda command, _: guards.handle_drill(command), self._report, self._finish)
 
     def _levers(self, caches: tuple[ClearableCache, ...]) -> EngineActuators:
         pace = PollingIntervals(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, self._settings.tick_interval_seconds)
@@ -243,16 +241,16 @@ class EngineService:
             self.ended.set()
 
     def process_commands(self, jobs: JobScheduler) -> None:
-        """Gives every queued command to its doer: an optimization to a worker of its own, anything else to the engine, before its next tick."""
+        """Carry out every queued command: beside the ticks where it does not touch the engine, else before the next tick."""
         self._answers.flush()
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest
-            if name in CONCURRENT_COMMANDS:
+            if runs_between_ticks(name):
+                with self._turns.command():  # one between two ticks that wait, so that any number of commands leaves the pace as it is
+                    self._take(number, partial(self._serve, jobs))
+            else:
                 self._give_way()
                 self._take(number, partial(self._serve, jobs))
-            else:
-                with self._turns.command():  # one between two ticks that wait, so that any number of commands leaves the pace as it is
-                    self._take(number, self._obey)
 
     def _give_way(self) -> None:
         """Lets a tick that is due have the store to itself; where ticks have no pace, or wait for a training, nobody is kept."""
@@ -278,47 +276,45 @@ class EngineService:
             raise
 
     def _serve(self, jobs: JobScheduler, command: Command) -> None:
-        """What does not touch the engine."""
-        if command.name in optimizer.OPTIMIZER_COMMANDS:
-            told, wish = self._optimizing.handle_command(command)
-            if wish is None:
-                self._answers.submit(command, told)
-                return
-            command = wish
-        if command.name in evaluator.COMMANDS and command.name != "drill":
-            self._answers.submit(command, self._safeguards.handle_command(command))
-        else:
-            self._serve_beside(command, jobs)
+        """Carry out a command; a worker finishes what takes long."""
+        try:
+            result = route_command(command, self._services(jobs))
+        except (ValueError, StoreError) as error:
+            result = {"error": str(error)}
+        if result is not None:
+            self._answers.submit(command, result)
 
-    def _serve_beside(self, command: Command, jobs: JobScheduler) -> None:
-        """What takes long has a worker of its own."""
-        if command.name == "drill":
-            if self._drills.enqueue(command):
-                jobs.run_once("alerts", "drill", self._drills.run_next, self.failures, executor="drill")
-        elif command.name == "optimize":
-            if self._by_hand.enqueue(command):
-                jobs.run_once("optimizer", "optimize", self._by_hand.run_next, self.components, executor="by hand")
-        elif self._backtests.handle_command(command):
+    def _services(self, jobs: JobScheduler) -> Services:
+        return Services(
+            control_trading=self._control_trading, rule_loop=self._optimizing.rule_loop, rule_writer=self._optimizing.rule_writer,
+            alerts=self._safeguards.evaluator, backtests=self._backtests, queue_backtest=partial(self._queue_backtest, jobs),
+            queue_optimization=partial(self._queue_optimization, jobs), queue_drill=partial(self._queue_drill, jobs), now=self._clock.now,
+        )  # fmt: skip
+
+    def _control_trading(self, command: Command) -> dict[str, object]:
+        """In the turn of a command: closed before the next tick, so that no stored tick heeds a command that the store calls failed."""
+        at = self._engine.last_bar_at or 0
+        return {"message": self._engine.handle_command(command), "session": self._session, "at": at}
+
+    def _queue_backtest(self, jobs: JobScheduler, command: Command) -> None:
+        if self._backtests.enqueue(command):
             jobs.run_once("optimizer", "backtests", self._backtests.run_next, self.components, executor="backtests")
 
-    def _obey(self, command: Command) -> None:
-        """In a command's turn: closed before the next tick, so that no tick is kept that heeds a command the store calls failed."""
-        at = self._engine.last_bar_at or 0
-        try:
-            told: dict[str, object] = {"message": self._engine.handle_command(command), "session": self._session, "at": at}
-        except (ValueError, StoreError) as error:
-            told = {"error": str(error)}
-        self._answers.submit(command, told)
+    def _queue_optimization(self, jobs: JobScheduler, command: Command) -> None:
+        if self._by_hand.enqueue(command):
+            jobs.run_once("optimizer", "optimize", self._by_hand.run_next, self.components, executor="by hand")
+
+    def _queue_drill(self, jobs: JobScheduler, command: Command) -> None:
+        if self._drills.enqueue(command):
+            jobs.run_once("alerts", "drill", self._drills.run_next, self.failures, executor="drill")
 
     def run_manual_action(self, command: Command, tell: ReportProgress) -> dict[str, object]:
         """Runs an action by hand; what it measured."""
-        args = dict(command.args)
-        dry = args.get("dry_run", "false").lower()
-        if dry not in {"true", "false"}:
-            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
+        arguments = read_arguments(command.name, dict(command.args))
+        assert isinstance(arguments, Optimize), command.name
         try:
             return run_action(
-                args.get("action", ""), dry_run=dry == "true", writer=self._writer, past=self._past, probes=self._probes,
+                arguments.action, dry_run=arguments.dry_run, writer=self._writer, past=self._past, probes=self._probes,
                 home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
                 levers=self.actuators, plan=self._optimizing.plan, recent=self._optimizing.readings_buffer,
             )  # fmt: skip

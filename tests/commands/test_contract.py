@@ -8,7 +8,7 @@ import pytest
 
 from engine.commands import reference
 from engine.commands.router import find_command, find_parameter, list_commands, read_arguments, runs_between_ticks
-from engine.commands.types import CommandType, CommandTiming
+from engine.commands.types import CommandTiming, CommandType
 from engine.schema import Parameter, parameters_of
 from engine.store.inbox import Inbox
 from tests.store import made

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.trading_config import Command
 from engine.schema import limits
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command
 from engine.schema import MAX_INTEGER, Reader, SchemaError, limits
@@ -77,7 +77,8 @@ class DeleteBacktest(Arguments, frozen=True, kw_only=True):
 
 
 def queue_backtest(arguments: RunBacktest, command: Command, services: Services) -> None:
-    services.backtests.queue(command, arguments.command_line())
+    del arguments  # the worker reads them
+    services.queue_backtest(command)
 
 
 def cancel_backtest(arguments: CancelBacktest, command: Command, services: Services) -> Result:

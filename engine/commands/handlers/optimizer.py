@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
 from engine.domain.trading_config import Command

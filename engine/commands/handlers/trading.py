@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Protocol
 
-from engine.commands.types import Arguments, CommandType, Result, Services, CommandTiming
-from engine.domain.trading_config import Command
+from engine.commands.types import Arguments, CommandTiming, CommandType, Result, Services
+from engine.domain.trading_config import Command, TradingConfig
 from engine.schema import limits
 
 
@@ -13,16 +13,17 @@ class TradingControls(Protocol):
     """The engine, as far as a command reaches into it. Changes hold from the next tick on; raises ValueError in one line."""
 
     @property
-    def deployment_lag(self) -> int:
-        """Bars from a training to the tick from which its models serve."""
+    def knobs(self) -> TradingConfig: ...
+
+    @property
+    def last_bar_at(self) -> int | None:
+        """ns UTC."""
 
     def configure(self, *, paused: bool, flatten: bool | None = None) -> None:
         """Set both switches; None leaves `flatten` as it is."""
 
-    def lift_drawdown_stop(self) -> None:
-        """Restart the peak where the drawdown limit has been passed; raises ValueError where the command has no reason."""
-
-    def switch_signal(self, signal: float) -> None: ...
+    def switch_signal(self, signal: float, at: int, /) -> str:
+        """Set the signal of the simulated market for the bars after `at` (ns UTC)."""
 
 
 class TradingArguments(Arguments, frozen=True, kw_only=True):
@@ -41,7 +42,6 @@ class Pause(TradingArguments, frozen=True, kw_only=True):
 
 class Resume(TradingArguments, frozen=True, kw_only=True):
     def apply(self, controls: TradingControls) -> str:
-        controls.lift_drawdown_stop()
         controls.configure(paused=False, flatten=False)
         return "deciding again from the next tick"
 
@@ -54,7 +54,7 @@ class Flatten(TradingArguments, frozen=True, kw_only=True):
 
 class Retrain(TradingArguments, frozen=True, kw_only=True):
     def apply(self, controls: TradingControls) -> str:
-        return f"training begins with the next tick; its models serve {controls.deployment_lag} bars later"
+        return f"training begins with the next tick; its models serve {controls.knobs.deployment_lag_bars} bars later"
 
 
 class SetSignal(TradingArguments, frozen=True, kw_only=True):
@@ -63,8 +63,7 @@ class SetSignal(TradingArguments, frozen=True, kw_only=True):
     ]
 
     def apply(self, controls: TradingControls) -> str:
-        controls.switch_signal(self.signal)
-        return f"the simulated signal is {self.signal:g} from the next bar"
+        return controls.switch_signal(self.signal, controls.last_bar_at or 0)
 
 
 def control_trading(arguments: TradingArguments, command: Command, services: Services) -> Result:

@@ -159,7 +159,7 @@ def _report(settings: Settings, engine: Engine, tally: BacktestTally, wall: floa
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
         "execution": _execution(engine),
-        "regret": _regret(engine, tally),
+        "declined": _regret(engine, tally),
         "training": {
             "fits": len(engine.trained_artifacts),
             "seconds": sum(artifact.seconds for artifact in engine.trained_artifacts),

@@ -90,7 +90,7 @@ def _execution(execution: Report) -> str:
 
 
 def _gates(report: Report) -> str:
-    gates, declined = report.get("binding_gates") or {}, report.get("regret") or {}
+    gates, declined = report.get("binding_gates") or {}, report.get("declined") or {}
     lines = ["decisions by the gate that declined them"]
     for gate, count in sorted(gates.items(), key=lambda item: -item[1]):
         row = declined.get(gate) or {}

@@ -20,13 +20,17 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbols", metavar="A,B", help="some of the feed's symbols")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--pace", metavar="S", help="seconds between ticks, 0 for as fast as it goes")
+    parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
+    parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
     parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after so many ticks")
 
 
 def _run(options: argparse.Namespace) -> int:
     feed = options.feed or ("recorded" if options.path else None)
-    return run_engine(resolve_settings(options, feed=feed, feed_path=options.path, tick_interval_seconds=options.pace), options.ticks)
+    return run_engine(
+        resolve_settings(options, feed=feed, feed_path=options.path, tick_interval_seconds=options.tick_interval, pace_seconds=options.pace),
+        options.ticks,
+    )
 
 
 def run_engine(settings: Settings, ticks: int | None) -> int:

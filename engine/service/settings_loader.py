@@ -34,9 +34,28 @@ RESERVED_SETTINGS = {
     "sim_changes": "changes of the simulated market's relation are not there yet",
     "cluster": "running on a cluster is not there yet",
 }
-RENAMED: dict[str, str] = {}
-RENAMED_KNOBS: dict[str, str] = {}
-FLAGS = {"feed_path": "--path", "sim_signal": "--signal", "sim_symbols": "--symbol-count"}  # where a flag is not named after its setting
+RENAMED = {  # names of version 0.4, accepted for one version
+    "warm_up": "warmup_bars",
+    "pace_seconds": "tick_interval_seconds",
+    "keep_decisions": "retention",
+    "impact": "impact_coefficient",
+}
+RENAMED_KNOBS = {
+    "impact": "impact_coefficient",
+    "adopt_after": "deployment_lag_bars",
+    "interval_step": "interval_learning_rate",
+    "lapse_halflife": "recent_skill_halflife",
+    "max_outside": "max_out_of_distribution",
+    "prior_rows": "shrinkage_rows",
+    "rebalance": "rebalance_threshold",
+}
+FLAGS = {  # where a flag is not named after its setting
+    "feed_path": "--path",
+    "sim_signal": "--signal",
+    "sim_symbols": "--symbol-count",
+    "tick_interval_seconds": "--tick-interval",
+    "pace_seconds": "--pace",
+}
 FEEDS_LATER = ("live", "push")
 DEFAULT_WARMUP_BARS = {"simulated": 3000, "recorded": 0}
 FIELDS_BY_SYMBOL = frozenset({"fees_bps", "maker_fees_bps", "rules"})  # of [knobs]: they come from the feed
@@ -65,8 +84,8 @@ def load_settings(environ: Mapping[str, str], folder: Path, *, overrides: Mappin
 
     Headless runs are not paced unless a pace is set. A name of an earlier version is accepted with one line on stderr. Raises SettingsError.
     """
-    flags = {key: Given(FLAGS.get(key, f"--{key.replace('_', '-')}"), value) for key, value in (overrides or {}).items() if value is not None}
-    given = _read_file(folder / "podium.toml") | _read_environment(environ) | flags
+    flags = {key: Given(_flag(key), value) for key, value in (overrides or {}).items() if value is not None}
+    given = _read_file(folder / "podium.toml") | _read_environment(environ) | _rename(flags, RENAMED)
     values: dict[str, Any] = {}
     for name, value in given.values():
         _require_plain_text(name, value)
@@ -162,11 +181,15 @@ def _read_environment(environ: Mapping[str, str]) -> dict[str, Given]:
     return _rename(given, RENAMED)
 
 
+def _flag(key: str) -> str:
+    return FLAGS.get(key, f"--{key.replace('_', '-')}")
+
+
 def _rename(given: dict[str, Given], renamed: Mapping[str, str]) -> dict[str, Given]:
     """The values under today's names; raises SettingsError where both names of a setting are given."""
     for old in [key for key in given if key in renamed]:
         new, before = renamed[old], given.pop(old)
-        today = before.name.replace(old, new).replace(old.upper(), new.upper())
+        today = _flag(new) if before.name.startswith("--") else before.name.replace(old, new).replace(old.upper(), new.upper())
         if new in given:
             raise SettingsError(f"{before.name} and {given[new].name} are the same setting: give {given[new].name} alone")
         _announce(f"podium: {before.name} is now called {today}: rename it, the next version refuses the old name")
@@ -207,7 +230,7 @@ def _read_knobs(name: str, value: object) -> dict[str, Any]:
         if key not in known and key not in RENAMED_KNOBS:
             raise SettingsError(f"[knobs] in podium.toml has an unknown key {shorten(key)}: {suggest(key, sorted(known), 'the settings are')}")
     given = _rename({key: Given(f"knobs.{key} in podium.toml", inner) for key, inner in table.items()}, RENAMED_KNOBS)
-    return {"knobs": replace(TradingConfig(), **{key: _read_knob(*given[key], known[key]) for key in given})}
+    return {"trading": replace(TradingConfig(), **{key: _read_knob(*given[key], known[key]) for key in given})}
 
 
 def _read_knob(name: str, value: object, default: object) -> Any:

@@ -282,7 +282,7 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
     assert json.loads(capsys.readouterr().out)["digest"] == first["digest"]
     assert set(first) >= {
         "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-        "clean_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
+        "clean_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "declined", "training", "peak_rss_mb",
     }  # fmt: skip
     assert (first["ticks"], first["decisions"]) == (60, 120)
     assert main([*line[:-1]]) == 0

@@ -11,9 +11,8 @@ from engine import libraries
 from engine.domain.texts import shorten
 
 try:
-    from engine.cli._arguments import EXIT_USAGE, UsageError, build_parser, find_subcommand, require_plain_text
+    from engine.cli._arguments import EXIT_USAGE, UsageError, build_parser, find_subcommand, list_subcommands, require_plain_text
     from engine.cli._crash_log import save_traceback
-    from engine.plugins import discover_plugins
     from engine.service.scheduler import describe_error
     from engine.store.errors import StoreError
 except (ImportError, OSError) as error:
@@ -26,7 +25,7 @@ def main(words: list[str]) -> int:
     """Run one subcommand and give its exit code; what cannot be done is one line on stderr."""
     try:
         require_plain_text(words)
-        commands = discover_plugins("engine.cli", "COMMAND")
+        commands = list_subcommands()
         if words and not words[0].startswith("-"):
             words = words[:1] if find_subcommand(commands, words[0]).is_reserved else words
         options = build_parser(commands).parse_args(words)

@@ -190,7 +190,7 @@ def _explained(engine: Engine, tally: BacktestTally) -> tuple[float | None, ...]
     """What order flow explains of the mid's moves over the bars that were decided, where the feed has every event."""
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
-    return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+    return engine.feed.flow_r2(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
 
 
 def _agreement(tick: int, event: Event) -> BacktestReport:

@@ -15,11 +15,22 @@ from pathlib import Path
 from typing import NoReturn
 
 from engine.domain.texts import find_control_character, shorten
+from engine.plugins import discover_plugins
 from engine.service.clock import WallClock
 from engine.service.settings_loader import load_settings
 from engine.settings import Settings, SettingsError, parse_duration
 from engine.store.database import path_from_url
 
+RESERVED = {  # subcommands of later versions
+    "record": "write the configured feed as a recording",
+    "import": "read other people's files into a recording",
+    "parity": "decide a recorded live session again",
+    "certify": "prove that no decision looks ahead",
+    "copy-store": "move a store between SQLite and PostgreSQL",
+    "user": "manage local accounts",
+    "token": "manage tokens of the API",
+    "audit": "verify the audit trail",
+}
 MAX_DIGITS = 20  # digits
 EXIT_USAGE = 64  # EX_USAGE of sysexits.h
 
@@ -39,13 +50,27 @@ class Subcommand:
     is_reserved: bool = False  # the name is reserved for a later version, whatever its flags
 
 
-def reserve_subcommand(name: str, about: str) -> Subcommand:
-    """Reserve the name of a subcommand that is not there yet."""
+def list_subcommands() -> tuple[Subcommand, ...]:
+    """Every subcommand, the reserved ones last."""
+    return (*discover_plugins("engine.cli", "COMMAND"), *(_reserve(name, summary) for name, summary in RESERVED.items()))
+
+
+def _reserve(name: str, summary: str) -> Subcommand:
+    """The name of a subcommand that is not there yet."""
 
     def refuse(options: argparse.Namespace) -> int:
         raise UsageError(f"{name} is not there yet: the name is reserved for a later version")
 
-    return Subcommand(name, f"{about} (not there yet)", lambda parser: None, refuse, is_reserved=True)
+    return Subcommand(name, f"{summary} (not there yet)", lambda parser: None, refuse, is_reserved=True)
+
+
+def reserve_option(parser: argparse.ArgumentParser, flag: str) -> None:
+    """Reserve the name of a flag that is not there yet."""
+
+    def refuse(text: str) -> NoReturn:
+        raise argparse.ArgumentTypeError(f"{flag} is not there yet: the name is reserved for a later version")
+
+    parser.add_argument(flag, type=refuse, help=argparse.SUPPRESS)
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -65,7 +90,7 @@ def build_parser(commands: tuple[Subcommand, ...]) -> OneLineParser:
 
 
 def require_plain_text(words: list[str]) -> None:
-    """Raise WrongUse for an argument with control characters."""
+    """Raise UsageError for an argument with control characters."""
     for place, word in enumerate(words, 1):
         fault = find_control_character(word)
         if fault is not None:
@@ -73,7 +98,7 @@ def require_plain_text(words: list[str]) -> None:
 
 
 def find_subcommand(commands: tuple[Subcommand, ...], name: str) -> Subcommand:
-    """Find the subcommand of that name; raises WrongUse with the near miss."""
+    """Find the subcommand of that name; raises UsageError with the near miss."""
     for command in commands:
         if command.name == name:
             return command

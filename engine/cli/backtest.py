@@ -20,6 +20,7 @@ from engine.cli._arguments import (
     integer_in_range,
     parse_time,
     print_notice,
+    reserve_option,
     resolve_settings,
 )
 from engine.cli._backtest_text import format_backtest
@@ -49,6 +50,8 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: number of symbols")
     parser.add_argument("--train-rows", type=integer_in_range(0), metavar="N", help="rows in one training at most, 0 for all")
     parser.add_argument("--no-training", action="store_true", help="train no model, so that none is active: the cost of everything else")
+    for flag in ("--changes", "--evolution"):
+        reserve_option(parser, flag)
     parser.add_argument("--json", action="store_true", help="one JSON object")
     parser.add_argument("--under", type=integer_in_range(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 

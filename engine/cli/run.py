@@ -7,7 +7,7 @@ import signal
 from types import FrameType
 
 from engine import libraries
-from engine.cli._arguments import Subcommand, integer_in_range, print_notice, resolve_settings
+from engine.cli._arguments import Subcommand, integer_in_range, print_notice, reserve_option, resolve_settings
 from engine.settings import Settings
 
 POLL_SECONDS = 0.25  # between two looks for a signal
@@ -22,6 +22,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--tick-interval", metavar="S", help="seconds between ticks, 0 for as fast as possible")
     parser.add_argument("--pace", metavar="S", help=argparse.SUPPRESS)  # its name until version 0.4
+    reserve_option(parser, "--exchange")
     parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="stop after so many ticks")
 
 

@@ -66,9 +66,14 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("bactest x", "did you mean backtest?"),
         ("--nope", "unrecognized arguments: --nope"),
         ("record out", "record is not there yet"),
+        ("copy-store sqlite:///a sqlite:///b", "copy-store is not there yet: the name is reserved for a later version"),
+        ("user add ann --role viewer", "user is not there yet"),
+        ("run --exchange binance", "--exchange is not there yet"),
+        ("backtest simulated --changes 3000:flip", "--changes is not there yet"),
+        ("backtest simulated --evolution off", "--evolution is not there yet"),
         ("report --day 2024-01-01", "the store has no rows of 2024-01-01: it has ticks from "),
         ("report --day 2024-13-01", "--day '2024-13-01' is not a day: write it as 2024-01-31, yesterday or today"),
-        ("report --day 2999-01-01", "--day 2999-01-01 is still to come: give a day up to today"),
+        ("report --day 2999-01-01", "--day 2999-01-01 is in the future: give a day up to today"),
         ("report --day 1969-12-31", "is before 1970"),
         ("report --out day.pdf", "--out day.pdf: give a file that ends in .html or .md"),
         ("report --out /nowhere/day.md", "the folder /nowhere is not there"),
@@ -85,7 +90,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backtest simulated --signal 2", "'2' is not a number from 0 to 0.5"),
         ("backtest simulated --signal nan", "'nan' is not a number"),
         ("backtest simulated --bars -5", "--bars"),
-        ("backtest simulated --interval 5x", "'5x' is not a span of time"),
+        ("backtest simulated --interval 5x", "'5x' is not a duration"),
         ("backtest simulated --from 2024-13-01", "is not a time"),
         ("backtest simulated --from 2024-02-01 --to 2024-01-01", "not later"),
         ("backtest simulated --to 2023-01-01", "its first closes at 2024-01-01 00:01:00 UTC"),
@@ -286,7 +291,7 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
     }  # fmt: skip
     assert (first["ticks"], first["decisions"]) == (60, 120)
     assert main([*line[:-1]]) == 0
-    assert "what bound the decisions that were declined" in capsys.readouterr().out
+    assert "decisions by the gate that declined them" in capsys.readouterr().out
 
 
 def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
@@ -295,7 +300,7 @@ def ran(*words: str, home: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_error_nobody_foresaw_is_one_line_and_its_traceback_is_in_the_log(tmp_path: Path) -> None:
-    code = "import sys; from engine.__main__ import tell_a_bug; sys.excepthook = tell_a_bug; [][1]"
+    code = "import sys; from engine.__main__ import report_crash; sys.excepthook = report_crash; [][1]"
     env = {**os.environ, "PODIUM_HOME": str(tmp_path)}
     told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=600, check=False)
     assert told.returncode == 70

@@ -57,8 +57,8 @@ def _run(options: argparse.Namespace) -> int:
         progress = wait_for_command(inbox, serial, until, clock, Event().wait)
     finally:
         inbox.close()
-    asked = progress.record
-    result = json.loads(asked.result) if asked and asked.result else None
+    record = progress.record
+    result = json.loads(record.result) if record and record.result else None
     verdict = manual_result(result) if options.name == "optimize" and isinstance(result, dict) else None
     first = {} if verdict is None else {"verdict": verdict}
     print(json.dumps({"id": serial, "name": options.name, **first, "args": args, "status": progress.status, "result": result}))

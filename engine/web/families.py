@@ -98,7 +98,7 @@ def _kind(metrics: MetricsSnapshot, kind: str) -> list[tuple[str, str, float]]:
     return [(first, second, value) for name, first, second, value in metrics.counters if name == kind]
 
 
-def _by_one(metrics: MetricsSnapshot, kind: str) -> list[LabelledValue]:
+def _by_label(metrics: MetricsSnapshot, kind: str) -> list[LabelledValue]:
     return [((label,), value) for label, _, value in _kind(metrics, kind)]
 
 
@@ -120,11 +120,9 @@ def _decisions(metrics: MetricsSnapshot) -> Iterator[Metric]:
         "podium_binding_gate_decisions",
         "Decisions by the first gate that failed, including the warm-up.",
         ("gate",),
-        _by_one(metrics, "bound"),
+        _by_label(metrics, "bound"),
     )
-    yield _counters(
-        "podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_one(metrics, "fallbacks")
-    )
+    yield _counters("podium_phase_fallbacks", "Phases that failed and were replaced by their fallback.", ("phase",), _by_label(metrics, "fallbacks"))
     degraded = sum(value for _, _, value in _kind(metrics, "degraded"))
     yield _counters("podium_degraded_ticks", "Ticks in which a phase fell back, including the warm-up.", (), [((), degraded)])
     yield _ticks(metrics)
@@ -133,8 +131,11 @@ def _decisions(metrics: MetricsSnapshot) -> Iterator[Metric]:
         [((phase, name), ms / 1e3) for phase, *both in metrics.phases for name, ms in zip(("50", "99"), both, strict=True)],
     )  # fmt: skip
     ticks, broken = metrics.clean_ticks
-    yield build_gauge("podium_clean_decision_ratio", "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
-                1.0 - broken / ticks if ticks else None)  # fmt: skip
+    yield build_gauge(
+        "podium_clean_decision_ratio",
+        "Share of clean ticks (no fallback) among the live ticks of the last 30 days, without the warm-up.",
+        1.0 - broken / ticks if ticks else None,
+    )
     yield _gauges(
         "podium_clean_decision_ratio_bound", "95 % interval of podium_clean_decision_ratio.", ("bound",),
         [((name,), value) for name, value in zip(("low", "high"), metrics.clean_band or (None, None), strict=True)],
@@ -177,8 +178,8 @@ def _money(metrics: MetricsSnapshot) -> Iterator[Metric]:
     )
     yield build_gauge("podium_market_timestamp_seconds", "Market time of the newest bar decided, in seconds since 1970.",
                 None if metrics.last is None else last.at / 1e9)  # fmt: skip
-    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_one(metrics, "fills"))
-    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_one(metrics, "costs"))
+    yield _counters("podium_fills", "Fills of the paper broker.", ("side",), _by_label(metrics, "fills"))
+    yield _counters("podium_costs", "Costs paid, in the account's currency.", ("kind",), _by_label(metrics, "costs"))
     if metrics.feed is not None:
         name, label, simulated = metrics.feed
         yield _gauges(
@@ -200,8 +201,12 @@ def _skill(metrics: MetricsSnapshot) -> Iterator[Metric]:
     )  # fmt: skip
     yield _gauges("podium_skill_effective_samples", "Effective number of independent samples of podium_skill_r2.", labels,
                   [(key, row.n_effective) for key, row in rows])  # fmt: skip
-    yield _gauges("podium_gate_regret_ratio", "What a gate cost (above 0) or saved (below 0) a declined trade, as a share of its money.", ("gate",),
-                  [((gate,), None if mean is None else mean / 1e4) for gate, mean in metrics.declined])  # fmt: skip
+    yield _gauges(
+        "podium_gate_declined_ratio",
+        "Mean P&L of the trades that a gate declined, as a share of their value; above 0 the gate cost money.",
+        ("gate",),
+        [((gate,), None if mean is None else mean / 1e4) for gate, mean in metrics.declined],
+    )
 
 
 def _optimizer(metrics: MetricsSnapshot) -> Iterator[Metric]:
@@ -255,8 +260,11 @@ def _parts(metrics: MetricsSnapshot) -> Iterator[Metric]:
 
 def _readings(metrics: MetricsSnapshot) -> Iterator[Metric]:
     """Every reading of the last minute under a name derived from its own; of two with one name the first."""
-    yield build_gauge("podium_readings_timestamp_seconds", "When the machine was last read, in seconds since 1970; absent while it is older than a minute.",
-                metrics.readings[0][0] / 1e9 if metrics.readings else None)  # fmt: skip
+    yield build_gauge(
+        "podium_readings_timestamp_seconds",
+        "When the machine was last read, in seconds since 1970; absent while it is older than a minute.",
+        metrics.readings[0][0] / 1e9 if metrics.readings else None,
+    )
     ages = [value / 1e3 for _, source, name, value, unit in metrics.readings if (source, name, unit) == ("engine", "data_age_ms", "ms")]
     yield build_gauge("podium_data_age_seconds", "Age of the newest data when the machine was last read.", ages[0] if ages else None)
     known: set[str] = set()

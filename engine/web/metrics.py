@@ -67,9 +67,9 @@ class StoreCollector(Collector):
         every = (*families.collect_engine_health(vitals, judge_health(vitals)), *families.collect_figures(current), *families.collect_savings(saved))
         yield from (family for family in every if family.samples)
 
-    def _savings(self, told: MetricsSnapshot) -> tuple[MetricSaving, ...]:
+    def _savings(self, snapshot: MetricsSnapshot) -> tuple[MetricSaving, ...]:
         """Recompute only after the end of a trial: the query reads the newest 5,000."""
-        ended = sum(value for kind, _, _, value in told.counters if kind == "trials")
+        ended = sum(value for kind, _, _, value in snapshot.counters if kind == "trials")
         if self._saved is None or self._saved[0] != ended:
             self._saved = (ended, read_savings(self._reader).savings)
         return self._saved[1]

@@ -15,6 +15,7 @@ from engine.store.connection import Store
 from engine.store.errors import StoreError
 from engine.store.write import alerts as write_alerts
 from engine.store.write import components
+from tests.commands.routing import carry_out
 from tests.makers import StoppedClock, command
 from tests.store.made import empty
 
@@ -53,7 +54,9 @@ class Scene:
         return self.rows("SELECT alert, kind, target, status FROM deliveries ORDER BY id")
 
     def command(self, name: str, **args: str) -> str:
-        return self.alerting.handle_command(command(name, **args))
+        result = carry_out(command(name, **args), alerts=self.alerting)
+        assert result is not None
+        return str(result["message"])
 
 
 @pytest.fixture
@@ -148,11 +151,11 @@ def test_an_acknowledgement_lasts_until_it_is_resolved(scene: Scene) -> None:
     ("name", "args", "refusal"),
     [
         ("ack", {"id": "9"}, "alert 9 is not open"),
-        ("ack", {"id": "nine"}, "no whole number"),
+        ("ack", {"id": "nine"}, "give a whole number"),
         ("silence", {"rule": "disk nearly ful"}, "did you mean 'disk nearly full'"),
-        ("silence", {"rule": "all", "minutes": "0"}, "outside 1 to"),
-        ("silence", {"rule": "all", "minutes": "nan"}, "outside 1 to"),
-        ("silence", {"rule": "all", "minutes": "99999"}, "outside 1 to"),
+        ("silence", {"rule": "all", "minutes": "0"}, "give a number from 1 to 10080"),
+        ("silence", {"rule": "all", "minutes": "nan"}, "give a number from 1 to 10080"),
+        ("silence", {"rule": "all", "minutes": "99999"}, "give a number from 1 to 10080"),
         ("silence", {}, "needs rule"),
         ("unsilence", {"rule": "all"}, "is not silenced"),
     ],

@@ -6,11 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.commands.handlers.optimizer import apply_optimizer_command
 from engine.domain.optimization import Action, Actuators
 from engine.domain.ports import Clock
 from engine.domain.tick import Tick
-from engine.domain.trading_config import Command
 from engine.optimizer.planner import EngineActivity
 from engine.optimizer.runtime.experiment import ReadingSource, StopSignal
 from engine.optimizer.runtime.history import ExperimentHistory
@@ -24,7 +22,6 @@ from engine.service.component_status import ComponentStatus
 from engine.service.monitor import Monitor
 from engine.service.scheduler import JobScheduler
 from engine.settings import Settings
-from engine.store.errors import StoreError
 from engine.store.read.optimizer_history import OptimizerHistory
 from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
@@ -89,13 +86,15 @@ class Optimizer:
         """A sample of the machine was taken."""
         self.readings_buffer.append(self._parts.monitor.newest)
 
-    def handle_command(self, command: Command) -> tuple[dict[str, object], Command | None]:
-        """Carries out a command; what came of it, and the optimization to be run by hand for it, if any."""
-        try:
-            said, wish = apply_optimizer_command(command, self._tuner, self._pen, self._parts.clock.now())
-        except (ValueError, StoreError) as error:
-            return {"error": str(error)}, None
-        return {"message": said}, wish
+    @property
+    def rule_loop(self) -> OptimizerLoop:
+        """The loop, for commands about rules and approvals."""
+        return self._tuner
+
+    @property
+    def rule_writer(self) -> OptimizerRepository:
+        """The part of the store that such commands write to."""
+        return self._pen
 
     def _begin(self, work: Callable[[], None]) -> None:
         if self._jobs is None:

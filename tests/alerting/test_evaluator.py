@@ -135,7 +135,7 @@ def test_an_acknowledgement_lasts_until_it_is_resolved(scene: Scene) -> None:
     scene.pass_by(30)
     assert "acknowledged by ada" in scene.command("ack", id="1")
     for number in ("99999999999999999999", "-1", "one"):
-        with pytest.raises(ValueError, match=rf"id='?{number}'? is "):
+        with pytest.raises(ValueError, match=f"id is '{number}': give a whole number"):
             scene.command("ack", id=number)
     scene.pass_by(3_600)
     assert scene.alerts() == [("drawdown limit hit", "critical", "open", "ada")]

@@ -21,7 +21,7 @@ from engine.store.errors import StoreFailed, is_full, telling
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"  # the newest migration
+HEAD = "0006"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
 EXAMPLE = "sqlite:////var/lib/podium/podium.db"
 _LOCK_SECONDS = 60.0

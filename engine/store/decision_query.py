@@ -16,11 +16,11 @@ Number = float | None  # None where it was not known
 
 _DECISION = """
     SELECT d.tick, d.symbol, d.session, d.at, d.action, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate, d.regime,
-           d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.flip_bps, d.delta, d.units, d.entry, d.mark,
+           d.horizon, d.price, d.sigma_bps, d.spread_bps, d.fee_bps, d.impact_bps, d.execution, d.edge_to_flip_bps, d.delta, d.units, d.entry, d.mark,
            d.fresh, d.forecast, d.gates, d.votes, d.limits, d.regimes, d.micro, d.log_price
     FROM decisions d WHERE d.tick = :tick AND d.symbol = :symbol"""
 _TICK = """
-    SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, mood, machine, knobs_digest
+    SELECT wall, ms, warm, degraded, spans, verdict, weights, skill, spread_source, events, serving, market_state, machine, config_digest
     FROM ticks WHERE tick = :tick"""
 _VERSION = "SELECT version FROM artifacts WHERE digest = :digest AND session = :session AND serves_from <= :tick ORDER BY serves_from DESC LIMIT 1"
 _OUTCOME = "SELECT log_price, fresh FROM decisions WHERE tick = :tick AND symbol = :symbol AND session = :session"

@@ -20,7 +20,7 @@ from engine.store.errors import Forgotten, StoreFailed, telling
 
 _TICK = (
     "SELECT t.tick, t.session, t.at, t.wall, t.digest, t.phase_digests, t.events, t.serving, t.degraded, t.account, k.digest, k.data, s.data "
-    "FROM ticks t JOIN knobs k ON k.digest = t.knobs_digest JOIN slices s ON s.tick = t.tick "
+    "FROM ticks t JOIN trading_configs k ON k.digest = t.config_digest JOIN market_snapshots s ON s.tick = t.tick "
 )
 _ARTIFACT = "SELECT digest, model, version, data, trained_from, trained_to, rows, seconds, columns, serves_from FROM artifacts "
 _SESSION = "SELECT id, identity, feed, label, symbols, interval_ns, models, horizons, settings, started_at FROM sessions "
@@ -111,13 +111,13 @@ class History:
 
     def slices(self, session: int, first_tick: int, last_tick: int) -> list[Slice]:
         """The session's slices from first to last, both with it, in order. They reach a window further back than the ticks that are kept."""
-        rows = self._rows("SELECT data FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
+        rows = self._rows("SELECT data FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
         with self._undamaged():
             return [codec.unpack(Slice, data) for (data,) in rows]
 
     def rows(self, session: int, first_tick: int, last_tick: int) -> list[Row]:
         """What the session's ticks from first to last added to the rows that models are trained on, in order."""
-        rows = self._rows("SELECT row FROM slices WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
+        rows = self._rows("SELECT training_row FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
         with self._undamaged():
             return [codec.unpack(Row, data) for (data,) in rows]
 

@@ -25,7 +25,7 @@ _KEPT = 300 * 24  # bars of a symbol that stay decoded
 _TICKS = """
     SELECT tick, at, wall FROM (SELECT tick, at, wall, session FROM ticks ORDER BY tick DESC LIMIT :limit)
     WHERE session = :session ORDER BY tick"""
-_SLICES = "SELECT s.tick, s.data FROM json_each(:picked) p CROSS JOIN slices s ON s.tick = p.value"
+_SLICES = "SELECT s.tick, s.data FROM json_each(:picked) p CROSS JOIN market_snapshots s ON s.tick = p.value"
 _DECISIONS = """
     SELECT d.tick, d.action, d.target, d.position, d.binding_gate, d.degraded, d.regime, d.horizon, d.price, d.log_price, d.spread_bps, d.edge_bps,
            d.cost_bps, d.confidence, d.execution, d.fresh AS seen, d.forecast, d.regimes, d.micro,

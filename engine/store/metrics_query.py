@@ -100,13 +100,13 @@ def figures(reader: Reader, now: int) -> Figures:
             last=last,
             feed=_feed(connection),
             positions=_rows(connection, _POSITIONS, tick=last.tick if last else -1),
-            totals=_rows(connection, "SELECT kind, one, two, value FROM totals ORDER BY kind, one, two LIMIT :limit"),
+            totals=_rows(connection, "SELECT kind, name, detail, value FROM counters ORDER BY kind, name, detail LIMIT :limit"),
             phases=_phases(connection),
             honest=(clean.ticks, clean.broken),
             honest_band=wilson(1.0 - clean.broken / clean.ticks, clean.ticks) if clean.ticks else None,
             queued=int(_rows(connection, "SELECT count(*) FROM (SELECT 1 FROM commands WHERE status = 'queued' LIMIT :limit)")[0][0]),
             skill=tuple(Skill(*row) for row in _rows(connection, _SKILL)),
-            regret=_rows(connection, "SELECT gate, mean_bps FROM regret ORDER BY gate LIMIT :limit"),
+            regret=_rows(connection, "SELECT gate, mean_bps FROM declined ORDER BY gate LIMIT :limit"),
             actions=_rows(connection, "SELECT action, mode, licence FROM actions ORDER BY action LIMIT :limit"),
             judgements=tuple(Judgement(*row) for row in _rows(connection, _JUDGEMENTS)),
             alerts=_rows(connection, _ALERTS),
@@ -121,7 +121,7 @@ def _rows(connection: Connection, sql: str, **params: int) -> tuple[Any, ...]:
 
 
 def _last(connection: Connection) -> NewestTick | None:
-    told = told_first(connection, "SELECT tick, at, wall, equity, naive, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
+    told = told_first(connection, "SELECT tick, at, wall, equity, benchmark, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
     return None if told is None else NewestTick(*told)
 
 

@@ -21,9 +21,9 @@ NEWEST = 2_000  # trials of a metric, and firings, that are looked at
 LATENCY, HONEST = "engine.tick_ms", "engine.honest_percent"  # what must not suffer, as a trial keeps it
 
 _OUTCOMES = f"""
-SELECT t.action, t.placebo, t.chance, t.before, t.after, t.also, t.at, t.seconds, t.compared FROM
+SELECT t.action, t.placebo, t.probability, t.before, t.after, t.guards, t.at, t.seconds, t.comparison FROM
     (SELECT * FROM trials ORDER BY id DESC LIMIT {NEWEST}) t JOIN actions a ON a.action = t.action
-WHERE t.metric = ? AND t.mode = 'auto' AND t.chance IS NOT NULL AND t.before IS NOT NULL AND t.after IS NOT NULL
+WHERE t.metric = ? AND t.mode = 'auto' AND t.probability IS NOT NULL AND t.before IS NOT NULL AND t.after IS NOT NULL
     AND t.at > coalesce(a.licensed_at, 0)
 ORDER BY t.id
 """

@@ -25,7 +25,7 @@ _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED}
 _BY_COIN = "t.placebo = 0 AND t.mode <> 'manual'"
 _COLUMNS = (
     'SELECT id, at, action, "trigger", mode, placebo, metric, unit, before, after, effect, low, high, windows, verdict, undone, '
-    'amount, amount_unit, detail, "by", reason, seconds, also, chance, compared'
+    'amount, amount_unit, detail, "by", reason, seconds, guards, probability, comparison'
 )
 
 
@@ -101,7 +101,7 @@ def actions(reader: Reader) -> pd.DataFrame:
                count(CASE WHEN {_BY_COIN} AND t.verdict = 'helped' THEN 1 END) AS helped,
                count(CASE WHEN {_BY_COIN} AND t.verdict = 'harmed' THEN 1 END) AS harmed,
                j.metric, j.unit, j.effect, j.low, j.high, j.verdict, j.treated AS judged_treated, j.placebos AS judged_placebos, j.at AS judged_at,
-               j.latency, j.latency_low, j.latency_high, j.honest, j.honest_low, j.honest_high
+               j.latency, j.latency_low, j.latency_high, j.clean, j.clean_low, j.clean_high
         FROM actions a
         LEFT JOIN ({_NEWEST}) t ON t.action = a.action
         LEFT JOIN (SELECT *, row_number() OVER (PARTITION BY action ORDER BY treated DESC, metric) AS place FROM judgements) j
@@ -127,7 +127,7 @@ def trial(reader: Reader, number: int) -> TrialTold | None:
         row: dict[str, Value] = dict(kept)
         at, took = int(row["at"] or 0), float(row["seconds"] or 0.0)
         begin, end = at - round(AROUND * SECOND), at + round((took + AROUND) * SECOND)
-        shape, source, name = _shape(row["compared"]), *_named(str(row["metric"] or ""))
+        shape, source, name = _shape(row["comparison"]), *_named(str(row["metric"] or ""))
         readings = _readings(connection, source, name, begin, end)
         found = told_all(
             connection,

@@ -21,7 +21,7 @@ MODES = "modes of actions"  # the key they are kept under
 
 _JUDGEMENT = """
 INSERT OR REPLACE INTO judgements (action, metric, at, unit, treated, placebos, effect, low, high, verdict, latency, latency_low, latency_high,
-    honest, honest_low, honest_high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    clean, clean_low, clean_high) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 
@@ -39,7 +39,7 @@ def finish_trial(connection: Connection, number: int, trial: Trial) -> None:
     )  # fmt: skip
     connection.exec_driver_sql(
         "UPDATE trials SET unit = ?, before = ?, after = ?, effect = ?, low = ?, high = ?, windows = ?, verdict = ?, undone = ?, amount = ?, "
-        "amount_unit = ?, detail = ?, seconds = ?, also = ?, compared = ? WHERE id = ?",
+        "amount_unit = ?, detail = ?, seconds = ?, guards = ?, comparison = ? WHERE id = ?",
         row,
     )
     totals.add(connection, totals.of_trial(trial.action, told.verdict, placebo=trial.placebo, mode=trial.mode))

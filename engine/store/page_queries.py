@@ -74,7 +74,7 @@ def latest(reader: Reader, wanted: Wanted, *, limit: int) -> tuple[pd.DataFrame,
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"""
             SELECT d.tick, d.at, d.symbol, d.action, {INTENT} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
-                   d.degraded, d.regime, d.price, d.flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault,
+                   d.degraded, d.regime, d.price, d.edge_to_flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault,
                    CASE WHEN d.action <> 'hold' THEN d.limits END AS steps, CASE WHEN d.action <> 'hold' THEN d.gates END AS gates,
                    s.limits AS limit_names, s.gates AS gate_names
             FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick CROSS JOIN sessions s ON s.id = d.session {condition}
@@ -134,12 +134,12 @@ def strip(reader: Reader, ticks: int) -> pd.DataFrame:
 
 
 def equity(reader: Reader, points: int = SAMPLED) -> pd.DataFrame:
-    """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, naive, drawdown, warm."""
+    """Equity over the running session at up to so many evenly spaced ticks, the newest among them: tick, at, equity, benchmark, drawdown, warm."""
     with reader.reading() as connection:
         ends = session_ends(connection)
         picked = [] if ends is None else sorted(range(ends[1], ends[0] - 1, -max(1, -(-(ends[1] - ends[0] + 1) // points))))
         sql = """
-            SELECT t.tick, t.at, t.wall, t.equity, t.naive, t.drawdown, t.warm
+            SELECT t.tick, t.at, t.wall, t.equity, t.benchmark, t.drawdown, t.warm
             FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"""
         return rows(connection, sql, {"picked": json.dumps(picked)})
 
@@ -157,7 +157,7 @@ def skill(reader: Reader) -> pd.DataFrame:
 def knobs(reader: Reader, digest: str) -> dict[str, Any]:
     """The knobs of this digest by name; {} where they are not kept."""
     with reader.reading() as connection:
-        told = told_first(connection, "SELECT data FROM knobs WHERE digest = :digest", digest=digest)
+        told = told_first(connection, "SELECT data FROM trading_configs WHERE digest = :digest", digest=digest)
     if told is None:
         return {}
     try:

@@ -103,10 +103,10 @@ def _cut(connection: Connection, begin: int, until: int) -> int | None:
 def _valued(connection: Connection, span: Span) -> Span:
     """With the account before its first tick, or at it where the session began there, and after its last."""
     before = told_first(
-        connection, "SELECT equity, naive, account FROM ticks WHERE session = :session AND tick IN (:before, :first) ORDER BY tick LIMIT 1",
+        connection, "SELECT equity, benchmark, account FROM ticks WHERE session = :session AND tick IN (:before, :first) ORDER BY tick LIMIT 1",
         session=span.session, before=span.first - 1, first=span.first,
     )  # fmt: skip
-    after = told_first(connection, "SELECT equity, naive, account FROM ticks WHERE tick = :last", last=span.last)
+    after = told_first(connection, "SELECT equity, benchmark, account FROM ticks WHERE tick = :last", last=span.last)
     if before is None or after is None:
         return span
     equity, hold = ((before[place], after[place]) for place in (0, 1))
@@ -133,7 +133,7 @@ def _line(connection: Connection, spans: tuple[Span, ...]) -> tuple[tuple[int, f
         return ()
     span = spans[-1]
     picked = sorted(range(span.last, span.first - 1, -max(1, -(-span.ticks // POINTS))))
-    sql = "SELECT t.wall, t.equity, t.naive FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
+    sql = "SELECT t.wall, t.equity, t.benchmark FROM json_each(:picked) p JOIN ticks t ON t.tick = p.value ORDER BY t.tick"
     return tuple((int(at), equity, hold) for at, equity, hold in told_all(connection, sql, picked=json.dumps(picked)) if None not in {equity, hold})
 
 
@@ -162,7 +162,7 @@ def _intents(connection: Connection, spans: tuple[Span, ...]) -> tuple[tuple[str
 
 def _gates(connection: Connection, spans: tuple[Span, ...], names: tuple[str, ...]) -> tuple[tuple[Bound, ...], int]:
     regret = {
-        gate: (n, None if None in told else tuple(told)) for gate, n, *told in told_all(connection, "SELECT gate, n, mean_bps, low, high FROM regret")
+        gate: (n, None if None in told else tuple(told)) for gate, n, *told in told_all(connection, "SELECT gate, n, mean_bps, low, high FROM declined")
     }
     bound = []
     for name in dict.fromkeys((*names, *regret)):

@@ -157,7 +157,7 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
             connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", span)
             ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", span).rowcount
             if span[0] == block.start:  # the windows of the ticks that stay reach back into the slices of those that go
-                connection.exec_driver_sql("DELETE FROM slices WHERE tick <= ?", (block.end - LENGTH,))
+                connection.exec_driver_sql("DELETE FROM market_snapshots WHERE tick <= ?", (block.end - LENGTH,))
                 connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick < ?", (block.end,))
         end = span[0] - 1
     return ticks, decisions
@@ -176,9 +176,9 @@ def unused(store: Store) -> Unused:
     """Knobs no kept tick was decided with, and models that served none and were there before the first: none can be used any more."""
     with store.look() as connection:
         first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
-        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
+        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT config_digest FROM ticks")}
         served = {name for row in connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks") for name in orjson.loads(row[0]) if name}
-        knobs = tuple(str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in used)
+        knobs = tuple(str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM trading_configs") if row[0] not in used)
         old = connection.exec_driver_sql("SELECT id, digest FROM artifacts WHERE serves_from < ? AND trained_at < ?", (first, wall)).fetchall()
     return Unused(knobs, tuple(int(row[0]) for row in old if row[1] not in served), int(last))
 
@@ -188,7 +188,7 @@ def drop_unused(store: Store, found: Unused) -> None:
     with store.write() as connection:
         for digest in found.knobs:
             connection.exec_driver_sql(
-                "DELETE FROM knobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND knobs_digest = knobs.digest)",
+                "DELETE FROM trading_configs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND config_digest = trading_configs.digest)",
                 (digest, found.tick),
             )
         for number in found.artifacts:

@@ -52,18 +52,18 @@ RUNS = Table(
     Index("ix_runs_session", "session"),
 )  # fmt: skip
 
-KNOBS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
+KNOBS = Table("trading_configs", METADATA, _key("digest", Text), _blob("data"))
 
 TICKS = Table(
     "ticks", METADATA,
     _key("tick", Tick), _session(), _whole("at"), _whole("wall"), _whole("warm"), _real("ms"), _text("digest"), _text("phase_digests"),
     _text("degraded"),  # [phase]
     _text("spans"),  # [[phase, start_ms, ms, fallback, error, thread]]
-    _real("equity"), _real("cash"), _real("naive"), _real("drawdown"), _real("gross"), _real("net"),
-    _text("mood"),  # {correlation, breadth, sentiment, stress}
+    _real("equity"), _real("cash"), _real("benchmark"), _real("drawdown"), _real("gross"), _real("net"),
+    _text("market_state"),  # {correlation, breadth, sentiment, stress}
     _text("verdict"), _text("weights"),  # [M][H]
     _text("skill"),  # {low: [H], estimate: [H]}
-    _text("spread_source"), _text("knobs_digest"), _text("events"),  # [[kind, subject, detail]]
+    _text("spread_source"), _text("config_digest"), _text("events"),  # [[kind, subject, detail]]
     _text("serving"),  # [digest or null]
     _text("instructions"),  # [[kind, subject, detail]]
     _blob("account"),  # Inputs.account, bit for bit
@@ -74,7 +74,7 @@ TICKS = Table(
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
-SLICES = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("row"))
+SLICES = Table("market_snapshots", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("training_row"))
 
 # A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
 DECISIONS = Table(
@@ -83,7 +83,7 @@ DECISIONS = Table(
     _real("target"), _real("position"), _real("confidence"), _real("edge_bps"), _real("cost_bps"), _text("binding_gate", null=True),
     _whole("degraded"), _text("regime"), _whole("horizon"),  # bars
     _real("price"), _real("log_price"), _real("sigma_bps"), _real("spread_bps"), _real("fee_bps"), _real("impact_bps"), _text("execution"),
-    _real("flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
+    _real("edge_to_flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
     _text("forecast"),  # {mean, low, high, probability, scale: [H]}
     _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the ladder is not the session's
     _text("votes"),  # {mean, trust: [M][H]}
@@ -129,9 +129,9 @@ INCIDENTS = Table(
     Index("uq_incidents_session_kind_symbol_since", "session", "kind", "symbol", "since", unique=True),
 )  # fmt: skip
 
-OUTLOOK = Table("outlook", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
+OUTLOOK = Table("liquidity_forecast", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
 
-REGRET = Table("regret", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+REGRET = Table("declined", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
 
 READINGS_RAW = Table(
     "readings_raw", METADATA,
@@ -173,9 +173,9 @@ TRIALS = Table(
     _text("unit", null=True), _real("before"), _real("after"), _real("effect"), _real("low"), _real("high"), _whole("windows", null=True),
     _text("verdict"), _whole("undone"), _real("amount"), _text("amount_unit", null=True), _text("detail", null=True),
     _text("by", null=True), _text("reason", null=True), _real("seconds"),
-    _text("also", null=True),  # {metric: [before, after]} of what must not suffer: decision latency, honest rate
-    _real("chance"),  # with which the action was run and not left out as a placebo
-    _text("compared", null=True),  # {before, after: s; starts: [ns]}: its windows, and when those it was compared with began
+    _text("guards", null=True),  # {metric: [before, after]} of what must not get worse: decision latency, clean-decision rate
+    _real("probability"),  # of running the action instead of leaving it out as a placebo
+    _text("comparison", null=True),  # {before, after: s; starts: [ns]}: its windows, and the starts of its control windows
     Index("ix_trials_at", "at"), Index("ix_trials_action_at", "action", "at"),
 )  # fmt: skip
 
@@ -202,7 +202,7 @@ JUDGEMENTS = Table(
     "judgements", METADATA,
     _key("action", Text), _key("metric", Text), _whole("at"), _text("unit"), _whole("treated"), _whole("placebos"),
     _real("effect"), _real("low"), _real("high"), _text("verdict"),
-    _real("latency"), _real("latency_low"), _real("latency_high"), _real("honest"), _real("honest_low"), _real("honest_high"),
+    _real("latency"), _real("latency_low"), _real("latency_high"), _real("clean"), _real("clean_low"), _real("clean_high"),
 )  # fmt: skip
 
 RECOVERIES = Table(
@@ -231,8 +231,8 @@ DELIVERIES = Table(
 
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))
 
-# Counts that only grow, however much of what they count has been dropped (store/totals.py).
-TOTALS = Table("totals", METADATA, _key("kind", Text), _key("one", Text), _key("two", Text), _real("value"), sqlite_with_rowid=False)
+# Counts that only grow: pruning does not lower them (store/write/counters.py).
+TOTALS = Table("counters", METADATA, _key("kind", Text), _key("name", Text), _key("detail", Text), _real("value"), sqlite_with_rowid=False)
 
 META = Table("meta", METADATA, _key("key", Text), _text("value"))
 

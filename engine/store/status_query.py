@@ -163,8 +163,8 @@ def session_ends(connection: Connection) -> tuple[int, int] | None:
 def _last(connection: Connection) -> LastTick | None:
     told = told_first(
         connection,
-        "SELECT tick, at, wall, warm, ms, equity, cash, naive, drawdown, gross, net, "
-        "verdict, spread_source, degraded, knobs_digest, session, account, skill, "
+        "SELECT tick, at, wall, warm, ms, equity, cash, benchmark, drawdown, gross, net, "
+        "verdict, spread_source, degraded, config_digest, session, account, skill, "
         "(SELECT max(drawdown) FROM ticks t WHERE t.session = ticks.session) "
         "FROM ticks ORDER BY tick DESC LIMIT 1",
     )

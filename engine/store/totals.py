@@ -30,8 +30,8 @@ LARGEST = "+Inf"
 LABELS = (*(f"{bound:g}" for bound in BOUNDS), LARGEST)
 
 ADD = """
-INSERT INTO totals (kind, one, two, value) VALUES (?, ?, ?, ?)
-ON CONFLICT (kind, one, two) DO UPDATE SET value = value + excluded.value
+INSERT INTO counters (kind, name, detail, value) VALUES (?, ?, ?, ?)
+ON CONFLICT (kind, name, detail) DO UPDATE SET value = value + excluded.value
 """
 Count = tuple[str, str, str, float]  # kind, what it is counted by (two of them, "" for none), how many more
 

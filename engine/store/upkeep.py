@@ -76,8 +76,8 @@ def unneeded(store: Store, versions: int) -> Unneeded:
         if last is None:
             return Unneeded((), (), -1)
         served = _served(connection, -1)
-        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
-        knobs = [(str(digest), int(size)) for digest, size in connection.exec_driver_sql("SELECT digest, length(data) FROM knobs")]
+        used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT config_digest FROM ticks")}
+        knobs = [(str(digest), int(size)) for digest, size in connection.exec_driver_sql("SELECT digest, length(data) FROM trading_configs")]
         beyond = _beyond(connection, versions, int(last))
     return Unneeded(
         tuple((number, size) for number, digest, size in beyond if digest not in served),
@@ -93,8 +93,8 @@ def drop(store: Store, found: Unneeded) -> Spare:
     with store.write() as connection:
         served = _served(connection, found.tick)
         for digest, size in found.knobs:
-            kept = one(connection, "SELECT 1 FROM ticks WHERE tick > ? AND knobs_digest = ? LIMIT 1", (found.tick, digest))
-            if kept is None and connection.exec_driver_sql("DELETE FROM knobs WHERE digest = ?", (digest,)).rowcount:
+            kept = one(connection, "SELECT 1 FROM ticks WHERE tick > ? AND config_digest = ? LIMIT 1", (found.tick, digest))
+            if kept is None and connection.exec_driver_sql("DELETE FROM trading_configs WHERE digest = ?", (digest,)).rowcount:
                 knobs.append(size)
         for number, size in found.artifacts:
             digest = one(connection, "SELECT digest FROM artifacts WHERE id = ?", (number,))

@@ -58,7 +58,7 @@ _FILLS = "SELECT tick, at, symbol, side, size, price, mid, fee_bps, cost_bps FRO
 
 _POSITIONS = "SELECT tick, at, symbol, units AS size, entry, mark FROM decisions WHERE units <> 0"
 
-_EQUITY = "SELECT tick, at, equity, naive, drawdown FROM ticks"
+_EQUITY = "SELECT tick, at, equity, benchmark, drawdown FROM ticks"
 
 _REGIMES = """
 SELECT d.tick, d.at, d.symbol, json_extract(s.regimes, '$[' || r.key || ']') AS regime, r.value AS probability
@@ -125,9 +125,9 @@ _ALERTS = "SELECT id, at, rule, severity, state, message, acked_by FROM alerts"
 
 _INCIDENTS = "SELECT id, kind, symbol, since, until, detail FROM incidents"
 
-_OUTLOOK = "SELECT measure, r2, low, high, n, n_effective FROM outlook"
+_OUTLOOK = "SELECT measure, r2, low, high, n, n_effective FROM liquidity_forecast"
 
-_REGRET = "SELECT gate, n, mean_bps, low, high, n_effective FROM regret"
+_REGRET = "SELECT gate, n, mean_bps, low, high, n_effective FROM declined"
 
 _COMMANDS = 'SELECT id, at, name, args, "by", reason, status, result FROM commands'
 

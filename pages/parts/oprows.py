@@ -36,7 +36,7 @@ def actions(frame: pd.DataFrame, now: int) -> list[Line]:
         name = Cell(plain(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
             name, _verdict(one.verdict), _pooled(one), metric(one.cures), one.mode, _licence(one, now), last, _counts(one),
-            _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.honest, one.honest_low, one.honest_high, "points"),
+            _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.clean, one.clean_low, one.clean_high, "points"),
         )  # fmt: skip
         lines.append(Line(one.action, cells))
     return lines

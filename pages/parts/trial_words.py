@@ -54,7 +54,7 @@ def tiles(told: TrialTold) -> list[Tile]:
         metric(str(row["metric"] or "metric")), f"{figure(row['before'], unit)} \N{RIGHTWARDS ARROW} {figure(row['after'], unit)}", "before, after"
     )
     if placebo:
-        return [what, went, *_also(row["also"])]
+        return [what, went, *_also(row["guards"])]
     by_hand, verdict = row["mode"] == MANUAL, str(row["verdict"])
     shown = [
         Tile("Indication", verdict_in_words(verdict), "by hand: no coin decided it")
@@ -65,7 +65,7 @@ def tiles(told: TrialTold) -> list[Tile]:
         went,
         Tile("By itself", freed(row["amount"], row["amount_unit"]), f"took {units.ms(float(row['seconds'] or 0.0) * 1000)}"),
     ]
-    return [*shown, *_also(row["also"])]
+    return [*shown, *_also(row["guards"])]
 
 
 def _who(row: dict[str, int | float | str | None]) -> str:

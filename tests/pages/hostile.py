@@ -37,7 +37,7 @@ PLAIN = {  # by table: the columns of free text and of names; a name is changed 
     "ticks": ("spread_source", "verdict"),
     "artifacts": ("model", "version"),
     "sessions": ("label",),
-    "totals": ("one",),
+    "counters": ("name",),
 }
 JSON = {"sessions": ("models", "regimes", "limits", "gates"), "ticks": ("degraded", "spans"), "commands": ("result",), "rules": ("data",)}
 ADDED: Mapping[str, Sequence[str]] = {

@@ -201,9 +201,9 @@ def test_a_symbol_that_is_not_followed_is_told(full_store: str, tmp_path: Path) 
 
 
 def test_how_well_the_book_is_foreseen_is_told_with_its_n_or_not_at_all(full_store: str, tmp_path: Path) -> None:
-    with page(full_store, tmp_path / "a", "DELETE FROM outlook") as app:
+    with page(full_store, tmp_path / "a", "DELETE FROM liquidity_forecast") as app:
         assert "not measured yet" in text(app)
-    change = "INSERT OR REPLACE INTO outlook VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
+    change = "INSERT OR REPLACE INTO liquidity_forecast VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
     with page(full_store, tmp_path / "b", change) as app:
         shown = text(app)
     assert "24.0..38.0 %" in shown

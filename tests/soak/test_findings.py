@@ -63,7 +63,7 @@ def level() -> dict[str, list[float]]:
 
 def test_a_run_as_it_should_be_has_no_failure(store: Path) -> None:
     with closing(sqlite3.connect(store)) as kept, kept:
-        kept.execute("DELETE FROM totals WHERE kind = 'degraded'")
+        kept.execute("DELETE FROM counters WHERE kind = 'degraded'")
     found, grown = read(store, (20, 0)), slopes(SECONDS.tolist(), level())
     assert failures(found, grown, 5.0) == []
     assert failures(found, grown, 30.0) == ["0 actions have 8 windows with and without them, 3 should"]

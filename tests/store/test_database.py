@@ -29,7 +29,7 @@ CONTRACT = {
     "v_spans": "tick, phase, start_ms, ms, fallback, error",
     "v_fills": "tick, at, symbol, side, size, price, mid, fee_bps, cost_bps",
     "v_positions": "tick, at, symbol, size, entry, mark",
-    "v_equity": "tick, at, equity, naive, drawdown",
+    "v_equity": "tick, at, equity, benchmark, drawdown",
     "v_regimes": "tick, at, symbol, regime, probability",
     "v_skill": "scope, model, horizon, regime, r2, low, high, n, n_effective",
     "v_models": "model, version, role, trained_at, train_from, train_to, digest, r2, low, high, n",

@@ -106,7 +106,7 @@ def test_the_model_that_served_comes_back_in_the_version_of_that_tick(tmp_path: 
 def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
     url, _ = saved(tmp_path, 5)
     with sqlite3.connect(tmp_path / "podium.db") as connection:
-        connection.execute("UPDATE slices SET data = substr(data, 1, 100) WHERE tick = 3")
+        connection.execute("UPDATE market_snapshots SET data = substr(data, 1, 100) WHERE tick = 3")
     connection.close()
     with pytest.raises(Forgotten, match="is damaged: these 100 bytes are no Slice") as caught:
         History(url).tick(3)
@@ -117,7 +117,7 @@ def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
 def test_what_another_version_wrote_is_said_to_be_that_and_not_damage(tmp_path: Path) -> None:
     url, ticks = saved(tmp_path, 5)
     with sqlite3.connect(tmp_path / "podium.db") as connection:
-        connection.execute("UPDATE slices SET data = ? WHERE tick = 3", (codec.pack(ticks[3].inputs.knobs),))
+        connection.execute("UPDATE market_snapshots SET data = ? WHERE tick = 3", (codec.pack(ticks[3].inputs.knobs),))
     connection.close()
     with pytest.raises(Forgotten, match="written by another version of Podium"):
         History(url).tick(3)

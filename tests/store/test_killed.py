@@ -41,7 +41,7 @@ def test_after_25_kills_every_tick_is_whole_and_the_numbering_has_no_gap(tmp_pat
         ticks = ticks_of(connection, "ticks")
         assert len(ticks) >= 25, "a writer was killed before it had saved anything"
         assert ticks == list(range(len(ticks)))
-        assert ticks_of(connection, "slices") == ticks
+        assert ticks_of(connection, "market_snapshots") == ticks
         assert ticks_of(connection, "decisions") == [tick for tick in ticks for _ in range(SYMBOLS)]
         assert ticks_of(connection, "checkpoints") == ticks[::100]
     stored = History(url).ticks(0, len(ticks))
@@ -56,7 +56,7 @@ def test_killed_while_it_prunes_every_decision_kept_still_has_its_inputs(tmp_pat
     kill(url, 40, 3_000_000)
     with database.connect(url, read_only=True).connect() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
-        kept, slices, checkpoints = (ticks_of(connection, table) for table in ("ticks", "slices", "checkpoints"))
+        kept, slices, checkpoints = (ticks_of(connection, table) for table in ("ticks", "market_snapshots", "checkpoints"))
         assert ticks_of(connection, "decisions") == [tick for tick in kept for _ in range(SYMBOLS)]
     assert kept[0] > 0, "nothing was pruned"
     have = set(slices)

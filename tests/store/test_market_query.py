@@ -110,7 +110,7 @@ def test_a_symbol_that_is_not_followed_is_none_and_no_error(full: str) -> None:
 
 def test_a_damaged_bar_is_told_in_a_line(full: str, tmp_path: Path) -> None:
     reader, path = copied(full, tmp_path)
-    change(path, "UPDATE slices SET data = x'00112233' WHERE tick = 150")
+    change(path, "UPDATE market_snapshots SET data = x'00112233' WHERE tick = 150")
     with pytest.raises(StoreUnreadable, match="the bar of tick 150 cannot be read"):
         market_query.market(reader, "ETH")
 

@@ -187,8 +187,8 @@ def test_a_state_of_another_version_is_said_to_be_one(own: tuple[Reader, sqlite3
 def test_regret_begins_with_what_can_be_told(own: tuple[Reader, sqlite3.Connection]) -> None:
     reader, store = own
     rows = [("spread", 5_000, None, None, None, 3.0), ("edge over cost", 10, -2.0, -3.0, -1.0, 40.0), ("cooldown", 900, 4.0, 1.0, 7.0, 90.0)]
-    store.execute("DELETE FROM regret")
-    store.executemany("INSERT INTO regret (gate, n, mean_bps, low, high, n_effective) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    store.execute("DELETE FROM declined")
+    store.executemany("INSERT INTO declined (gate, n, mean_bps, low, high, n_effective) VALUES (?, ?, ?, ?, ?, ?)", rows)
     store.commit()
     assert model_queries.regret(reader)["gate"].tolist() == ["cooldown", "edge over cost", "spread"]
 

@@ -144,7 +144,7 @@ def test_a_judgement_replaces_the_one_before(url: str, pen: OptimizerPen) -> Non
     told = Judgement(9, 8, Estimate(-3.0, -4.0, -2.0), Estimate(math.nan), Estimate(0.0, None, None), "helped", "because")
     pen.keep_judgement("collect_garbage", METRIC, "bytes", AT, told)
     pen.keep_judgement("collect_garbage", METRIC, "bytes", AT + 1, replace(told, treated=10))
-    assert ask(url, "SELECT at, treated, placebos, effect, low, high, verdict, latency, honest FROM judgements") == [
+    assert ask(url, "SELECT at, treated, placebos, effect, low, high, verdict, latency, clean FROM judgements") == [
         (AT + 1, 10, 8, -3.0, -4.0, -2.0, "helped", None, 0.0)
     ]
 

@@ -132,7 +132,7 @@ def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
     writer.save_artifact(made.artifact("ridge", 249, serves_from=261), 1, made.WALL + 249 * 2 * SECOND)
     writer.prune(made.WALL + 1000 * DAY, Keep(days=1.0))
     assert ask(tmp_path, "SELECT version FROM artifacts ORDER BY id") == [("ridge-200",), ("ridge-249",)]
-    assert ask(tmp_path, "SELECT count(*) FROM knobs") == [(1,)]
+    assert ask(tmp_path, "SELECT count(*) FROM trading_configs") == [(1,)]
     assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
     assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"

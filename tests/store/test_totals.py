@@ -15,20 +15,28 @@ from engine.store.writer import Writer
 from tests.store import made
 
 
-def totals(connection: Connection) -> dict[tuple[str, str, str], float]:
-    rows = connection.exec_driver_sql("SELECT kind, one, two, value FROM totals").fetchall()
-    return {(kind, one, two): value for kind, one, two, value in rows}
+def totals(connection: Connection, table: str = "counters") -> dict[tuple[str, str, str], float]:
+    rows = connection.exec_driver_sql(f"SELECT * FROM {table}").fetchall()
+    return {(kind, name, detail): value for kind, name, detail, value in rows}
+
+
+def count_as_before(connection: Connection, version: str, function: str) -> dict[tuple[str, str, str], float]:
+    """Runs an old migration on the counters under the names they had at that time."""
+    connection.exec_driver_sql("ALTER TABLE counters RENAME TO totals")
+    for before, after in (("name", "one"), ("detail", "two")):
+        connection.exec_driver_sql(f"ALTER TABLE totals RENAME COLUMN {before} TO {after}")
+    if version == "0003_optimizer":
+        connection.exec_driver_sql("DROP TABLE totals")
+    with Operations.context(MigrationContext.configure(connection)):
+        getattr(import_module(f"engine.store.migrations.versions.{version}"), function)()
+    return totals(connection, "totals")
 
 
 def test_an_older_store_is_counted_once_when_it_is_brought_up_to_date(tmp_path: Path) -> None:
-    migration = import_module("engine.store.migrations.versions.0003_optimizer")
     engine = database.connect(made.filled(tmp_path, 130))
     with engine.begin() as connection:
         kept = totals(connection)
-        connection.exec_driver_sql("DROP TABLE totals")
-        with Operations.context(MigrationContext.configure(connection)):
-            migration._count()
-        counted = totals(connection)
+        counted = count_as_before(connection, "0003_optimizer", "_count")
     assert {kind for kind, _, _ in kept} == {"bound", "costs", "decisions", "degraded", "fallbacks", "fills", "firings", "ticks", "trials"}
     assert counted == pytest.approx({key: value for key, value in kept.items() if key[0] != "firings"})  # rules are newer than that
 
@@ -44,22 +52,16 @@ def test_runs_by_hand_of_an_older_store_are_counted_apart(tmp_path: Path) -> Non
     engine = database.connect(url)
     with engine.begin() as connection:
         apart = totals(connection)
-        connection.exec_driver_sql("DELETE FROM totals")
+        connection.exec_driver_sql("DELETE FROM counters")
         together = [("trials", "collect_garbage", "helped", 4.0), ("trials", "collect_garbage", "harmed", 1.0)]  # as 0.3 counted them
-        connection.exec_driver_sql("INSERT INTO totals (kind, one, two, value) VALUES (?, ?, ?, ?)", together)
-        with Operations.context(MigrationContext.configure(connection)):
-            import_module("engine.store.migrations.versions.0004_runs_by_hand").upgrade()
-        assert totals(connection) == apart
+        connection.exec_driver_sql("INSERT INTO counters (kind, name, detail, value) VALUES (?, ?, ?, ?)", together)
+        assert count_as_before(connection, "0004_runs_by_hand", "upgrade") == apart
     assert apart == {
         ("trials", "collect_garbage", "helped"): 3.0, ("by hand", "collect_garbage", "helped"): 1.0, ("by hand", "collect_garbage", "harmed"): 1.0,
     }  # fmt: skip
 
 
 def test_an_empty_older_store_counts_nothing(tmp_path: Path) -> None:
-    migration = import_module("engine.store.migrations.versions.0003_optimizer")
     engine = database.connect(made.empty(tmp_path))
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE totals")
-        with Operations.context(MigrationContext.configure(connection)):
-            migration._count()
-        assert totals(connection) == {}
+        assert count_as_before(connection, "0003_optimizer", "_count") == {}

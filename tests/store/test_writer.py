@@ -23,7 +23,7 @@ from engine.store.writer import Writer
 from tests.store import made
 from tests.store.made_ticks import skill
 
-TABLES = ("ticks", "decisions", "fills", "slices", "checkpoints", "skill", "knobs")
+TABLES = ("ticks", "decisions", "fills", "market_snapshots", "checkpoints", "skill", "trading_configs")
 
 
 def ask(url: str, query: str, *values: object) -> list[tuple[object, ...]]:
@@ -49,7 +49,7 @@ def test_a_tick_is_saved_with_all_that_belongs_to_it(url: str, writer: Writer) -
     for tick in ticks:
         writer.save(tick)
     fills = sum(len(tick.fills) for tick in ticks)
-    assert count(url) == {"ticks": 20, "decisions": 80, "fills": fills, "slices": 20, "checkpoints": 1, "skill": len(ticks[19].skill), "knobs": 1}
+    assert count(url) == {"ticks": 20, "decisions": 80, "fills": fills, "market_snapshots": 20, "checkpoints": 1, "skill": len(ticks[19].skill), "trading_configs": 1}
     assert fills > 0
 
 
@@ -69,7 +69,7 @@ def test_every_figure_of_a_decision_is_in_its_row(url: str, writer: Writer) -> N
         for name, value in (
             ("target", outcome.decisions.target), ("position", outcome.sizes.held), ("edge_bps", outcome.sizes.edge_bps),
             ("sigma_bps", outcome.mood.sigma * 1e4), ("price", outcome.liquidity.mid),
-            ("units", account.positions), ("flip_bps", outcome.decisions.flip_bps),
+            ("units", account.positions), ("edge_to_flip_bps", outcome.decisions.flip_bps),
         ):  # fmt: skip
             assert row[name] == value[index]
         gates = orjson.loads(str(row["gates"]))

@@ -111,13 +111,17 @@ class History:
 
     def slices(self, session: int, first_tick: int, last_tick: int) -> list[Slice]:
         """The session's slices from first to last, both with it, in order. They reach a window further back than the ticks that are kept."""
-        rows = self._rows("SELECT data FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
+        rows = self._rows(
+            "SELECT data FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session
+        )
         with self._undamaged():
             return [codec.unpack(Slice, data) for (data,) in rows]
 
     def rows(self, session: int, first_tick: int, last_tick: int) -> list[Row]:
         """What the session's ticks from first to last added to the rows that models are trained on, in order."""
-        rows = self._rows("SELECT training_row FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session)
+        rows = self._rows(
+            "SELECT training_row FROM market_snapshots WHERE tick BETWEEN ? AND ? AND session = ? ORDER BY tick", first_tick, last_tick, session
+        )
         with self._undamaged():
             return [codec.unpack(Row, data) for (data,) in rows]
 

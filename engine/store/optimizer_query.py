@@ -1,4 +1,4 @@
-"""What the optimizer does, did and came to: what fires, its actions with what their trials say together, trials and the readings round them."""
+"""The optimizer's rules, actions and trials, with judgements and the readings around each trial."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from engine.domain.record import Floats
 from engine.store.optimizer_rows import ASKS, UNDER_WAY
-from engine.store.reader import Reader, Value, rows, told_all
+from engine.store.reader import Reader, Value, rows, told_all, told_first
 
 SECOND = 1_000_000_000  # ns
-COUNTED = 5_000  # newest trials that sums and counts are taken over
-FIRINGS = 1_000  # newest entries of the rules that are looked at
-DRAWN = 60  # idle windows of a run that are drawn
-AROUND = 300.0  # s before and after a run that are shown
-ASKED = 700 * SECOND  # how old a question may be that still waits
-LONGEST = 2_000  # samples of a window
+COUNTED = 5_000  # newest trials, over which sums and counts are taken
+FIRINGS = 1_000  # newest firings that are searched
+DRAWN = 60  # control windows of a trial on a chart
+AROUND = 300.0  # s shown before and after a trial
+ASKED = 700 * SECOND  # age at which a question expires
+LONGEST = 2_000  # samples of a window at most
 
 _NEWEST = f"SELECT * FROM (SELECT * FROM trials ORDER BY id DESC LIMIT {COUNTED})"
 _BY_COIN = "t.placebo = 0 AND t.mode <> 'manual'"
@@ -31,17 +31,17 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The windows of a trial in seconds, and when those it was compared with began (ns UTC)."""
+    """The windows of a trial in seconds, and the starts of its control windows (ns UTC)."""
 
     before: float
     after: float
-    pause: float | None  # between them; None for as long as the action took
+    pause: float | None  # between the two; None for the duration of the action
     starts: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Other:
-    """Another trial, as a mark beside one."""
+    """Another trial in the same span, as a mark on the chart."""
 
     at: int  # ns UTC
     seconds: float
@@ -51,31 +51,31 @@ class Other:
 
 @dataclass(frozen=True, slots=True)
 class TrialTold:
-    """One trial with the readings round it; what is no longer kept is empty."""
+    """One trial with the readings around it; empty where they are no longer stored."""
 
     row: dict[str, Value]
-    shape: Shape | None  # None where it was not kept
-    readings: pd.DataFrame  # at, value: of its metric, from AROUND before to AROUND after it
+    shape: Shape | None  # None where it was not stored
+    readings: pd.DataFrame  # at, value, unit of its metric, from AROUND before to AROUND after the trial
     others: tuple[Other, ...]  # trials in that span
-    own: tuple[Floats, Floats] | None  # seconds from its beginning, value: before and after, as far as kept sample by sample
-    idle: tuple[tuple[Floats, Floats], ...]  # the same of the windows it was compared with, at most DRAWN of them
+    own: tuple[Floats, Floats] | None  # seconds from the start of the action, value; None without raw samples
+    idle: tuple[tuple[Floats, Floats], ...]  # the same of its control windows, at most DRAWN
 
 
 def firings(reader: Reader) -> pd.DataFrame:
-    """The newest word of every rule: id, at, rule, kind, metric, value, threshold, state, answer; and `now`, `now_at`, `unit` of its metric."""
+    """The newest firing of every rule: id, at, rule, kind, metric, value, threshold, state, answer; and `now`, `now_at`, `unit` of its metric."""
     with reader.reading() as connection:
-        told = rows(
+        frame = rows(
             connection,
             "SELECT id, at, rule, kind, metric, value, threshold, state, answer FROM triggers WHERE id IN "
             f"(SELECT max(id) FROM (SELECT id, rule FROM triggers ORDER BY id DESC LIMIT {FIRINGS}) GROUP BY rule) ORDER BY id DESC",
         )
-        newest = _newest(connection) if len(told) else {}
-    values = [newest.get(str(metric), (None, None, None)) for metric in told["metric"]]
-    return told.join(pd.DataFrame(values, columns=["now", "now_at", "unit"], index=told.index))
+        newest = _newest(connection) if len(frame) else {}
+    values = [newest.get(str(metric), (None, None, None)) for metric in frame["metric"]]
+    return frame.join(pd.DataFrame(values, columns=["now", "now_at", "unit"], index=frame.index))
 
 
 def questions(reader: Reader, now: int) -> pd.DataFrame:
-    """What waits for a person: id, at, rule, metric, value, answer of the firings that ask, oldest first."""
+    """The firings that wait for a person's approval: id, at, rule, metric, value, answer; oldest first."""
     return reader.frame(
         "SELECT id, at, rule, metric, value, answer FROM (SELECT * FROM triggers ORDER BY id DESC LIMIT :limit) WHERE answer LIKE :asks "
         "AND at >= :since ORDER BY id",
@@ -84,7 +84,7 @@ def questions(reader: Reader, now: int) -> pd.DataFrame:
 
 
 def under_way(reader: Reader) -> pd.DataFrame:
-    """Trials the optimizer has begun and not ended: id, at, action, trigger, placebo, metric; none while no engine runs."""
+    """Trials that have begun and not ended: id, at, action, trigger, placebo, metric; empty while no engine runs."""
     return reader.frame(
         'SELECT id, at, action, "trigger", placebo, metric FROM (SELECT * FROM trials ORDER BY id DESC LIMIT 20) WHERE detail = :detail ORDER BY id',
         {"detail": UNDER_WAY},
@@ -92,8 +92,10 @@ def under_way(reader: Reader) -> pd.DataFrame:
 
 
 def actions(reader: Reader) -> pd.DataFrame:
-    """Every action with its licence, its last run, how many treated and placebo windows it has, and what they say together of one metric: the one
-    most of them were judged on. Runs by hand are counted apart."""
+    """Every action with its licence, its last run, its treated and placebo windows, and its judgement on the metric with the most windows.
+
+    Manual runs are counted separately.
+    """
     return reader.frame(f"""
         SELECT a.action, a.kind, a.cures, a.mode, a.licence, a.about, a.why, a.licensed_at, a.cost, a.better,
                count(CASE WHEN {_BY_COIN} THEN 1 END) AS treated, count(CASE WHEN t.placebo = 1 THEN 1 END) AS placebos,
@@ -111,43 +113,44 @@ def actions(reader: Reader) -> pd.DataFrame:
 
 def trials(reader: Reader, *, limit: int, kind: str = "all", action: str | None = None) -> pd.DataFrame:
     """The newest trials, newest first; kind: all, treated (by the optimizer), placebo, by hand."""
-    wanted = {"treated": "placebo = 0 AND mode <> 'manual'", "placebo": "placebo = 1", "by hand": "mode = 'manual'"}.get(kind, "1 = 1")
+    condition = {"treated": "placebo = 0 AND mode <> 'manual'", "placebo": "placebo = 1", "by hand": "mode = 'manual'"}.get(kind, "1 = 1")
     params: dict[str, Value] = {"limit": limit}
     if action is not None:
-        wanted, params = f"{wanted} AND action = :action", params | {"action": action}
-    return reader.frame(f"{_COLUMNS} FROM ({_NEWEST}) WHERE {wanted} ORDER BY id DESC LIMIT :limit", params)
+        condition, params = f"{condition} AND action = :action", params | {"action": action}
+    return reader.frame(f"{_COLUMNS} FROM ({_NEWEST}) WHERE {condition} ORDER BY id DESC LIMIT :limit", params)
 
 
 def trial(reader: Reader, number: int) -> TrialTold | None:
-    """One trial with the readings round it; None where there is none of that number."""
+    """The trial of this number with the readings around it; None without one."""
     with reader.reading() as connection:
-        kept = connection.execute(text(f"{_COLUMNS} FROM trials WHERE id = :id"), {"id": number}).mappings().first()
-        if kept is None:
+        stored = told_first(connection, f"{_COLUMNS} FROM trials WHERE id = :id", id=number)
+        if stored is None:
             return None
-        row: dict[str, Value] = dict(kept)
+        row: dict[str, Value] = dict(stored)
         at, took = int(row["at"] or 0), float(row["seconds"] or 0.0)
         begin, end = at - round(AROUND * SECOND), at + round((took + AROUND) * SECOND)
-        shape, source, name = _shape(row["comparison"]), *_named(str(row["metric"] or ""))
+        shape, source, name = _shape(row["comparison"]), *_split(str(row["metric"] or ""))
         readings = _readings(connection, source, name, begin, end)
-        found = told_all(
+        neighbours = told_all(
             connection,
-            "SELECT at, coalesce(seconds, 0.0), action, placebo FROM trials WHERE at >= :begin AND at <= :end AND id <> :id ORDER BY at LIMIT 200",
+            "SELECT at, coalesce(seconds, 0.0) AS seconds, action, placebo FROM trials "
+            "WHERE at >= :begin AND at <= :end AND id <> :id ORDER BY at LIMIT 200",
             begin=begin, end=end, id=number,
         )  # fmt: skip
-        others = tuple(Other(int(one[0]), float(one[1]), str(one[2]), bool(one[3])) for one in found)
+        others = tuple(Other(int(other["at"]), float(other["seconds"]), str(other["action"]), bool(other["placebo"])) for other in neighbours)
         pause = took if shape is None or shape.pause is None else shape.pause
         own, idle = _windows(connection, (source, name), at, pause, shape)
     return TrialTold(row, shape, readings, others, own, idle)
 
 
 def history(reader: Reader, metric: str, since: int, until: int) -> pd.DataFrame:
-    """A metric over a span of at most a day or so, as finely as it is kept: at (ns UTC ascending), value."""
+    """A metric over a span of about a day at most, at the finest stored resolution: at (ns UTC ascending), value, unit."""
     with reader.reading() as connection:
-        return _readings(connection, *_named(metric), since, until, limit=20_000)
+        return _readings(connection, *_split(metric), since, until, limit=20_000)
 
 
 def changed_rules(reader: Reader) -> pd.DataFrame:
-    """The rules that were changed from the page or the command line: name, data, changed_at, by, reason."""
+    """The rules changed on the page or the command line: name, data, changed_at, by, reason."""
     return reader.frame('SELECT name, data, changed_at, "by", reason FROM rules ORDER BY name LIMIT 200')
 
 
@@ -159,42 +162,44 @@ def _readings(connection: Connection, source: str, name: str, since: int, until:
 def _windows(
     connection: Connection, metric: tuple[str, str], at: int, pause: float, shape: Shape | None
 ) -> tuple[tuple[Floats, Floats] | None, tuple[tuple[Floats, Floats], ...]]:
-    """The trial's own window and those it was compared with, sample by sample as far as they are kept so."""
+    """The trial's own window and its control windows, where raw samples are stored."""
     if shape is None:
         return None, ()
     length = round((shape.before + pause + shape.after) * SECOND)
     own = _samples(connection, metric, at - round(shape.before * SECOND), length, shape.before)
-    few = shape.starts[:: max(1, -(-len(shape.starts) // DRAWN))]
-    told = (_samples(connection, metric, start, length, shape.before) for start in few)
-    return own, tuple(one for one in told if one is not None)
+    starts = shape.starts[:: max(1, -(-len(shape.starts) // DRAWN))]
+    windows = (_samples(connection, metric, start, length, shape.before) for start in starts)
+    return own, tuple(window for window in windows if window is not None)
 
 
 def _samples(connection: Connection, metric: tuple[str, str], begin: int, length: int, before: float) -> tuple[Floats, Floats] | None:
-    """Seconds from where the action begins (or would have), and values."""
+    """Seconds from the start of the action (or where it would start), and values."""
     sql = "SELECT at, value FROM readings_raw WHERE at >= :begin AND at <= :end AND source = :source AND name = :name ORDER BY at LIMIT :limit"
-    found = told_all(connection, sql, begin=begin, end=begin + length, source=metric[0], name=metric[1], limit=LONGEST)
-    if len(found) < 2:
+    samples = rows(connection, sql, {"begin": begin, "end": begin + length, "source": metric[0], "name": metric[1], "limit": LONGEST})
+    if len(samples) < 2:
         return None
-    at, values = (np.array(column, dtype=np.float64) for column in zip(*found, strict=True))
+    at, values = (samples[name].to_numpy(dtype=np.float64) for name in ("at", "value"))
     return (at - begin) / SECOND - before, values
 
 
-def _shape(kept: Value) -> Shape | None:
-    if not isinstance(kept, str):
+def _shape(text: Value) -> Shape | None:
+    if not isinstance(text, str):
         return None
-    told = json.loads(kept)
-    pause = told.get("pause")
-    return Shape(float(told["before"]), float(told["after"]), None if pause is None else float(pause), tuple(int(start) for start in told["starts"]))
+    stored = json.loads(text)
+    pause = stored.get("pause")
+    return Shape(
+        float(stored["before"]), float(stored["after"]), None if pause is None else float(pause), tuple(int(start) for start in stored["starts"])
+    )
 
 
 def _newest(connection: Connection) -> dict[str, tuple[float | None, int, str]]:
-    """Each metric's newest value of the last two minutes of readings, when, and its unit."""
+    """Each metric's newest value of the last two minutes of readings, its time and its unit."""
     sql = """
-        SELECT source || '.' || name, value, max(at), unit FROM readings_raw
+        SELECT source || '.' || name AS metric, value, max(at) AS at, unit FROM readings_raw
         WHERE at >= (SELECT max(at) FROM readings_raw) - :span GROUP BY source, name"""
-    return {str(name): (value, int(at), str(unit)) for name, value, at, unit in told_all(connection, sql, span=120 * SECOND)}
+    return {str(row["metric"]): (row["value"], int(row["at"]), str(row["unit"])) for row in told_all(connection, sql, span=120 * SECOND)}
 
 
-def _named(metric: str) -> tuple[str, str]:
+def _split(metric: str) -> tuple[str, str]:
     source, _, name = metric.partition(".")
     return source, name

@@ -162,7 +162,8 @@ def _intents(connection: Connection, spans: tuple[Span, ...]) -> tuple[tuple[str
 
 def _gates(connection: Connection, spans: tuple[Span, ...], names: tuple[str, ...]) -> tuple[tuple[Bound, ...], int]:
     regret = {
-        gate: (n, None if None in told else tuple(told)) for gate, n, *told in told_all(connection, "SELECT gate, n, mean_bps, low, high FROM declined")
+        gate: (n, None if None in told else tuple(told))
+        for gate, n, *told in told_all(connection, "SELECT gate, n, mean_bps, low, high FROM declined")
     }
     bound = []
     for name in dict.fromkeys((*names, *regret)):

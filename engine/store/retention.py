@@ -188,7 +188,8 @@ def drop_unused(store: Store, found: Unused) -> None:
     with store.write() as connection:
         for digest in found.knobs:
             connection.exec_driver_sql(
-                "DELETE FROM trading_configs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND config_digest = trading_configs.digest)",
+                "DELETE FROM trading_configs WHERE digest = ? "
+                "AND NOT EXISTS (SELECT 1 FROM ticks WHERE tick > ? AND config_digest = trading_configs.digest)",
                 (digest, found.tick),
             )
         for number in found.artifacts:

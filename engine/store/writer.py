@@ -90,7 +90,11 @@ class Writer:
         number = tick.inputs.tick
         # everything is made before the transaction begins: other writers wait only for the inserts
         row, fills, faults = rows.of_tick(tick, knobs[0]), rows.of_fills(tick.fills, tick.inputs), incident_rows.of_incidents(tick)
-        anew = (("skill", _SKILL, rows.of_skill(tick)), ("declined", _REGRET, rows.of_regret(tick)), ("liquidity_forecast", _OUTLOOK, rows.of_outlook(tick)))
+        anew = (
+            ("skill", _SKILL, rows.of_skill(tick)),
+            ("declined", _REGRET, rows.of_regret(tick)),
+            ("liquidity_forecast", _OUTLOOK, rows.of_outlook(tick)),
+        )
         decisions, counts = rows.of_decisions(tick, self._names_of_gates(tick)), totals.of_tick(tick)
         piece = (number, tick.session, tick.slice.at, codec.pack(tick.slice), codec.pack(tick.row))
         state = codec.pack(tick.outcome.state) if tick.checkpoint else None

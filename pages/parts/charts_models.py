@@ -88,7 +88,7 @@ def weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Figure:
 
 def agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
     """How often two models point the same way."""
-    share = {(one.one, one.other): (one.share, one.n) for one in each(frame)}
+    share = {(one.model, one.other): (one.share, one.n) for one in each(frame)}
     z: list[list[float | None]] = []
     words: list[list[str]] = []
     hover: list[list[str]] = []

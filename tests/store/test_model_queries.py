@@ -78,7 +78,7 @@ def test_weights_are_those_of_their_ticks_the_newest_among_them(reader: Reader) 
 
 
 def test_agreement_is_a_count_of_votes_on_one_side(reader: Reader) -> None:
-    told: dict[Any, Any] = {(row["one"], row["other"]): row for row in model_queries.pairs(reader, 1).to_dict("records")}
+    told: dict[Any, Any] = {(row["model"], row["other"]): row for row in model_queries.pairs(reader, 1).to_dict("records")}
     means = [json.loads(text)["mean"] for text in reader.frame("SELECT votes FROM decisions")["votes"]]
     for i, one in enumerate(MODELS):
         for j, other in enumerate(MODELS):

@@ -134,7 +134,7 @@ def _known(size: float) -> float:
 
 def _worked(order: Order, work: OrderProgress, met: Match, knobs: TradingConfig) -> Order:
     paid = money_paid(met, order.symbol, knobs) if met.units else 0.0
-    after = replace(work, bars=work.bars_worked + 1, filled=work.filled + met.units, paid=work.paid + paid)
+    after = replace(work, bars_worked=work.bars_worked + 1, filled=work.filled + met.units, paid=work.paid + paid)
     return replace(order, units=order.units - met.units, progress=after)
 
 
@@ -163,7 +163,7 @@ def _rest(order: Order, work: OrderProgress, bar: MarketSnapshot, knobs: Trading
         found = mid_price(bar.fill_books, order.symbol)
         mid = found if isfinite(found) else work.limit_price
         met = Match(units, work.limit_price, mid, float(np.sign(units)) * (work.limit_price / mid - 1.0) * 1e4, 0.0, maker=True)
-    return _worked(order, replace(work, queue=queue), met, knobs), met, units == order.units
+    return _worked(order, replace(work, queue_ahead=queue), met, knobs), met, units == order.units
 
 
 def _traded_through(order: Order, work: OrderProgress, bar: MarketSnapshot) -> bool:

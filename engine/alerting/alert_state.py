@@ -18,7 +18,7 @@ def advance_alert(rule: AlertRule, before: AlertRuleState, sight: RuleObservatio
     if sight.firing is None:
         return before, None
     if before.last_known is None or not 0.0 <= now - before.last_known <= MAX_GAP_SECONDS:
-        before = replace(before, since=None, well=None)
+        before = replace(before, wrong_since=None, well_since=None)
     if sight.firing:
         since = now if before.wrong_since is None else before.wrong_since
         raised = before.open or now - since >= rule.fire_after

@@ -85,7 +85,7 @@ def update_incidents(
 def skip_bar(before: IncidentState) -> IncidentState:
     """Where a bar could not be looked at: what was open stays open, and nothing is known of the bar itself."""
     nothing = faults.no_faults(len(before.faults.kind))
-    return replace(before, news=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
+    return replace(before, changes=(), faults=replace(before.faults, frozen_bar=nothing.frozen_bar, frozen_book=nothing.frozen_book))
 
 
 def _told(after: IncidentState, begun: Told, ended: Told) -> IncidentState:
@@ -93,7 +93,7 @@ def _told(after: IncidentState, begun: Told, ended: Told) -> IncidentState:
         return after
     gone = {(one.kind, one.symbol, one.since) for one in ended}
     lasting = tuple(one for one in after.open if (one.kind, one.symbol, one.since) not in gone)
-    return replace(after, open=lasting + tuple(one for one in begun if one.until is None), news=begun + ended)
+    return replace(after, open=lasting + tuple(one for one in begun if one.until is None), changes=begun + ended)
 
 
 def _lone(before: IncidentState, symbols: tuple[str, ...]) -> Bools:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from engine.domain.intents import explain_intent
-from engine.explain import DecisionFacts, FailedGate, explain_decision
+from engine import explain
+from engine.explain import DecisionFacts, FailedGate
 from engine.store.read.decision import DecisionDetails
 
 
 def explain_decision(told: DecisionDetails) -> str | None:
     """What was expected, what was done and why, and what would have changed it; None while the ladder is not known."""
-    return " ".join(explain_decision(collect_facts(told))) if told.gates else None
+    return " ".join(explain.explain_decision(collect_facts(told))) if told.gates else None
 
 
 def describe_reason(told: DecisionDetails) -> str:

@@ -62,8 +62,8 @@ class Plain:
         self.values: dict[str, Any] = {}
         self.threads = self._dial("threads", ThreadCounts(0, 1) if self.idle else ThreadCounts(40, 8))
         none: tuple[str, ...] = ()
-        self.resting = self._dial("resting", none)
-        self.pace = self._dial("pace", PollingIntervals(600.0, 600.0, 600.0, 0.0) if self.idle else PollingIntervals(1.0, 0.5, 10.0, 5.0))
+        self.resting_models = self._dial("resting", none)
+        self.polling = self._dial("pace", PollingIntervals(600.0, 600.0, 600.0, 0.0) if self.idle else PollingIntervals(1.0, 0.5, 10.0, 5.0))
         self.batches = self._dial("batches", BatchSizes(5.0, 4_000, 2**25))
 
     def _dial(self, name: str, usual: T) -> TemporaryOverride[T]:
@@ -73,12 +73,12 @@ class Plain:
     def processors(self) -> float:
         return self.allowed
 
-    def free(self) -> float:
+    def free_processors(self) -> float:
         return self.unused
 
-    def costs(self) -> tuple[ModelCost, ...]:
+    def model_costs(self) -> tuple[ModelCost, ...]:
         costs = (("ridge", 0.02, 0.3), ("neural", 0.4, 0.4), ("online", 0.1, 0.2), ("lightgbm", 0.5, 0.05), ("random_fourier_features", 0.3, 0.05))
-        resting = self.resting.current()
+        resting = self.resting_models.current()
         return () if self.idle else tuple(ModelCost(name, ms, weight, name not in resting) for name, ms, weight in costs)
 
     def commit_ms(self) -> float:
@@ -87,33 +87,33 @@ class Plain:
     def caches(self) -> tuple[CacheUsage, ...]:
         return (CacheUsage("pages", 10, 0 if self.idle or "clear" in self.moved else 10_000_000),)
 
-    def clear(self) -> tuple[CacheUsage, ...]:
+    def clear_caches(self) -> tuple[CacheUsage, ...]:
         held = self.caches()
         self.moved.append("clear")
         return held
 
-    def blocks(self) -> tuple[MemoryBlock, ...]:
+    def memory_blocks(self) -> tuple[MemoryBlock, ...]:
         return (MemoryBlock("rows", 1_000, 9_000_000, 9_000_000 if self.idle or "compact" in self.moved else 1_000_000),)
 
-    def compact(self) -> tuple[MemoryBlock, ...]:
-        held = self.blocks()
+    def compact_memory(self) -> tuple[MemoryBlock, ...]:
+        held = self.memory_blocks()
         self.moved.append("compact")
         return held
 
-    def slack(self) -> ReclaimableSpace:
+    def reclaimable_space(self) -> ReclaimableSpace:
         return ReclaimableSpace(0, 0) if self.idle else ReclaimableSpace(5_000_000, 300_000)
 
-    def spare(self, versions: int) -> UnusedArtifacts:
+    def unused_artifacts(self, versions: int) -> UnusedArtifacts:
         return UnusedArtifacts(0, 0, 0) if self.idle or "spare" in self.moved else UnusedArtifacts(4, 2, 40_000)
 
-    def drop_spare(self, versions: int) -> UnusedArtifacts:
-        held = self.spare(versions)
+    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:
+        held = self.unused_artifacts(versions)
         self.moved.append("spare")
         return held
 
-    def failing(self) -> tuple[str, ...]:
+    def failing_components(self) -> tuple[str, ...]:
         return () if self.idle or "recover feed" in self.moved else ("feed",)
 
-    def recover(self, component: str) -> ActionResult:
+    def recover_component(self, component: str) -> ActionResult:
         self.moved.append(f"recover {component}")
         return ActionResult(1.0, "components", f"{component} is connected again")

@@ -126,7 +126,7 @@ def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, 
     levers = Plain()
     usual = dict(levers.values)
     assert action.run(room(tmp_path, levers=levers)).done
-    dials = (levers.threads, levers.resting, levers.pace, levers.batches)
+    dials = (levers.threads, levers.resting_models, levers.polling, levers.batches)
     levers.seconds = 1_799.0
     assert [dial.expire() for dial in dials] == [None] * 4
     assert levers.values != usual

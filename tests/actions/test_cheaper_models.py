@@ -69,7 +69,7 @@ def test_too_few_models_are_never_left(tmp_path: Path) -> None:
 def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path: Path) -> None:
     levers = Plain()
     measured = ACTION.run(room(tmp_path, levers=levers))
-    assert levers.resting.current() == ("random_fourier_features", "lightgbm")
+    assert levers.resting_models.current() == ("random_fourier_features", "lightgbm")
     assert measured.amount == pytest.approx(0.8)
     assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms a tick")
 
@@ -82,4 +82,4 @@ def test_where_every_model_carries_weight_it_declines(tmp_path: Path, weight: fl
 
     levers = Heavy()
     assert not ACTION.run(room(tmp_path, levers=levers)).done
-    assert levers.resting.current() == ()
+    assert levers.resting_models.current() == ()

@@ -164,7 +164,7 @@ class Slow:
         self.sent += [letter.title for letter in letters]
         return [self.error] * len(letters)
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         self.error = "left"
 
 

@@ -57,7 +57,7 @@ def test_what_is_not_known_breaks_nothing_and_clears_nothing() -> None:
 
 
 def test_a_level_to_recover_is_another_than_the_one_to_raise() -> None:
-    between = replace(WELL, disk_used=0.89, honest=495, store_bytes=int(1.99 * 10**9))
+    between = replace(WELL, disk_used=0.89, clean_ticks=495, store_bytes=int(1.99 * 10**9))
     assert broken(between) == set()
     assert broken(between, frozenset(CHECKS)) == {"disk nearly full", "clean rate low", "store over its limit"}
 
@@ -95,23 +95,23 @@ def test_a_wall_clock_that_is_set_is_no_silence(step: int) -> None:
 
 @pytest.mark.parametrize("gate", ["not paused", "not flattened"])
 def test_what_a_person_asked_for_is_no_alert(gate: str) -> None:
-    assert broken(replace(WELL, shut=((gate, 1.0, 0.0),))) == set()
+    assert broken(replace(WELL, failed_gates=((gate, 1.0, 0.0),))) == set()
 
 
 def test_data_are_stale_where_a_fault_shuts_the_gate_of_one_symbol_among_many() -> None:
-    faulty = replace(WELL, fresh=6, faulty=("BRAVO: stale feed: 14 bars repeat exactly", "ECHO: gap in the data: 3 bars missing"))
+    faulty = replace(WELL, fresh_symbols=6, faulty_symbols=("BRAVO: stale feed: 14 bars repeat exactly", "ECHO: gap in the data: 3 bars missing"))
     (sight,) = [one for one in evaluate_rules(faulty, frozenset()) if one.rule == "data stale"]
     assert sight.firing
     assert sight.message.endswith("for 2 of 8 symbols: BRAVO: stale feed: 14 bars repeat exactly; ECHO: gap in the data: 3 bars missing")
-    assert broken(replace(faulty, warm=True)) == set()
-    assert broken(replace(WELL, fresh=5)) == set()  # thin symbols without a bar
-    many = replace(WELL, faulty=tuple(f"S{number}: gap" for number in range(7)))
+    assert broken(replace(faulty, is_warmup=True)) == set()
+    assert broken(replace(WELL, fresh_symbols=5)) == set()  # thin symbols without a bar
+    many = replace(WELL, faulty_symbols=tuple(f"S{number}: gap" for number in range(7)))
     assert next(one for one in evaluate_rules(many, frozenset()) if one.rule == "data stale").message.endswith("S3: gap and 3 more")
 
 
 def test_warming_up_on_history_alarms_nobody() -> None:
     for name in ("clean rate low", "data stale", "drawdown limit hit", "incident open"):
-        assert broken(replace(WELL, warm=True, **WRONG[name])) == set()  # type: ignore[arg-type]
+        assert broken(replace(WELL, is_warmup=True, **WRONG[name])) == set()  # type: ignore[arg-type]
 
 
 def test_rules_are_named_once_and_whole() -> None:

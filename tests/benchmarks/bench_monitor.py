@@ -38,10 +38,10 @@ SHORT = 1.0
 class Nobody:
     """Is told how the jobs go."""
 
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         print(f"{job} failed: {error}", file=sys.stderr)
 
-    def went_well(self, component: str, job: str) -> None: ...
+    def on_success(self, component: str, job: str) -> None: ...
 
 
 def watch(home: Path) -> None:

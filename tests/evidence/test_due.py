@@ -31,7 +31,7 @@ def pending(symbols: int, models: int) -> PendingForecasts:
         price=draw.normal(size=blank.price.shape),
         sigma=draw.uniform(0.3, 0.8, blank.sigma.shape),
         probability=np.full(blank.probability.shape, 0.6),
-        width=np.ones(blank.half_width.shape),
+        half_width=np.ones(blank.half_width.shape),
         regime=draw.integers(0, 4, blank.regime.shape),
     )
 

@@ -185,10 +185,10 @@ class Plant:
             raise StoreError("the store cannot grow, the disk is full")
 
     # the board
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         self.told[f"{component}: {job}"] = error
 
-    def went_well(self, component: str, job: str) -> None:
+    def on_success(self, component: str, job: str) -> None:
         self.told.pop(f"{component}: {job}", None)
 
     # the actions
@@ -248,6 +248,6 @@ def live(plant: Plant, tuner: OptimizerLoop, until: Callable[[], bool], *, every
         try:
             tuner.run_once()
         except StoreError as error:
-            plant.failed("optimizer", "rules", str(error))
+            plant.on_failure("optimizer", "rules", str(error))
         else:
-            plant.went_well("optimizer", "rules")
+            plant.on_success("optimizer", "rules")

@@ -87,7 +87,7 @@ def touching(kind: str) -> Bools:
     some = np.flatnonzero(wanted)[:2]
     lasting = tuple(Incident(kind, at.inputs.symbols[index], at.inputs.at - 9 * MINUTE, None, "") for index in some)
     watch = replace(
-        at.state.incident_state, open=lasting, volume=replace(at.state.incident_state.volume_level, bars=1)
+        at.state.incident_state, open=lasting, volume_level=replace(at.state.incident_state.volume_level, bars=1)
     )  # what is counted anew has not been learned yet
     grown = grew(decided(replace(at, state=replace(at.state, incident_state=watch))), at.inputs.account)
     assert (grown[np.setdiff1d(np.flatnonzero(wanted), some)]).all()

@@ -57,7 +57,7 @@ def read(folder: Path, seconds: int) -> Read:
     return Read(
         forecast=np.array([one.forecast_cost_bps for one in finer[:-1]]),
         last=np.array([one.quoted_bps for one in finer[:-1]]),
-        met=np.array([one.liquidity_forecast.pending.met for one in finer[1:]]),
+        met=np.array([one.liquidity_forecast.pending.cost_at_fill for one in finer[1:]]),
         rows={row.measure: row for row in liquidity_forecast.liquidity_table(state.liquidity_forecast)},
         figures=figures,
     )

@@ -26,10 +26,10 @@ class Watched:
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
 
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         self.told.append(("failed", component, job, error))
 
-    def went_well(self, component: str, job: str) -> None:
+    def on_success(self, component: str, job: str) -> None:
         self.told.append(("went well", component, job))
 
 

@@ -27,11 +27,11 @@ class Watching:
         self.failures: list[tuple[str, str, str]] = []
         self.failure, self.success = Event(), Event()
 
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         self.failures.append((component, job, error))
         self.failure.set()
 
-    def went_well(self, component: str, job: str) -> None:
+    def on_success(self, component: str, job: str) -> None:
         self.success.set()
 
 
@@ -77,7 +77,7 @@ def test_a_watch_that_fails_stops_nothing(caplog: pytest.LogCaptureFixture) -> N
     ran = Event()
 
     class Broken(Watching):
-        def went_well(self, component: str, job: str) -> None:
+        def on_success(self, component: str, job: str) -> None:
             ran.set()
             raise StoreError("the store is locked")
 

@@ -176,7 +176,7 @@ class Market:
         return MarketState(
             figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1,
             float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.initial_regime_model(),
-            replace(incidents.initial_incident_state(count), news=news(self.number, START + self.number * MINUTE)),
+            replace(incidents.initial_incident_state(count), changes=news(self.number, START + self.number * MINUTE)),
         )  # fmt: skip
 
     def _liquidity(self) -> Liquidity:

@@ -23,7 +23,7 @@ def rows(url: str) -> list[tuple[object, ...]]:
 
 def telling(tick: Tick, *news: Incident) -> Tick:
     mood = tick.outcome.market_state
-    return replace(tick, outcome=replace(tick.outcome, mood=replace(mood, incident_state=replace(mood.incident_state, news=news))))
+    return replace(tick, outcome=replace(tick.outcome, market_state=replace(mood, incident_state=replace(mood.incident_state, changes=news))))
 
 
 def test_an_incident_is_one_row_from_its_beginning_to_its_end(url: str, writer: Writer) -> None:

@@ -52,7 +52,7 @@ BROKEN = frozenset({"degraded", "down"})
 class BatchedWriter(Protocol):
     """What writes readings some seconds at a time."""
 
-    every: float  # s
+    write_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +145,13 @@ class EngineActuators:
         self._pace = wanted
 
     def _read_batches(self) -> BatchSizes:
-        return BatchSizes(self._parts.monitor.every, *maintenance.read_batch_sizes(self._parts.writer.store))
+        return BatchSizes(self._parts.monitor.write_seconds, *maintenance.read_batch_sizes(self._parts.writer.store))
 
     def _set_batches(self, wanted: BatchSizes) -> None:
         if not SHORTEST <= wanted.write_seconds <= LONGEST:
             raise ValueError(f"{wanted.write_seconds:g} s between two writes are outside {SHORTEST:g} to {LONGEST:g} s")
         maintenance.set_batch_sizes(self._parts.writer.store, wanted.wal_pages, wanted.cache_bytes)
-        self._parts.monitor.every = wanted.write_seconds
+        self._parts.monitor.write_seconds = wanted.write_seconds
 
     def model_costs(self) -> tuple[ModelCost, ...]:
         engine = self._parts.engine

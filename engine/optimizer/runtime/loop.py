@@ -238,12 +238,12 @@ class OptimizerLoop:
             return
         self._failures[action] = 0 if failed is None else self._failures.get(action, 0) + 1
         if failed is None:
-            self._board.went_well("optimizer", action)
+            self._board.on_success("optimizer", action)
             return
-        self._board.failed("optimizer", action, failed)
+        self._board.on_failure("optimizer", action, failed)
         if self._failures[action] >= MAX_FAILURES:
             self._pen.set_licence(action, RECOMMEND, f"failed {MAX_FAILURES} times in a row: {failed}", now)
-            self._board.went_well("optimizer", action)  # it is not run by itself any more: its licence tells, and nothing of the optimizer fails
+            self._board.on_success("optimizer", action)  # it is not run by itself any more: its licence tells, and nothing of the optimizer fails
 
     def _tell(self, number: int, text: str) -> None:
         if self._said.get(number) != text:

@@ -54,10 +54,10 @@ def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
         (session, session),
     ).scalar()
     return replace(
-        facts, last_wall=wall, warm=bool(warm), ticks=int(counted), honest=int(honest),
-        symbols=len(gated), fresh=sum(is_open for _, is_open, _ in gated),
-        faulty=tuple(f"{symbol}: {fault}" for symbol, _, fault in gated if fault),
-        incidents=open_ones, shut=_shut(connection, tick, session), ticks_since_training=None if trained is None else tick - int(trained),
+        facts, last_decided_at=wall, is_warmup=bool(warm), ticks=int(counted), clean_ticks=int(honest),
+        symbols=len(gated), fresh_symbols=sum(is_open for _, is_open, _ in gated),
+        faulty_symbols=tuple(f"{symbol}: {fault}" for symbol, _, fault in gated if fault),
+        incidents=open_ones, failed_gates=_shut(connection, tick, session), ticks_since_training=None if trained is None else tick - int(trained),
     )  # fmt: skip
 
 

@@ -29,17 +29,11 @@ IMPURE = frozenset({
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
 })  # fmt: skip
 PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib")}
-READING = tuple(
-    f"engine.store.{name}"
-    for name in (
-        "reader", "page_queries", "status_query", "decision_query", "machine_queries", "market_query", "component_queries", "event_query",
-        "model_queries", "optimizer_query", "savings_query", "alert_query", "live_ticks",
-    )
-)  # fmt: skip
+READING = ("engine.store.read",)
 PARTS_MAY_USE = (
-    *READING, "engine.domain", "engine.settings", "engine.plugins", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rule_state",
+    *READING, "engine.report.savings", "engine.domain", "engine.settings", "engine.plugins", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rule_state",
     "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema", "engine.alerting.rules",
-    "engine.store.inbox", "engine.store.read.history", "engine.store.database", "engine.store.errors", "engine.store.backtest_files", "engine.service.settings_loader",
+    "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files", "engine.service.settings_loader",
     "engine.service.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}

@@ -159,7 +159,7 @@ def surer(state: State) -> State:
 
 
 def braver(state: State) -> State:
-    return replace(state, regime=np.ascontiguousarray(state.regime_probabilities[:, ::-1]))
+    return replace(state, regime_probabilities=np.ascontiguousarray(state.regime_probabilities[:, ::-1]))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +270,7 @@ def test_a_pause_outlives_the_process_that_was_told_of_it(copied: str, name: str
 def test_a_restarted_peak_outlives_the_process_and_is_applied_once(copied: str) -> None:
     feed = simulated(END + 10, symbols=4)
     engine, writer, history = opened(copied, feed)
-    engine.account = replace(engine.account, peak=engine.account.equity / 0.7)
+    engine.account = replace(engine.account, peak_equity=engine.account.equity / 0.7)
     (stopped,) = play(engine, 1)
     equity = stopped.inputs.account.equity
     assert stopped.inputs.account.peak_equity == pytest.approx(equity / 0.7, rel=0.01)

@@ -16,7 +16,7 @@ from engine.domain.alerting import Alert, AlertInputs, AlertRuleState, RuleObser
 from engine.domain.ports import Clock
 from engine.domain.trading_config import Command
 from engine.service.logging import LOG
-from engine.store.write import alerts, components
+from engine.store.write import alerts
 
 COMMANDS = ("ack", "silence", "unsilence", "drill")  # commands that are obeyed here
 MAX_INTEGER = 2**63 - 1  # that a store can hold
@@ -117,7 +117,7 @@ class AlertEvaluator:
         if retired:
             with self.store.write() as connection:
                 for rule in retired:
-                    components.resolve_alert(connection, rule, self.clock.now())
+                    alerts.resolve_alert(connection, rule, self.clock.now())
         for one in standing:
             if one.rule in rules.CHECKS:
                 self._standing[one.rule] = AlertRuleState(open=True)
@@ -142,7 +142,7 @@ class AlertEvaluator:
     def _write(self, connection: Connection, sight: RuleObservation, change: str) -> None:
         at = self.clock.now()
         if change == RESOLVE:
-            components.resolve_alert(connection, sight.rule, at)
+            alerts.resolve_alert(connection, sight.rule, at)
         else:
             alerts.raise_alert(connection, sight.rule, rules.BY_NAME[sight.rule].severity, sight.message, sight.value, at)
         if change != RENEW:

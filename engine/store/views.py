@@ -136,7 +136,7 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
         "v_decisions": _DECISIONS, "v_gates": _GATES, "v_votes": _VOTES, "v_spans": _SPANS, "v_fills": _FILLS, "v_positions": _POSITIONS,
         "v_equity": _EQUITY, "v_regimes": _REGIMES, "v_skill": _SKILL, "v_models": _MODELS, "v_readings": _READINGS,
         "v_components": _COMPONENTS, "v_trials": _TRIALS, "v_actions": _ACTIONS, "v_alerts": _ALERTS, "v_commands": _COMMANDS,
-        "v_incidents": _INCIDENTS, "v_outlook": _OUTLOOK, "v_regret": _REGRET, "v_triggers": _TRIGGERS,
+        "v_incidents": _INCIDENTS, "v_liquidity_forecast": _OUTLOOK, "v_declined": _REGRET, "v_triggers": _TRIGGERS,
     },
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ onerror="fetch('{at}/handler')">
 PLAIN = {  # by table: the columns of free text and of names; a name is changed in the same way wherever it stands
     "decisions": ("binding_gate", "regime", "execution"),
     "skill": ("model", "regime"),
-    "regret": ("gate",),
+    "declined": ("gate",),
     "components": ("component", "last_error"),
     "commands": ("by", "reason", "note"),
     "trials": ("action", "trigger", "metric", "unit", "amount_unit", "detail", "by", "reason"),

@@ -162,8 +162,8 @@ def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketHistory) -> None:
 
 def test_what_lay_outside_the_interval_stands_out(told: MarketHistory) -> None:
     points = json.loads(charts.plot_forecasts(told, 1, 300).to_json())["data"][-1]
-    frame = told.forecasts[(told.forecasts["horizon"] == 1) & told.forecasts["came_bps"].notna()]
-    outside = ((frame["came_bps"] < frame["low_bps"]) | (frame["came_bps"] > frame["high_bps"])).sum()
+    frame = told.forecasts[(told.forecasts["horizon"] == 1) & told.forecasts["realised_bps"].notna()]
+    outside = ((frame["realised_bps"] < frame["low_bps"]) | (frame["realised_bps"] > frame["high_bps"])).sum()
     assert points["marker"]["color"].count(theme.WARNING) == outside
     assert len(points["y"]) == len(frame)
 

@@ -41,8 +41,8 @@ CONTRACT = {
     "v_alerts": "id, at, rule, severity, state, message, acked_by",
     "v_commands": "id, at, name, args, by, reason, status, result",
     "v_incidents": "id, kind, symbol, since, until, detail",
-    "v_outlook": "measure, r2, low, high, n, n_effective",
-    "v_regret": "gate, n, mean_bps, low, high, n_effective",
+    "v_liquidity_forecast": "measure, r2, low, high, n, n_effective",
+    "v_declined": "gate, n, mean_bps, low, high, n_effective",
 }
 
 

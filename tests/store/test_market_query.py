@@ -68,12 +68,12 @@ def test_the_book_is_the_newest_and_its_depth_is_money(told: MarketHistory) -> N
 
 def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str, told: MarketHistory) -> None:
     price = Reader(full).frame("SELECT tick, log_price, fresh FROM decisions WHERE symbol = 'ETH' ORDER BY tick")
-    one = told.forecasts[(told.forecasts["horizon"] == 12) & told.forecasts["came_bps"].notna()].iloc[7]
+    one = told.forecasts[(told.forecasts["horizon"] == 12) & told.forecasts["realised_bps"].notna()].iloc[7]
     tick = int(one["tick"])
-    assert one["came_bps"] == pytest.approx((price["log_price"][tick + 12] - price["log_price"][tick]) * 1e4)
+    assert one["realised_bps"] == pytest.approx((price["log_price"][tick + 12] - price["log_price"][tick]) * 1e4)
     assert one["due"] == told.bars["at"][tick] + 12 * MINUTE
     due = told.forecasts[told.forecasts["horizon"] == 12].tail(12)
-    assert due["came_bps"].isna().all()
+    assert due["realised_bps"].isna().all()
 
 
 def test_a_bar_that_was_missing_is_no_price_to_judge_by(full: str) -> None:
@@ -83,7 +83,7 @@ def test_a_bar_that_was_missing_is_no_price_to_judge_by(full: str) -> None:
     missing = told.bars[~told.bars["fresh"].astype(bool)]["tick"].tolist()
     assert missing
     one_bar = told.forecasts[told.forecasts["horizon"] == 1].set_index("tick")
-    assert one_bar.loc[[tick for tick in missing if tick in one_bar.index], "came_bps"].isna().all()
+    assert one_bar.loc[[tick for tick in missing if tick in one_bar.index], "realised_bps"].isna().all()
 
 
 def test_coverage_counts_only_forecasts_that_do_not_overlap(told: MarketHistory) -> None:

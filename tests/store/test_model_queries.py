@@ -154,7 +154,7 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
     for blocks, known in ((14.0, False), (300.0, True)):
         sums = {"power": 1e4, "gain": 50.0, "blocks": blocks, "block_squared": 100.0, "rows": 1e4}
         gained = having(state.selection_gain.gain, **sums)
-        made = replace(state, silencing=replace(state.selection_gain, gained=gained))
+        made = replace(state, selection_gain=replace(state.selection_gain, gain=gained))
         store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
         store.commit()
         told = models.read_calibration(reader, 100)

@@ -10,12 +10,12 @@ import pytest
 from engine.domain.alerting import AlertInputs
 from engine.domain.optimization import Effect, Firing, Trial
 from engine.domain.rules import QUARANTINED
+from engine.report.savings import MetricSaving, SavingsSummary
 from engine.store.read import optimizer, resources
 from engine.store.read import savings as read_savings
 from engine.store.read.alert_facts import FactsReader
 from engine.store.read.optimizer import TrialWindows
 from engine.store.read.reader import Reader
-from engine.store.read.savings import MetricSaving, SavingsSummary
 from engine.store.write.optimizer import TRIAL_RUNNING
 from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer

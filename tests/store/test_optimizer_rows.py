@@ -51,13 +51,13 @@ def ask(url: str, query: str) -> list[tuple[object, ...]]:
 
 def begun(at: int = AT, *, placebo: bool = False) -> Trial:
     nothing = Effect(math.nan, math.nan, math.nan, None, None, 0, "not enough data")
-    return replace(made.trial(at), trigger="high", mode="auto", placebo=placebo, effect=nothing, detail=TRIAL_RUNNING, seconds=0.0, chance=0.5)
+    return replace(made.trial(at), trigger="high", mode="auto", placebo=placebo, effect=nothing, detail=TRIAL_RUNNING, seconds=0.0, probability=0.5)
 
 
 def ended(trial: Trial, change: float = -5.0) -> Trial:
     effect = Effect(100.0, 100.0 + change, change, None, None, 0, "not enough data")
     also = {"engine.tick_ms": [20.0, 21.0], "engine.clean_percent": [100.0, 90.0]}
-    return replace(trial, effect=effect, detail="freed 1 MB", seconds=0.5, also=json.dumps(also))
+    return replace(trial, effect=effect, detail="freed 1 MB", seconds=0.5, guards=json.dumps(also))
 
 
 def test_a_trial_is_kept_from_its_beginning_and_its_end_replaces_what_it_began_with(

@@ -37,11 +37,11 @@ def test_the_outlook_is_renewed_as_a_whole(tmp_path: Path) -> None:
     first = tuple(LiquidityForecastRow(measure, None, None, None, 7, None) for measure in MEASURES)
     second = (LiquidityForecastRow("spread", 0.25, 0.125, 0.375, 900, 450.5),)
     writer.save(replace(market.tick(), liquidity_forecast=first))
-    assert len(ask(tmp_path, "SELECT * FROM v_outlook WHERE r2 IS NULL AND n = 7")) == len(MEASURES)
+    assert len(ask(tmp_path, "SELECT * FROM v_liquidity_forecast WHERE r2 IS NULL AND n = 7")) == len(MEASURES)
     writer.save(market.tick())
-    assert len(ask(tmp_path, "SELECT * FROM v_outlook")) == len(MEASURES)  # a tick that does not renew it leaves it
+    assert len(ask(tmp_path, "SELECT * FROM v_liquidity_forecast")) == len(MEASURES)  # a tick that does not renew it leaves it
     writer.save(replace(market.tick(), liquidity_forecast=second))
-    assert ask(tmp_path, "SELECT measure, r2, low, high, n, n_effective FROM v_outlook") == [("spread", 0.25, 0.125, 0.375, 900, 450.5)]
+    assert ask(tmp_path, "SELECT measure, r2, low, high, n, n_effective FROM v_liquidity_forecast") == [("spread", 0.25, 0.125, 0.375, 900, 450.5)]
     writer.close()
 
 

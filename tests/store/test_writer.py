@@ -244,7 +244,7 @@ def test_a_session_knows_its_ladder_from_its_first_sound_tick(url: str, writer: 
     names = tuple(f"other {name}" for name in gates.names[:2])
     other = GateResults(names, gates.senses[:2], gates.units[:2], gates.value[:2], gates.limit[:2], gates.passed[:2])
     writer.save(
-        replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding=np.zeros(4, dtype=np.int64))))
+        replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding_gate=np.zeros(4, dtype=np.int64))))
     )
     writer.save(market.tick())
     told = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]

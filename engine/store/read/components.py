@@ -48,8 +48,8 @@ class LatencyStats:
     """Latencies of the live ticks among the last 500; of the warm-up ticks as long as there is no live one."""
 
     phases: tuple[PhaseLatency, ...]  # the whole tick first
-    line: pd.DataFrame  # a row per bucket: tick and wall (ns) of its last tick; p50, longest and fallbacks of whole ticks
-    piece: int  # ticks per bucket
+    series: pd.DataFrame  # a row per bucket: tick and wall (ns) of its last tick; p50, longest and fallbacks of whole ticks
+    bucket_ticks: int  # ticks per bucket
     events: tuple[tuple[str, int, int], ...]  # kind, count, last tick
     warm: bool = False  # measured on warm-up ticks
 

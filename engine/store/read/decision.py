@@ -147,7 +147,7 @@ class DecisionDetails:
     fresh: bool
     verdict: str
     spread_source: str
-    knobs_digest: str
+    config_digest: str
     degraded: tuple[str, ...]
     events: tuple[tuple[str, str, str], ...]
     skill: dict[str, list[Number]]  # low, estimate: by horizon
@@ -189,9 +189,9 @@ def _details(connection: Connection, row: RowMapping, tick_row: RowMapping, sess
         tick=tick, symbol=symbol, session=session, at=int(row["at"]), wall=int(tick_row["wall"]), ms=tick_row["ms"], warm=bool(tick_row["warm"]),
         intent=classify_intent(row["position"], row["target"]), edge_to_flip_bps=row["edge_to_flip_bps"], fresh=bool(row["fresh"]),
         verdict=str(tick_row["verdict"]), spread_source=choose_spread_source(str(tick_row["spread_source"]), session, symbol),
-        knobs_digest=str(tick_row["config_digest"]), degraded=tuple(_parsed(tick_row["degraded"]) or ()),
+        config_digest=str(tick_row["config_digest"]), degraded=tuple(_parsed(tick_row["degraded"]) or ()),
         events=tuple((str(kind), str(subject), str(detail)) for kind, subject, detail in _parsed(tick_row["events"]) or ()),
-        skill=_parsed(tick_row["skill"]) or {}, mood=_parsed(tick_row["market_state"]) or {}, micro=_parsed(row["micro"]) or {},
+        skill=_parsed(tick_row["skill"]) or {}, market_state=_parsed(tick_row["market_state"]) or {}, micro=_parsed(row["micro"]) or {},
         gates=_rungs(session, _parsed(row["gates"])),
         votes=_votes(session, _parsed(row["votes"]), _parsed(tick_row["weights"]), forecast, versions),
         forecast=_forecast(session, forecast),
@@ -242,10 +242,14 @@ def _votes(
 def _forecast(session: SessionInfo, forecast: dict[str, Any] | None) -> tuple[HorizonForecast, ...]:
     if not forecast:
         return ()
+    scale = forecast["scale"]
     return tuple(
-        HorizonForecast(horizon, *(_in_bps(forecast[part][h], forecast["scale"][h]) for part in ("mean", "low", "high")), forecast["probability"][h])
+        HorizonForecast(
+            horizon, _in_bps(forecast["mean"][h], scale[h]), _in_bps(forecast["low"][h], scale[h]), _in_bps(forecast["high"][h], scale[h]),
+            forecast["probability"][h],
+        )
         for h, horizon in enumerate(session.horizons)
-    )
+    )  # fmt: skip
 
 
 def _in_bps(value: Number, scale: Number) -> Number:

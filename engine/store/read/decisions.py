@@ -73,8 +73,8 @@ def read_latest_decisions(reader: Reader, criteria: DecisionFilter, *, limit: in
             params["until"] = criteria.until
         condition = f"WHERE {' AND '.join(where)}" if where else ""
         sql = f"""
-            SELECT d.tick, d.at, d.symbol, d.action, {INTENT_SQL} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
-                   d.degraded, d.regime, d.price, d.edge_to_flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault,
+            SELECT d.tick, d.at, d.symbol, d.action, {INTENT_SQL} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps,
+                   d.binding_gate, d.degraded, d.regime, d.price, d.edge_to_flip_bps, d.horizon, t.wall, json_extract(d.gates, '$.fault') AS fault,
                    CASE WHEN d.action <> 'hold' THEN d.limits END AS steps, CASE WHEN d.action <> 'hold' THEN d.gates END AS gates,
                    s.limits AS limit_names, s.gates AS gate_names
             FROM decisions d CROSS JOIN ticks t ON t.tick = d.tick CROSS JOIN sessions s ON s.id = d.session {condition}
@@ -129,7 +129,9 @@ def count_decisions(connection: Connection, spans: live_ticks.TickRanges, condit
 
 def count_intents(connection: Connection, spans: live_ticks.TickRanges) -> Counter[str]:
     """The decisions of these ticks that acted, by intent."""
-    sql = f"SELECT {INTENT} AS intent, count(*) AS n FROM decisions d WHERE d.action <> 'hold' AND d.tick >= :first AND d.tick <= :last GROUP BY 1"
+    sql = (
+        f"SELECT {INTENT_SQL} AS intent, count(*) AS n FROM decisions d WHERE d.action <> 'hold' AND d.tick >= :first AND d.tick <= :last GROUP BY 1"
+    )
     counts: Counter[str] = Counter()
     for first, last in spans:
         counts.update({str(row["intent"]): int(row["n"]) for row in fetch_all(connection, sql, first=first, last=last)})
@@ -210,7 +212,7 @@ def read_working_orders(reader: Reader) -> pd.DataFrame:
     orders: tuple[Order, ...] = ()
     if row is not None:
         try:
-            orders = codec.unpack(Account, bytes(row["account"])).working
+            orders = codec.unpack(Account, bytes(row["account"])).working_orders
         except ValueError:  # a session of an older version, which had none
             orders = ()
     symbols = json.loads(row["symbols"]) if row is not None else []
@@ -221,11 +223,11 @@ def read_working_orders(reader: Reader) -> pd.DataFrame:
             "buy" if order.units > 0 else "sell",
             abs(order.units),
             abs(work.requested),
-            work.limit,
+            work.limit_price,
             work.bars_worked,
         )
         for order in orders
-        if (work := order.work) is not None
+        if (work := order.progress) is not None
     ]
     return pd.DataFrame(listed, columns=["symbol", "kind", "side", "left", "asked", "limit", "bars"])
 
@@ -241,7 +243,7 @@ def _filters(wanted: DecisionFilter) -> tuple[list[str], dict[str, Any]]:
         conditions.append("d.action = 'hold'" if wanted.action == "hold" else acted)
         params |= {} if wanted.action == "hold" else {"action": wanted.action}
     if wanted.intent is not None:
-        conditions.append("d.action = 'hold'" if wanted.intent == HOLD else f"(d.action <> 'hold' AND {INTENT} = :intent)")
+        conditions.append("d.action = 'hold'" if wanted.intent == HOLD else f"(d.action <> 'hold' AND {INTENT_SQL} = :intent)")
         params |= {} if wanted.intent == HOLD else {"intent": wanted.intent}
     if wanted.gate == "none":
         conditions.append("d.binding_gate IS NULL")

@@ -80,7 +80,7 @@ class MarketHistory:
     symbol: str
     session: SessionInfo
     bars: pd.DataFrame  # a row per tick, oldest first
-    forecasts: pd.DataFrame  # horizon, tick, due (ns), mean_bps, low_bps, high_bps, came_bps
+    forecasts: pd.DataFrame  # horizon, tick, due (ns), mean_bps, low_bps, high_bps, realised_bps
     coverage: tuple[IntervalCoverage, ...]
     book: OrderBook | None  # at the newest tick; None where the feed has none
     has_flow: bool
@@ -119,7 +119,7 @@ def read_market(reader: Reader, symbol: str | None, ticks: int = MAX_TICKS) -> M
 
 def read_liquidity_forecast(reader: Reader) -> pd.DataFrame:
     """Out-of-sample skill of forecasts of the next spread, depth, impact and volatility: measure, r2, low, high, n, n_effective."""
-    return reader.frame("SELECT measure, r2, low, high, n, n_effective FROM v_outlook ORDER BY measure LIMIT 50")
+    return reader.frame("SELECT measure, r2, low, high, n, n_effective FROM v_liquidity_forecast ORDER BY measure LIMIT 50")
 
 
 _CACHE: OrderedDict[tuple[str, int, int, str], SymbolSnapshot] = OrderedDict()
@@ -218,14 +218,14 @@ def _forecasts(decided: pd.DataFrame, times: dict[int, int], session: SessionInf
             mean, low, high = (_at(forecast[part], place) * scale if scale else nan for part in ("mean", "low", "high"))
             outcome = (price.get(tick + horizon, nan) - price.get(tick, nan)) * 1e4
             listed.append((horizon, tick, times.get(tick + horizon, times[tick] + horizon * session.interval), mean, low, high, outcome))
-    frame = pd.DataFrame(listed, columns=["horizon", "tick", "due", "mean_bps", "low_bps", "high_bps", "came_bps"])
+    frame = pd.DataFrame(listed, columns=["horizon", "tick", "due", "mean_bps", "low_bps", "high_bps", "realised_bps"])
     return frame.astype({"horizon": "int64", "tick": "int64", "due": "int64"} | dict.fromkeys(frame.columns[3:], float))
 
 
 def _coverage(forecasts: pd.DataFrame, session: SessionInfo) -> tuple[IntervalCoverage, ...]:
     """Forecasts over several bars overlap, so only every horizon-th counts as independent."""
     coverage = []
-    horizons, outcome, low, high = (forecasts[name].to_numpy(dtype=float) for name in ("horizon", "came_bps", "low_bps", "high_bps"))
+    horizons, outcome, low, high = (forecasts[name].to_numpy(dtype=float) for name in ("horizon", "realised_bps", "low_bps", "high_bps"))
     for horizon in session.horizons:
         due = (horizons == horizon) & np.isfinite(outcome) & np.isfinite(low)
         n, inside = int(due.sum()), int((due & (outcome >= low) & (outcome <= high)).sum())

@@ -20,7 +20,7 @@ from engine.evidence import selection_gain
 from engine.evidence.proportions import MIN_COUNT, wilson_interval
 from engine.store import codec
 from engine.store.read import live_ticks
-from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_scalar, rows
+from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame, fetch_scalar
 from engine.store.read.status import find_session_range
 
 INTERVAL_LEVELS = (0.8, 0.9)  # of the two intervals
@@ -91,7 +91,9 @@ def read_votes(reader: Reader) -> pd.DataFrame:
             limit=MAX_SYMBOLS,
         )
     parts = [
-        part for row in decisions for part in _symbol_votes(row["symbol"], *(_loads(row[name]) for name in ("votes", "forecast", "weights")), names)
+        part
+        for row in decisions
+        for part in _symbol_votes(row["symbol"], _loads(row["votes"]), _loads(row["forecast"]), _loads(row["weights"]), names)
     ]
     return pd.DataFrame(parts, columns=["symbol", "model", "horizon", "bps", "trust", "confidence", "weight", "disagreement"]).astype(
         {"bps": float, "trust": float, "confidence": float, "weight": float, "disagreement": float}
@@ -152,23 +154,24 @@ def read_versions(reader: Reader, *, limit: int) -> pd.DataFrame:
         FROM artifacts ORDER BY id DESC LIMIT :limit"""
     with reader.reading() as connection:
         last = fetch_first(connection, "SELECT tick, serving, session FROM ticks ORDER BY tick DESC LIMIT 1")
-        frame = rows(connection, sql, {"limit": MAX_VERSIONS})
+        frame = fetch_frame(connection, sql, {"limit": MAX_VERSIONS})
     tick, serving, session = (-1, set(), -1) if last is None else (int(last["tick"]), set(_loads(last["serving"]) or []), int(last["session"]))
     roles, champions = [], set()
-    read_versions: Iterator[Any] = frame.itertuples(index=False)
-    for version in read_versions:
+    versions: Iterator[Any] = frame.itertuples(index=False)
+    for version in versions:
         is_current = version.session == session
         is_champion = is_current and version.serves_from <= tick and version.digest in serving and version.model not in champions
         if is_champion:
             champions.add(version.model)
         roles.append("champion" if is_champion else "challenger" if is_current and version.serves_from > tick else "retired")
     frame["role"] = roles
-    return frame.groupby("model", sort=False).head(limit).reset_index(drop=True)
+    newest: pd.DataFrame = frame.groupby("model", sort=False).head(limit)
+    return newest.reset_index(drop=True)
 
 
 def read_declined(reader: Reader) -> pd.DataFrame:
     """Declined-trade P&L by gate, above 0 where the gate cost money: gate, n, mean_bps, low, high, n_effective."""
-    return reader.frame("SELECT gate, n, mean_bps, low, high, n_effective FROM v_regret ORDER BY mean_bps IS NULL, n DESC, gate")
+    return reader.frame("SELECT gate, n, mean_bps, low, high, n_effective FROM v_declined ORDER BY mean_bps IS NULL, n DESC, gate")
 
 
 def find_newest_checkpoint(reader: Reader) -> int | None:
@@ -192,7 +195,7 @@ def read_calibration(reader: Reader, tick: int) -> CalibrationReport | None:
         return CalibrationReport(tick, int(row["at"]), (), error=str(error))
     shares = {cell["horizon"]: cell["n_effective"] / cell["n"] for cell in skill if cell["n"] and cell["n_effective"]}
     checks = tuple(_reliability(state, place, horizon, shares.get(horizon)) for place, horizon in enumerate(horizons))
-    return CalibrationReport(tick, int(row["at"]), checks, selection_gain.selection_gain_interval(state.silencing))
+    return CalibrationReport(tick, int(row["at"]), checks, selection_gain.selection_gain_interval(state.selection_gain))
 
 
 def count_agreements(forecasts: Floats) -> tuple[Floats, Floats]:
@@ -256,23 +259,21 @@ def _names(connection: Connection) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return ((), ()) if row is None else (tuple(_loads(row["models"])), tuple(_loads(row["horizons"])))
 
 
-def _symbol_votes(
-    symbol: str, read_votes: Any, forecast: Any, weights: Any, names: tuple[tuple[str, ...], tuple[int, ...]]
-) -> list[tuple[object, ...]]:
+def _symbol_votes(symbol: str, votes: Any, forecast: Any, weights: Any, names: tuple[tuple[str, ...], tuple[int, ...]]) -> list[tuple[object, ...]]:
     """The votes on one symbol; votes of a session with other models are left out."""
     models, horizons = names
-    if not read_votes or not forecast or len(read_votes["mean"]) != len(models):
+    if not votes or not forecast or len(votes["mean"]) != len(models):
         return []
-    confidence, scale = read_votes.get("confidence"), forecast["scale"]
+    confidence, scale = votes.get("confidence"), forecast["scale"]
     parts: list[tuple[object, ...]] = [
-        (symbol, model, horizon, _bps(_at(read_votes["mean"][m], h), _at(scale, h)), _at(read_votes["trust"][m], h),
+        (symbol, model, horizon, _bps(_at(votes["mean"][m], h), _at(scale, h)), _at(votes["trust"][m], h),
          _at(confidence[m], h) if confidence else None, _at(weights[m], h), None)
         for m, model in enumerate(models)
         for h, horizon in enumerate(horizons)
     ]  # fmt: skip
     return parts + [
         (symbol, "ensemble", horizon, _bps(_at(forecast["mean"], h), _at(scale, h)), None, _at(forecast["probability"], h), None,
-         _bps(_at(read_votes.get("disagreement"), h), _at(scale, h)))
+         _bps(_at(votes.get("disagreement"), h), _at(scale, h)))
         for h, horizon in enumerate(horizons)
     ]  # fmt: skip
 

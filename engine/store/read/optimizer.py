@@ -54,11 +54,11 @@ class TrialDetails:
     """One trial with the readings around it; empty where they are no longer stored."""
 
     row: dict[str, SqlValue]
-    shape: TrialWindows | None  # None where it was not stored
+    windows: TrialWindows | None  # None where it was not stored
     readings: pd.DataFrame  # at, value, unit of its metric, from AROUND before to AROUND after the trial
     others: tuple[NeighbouringTrial, ...]  # trials in that span
-    own: tuple[Floats, Floats] | None  # seconds from the start of the action, value; None without raw samples
-    idle: tuple[tuple[Floats, Floats], ...]  # the same of its control windows, at most DRAWN
+    treated_window: tuple[Floats, Floats] | None  # seconds from the start of the action, value; None without raw samples
+    control_windows: tuple[tuple[Floats, Floats], ...]  # the same of its control windows, at most DRAWN
 
 
 def read_firings(reader: Reader) -> pd.DataFrame:

@@ -30,9 +30,9 @@ _ORDER = {
     "v_skill": "scope, model, horizon, regime", "v_models": "trained_at", "v_components": "component", "v_actions": "action", "v_readings": "at",
     "v_alerts": "id", "v_commands": "id", "v_trials": "id", "v_fills": "tick", "v_equity": "tick", "v_spans": "tick, start_ms",
     "v_gates": "tick, symbol, rung", "v_votes": "tick, symbol, horizon, model", "v_regimes": "tick, symbol, regime",
-    "v_incidents": "id", "v_triggers": "id", "v_outlook": "measure", "v_regret": "gate",
+    "v_incidents": "id", "v_triggers": "id", "v_liquidity_forecast": "measure", "v_declined": "gate",
 }  # fmt: skip
-_TIMELESS = frozenset({"v_outlook", "v_regret", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
+_TIMELESS = frozenset({"v_liquidity_forecast", "v_declined", "v_skill", "v_actions", "v_components", "v_models", "v_votes", "v_spans"})
 _ALL_SYMBOLS = frozenset({"v_decisions", "v_gates", "v_votes", "v_fills", "v_positions", "v_regimes"})
 _EVERY_TICK = frozenset({"v_decisions", "v_gates", "v_votes", "v_spans", "v_regimes", "v_equity"})
 _OF_TICKS = frozenset({*_ALL_SYMBOLS, "v_equity", "v_spans"})
@@ -184,7 +184,7 @@ def fetch_scalar(connection: Connection, sql: str, **params: SqlValue) -> Any:
 def _named(name: str) -> str:
     full = name if name.startswith("v_") else f"v_{name}"
     if full not in views.list_views():
-        raise ValueError(f"there is no view {name!r}: give one of {', '.join(views.names())}")
+        raise ValueError(f"there is no view {name!r}: give one of {', '.join(views.list_views())}")
     return full
 
 

@@ -24,7 +24,7 @@ class Resolution:
     """The tiers that a span of time is read from: fine enough for its points, with few rows however long it is."""
 
     max_seconds: int  # s, of the longest span
-    width: int  # s, bucket of the first tier
+    bucket_seconds: int  # s, bucket of the first tier
     tables: tuple[str, ...]  # each supplies what the previous one has no closed bucket for yet; the last holds raw readings
 
 
@@ -58,7 +58,7 @@ def read_current(reader: Reader) -> pd.DataFrame:
 
 def choose_resolution(seconds: int) -> Resolution:
     """The resolution at which a span is read."""
-    return next(describe_resolution for describe_resolution in RESOLUTIONS if seconds <= describe_resolution.max_seconds)
+    return next(resolution for resolution in RESOLUTIONS if seconds <= resolution.max_seconds)
 
 
 def choose_step(seconds: int, points: int = MAX_POINTS) -> int:
@@ -146,7 +146,7 @@ def read_events(reader: Reader, since: int, until: int) -> pd.DataFrame:
         alerts = fetch_all(connection, _ALERTS, since=since, until=until)
         events = [("optimized", int(run["at"]), describe_trial(run["action"], run["verdict"], run["mode"])) for run in runs]
         events += [("incident", int(alert["at"]), f"alert: {alert['rule']}") for alert in alerts]
-        ends = live_ticks.since(connection, since)
+        ends = live_ticks.find_ticks_since(connection, since)
         if ends is not None:
             first, last = ends
             events += [event for event in _incidents(connection, first, last) if event[1] <= until]

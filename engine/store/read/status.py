@@ -51,11 +51,11 @@ class LastTick:
     gross: float | None
     net: float | None
     verdict: str
-    parse_spread_sources: tuple[str, ...]  # by symbol, or a single one for all
+    spread_sources: tuple[str, ...]  # by symbol, or a single one for all
     borrow: float | None  # money paid so far for short positions, at most 0; None where the account cannot be read
     funding: float | None  # money, funding received less paid so far
     degraded: tuple[str, ...]
-    knobs_digest: str
+    config_digest: str
     paused: bool  # according to its gates
     flattening: bool
     skill_bounds: tuple[float | None, ...] = ()  # lower bounds of the ensemble's R2 that sizes are based on, by horizon; None where unknown
@@ -166,8 +166,9 @@ def _last(connection: Connection) -> LastTick | None:
     return LastTick(
         **{name: row[name] for name in _COPIED},
         tick=int(row["tick"]), at=int(row["at"]), wall=int(row["wall"]), warm=bool(row["warm"]),
-        warmup_ticks=_decided(connection) if row["warm"] else None, benchmark=row["benchmark"], parse_spread_sources=parse_spread_sources(row["spread_source"]),
-        borrow=borrow, funding=funding, degraded=tuple(json.loads(row["degraded"])), knobs_digest=str(row["config_digest"]),
+        warmup_ticks=_decided(connection) if row["warm"] else None, benchmark=row["benchmark"],
+        spread_sources=parse_spread_sources(row["spread_source"]),
+        borrow=borrow, funding=funding, degraded=tuple(json.loads(row["degraded"])), config_digest=str(row["config_digest"]),
         paused="not paused" in failed, flattening="not flattened" in failed,
         skill_bounds=tuple(json.loads(row["skill"] or "{}").get("low") or ()),
     )  # fmt: skip

@@ -108,8 +108,8 @@ def _rename_models(connection: Connection) -> None:
         connection.exec_driver_sql("UPDATE artifacts SET columns = ? WHERE columns = ?", (_replaced(columns, FEATURES), columns))
     for table, key, column in (("artifacts", "id", "version"), ("ticks", "tick", "events"), ("ticks", "tick", "instructions")):
         likely = " OR ".join(f"{column} LIKE '%{name}%'" for name in MODELS)
-        for format_number, text in connection.exec_driver_sql(f"SELECT {key}, {column} FROM {table} WHERE {likely}").fetchall():
-            connection.exec_driver_sql(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (_renamed(text), format_number))
+        for number, text in connection.exec_driver_sql(f"SELECT {key}, {column} FROM {table} WHERE {likely}").fetchall():
+            connection.exec_driver_sql(f"UPDATE {table} SET {column} = ? WHERE {key} = ?", (_renamed(text), number))
     for tick in connection.exec_driver_sql("SELECT tick FROM checkpoints").scalars().all():
         data = connection.exec_driver_sql("SELECT data FROM checkpoints WHERE tick = ?", (tick,)).scalar_one()
         connection.exec_driver_sql("UPDATE checkpoints SET data = ? WHERE tick = ?", (_rename_in_record(bytes(data)), tick))
@@ -117,11 +117,11 @@ def _rename_models(connection: Connection) -> None:
 
 def _rename_in_sessions(connection: Connection) -> None:
     sessions = connection.exec_driver_sql("SELECT id, identity, models, columns, settings FROM sessions").fetchall()
-    for format_number, identity, models, columns, settings in sessions:
-        row = (_identity(identity), _renamed(models), columns and _replaced(columns, FEATURES), _settings(settings), format_number)
+    for number, identity, models, columns, settings in sessions:
+        row = (_identity(identity), _renamed(models), columns and _replaced(columns, FEATURES), _settings(settings), number)
         connection.exec_driver_sql("UPDATE sessions SET identity = ?, models = ?, columns = ?, settings = ? WHERE id = ?", row)
-    for format_number, settings in connection.exec_driver_sql("SELECT id, settings FROM runs").fetchall():
-        connection.exec_driver_sql("UPDATE runs SET settings = ? WHERE id = ?", (_settings(settings), format_number))
+    for number, settings in connection.exec_driver_sql("SELECT id, settings FROM runs").fetchall():
+        connection.exec_driver_sql("UPDATE runs SET settings = ? WHERE id = ?", (_settings(settings), number))
 
 
 def _rename_values(connection: Connection, table: str, column: str, names: dict[str, str]) -> None:
@@ -131,9 +131,9 @@ def _rename_values(connection: Connection, table: str, column: str, names: dict[
 
 def _rename_inside(connection: Connection, table: str, column: str, names: dict[str, str], where: str = "1") -> None:
     """Renames whole strings of a column's JSON."""
-    replacements = column
+    replaced = column
     for before, after in names.items():
-        replacements = f"replace({replaced}, '\"{before}\"', '\"{after}\"')"
+        replaced = f"replace({replaced}, '\"{before}\"', '\"{after}\"')"
     connection.exec_driver_sql(f"UPDATE {table} SET {column} = {replaced} WHERE {where} AND {column} IS NOT NULL")
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from engine.domain.judging import EffectEstimate, Judgement
 from engine.domain.optimization import Effect, Firing, Trial
-from engine.store import optimizer_retention
+from engine.store import retention
 from engine.store.connection import Store
 from engine.store.errors import StoreError
-from engine.store.optimizer_retention import DAY
 from engine.store.read.optimizer_history import OptimizerHistory
-from engine.store.retention import RetentionPolicy
+from engine.store.retention import DAY, RetentionPolicy
 from engine.store.write.optimizer import TRIAL_INTERRUPTED, TRIAL_RUNNING
 from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
@@ -174,11 +173,11 @@ def test_firings_trials_and_judgements_go_by_age(url: str, writer: Writer, pen: 
 
 def test_rules_that_fire_without_end_fill_no_store(url: str, writer: Writer) -> None:
     store = Store(url, None)
-    kept = optimizer_retention.TableRetention("triggers", 90, 700)
+    kept = retention.TableRetention("triggers", 90, 700)
     rows = [(AT + place, "a", "threshold", METRIC, 1.0, 1.0, "fired") for place in range(2_000)]
     with writer.write() as connection:
         connection.exec_driver_sql("INSERT INTO triggers (at, rule, kind, metric, value, threshold, state) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    assert optimizer_retention._forget(store, kept, AT) == 1_300
+    assert retention._prune_table(store, kept, AT) == 1_300
     assert ask(url, "SELECT count(*), max(at) FROM triggers") == [(700, AT + 1_999)]
     store.close()
 

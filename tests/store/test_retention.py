@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.store.connection import Store
+from engine.store.maintenance import drop_obsolete, find_unused
 from engine.store.read.history import TickHistory
-from engine.store.retention import RetentionPolicy, drop_unused, find_unused
+from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
 from engine.window import WINDOW_BARS
 from tests.store import made
@@ -149,9 +150,9 @@ def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: 
     with store.write() as connection:
         connection.exec_driver_sql("DELETE FROM ticks WHERE tick < 10")
     found = find_unused(store)
-    assert found.knobs == (made.knobs(fee_bps=5.0).digest(),)
+    assert [digest for digest, _ in found.configs] == [made.knobs(fee_bps=5.0).digest()]
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
-    drop_unused(store, found)
+    drop_obsolete(store, found)
     assert TickHistory(url).tick(121).knobs.fee_bps == 5.0
 
 

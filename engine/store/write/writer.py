@@ -14,7 +14,7 @@ from engine.domain.ports import FeedInfo
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
 from engine.domain.trading_config import TradingConfig
-from engine.store import codec, retention, schema
+from engine.store import codec, maintenance, retention, schema
 from engine.store.connection import Store, build_insert, driver_connection, fetch_value
 from engine.store.errors import StoreError
 from engine.store.retention import PruneResult, RetentionPolicy
@@ -38,7 +38,7 @@ class Writer:
     def __init__(self, url: str, holder: str | None = None, keep: RetentionPolicy | None = None, *, busy_ms: int = 5000) -> None:
         """With `keep`, `save` prunes a store that has outgrown its limit, at the end of a block of ticks."""
         self._store = Store(url, holder, busy_ms=busy_ms)
-        self._keep, self._size = keep, retention.measure_size(self._store)
+        self._keep, self._size = keep, maintenance.measure_size(self._store)
         self._store.pragma(f"PRAGMA wal_autocheckpoint = {retention.choose_log_pages(keep)}")
         self._config: tuple[TradingConfig, tuple[str, bytes]] | None = None  # the last one saved, its digest and bytes
         self._gates: tuple[int, tuple[str, ...]] | None = None  # the session and the names of its gates
@@ -204,7 +204,7 @@ class Writer:
 
     def tune(self) -> ActionResult:
         """Fold the write-ahead log into the store, return free pages and renew the query planner's statistics; return the bytes freed."""
-        return retention.compact_store(self._store)
+        return maintenance.compact_store(self._store)
 
     def _pack_config(self, config: TradingConfig) -> tuple[str, bytes]:
         if self._config is None or self._config[0] is not config:

@@ -164,7 +164,7 @@ def around(part: type) -> type[Record]:
 
 
 def test_a_record_of_another_kind_or_version_is_refused() -> None:
-    with pytest.raises(ValueError, match="they are laid out otherwise"):
+    with pytest.raises(ValueError, match="they have another layout"):
         unpack(Account, pack(TradingConfig()))
 
 

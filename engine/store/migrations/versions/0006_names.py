@@ -59,7 +59,7 @@ SETTINGS = {
 }  # fmt: skip
 ALERT_RULES = {"honest rate low": "clean rate low"}
 GUARDS = {"engine.honest_percent": "engine.clean_percent"}
-LAYOUT = ("66e3bae5cbabb79d", "66e3bae5cbabb79d")  # of the records that a session is resumed from: of 0.4, and under their names of today
+LAYOUT = ("66e3bae5cbabb79d", "4d8ac8c8369b5f97")  # of the records that a session is resumed from: of 0.4, and under their names of today
 
 _TABLES = {"knobs": "trading_configs", "slices": "market_snapshots", "regret": "declined", "outlook": "liquidity_forecast", "totals": "counters"}
 _COLUMNS = (

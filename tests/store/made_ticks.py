@@ -187,8 +187,8 @@ class Market:
         crossed = np.zeros(count, dtype=bool)
         return Liquidity(
             self.price.copy(), wide, np.full(count, 5e4), lean, self.price * (1 + lean * 1e-5), lean / 2, np.full(count, 0.1), fee, impact,
-            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), lean, lean, lean), (),
-            np.full(count, np.nan),
+            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64),
+            book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), lean, lean, lean), (), np.full(count, np.nan),
         )  # fmt: skip
 
     def _opinions(self) -> Predictions:

@@ -92,7 +92,7 @@ def test_a_flipped_bit_or_a_missing_end_is_refused_in_one_line(record: Everythin
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_from_anywhere_are_refused(data: bytes) -> None:
-    with pytest.raises(ValueError, match="are no Slice"):
+    with pytest.raises(ValueError, match="are no MarketSnapshot"):
         unpack(MarketSnapshot, data)
 
 

@@ -108,7 +108,7 @@ def test_damaged_inputs_are_refused_in_one_line(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "podium.db") as connection:
         connection.execute("UPDATE market_snapshots SET data = substr(data, 1, 100) WHERE tick = 3")
     connection.close()
-    with pytest.raises(NotStored, match="is damaged: these 100 bytes are no Slice") as caught:
+    with pytest.raises(NotStored, match="is damaged: these 100 bytes are no MarketSnapshot") as caught:
         TickHistory(url).tick(3)
     assert "\n" not in str(caught.value)
     assert TickHistory(url).tick(2).tick == 2

@@ -113,9 +113,9 @@ def test_positions_are_those_that_are_held(read: Connection, ticks: list[Tick]) 
 
 
 def test_equity_and_drawdown_are_those_of_the_account(read: Connection, ticks: list[Tick]) -> None:
-    for number, equity, naive, drawdown in read.exec_driver_sql("SELECT tick, equity, benchmark, drawdown FROM v_equity"):
+    for number, equity, benchmark, drawdown in read.exec_driver_sql("SELECT tick, equity, benchmark, drawdown FROM v_equity"):
         account = ticks[number].inputs.account
-        assert (equity, naive, drawdown) == (account.equity, account.naive, 1.0 - account.equity / account.peak)
+        assert (equity, benchmark, drawdown) == (account.equity, account.benchmark_equity, 1.0 - account.equity / account.peak_equity)
 
 
 def test_the_probabilities_of_the_regimes_add_up(read: Connection) -> None:

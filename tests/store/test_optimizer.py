@@ -132,7 +132,7 @@ def test_a_trial_whose_readings_are_gone_is_told_without_them(made: tuple[Reader
 
 def test_the_pause_of_a_trial_lies_between_its_windows(fresh: tuple[Reader, Writer]) -> None:
     reader, writer = fresh
-    number = writer.save_trial(run(-1.0 * MB, compared='{"before": 5.0, "pause": 3.0, "after": 4.0, "starts": []}'))
+    number = writer.save_trial(run(-1.0 * MB, comparison='{"before": 5.0, "pause": 3.0, "after": 4.0, "starts": []}'))
     told = optimizer.read_trial(reader, number)
     assert told is not None
     assert told.windows == TrialWindows(5.0, 4.0, 3.0, ())

@@ -1,4 +1,4 @@
-"""The tables of the store, defined once; the migrations create them and the views stand on them."""
+"""The tables of the store. The migrations create them; the views are based on them."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ SESSIONS = Table(
     "sessions", METADATA,
     _key("id", Tick), _whole("started_at"), _text("identity"), _text("feed"), _text("label"), _text("symbols"), _whole("interval_ns"),
     _text("models"), _text("horizons"), _text("regimes"),
-    _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, as are limits and columns
+    _text("gates", null=True),  # [{name, sense, unit}], known from the first tick on, like limits and columns
     _text("limits", null=True), _text("columns", null=True), _text("tick_size"), _text("settings"), _text("fingerprint"), _whole("simulated"),
 )  # fmt: skip
 
-# A session goes on over restarts, maybe with other settings or on another platform: each start is a run.
+# A session continues over restarts, maybe with other settings or on another platform: each start is a run.
 RUNS = Table(
     "runs", METADATA,
     _key("id", Tick), _session(), _whole("started_at"), _whole("first_tick"), _text("settings"), _text("fingerprint"),
@@ -76,7 +76,7 @@ TICKS = Table(
 
 MARKET_SNAPSHOTS = Table("market_snapshots", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("training_row"))
 
-# A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
+# A row has about 1.2 kB, so the table has a rowid: without one, SQLite would put most of each row into a separate overflow page.
 DECISIONS = Table(
     "decisions", METADATA,
     _key("tick", BigInteger()), _key("symbol", Text), Column("session", Integer, nullable=False), _whole("at"), _text("action"),
@@ -85,7 +85,7 @@ DECISIONS = Table(
     _real("price"), _real("log_price"), _real("sigma_bps"), _real("spread_bps"), _real("fee_bps"), _real("impact_bps"), _text("execution"),
     _real("edge_to_flip_bps"), _real("delta"), _real("units"), _real("entry"), _real("mark"), _whole("fresh"),
     _text("forecast"),  # {mean, low, high, probability, scale: [H]}
-    _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the ladder is not the session's
+    _text("gates"),  # {value, limit, passed: [G]}, and names: [G] where the gates are not those of the session
     _text("votes"),  # {mean, trust: [M][H]}
     _text("limits"),  # [L + 1]
     _text("regimes"),  # [R]
@@ -106,7 +106,7 @@ FILLS = Table(
 
 CHECKPOINTS = Table("checkpoints", METADATA, _key("tick", Tick), _session(), _blob("data"))
 
-# The same bytes may come out of two trainings (a model with nothing to fit), under two versions.
+# Two trainings may give the same bytes (a model with nothing to fit) under two versions.
 ARTIFACTS = Table(
     "artifacts", METADATA,
     _key("id", Tick), _text("digest"), _text("model"), _text("version"), _whole("trained_from"), _whole("trained_to"), _whole("rows"),
@@ -122,7 +122,7 @@ SKILL = Table(
     sqlite_with_rowid=False,
 )  # fmt: skip
 
-# A fault of the data: since is the first bar close it was seen at, until the first without it, NULL while it lasts.
+# A data fault: `since` is the first bar close with it, `until` the first without it, NULL while it lasts.
 INCIDENTS = Table(
     "incidents", METADATA,
     _key("id", Tick), _session(), _text("kind"), _text("symbol"), _whole("since"), _whole("until", null=True), _text("detail"),
@@ -142,7 +142,7 @@ READINGS_RAW = Table(
 )  # fmt: skip
 
 
-# What is read, by number: a rolled-up reading is then a third of the size.
+# Series of readings by number, which makes a rolled-up reading a third of the size.
 SERIES = Table(
     "series", METADATA, _key("id", Tick), _text("source"), _text("name"), _text("unit"), Index("uq_series_source_name", "source", "name", unique=True)
 )
@@ -185,21 +185,21 @@ ACTIONS = Table(
     "actions", METADATA,
     _key("action", Text), _text("kind"), _text("cures"), _text("mode"), _text("licence"), _text("about"),
     _text("why", null=True), _whole("licensed_at", null=True),  # of the licence
-    _text("cost", null=True), _whole("better", null=True),  # -1 where a fall of what it cures is a cure, +1 where a rise is
+    _text("cost", null=True), _whole("better", null=True),  # direction of improvement of the metric that it cures: -1 for a fall, +1 for a rise
 )  # fmt: skip
 
 TRIGGERS = Table(
     "triggers", METADATA,
     _key("id", Tick), _whole("at"), _text("rule"), _text("kind"), _text("metric"), _real("value"), _real("threshold"),
     _text("state"),  # fired, cleared, no data
-    _text("answer", null=True),  # what was done about it, or why nothing was
+    _text("answer", null=True),  # the response, or the reason for none
     Index("ix_triggers_at", "at"),
 )  # fmt: skip
 
-# Rules that were changed from the page; those of podium.toml and the defaults are not kept here.
+# Rules that were changed on the page or the command line; those of podium.toml and the defaults are not stored.
 RULES = Table("rules", METADATA, _key("name", Text), _text("data"), _whole("changed_at"), _text("by"), _text("reason"))
 
-# What all trials of an action on a metric, treated and placebo, say together.
+# The judgement of an action on a metric over all its trials, treated and placebo.
 JUDGEMENTS = Table(
     "judgements", METADATA,
     _key("action", Text), _key("metric", Text), _whole("at"), _text("unit"), _whole("treated"), _whole("placebos"),
@@ -226,7 +226,7 @@ SILENCES = Table("silences", METADATA, _key("id", Tick), _whole("at"), _whole("u
 DELIVERIES = Table(
     "deliveries", METADATA,
     _key("id", Tick), _whole("alert"), _whole("at"), _text("kind"), _text("target"), _text("message"),
-    _text("status"),  # waiting, sent, joined (told in the message of another alert), failed
+    _text("status"),  # waiting, sent, joined (contained in the message of another alert), failed
     _whole("tries"), _whole("next_at", null=True), _whole("sent_at", null=True), _text("error", null=True),
     Index("ix_deliveries_status_next_at", "status", "next_at"), Index("uq_deliveries_alert_kind_target", "alert", "kind", "target", unique=True),
 )  # fmt: skip

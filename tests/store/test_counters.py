@@ -35,10 +35,10 @@ def count_as_before(connection: Connection, version: str, function: str) -> dict
 def test_an_older_store_is_counted_once_when_it_is_brought_up_to_date(tmp_path: Path) -> None:
     engine = database.connect(made.filled(tmp_path, 130))
     with engine.begin() as connection:
-        kept = totals(connection)
+        stored = totals(connection)
         counted = count_as_before(connection, "0003_optimizer", "_count")
-    assert {kind for kind, _, _ in kept} == {"bound", "costs", "decisions", "degraded", "fallbacks", "fills", "firings", "ticks", "trials"}
-    assert counted == pytest.approx({key: value for key, value in kept.items() if key[0] != "firings"})  # rules are newer than that
+    assert {kind for kind, _, _ in stored} == {"bound", "costs", "decisions", "degraded", "fallbacks", "fills", "firings", "ticks", "trials"}
+    assert counted == pytest.approx({key: value for key, value in stored.items() if key[0] != "firings"})  # rules are newer than that
 
 
 def test_runs_by_hand_of_an_older_store_are_counted_apart(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def _renamed_keys(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(text: str) -> str:
-    return _MODEL.sub(lambda found: MODELS[found[1]], text)
+    return _MODEL.sub(lambda match: MODELS[match[1]], text)
 
 
 def _replaced(text: str, names: dict[str, str]) -> str:

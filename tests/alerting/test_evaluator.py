@@ -14,7 +14,6 @@ from engine.domain.alerting import AlertInputs, EngineProgress
 from engine.store.connection import Store
 from engine.store.errors import StoreError
 from engine.store.write import alerts as write_alerts
-from engine.store.write import components
 from tests.commands.routing import carry_out
 from tests.makers import StoppedClock, command
 from tests.store.made import empty
@@ -88,7 +87,7 @@ def test_what_belongs_together_is_one_message(scene: Scene) -> None:
     scene.wrong = {"progress": EngineProgress(1_000.0, 11.0, 2.0)}
     with scene.store.write() as connection:
         for rule in ("feed failing", "engine failing"):
-            components.raise_alert(connection, rule, "warning", f"{rule}: gone", now)
+            write_alerts.raise_alert(connection, rule, "warning", f"{rule}: gone", None, now)
     scene.pass_by(30)
     assert [status for *_, status in scene.messages()] == ["waiting"] * 2 + ["joined"] * 4
     (text,) = {row[0] for row in scene.rows("SELECT message FROM deliveries WHERE status = 'waiting'")}
@@ -226,6 +225,6 @@ def test_old_rows_are_dropped_and_what_is_open_or_waits_stays(scene: Scene) -> N
 def test_an_alert_of_a_rule_that_is_no_more_is_resolved_at_the_start(scene: Scene) -> None:
     with scene.store.write() as connection:
         for rule in ("kill switch engaged", "feed failing"):
-            components.raise_alert(connection, rule, "warning", "trading is paused", 1)
+            write_alerts.raise_alert(connection, rule, "warning", "trading is paused", None, 1)
     scene.alerting.evaluate()
     assert [(rule, state) for rule, _, state, _ in scene.alerts()] == [("kill switch engaged", "resolved"), ("feed failing", "open")]

@@ -1,4 +1,4 @@
-"""Deletes temporary files that killed processes left in Podium's own folder for them."""
+"""Deletes the temporary files that killed processes left in Podium's own folder."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from engine.files.temporary_files import SweepResult
 
 
 def delete_temp(room: ActionContext) -> ActionResult:
-    """Bytes freed on disk. Only files and folders that Podium made in its marked folder, and whose process is gone.
+    """Bytes freed on disk. Only files and folders that Podium created in its marked folder and whose process has ended.
 
     Raises ValueError where `room.temp` is not that folder or has no marker, and OSError where it cannot be read.
     """
     if room.temp != room.home / TEMPORARY.name:
         raise ValueError(f"{room.temp} is not the temporary folder of {room.home}")
-    room.report_progress(0.1, "looking")
+    room.report_progress(0.1, "listing files")
     return _measured(temporary_files.sweep_folder(room.temp, dry_run=room.dry_run), dry_run=room.dry_run)
 
 
 def _measured(swept: SweepResult, *, dry_run: bool) -> ActionResult:
-    refused = f"; {len(swept.refused):,} could not be: {', '.join(swept.refused[:3])}" if swept.refused else ""
-    left = f"left alone: {swept.used:,} in use, {swept.foreign:,} that Podium did not make"
+    refused = f"; {len(swept.refused):,} failed: {', '.join(swept.refused[:3])}" if swept.refused else ""
+    left = f"left alone: {swept.used:,} in use, {swept.foreign:,} that Podium did not create"
     if not swept.items:
         return ActionResult(0.0, "bytes", f"nothing to delete: no killed process left a file; {left}{refused}", done=False)
     figures = f"{swept.items:,} left by killed processes, {swept.bytes:,} bytes"

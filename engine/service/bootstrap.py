@@ -15,7 +15,6 @@ from engine.files import temporary_files
 from engine.optimizer.planner import default_mode
 from engine.optimizer.runtime.actuators import ActuatorParts, EngineActuators
 from engine.optimizer.runtime.experiment import load_actions
-from engine.optimizer.runtime.history import ExperimentHistory
 from engine.optimizer.runtime.optimizer import Optimizer, OptimizerParts
 from engine.plugins import discover_plugins
 from engine.probes.engine import EngineProbe
@@ -105,7 +104,7 @@ def build_service(
     parts = ServiceParts(
         settings, clock, stop, ended, lock, engine, session, writer, inbox, results, components, failures, remedies, probe, probes, monitor, workers,
         tracker, alerting, actuators, BacktestRunner(Path(settings.home), clock, inbox.report_progress, results.submit),
-        BacktestRepair(folder, inbox.get, inbox.submit, failures, clock), ExperimentHistory(url), notes,
+        BacktestRepair(folder, inbox.get, inbox.submit, failures, clock), notes,
         Optimizer(
             OptimizerParts(settings, writer, monitor, probes, clock, stop, actuators, components, lambda: bool(engine.training_jobs), actions)
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from threading import Event
 
 import orjson
@@ -18,8 +17,7 @@ from engine.domain.ports import Clock
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
 from engine.optimizer.runtime.actuators import EngineActuators
-from engine.optimizer.runtime.experiment import ActionError, ReportProgress, run_action
-from engine.optimizer.runtime.history import ExperimentHistory
+from engine.optimizer.runtime.experiment import ReportProgress
 from engine.optimizer.runtime.optimizer import Optimizer
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
@@ -79,7 +77,6 @@ class ServiceParts:
     actuators: EngineActuators
     backtests: BacktestRunner
     backtest_repair: BacktestRepair
-    history: ExperimentHistory
     data_notes: tuple[str, ...]  # on the data that a recording leaves out
     optimizer: Optimizer
 
@@ -238,14 +235,7 @@ class EngineService:
         """Run an action for a person; its result."""
         arguments = read_arguments(command.name, dict(command.args))
         assert isinstance(arguments, Optimize), command.name
-        try:
-            return run_action(
-                arguments.action, dry_run=arguments.dry_run, writer=self._writer, past=self._parts.history, probes=self._parts.probes,
-                home=Path(self._settings.home), clock=self._clock, stop=self._stop, tell=tell, by=command.by, reason=command.reason,
-                levers=self.actuators, plan=self._optimizer.plan, recent=self._optimizer.readings_buffer,
-            )  # fmt: skip
-        except ActionError as error:
-            return {"error": str(error)}
+        return self._optimizer.run_manual(arguments.action, dry_run=arguments.dry_run, by=command.by, reason=command.reason, report_progress=tell)
 
     def sample_machine(self) -> None:
         """Take a sample of the machine and store it."""

@@ -37,13 +37,13 @@ def room(
     *,
     dry_run: bool = False,
     tune_store: Callable[[], ActionResult] = nothing_tuned,
-    told: list[tuple[float, str]] | None = None,
+    progress_log: list[tuple[float, str]] | None = None,
     now: int = NOW,
     levers: Actuators | None = None,
 ) -> ActionContext:
-    said = [] if told is None else told
+    progress_log = [] if progress_log is None else progress_log
     return ActionContext(
-        home, home / TEMPORARY.name, tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NullActuators()
+        home, home / TEMPORARY.name, tune_store, lambda progress, word: progress_log.append((progress, word)), dry_run, now, levers or NullActuators()
     )
 
 

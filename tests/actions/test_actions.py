@@ -12,7 +12,6 @@ import pytest
 from engine.domain.optimization import Action, ActionResult
 from engine.files.owned_folders import TEMPORARY
 from engine.optimizer.runtime.experiment import ActionError, load_actions, run_action
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
 from engine.service.clock import WallClock
@@ -86,9 +85,9 @@ def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: 
     assert one_line(measured)
     assert world(tmp_path) == before
     assert (levers.values, levers.moved) == (values, [])
-    said = "nothing" if idle or action.name in OWN else "dry run: would"
+    opening = "nothing" if idle or action.name in OWN else "dry run: would"
     if not (action.name == "delete_temp" and not idle):
-        assert measured.detail.startswith((said, "dry run: "))
+        assert measured.detail.startswith((opening, "dry run: "))
 
 
 @pytest.mark.parametrize("action", [action for action in EVERY if action.name not in OWN], ids=lambda action: action.name)
@@ -114,11 +113,11 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
         assert not action.undo(room(tmp_path, levers=levers, dry_run=True)).done
         measured = action.undo(room(tmp_path, levers=levers))
         assert measured.done
-        assert measured.detail.startswith("taken back: ")
+        assert measured.detail.startswith("reverted: ")
         assert levers.values == earlier
     measured = action.undo(room(tmp_path, levers=levers))
     assert not measured.done
-    assert measured.detail.startswith("nothing to take back")
+    assert measured.detail.startswith("nothing to revert")
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
@@ -137,7 +136,7 @@ def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, 
 
 
 @pytest.mark.parametrize(
-    "action", [action for action in EVERY if action.name in {"compress_logs", "delete_temp", "trim_cache"}], ids=lambda one: one.name
+    "action", [action for action in EVERY if action.name in {"compress_logs", "delete_temp", "trim_cache"}], ids=lambda action: action.name
 )
 def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Action, tmp_path: Path) -> None:
     victim, home = tmp_path / "outside", tmp_path / "home"
@@ -146,9 +145,9 @@ def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Actio
     before = world(victim)
     for name in ("logs", TEMPORARY.name, "backtests"):
         (home / name).symlink_to(victim)
-    with pytest.raises((OSError, ValueError), match="cannot be") as told:
+    with pytest.raises((OSError, ValueError), match="cannot be") as raised:
         action.run(room(home, levers=Plain()))
-    assert str(told.value).isprintable()
+    assert str(raised.value).isprintable()
     assert world(victim) == before
 
 
@@ -161,18 +160,18 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         around(outside, home)
         before = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert len(before) > 10
-        kept = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
+        files = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
         for action in EVERY:
-            told: list[tuple[float, str]] = []
-            measured = action.run(room(home, levers=made.actuators, tune_store=made._writer.tune, told=told, now=WallClock().now()))
+            progress_log: list[tuple[float, str]] = []
+            measured = action.run(room(home, levers=made.actuators, tune_store=made._writer.tune, progress_log=progress_log, now=WallClock().now()))
             assert one_line(measured), action.name
-            assert all(0.0 <= progress <= 1.0 for progress, _ in told)
+            assert all(0.0 <= progress <= 1.0 for progress, _ in progress_log)
             if action.undo is not None:
                 assert one_line(action.undo(room(home, levers=made.actuators)))
         after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert after == before
-        gone = kept - set(world(home))
-        assert gone == {
+        deleted = files - set(world(home))
+        assert deleted == {
             f"{home}/logs/podium.log.1", f"{home}/logs/podium.log.2", f"{home}/backtests/20200101-000000-7.draft",
             f"{home}/{TEMPORARY.name}/rows-0123456789abcdef",
         }  # fmt: skip
@@ -183,15 +182,12 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
 
 
 @pytest.mark.parametrize(
-    "action", [action for action in EVERY if action.name not in {*OWN, "delete_temp", "compress_logs"}], ids=lambda one: one.name
+    "action", [action for action in EVERY if action.name not in {*OWN, "delete_temp", "compress_logs"}], ids=lambda action: action.name
 )
 def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> None:
     """Every lever raises, as where no engine runs."""
     world = World()
-    with pytest.raises(ActionError) as said:
-        run_action(
-            action.name, dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell,
-            levers=NullActuators(), known={action.name: action},
-        )  # fmt: skip
-    assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
+    with pytest.raises(ActionError) as raised:
+        run_action(action.name, world.parts(tmp_path), dry_run=False, report_progress=world.tell, known={action.name: action})
+    assert str(raised.value) == f"{action.name} failed: no engine runs here: there is nothing to change"
     assert world.trials == []

@@ -28,24 +28,24 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from engine.actions.compact_data import ACTION
-from engine.domain.optimization import Block
-from engine.feeds.recorded import Recorded
+from engine.domain.optimization import MemoryBlock
+from engine.feeds.recorded import RecordedFeed
 from tests.actions.makers import Plain, room
-feed = Recorded(sys.argv[1])
+feed = RecordedFeed(sys.argv[1])
 bars = feed.slices(None)
 for _ in range(int(0.9 * len(feed))):
     last = next(bars)
 at = last.at
 del bars, last
 class Real(Plain):
-    def blocks(self):
+    def memory_blocks(self):
         return (feed.played(at),)
-    def compact(self):
-        held = self.blocks()
+    def compact_memory(self):
+        held = self.memory_blocks()
         feed.forget(at)
         return held
-measured = ACTION.do(room(Path("."), levers=Real()))
-again = ACTION.do(room(Path("."), levers=Real()))
+measured = ACTION.run(room(Path("."), levers=Real()))
+again = ACTION.run(room(Path("."), levers=Real()))
 print(int(measured.amount), measured.done, again.done, feed.played(at).held)
 print(measured.detail)
 """
@@ -74,7 +74,7 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
     assert (ran, again) == ("True", "False")
     assert int(freed) > 5_000_000, detail
     assert int(left) < 2_000_000
-    assert detail.startswith("let go of 90,000 rows of the recording (")
+    assert detail.startswith("freed 90,000 rows of the recording (")
 
 
 def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tests.actions.makers import room
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(room(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)
 """
@@ -39,7 +39,7 @@ from pathlib import Path
 from engine.actions.compress_logs import ACTION
 from tests.actions.makers import room
 try:
-    print(ACTION.do(room(Path(sys.argv[1]))))
+    print(ACTION.run(room(Path(sys.argv[1]))))
 except OSError as error:
     print("failed:", error)' "$1"
 ls "$1/logs"; cat "$1"/logs/*.log | cksum
@@ -87,7 +87,7 @@ def test_the_log_being_written_small_ones_and_names_of_others_are_left(tmp_path:
     aged(logs / "inner/podium.log.3")
     before = world(tmp_path)
     measured = ACTION.run(room(tmp_path))
-    assert measured.detail == "nothing to compress: no log file has been put away"
+    assert measured.detail == "nothing to compress: there is no rotated log file"
     assert world(tmp_path) == before
 
 
@@ -105,7 +105,7 @@ def test_an_archive_is_never_written_over(tmp_path: Path) -> None:
     aged(tmp_path / "logs/podium-5-6.log", PLAIN)
     aged(tmp_path / "logs/podium-5-6.log.zst", b"another")
     before = world(tmp_path)
-    with pytest.raises(OSError, match=r"no log file was compressed and none was lost; 1 could not be: .* is there already"):
+    with pytest.raises(OSError, match=r"no log file was compressed, and none was lost; 1 failed: .* already exists"):
         ACTION.run(room(tmp_path))
     assert world(tmp_path) == before
 
@@ -135,7 +135,7 @@ def test_a_full_disk_ends_in_one_line_and_loses_nothing(tmp_path: Path) -> None:
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no file system may be mounted here")
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("failed: no log file was compressed and none was lost; 1 could not be: podium.log.1: No space left on device")
+    assert lines[0].startswith("failed: no log file was compressed, and none was lost; 1 failed: podium.log.1: No space left on device")
     assert sum(name.startswith("podium") for name in lines) == 3
     assert not [name for name in lines if name.endswith((".part", ".zst"))]
 
@@ -150,7 +150,7 @@ def test_a_folder_that_may_not_be_written_ends_in_one_line(tmp_path: Path) -> No
         rotated(home / "logs")
         home.chmod(0o755)
         before = world(home)
-        with unprivileged(), pytest.raises(OSError, match=r"none was lost; 2 could not be: podium.log.1: Permission denied"):
+        with unprivileged(), pytest.raises(OSError, match=r"none was lost; 2 failed: podium.log.1: Permission denied"):
             ACTION.run(room(home))
         assert world(home) == before
 

@@ -85,8 +85,8 @@ def test_in_its_own_folder_only_names_that_podium_gives_go(tmp_path: Path) -> No
     before = world(tmp_path)
     measured = ACTION.run(room(home))
     after = world(tmp_path)
-    gone = {Path(path).relative_to(folder).as_posix() for path in set(before) - set(after)}
-    assert gone == {LEFT, "drill-00000000000000aa", "drill-00000000000000aa/link", "drill-00000000000000aa/linked"}
+    deleted = {Path(path).relative_to(folder).as_posix() for path in set(before) - set(after)}
+    assert deleted == {LEFT, "drill-00000000000000aa", "drill-00000000000000aa/link", "drill-00000000000000aa/linked"}
     assert {path: entry[2] for path, entry in before.items() if path in after} == {path: entry[2] for path, entry in after.items()}
     assert measured.detail.startswith("deleted 2 left by killed processes, ")
     assert measured.detail.isprintable()
@@ -142,12 +142,12 @@ def test_with_nothing_to_delete_it_declines(tmp_path: Path, made: bool) -> None:
 
 def test_folders_too_deep_are_named_and_left(tmp_path: Path) -> None:
     deep = folder_in(tmp_path) / "drill-00000000000000aa" / "/".join(["d"] * 40)
-    kept = aged(deep / "old")
+    protected = aged(deep / "old")
     left_in(tmp_path)
     measured = ACTION.run(room(tmp_path))
-    assert kept.exists()
+    assert protected.exists()
     assert "deleted 1 left" in measured.detail
-    assert "1 could not be: drill-00000000000000aa: too deep" in measured.detail
+    assert "1 failed: drill-00000000000000aa: too deep" in measured.detail
 
 
 def test_what_cannot_be_deleted_is_named_and_stops_nothing() -> None:
@@ -164,7 +164,7 @@ def test_what_cannot_be_deleted_is_named_and_stops_nothing() -> None:
             detail = ACTION.run(room(home)).detail
         assert (free.exists(), (locked / "old").exists()) == (False, True)
     assert detail.startswith("deleted 1 left by killed processes,")
-    assert "1 could not be: drill-00000000000000aa: Permission denied" in detail
+    assert "1 failed: drill-00000000000000aa: Permission denied" in detail
 
 
 @contextmanager

@@ -13,10 +13,10 @@ from tests.actions.makers import Plain, room
 class Broken(Plain):
     """Two components that fail, of which one cannot be mended."""
 
-    def failing(self) -> tuple[str, ...]:
+    def failing_components(self) -> tuple[str, ...]:
         return ("feed", "trainer")
 
-    def recover(self, component: str) -> ActionResult:
+    def recover_component(self, component: str) -> ActionResult:
         if component == "feed":
             raise OSError("no route\nto host")
         return ActionResult(1.0, "components", "trainer: its worker was started again")
@@ -75,9 +75,9 @@ def test_one_that_cannot_be_mended_is_told_and_stops_no_other(tmp_path: Path) ->
 
 def test_where_nothing_could_be_done_it_declines_and_says_why(tmp_path: Path) -> None:
     class Hopeless(Broken):
-        def failing(self) -> tuple[str, ...]:
+        def failing_components(self) -> tuple[str, ...]:
             return ("feed",)
 
     measured = ACTION.run(room(tmp_path, levers=Hopeless()))
     assert (measured.done, measured.amount) == (False, 0.0)
-    assert measured.detail == "nothing could be recovered: feed: no route to host"
+    assert measured.detail == "no component was recovered: feed: no route to host"

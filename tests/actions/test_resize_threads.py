@@ -58,14 +58,14 @@ def test_under_load_phases_run_one_after_the_other_and_undo_gives_the_threads_ba
 )
 def test_what_fits_follows_the_load(unused: float, phases: int, wanted: ThreadCounts, tmp_path: Path) -> None:
     levers = Plain(allowed=4.0 if phases > 2 else 2.0, unused=unused)
-    levers.values["threads"] = levers.threads._usual = ThreadCounts(phases, 1)
+    levers.values["threads"] = levers.threads._default = ThreadCounts(phases, 1)
     resize_threads(room(tmp_path, levers=levers))
     assert levers.threads.current() == wanted
 
 
 def test_with_processors_free_again_it_goes_back_to_how_it_was_set_up(tmp_path: Path) -> None:
     levers = Plain(allowed=8.0, unused=0.0)
-    levers.values["threads"] = levers.threads._usual = ThreadCounts(3, 1)
+    levers.values["threads"] = levers.threads._default = ThreadCounts(3, 1)
     assert resize_threads(room(tmp_path, levers=levers)).done
     levers.unused = MIN_FREE  # no longer tight, and not ample
     assert not resize_threads(room(tmp_path, levers=levers)).done

@@ -20,14 +20,14 @@ def runs(made: EngineService) -> dict[str, int]:
     """How often each job is due in a minute, by the scheduler's own reckoning."""
     jobs = made.actuators.jobs
     assert jobs is not None
-    found: dict[str, int] = {}
+    runs: dict[str, int] = {}
     for job in jobs._scheduler.get_jobs():
         if job.id not in {"probes", "commands", "board", "ticks"}:
             continue
         at = first = job.trigger.start_date
         while (at := job.trigger.get_next_fire_time(at, at)) - first < timedelta(minutes=1):
-            found[job.id] = found.get(job.id, 0) + 1
-    return found
+            runs[job.id] = runs.get(job.id, 0) + 1
+    return runs
 
 
 def test_the_scheduler_runs_less_by_what_is_told_and_the_tick_is_slowed_only_after_all_else(tmp_path: Path) -> None:

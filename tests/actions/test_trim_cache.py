@@ -21,7 +21,7 @@ def artifact(number: int, model: str = "ridge", *, serves_from: int = 0) -> Arti
     return Artifact(f"{number:032x}", model, f"{model}-{number}", bytes(10_000), 0, number, 100, 0.1, ("a",), serves_from)
 
 
-def kept(made: EngineService, home: Path) -> list[str]:
+def stored_models(made: EngineService, home: Path) -> list[str]:
     from engine.store.database import connect
 
     with connect(f"sqlite:///{home}/podium.db", read_only=True).begin() as connection:
@@ -41,10 +41,10 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
         measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert measured.amount == 90_000
         newest = [f"{model}-{base + number}" for number in range(8 - KEEP_VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
-        assert kept(made, tmp_path) == ["ridge-0", *newest]
+        assert stored_models(made, tmp_path) == ["ridge-0", *newest]
         again = ACTION.run(room(tmp_path, levers=made.actuators))
         assert not again.done
-        assert again.detail.startswith("nothing to trim: every model kept is needed")
+        assert again.detail.startswith("nothing to trim: every model is needed")
 
 
 def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
         for number in range(6):
             made._writer.save_artifact(artifact(number, serves_from=50), made._session, NOW)
         assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
-        assert len(kept(made, tmp_path)) == 6
+        assert len(stored_models(made, tmp_path)) == 6
 
 
 def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_path: Path) -> None:

@@ -24,14 +24,14 @@ def test_what_is_told_takes_the_place_of_the_default_and_the_rest_stays() -> Non
     assert (rule.recovery, rule.metric) == (80.0, "host.memory_percent")
 
 
-@pytest.mark.parametrize("told", [{"recovery": "none"}, {"above": "75", "recovery": "none"}, {"below": "5"}, {"hold": "1s"}, {"above": "85"}])
-def test_a_rule_that_was_changed_reads_back_over_the_one_it_was_laid_over(told: dict[str, str]) -> None:
+@pytest.mark.parametrize("words", [{"recovery": "none"}, {"above": "75", "recovery": "none"}, {"below": "5"}, {"hold": "1s"}, {"above": "85"}])
+def test_a_rule_that_was_changed_reads_back_over_the_one_it_was_laid_over(words: dict[str, str]) -> None:
     base = BASE["host_memory"]
-    rule = parse_rule("host_memory", told, base, KNOWN)
+    rule = parse_rule("host_memory", words, base, KNOWN)
     assert parse_rule("host_memory", serialise_rule(rule), base, KNOWN).digest() == rule.digest()
-    said = {word: value for word, value in serialise_rule(rule).items() if value != serialise_rule(base).get(word)}  # as the page sends it
-    assert said
-    assert parse_rule("host_memory", said, base, KNOWN).digest() == rule.digest()
+    sent = {word: value for word, value in serialise_rule(rule).items() if value != serialise_rule(base).get(word)}  # as the page sends it
+    assert sent
+    assert parse_rule("host_memory", sent, base, KNOWN).digest() == rule.digest()
 
 
 def test_a_rule_turned_to_the_other_side_forgets_its_recovery_level() -> None:
@@ -46,7 +46,7 @@ def test_a_rule_that_is_not_there_can_be_added() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told", "said"),
+    ("name", "words", "message"),
     [
         ("host_memory", {"abov": 90}, "unknown key 'abov': did you mean above?"),
         ("host_memory", {"above": "much"}, "above is 'much': give a number"),
@@ -69,10 +69,10 @@ def test_a_rule_that_is_not_there_can_be_added() -> None:
         ("Mine!", {}, "'Mine!' is no name for a rule"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_line(name: str, told: dict[str, object], said: str) -> None:
+def test_what_cannot_be_is_refused_in_one_line(name: str, words: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 the words are looked at below
-        parse_rule(name, told, BASE.get(name), KNOWN)
-    assert said in str(error.value)
+        parse_rule(name, words, BASE.get(name), KNOWN)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 

@@ -69,4 +69,4 @@ def test_decisions_are_the_same_whatever_the_optimizer_does(jobs: JobScheduler, 
     if way == "raising":
         assert any("cut short" in trial.detail for trial in plant.trials.values())
     if way == "store":
-        assert plant.told["optimizer: rules"] == "the store cannot grow, the disk is full"
+        assert plant.failures["optimizer: rules"] == "the store cannot grow, the disk is full"

@@ -15,6 +15,7 @@ from engine.optimizer.runtime.history import ExperimentHistory
 from engine.optimizer.runtime.loop import OptimizerLoop
 from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings, ReadingSource, StopSignal
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
+from engine.optimizer.runtime.repository import ExperimentRepository
 from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import MeasurementPlan
 from engine.resilience.failure_log import FailureLog
@@ -22,7 +23,6 @@ from engine.service.component_status import ComponentStatus
 from engine.service.monitor import Monitor
 from engine.service.scheduler import JobScheduler
 from engine.settings import Settings
-from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
 
 SECONDS = 2.0  # between two looks at the rules
@@ -54,7 +54,7 @@ class Optimizer:
         self._tick: tuple[bool, int, float] | None = (
             None  # of the last tick: whether it was a warm-up, its orders, and its end in s of the monotonic clock
         )
-        self._repository = OptimizerRepository(parts.writer)
+        self._repository = ExperimentRepository(parts.writer)
         self.readings_buffer = ReadingsBuffer()
         self._history = ExperimentHistory(settings.database_url)
         self.experiments = ExperimentParts(
@@ -87,7 +87,7 @@ class Optimizer:
         return self._loop
 
     @property
-    def rule_writer(self) -> OptimizerRepository:
+    def rule_writer(self) -> ExperimentRepository:
         """The part of the store that such commands write to."""
         return self._repository
 

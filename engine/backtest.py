@@ -159,7 +159,7 @@ def _report(settings: Settings, engine: Engine, tally: BacktestTally, wall: floa
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
         "execution": _execution(engine),
-        "regret": _regret(engine, tally),
+        "declined": _regret(engine, tally),
         "training": {
             "fits": len(engine.trained_artifacts),
             "seconds": sum(artifact.seconds for artifact in engine.trained_artifacts),
@@ -190,7 +190,7 @@ def _explained(engine: Engine, tally: BacktestTally) -> tuple[float | None, ...]
     """What order flow explains of the mid's moves over the bars that were decided, where the feed has every event."""
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
-    return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+    return engine.feed.flow_r2(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
 
 
 def _agreement(tick: int, event: Event) -> BacktestReport:

@@ -10,21 +10,20 @@ from pathlib import Path
 # A layer may import the ones before it. Parts in one set may import each other, parts in two sets of a layer may not. The longest prefix decides.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.plugins", "engine.libraries", "engine.units", "engine.evidence", "engine.window"}),),
+    (frozenset({"engine.settings", "engine.schema", "engine.plugins", "engine.libraries", "engine.units", "engine.evidence", "engine.window"}),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "run")),
         frozenset({"engine.broker", "engine.matching"}),
         frozenset({f"engine.alerting.{name}" for name in ("rules", "messages", "alert_state")}),
     ),
     (frozenset({"engine.orchestrator", "engine.health", "engine.explain"}), frozenset({"engine.report"})),
-    (frozenset({"engine.files"}),),
+    (frozenset({"engine.files"}), frozenset({"engine.commands"})),
     tuple(frozenset({f"engine.{name}"}) for name in ("feeds", "probes", "actions", "store")),
     (
         frozenset(
             {
                 "engine.replay",
                 "engine.backtest",
-                "engine.commands",
                 "engine.service",
                 "engine.resilience",
                 "engine.alerting",
@@ -43,7 +42,8 @@ IMPURE = frozenset({
 })  # fmt: skip
 PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib"), ("engine.units", "datetime")}  # paths as values, times as text
 PAGES_MAY_USE = (
-    "engine.domain", "engine.settings", "engine.plugins", "engine.units", "engine.health", "engine.explain", "engine.replay",
+    "engine.domain", "engine.settings", "engine.schema", "engine.plugins", "engine.units", "engine.commands", "engine.health", "engine.explain",
+    "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
     "engine.service.settings_loader", "engine.service.clock", "engine.files",

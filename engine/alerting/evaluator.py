@@ -12,13 +12,10 @@ from engine.alerting import messages, rules
 from engine.alerting.alert_state import RAISE, RENEW, RESOLVE, advance_alert
 from engine.domain.alerting import Alert, AlertInputs, AlertRuleState, RuleObservation
 from engine.domain.ports import Clock
-from engine.domain.trading_config import Command
 from engine.service.logging import LOG
 from engine.store.connection import Store
 from engine.store.write import alerts as write_alerts
-from engine.store.write import components
 
-COMMANDS = ("ack", "silence", "unsilence", "drill")  # the commands handled here
 MAX_INTEGER = 2**63 - 1  # the largest number of a store
 MINUTE = 60_000_000_000  # ns
 MAX_SILENCE_MINUTES = 7 * 24 * 60.0  # min
@@ -84,18 +81,6 @@ class AlertEvaluator:
             raise ValueError(f"{rule[:60]!r} is not silenced")
         return f"{rule} is no longer silenced"
 
-    def handle_command(self, command: Command) -> str:
-        """Handle ack, silence or unsilence; raises ValueError in one line."""
-        args = dict(command.args)
-        if command.name == "ack":
-            return self.acknowledge(_whole("id", args.get("id", "")), command.by)
-        rule = args.get("rule", "").strip()
-        if not rule:
-            raise ValueError(f"{command.name} needs rule=NAME, as Alerts shows it, or rule=all")
-        if command.name == "unsilence":
-            return self.unsilence(rule)
-        return self.silence(rule, _number("minutes", args.get("minutes", "60")), command.by, command.reason)
-
     def _known(self, rule: str) -> None:
         with self.store.read() as connection:
             names = rules.list_rule_names(tuple(alert.rule for alert in write_alerts.find_open_alerts(connection)))
@@ -109,7 +94,7 @@ class AlertEvaluator:
         if retired:
             with self.store.write() as connection:
                 for rule in retired:
-                    components.resolve_alert(connection, rule, self.clock.now())
+                    write_alerts.resolve_alert(connection, rule, self.clock.now())
         for alert in alerts:
             if alert.rule in rules.CHECKS:
                 self._standing[alert.rule] = AlertRuleState(open=True)
@@ -135,7 +120,7 @@ class AlertEvaluator:
     def _write(self, connection: Connection, observation: RuleObservation, change: str) -> None:
         at = self.clock.now()
         if change == RESOLVE:
-            components.resolve_alert(connection, observation.rule, at)
+            write_alerts.resolve_alert(connection, observation.rule, at)
         else:
             severity = rules.BY_NAME[observation.rule].severity
             write_alerts.raise_alert(connection, observation.rule, severity, observation.message, observation.value, at)
@@ -166,20 +151,3 @@ class AlertEvaluator:
             for message in late:
                 write_alerts.queue_message(connection, message, self.recipients.escalation or self.recipients.targets, now)
                 write_alerts.mark_escalated(connection, message.alerts, now)
-
-
-def _whole(name: str, text: str) -> int:
-    try:
-        value = int(text)
-    except ValueError:
-        raise ValueError(f"{name}={text[:40]!r} is no whole number") from None
-    if not 0 <= value <= MAX_INTEGER:
-        raise ValueError(f"{name}={text[:40]} is outside 0 to {MAX_INTEGER}")
-    return value
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{name}={text[:40]!r} is no number") from None

@@ -140,11 +140,9 @@ class AlertingService:
         if self.is_drill_due():
             self.run_drill("schedule")
 
-    def handle_command(self, command: Command) -> CommandResult:
-        """Handle ack, silence, unsilence or drill."""
+    def handle_drill(self, command: Command) -> CommandResult:
+        """Carry out the command drill."""
         try:
-            if command.name != "drill":
-                return {"message": self.evaluator.handle_command(command)}
             if self._moment() is None:  # before that a drill proves nothing
                 raise ValueError("no tick has been decided yet on which the kill switch could be tested: try again after the first")
             result = self.run_drill(command.by)

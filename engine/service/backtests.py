@@ -15,9 +15,11 @@ from typing import IO
 
 import orjson
 
-from engine.commands.handlers.backtests import build_backtest_arguments
+from engine.commands.handlers.backtests import SIMULATED, RunBacktest
+from engine.commands.router import read_arguments
 from engine.domain.ports import Clock
 from engine.domain.trading_config import Command
+from engine.feeds._recording_files import symbol_folders
 from engine.files import owned_folders, private_files
 from engine.files.owned_folders import BACKTESTS
 from engine.service import process_memory
@@ -25,7 +27,6 @@ from engine.service.serial_queue import CommandResult, Finish, Report, ReportPro
 from engine.store import backtest_files
 from engine.store.backtest_files import StoredBacktest
 
-COMMANDS = ("backtest", "cancel_backtest", "delete_backtest")
 MAX_WAITING = 10  # backtests behind the one that runs
 NICENESS = 10  # nice: everything else goes first
 REPORT_SECONDS = 1.0
@@ -38,7 +39,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class BacktestRunner:
-    """The backtests of one engine. `handle_command` returns at once; `run_next` runs one and belongs in a thread of its own."""
+    """The backtests of one engine. `enqueue` returns at once; `run_next` runs one and belongs in a thread of its own."""
 
     def __init__(self, home: Path, clock: Clock, report: Report, finish: Finish) -> None:
         self._folder = backtest_files.backtest_folder(home)
@@ -50,19 +51,15 @@ class BacktestRunner:
         self._stopping = False
         backtest_files.remove_drafts(self._folder, clock.now() - DAY)
 
-    def handle_command(self, command: Command) -> bool:
-        """Queue, cancel or delete; True where `run_next` is to be called for it. A refusal finishes the command with its reason."""
-        try:
-            if command.name == "backtest":
-                build_backtest_arguments(dict(command.args))
-                return self._queue.enqueue(command)
-            cancels = command.name == "cancel_backtest"
-            message = self._cancel(command) if cancels else self._delete(command)
-        except (ValueError, OSError) as error:
-            self._finish(command, {"error": _line(error)})
-            return False
-        self._finish(command, {"message": message})
-        return False
+    def enqueue(self, command: Command) -> bool:
+        """Queue a backtest; True where `run_next` is to be called for it. Raises ValueError for a market that cannot be opened."""
+        arguments = _read_backtest(command)
+        if arguments.market != SIMULATED:
+            try:
+                symbol_folders(Path(arguments.market), ())
+            except OSError as error:
+                raise ValueError(_line(error)) from None
+        return self._queue.enqueue(command)
 
     def run_next(self) -> None:
         """Run the backtest that has waited longest; waits while another runs."""
@@ -81,23 +78,26 @@ class BacktestRunner:
             self._terminate()
         self._queue.stop()
 
-    def _cancel(self, command: Command) -> str:
-        text, reason = dict(command.args).get("id", ""), f"cancelled by {command.by}"
-        number = int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else -1
+    def cancel(self, number: int, by: str) -> str:
+        """End the backtest of that command, whether it waits or runs; raises ValueError where there is none."""
+        reason = f"cancelled by {by}"
         waiting = self._queue.withdraw(number)
         if waiting is not None:
             self._finish(waiting, {"error": reason})
             return f"backtest {number} is taken from the queue"
         with self._lock:
             if self._queue.running != number:
-                raise ValueError(f"no backtest {text[:20]!r} runs or waits: give the number of its command")
+                raise ValueError(f"no backtest {number} runs or waits: give the number of its command")
             self._cancelled = (number, reason)
             self._terminate()
         return f"backtest {number} is ended"
 
-    def _delete(self, command: Command) -> str:
-        name = dict(command.args).get("id", "")
-        backtest_files.delete_backtest(self._folder, name)
+    def delete(self, name: str) -> str:
+        """Delete a stored backtest; raises ValueError where there is none."""
+        try:
+            backtest_files.delete_backtest(self._folder, name)
+        except OSError as error:
+            raise ValueError(_line(error)) from None
         return f"backtest {name} is deleted"
 
     def _terminate(self) -> None:
@@ -127,7 +127,7 @@ class BacktestRunner:
 
     def _decide(self, command: Command, out: IO[bytes], report_progress: ReportProgress) -> str | None:
         """Run the backtest and wait for it; the reason where there is no report, None where there is one."""
-        words = [sys.executable, "-m", "engine", "backtest", *build_backtest_arguments(dict(command.args)), "--json", "--under", str(os.getpid())]
+        words = [sys.executable, "-m", "engine", "backtest", *_read_backtest(command).command_line(), "--json", "--under", str(os.getpid())]
         with self._lock:
             reason = self._why_ended(command)
             if reason is not None:
@@ -201,6 +201,13 @@ def _progress(done: int, total: int, seconds: float) -> tuple[float, str]:
 def _environment() -> dict[str, str]:
     """The environment of the engine without its market, which the command names."""
     return {name: value for name, value in os.environ.items() if name not in MARKET}
+
+
+def _read_backtest(command: Command) -> RunBacktest:
+    arguments = read_arguments(command.name, dict(command.args))
+    if not isinstance(arguments, RunBacktest):
+        raise ValueError(f"{command.name} asks for no backtest")
+    return arguments
 
 
 def _line(error: Exception) -> str:

@@ -12,6 +12,8 @@ import orjson
 from threadpoolctl import threadpool_limits
 
 from engine import broker
+from engine.commands.handlers.trading import Resume, TradingArguments
+from engine.commands.router import read_arguments
 from engine.domain.decision import Fill, Outcome, Phase
 from engine.domain.market import Account, Inputs, MarketSnapshot
 from engine.domain.model import Catalog, ServingModel
@@ -132,17 +134,21 @@ class Engine:
 
     def handle_command(self, command: Command) -> str:
         """Carry out a command from the next tick on; a line on its effect. Raises ValueError in one line."""
-        if command.name == "resume":
+        arguments = read_arguments(command.name, dict(command.args))
+        if not isinstance(arguments, TradingArguments):
+            raise ValueError(f"{command.name} is no command of the trading engine")
+        if isinstance(arguments, Resume):
             self._lift_drawdown_stop(command.reason)
-        if command.name == "set":
-            message = self.switch_signal(session_controls.parse_signal(command), self.last_bar_at or 0)
-        else:
-            config, message = session_controls.apply_trading_command(command, self.config)
-            if self._store is not None and config is not self.config:  # stored before it holds: a pause outlives this process
-                self._store.remember(session_controls.halt_key(self._session), orjson.dumps((config.paused, config.flatten)).decode())
-            self.config = config
+        message = arguments.apply(self)
         self._events.append(session_controls.build_command_event(command))
         return message
+
+    def configure(self, *, paused: bool, flatten: bool | None = None) -> None:
+        """Pause or flatten from the next tick on; the store remembers it first, so that it outlives this process."""
+        config = replace(self.config, paused=paused, flatten=self.config.flatten if flatten is None else flatten)
+        if self._store is not None:
+            self._store.remember(session_controls.halt_key(self._session), orjson.dumps((config.paused, config.flatten)).decode())
+        self.config = config
 
     def _lift_drawdown_stop(self, reason: str) -> None:
         """Reset the peak to today's equity where the drawdown limit has been passed; raises ValueError without a reason."""
@@ -220,8 +226,8 @@ class Engine:
 
     def _decide(self, bar: MarketSnapshot) -> Tick:
         begun = self.clock.tick()
-        opened_at = bar.at - self.feed.info.interval
-        account = broker.accrue_carry(self.account, opened_at, self.account.mark_price, self.config)  # over a gap, before trading
+        # over a gap, before trading
+        account = broker.accrue_carry(self.account, bar.at - self.feed.info.interval, self.account.mark_price, self.config)
         account, fills = broker.fill_orders(account, self._orders, bar, self.config, self.tick)
         account = broker.mark_to_market(account, bar, self.settings.capital, self.config)
         self.window.append(bar)

@@ -42,9 +42,9 @@ class FeedWindow:
         """See Clocked; None where the feed is not Clocked."""
         return self._feed.clock_lags(at) if isinstance(self._feed, Clocked) else None
 
-    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+    def flow_r2(self, since: int, until: int) -> tuple[float | None, ...]:
         """See ExplainsMoves; None for every symbol where the feed does not."""
-        return self._feed.explained(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
+        return self._feed.flow_r2(since, until) if isinstance(self._feed, ExplainsMoves) else (None,) * len(self.info.symbols)
 
     @property
     def counts(self) -> tuple[DataCounts, ...]:

@@ -14,9 +14,8 @@ from sqlalchemy.exc import DBAPIError
 from engine.health import CLOCK_STEP_KEY, ComponentState, Health, HealthInputs, is_in_future, parse_clock_step
 from engine.store.database import connect, path_from_url
 from engine.store.errors import StoreError, describe_error, is_full
+from engine.store.read.clean_rate import count_recent_clean_ticks
 from engine.store.write.alerts import find_critical_alerts
-
-RECENT_TICKS = 500  # the newest ticks, whose live ones give the clean-decision rate
 
 
 def read_health_inputs(url: str, now: int) -> HealthInputs:
@@ -43,12 +42,7 @@ def _reason(path: Path, error: DBAPIError) -> str:
 def _read_inputs(connection: Connection, now: int) -> HealthInputs:
     lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
     last = connection.execute(text("SELECT tick, wall, warm FROM ticks ORDER BY tick DESC LIMIT 1")).first()
-    counted, clean = connection.execute(
-        text(
-            "SELECT count(*), coalesce(sum(degraded = '[]'), 0) FROM (SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :last) WHERE warm = 0"
-        ),
-        {"last": RECENT_TICKS},
-    ).one()
+    clean = count_recent_clean_ticks(connection)
     settings = connection.execute(text("SELECT settings FROM sessions ORDER BY id DESC LIMIT 1")).scalar()
     rows = connection.execute(text("SELECT component, state, since, last_error FROM components ORDER BY component")).all()
     alerts = connection.execute(text("SELECT count(*) FROM alerts WHERE state = 'open'")).scalar_one()
@@ -58,7 +52,7 @@ def _read_inputs(connection: Connection, now: int) -> HealthInputs:
         tick_interval_seconds=_read_tick_interval(settings),
         tick=last.tick if last else None, decided_at=last.wall if last else None,
         components=tuple(ComponentState(row.component, row.state, row.since, row.last_error) for row in rows),
-        ticks_counted=int(counted), ticks_clean=int(clean), open_alerts=int(alerts),
+        ticks_counted=clean.ticks, ticks_clean=clean.clean, open_alerts=int(alerts),
         critical_alerts=find_critical_alerts(connection), is_warmup=bool(last.warm) if last else False, clock_step=parse_clock_step(step),
     )  # fmt: skip
 

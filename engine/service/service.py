@@ -9,9 +9,10 @@ from threading import Event
 
 import orjson
 
-from engine.alerting import evaluator
 from engine.alerting.service import AlertingService
-from engine.commands.handlers import optimizer
+from engine.commands.handlers.optimizer import Optimize
+from engine.commands.router import read_arguments, route_command, runs_between_ticks
+from engine.commands.types import Result, Services
 from engine.domain.ports import Clock
 from engine.domain.tick import Tick
 from engine.domain.trading_config import Command
@@ -24,7 +25,6 @@ from engine.resilience.backtest_repair import BacktestRepair
 from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.resilience.failure_log import FailureLog
 from engine.resilience.remedies import ComponentRemedies
-from engine.service import backtests
 from engine.service.backtests import BacktestRunner
 from engine.service.command_results import FAILED, CommandResults
 from engine.service.component_status import ComponentStatus
@@ -48,10 +48,7 @@ COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0,
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
-CONCURRENT_COMMANDS = frozenset({*optimizer.OPTIMIZER_COMMANDS, *evaluator.COMMANDS, "optimize", "drill", *backtests.COMMANDS})  # without the engine
 JOB_NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
-
-Result = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class EngineService:
         self.components, self.failures, self.actuators, self.workers = parts.components, parts.failures, parts.actuators, parts.workers
         self.ended, self.data_notes, self.ticks_decided = parts.ended, parts.data_notes, 0
         self._manual_actions = SerialQueue(self.run_manual_action, self._report, self._finish)
-        self._drills = SerialQueue(lambda command, _: parts.alerting.handle_command(command), self._report, self._finish)
+        self._drills = SerialQueue(lambda command, _: parts.alerting.handle_drill(command), self._report, self._finish)
 
     def report_moved_store(self, at: int, words: str) -> None:
         """Record that the file of the store was deleted or replaced, for its alert and the failure log."""
@@ -172,16 +169,16 @@ class EngineService:
             self.ended.set()
 
     def process_commands(self, jobs: JobScheduler) -> None:
-        """Route every queued command: those for the engine to a turn between two ticks, all others to their handlers."""
+        """Carry out every queued command: those for the engine between two ticks, all others beside the ticks."""
         self._results.flush()
         while not self._stop.is_set() and (oldest := self._inbox.peek()) is not None:
             number, name = oldest
-            if name in CONCURRENT_COMMANDS:
-                self._yield_to_tick()
-                self._process(number, partial(self._route, jobs))
-            else:
+            if runs_between_ticks(name):
                 with self._lock.command():  # one between two waiting ticks, so that any number of commands leaves the interval unchanged
-                    self._process(number, self._command_engine)
+                    self._process(number, jobs)
+            else:
+                self._yield_to_tick()
+                self._process(number, jobs)
 
     def _yield_to_tick(self) -> None:
         """Leave the store to a tick that is due; not where ticks have no interval, or wait for a training."""
@@ -196,57 +193,49 @@ class EngineService:
         self._yield_to_tick()
         self._results.submit(command, result)
 
-    def _process(self, number: int, handle: Callable[[Command], None]) -> None:
+    def _process(self, number: int, jobs: JobScheduler) -> None:
+        """Carry out one command; a worker finishes what takes long."""
         command = self._inbox.claim_number(number, self._clock.now())
         if command is None:
             return
         try:
-            handle(command)
-        except (*PLUGIN_ERRORS, StoreError):  # no command stays open; the job reports and logs the error
-            self._results.submit(command, FAILED)
-            raise
-
-    def _route(self, jobs: JobScheduler, command: Command) -> None:
-        """Handle a command that does not concern the engine."""
-        if command.name in optimizer.OPTIMIZER_COMMANDS:
-            result, approved = self._optimizer.handle_command(command)
-            if approved is None:
-                self._results.submit(command, result)
-                return
-            command = approved
-        if command.name in evaluator.COMMANDS and command.name != "drill":
-            self._results.submit(command, self._alerting.handle_command(command))
-        else:
-            self._enqueue(command, jobs)
-
-    def _enqueue(self, command: Command, jobs: JobScheduler) -> None:
-        """Queue a command that takes long, for a worker of its own."""
-        runner = self._parts.backtests
-        if command.name == "drill":
-            if self._drills.enqueue(command):
-                jobs.run_once("alerts", "drill", self._drills.run_next, self.failures, executor="drill")
-        elif command.name == "optimize":
-            if self._manual_actions.enqueue(command):
-                jobs.run_once("optimizer", "optimize", self._manual_actions.run_next, self.components, executor="by hand")
-        elif runner.handle_command(command):
-            jobs.run_once("optimizer", "backtests", runner.run_next, self.components, executor="backtests")
-
-    def _command_engine(self, command: Command) -> None:
-        """Finish a command before the next tick: no tick obeys a command that the store calls failed."""
-        at = self._engine.last_bar_at or 0
-        try:
-            result: Result = {"message": self._engine.handle_command(command), "session": self._session, "at": at}
+            result = route_command(command, self._services(jobs))
         except (ValueError, StoreError) as error:
             result = {"error": str(error)}
-        self._results.submit(command, result)
+        except PLUGIN_ERRORS:  # no command stays open; the job reports and logs the error
+            self._results.submit(command, FAILED)
+            raise
+        if result is not None:
+            self._results.submit(command, result)
+
+    def _services(self, jobs: JobScheduler) -> Services:
+        runner = self._parts.backtests
+        return Services(
+            control_trading=self._control_trading, rule_loop=self._optimizer.rule_loop, rule_writer=self._optimizer.rule_writer,
+            alerts=self._alerting.evaluator, backtests=runner, now=self._clock.now,
+            queue_backtest=lambda command: self._start(jobs, "optimizer", "backtests", runner.enqueue(command), runner.run_next),
+            queue_optimization=lambda command: self._start(
+                jobs, "optimizer", "optimize", self._manual_actions.enqueue(command), self._manual_actions.run_next
+            ),
+            queue_drill=lambda command: self._start(jobs, "alerts", "drill", self._drills.enqueue(command), self._drills.run_next),
+        )  # fmt: skip
+
+    def _start(self, jobs: JobScheduler, component: str, name: str, queued: bool, work: Callable[[], None]) -> None:
+        """Let the worker of a queue serve a command that was queued."""
+        observer = self.failures if component == "alerts" else self.components
+        if queued:
+            jobs.run_once(component, name, work, observer, executor={"optimize": "by hand"}.get(name, name))
+
+    def _control_trading(self, command: Command) -> Result:
+        """Control the engine between two ticks: no stored tick obeys a command that the store calls failed."""
+        at = self._engine.last_bar_at or 0
+        return {"message": self._engine.handle_command(command), "session": self._session, "at": at}
 
     def run_manual_action(self, command: Command, tell: ReportProgress) -> Result:
         """Run an action for a person; its result."""
-        args = dict(command.args)
-        dry = args.get("dry_run", "false").lower()
-        if dry not in {"true", "false"}:
-            return {"error": f"dry_run is {dry[:40]!r}: give true or false"}
-        return self._optimizer.run_manual(args.get("action", ""), dry_run=dry == "true", by=command.by, reason=command.reason, report_progress=tell)
+        arguments = read_arguments(command.name, dict(command.args))
+        assert isinstance(arguments, Optimize), command.name
+        return self._optimizer.run_manual(arguments.action, dry_run=arguments.dry_run, by=command.by, reason=command.reason, report_progress=tell)
 
     def sample_machine(self) -> None:
         """Take a sample of the machine and store it."""

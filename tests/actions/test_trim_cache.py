@@ -62,7 +62,7 @@ def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_
             made._engine.config = replace(made._engine.config, edge_margin=margin)
             assert made._step() is not None
         with made._writer.write() as connection:
-            connection.exec_driver_sql("INSERT INTO knobs VALUES ('ffff', ?)", (bytes(500),))
+            connection.exec_driver_sql("INSERT INTO trading_configs VALUES ('ffff', ?)", (bytes(500),))
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert "1 sets of knobs, 500 bytes of the store" in measured.detail
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")

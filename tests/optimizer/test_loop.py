@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pytest
 
-from engine.commands.handlers.optimizer import apply_optimizer_command
 from engine.domain.rules import SCHEDULE, Rule
 from engine.domain.trading_config import Command
 from engine.optimizer.planner import APPROVAL_SECONDS
@@ -17,6 +16,7 @@ from engine.optimizer.runtime.experiment import EXPERIMENT_LOCK
 from engine.optimizer.runtime.loop import FIRING_TIMEOUT, OptimizerLoop
 from engine.store.errors import StoreError
 from engine.store.write.optimizer import TRIAL_RUNNING
+from tests.commands.routing import carry_out
 from tests.optimizer.pen import Pen
 from tests.optimizer.plant import METRIC, NOISE, RULE, Plant, Truth, live, tuner_of
 
@@ -81,13 +81,13 @@ def test_a_question_is_answered_once_and_expires() -> None:
     plant, tuner = plant_of(mode="ask")
     first_answer(plant, tuner)
     approve = Command(7, "approve", (("id", "1"),), "ann", "go on")
-    message, wish = apply_optimizer_command(approve, tuner, Pen(plant), plant.at)
-    assert (message, wish and wish.name, wish and wish.args) == ("act is run", "optimize", (("action", "act"),))
-    assert wish is not None
-    assert wish.id == 7
-    assert "high fired and ann approved" in wish.reason
+    queued: list[Command] = []
+    assert carry_out(approve, rule_loop=tuner, rule_writer=Pen(plant), queue_optimization=queued.append) is None
+    (run,) = queued
+    assert (run.id, run.name, run.args) == (7, "optimize", (("action", "act"),))
+    assert "high fired and ann approved" in run.reason
     with pytest.raises(ValueError, match="nothing waits under id=1"):
-        apply_optimizer_command(approve, tuner, Pen(plant), plant.at)
+        carry_out(approve, rule_loop=tuner, rule_writer=Pen(plant))
     live(plant, tuner, lambda: bool(tuner.approval_requests))
     number = next(iter(tuner.approval_requests))
     asked_at = plant.tick()
@@ -112,8 +112,9 @@ def test_a_quarantined_action_does_not_run_until_a_person_gives_it_its_licence_b
     plant, tuner = plant_of()
     plant.licences["act"] = ("quarantined", "harmed", plant.at)
     assert first_answer(plant, tuner) == "act is quarantined"
-    message, _ = apply_optimizer_command(Command(1, "licence", (("action", "act"), ("licence", "auto")), "ann", ""), tuner, Pen(plant), plant.at)
-    assert message.startswith("act has the licence auto")
+    restore = Command(1, "licence", (("action", "act"), ("licence", "auto")), "ann", "")
+    result = carry_out(restore, rule_loop=tuner, rule_writer=Pen(plant), now=lambda: plant.at)
+    assert result == {"message": "act has the licence auto; it is judged anew from here"}
     live(plant, tuner, lambda: bool(plant.trials))
     assert plant.trials
 

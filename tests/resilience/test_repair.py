@@ -91,7 +91,7 @@ def test_a_checkpoint_that_cannot_be_found_again_is_taken_out(url: str) -> None:
 
 
 def test_a_session_that_cannot_be_gone_on_from_is_ended_and_a_new_one_begins(url: str, tmp_path: Path) -> None:
-    execute(url, f"UPDATE slices SET data = zeroblob(50) WHERE tick = {TICKS - 5}")
+    execute(url, f"UPDATE market_snapshots SET data = zeroblob(50) WHERE tick = {TICKS - 5}")
     with pytest.raises(StoreError, match="doctor --repair"):
         scene(tmp_path / "home")
     lines = list(repair_store(url, WallClock()))

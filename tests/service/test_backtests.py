@@ -12,13 +12,15 @@ from threading import Event
 
 import pytest
 
-from engine.commands.handlers.backtests import build_backtest_arguments
+from engine.commands.handlers.backtests import RunBacktest
+from engine.commands.router import read_arguments
 from engine.domain.trading_config import Command
 from engine.files.owned_folders import MARKER
 from engine.service.backtests import MAX_WAITING, BacktestRunner
 from engine.service.clock import WallClock
 from engine.store import backtest_files
 from engine.store.backtest_files import BacktestNotFound, StoredBacktest
+from tests.commands.routing import carry_out
 
 LONG = 60.0  # s, never waited for when all is well
 SMALL = {"market": "simulated", "bars": "60", "symbol_count": "2", "seed": "3", "training": "none"}
@@ -28,6 +30,12 @@ Result = dict[str, object]
 
 def command(number: int, name: str = "backtest", **args: str) -> Command:
     return Command(number, name, tuple(args.items()), "ada", "to see")
+
+
+def command_line(args: dict[str, str]) -> list[str]:
+    arguments = read_arguments("backtest", args)
+    assert isinstance(arguments, RunBacktest)
+    return arguments.command_line()
 
 
 class Desk:
@@ -47,8 +55,20 @@ class Desk:
         self.results[command.id] = result
 
     def ask(self, submitted: Command) -> Future[None]:
-        assert self.backtests.handle_command(submitted)
+        assert self.handle(submitted)
         return self.pool.submit(self.backtests.run_next)
+
+    def handle(self, command: Command) -> bool:
+        """Hand a command to the backtests as the engine does; True where a worker has something to do."""
+        queued: list[bool] = []
+        result: Result | None
+        try:
+            result = carry_out(command, backtests=self.backtests, queue_backtest=lambda command: queued.append(self.backtests.enqueue(command)))
+        except ValueError as error:
+            result = {"error": str(error)}
+        if result is not None:
+            self.finish(command, result)
+        return any(queued)
 
     def close(self) -> None:
         self.backtests.stop()
@@ -97,7 +117,7 @@ def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Des
     until(lambda: decides(desk, 1))
     second = desk.ask(command(2, **SMALL))
     assert desk.steps[2] == [(0.0, "waits for 1 before it")]
-    desk.backtests.handle_command(command(3, "cancel_backtest", id="1"))
+    desk.handle(command(3, "cancel_backtest", id="1"))
     first.result(LONG)
     second.result(LONG)
     assert desk.results[1] == {"error": "cancelled by ada"}
@@ -106,29 +126,31 @@ def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Des
 
 
 def test_one_that_waits_is_taken_from_the_queue(desk: Desk) -> None:
-    assert desk.backtests.handle_command(command(1, **ENDLESS))
-    desk.backtests.handle_command(command(2, "cancel_backtest", id="1"))
+    assert desk.handle(command(1, **ENDLESS))
+    desk.handle(command(2, "cancel_backtest", id="1"))
     desk.backtests.run_next()
     assert desk.results[1] == {"error": "cancelled by ada"}
     assert not desk.folder.exists()
 
 
-@pytest.mark.parametrize("number", ["", "1", "-1", "../../etc", "1 OR 1=1"])
-def test_nothing_is_cancelled_that_is_not_there(desk: Desk, number: str) -> None:
-    desk.backtests.handle_command(command(9, "cancel_backtest", id=number))
-    assert "runs or waits" in str(desk.results[9]["error"])
+@pytest.mark.parametrize(
+    ("number", "refusal"), [("1", "runs or waits"), *((text, "give a whole number") for text in ("", "-1", "../../etc", "1 OR 1=1"))]
+)
+def test_nothing_is_cancelled_that_is_not_there(desk: Desk, number: str, refusal: str) -> None:
+    desk.handle(command(9, "cancel_backtest", id=number))
+    assert refusal in str(desk.results[9]["error"])
 
 
 def test_the_queue_has_an_end(desk: Desk) -> None:
     for number in range(MAX_WAITING):
-        assert desk.backtests.handle_command(command(number, **ENDLESS))
-    assert not desk.backtests.handle_command(command(99, **ENDLESS))
+        assert desk.handle(command(number, **ENDLESS))
+    assert not desk.handle(command(99, **ENDLESS))
     assert "wait already" in str(desk.results[99]["error"])
 
 
 def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(desk: Desk) -> None:
     running = desk.ask(command(1, **ENDLESS))
-    desk.backtests.handle_command(command(2, **ENDLESS))
+    desk.handle(command(2, **ENDLESS))
     until(lambda: decides(desk, 1))
     desk.backtests.stop()
     running.result(LONG)
@@ -180,7 +202,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("args", HOSTILE, ids=[json.dumps(args)[:50] for args in HOSTILE])
 def test_what_is_hostile_is_refused_in_one_line(desk: Desk, args: dict[str, str]) -> None:
-    assert not desk.backtests.handle_command(command(1, **args))
+    assert not desk.handle(command(1, **args))
     error = str(desk.results[1]["error"])
     assert error
     assert "\n" not in error
@@ -195,20 +217,20 @@ def test_the_words_for_a_recording_are_checked_one_by_one(tmp_path: Path, args: 
     (tmp_path / "BTC").mkdir()
     (tmp_path / "BTC" / "bars.csv").touch()
     if args.get("symbols") == "--json":
-        assert build_backtest_arguments({"market": str(tmp_path), **args})[1] == "--symbols=--json"  # one word: never a flag of its own
+        assert command_line({"market": str(tmp_path), **args})[1] == "--symbols=--json"  # one word: never a flag of its own
         return
     with pytest.raises(ValueError, match=f"{next(iter(args))} is"):
-        build_backtest_arguments({"market": str(tmp_path), **args})
+        command_line({"market": str(tmp_path), **args})
 
 
 def test_every_word_becomes_one_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "BTC").mkdir()
     (tmp_path / "BTC" / "bars.csv").touch()
-    arguments = build_backtest_arguments(
+    arguments = command_line(
         {"market": str(tmp_path), "symbols": "BTC", "from": "2023-01-01", "to": "2023-01-02T12:00Z", "interval": "5m", "seed": "007"}
     )
     assert arguments == [str(tmp_path), "--symbols=BTC", "--from=2023-01-01", "--to=2023-01-02T12:00Z", "--interval=5m", "--seed=7"]
-    assert build_backtest_arguments({"market": "simulated", "signal": "0.05", "training": "none"}) == ["simulated", "--signal=0.05", "--no-training"]
+    assert command_line({"market": "simulated", "signal": "0.05", "training": "none"}) == ["simulated", "--signal=0.05", "--no-training"]
 
 
 def backtest(name: str) -> StoredBacktest:
@@ -220,10 +242,10 @@ def test_a_backtest_is_deleted_by_its_name_only(desk: Desk, tmp_path: Path) -> N
     backtest_files.save_backtest(desk.folder, backtest("20260101-000000-1"))
     (tmp_path / "home" / "precious.json").write_text("{}", encoding="utf-8")
     for name in ("../precious", "/etc/passwd", "20260101-000000-2", "", "20260101-000000-1.json"):
-        desk.backtests.handle_command(command(2, "delete_backtest", id=name))
+        desk.handle(command(2, "delete_backtest", id=name))
         assert "error" in desk.results[2]
     assert (tmp_path / "home" / "precious.json").exists()
-    desk.backtests.handle_command(command(3, "delete_backtest", id="20260101-000000-1"))
+    desk.handle(command(3, "delete_backtest", id="20260101-000000-1"))
     assert desk.results[3] == {"message": "backtest 20260101-000000-1 is deleted"}
     assert backtest_files.list_backtests(desk.folder) == ()
 

@@ -97,7 +97,7 @@ def test_progress_is_by_the_monotonic_clock(scene: Scene) -> None:
 
 
 def test_a_drill_before_the_first_tick_is_refused_and_proves_nothing_to_be_wrong(scene: Scene) -> None:
-    answer = scene.desk._alerting.handle_command(Command(1, "drill", (), "ann", ""))
+    answer = scene.desk._alerting.handle_drill(Command(1, "drill", (), "ann", ""))
     assert str(answer["error"]).startswith("no tick has been decided yet")
     assert scene.rows("SELECT * FROM drills") == []
 

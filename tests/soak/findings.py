@@ -63,8 +63,8 @@ class Findings:
 def counted(store: Path) -> tuple[int, int]:
     """Ticks so far and how many of them had a phase fall back: those dropped since are in it."""
     with closing(sqlite3.connect(store)) as store_rows:
-        ticks = store_rows.execute("SELECT coalesce(sum(value), 0) FROM totals WHERE kind = 'ticks' AND one <> 'sum'").fetchone()[0]
-        broken = store_rows.execute("SELECT coalesce(sum(value), 0) FROM totals WHERE kind = 'degraded'").fetchone()[0]
+        ticks = store_rows.execute("SELECT coalesce(sum(value), 0) FROM counters WHERE kind = 'ticks' AND name <> 'sum'").fetchone()[0]
+        broken = store_rows.execute("SELECT coalesce(sum(value), 0) FROM counters WHERE kind = 'degraded'").fetchone()[0]
     return int(ticks), int(broken)
 
 

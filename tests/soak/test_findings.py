@@ -63,7 +63,7 @@ def level() -> dict[str, list[float]]:
 
 def test_a_run_as_it_should_be_has_no_failure(store: Path) -> None:
     with closing(sqlite3.connect(store)) as connection, connection:
-        connection.execute("DELETE FROM totals WHERE kind = 'degraded'")
+        connection.execute("DELETE FROM counters WHERE kind = 'degraded'")
     outcome, grown = read(store, (20, 0)), slopes(SECONDS.tolist(), level())
     assert failures(outcome, grown, 5.0) == []
     assert failures(outcome, grown, 30.0) == ["0 actions have 8 windows with and without them, 3 should"]

@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.commands.handlers.optimizer import apply_optimizer_command
 from engine.domain.optimization import Action, Actuators
 from engine.domain.ports import Clock
 from engine.domain.tick import Tick
-from engine.domain.trading_config import Command
 from engine.optimizer.planner import EngineActivity
 from engine.optimizer.runtime.experiment import ActionError, ReportProgress, run_action
 from engine.optimizer.runtime.history import ExperimentHistory
 from engine.optimizer.runtime.loop import OptimizerLoop
 from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings, ReadingSource, StopSignal
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
+from engine.optimizer.runtime.repository import ExperimentRepository
 from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import MeasurementPlan
 from engine.resilience.failure_log import FailureLog
@@ -24,8 +23,6 @@ from engine.service.component_status import ComponentStatus
 from engine.service.monitor import Monitor
 from engine.service.scheduler import JobScheduler
 from engine.settings import Settings
-from engine.store.errors import StoreError
-from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
 
 SECONDS = 2.0  # between two rounds of the loop
@@ -55,7 +52,7 @@ class Optimizer:
         self._parts = parts
         self._jobs: JobScheduler | None = None
         self._tick: tuple[bool, int, float] | None = None  # the last one: whether it was a warm-up, orders, its end (s, monotonic)
-        self._repository = OptimizerRepository(parts.writer)
+        self._repository = ExperimentRepository(parts.writer)
         self.readings_buffer = ReadingsBuffer()
         self._history = ExperimentHistory(settings.database_url)
         self.experiments = ExperimentParts(
@@ -88,17 +85,9 @@ class Optimizer:
         return self._loop
 
     @property
-    def rule_writer(self) -> OptimizerRepository:
+    def rule_writer(self) -> ExperimentRepository:
         """The part of the store that such commands write to."""
         return self._repository
-
-    def handle_command(self, command: Command) -> tuple[dict[str, object], Command | None]:
-        """Carry out a command; its result, and the command of the manual run that it approves, if any."""
-        try:
-            message, wish = apply_optimizer_command(command, self._loop, self._repository, self._parts.clock.now())
-        except (ValueError, StoreError) as error:
-            return {"error": str(error)}, None
-        return {"message": message}, wish
 
     def run_manual(self, action: str, *, dry_run: bool, by: str, reason: str, report_progress: ReportProgress) -> dict[str, object]:
         """Run an action because a person asked for it; its result as JSON."""

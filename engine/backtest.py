@@ -217,8 +217,8 @@ def _quantiles(values: array[float]) -> BacktestReport:
 
 def _skill(engine: Engine) -> BacktestReport:
     """The first horizon of every model and the ensemble, all regimes together, with the other horizons inside."""
-    rows = [row for row in skill.skill_table(engine.state, engine.knobs.horizons) if row.regime == "all"]
-    first = engine.knobs.horizons[0]
+    rows = [row for row in skill.skill_table(engine.state, engine.config.horizons) if row.regime == "all"]
+    first = engine.config.horizons[0]
     told: BacktestReport = {}
     for row in sorted(rows, key=lambda row: row.model != "ensemble"):
         if row.horizon == first:
@@ -250,7 +250,7 @@ def _calibration(engine: Engine) -> BacktestReport:
         "coverage": {f"{level:g}": float(share) / rows if rows else None for level, share in zip(conformal.LEVELS, covered, strict=True)},
         "coverage_by_regime": [
             [horizon, regime, int(reach.rows[h, r]), *(reach.covered[h, r] / reach.rows[h, r]).tolist()]
-            for h, horizon in enumerate(engine.knobs.horizons)
+            for h, horizon in enumerate(engine.config.horizons)
             for r, regime in enumerate(REGIMES)
             if reach.rows[h, r] > 0
         ],

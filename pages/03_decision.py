@@ -91,7 +91,7 @@ def aftermath(told: DecisionDetails, *, following: bool) -> None:
         else:
             widgets.show_empty("nobody watched the machine at this tick")
     rules = trading_rules.list_symbol_rules(
-        cache.fetch_config_of(told.knobs_digest), told.session.symbols, told.symbol, told.spread_source, told.micro
+        cache.fetch_config_of(told.config_digest), told.session.symbols, told.symbol, told.spread_source, told.micro
     )
     if rules:
         with st.expander("Trading rules and costs, as they were"):

@@ -43,7 +43,7 @@ IMPURE = frozenset({
 PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib"), ("engine.units", "datetime")}  # paths as values, times as text
 PAGES_MAY_USE = (
     "engine.domain", "engine.settings", "engine.schema", "engine.plugins", "engine.units", "engine.commands", "engine.health", "engine.explain",
-    "engine.replay",
+    "engine.replay", "engine.report.savings",
     "engine.optimizer.rule_state", "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema",
     "engine.alerting.rules", "engine.store.read", "engine.store.inbox", "engine.store.database", "engine.store.errors", "engine.store.backtest_files",
     "engine.service.settings_loader", "engine.service.clock", "engine.files",

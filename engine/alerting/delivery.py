@@ -43,7 +43,7 @@ class Dispatcher:
     def send_due(self) -> tuple[str, ...]:
         """Send all that is due; the targets that were tried.
 
-        Raises StoreFailed where the queue cannot be read or written: a message whose delivery was not noted is sent again.
+        Raises StoreError where the queue cannot be read or written: a message whose delivery was not noted is sent again.
         """
         tried: list[str] = []
         with self._turn:
@@ -51,10 +51,10 @@ class Dispatcher:
                 if self._stop.is_set():
                     break
                 with self._store.read() as connection:
-                    find_due_deliveries = alerts.find_due_deliveries(connection, target, self._clock.now(), BATCH_SIZE, MAX_PAUSE)
-                if find_due_deliveries:
+                    due = alerts.find_due_deliveries(connection, target, self._clock.now(), BATCH_SIZE, MAX_PAUSE)
+                if due:
                     tried.append(target)
-                    self._send(target, url, find_due_deliveries)
+                    self._send(target, url, due)
         return tuple(tried)
 
     def give_up_stale(self) -> None:

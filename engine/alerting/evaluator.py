@@ -15,7 +15,6 @@ from engine.domain.ports import Clock
 from engine.service.logging import LOG
 from engine.store.connection import Store
 from engine.store.write import alerts as write_alerts
-from engine.store.write import components
 
 MAX_INTEGER = 2**63 - 1  # the largest number of a store
 MINUTE = 60_000_000_000  # ns
@@ -45,7 +44,7 @@ class AlertEvaluator:
     _restored: bool = False
 
     def evaluate(self) -> None:
-        """Check every rule, then queue the messages that are due. Raises StoreFailed; the next call repeats what failed."""
+        """Check every rule, then queue the messages that are due. Raises StoreError; the next call repeats what failed."""
         if not self._restored:
             with self.store.read() as connection:
                 alerts = write_alerts.find_open_alerts(connection)
@@ -95,7 +94,7 @@ class AlertEvaluator:
         if retired:
             with self.store.write() as connection:
                 for rule in retired:
-                    components.resolve_alert(connection, rule, self.clock.now())
+                    write_alerts.resolve_alert(connection, rule, self.clock.now())
         for alert in alerts:
             if alert.rule in rules.CHECKS:
                 self._standing[alert.rule] = AlertRuleState(open=True)
@@ -121,7 +120,7 @@ class AlertEvaluator:
     def _write(self, connection: Connection, observation: RuleObservation, change: str) -> None:
         at = self.clock.now()
         if change == RESOLVE:
-            components.resolve_alert(connection, observation.rule, at)
+            write_alerts.resolve_alert(connection, observation.rule, at)
         else:
             severity = rules.BY_NAME[observation.rule].severity
             write_alerts.raise_alert(connection, observation.rule, severity, observation.message, observation.value, at)

@@ -15,14 +15,14 @@ AHEAD = 5 * SECOND  # a time further in the future than this was written by anot
 MAX_LINE, MAX_LINES, MAX_TITLE = 300, 12, 100  # letters per alert, alerts per message, letters of a title
 
 
-def compose_opened(alerts: Iterable[Alert], told: frozenset[int], silences: Iterable[Silence], now: int) -> tuple[AlertMessage, ...]:
+def compose_opened(alerts: Iterable[Alert], notified: frozenset[int], silences: Iterable[Silence], now: int) -> tuple[AlertMessage, ...]:
     """The messages for open alerts of which nobody has been notified."""
     silenced, standing = _silenced(silences, now), list(alerts)
-    causes = {find_rule(alert.rule).group for alert in standing if find_rule(alert.rule).inhibits and alert.id in told}
+    causes = {find_rule(alert.rule).group for alert in standing if find_rule(alert.rule).inhibits and alert.id in notified}
     due = [
         alert
         for alert in standing
-        if alert.id not in told and not silenced & {alert.rule, ALL} and alert.acked_by is None and not _follows(alert, causes)
+        if alert.id not in notified and not silenced & {alert.rule, ALL} and alert.acked_by is None and not _follows(alert, causes)
     ]
     return tuple(_message("opened", group, now) for group in _group(due) if any(_is_ripe(alert, now) for alert in group))
 

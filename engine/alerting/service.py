@@ -33,14 +33,14 @@ CommandResult = dict[str, object]
 
 
 class AlertingService:
-    """Every method runs in a job of its own. Raises StoreFailed; the next run repeats what failed."""
+    """Every method runs in a job of its own. Raises StoreError; the next run repeats what failed."""
 
     def __init__(
-        self, settings: Settings, store: Store, recovery: FailureLog, clock: Clock, *,
-        decision_context: Callable[[], drills.DecisionContext | None], ended: Callable[[], Event], progress: Callable[[], EngineProgress],
+        self, settings: Settings, store: Store, failures: FailureLog, clock: Clock, *,
+        decision_context: Callable[[], drills.DecisionContext | None], ended: Event, progress: Callable[[], EngineProgress],
         sender: Sender | None = None,
     ) -> None:  # fmt: skip
-        self._settings, self._store, self._recovery, self._clock = settings, store, recovery, clock
+        self._settings, self._store, self._failures, self._clock = settings, store, failures, clock
         self._moment, self._ended, self._progress = decision_context, ended, progress
         urls = tuple(dict.fromkeys((*settings.alert_urls, *settings.escalate_urls)))
         targets = dict(zip(label_addresses(urls), urls, strict=True))
@@ -62,9 +62,9 @@ class AlertingService:
 
     def _store_recipients(self, recipients: Recipients) -> None:
         """Store the masked addresses for the pages."""
-        collect_facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
+        facts = {"alert targets": recipients.targets, "escalation targets": recipients.escalation or recipients.targets}
         with self._store.write() as connection:
-            for key, names in collect_facts.items():
+            for key, names in facts.items():
                 connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, "\n".join(names)))
 
     def collect_facts(self) -> AlertInputs:
@@ -74,7 +74,7 @@ class AlertingService:
         path = path_from_url(settings.database_url)
         parts = (path, path.with_name(path.name + "-wal"))
         plain = AlertInputs(
-            self._clock.now(), progress=self._progress(), ended=self._ended().is_set(),
+            self._clock.now(), progress=self._progress(), ended=self._ended.is_set(),
             store_bytes=sum(part.stat().st_size for part in parts if part.exists()), store_limit=settings.retention_bytes,
             disk_used=usage.used / max(1, usage.used + usage.free),
             training_due=max(knobs.first_training, OVERDUE_FACTOR * knobs.retrain_every) + knobs.deployment_lag_bars + knobs.retrain_every,
@@ -83,7 +83,7 @@ class AlertingService:
 
     def evaluate(self) -> None:
         """Write the failure log and evaluate the rules."""
-        self._recovery.flush()
+        self._failures.flush()
         self.evaluator.evaluate()
 
     def deliver_messages(self) -> None:
@@ -91,9 +91,9 @@ class AlertingService:
         for target in self.dispatcher.send_due():
             trouble = self.dispatcher.errors.get(target)
             if trouble is None:
-                self._recovery.record_recovery("alerts", target)
+                self._failures.record_recovery("alerts", target)
             else:
-                self._recovery.record_failure("alerts", target, f"{target}: {trouble}")
+                self._failures.record_failure("alerts", target, f"{target}: {trouble}")
 
     def prune(self) -> None:
         """Drop old alerts, messages, failures and drills, and give up messages that no target will accept."""
@@ -162,7 +162,7 @@ class AlertingService:
         """Write the failure log as far as the store accepts it, and close."""
         self.stop()
         try:
-            self._recovery.flush()
+            self._failures.flush()
         except StoreError as error:
             LOG.info("the newest failures were not stored: %s", error)
         self._reader.close()

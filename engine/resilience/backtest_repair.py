@@ -21,8 +21,8 @@ Submit = Callable[[str, dict[str, str], str, str, int], int]
 class BacktestRepair:
     """Checks each stored file once, and again when it has changed."""
 
-    def __init__(self, folder: Path, get: Get, submit: Submit, recovery: FailureLog, clock: Clock) -> None:
-        self._folder, self._get, self._submit, self._recovery, self._clock = folder, get, submit, recovery, clock
+    def __init__(self, folder: Path, get: Get, submit: Submit, failures: FailureLog, clock: Clock) -> None:
+        self._folder, self._get, self._submit, self._failures, self._clock = folder, get, submit, failures, clock
         self._sound: dict[str, int] = {}  # by name: the modification time of a file that is sound
 
     def run(self) -> None:
@@ -30,7 +30,7 @@ class BacktestRepair:
         self.repair_damaged()
 
     def repair_damaged(self) -> str:
-        """Repair every damaged file and describe the result. Raises StoreFailed or OSError; the next call continues."""
+        """Repair every damaged file and describe the result. Raises StoreError or OSError; the next call continues."""
         names = backtest_files.list_backtests(self._folder) if owned_folders.is_marked(self._folder) else ()
         damaged = [name for name in names if not self._is_sound(name)]
         again = sum(self._run_again(name) for name in damaged)
@@ -45,7 +45,7 @@ class BacktestRepair:
         try:
             backtest_files.read_backtest(self._folder, name)
         except backtest_files.BacktestNotFound as error:
-            self._recovery.record_failure("caches", name, str(error))
+            self._failures.record_failure("caches", name, str(error))
             return False
         self._sound[name] = written
         return True
@@ -58,6 +58,6 @@ class BacktestRepair:
             self._submit("backtest", dict(record.command.args), BY, REASON, self._clock.now())
         backtest_files.quarantine_backtest(self._folder, name, MAX_SET_ASIDE)
         how = "it is run again" if known else "it was set aside: its command is no longer known"
-        self._recovery.record_recovery("caches", name, how)
+        self._failures.record_recovery("caches", name, how)
         LOG.warning("the stored backtest %s cannot be read: %s", name, how)
         return known

@@ -45,8 +45,8 @@ class FailureLog:
     def __init__(self, writer: Writer, watch: JobObserver, clock: Clock) -> None:
         self._writer, self._watch, self._clock = writer, watch, clock
         self._lock = Lock()
-        self._circuits: dict[str, CircuitBreaker] = {}
-        self._resting: set[str] = set()  # jobs whose last run was skipped
+        self._breakers: dict[str, CircuitBreaker] = {}
+        self._skipped: set[str] = set()  # jobs whose last run was skipped
         self._open: dict[str, OpenFailure] = {}  # by component and part
         self._outbox: Outbox[OpenFailure] = Outbox(
             "failures of components", self._write, capacity=MAX_PENDING
@@ -63,10 +63,10 @@ class FailureLog:
         def run() -> None:
             if not self.allows_attempt(component, job):
                 with self._lock:
-                    self._resting.add(job)
+                    self._skipped.add(job)
                 return
             with self._lock:
-                self._resting.discard(job)
+                self._skipped.discard(job)
             work()
 
         return run
@@ -101,43 +101,43 @@ class FailureLog:
     def on_success(self, component: str, job: str) -> None:
         """Record a run without failure; a run that was skipped proves nothing and changes nothing."""
         with self._lock:
-            if job in self._resting:
+            if job in self._skipped:
                 return
         self.breaker(component, job).record_success()
         self.record_recovery(component, job)
         self._watch.on_success(component, job)
 
-    def record_failure(self, component: str, what: str, fault: str) -> None:
+    def record_failure(self, component: str, part: str, fault: str) -> None:
         """Open a failure, or count another failed attempt. Nothing is written here: a tick may be waiting."""
-        key, words = f"{component} {what}", _shorten(fault)
+        key, words = f"{component} {part}", _shorten(fault)
         with self._lock:
-            known = self._open.get(key)
-            if known is not None:
-                known.record = replace(known.record, tries=known.record.tries + 1)
+            failure = self._open.get(key)
+            if failure is not None:
+                failure.record = replace(failure.record, tries=failure.record.tries + 1)
             elif len(self._open) < MAX_PENDING:
-                self._open[key] = known = OpenFailure(FaultRecovery(self._clock.now(), component, words, None, 0, None), self._clock.tick())
-        if known is not None:
-            self._outbox.put(known)
+                self._open[key] = failure = OpenFailure(FaultRecovery(self._clock.now(), component, words, None, 0, None), self._clock.tick())
+        if failure is not None:
+            self._outbox.put(failure)
 
-    def record_recovery(self, component: str, what: str, how: str = RETRY) -> None:
+    def record_recovery(self, component: str, part: str, how: str = RETRY) -> None:
         """Close a failure: the part works again."""
         with self._lock:
-            known = self._open.pop(f"{component} {what}", None)
-            if known is None:
+            failure = self._open.pop(f"{component} {part}", None)
+            if failure is None:
                 return
-            now, lasted = self._clock.now(), self._clock.tick() - known.begun
-            known.record = replace(known.record, at=_ago(now, lasted), how=how, tries=known.record.tries + 1, recovered_at=now)
-        self._outbox.put(known)
+            now, lasted = self._clock.now(), self._clock.tick() - failure.begun
+            failure.record = replace(failure.record, at=_ago(now, lasted), how=how, tries=failure.record.tries + 1, recovered_at=now)
+        self._outbox.put(failure)
         LOG.info("%s is well again after %.1f s: %s", component, lasted, how)
 
-    def record_past_failure(self, component: str, what: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None:
+    def record_past_failure(self, component: str, part: str, seconds: float, fault: str, *, tries: int, how: str | None = None) -> None:
         """Log a failure from before this engine ran, which its start has ended after so many seconds."""
-        words, remedy, now = _shorten(fault), how or f"{what} {RETRY}", self._clock.now()
+        words, remedy, now = _shorten(fault), how or f"{part} {RETRY}", self._clock.now()
         LOG.warning("%s: %s; %s", component, words, remedy)
         self._outbox.put(OpenFailure(FaultRecovery(_ago(now, seconds), component, words, remedy, tries, now)))
 
     def flush(self) -> None:
-        """Write every change since the last call. Raises StoreFailed; the next call writes what was refused."""
+        """Write every change since the last call. Raises StoreError; the next call writes what was refused."""
         self._outbox.flush()
 
     def _write(self, faults: Sequence[OpenFailure]) -> None:
@@ -154,16 +154,16 @@ class FailureLog:
     def recover(self, component: str) -> ActionResult:
         """Apply a component's remedy and retry every paused job of it at once, for a person or the optimizer."""
         with self._lock:
-            mine = [circuit for key, circuit in self._circuits.items() if key.split(" ", 1)[0] == component]
-        hurried = sum(circuit.retry_now() for circuit in mine)
+            breakers = [breaker for key, breaker in self._breakers.items() if key.split(" ", 1)[0] == component]
+        resumed = sum(breaker.retry_now() for breaker in breakers)
         steps = []
         if component in self._remedies:
             try:
                 steps.append(self._remedies[component]())
             except (ValueError, OSError, RuntimeError, StoreError) as error:
                 return ActionResult(0.0, "components", f"{component}: {' '.join(str(error).split())}", done=False)
-        if hurried:
-            steps.append(f"{hurried} resting job{'s are' if hurried > 1 else ' is'} tried at once")
+        if resumed:
+            steps.append(f"{resumed} resting job{'s are' if resumed > 1 else ' is'} tried at once")
         if not steps:
             return ActionResult(0.0, "components", f"{component}: nothing of it rests and there is nothing to restart", done=False)
         return ActionResult(1.0, "components", f"{component}: {'; '.join(steps)}")
@@ -172,10 +172,10 @@ class FailureLog:
         """The circuit breaker of a job or part."""
         key = f"{component} {job}"
         with self._lock:
-            if key not in self._circuits:
+            if key not in self._breakers:
                 backoff = BACKOFFS.get(component, Backoff())
-                self._circuits[key] = CircuitBreaker(backoff, seed=zlib.crc32(key.encode()), failure_threshold=FAILURE_THRESHOLDS.get(component, 2))
-            return self._circuits[key]
+                self._breakers[key] = CircuitBreaker(backoff, seed=zlib.crc32(key.encode()), failure_threshold=FAILURE_THRESHOLDS.get(component, 2))
+            return self._breakers[key]
 
 
 def _shorten(text: str) -> str:

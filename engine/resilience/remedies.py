@@ -26,29 +26,29 @@ class ComponentRemedies:
     """Keeps the ticks of one engine going. For the thread that holds the priority lock, except for the remedies."""
 
     def __init__(
-        self, recovery: FailureLog, engine: Engine, turns: PriorityLock, workers: WorkerPool, store: Store, history: TickHistory, session: int,
+        self, failures: FailureLog, engine: Engine, lock: PriorityLock, workers: WorkerPool, store: Store, history: TickHistory, session: int,
         reopen: Callable[[], Feed] | None,
     ) -> None:  # fmt: skip
-        self._recovery, self._engine, self._turns, self._store, self._reopen = recovery, engine, turns, store, reopen
+        self._failures, self._engine, self._lock, self._store, self._reopen = failures, engine, lock, store, reopen
         engine.registry.find_artifact = partial(_spare, history, engine, session)
-        recovery.register_remedy("feed", self._open_feed)
-        recovery.register_remedy("store", self._connect)
-        recovery.register_remedy("trainer", workers.reopen)
-        recovery.register_remedy("engine", self._change_models)
+        failures.register_remedy("feed", self._open_feed)
+        failures.register_remedy("store", self._connect)
+        failures.register_remedy("trainer", workers.reopen)
+        failures.register_remedy("engine", self._change_models)
 
     @property
     def is_backing_off(self) -> bool:
         """Whether the feed or the store has just failed and is left alone for a while."""
-        return self._recovery.is_backing_off(*SAVE) or self._recovery.is_backing_off(*SLICES)
+        return self._failures.is_backing_off(*SAVE) or self._failures.is_backing_off(*SLICES)
 
     def on_store_failure(self, error: Exception) -> None:
         """Record that a tick was not saved; the next attempt saves it first."""
-        self._recovery.on_failure(*SAVE, str(error))
+        self._failures.on_failure(*SAVE, str(error))
 
     def on_feed_failure(self, error: Exception) -> None:
         """Record that the feed failed; nothing is lost, because bars are requested again after the last one decided on."""
-        self._recovery.on_failure(*SLICES, str(error))
-        if self._reopen is not None and self._recovery.count_failures(*SLICES) % REOPEN_AFTER == 0:
+        self._failures.on_failure(*SLICES, str(error))
+        if self._reopen is not None and self._failures.count_failures(*SLICES) % REOPEN_AFTER == 0:
             try:
                 self._engine.reopen(self._reopen())
             except PLUGIN_ERRORS as trouble:
@@ -56,23 +56,23 @@ class ComponentRemedies:
 
     def on_tick(self, tick: Tick) -> None:
         """Record that a tick was decided and stored."""
-        self._recovery.on_success(*SAVE)
-        self._recovery.on_success(*SLICES)
+        self._failures.on_success(*SAVE)
+        self._failures.on_success(*SLICES)
         if not tick.outcome.degraded:
             serving = {served.model.name: served.version for served in self._engine.catalog.serving if served is not None}
-            for model in self._recovery.open_failures("models"):
+            for model in self._failures.open_failures("models"):
                 if model in serving:  # a model without a sound version recovers with its next training
-                    self._recovery.record_recovery("models", model, f"{serving[model]} serves")
+                    self._failures.record_recovery("models", model, f"{serving[model]} serves")
         replacements, self._engine.registry.replacements = self._engine.registry.replacements, ()
         for replacement in replacements:
             LOG.warning("%s: %s; %s", replacement.model, replacement.fault, replacement.how)
-            self._recovery.record_failure("models", replacement.model, f"{replacement.fault}; {replacement.how}")
+            self._failures.record_failure("models", replacement.model, f"{replacement.fault}; {replacement.how}")
 
     def _open_feed(self) -> str:
         if self._reopen is None:
             raise ValueError("this feed cannot be reopened; its bars are requested again")
         feed = self._reopen()
-        with self._turns.command():
+        with self._lock.command():
             self._engine.reopen(feed)
         return "it was reopened after the last bar"
 
@@ -81,7 +81,7 @@ class ComponentRemedies:
         return "the store was reconnected"
 
     def _change_models(self) -> str:
-        with self._turns.command():
+        with self._lock.command():
             replacements = self._engine.replace_failing_models()
         if not replacements:
             raise ValueError("every model gives sound forecasts: there is none to replace; the next tick is tried at once")
@@ -91,8 +91,8 @@ class ComponentRemedies:
 class ThrottledSource:
     """A source of readings that is read less and less often while it fails."""
 
-    def __init__(self, source: Probe, recovery: FailureLog) -> None:
-        self._source, self._recovery = source, recovery
+    def __init__(self, source: Probe, failures: FailureLog) -> None:
+        self._source, self._failures = source, failures
         self._error = ""
 
     @property
@@ -104,7 +104,7 @@ class ThrottledSource:
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:
         """Read the source; during a pause its last error is raised again without a read."""
-        circuit = self._recovery.breaker("probes", self.source)
+        circuit = self._failures.breaker("probes", self.source)
         if not circuit.allows_attempt(tick):
             raise RuntimeError(self._error)
         try:
@@ -112,10 +112,10 @@ class ThrottledSource:
         except PLUGIN_ERRORS as error:
             pause = circuit.record_failure(tick)
             self._error = f"{type(error).__name__}: {error}" + (f"; it is read again in {pause:.0f} s" if pause else "")
-            self._recovery.record_failure("probes", self.source, self._error)
+            self._failures.record_failure("probes", self.source, self._error)
             raise
         if circuit.record_success():
-            self._recovery.record_recovery("probes", self.source)
+            self._failures.record_recovery("probes", self.source)
         return readings
 
 

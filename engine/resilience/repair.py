@@ -20,7 +20,7 @@ from engine.store.write.writer import Writer
 
 
 def repair_store(url: str, clock: Clock) -> Iterator[str]:
-    """Repair a store and describe each step in a line; raises StoreFailed where an engine holds it, or there is no room for a copy."""
+    """Repair a store and describe each step in a line; raises StoreError where an engine holds it, or there is no room for a copy."""
     with closing(Lease(url)) as lease:
         if not lease.acquire_or_watch(clock, Event()):
             raise StoreError(f"an engine holds the store {url}: stop it, then repair")

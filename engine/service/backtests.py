@@ -39,7 +39,7 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 
 
 class BacktestRunner:
-    """The backtests of one engine. `handle_command` returns at once; `run_next` runs one and belongs in a thread of its own."""
+    """The backtests of one engine. `enqueue` returns at once; `run_next` runs one and belongs in a thread of its own."""
 
     def __init__(self, home: Path, clock: Clock, report: Report, finish: Finish) -> None:
         self._folder = backtest_files.backtest_folder(home)

@@ -37,7 +37,7 @@ class CommandResults:
         self._outbox.submit(Result(command, result))
 
     def flush(self) -> None:
-        """Store what the store refused before; raises StoreFailed where it still does."""
+        """Store what the store refused before; raises StoreError where it still does."""
         self._outbox.flush()
 
     def _write(self, results: Sequence[Result]) -> None:

@@ -23,13 +23,13 @@ class ComponentStore(Protocol):
 
 
 class ComponentStatus:
-    """The state of every component. The next `beat` writes what the store refused."""
+    """The state of every component. The next `write_all` writes what the store refused."""
 
-    def __init__(self, pen: ComponentStore, clock: Clock) -> None:
-        self._pen = pen
+    def __init__(self, store: ComponentStore, clock: Clock) -> None:
+        self._store = store
         self._clock = clock
         self._states: dict[str, tuple[str, str | None]] = dict.fromkeys(COMPONENTS, ("starting", None))
-        self._wanted = dict.fromkeys(COMPONENTS, False)  # whether a person chose its state
+        self._is_intended = dict.fromkeys(COMPONENTS, False)  # whether a person chose its state
         self._failing: dict[str, dict[str, str]] = {component: {} for component in COMPONENTS}
         self._alerted: dict[str, tuple[str, str | None] | None] = dict.fromkeys(COMPONENTS, ("unknown", None))  # the open alert's, None: no alert
         self._lock = Lock()
@@ -72,7 +72,7 @@ class ComponentStatus:
             if before == (state, error):
                 return
             self._states[component] = (state, error)
-            self._wanted[component] = not alert
+            self._is_intended[component] = not alert
             if state in FAULTY:
                 LOG.warning("%s is %s: %s", component, state, error)
             self._write(component)
@@ -86,14 +86,14 @@ class ComponentStatus:
     def _write(self, component: str) -> None:
         state, error = self._states[component]
         now = self._clock.now()
-        self._pen.set_component(component, state, error, now)
-        is_well = state == "ok" or self._wanted[component]
+        self._store.set_component(component, state, error, now)
+        is_well = state == "ok" or self._is_intended[component]
         if state in FAULTY and not is_well and self._alerted[component] != (state, error):
             severity = "critical" if component in {"engine", "store"} else "warning"
-            self._pen.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
+            self._store.raise_alert(f"{component} failing", severity, f"{component}: {error}", now)
             self._alerted[component] = (state, error)
         elif is_well and self._alerted[component] is not None:
-            self._pen.resolve_alert(f"{component} failing", now)
+            self._store.resolve_alert(f"{component} failing", now)
             self._alerted[component] = None
 
     def mark_stopped(self) -> None:
@@ -102,4 +102,4 @@ class ComponentStatus:
             now = self._clock.now()
             for component in self._states:
                 self._states[component] = ("down", None)
-                self._pen.set_component(component, "down", None, now)
+                self._store.set_component(component, "down", None, now)

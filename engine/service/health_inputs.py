@@ -20,7 +20,7 @@ RECENT_TICKS = 500  # the newest ticks, whose live ones give the clean-decision 
 
 
 def read_health_inputs(url: str, now: int) -> HealthInputs:
-    """The inputs at `now` (ns UTC); raises StoreFailed, also where there is no store yet."""
+    """The inputs at `now` (ns UTC); raises StoreError, also where there is no store yet."""
     path = path_from_url(url)
     if not path.exists():
         raise StoreError(f"there is no store at {path} yet: start the engine, or check PODIUM_DATABASE_URL")
@@ -29,7 +29,7 @@ def read_health_inputs(url: str, now: int) -> HealthInputs:
     engine = connect(url, read_only=True, busy_ms=1000)
     try:
         with engine.connect() as connection:
-            return replace(_vitals(connection, now), is_full=is_full(path))
+            return replace(_read_inputs(connection, now), is_full=is_full(path))
     except DBAPIError as error:
         raise StoreError(_reason(path, error)) from error
     finally:
@@ -40,7 +40,7 @@ def _reason(path: Path, error: DBAPIError) -> str:
     return describe_error(str(path), error.orig) if isinstance(error.orig, sqlite3.Error) else f"the store {path} failed: {error}"
 
 
-def _vitals(connection: Connection, now: int) -> HealthInputs:
+def _read_inputs(connection: Connection, now: int) -> HealthInputs:
     lease = connection.execute(text("SELECT beat, started_at FROM lease WHERE id = 1")).first()
     last = connection.execute(text("SELECT tick, wall, warm FROM ticks ORDER BY tick DESC LIMIT 1")).first()
     counted, clean = connection.execute(
@@ -54,7 +54,8 @@ def _vitals(connection: Connection, now: int) -> HealthInputs:
     alerts = connection.execute(text("SELECT count(*) FROM alerts WHERE state = 'open'")).scalar_one()
     step = connection.execute(text("SELECT value FROM meta WHERE key = :key"), {"key": CLOCK_STEP_KEY}).scalar()
     return HealthInputs(
-        now=now, heartbeat_at=lease.beat if lease else None, started_at=lease.started_at if lease else None, tick_interval_seconds=_pace(settings),
+        now=now, heartbeat_at=lease.beat if lease else None, started_at=lease.started_at if lease else None,
+        tick_interval_seconds=_read_tick_interval(settings),
         tick=last.tick if last else None, decided_at=last.wall if last else None,
         components=tuple(ComponentState(row.component, row.state, row.since, row.last_error) for row in rows),
         ticks_counted=int(counted), ticks_clean=int(clean), open_alerts=int(alerts),
@@ -62,21 +63,24 @@ def _vitals(connection: Connection, now: int) -> HealthInputs:
     )  # fmt: skip
 
 
-def _pace(settings: str | None) -> float:
+def _read_tick_interval(settings: str | None) -> float:
     values = json.loads(settings or "{}")
-    return float(values.get("tick_interval_seconds", 0.0)) if isinstance(values, dict) else 0.0
+    if not isinstance(values, dict):
+        return 0.0
+    seconds = values.get("tick_interval_seconds", values.get("pace_seconds"))  # the second name until version 0.4
+    return float(seconds or 0.0)
 
 
-def format_health(vitals: HealthInputs, health: Health) -> dict[str, object]:
+def format_health(inputs: HealthInputs, health: Health) -> dict[str, object]:
     """The answer of /healthz and `status --json`."""
     return {
-        "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": compute_age(vitals.now, vitals.heartbeat_at),
-        "last_tick": vitals.tick,
-        "last_tick_age_seconds": compute_age(vitals.now, vitals.decided_at), "tick_interval_seconds": vitals.tick_interval_seconds,
-        "clean_rate": vitals.clean_rate,
-        "clock_step": None if vitals.clock_step is None else {"at": vitals.clock_step.at, "seconds": round(vitals.clock_step.seconds, 3)},
-        "ticks_counted": vitals.ticks_counted, "open_alerts": vitals.open_alerts,
-        "components": {part.component: {"state": part.state, "since": part.since, "last_error": part.last_error} for part in vitals.components},
+        "state": health.state, "reasons": list(health.reasons), "heartbeat_age_seconds": compute_age(inputs.now, inputs.heartbeat_at),
+        "last_tick": inputs.tick,
+        "last_tick_age_seconds": compute_age(inputs.now, inputs.decided_at), "tick_interval_seconds": inputs.tick_interval_seconds,
+        "clean_rate": inputs.clean_rate,
+        "clock_step": None if inputs.clock_step is None else {"at": inputs.clock_step.at, "seconds": round(inputs.clock_step.seconds, 3)},
+        "ticks_counted": inputs.ticks_counted, "open_alerts": inputs.open_alerts,
+        "components": {part.component: {"state": part.state, "since": part.since, "last_error": part.last_error} for part in inputs.components},
     }  # fmt: skip
 
 

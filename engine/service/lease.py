@@ -118,7 +118,7 @@ class Lease:
             connection.exec_driver_sql("DELETE FROM lease WHERE id = 1 AND holder = ?", (self.holder_id,))
 
     def rescue_store(self, now: int) -> str:
-        """Save the contents of a store whose file has vanished, and describe where; raises StoreFailed where that is impossible now."""
+        """Save the contents of a store whose file has vanished, and describe where; raises StoreError where that is impossible now."""
         return backup.rescue_store(self._store, f"{datetime.fromtimestamp(now / 1e9, UTC):%Y%m%d-%H%M%S}")
 
     def read_holder(self) -> LeaseHolder | None:

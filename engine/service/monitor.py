@@ -56,7 +56,7 @@ class Monitor:
         self._pauses.open()
 
     def sample(self) -> None:
-        """Take a sample and, every few seconds, write what waits. Raises StoreFailed; the next write includes what was refused."""
+        """Take a sample and, every few seconds, write what waits. Raises StoreError; the next write includes what was refused."""
         sample = self._probes.read()
         now = self._clock.tick()
         if sample:
@@ -69,7 +69,7 @@ class Monitor:
             self.write()
 
     def write(self) -> None:
-        """Write the samples that wait. Raises StoreFailed."""
+        """Write the samples that wait. Raises StoreError."""
         if len(self._outbox):
             self._outbox.flush()
             if self._waiting is not None:

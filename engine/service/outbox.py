@@ -20,7 +20,7 @@ class Outbox(Generic[T]):
     """
 
     def __init__(self, name: str, write: Callable[[Sequence[T]], object], *, capacity: int, batch: int | None = None) -> None:
-        """`write` stores items or raises StoreFailed, having stored none of them; it gets all that wait, at most `batch` per call.
+        """`write` stores items or raises StoreError, having stored none of them; it gets all that wait, at most `batch` per call.
 
         `name` is what the items are, for the log.
         """
@@ -52,7 +52,7 @@ class Outbox(Generic[T]):
         return True
 
     def flush(self) -> None:
-        """Write all that wait, the oldest first. Raises StoreFailed at the first refusal; what was refused waits in its old place."""
+        """Write all that wait, the oldest first. Raises StoreError at the first refusal; what was refused waits in its old place."""
         with self._writing:
             while batch := self._take():
                 written = False

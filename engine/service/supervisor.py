@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from threading import Event, Lock
 
-from engine.domain.ports import Clock, Feed, FeedKind
+from engine.domain.ports import Clock, Feed
 from engine.health import ClockStep, describe_clock_step
-from engine.plugins import discover_plugins
 from engine.resilience.circuit_breaker import Backoff, CircuitBreaker
+from engine.service.bootstrap import build_service, open_configured_feed
 from engine.service.caches import ClearableCache
 from engine.service.clock import StepDetector, WallClock
 from engine.service.lease import Lease
@@ -20,15 +20,6 @@ from engine.settings import Settings
 from engine.store.errors import LeaseLost, StoreError, StoreMoved
 
 RETRY_SECONDS, MAX_RETRY_SECONDS, BEAT_SECONDS = 3.0, 120.0, 2.0
-
-
-def open_configured_feed(settings: Settings) -> Feed:
-    """The feed the settings name; raises ValueError in one line where it cannot be opened."""
-    kinds: tuple[FeedKind, ...] = discover_plugins("engine.feeds", "FEED")
-    for kind in kinds:
-        if kind.name == settings.feed:
-            return kind.open(settings)
-    raise ValueError(f"there is no feed {settings.feed!r}: there are {', '.join(kind.name for kind in kinds)}")
 
 
 class Supervisor:
@@ -52,13 +43,11 @@ class Supervisor:
         self._jobs = JobScheduler(self._clock)
         self._taking = Lock()
         self._lease: Lease | None = None
-        self._desk: EngineService | None = None
+        self._service: EngineService | None = None
         self._stopping = Event()
-        self._steps = StepDetector(self._clock)
+        self._step_detector = StepDetector(self._clock)
         self._step = 0.0  # s by which the wall clock was set, until it is written
-        self._circuit = CircuitBreaker(
-            Backoff(RETRY_SECONDS, MAX_RETRY_SECONDS)
-        )  # of the start: a feed that cannot be opened is retried with growing pauses
+        self._circuit = CircuitBreaker(Backoff(RETRY_SECONDS, MAX_RETRY_SECONDS))  # of the start
         self._first_failure: tuple[float, str] | None = None  # of the start: s of the monotonic clock, and the error
         self.ended = Event()  # nothing more is decided here
         self.error: str | None = None  # why no engine runs here, or which of its own jobs fails
@@ -69,9 +58,9 @@ class Supervisor:
         self.data_notes: tuple[str, ...] = ()  # on the data that a recording leaves out
 
     def open(self) -> None:
-        """Acquire the store and create the engine. Raises StoreFailed (also where another engine holds it) or ValueError, and releases the store."""
+        """Acquire the store and create the engine. Raises StoreError (also where another engine holds it) or ValueError, and releases the store."""
         with self._taking:
-            if self._desk is not None or self._stopping.is_set():
+            if self._service is not None or self._stopping.is_set():
                 return
             self._lease = lease = Lease(self._settings.database_url)
             try:
@@ -79,16 +68,17 @@ class Supervisor:
                 reopen = None if self._feed is not None else partial(open_configured_feed, self._settings)
                 feed = open_configured_feed(self._settings) if self._feed is None else self._feed
                 left = None if self._ticks is None else max(1, self._ticks - self.ticks_decided)
-                self._desk = EngineService(self._settings, feed, self._clock, lease.holder_id, ticks=left, caches=self._caches, reopen=reopen)
+                self._service = build_service(
+                    self._settings, feed, self._clock, lease.holder_id, ticks=left, ended=self.ended, caches=self._caches, reopen=reopen
+                )
             finally:
-                if self._desk is None:
+                if self._service is None:
                     self._leave()
             self.ended.clear()
-            self.data_notes = self._desk.data_notes
-            self._desk.ended = self.ended
+            self.data_notes = self._service.data_notes
             self.error = None
             if self._moved is not None:
-                self._desk.report_moved_store(*self._moved)
+                self._service.report_moved_store(*self._moved)
                 self._moved = None
 
     def _acquire(self, lease: Lease) -> None:
@@ -100,10 +90,10 @@ class Supervisor:
     def start(self) -> None:
         """Start the jobs and return at once; the store is acquired in the background, as soon as it is free."""
         self._jobs.start()
-        if self._desk is None:
+        if self._service is None:
             self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)
         else:
-            self._start_service(self._desk)
+            self._schedule(self._service)
 
     def _take_up(self) -> None:
         if not self._circuit.allows_attempt(self._clock.tick()):
@@ -120,15 +110,15 @@ class Supervisor:
             self._wait(error)
             LOG.debug("tried again in %.0f s", pause)
             return
-        if self._desk is not None:
+        if self._service is not None:
             if self._first_failure is not None:
                 begun, fault = self._first_failure
-                self._desk.failures.record_past_failure(
+                self._service.failures.record_past_failure(
                     "engine", "start", self._clock.tick() - begun, fault, tries=self._circuit.record_success() + 1
                 )
                 self._first_failure = None
             self._jobs.remove("take up")
-            self._start_service(self._desk)
+            self._schedule(self._service)
 
     def _wait(self, error: Exception) -> None:
         moved = "" if self._moved is None else f"{self._moved[1]}; the engine does not go on: "
@@ -140,16 +130,16 @@ class Supervisor:
             LOG.warning("no engine runs here: %s", words)
         self.error = words
 
-    def _start_service(self, desk: EngineService) -> None:
+    def _schedule(self, service: EngineService) -> None:
         LOG.info("the engine runs: %s", self._settings)
         self._jobs.run_every(BEAT_SECONDS, "engine", "heartbeat", self._beat, self)
-        desk.schedule_jobs(self._jobs)
+        service.schedule_jobs(self._jobs)
 
     def _beat(self) -> None:
         lease = self._lease
         if lease is None:
             return
-        step = self._steps.measure_step()
+        step = self._step_detector.measure_step()
         if step:
             LOG.warning("%s; decisions go on", describe_clock_step(ClockStep(self._clock.now(), step)))
         self._step += step
@@ -166,7 +156,7 @@ class Supervisor:
 
         Nothing is decided until there is room for a copy; each heartbeat tries again, because only the lease can still read the file.
         """
-        if self._desk is not None:
+        if self._service is not None:
             LOG.error("%s", error)
             self._jobs.remove(*JOB_NAMES)
             self._lease = None  # it stays open
@@ -189,8 +179,8 @@ class Supervisor:
         except (StoreError, ValueError, OSError) as failed:
             self._wait(failed)
             self.ended.set()
-        if self._desk is not None:
-            self._start_service(self._desk)
+        if self._service is not None:
+            self._schedule(self._service)
         else:
             self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)
 
@@ -206,9 +196,9 @@ class Supervisor:
     def stop(self, timeout: float) -> bool:
         """End after the current tick and release the store; False where something was still running after `timeout` seconds."""
         self._stopping.set()
-        desk = self._desk
-        if desk is not None:
-            desk.stop()
+        service = self._service
+        if service is not None:
+            service.stop()
         clean = self._jobs.stop(timeout)
         if not clean:
             LOG.error("a job was still running %s s after the stop", timeout)
@@ -219,11 +209,11 @@ class Supervisor:
         return clean
 
     def _leave(self) -> None:
-        desk, self._desk = self._desk, None
+        service, self._service = self._service, None
         lease, self._lease = self._lease, None
-        if desk is not None:
-            self.ticks_decided += desk.ticks_decided
-            desk.close()
+        if service is not None:
+            self.ticks_decided += service.ticks_decided
+            service.close()
         if lease is not None:
             try:
                 lease.release()

@@ -86,7 +86,7 @@ def fit_model(name: str, training: TrainingSet, seed: int, serves_from: int) -> 
         low, high = linear.training_bounds(training.x)
         own = model.fit(training, seed)
         shares = measure_reliance(model, own, training)
-        data = linear.arrays_to_bytes(low=low, high=high, measure_reliance=shares, model=np.frombuffer(own, dtype=np.uint8))
+        data = linear.arrays_to_bytes(low=low, high=high, reliance=shares, model=np.frombuffer(own, dtype=np.uint8))
     digest = hashlib.blake2b(data, digest_size=16).hexdigest()
     seconds = time.perf_counter() - begun
     first = int(training.tick[0]) if len(training.tick) else training.until

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from engine.domain.optimization import describe_comparison
 from engine.health import Health, HealthInputs, discard_future_time
+from engine.report.savings import MetricSaving
 from engine.store.read.metrics import MetricsSnapshot, NewestTick
-from engine.store.read.savings import MetricSaving
 from engine.store.write.counters import LATENCY_LABELS
 
 STATES = ("ok", "degraded", "down", "starting")

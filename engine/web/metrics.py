@@ -12,11 +12,12 @@ from prometheus_client.registry import Collector
 
 from engine.domain.ports import Clock
 from engine.health import judge_health
+from engine.report.savings import MetricSaving
 from engine.service.health_inputs import read_health_inputs
 from engine.store.errors import StoreError
 from engine.store.read.metrics import MetricsSnapshot, read_metrics
 from engine.store.read.reader import Reader
-from engine.store.read.savings import MetricSaving, read_savings
+from engine.store.read.savings import read_savings
 from engine.web import families
 
 CACHE_SECONDS = 1.0

@@ -159,9 +159,9 @@ def readable_rule(name: str) -> str:
 def _heard(one: Any, now: int) -> str:
     if units.is_known(one.silenced):
         return f"silenced for {ages.ticking_countdown(int(one.silenced), now)} more"
-    if not units.is_known(one.told):
+    if not units.is_known(one.notified_at):
         return "nobody yet"
-    sent = f"{ages.ticking_age(int(one.told), now)} ago" if one.told else "waits to be sent"
+    sent = f"{ages.ticking_age(int(one.notified_at), now)} ago" if one.notified_at else "waits to be sent"
     return sent + (", sent again as nobody acknowledged it" if units.is_known(one.escalated_at) else "")
 
 

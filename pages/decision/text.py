@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.domain.intents import explain_intent
 from engine import explain
+from engine.domain.intents import explain_intent
 from engine.explain import DecisionFacts, FailedGate
 from engine.store.read.decision import DecisionDetails
 

@@ -77,15 +77,15 @@ def plot_forecasts(told: MarketHistory, horizon: int, shown: int) -> Figure:
         customdata=[f"{tick} {told.symbol}" for tick in frame["tick"].tolist()], hovertext=[_forecast(one) for one in _each(frame)],
         hovertemplate=TOLD,
     )  # fmt: skip
-    came = frame[frame["came_bps"].notna()]
-    outside = ((came["came_bps"] < came["low_bps"]) | (came["came_bps"] > came["high_bps"])).tolist()
+    came = frame[frame["realised_bps"].notna()]
+    outside = ((came["realised_bps"] < came["low_bps"]) | (came["realised_bps"] > came["high_bps"])).tolist()
     marker = {
         "size": [7 if out else 4 for out in outside],
         "symbol": ["diamond" if out else "circle" for out in outside],
         "color": [theme.WARNING if out else theme.MUTED for out in outside],
     }
     drawn.add_trace(
-        "scatter", x=(came["due"] // units.MS).to_numpy(), y=came["came_bps"].to_numpy(), mode="markers", marker=marker,
+        "scatter", x=(came["due"] // units.MS).to_numpy(), y=came["realised_bps"].to_numpy(), mode="markers", marker=marker,
         customdata=[f"{tick} {told.symbol}" for tick in came["tick"].tolist()], hovertext=[_forecast(one) for one in _each(came)],
         hovertemplate=TOLD,
     )  # fmt: skip
@@ -299,7 +299,7 @@ def _fill(one: Any) -> str:
 
 
 def _forecast(one: Any) -> str:
-    came = "not due yet, or no price" if not units.is_known(one.came_bps) else f"came {units.format_bps(one.came_bps, signed=True)}"
+    came = "not due yet, or no price" if not units.is_known(one.realised_bps) else f"came {units.format_bps(one.realised_bps, signed=True)}"
     return (
         f"<b>{came}</b><br>expected {units.format_bps(one.mean_bps, signed=True)}, 90 %: {units.format_interval(one.low_bps, one.high_bps, 1, 'bps')}"
         f"<br>at tick {int(one.tick):,}, due {units.format_time(int(one.due), '%m-%d %H:%M:%S')} UTC"

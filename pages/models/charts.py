@@ -97,7 +97,7 @@ def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Fi
 
 def plot_agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
     """How often two models point the same way."""
-    share = {(one.one, one.other): (one.share, one.n) for one in iterate_rows(frame)}
+    share = {(one.model, one.other): (one.share, one.n) for one in iterate_rows(frame)}
     z: list[list[float | None]] = []
     words: list[list[str]] = []
     hover: list[list[str]] = []

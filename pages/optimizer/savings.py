@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine import units
-from engine.store.read.savings import (
+from engine.report.savings import (
     EffectTotal,
     ManualRuns,
     MedianChange,

@@ -62,7 +62,7 @@ def build_trial_tiles(told: TrialDetails) -> list[Tile]:
         "before, after",
     )
     if placebo:
-        return [what, went, *_also(row["also"])]
+        return [what, went, *_also(row["guards"])]
     by_hand, verdict = row["mode"] == MANUAL, str(row["verdict"])
     shown = [
         Tile("Indication", describe_verdict(verdict), "by hand: no coin decided it")
@@ -73,7 +73,7 @@ def build_trial_tiles(told: TrialDetails) -> list[Tile]:
         went,
         Tile("By itself", format_direct_effect(row["amount"], row["amount_unit"]), f"took {units.format_ms(float(row['seconds'] or 0.0) * 1000)}"),
     ]
-    return [*shown, *_also(row["also"])]
+    return [*shown, *_also(row["guards"])]
 
 
 def _who(row: dict[str, int | float | str | None]) -> str:

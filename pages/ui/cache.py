@@ -61,7 +61,7 @@ def fetch_status() -> EngineStatus:
 
 def fetch_config(status: EngineStatus) -> dict[str, Any]:
     """The knobs the newest tick was decided with; {} before the first."""
-    return {} if status.last is None else fetch_config_of(status.last.knobs_digest)
+    return {} if status.last is None else fetch_config_of(status.last.config_digest)
 
 
 def fetch_config_of(digest: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def list_actions(frame: pd.DataFrame, now: int) -> list[TableRow]:
         name = Cell(readable_name(one.action), small=", ".join(part for part in (one.kind, cost) if part))
         cells = (
             name, _verdict(one.verdict), _pooled(one), metric_label(one.cures), one.mode, _licence(one, now), last, _counts(one),
-            _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.honest, one.honest_low, one.honest_high, "points"),
+            _beside(one.latency, one.latency_low, one.latency_high, "ms"), _beside(one.clean, one.clean_low, one.clean_high, "points"),
         )  # fmt: skip
         lines.append(TableRow(one.action, cells))
     return lines

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from engine.report.savings import SavingsSummary
 from engine.store.read import optimizer, savings
 from engine.store.read.optimizer import TrialDetails
-from engine.store.read.savings import SavingsSummary
 from pages.ui import cache
 
 DAY = 86_400 * 1_000_000_000

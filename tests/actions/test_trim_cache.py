@@ -59,10 +59,10 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
 def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         for margin in (1.0, 2.0):
-            made._engine.knobs = replace(made._engine.knobs, edge_margin=margin)
+            made._engine.config = replace(made._engine.config, edge_margin=margin)
             assert made._step() is not None
         with made._writer.write() as connection:
-            connection.exec_driver_sql("INSERT INTO knobs VALUES ('ffff', ?)", (bytes(500),))
+            connection.exec_driver_sql("INSERT INTO trading_configs VALUES ('ffff', ?)", (bytes(500),))
         measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert "1 sets of knobs, 500 bytes of the store" in measured.detail
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")

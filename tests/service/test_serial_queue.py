@@ -87,15 +87,15 @@ def a_queue() -> tuple[SerialQueue, Room, Pen, CommandResults]:
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    told = f"sqlite:///{tmp_path}/podium.db"
-    prepare(told)
-    return told
+    address = f"sqlite:///{tmp_path}/podium.db"
+    prepare(address)
+    return address
 
 
-def asked(inbox: Inbox, number: int) -> CommandRecord:
-    found = inbox.get(number)
-    assert found is not None
-    return found
+def read_record(inbox: Inbox, number: int) -> CommandRecord:
+    record = inbox.get(number)
+    assert record is not None
+    return record
 
 
 def engine(inbox: Inbox, queue: Callable[[Inbox], SerialQueue]) -> tuple[SerialQueue, JobScheduler, Callable[[], None]]:
@@ -123,8 +123,8 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
     room, inbox, together = Room(), Inbox(url), Barrier(people)
     done = Event()
 
-    def finish(command: Command, told: CommandResult) -> None:
-        inbox.finish(command.id, "error" not in told, told, NOW)
+    def finish(command: Command, records: CommandResult) -> None:
+        inbox.finish(command.id, "error" not in records, records, NOW)
         if len(room.served) == people * clicks:
             done.set()
 
@@ -138,15 +138,15 @@ def test_people_who_click_at_once_are_each_served_once_in_order_and_one_at_a_tim
         return numbers
 
     with ThreadPoolExecutor(people) as pool:
-        numbers = [number for told in pool.map(click, range(people)) for number in told]
+        numbers = [number for records in pool.map(click, range(people)) for number in records]
     assert done.wait(30)
     end()
     assert room.served == sorted(numbers)
     assert room.most == 1
-    told = [asked(inbox, number) for number in numbers]
-    assert [one.status for one in told] == ["done"] * (people * clicks)
-    assert [json.loads(str(one.result)) for one in told] == [{"status": "done"}] * (people * clicks)
-    assert {one.command.by for one in told} == {f"person {who}" for who in range(people)}
+    records = [read_record(inbox, number) for number in numbers]
+    assert [record.status for record in records] == ["done"] * (people * clicks)
+    assert [json.loads(str(record.result)) for record in records] == [{"status": "done"}] * (people * clicks)
+    assert {record.command.by for record in records} == {f"person {who}" for who in range(people)}
     inbox.close()
 
 
@@ -178,8 +178,8 @@ def test_there_are_as_many_results_as_commands_whatever_the_order_of_events(seed
     assert sorted(number for number, _ in pen.results) == taken
     assert room.served == taken[: len(room.served)]
     assert room.most <= 1
-    for number, told in pen.results:
-        assert ("error" in told) == (number in room.fails or number not in room.served)
+    for number, result in pen.results:
+        assert ("error" in result) == (number in room.fails or number not in room.served)
 
 
 def test_everybody_who_waits_sees_their_place_and_it_moves_up() -> None:
@@ -223,8 +223,8 @@ def test_a_restart_runs_no_command_a_second_time(url: str) -> None:
     hands.run_next()
     done = Event()
 
-    def finish(command: Command, told: CommandResult) -> None:
-        inbox.finish(command.id, True, told, NOW)
+    def finish(command: Command, result: CommandResult) -> None:
+        inbox.finish(command.id, True, result, NOW)
         done.set()
 
     _, _, end = engine(inbox, lambda box: SerialQueue(second.act, box.report_progress, finish))

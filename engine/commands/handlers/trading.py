@@ -13,7 +13,7 @@ class TradingControls(Protocol):
     """The engine, as far as a command reaches into it. Changes hold from the next tick on; raises ValueError in one line."""
 
     @property
-    def knobs(self) -> TradingConfig: ...
+    def config(self) -> TradingConfig: ...
 
     @property
     def last_bar_at(self) -> int | None:
@@ -54,7 +54,7 @@ class Flatten(TradingArguments, frozen=True, kw_only=True):
 
 class Retrain(TradingArguments, frozen=True, kw_only=True):
     def apply(self, controls: TradingControls) -> str:
-        return f"training begins with the next tick; its models serve {controls.knobs.deployment_lag_bars} bars later"
+        return f"training begins with the next tick; its models serve {controls.config.deployment_lag_bars} bars later"
 
 
 class SetSignal(TradingArguments, frozen=True, kw_only=True):

@@ -34,7 +34,7 @@ class MachineProbes(Protocol):
 class ReadingStore(Protocol):
     """Stores readings."""
 
-    def save_readings(self, told: Sequence[Reading]) -> None: ...
+    def save_readings(self, readings: Sequence[Reading]) -> None: ...
 
 
 class Monitor:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from engine.domain.texts import on_one_line
 
 CORE_LIBRARIES = (  # by every engine
-    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
+    "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
 RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "plotly")  # only for some work, so they need only be there

@@ -123,7 +123,7 @@ def _delivery(row: Any | None) -> tuple[str, Cell | str, str]:
 def _notified(row: Any, now: int) -> str:
     if units.is_known(row.silenced):
         return f"silenced for another {ages.ticking_countdown(int(row.silenced), now)}"
-    if not units.is_known(row.told):
+    if not units.is_known(row.notified_at):
         return "nobody yet"
-    sent = f"{ages.ticking_age(int(row.told), now)} ago" if row.told else "waiting to be sent"
+    sent = f"{ages.ticking_age(int(row.notified_at), now)} ago" if row.notified_at else "waiting to be sent"
     return sent + (", escalated" if units.is_known(row.escalated_at) else "")

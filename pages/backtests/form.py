@@ -13,7 +13,7 @@ from engine import units
 from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import QUEUED, RUNNING
 from pages.backtests.text import describe_arguments, name_market
-from pages.ui import command_table, commands, theme, widgets
+from pages.ui import command_table, commands, inputs, theme, widgets
 
 BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
 RECENT_SECONDS = 3_600  # the time for which the result of the newest one is shown
@@ -95,21 +95,11 @@ def _request_deletion(names: list[str]) -> None:
 
 def _show_simulated_fields() -> dict[str, str]:
     with st.container(horizontal=True, key="simulated_row"):
-        signal = st.number_input(
-            "Signal (R², one bar)",
-            0.0,
-            0.5,
-            SIGNAL,
-            0.01,
-            format="%.3f",
-            key="run_signal",
-            width=170,
-            help="0: nothing can be predicted, and the engine must end up holding",
-        )
-        bars = st.number_input("Bars", 100, 1_000_000, BARS, 1_000, key="run_bars", width=150)
-        symbols = st.number_input("Symbols", 1, 500, SYMBOLS, 1, key="run_symbols", width=130)
-        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed", width=130, help="The same seed gives the same market, bit for bit")
-    return {"market": "simulated", "signal": f"{signal:g}", "bars": str(bars), "symbol_count": str(symbols), "seed": str(seed)}
+        signal = inputs.show_number_input("backtest", "signal", "Signal (R², one bar)", SIGNAL, 0.01, format="%.3f", key="run_signal", width=170)
+        bars = inputs.show_number_input("backtest", "bars", "Bars", BARS, 1_000, key="run_bars", width=150)
+        symbols = inputs.show_number_input("backtest", "symbol_count", "Symbols", SYMBOLS, 1, key="run_symbols", width=130)
+        seed = inputs.show_number_input("backtest", "seed", "Seed", SEED, 1, key="run_seed", width=130)
+    return {"market": "simulated", "signal": signal, "bars": bars, "symbol_count": symbols, "seed": seed}
 
 
 def _show_recording_fields() -> dict[str, str]:
@@ -125,8 +115,8 @@ def _show_recording_fields() -> dict[str, str]:
         since = st.text_input("From", key="run_from", placeholder="its first bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
         until = st.text_input("To", key="run_to", placeholder="its last bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
         interval = st.text_input("Bar length", key="run_interval", placeholder="as recorded", width=140, help="Such as 1s, 1m or 5m")
-        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed_too", width=120)
-    return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
+        seed = inputs.show_number_input("backtest", "seed", "Seed", SEED, 1, key="run_seed_too", width=120)
+    return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": seed}
 
 
 def _render_progress(command: Mapping[Any, Any]) -> str:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from engine import units
 from engine.store.read.status import EngineStatus
-from pages.ui import banners, cache, commands, glossary, theme, widgets
+from pages.ui import banners, cache, commands, glossary, inputs, theme, widgets
 
 
 def show_controls(status: EngineStatus) -> None:
@@ -62,20 +62,13 @@ def _show_signal_form(reason: str) -> None:
         current = banners.current_signal(cache.fetch_status()) or 0.0
         sent = st.session_state.get("signals_sent", 0)
         with st.container(horizontal=True, vertical_alignment="bottom", key="signal_row"):
-            value = st.number_input(
-                "Signal of the simulated market (R², one bar)",
-                min_value=0.0,
-                max_value=0.5,
-                value=current,
-                step=0.01,
-                format="%.3f",
+            value = inputs.show_number_input(
+                "set", "signal", "Signal of the simulated market (R², one bar)", current, 0.01, format="%.3f", width=320,
                 key=f"signal_{current:g}_{sent}",  # a new key for a new value or command, so that the box forgets what was typed
-                help=f"{glossary.define('signal')} With signal 0 the engine must end up holding.",
-                width=320,
-            )
+            )  # fmt: skip
             chosen, none = st.button("Set signal"), st.button("No signal")
         widgets.show_note(f"Current signal: {units.format_number(current, 3)}.")
         if chosen or none:
-            commands.submit_with_reason("set", {"signal": f"{value:g}" if chosen else "0"}, reason)
+            commands.submit_with_reason("set", {"signal": value if chosen else "0"}, reason)
             st.session_state["signals_sent"] = sent + commands.is_valid_reason(reason)
             st.rerun()

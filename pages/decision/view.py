@@ -118,7 +118,7 @@ def show_context(decision: DecisionDetails, *, following: bool) -> None:
         else:
             widgets.show_empty("no readings of the machine at this tick")
     rules = trading_rules.list_symbol_rules(
-        cache.fetch_config_of(decision.knobs_digest), decision.session.symbols, decision.symbol, decision.spread_source, decision.micro
+        cache.fetch_config_of(decision.config_digest), decision.session.symbols, decision.symbol, decision.spread_source, decision.micro
     )
     if rules:
         with st.expander("Trading rules and costs at this tick"):

@@ -77,15 +77,15 @@ def plot_forecasts(history: MarketHistory, horizon: int, shown: int) -> Figure:
         customdata=_links(history, frame), hovertext=[_describe_forecast(forecast) for forecast in iterate_rows(frame)],
         hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
-    due_forecasts = frame[frame["came_bps"].notna()]
-    outside = ((due_forecasts["came_bps"] < due_forecasts["low_bps"]) | (due_forecasts["came_bps"] > due_forecasts["high_bps"])).tolist()
+    due_forecasts = frame[frame["realised_bps"].notna()]
+    outside = ((due_forecasts["realised_bps"] < due_forecasts["low_bps"]) | (due_forecasts["realised_bps"] > due_forecasts["high_bps"])).tolist()
     marker = {
         "size": [7 if out else 4 for out in outside],
         "symbol": ["diamond" if out else "circle" for out in outside],
         "color": [theme.WARNING if out else theme.MUTED for out in outside],
     }
     figure.add_trace(
-        "scatter", x=(due_forecasts["due"] // units.MS).to_numpy(), y=due_forecasts["came_bps"].to_numpy(), mode="markers", marker=marker,
+        "scatter", x=(due_forecasts["due"] // units.MS).to_numpy(), y=due_forecasts["realised_bps"].to_numpy(), mode="markers", marker=marker,
         customdata=_links(history, due_forecasts), hovertext=[_describe_forecast(row) for row in iterate_rows(due_forecasts)],
         hovertemplate=HOVER_TEMPLATE,
     )  # fmt: skip
@@ -309,7 +309,9 @@ def _describe_fill(fill: Any) -> str:
 
 def _describe_forecast(forecast: Any) -> str:
     outcome = (
-        "not due yet, or without a price" if not units.is_known(forecast.came_bps) else f"outcome {units.format_bps(forecast.came_bps, signed=True)}"
+        "not due yet, or without a price"
+        if not units.is_known(forecast.realised_bps)
+        else f"outcome {units.format_bps(forecast.realised_bps, signed=True)}"
     )
     interval = units.format_interval(forecast.low_bps, forecast.high_bps, 1, "bps")
     return (

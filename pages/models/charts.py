@@ -85,7 +85,7 @@ def plot_weights(frame: pd.DataFrame, models: Sequence[str], horizon: int) -> Fi
 
 def plot_agreement(frame: pd.DataFrame, models: Sequence[str]) -> Figure:
     """Plot how often two models point the same way."""
-    pairs = {(row.one, row.other): (row.share, row.n) for row in iterate_rows(frame)}
+    pairs = {(row.model, row.other): (row.share, row.n) for row in iterate_rows(frame)}
     names = [escape_text(model) for model in models]
     shares: list[list[float | None]] = []
     hover: list[list[str]] = []

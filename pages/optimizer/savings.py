@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from engine import units
-from engine.store.read.savings import (
+from engine.report.savings import (
     EffectTotal,
     ManualRuns,
     MedianChange,

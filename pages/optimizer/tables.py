@@ -40,7 +40,7 @@ def list_actions(frame: pd.DataFrame, now: int) -> list[TableRow]:
             Cell(readable_name(action.action), small=kind), Cell(verdict, theme.state_colour(verdict)), _pooled_effect(action),
             metric_label(action.cures), action.mode, _licence(action, now), last, _window_counts(action),
             _guard_effect(action.latency, action.latency_low, action.latency_high, "ms"),
-            _guard_effect(action.honest, action.honest_low, action.honest_high, "points"),
+            _guard_effect(action.clean, action.clean_low, action.clean_high, "points"),
         )  # fmt: skip
         rows.append(TableRow(action.action, cells))
     return rows

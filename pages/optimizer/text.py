@@ -61,7 +61,7 @@ def build_trial_tiles(trial: TrialDetails) -> list[Tile]:
     unit, is_control, is_manual = str(row["unit"] or ""), bool(row["placebo"]), row["mode"] == MANUAL
     action = Tile("Action", readable_name(str(row["action"])), "withheld by chance" if is_control else _origin(row), term="optimizer action")
     change = Tile(metric_label(str(row["metric"] or "metric")), _arrow(row["before"], row["after"], unit), "before, after")
-    guards = _guard_tiles(row["also"])
+    guards = _guard_tiles(row["guards"])
     if is_control:
         return [action, change, *guards]
     verdict, windows = str(row["verdict"]), int(row["windows"] or 0)

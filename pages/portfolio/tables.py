@@ -22,7 +22,7 @@ _EXECUTION = (
     *number_columns("Orders ended", "Filled", "Unfilled", "Cost against aggressive, bps", "95 % interval", "n"),
     Column("Recommended"),
 )
-_WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit", "Age, bars"))
+_WORKING = (*text_columns("Symbol", "Side", "Order type"), *number_columns("Remaining", "Requested", "Limit price", "Age, bars"))
 
 
 def build_account_tiles(status: EngineStatus) -> list[Tile]:
@@ -45,8 +45,8 @@ def build_account_tiles(status: EngineStatus) -> list[Tile]:
         ),
         tiles.build_drawdown_tile(last),
         Tile("Borrow and funding", *trading_rules.describe_carry(last.borrow, last.funding)),
-        Tile("Gross exposure", units.format_percent(last.gross), "of equity: long plus short", term="exposure"),
-        Tile("Net exposure", units.format_percent(last.net, signed=True), "of equity: long minus short", term="exposure"),
+        Tile("Gross exposure", units.format_percent(last.gross), "of equity: long plus short"),
+        Tile("Net exposure", units.format_percent(last.net, signed=True), "of equity: long minus short"),
     ]
 
 

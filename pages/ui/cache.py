@@ -16,6 +16,7 @@ import streamlit as st
 
 from engine.domain.alerting import Drill
 from engine.domain.succession import Agreement
+from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
 from engine.store import backtest_files, database
 from engine.store.backtest_files import StoredBacktest
@@ -30,7 +31,6 @@ from engine.store.read.market import MarketHistory
 from engine.store.read.models import CalibrationReport
 from engine.store.read.optimizer import TrialDetails
 from engine.store.read.reader import Reader
-from engine.store.read.savings import SavingsSummary
 from engine.store.read.status import EngineStatus
 
 SECOND = 1_000_000_000
@@ -84,7 +84,7 @@ def fetch_status() -> EngineStatus:
 
 def fetch_config(status: EngineStatus) -> dict[str, Any]:
     """Return the trading configuration of the newest tick by name; {} before the first."""
-    return {} if status.last is None else fetch_config_of(status.last.knobs_digest)
+    return {} if status.last is None else fetch_config_of(status.last.config_digest)
 
 
 def fetch_config_of(digest: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def plot_equity(frame: pd.DataFrame, capital: float | None, marks: pd.DataFrame 
     start = capital or float(frame["equity"].iloc[0])
     at = [int(moment) // units.MS for moment in frame["at"]]
     figure = new_figure(height=250 if marks is None else 250 + LANE * len(EVENT_LANES), right=92 if marks is None else 104)
-    for name, column, colour, width in (("benchmark", "naive", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
+    for name, column, colour, width in (("benchmark", "benchmark", theme.NEUTRAL, 1.3), ("Podium", "equity", theme.UP, 2.0)):
         gain = [(value / start - 1) * 100 if units.is_known(value) else None for value in frame[column].tolist()]
         figure.add_trace(
             "scatter", x=at, y=gain, mode="lines", name=name, line={"color": colour, "width": width}, connectgaps=False,

@@ -32,6 +32,7 @@ TERMS = {
     "impact": "The move of the price that an order causes, in basis points.",
     "implementation shortfall": "The cost of an order against filling all of it at once at the decision.",
     "intent": "What a decision does to the position: open, add, cut, close or hold.",
+    "limit price": "The worst price at which a working order may be filled.",
     "lot size": "The smallest step of an order's size at a venue.",
     "maker fee": "The fee of a fill of an order that rested in the book.",
     "margin": "The distance between a gate's value and its limit, positive when the gate passes.",

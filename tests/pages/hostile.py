@@ -23,7 +23,7 @@ onerror="fetch('{at}/handler')">
 PLAIN = {  # by table: the columns of free text and of names; a name is changed in the same way wherever it stands
     "decisions": ("binding_gate", "regime", "execution"),
     "skill": ("model", "regime"),
-    "regret": ("gate",),
+    "declined": ("gate",),
     "components": ("component", "last_error"),
     "commands": ("by", "reason", "note"),
     "trials": ("action", "trigger", "metric", "unit", "amount_unit", "detail", "by", "reason"),
@@ -37,7 +37,7 @@ PLAIN = {  # by table: the columns of free text and of names; a name is changed 
     "ticks": ("spread_source", "verdict"),
     "artifacts": ("model", "version"),
     "sessions": ("label",),
-    "totals": ("one",),
+    "counters": ("name",),
 }
 JSON = {"sessions": ("models", "regimes", "limits", "gates"), "ticks": ("degraded", "spans"), "commands": ("result",), "rules": ("data",)}
 ADDED: Mapping[str, Sequence[str]] = {

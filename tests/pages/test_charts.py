@@ -63,14 +63,16 @@ def test_a_cell_has_the_colour_of_its_gate(reader: Reader, session: SessionInfo)
 
 
 def test_equity_keeps_its_gaps() -> None:
-    frame = pd.DataFrame({"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "naive": [100.0, 99.0, 98.0]})
+    frame = pd.DataFrame(
+        {"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "benchmark": [100.0, 99.0, 98.0]}
+    )
     drawn = json.loads(equity_chart.plot_equity(frame, 100.0).to_json())
     assert drawn["data"][1]["y"] == [0.0, None, pytest.approx(10.0)]
     assert drawn["data"][0]["y"][-1] == pytest.approx(-2.0)
 
 
 def test_what_happened_stands_in_lanes_below_the_equity_also_where_nothing_did() -> None:
-    frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "naive": [100.0, 99.0]})
+    frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "benchmark": [100.0, 99.0]})
     nothing = pd.DataFrame({"kind": [], "at": [], "detail": []}).astype({"at": "int64"})
     quiet = json.loads(equity_chart.plot_equity(frame, 100.0, nothing).to_json())
     assert [note["text"] for note in quiet["layout"]["annotations"][2:]] == ["no trades", "no retrainings", "no incidents", "no optimizations"]

@@ -162,8 +162,8 @@ def test_a_feed_without_a_book_has_no_panel_for_it(history: MarketHistory) -> No
 
 def test_what_lay_outside_the_interval_stands_out(history: MarketHistory) -> None:
     points = json.loads(charts.plot_forecasts(history, 1, 300).to_json())["data"][-1]
-    frame = history.forecasts[(history.forecasts["horizon"] == 1) & history.forecasts["came_bps"].notna()]
-    outside = ((frame["came_bps"] < frame["low_bps"]) | (frame["came_bps"] > frame["high_bps"])).sum()
+    frame = history.forecasts[(history.forecasts["horizon"] == 1) & history.forecasts["realised_bps"].notna()]
+    outside = ((frame["realised_bps"] < frame["low_bps"]) | (frame["realised_bps"] > frame["high_bps"])).sum()
     assert points["marker"]["color"].count(theme.WARNING) == outside
     assert len(points["y"]) == len(frame)
 
@@ -203,9 +203,9 @@ def test_a_symbol_that_is_not_followed_is_told(full_store: str, tmp_path: Path) 
 
 
 def test_how_well_the_book_is_foreseen_is_told_with_its_n_or_not_at_all(full_store: str, tmp_path: Path) -> None:
-    with page(full_store, tmp_path / "a", "DELETE FROM outlook") as app:
+    with page(full_store, tmp_path / "a", "DELETE FROM liquidity_forecast") as app:
         assert "not measured yet" in text(app)
-    change = "INSERT OR REPLACE INTO outlook VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
+    change = "INSERT OR REPLACE INTO liquidity_forecast VALUES ('spread', 0.31, 0.24, 0.38, 1280, 410.0), ('depth', 0.5, NULL, NULL, 12, 3.0)"
     with page(full_store, tmp_path / "b", change) as app:
         shown = text(app)
     assert "24.0 to 38.0 %" in shown

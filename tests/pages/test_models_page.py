@@ -126,7 +126,7 @@ def test_a_gate_costs_or_saves_only_where_its_interval_says_so(low: float | None
 
 
 def test_a_pair_never_active_together_has_an_empty_cell() -> None:
-    frame = pd.DataFrame({"one": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
+    frame = pd.DataFrame({"model": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
     cell = json.loads(models_charts.plot_agreement(frame, MODELS).to_json())["data"][0]
     assert cell["z"] == [[None, None], [None, None]]
     assert "never active together" in cell["hovertext"][0][1]

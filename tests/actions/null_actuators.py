@@ -1,4 +1,4 @@
-"""The levers where no engine runs."""
+"""The actuators where no engine runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from engine.domain.optimization import (
 
 
 class NullActuators:
-    """The levers where no engine runs: there is nothing to turn, and each says so in one line."""
+    """Every actuator raises ValueError in one line: there is nothing to change."""
 
     @property
     def threads(self) -> Override[ThreadCounts]:
@@ -64,17 +64,17 @@ class NullActuators:
     def reclaimable_space(self) -> ReclaimableSpace:
         self._refuse()
 
-    def unused_artifacts(self, versions: int) -> UnusedArtifacts:  # noqa: ARG002 as every lever
+    def unused_artifacts(self, versions: int) -> UnusedArtifacts:
         self._refuse()
 
-    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:  # noqa: ARG002 as every lever
+    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:
         self._refuse()
 
     def failing_components(self) -> tuple[str, ...]:
         self._refuse()
 
-    def recover_component(self, component: str) -> ActionResult:  # noqa: ARG002 as every lever
+    def recover_component(self, component: str) -> ActionResult:
         self._refuse()
 
     def _refuse(self) -> NoReturn:
-        raise ValueError("no engine runs here: there is nothing to turn")
+        raise ValueError("no engine runs here: there is nothing to change")

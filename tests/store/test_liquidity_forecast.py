@@ -37,18 +37,18 @@ def test_the_outlook_is_renewed_as_a_whole(tmp_path: Path) -> None:
     first = tuple(LiquidityForecastRow(measure, None, None, None, 7, None) for measure in MEASURES)
     second = (LiquidityForecastRow("spread", 0.25, 0.125, 0.375, 900, 450.5),)
     writer.save(replace(market.tick(), liquidity_forecast=first))
-    assert len(ask(tmp_path, "SELECT * FROM v_outlook WHERE r2 IS NULL AND n = 7")) == len(MEASURES)
+    assert len(ask(tmp_path, "SELECT * FROM v_liquidity_forecast WHERE r2 IS NULL AND n = 7")) == len(MEASURES)
     writer.save(market.tick())
-    assert len(ask(tmp_path, "SELECT * FROM v_outlook")) == len(MEASURES)  # a tick that does not renew it leaves it
+    assert len(ask(tmp_path, "SELECT * FROM v_liquidity_forecast")) == len(MEASURES)  # a tick that does not renew it leaves it
     writer.save(replace(market.tick(), liquidity_forecast=second))
-    assert ask(tmp_path, "SELECT measure, r2, low, high, n, n_effective FROM v_outlook") == [("spread", 0.25, 0.125, 0.375, 900, 450.5)]
+    assert ask(tmp_path, "SELECT measure, r2, low, high, n, n_effective FROM v_liquidity_forecast") == [("spread", 0.25, 0.125, 0.375, 900, 450.5)]
     writer.close()
 
 
 def test_a_decisions_figures_are_told_to_five_digits(outcome: Outcome) -> None:
-    told = [orjson.loads(text) for text in tick_rows._micro(outcome)]
-    assert len(told) == 8
-    for symbol, row in enumerate(told):
+    figures = [orjson.loads(text) for text in tick_rows._micro(outcome)]
+    assert len(figures) == 8
+    for symbol, row in enumerate(figures):
         assert set(row) == KEYS
         finer = outcome.liquidity.book_metrics
         assert row["vpin"] == pytest.approx(float(finer.vpin[symbol]), rel=1e-4)
@@ -60,8 +60,8 @@ def test_what_no_book_holds_is_null_and_never_a_number(outcome: Outcome) -> None
     finer = outcome.liquidity.book_metrics
     dear = replace(outcome, liquidity=replace(outcome.liquidity, book_metrics=replace(finer, forecast_cost_bps=finer.forecast_cost_bps * np.nan)))
     for text in tick_rows._micro(dear):
-        told = orjson.loads(text)
-        assert [told[name] for name in ("buy_10k_bps", "sell_10k_bps", "buy_100k_bps", "sell_100k_bps")] == [None] * 4
+        figures = orjson.loads(text)
+        assert [figures[name] for name in ("buy_10k_bps", "sell_10k_bps", "buy_100k_bps", "sell_100k_bps")] == [None] * 4
 
 
 def test_a_market_without_books_keeps_nothing_of_them(outcome: Outcome) -> None:
@@ -69,9 +69,9 @@ def test_a_market_without_books_keeps_nothing_of_them(outcome: Outcome) -> None:
     nothing, costs = np.full(8, np.nan), np.full((2, 2, 8), np.nan)
     bare = replace(finer, imbalance_best=nothing, pressure_levels=nothing, fillable_share=nothing, quoted_bps=costs, forecast_cost_bps=costs,
                    forecast_levels=np.full((3, 8), np.nan), liquidity_forecast=liquidity_forecast.empty_liquidity_forecast())  # fmt: skip
-    told = orjson.loads(
+    figures = orjson.loads(
         tick_rows._micro(
             replace(outcome, liquidity=replace(outcome.liquidity, book_metrics=bare, spread_source=np.full(8, SPREAD_SOURCES.index("setting"))))
         )[0]
     )
-    assert set(told) == {"imbalance", "micro_price", "depth", "pressure", "amihud", "vpin", "kyle"}
+    assert set(figures) == {"imbalance", "micro_price", "depth", "pressure", "amihud", "vpin", "kyle"}

@@ -31,13 +31,13 @@ def test_kinds_and_working_orders_are_read_as_they_were_saved(tmp_path: Path) ->
     reader = Reader(url)
     (row,) = decisions.read_working_orders(reader).to_dict("records")
     assert row == {"symbol": market.symbols[1], "kind": "passive", "side": "sell", "left": 5.0, "asked": 8.0, "limit": 99.9, "bars": 1}
-    told = decisions.read_execution(reader)
-    assert [(kind["kind"], kind["orders"], kind["shortfall_bps"], kind["offered"]) for kind in told] == [
+    rows = decisions.read_execution(reader)
+    assert [(kind["kind"], kind["orders"], kind["shortfall_bps"], kind["offered"]) for kind in rows] == [
         ("passive", 0, None, True), ("aggressive", 0, None, True), ("slice", 0, None, True),
     ]  # fmt: skip
     assert "99.9" in tables.render_working_orders(decisions.read_working_orders(reader))
     writer.save(market.tick())  # a tick that does not renew it leaves it, and no order stands over
-    assert (decisions.read_execution(reader), len(decisions.read_working_orders(reader))) == (told, 0)
+    assert (decisions.read_execution(reader), len(decisions.read_working_orders(reader))) == (rows, 0)
     writer.close()
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from engine.domain.judging import EffectEstimate, Judgement
 from engine.domain.optimization import Effect, Firing, Trial
-from engine.store import optimizer_retention
+from engine.optimizer.runtime.repository import ExperimentRepository
+from engine.store import retention
 from engine.store.connection import Store
 from engine.store.errors import StoreError
-from engine.store.optimizer_retention import DAY
 from engine.store.read.optimizer_history import OptimizerHistory
-from engine.store.retention import RetentionPolicy
+from engine.store.retention import DAY, RetentionPolicy
 from engine.store.write.optimizer import TRIAL_INTERRUPTED, TRIAL_RUNNING
 from engine.store.write.optimizer_repository import OptimizerRepository
 from engine.store.write.writer import Writer
@@ -66,9 +66,9 @@ def test_a_trial_is_kept_from_its_beginning_and_its_end_replaces_what_it_began_w
     number = pen.save_trial(begun())
     assert past.finished_trials(METRIC) == {}  # it is not over
     pen.finish_trial(number, ended(begun()))
-    (told,) = past.finished_trials(METRIC)["collect_garbage"]
-    assert (told.outcome.treated, told.outcome.probability, told.outcome.change) == (True, 0.5, -5.0)
-    assert (told.outcome.latency, told.outcome.clean, told.seconds) == (1.0, -10.0, 0.5)
+    (finished,) = past.finished_trials(METRIC)["collect_garbage"]
+    assert (finished.outcome.treated, finished.outcome.probability, finished.outcome.change) == (True, 0.5, -5.0)
+    assert (finished.outcome.latency, finished.outcome.clean, finished.seconds) == (1.0, -10.0, 0.5)
     assert ask(url, "SELECT detail, verdict, mode FROM trials") == [("freed 1 MB", "not enough data", "auto")]
 
 
@@ -88,7 +88,8 @@ def test_what_a_kill_left_open_is_closed_at_the_next_start_with_why(
     assert OptimizerRepository(writer).open_session({}) == 0
 
 
-def test_how_a_trial_ended_is_kept_later_where_the_store_was_full(url: str, writer: Writer, pen: OptimizerRepository) -> None:
+def test_how_a_trial_ended_is_stored_later_where_the_store_was_full(url: str, writer: Writer) -> None:
+    pen = ExperimentRepository(writer)
     number = pen.save_trial(begun())
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")
@@ -145,10 +146,10 @@ def test_rules_are_kept_changed_and_dropped(pen: OptimizerRepository, past: Opti
 
 
 def test_a_judgement_replaces_the_one_before(url: str, pen: OptimizerRepository) -> None:
-    told = Judgement(9, 8, EffectEstimate(-3.0, -4.0, -2.0), EffectEstimate(math.nan), EffectEstimate(0.0, None, None), "helped", "because")
-    pen.save_judgement("collect_garbage", METRIC, "bytes", AT, told)
-    pen.save_judgement("collect_garbage", METRIC, "bytes", AT + 1, replace(told, treated=10))
-    assert ask(url, "SELECT at, treated, placebos, effect, low, high, verdict, latency, honest FROM judgements") == [
+    judgement = Judgement(9, 8, EffectEstimate(-3.0, -4.0, -2.0), EffectEstimate(math.nan), EffectEstimate(0.0, None, None), "helped", "because")
+    pen.save_judgement("collect_garbage", METRIC, "bytes", AT, judgement)
+    pen.save_judgement("collect_garbage", METRIC, "bytes", AT + 1, replace(judgement, treated=10))
+    assert ask(url, "SELECT at, treated, placebos, effect, low, high, verdict, latency, clean FROM judgements") == [
         (AT + 1, 10, 8, -3.0, -4.0, -2.0, "helped", None, 0.0)
     ]
 
@@ -174,11 +175,11 @@ def test_firings_trials_and_judgements_go_by_age(url: str, writer: Writer, pen: 
 
 def test_rules_that_fire_without_end_fill_no_store(url: str, writer: Writer) -> None:
     store = Store(url, None)
-    kept = optimizer_retention.TableRetention("triggers", 90, 700)
+    limit = retention.TableRetention("triggers", 90, 700)
     rows = [(AT + place, "a", "threshold", METRIC, 1.0, 1.0, "fired") for place in range(2_000)]
     with writer.write() as connection:
         connection.exec_driver_sql("INSERT INTO triggers (at, rule, kind, metric, value, threshold, state) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-    assert optimizer_retention._forget(store, kept, AT) == 1_300
+    assert retention._prune_table(store, limit, AT) == 1_300
     assert ask(url, "SELECT count(*), max(at) FROM triggers") == [(700, AT + 1_999)]
     store.close()
 

@@ -45,18 +45,18 @@ def own(tmp_path: Path) -> Iterator[tuple[Reader, sqlite3.Connection]]:
 
 
 def test_every_vote_is_told_as_its_decision_tells_it(reader: Reader) -> None:
-    told_votes = models.read_votes(reader)
-    votes: dict[Any, Any] = {(one["symbol"], one["model"], one["horizon"]): one for one in told_votes.to_dict("records")}
+    vote_frame = models.read_votes(reader)
+    votes: dict[Any, Any] = {(vote["symbol"], vote["model"], vote["horizon"]): vote for vote in vote_frame.to_dict("records")}
     assert len(votes) == len(SYMBOLS) * (len(MODELS) + 1) * len(HORIZONS)
     for symbol in SYMBOLS:
-        told = decision.read_decision(reader, TICKS - 1, symbol)
-        assert told is not None
-        for vote in told.votes:
+        details = decision.read_decision(reader, TICKS - 1, symbol)
+        assert details is not None
+        for vote in details.votes:
             row = votes[symbol, vote.model, vote.horizon]
             assert [row["bps"], row["trust"], row["weight"]] == pytest.approx(
                 [math.nan if value is None else value for value in (vote.bps, vote.trust, vote.weight)], nan_ok=True
             )
-        for expected in told.forecast:
+        for expected in details.forecast:
             assert votes[symbol, "ensemble", expected.horizon]["bps"] == pytest.approx(expected.bps)
 
 
@@ -68,24 +68,24 @@ def test_a_model_that_was_not_heard_has_no_vote(reader: Reader) -> None:
 
 
 def test_weights_are_those_of_their_ticks_the_newest_among_them(reader: Reader) -> None:
-    told = models.read_weights(reader)
-    assert told["tick"].nunique() <= models.WEIGHT_POINTS
-    assert told["tick"].max() == TICKS - 1
+    frame = models.read_weights(reader)
+    assert frame["tick"].nunique() <= models.WEIGHT_POINTS
+    assert frame["tick"].max() == TICKS - 1
     stored = json.loads(reader.frame("SELECT weights FROM ticks WHERE tick = 40")["weights"].iloc[0])
-    kept = told[told["tick"] == 40]
+    newest = frame[frame["tick"] == 40]
     for m, model in enumerate(MODELS):
         for h, horizon in enumerate(HORIZONS):
-            assert kept[(kept["model"] == model) & (kept["horizon"] == horizon)]["weight"].tolist() == [stored[m][h]]
+            assert newest[(newest["model"] == model) & (newest["horizon"] == horizon)]["weight"].tolist() == [stored[m][h]]
 
 
 def test_agreement_is_a_count_of_votes_on_one_side(reader: Reader) -> None:
-    told: dict[Any, Any] = {(row["one"], row["other"]): row for row in models.read_model_agreement(reader, 1).to_dict("records")}
+    agreement: dict[Any, Any] = {(row["model"], row["other"]): row for row in models.read_model_agreement(reader, 1).to_dict("records")}
     means = [json.loads(text)["mean"] for text in reader.frame("SELECT votes FROM decisions")["votes"]]
-    for i, one in enumerate(MODELS):
+    for i, model in enumerate(MODELS):
         for j, other in enumerate(MODELS):
             both = [(mean[i][1], mean[j][1]) for mean in means if mean[i][1] and mean[j][1]]
             same = sum((a > 0) == (b > 0) for a, b in both)
-            row = told[one, other]
+            row = agreement[model, other]
             assert row["n"] == len(both)
             assert row["share"] == pytest.approx(same / len(both) if both else math.nan, nan_ok=True)
 
@@ -95,8 +95,8 @@ def test_what_serves_is_the_champion_and_what_waits_the_challenger(own: tuple[Re
     writer = Writer(f"sqlite:///{tmp_path / 'podium.db'}")
     writer.save_artifact(artifact("ridge", 500), 1, WALL)
     writer.close()
-    told = models.read_versions(reader, limit=5)
-    roles = dict(zip(told["version"], told["role"], strict=True))
+    frame = models.read_versions(reader, limit=5)
+    roles = dict(zip(frame["version"], frame["role"], strict=True))
     assert roles == {"ridge-500": "challenger", "ridge-100": "champion", "ridge-0": "retired"}
 
 
@@ -105,9 +105,9 @@ def test_of_two_versions_with_the_same_bytes_the_newer_serves(own: tuple[Reader,
     writer = Writer(f"sqlite:///{tmp_path / 'podium.db'}")
     writer.save_artifact(replace(artifact("ridge", 100, serves_from=105), version="ridge-105"), 1, WALL)
     writer.close()
-    told = models.read_versions(reader, limit=5)
-    assert told["role"].tolist() == ["champion", "retired", "retired"]
-    assert told["version"].iloc[0] == "ridge-105"
+    frame = models.read_versions(reader, limit=5)
+    assert frame["role"].tolist() == ["champion", "retired", "retired"]
+    assert frame["version"].iloc[0] == "ridge-105"
 
 
 def test_only_so_many_versions_of_a_model_are_told(own: tuple[Reader, sqlite3.Connection], tmp_path: Path) -> None:
@@ -130,9 +130,9 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
     checkpointed(store, stated=stated, observed=observed, counted=counted, rows=np.array([200.0, 0.0, 0.0]), brier=np.array([48.0, 0.0, 0.0]))
     tick = models.find_newest_checkpoint(reader)
     assert tick == 100
-    told = models.read_calibration(reader, 100)
-    assert told is not None
-    first, second, _ = told.horizons
+    report = models.read_calibration(reader, 100)
+    assert report is not None
+    first, second, _ = report.horizons
     assert (first.horizon, first.n, first.brier_naive) == (1, 200, 0.25)
     assert first.brier == pytest.approx(0.24)
     spread = 0.6 * 0.45**4 + 0.4 * 0.55**4 - 0.24**2
@@ -145,7 +145,7 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
     assert tenth.observed.high is not None
     assert tenth.observed.low < 0.6 < tenth.observed.high
     assert (second.n, second.brier, second.bins) == (0, None, ())
-    assert all(one.share is None and one.low is None for _, _, one in second.coverage)
+    assert all(share.share is None and share.low is None for _, _, share in second.coverage)
 
 
 def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[Reader, sqlite3.Connection]) -> None:
@@ -157,10 +157,10 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
         made = replace(state, selection_gain=replace(state.selection_gain, gain=gained))
         store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
         store.commit()
-        told = models.read_calibration(reader, 100)
-        assert told is not None
-        assert (told.silencing is not None) == known
-        r2, low, high, n = told.silencing or (0.005, 0.0, 1.0, 10_000)
+        report = models.read_calibration(reader, 100)
+        assert report is not None
+        assert (report.silencing is not None) == known
+        r2, low, high, n = report.silencing or (0.005, 0.0, 1.0, 10_000)
         assert r2 == pytest.approx(0.005)
         assert low < r2 < high
         assert n == 10_000
@@ -179,17 +179,17 @@ def test_a_state_of_another_version_is_said_to_be_one(own: tuple[Reader, sqlite3
     reader, store = own
     store.execute("UPDATE checkpoints SET data = x'00112233' WHERE tick = 100")
     store.commit()
-    told = models.read_calibration(reader, 100)
-    assert told is not None
-    assert told.horizons == ()
-    assert told.error is not None
+    report = models.read_calibration(reader, 100)
+    assert report is not None
+    assert report.horizons == ()
+    assert report.error is not None
 
 
 def test_regret_begins_with_what_can_be_told(own: tuple[Reader, sqlite3.Connection]) -> None:
     reader, store = own
     rows = [("spread", 5_000, None, None, None, 3.0), ("edge above cost", 10, -2.0, -3.0, -1.0, 40.0), ("cooldown", 900, 4.0, 1.0, 7.0, 90.0)]
-    store.execute("DELETE FROM regret")
-    store.executemany("INSERT INTO regret (gate, n, mean_bps, low, high, n_effective) VALUES (?, ?, ?, ?, ?, ?)", rows)
+    store.execute("DELETE FROM declined")
+    store.executemany("INSERT INTO declined (gate, n, mean_bps, low, high, n_effective) VALUES (?, ?, ?, ?, ?, ?)", rows)
     store.commit()
     assert models.read_declined(reader)["gate"].tolist() == ["cooldown", "edge above cost", "spread"]
 

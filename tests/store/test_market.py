@@ -25,10 +25,10 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(full: str) -> MarketHistory:
-    found = market.read_market(Reader(full), "ETH")
-    assert found is not None
-    return found
+def history(full: str) -> MarketHistory:
+    history = market.read_market(Reader(full), "ETH")
+    assert history is not None
+    return history
 
 
 def copied(full: str, folder: Path) -> tuple[Reader, Path]:
@@ -42,55 +42,55 @@ def change(path: Path, sql: str, *values: object) -> None:
         store.execute(sql, values)
 
 
-def test_bars_are_those_of_the_symbol_and_stand_beside_its_decisions(full: str, told: MarketHistory) -> None:
+def test_bars_are_those_of_the_symbol_and_stand_beside_its_decisions(full: str, history: MarketHistory) -> None:
     rows = Reader(full).frame("SELECT tick, price, action, fresh FROM decisions WHERE symbol = 'ETH' ORDER BY tick")
-    assert told.bars["tick"].tolist() == rows["tick"].tolist() == list(range(TICKS))
-    assert told.bars["action"].tolist() == rows["action"].tolist()
+    assert history.bars["tick"].tolist() == rows["tick"].tolist() == list(range(TICKS))
+    assert history.bars["action"].tolist() == rows["action"].tolist()
     fresh = rows["fresh"] == 1
-    assert told.bars["fresh"].tolist() == fresh.tolist()
-    np.testing.assert_allclose(told.bars["close"][fresh], rows["price"][fresh])
-    assert told.bars["close"][~fresh].isna().all()
+    assert history.bars["fresh"].tolist() == fresh.tolist()
+    np.testing.assert_allclose(history.bars["close"][fresh], rows["price"][fresh])
+    assert history.bars["close"][~fresh].isna().all()
 
 
-def test_regimes_add_up_at_every_tick(told: MarketHistory) -> None:
-    shares = told.bars[[f"regime {name}" for name in told.session.regimes]]
+def test_regimes_add_up_at_every_tick(history: MarketHistory) -> None:
+    shares = history.bars[[f"regime {name}" for name in history.session.regimes]]
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_the_book_is_the_newest_and_its_depth_is_money(told: MarketHistory) -> None:
-    book = told.book
+def test_the_book_is_the_newest_and_its_depth_is_money(history: MarketHistory) -> None:
+    book = history.book
     assert book is not None
     assert book.bid_price[0] < book.ask_price[0]
     assert list(book.bid_price) == sorted(book.bid_price, reverse=True)
     money = sum(price * size for price, size in zip(book.ask_price, book.ask_size, strict=True))
-    assert told.bars["ask_depth"].iloc[-1] == pytest.approx(money)
+    assert history.bars["ask_depth"].iloc[-1] == pytest.approx(money)
 
 
-def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str, told: MarketHistory) -> None:
+def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str, history: MarketHistory) -> None:
     price = Reader(full).frame("SELECT tick, log_price, fresh FROM decisions WHERE symbol = 'ETH' ORDER BY tick")
-    one = told.forecasts[(told.forecasts["horizon"] == 12) & told.forecasts["came_bps"].notna()].iloc[7]
-    tick = int(one["tick"])
-    assert one["came_bps"] == pytest.approx((price["log_price"][tick + 12] - price["log_price"][tick]) * 1e4)
-    assert one["due"] == told.bars["at"][tick] + 12 * MINUTE
-    due = told.forecasts[told.forecasts["horizon"] == 12].tail(12)
-    assert due["came_bps"].isna().all()
+    forecast = history.forecasts[(history.forecasts["horizon"] == 12) & history.forecasts["realised_bps"].notna()].iloc[7]
+    tick = int(forecast["tick"])
+    assert forecast["realised_bps"] == pytest.approx((price["log_price"][tick + 12] - price["log_price"][tick]) * 1e4)
+    assert forecast["due"] == history.bars["at"][tick] + 12 * MINUTE
+    due = history.forecasts[history.forecasts["horizon"] == 12].tail(12)
+    assert due["realised_bps"].isna().all()
 
 
 def test_a_bar_that_was_missing_is_no_price_to_judge_by(full: str) -> None:
-    gone = Reader(full).frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick < 150 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
-    told = market.read_market(Reader(full), str(gone))
-    assert told is not None
-    missing = told.bars[~told.bars["fresh"].astype(bool)]["tick"].tolist()
+    missing_symbol = Reader(full).frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick < 150 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
+    history = market.read_market(Reader(full), str(missing_symbol))
+    assert history is not None
+    missing = history.bars[~history.bars["fresh"].astype(bool)]["tick"].tolist()
     assert missing
-    one_bar = told.forecasts[told.forecasts["horizon"] == 1].set_index("tick")
-    assert one_bar.loc[[tick for tick in missing if tick in one_bar.index], "came_bps"].isna().all()
+    one_bar = history.forecasts[history.forecasts["horizon"] == 1].set_index("tick")
+    assert one_bar.loc[[tick for tick in missing if tick in one_bar.index], "realised_bps"].isna().all()
 
 
-def test_coverage_counts_only_forecasts_that_do_not_overlap(told: MarketHistory) -> None:
-    one, three, twelve = told.coverage
-    assert one.low is not None
-    assert one.high is not None
-    assert one.low < one.covered / one.n < one.high
+def test_coverage_counts_only_forecasts_that_do_not_overlap(history: MarketHistory) -> None:
+    first, three, twelve = history.coverage
+    assert first.low is not None
+    assert first.high is not None
+    assert first.low < first.covered / first.n < first.high
     assert three.n_effective == pytest.approx(three.n / 3)
     assert twelve.low is None  # 12 apart are too few
 
@@ -110,21 +110,21 @@ def test_a_symbol_that_is_not_followed_is_none_and_no_error(full: str) -> None:
 
 def test_a_damaged_bar_is_told_in_a_line(full: str, tmp_path: Path) -> None:
     reader, path = copied(full, tmp_path)
-    change(path, "UPDATE slices SET data = x'00112233' WHERE tick = 150")
+    change(path, "UPDATE market_snapshots SET data = x'00112233' WHERE tick = 150")
     with pytest.raises(StoreUnreadable, match="the bar of tick 150 cannot be read"):
         market.read_market(reader, "ETH")
 
 
 def test_incidents_are_those_of_the_symbol_and_of_all(full: str, tmp_path: Path) -> None:
     reader, path = copied(full, tmp_path)
-    at = [int(one) for one in reader.frame("SELECT at FROM ticks ORDER BY tick")["at"]]
+    at = [int(time) for time in reader.frame("SELECT at FROM ticks ORDER BY tick")["at"]]
     for kind, symbol, since, until in (
         ("halt", "ETH", at[100], at[110]), ("gap", "BTC", at[100], None), ("stale", "*", at[150], None), ("gap", "ETH", at[0] - 9, at[0] - 5),
     ):  # fmt: skip
         change(path, "INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (1, ?, ?, ?, ?, 'made')", kind, symbol, since, until)
-    told = market.read_market(reader, "ETH")
-    assert told is not None
-    assert told.incidents["kind"].tolist() == ["stale", "halt", "gap"]  # the last is the whole market's, of the store as made
+    history = market.read_market(reader, "ETH")
+    assert history is not None
+    assert history.incidents["kind"].tolist() == ["stale", "halt", "gap"]  # the last is the whole market's, of the store as made
 
 
 def test_marks_lie_on_the_line_of_equity(full: str) -> None:
@@ -159,6 +159,6 @@ def test_reading_the_market_costs_the_same_however_long_the_history(full: str, t
 
 def test_a_symbol_of_the_store_is_any_of_the_sessions(full: str) -> None:
     for symbol in SYMBOLS:
-        told = market.read_market(Reader(full), symbol)
-        assert told is not None
-        assert told.symbol == symbol
+        history = market.read_market(Reader(full), symbol)
+        assert history is not None
+        assert history.symbol == symbol

@@ -23,39 +23,39 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def test_times_are_those_of_the_spans(reader: Reader) -> None:
-    told = components.read_latency(reader)
-    assert told is not None
-    whole, *phases = told.phases
-    assert [one.name for one in phases] == reader.frame("SELECT DISTINCT phase FROM v_spans WHERE tick = 159 ORDER BY start_ms")["phase"].tolist()
+    latency = components.read_latency(reader)
+    assert latency is not None
+    whole, *phases = latency.phases
+    assert [phase.name for phase in phases] == reader.frame("SELECT DISTINCT phase FROM v_spans WHERE tick = 159 ORDER BY start_ms")["phase"].tolist()
     ms = reader.frame("SELECT ms FROM ticks WHERE warm = 0 ORDER BY ms")["ms"].tolist()
     assert (whole.n, whole.p50, whole.longest) == (LIVE, ms[69], ms[-1])
     assert whole.p99 == ms[138]
-    assert (told.warm, told.window) == (False, "the last 140 live ticks")
+    assert (latency.warm, latency.window) == (False, "the last 140 live ticks")
     assert phases[0].p50 == pytest.approx(0.18)
     assert phases[0].n == LIVE
-    assert sum(one.fallbacks for one in phases) == whole.fallbacks == 2
+    assert sum(phase.fallbacks for phase in phases) == whole.fallbacks == 2
 
 
 def test_a_p99_of_few_ticks_has_no_interval(reader: Reader) -> None:
-    told = components.read_latency(reader)
-    assert told is not None
-    assert told.phases[0].low is None
+    latency = components.read_latency(reader)
+    assert latency is not None
+    assert latency.phases[0].low is None
 
 
 def test_a_line_has_whole_pieces_up_to_the_newest(reader: Reader) -> None:
-    told = components.read_latency(reader)
-    assert told is not None
-    assert len(told.series) == LIVE // told.bucket_ticks
-    newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - told.bucket_ticks}")["ms"].iloc[0]
-    assert told.series["longest"].iloc[-1] == newest
-    assert told.series["fallbacks"].sum() == 2
+    latency = components.read_latency(reader)
+    assert latency is not None
+    assert len(latency.series) == LIVE // latency.bucket_ticks
+    newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - latency.bucket_ticks}")["ms"].iloc[0]
+    assert latency.series["longest"].iloc[-1] == newest
+    assert latency.series["fallbacks"].sum() == 2
 
 
 def test_fallbacks_are_told_with_phase_and_error_newest_first(reader: Reader) -> None:
-    told = components.read_fallbacks(reader, limit=10)
-    assert told["tick"].tolist() == [119, 59]
-    assert set(told["phase"]) == {"validation"}
-    assert told["error"].tolist() == ["ValueError: made to fail"] * 2
+    frame = components.read_fallbacks(reader, limit=10)
+    assert frame["tick"].tolist() == [119, 59]
+    assert set(frame["phase"]) == {"validation"}
+    assert frame["error"].tolist() == ["ValueError: made to fail"] * 2
     counts = components.count_fallbacks(reader, NOW)
     assert counts.to_dict("records") == [{"phase": "validation", "n": 2, "tick": 119}]
 
@@ -65,34 +65,34 @@ def test_old_fallbacks_are_not_counted(reader: Reader) -> None:
 
 
 def test_the_honest_rate_has_its_interval(reader: Reader) -> None:
-    told = components.read_clean_rate(reader, NOW)
-    assert (told.ticks, told.degraded) == (LIVE, 2)
-    assert told.low == pytest.approx(0.9494, abs=1e-3)
-    assert told.high == pytest.approx(0.9961, abs=1e-3)
+    rate = components.read_clean_rate(reader, NOW)
+    assert (rate.ticks, rate.degraded) == (LIVE, 2)
+    assert rate.low == pytest.approx(0.9494, abs=1e-3)
+    assert rate.high == pytest.approx(0.9961, abs=1e-3)
     stale = reader.frame("SELECT sum(fresh = 0) AS n FROM decisions WHERE tick >= 20")["n"].iloc[0]
-    assert (told.decisions, told.stale) == (LIVE * 4, stale)
+    assert (rate.decisions, rate.stale) == (LIVE * 4, stale)
 
 
 def test_a_young_store_has_no_rate_yet(tmp_path: Path) -> None:
-    told = components.read_clean_rate(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
-    assert (told.ticks, told.low) == (4, None)
+    rate = components.read_clean_rate(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
+    assert (rate.ticks, rate.low) == (4, None)
 
 
 def test_a_store_in_its_warm_up_has_no_rate_and_says_that_its_times_are_of_the_warm_up(tmp_path: Path) -> None:
     reader = Reader(filled(tmp_path, ticks=12))
-    told, times = components.read_clean_rate(reader, WALL + 60 * SECOND), components.read_latency(reader)
-    assert (told.ticks, told.degraded, told.low, told.decisions) == (0, 0, None, 0)
+    rate, times = components.read_clean_rate(reader, WALL + 60 * SECOND), components.read_latency(reader)
+    assert (rate.ticks, rate.degraded, rate.low, rate.decisions) == (0, 0, None, 0)
     assert times is not None
     assert (times.warm, times.window, times.phases[0].n) == (True, "the last 12 warm-up ticks", 12)
 
 
 def test_signs_of_life_are_the_newest(reader: Reader) -> None:
-    told = components.read_liveness(reader)
-    assert told.trained is not None
-    assert told.trained[1] == "ridge-100"
-    assert (told.models_waiting, told.checkpoint, told.first_tick, told.commands_waiting) == (0, 100, 0, 1)
-    assert told.readings is not None
-    assert told.heartbeat == NOW
+    liveness = components.read_liveness(reader)
+    assert liveness.trained is not None
+    assert liveness.trained[1] == "ridge-100"
+    assert (liveness.models_waiting, liveness.checkpoint, liveness.first_tick, liveness.commands_waiting) == (0, 100, 0, 1)
+    assert liveness.readings is not None
+    assert liveness.heartbeat == NOW
 
 
 def test_an_empty_store_is_no_error(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ def test_events_and_knobs_come_back_as_they_were(url: str, writer: Writer) -> No
     writer.save(tick)
     stored = TickHistory(url).tick(0)
     assert stored.events == tick.inputs.events
-    assert stored.knobs.digest() == tick.inputs.config.digest()
+    assert stored.config.digest() == tick.inputs.config.digest()
 
 
 def test_the_version_moves_with_every_write(url: str, writer: Writer) -> None:

@@ -159,7 +159,7 @@ def _report(settings: Settings, engine: Engine, tally: BacktestTally, wall: floa
         "portfolio": _portfolio(settings, engine, tally, enter),
         "equity": _equity(tally),
         "execution": _execution(engine),
-        "regret": _regret(engine, tally),
+        "declined": _regret(engine, tally),
         "training": {
             "fits": len(engine.trained_artifacts),
             "seconds": sum(artifact.seconds for artifact in engine.trained_artifacts),
@@ -190,7 +190,7 @@ def _explained(engine: Engine, tally: BacktestTally) -> tuple[float | None, ...]
     """What order flow explains of the mid's moves over the bars that were decided, where the feed has every event."""
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
-    return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+    return engine.feed.flow_r2(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
 
 
 def _agreement(tick: int, event: Event) -> BacktestReport:
@@ -217,8 +217,8 @@ def _quantiles(values: array[float]) -> BacktestReport:
 
 def _skill(engine: Engine) -> BacktestReport:
     """The first horizon of every model and the ensemble, all regimes together, with the other horizons inside."""
-    rows = [row for row in skill.skill_table(engine.state, engine.knobs.horizons) if row.regime == "all"]
-    first = engine.knobs.horizons[0]
+    rows = [row for row in skill.skill_table(engine.state, engine.config.horizons) if row.regime == "all"]
+    first = engine.config.horizons[0]
     told: BacktestReport = {}
     for row in sorted(rows, key=lambda row: row.model != "ensemble"):
         if row.horizon == first:
@@ -250,7 +250,7 @@ def _calibration(engine: Engine) -> BacktestReport:
         "coverage": {f"{level:g}": float(share) / rows if rows else None for level, share in zip(conformal.LEVELS, covered, strict=True)},
         "coverage_by_regime": [
             [horizon, regime, int(reach.rows[h, r]), *(reach.covered[h, r] / reach.rows[h, r]).tolist()]
-            for h, horizon in enumerate(engine.knobs.horizons)
+            for h, horizon in enumerate(engine.config.horizons)
             for r, regime in enumerate(REGIMES)
             if reach.rows[h, r] > 0
         ],

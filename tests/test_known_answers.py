@@ -26,7 +26,7 @@ from engine.store.read import decisions
 from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
-from pages.decisions import tables
+from pages.portfolio import tables
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text
@@ -180,7 +180,7 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     shown = page(url)
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
-    assert "nothing is held" in shown
+    assert "no open positions" in shown
     table = tables.render_fills(decisions.read_fills(Reader(url), limit=4))
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table

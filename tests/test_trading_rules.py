@@ -26,7 +26,7 @@ def run(rules: TradingRules, bars: tuple[MarketSnapshot, ...] = ()) -> list[Tick
     bars = bars or lesson().bars[FROM:]
     one = resumed(FROM, bars, keeper=Drawer())
     one.feed = Played(replace(lesson().feed.info, rules=rules), bars)
-    one.knobs = replace(one.knobs, rules=rules)
+    one.config = replace(one.config, rules=rules)
     one.account = replace(broker.open_account(100_000.0, 8), accrued_at=moment(FROM).inputs.at)
     return play(one)
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection
 
+from engine.commands.router import find_command
 from engine.domain.record import Record
-from engine.domain.trading_config import COMMANDS, Command
+from engine.domain.trading_config import Command
 from engine.store.connection import Store, fetch_value
 from engine.store.errors import LeaseLost
 from engine.store.write.tick_rows import to_json
@@ -56,8 +57,7 @@ class Inbox:
 
     def submit(self, name: str, args: Mapping[str, str], by: str, reason: str, now: int) -> int:
         """Queue a command and return its number; raises ValueError for an unknown name."""
-        if name not in COMMANDS:
-            raise ValueError(f"there is no command {name!r}: give one of {', '.join(COMMANDS)}")
+        find_command(name)
         row = (now, name, to_json(dict(args)), by, reason)
         with self._store.write(fenced=False) as connection:
             connection.exec_driver_sql("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (?, ?, ?, ?, ?, 'queued')", row)

@@ -37,16 +37,16 @@ def verdicts(draw: str, shift: float, windows: int, runs: int = 2_000) -> dict[s
     size = (runs, windows + 1)
     noise = {"normal": chance.standard_normal(size), "heavy": chance.standard_t(2, size), "skew": chance.exponential(size=size)}
     drawn = noise[draw]
-    said = [judged(float(row[0]) + shift, row[1:]).verdict for row in drawn]
-    return {verdict: said.count(verdict) / runs for verdict in VERDICTS}
+    collected = [judged(float(row[0]) + shift, row[1:]).verdict for row in drawn]
+    return {verdict: collected.count(verdict) / runs for verdict in VERDICTS}
 
 
 @pytest.mark.parametrize("draw", ["normal", "heavy", "skew"])
 @pytest.mark.parametrize("windows", [20, 39, 60, 150])
 def test_of_runs_without_effect_at_most_five_in_a_hundred_are_said_to_have_one(draw: str, windows: int) -> None:
-    said = verdicts(draw, 0.0, windows)
-    assert said[HELPED] + said[HARMED] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
-    assert said[NOT_ENOUGH_DATA] == 0.0
+    shares = verdicts(draw, 0.0, windows)
+    assert shares[HELPED] + shares[HARMED] <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2_000)
+    assert shares[NOT_ENOUGH_DATA] == 0.0
 
 
 @pytest.mark.parametrize("windows", [20, 60, 150])

@@ -41,9 +41,9 @@ def test_what_is_kept_is_bounded_and_a_reading_that_was_not_told_is_not_made_up(
     recent = ReadingsBuffer()
     for at in range(1, CAPACITY + 100):
         recent.append(sample(at, cpu=float(at)) | (sample(at, disk=5.0) if at % 2 else {}))
-    told, values = recent.series("host.cpu", 0, 10**18)
+    moments, values = recent.series("host.cpu", 0, 10**18)
     assert values.tolist() == [float(at) for at in range(100, CAPACITY + 100)]
-    assert np.array_equal(told, values.astype(np.int64) * SECOND)
+    assert np.array_equal(moments, values.astype(np.int64) * SECOND)
     assert recent.series("host.disk", 0, 10**18)[0].tolist() == [at * SECOND for at in range(101, CAPACITY + 100, 2)]
 
 

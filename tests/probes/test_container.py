@@ -94,5 +94,5 @@ def test_a_missing_proc_is_a_normal_answer(tmp_path: Path) -> None:
 def test_the_pressure_of_the_containers_own_work_is_told_apart_from_the_hosts(tmp_path: Path) -> None:
     line = "some avg10=12.50 avg60=0.00 avg300=0.00 total=1\n"
     container = tree(tmp_path, "/app", {"app": {"memory.current": "1", "cpu.pressure": line, "io.pressure": "nonsense"}})
-    found = {(reading.source, reading.name): reading.value for reading in container.read(1, 0.0) if reading.name.endswith("pressure_percent")}
-    assert found == {("container", "cpu_pressure_percent"): 12.5}
+    pressures = {(reading.source, reading.name): reading.value for reading in container.read(1, 0.0) if reading.name.endswith("pressure_percent")}
+    assert pressures == {("container", "cpu_pressure_percent"): 12.5}

@@ -62,8 +62,8 @@ class Scene:
         self.writer = Writer(self.url, busy_ms=20)
         self.recovery = FailureLog(self.writer, Watched(), self.clock)
         self.workers = WorkerPool()
-        told = settings(database_url=self.url, **self.changed)
-        self.engine, session = resume_engine(told, self.feed, self.clock, self.writer, TickHistory(self.url), training_pool=Inline())
+        configured = settings(database_url=self.url, **self.changed)
+        self.engine, session = resume_engine(configured, self.feed, self.clock, self.writer, TickHistory(self.url), training_pool=Inline())
         self.mending = ComponentRemedies(
             self.recovery,
             self.engine,

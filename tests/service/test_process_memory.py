@@ -13,7 +13,7 @@ from engine.service.process_memory import ONE_ARENA
 
 SCRIPT = """
 import ctypes, sys, tempfile, threading
-from engine.shell import steady
+from engine.service import process_memory
 
 def heaps():
     libc = ctypes.CDLL(None)
@@ -26,7 +26,7 @@ def heaps():
         return out.read().count(b"<heap ")
 
 if sys.argv[1] == "settle":
-    steady.settle()
+    process_memory.configure_memory()
 meet = threading.Barrier(9)
 
 def work():

@@ -183,4 +183,4 @@ def test_the_store_is_in_its_home_whatever_the_homes_name(tmp_path: Path, name: 
         assert connection.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 0
     assert (database.path_from_url(url), sorted(path.name for path in tmp_path.iterdir())) == (home / "podium.db", [name])
     assert (home / "podium.db").stat().st_size > 0
-    assert drills._asked(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0
+    assert drills._query(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0

@@ -11,6 +11,7 @@ import pytest
 
 from engine.domain.judging import EffectEstimate, Judgement
 from engine.domain.optimization import Effect, Firing, Trial
+from engine.optimizer.runtime.repository import ExperimentRepository
 from engine.store import retention
 from engine.store.connection import Store
 from engine.store.errors import StoreError
@@ -87,7 +88,8 @@ def test_what_a_kill_left_open_is_closed_at_the_next_start_with_why(
     assert OptimizerRepository(writer).open_session({}) == 0
 
 
-def test_how_a_trial_ended_is_kept_later_where_the_store_was_full(url: str, writer: Writer, pen: OptimizerRepository) -> None:
+def test_how_a_trial_ended_is_stored_later_where_the_store_was_full(url: str, writer: Writer) -> None:
+    pen = ExperimentRepository(writer)
     number = pen.save_trial(begun())
     connection = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     connection.execute("BEGIN IMMEDIATE")

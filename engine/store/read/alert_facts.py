@@ -13,12 +13,12 @@ from engine.evidence.staleness import MIN_FROZEN_BARS
 from engine.explain import describe_fault
 from engine.store import database
 from engine.store.errors import translate_errors
+from engine.store.read.clean_rate import count_recent_clean_ticks
 from engine.store.read.reader import fetch_all, fetch_first, fetch_scalar
 from engine.store.write import alerts
 
 HOUR = 3_600 * 10**9  # ns
 STORE_MOVED_KEY = "store moved"  # key of the fact that the file was deleted or replaced: time (ns UTC) and response
-CLEAN_RATE_TICKS = 500  # over whose live ticks the clean-decision rate is measured
 
 
 class FactsReader:
@@ -42,12 +42,7 @@ def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
     if last is None:
         return facts
     tick, session = int(last["tick"]), int(last["session"])
-    clean = fetch_all(
-        connection,
-        "SELECT count(*) AS ticks, coalesce(sum(degraded = '[]'), 0) AS clean FROM "
-        "(SELECT degraded, warm FROM ticks ORDER BY tick DESC LIMIT :limit) WHERE warm = 0",
-        limit=CLEAN_RATE_TICKS,
-    )[0]
+    clean = count_recent_clean_ticks(connection)
     gates = _fresh_data(connection, tick)
     incidents = fetch_all(
         connection, "SELECT kind, symbol FROM incidents WHERE session = :session AND until IS NULL ORDER BY id LIMIT 50", session=session
@@ -59,7 +54,7 @@ def _ticks(connection: Connection, facts: AlertInputs) -> AlertInputs:
         session=session,
     )
     return replace(
-        facts, last_decided_at=int(last["wall"]), is_warmup=bool(last["warm"]), ticks=int(clean["ticks"]), clean_ticks=int(clean["clean"]),
+        facts, last_decided_at=int(last["wall"]), is_warmup=bool(last["warm"]), ticks=clean.ticks, clean_ticks=clean.clean,
         symbols=len(gates), fresh_symbols=sum(is_open for _, is_open, _ in gates),
         faulty_symbols=tuple(f"{symbol}: {fault}" for symbol, _, fault in gates if fault),
         incidents=tuple(f"{row['kind'].replace('_', ' ')} {'everywhere' if row['symbol'] in {'*', ''} else row['symbol']}" for row in incidents),

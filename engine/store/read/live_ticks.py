@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from engine.evidence.proportions import wilson_interval
+from engine.store.read.clean_rate import CleanTicks
 from engine.store.read.reader import fetch_all, fetch_scalar
 from engine.store.read.status import find_session_range
 
@@ -24,19 +24,6 @@ class TickCounts:
 
     live: int
     warm: int
-
-
-@dataclass(frozen=True, slots=True)
-class CleanTicks:
-    """Stored live ticks of the last 30 days of wall time, and how many of them were degraded."""
-
-    ticks: int
-    degraded: int  # in which a phase fell back
-
-    @property
-    def band(self) -> tuple[float, float] | None:
-        """95 % interval of the share of clean ticks; None while there are too few."""
-        return wilson_interval(1.0 - self.degraded / self.ticks, self.ticks) if self.ticks else None
 
 
 def find_live_ranges(connection: Connection, first: int, last: int) -> TickRanges:

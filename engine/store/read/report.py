@@ -24,8 +24,9 @@ from engine.report.day import (
 )
 from engine.report.savings import sum_proved_effects
 from engine.store.read import live_ticks
+from engine.store.read.clean_rate import CleanTicks
 from engine.store.read.decisions import count_decisions, count_intents
-from engine.store.read.live_ticks import CleanTicks, TickRanges
+from engine.store.read.live_ticks import TickRanges
 from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar
 from engine.store.read.status import parse_carry
 from engine.store.write.alerts import parse_drill

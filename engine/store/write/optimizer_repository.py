@@ -1,25 +1,20 @@
-"""The optimizer's side of the store's writer. The result of a trial survives a store that cannot be written at the moment."""
+"""The optimizer's side of the store's writer."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from threading import Lock
 
 from engine.domain.judging import Judgement
 from engine.domain.optimization import ActionResult, Firing, Trial
-from engine.store.errors import StoreError
 from engine.store.write import optimizer
 from engine.store.write.writer import Writer
 
 
 class OptimizerRepository:
-    """Each call is a transaction. All but `finish_trial` raise StoreError, in one line."""
+    """Each call is a transaction and raises StoreError in one line."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._unsaved: deque[tuple[int, Trial]] = deque(maxlen=1_000)
-        self._lock = Lock()
 
     def tune(self) -> ActionResult:
         """Compact the store."""
@@ -34,25 +29,9 @@ class OptimizerRepository:
         return self._writer.save_firing(firing)
 
     def finish_trial(self, number: int, trial: Trial) -> None:
-        """Store a trial's result; hold it for `flush` where the store does not accept it."""
-        try:
-            with self._writer.write() as connection:
-                optimizer.finish_trial(connection, number, trial)
-        except StoreError:
-            with self._lock:
-                self._unsaved.append((number, trial))
-
-    def flush(self) -> None:
-        """Store the results that could not be stored before."""
-        while True:
-            with self._lock:
-                if not self._unsaved:
-                    return
-                number, trial = self._unsaved[0]
-            with self._writer.write() as connection:
-                optimizer.finish_trial(connection, number, trial)
-            with self._lock:
-                self._unsaved.popleft()
+        """Store the result of a trial."""
+        with self._writer.write() as connection:
+            optimizer.finish_trial(connection, number, trial)
 
     def open_session(self, modes: Mapping[str, str]) -> int:
         """Prepare for a start: close interrupted trials, grant initial licences, store the modes. Return the number of closed trials."""

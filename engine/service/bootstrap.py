@@ -33,7 +33,7 @@ from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
 from engine.service.resume import resume_engine
-from engine.service.service import HEARTBEAT_SECONDS, COMMANDS_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
+from engine.service.service import COMMANDS_SECONDS, HEARTBEAT_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 from engine.store import backtest_files

@@ -224,7 +224,7 @@ class EngineService:
         """Let the worker of a queue serve a command that was queued."""
         observer = self.failures if component == "alerts" else self.components
         if queued:
-            jobs.run_once(component, name, work, observer, executor={"optimize": "by hand"}.get(name, name))
+            jobs.run_once(component, name, work, observer, executor=name)
 
     def _control_trading(self, command: Command) -> Result:
         """Control the engine between two ticks: no stored tick obeys a command that the store calls failed."""

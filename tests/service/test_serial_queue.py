@@ -106,7 +106,7 @@ def engine(inbox: Inbox, queue: Callable[[Inbox], SerialQueue]) -> tuple[SerialQ
     def obey() -> None:
         while (command := inbox.claim(NOW)) is not None:
             if hands.enqueue(command):
-                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="by hand")
+                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="optimize")
 
     jobs.start()
     jobs.run_every(0.02, "engine", "commands", obey, watch)

@@ -1,4 +1,4 @@
-"""A store whose file is deleted or replaced under a running engine: nothing is decided into a file nobody can see, and nothing it held is lost."""
+"""A store whose file is deleted or replaced under a running engine: nothing is decided into an invisible file, and no row is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Optimizations people ask for: served once each, in order, one at a time, whatever happens to the store, an action or the engine."""
+"""Serial queues: each command is served once, in order, one at a time, whatever happens to the store, an action or the engine."""
 
 from __future__ import annotations
 

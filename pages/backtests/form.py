@@ -13,7 +13,7 @@ import streamlit as st
 from engine import units
 from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import QUEUED, RUNNING
-from pages.ui import command_table, theme, widgets
+from pages.ui import command_table, inputs, theme, widgets
 from pages.ui import commands as ui_commands
 
 BARS, SYMBOLS, SEED, SIGNAL = 5_000, 8, 7, 0.05
@@ -130,21 +130,11 @@ _WORDS: dict[str, Callable[[str], str]] = {
 
 def _simulated() -> dict[str, str]:
     with st.container(horizontal=True, key="simulated_row"):
-        signal = st.number_input(
-            "Signal (R², one bar)",
-            0.0,
-            0.5,
-            SIGNAL,
-            0.01,
-            format="%.3f",
-            key="run_signal",
-            width=170,
-            help="0: nothing can be predicted, and it must end up holding",
-        )
-        bars = st.number_input("Bars", 100, 1_000_000, BARS, 1_000, key="run_bars", width=150)
-        symbols = st.number_input("Symbols", 1, 500, SYMBOLS, 1, key="run_symbols", width=130)
-        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed", width=130, help="The same seed gives the same market, bit for bit")
-    return {"market": "simulated", "signal": f"{signal:g}", "bars": str(bars), "symbol_count": str(symbols), "seed": str(seed)}
+        signal = inputs.number_input("backtest", "signal", "Signal (R², one bar)", SIGNAL, 0.01, format="%.3f", key="run_signal", width=170)
+        bars = inputs.number_input("backtest", "bars", "Bars", BARS, 1_000, key="run_bars", width=150)
+        symbols = inputs.number_input("backtest", "symbol_count", "Symbols", SYMBOLS, 1, key="run_symbols", width=130)
+        seed = inputs.number_input("backtest", "seed", "Seed", SEED, 1, key="run_seed", width=130)
+    return {"market": "simulated", "signal": signal, "bars": bars, "symbol_count": symbols, "seed": seed}
 
 
 def _recording() -> dict[str, str]:
@@ -160,8 +150,8 @@ def _recording() -> dict[str, str]:
         since = st.text_input("From", key="run_from", placeholder="its first bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
         until = st.text_input("To", key="run_to", placeholder="its last bar", width=190, help="UTC, as 2023-01-31 or 2023-01-31T12:00Z")
         interval = st.text_input("Bars of", key="run_interval", placeholder="as recorded", width=140, help="Such as 1s, 1m or 5m")
-        seed = st.number_input("Seed", 0, 2**31 - 1, SEED, 1, key="run_seed_too", width=120)
-    return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": str(seed)}
+        seed = inputs.number_input("backtest", "seed", "Seed", SEED, 1, key="run_seed_too", width=120)
+    return {"market": path, "symbols": symbols.replace(" ", ""), "from": since, "to": until, "interval": interval, "seed": seed}
 
 
 def _progress(one: Mapping[Any, Any]) -> str:

@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def revert_override(
-    room: ActionContext, override: Override[T], unit: str, amount: Callable[[T, T], float], describe: Callable[[T], str]
+    context: ActionContext, override: Override[T], unit: str, amount: Callable[[T, T], float], describe: Callable[[T], str]
 ) -> ActionResult:
     """Revert the last change of an override; `amount` takes the value before and the value now."""
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, unit, f"dry run: would revert the last change; now: {describe(override.current())}", done=False)
     changed = override.revert()
     if changed is None:

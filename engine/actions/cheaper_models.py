@@ -10,15 +10,15 @@ MAX_WEIGHT = 0.25  # of the ensemble that may rest
 MIN_SAVING_MS = 0.02  # ms per tick below which resting models gains nothing
 
 
-def rest_models(room: ActionContext) -> ActionResult:
+def rest_models(context: ActionContext) -> ActionResult:
     """Milliseconds of forecasting saved per tick: the cost of the models that rest, each measured just before on the newest tick's columns.
 
     The most expensive models rest first, without those that would bring the resting weight above a quarter, until MIN_MODELS serve. They are
     still trained, and serve again when the action is undone, or after half an hour.
     """
-    costs = room.actuators.model_costs()
+    costs = context.actuators.model_costs()
     serving = [model for model in costs if model.serves]
-    resting = room.actuators.resting_models.current()
+    resting = context.actuators.resting_models.current()
     if not costs:
         return ActionResult(0.0, "ms", "nothing to rest: no model is fitted yet", done=False)
     chosen = _chosen(serving)
@@ -27,9 +27,9 @@ def rest_models(room: ActionContext) -> ActionResult:
         return ActionResult(0.0, "ms", f"nothing to rest: {_words(serving)}", done=False)
     models = ", ".join(f"{model.name} ({model.ms:.2f} ms, {model.weight:.0%} of the weight)" for model in chosen)
     words = f"{models} of {len(serving)} models"
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "ms", f"dry run: would rest {words}", done=False)
-    room.actuators.resting_models.apply(tuple(sorted({*resting, *(model.name for model in chosen)})))
+    context.actuators.resting_models.apply(tuple(sorted({*resting, *(model.name for model in chosen)})))
     total = sum(model.ms for model in serving)
     return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
 
@@ -53,10 +53,14 @@ def _words(serving: list[ModelCost]) -> str:
     return f"{len(serving)} models take {sum(model.ms for model in serving):.2f} ms per tick, and none both takes time and carries little weight"
 
 
-def wake_models(room: ActionContext) -> ActionResult:
+def wake_models(context: ActionContext) -> ActionResult:
     """The number of models that serve again."""
     return revert_override(
-        room, room.actuators.resting_models, "models", lambda was, now: float(len(was) - len(now)), lambda names: f"{', '.join(names) or 'none'} rest"
+        context,
+        context.actuators.resting_models,
+        "models",
+        lambda was, now: float(len(was) - len(now)),
+        lambda names: f"{', '.join(names) or 'none'} rest",
     )
 
 

@@ -8,18 +8,18 @@ from engine.domain.optimization import Action, ActionContext, ActionResult, Cach
 MIN_BYTES = 4_000_000  # bytes below which refilling the caches costs more than clearing them frees
 
 
-def clear_caches(room: ActionContext) -> ActionResult:
+def clear_caches(context: ActionContext) -> ActionResult:
     """RSS freed in bytes, as measured. The caches are those of the engine, the pages and the store; they fill again as they are used."""
-    held = room.actuators.caches()
+    held = context.actuators.caches()
     size = sum(cache.bytes or 0 for cache in held)
     if size < MIN_BYTES:
         return ActionResult(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {resident_bytes():,} bytes", done=False)
     before = resident_bytes()
-    room.report_progress(0.1, "clearing caches")
-    held = room.actuators.clear_caches()
-    room.report_progress(0.7, "returning pages")
+    context.report_progress(0.1, "clearing caches")
+    held = context.actuators.clear_caches()
+    context.report_progress(0.7, "returning pages")
     returned = return_freed_pages()
     after = resident_bytes()
     return ActionResult(float(before - after), "bytes", f"cleared {_words(held)}; {returned}; RSS {before:,} -> {after:,} bytes")

@@ -18,7 +18,7 @@ class GarbageCollector:
     def __init__(self) -> None:
         self._left: int | None = None  # RSS after the last collection
 
-    def collect(self, room: ActionContext) -> ActionResult:
+    def collect(self, context: ActionContext) -> ActionResult:
         """RSS freed in bytes: before less after, as measured; below 0 where the process grew meanwhile.
 
         It declines where hardly an object has been added and RSS has hardly grown since the last run. The process stands still during the
@@ -28,14 +28,14 @@ class GarbageCollector:
         if self._left is not None and before - self._left < MIN_GROWTH and waiting < MIN_OBJECTS:
             grown = f"since the last collection RSS changed by {before - self._left:+,} bytes and {waiting:,} objects were added"
             return ActionResult(0.0, "bytes", f"nothing to collect: {grown}", done=False)
-        if room.dry_run:
+        if context.dry_run:
             detail = f"dry run: would collect all generations ({waiting:,} objects are new) and {_trim_words()}; RSS is {before:,} bytes"
             return ActionResult(0.0, "bytes", detail, done=False)
-        room.report_progress(0.1, "collecting")
+        context.report_progress(0.1, "collecting")
         begun = perf_counter()
         objects = gc.collect()
         pause = (perf_counter() - begun) * 1e3
-        room.report_progress(0.7, "returning pages")
+        context.report_progress(0.7, "returning pages")
         returned = return_freed_pages()
         self._left = resident_bytes()
         detail = f"collected {objects:,} objects in {pause:.0f} ms; {returned}; RSS {before:,} -> {self._left:,} bytes"

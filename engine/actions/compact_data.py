@@ -8,27 +8,27 @@ from engine.domain.optimization import Action, ActionContext, ActionResult, Memo
 MIN_BYTES = 1_000_000  # bytes below which copying the blocks is not worth it
 
 
-def compact_data(room: ActionContext) -> ActionResult:
+def compact_data(context: ActionContext) -> ActionResult:
     """RSS freed in bytes, as measured; below 0 where the process grew meanwhile. The detail gives the rows and bytes freed.
 
     The blocks are the training rows (which grow by doubling), the window's buffers, and the bars of a recording that have been played. Values in use
     stay as they are, so no decision changes. Ticks wait while the blocks are copied.
     """
-    blocks = room.actuators.memory_blocks()
+    blocks = context.actuators.memory_blocks()
     spare = [block for block in blocks if block.held > block.needed]
     size = sum(block.held - block.needed for block in spare)
     if size < MIN_BYTES:
         held = sum(block.held for block in blocks)
         return ActionResult(0.0, "bytes", f"nothing worth compacting: {size:,} of {held:,} bytes could be freed", done=False)
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would free {_words(spare)}; RSS is {resident_bytes():,} bytes", done=False)
     before = resident_bytes()
-    room.report_progress(0.1, "copying the rows in use")
-    was = room.actuators.compact_memory()
-    room.report_progress(0.8, "returning pages")
+    context.report_progress(0.1, "copying the rows in use")
+    was = context.actuators.compact_memory()
+    context.report_progress(0.8, "returning pages")
     returned = return_freed_pages()
     after = resident_bytes()
-    left = {block.name: block.held for block in room.actuators.memory_blocks()}
+    left = {block.name: block.held for block in context.actuators.memory_blocks()}
     freed = [MemoryBlock(block.name, block.rows, block.held, left.get(block.name, 0)) for block in was if block.held > left.get(block.name, 0)]
     return ActionResult(float(before - after), "bytes", f"freed {_words(freed)}; {returned}; RSS {before:,} -> {after:,} bytes")
 

@@ -36,20 +36,20 @@ class CompressionTally:
     refused: list[str] = field(default_factory=list)
 
 
-def compress_logs(room: ActionContext) -> ActionResult:
+def compress_logs(context: ActionContext) -> ActionResult:
     """Bytes freed on disk. Only the engine's own rotated log files, never the one being written.
 
     Each is taken out of the rotation, written to a .part file, read back, synced and renamed before the original is deleted. Raises OSError in one
     line where no file could be compressed.
     """
-    with open_folder(room.home, "logs") as folder:
-        waiting = [] if folder is None else [file for file in list_files(folder) if _is_due(file, room.now)]
+    with open_folder(context.home, "logs") as folder:
+        waiting = [] if folder is None else [file for file in list_files(folder) if _is_due(file, context.now)]
         if folder is None or not waiting:
             return ActionResult(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
         size = sum(file.stat.st_size for file in waiting)
-        if room.dry_run:
+        if context.dry_run:
             return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
-        tally = _compress_all(waiting, folder, room)
+        tally = _compress_all(waiting, folder, context)
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not tally.files:
         raise OSError(f"no log file was compressed, and none was lost{refused}")
@@ -60,10 +60,10 @@ def _is_due(file: PlainFile, now: int) -> bool:
     return bool(ROTATED.fullmatch(file.name) or SET_ASIDE.fullmatch(file.name)) and file.stat.st_size >= MIN_BYTES and file.is_idle(now, IDLE_SECONDS)
 
 
-def _compress_all(waiting: list[PlainFile], folder: int, room: ActionContext) -> CompressionTally:
+def _compress_all(waiting: list[PlainFile], folder: int, context: ActionContext) -> CompressionTally:
     tally, begun = CompressionTally(), perf_counter()
     for place, file in enumerate(waiting[:MOST_FILES]):
-        room.report_progress(place / len(waiting), file.name)
+        context.report_progress(place / len(waiting), file.name)
         if tally.before + file.stat.st_size > MOST_BYTES or perf_counter() - begun > MOST_SECONDS:
             tally.refused.append(f"{file.name}: left for the next run")
             break

@@ -8,15 +8,15 @@ from engine.files.owned_folders import TEMPORARY
 from engine.files.temporary_files import SweepResult
 
 
-def delete_temp(room: ActionContext) -> ActionResult:
+def delete_temp(context: ActionContext) -> ActionResult:
     """Bytes freed on disk. Only files and folders that Podium created in its marked folder and whose process has ended.
 
-    Raises ValueError where `room.temp` is not that folder or has no marker, and OSError where it cannot be read.
+    Raises ValueError where `context.temp` is not that folder or has no marker, and OSError where it cannot be read.
     """
-    if room.temp != room.home / TEMPORARY.name:
-        raise ValueError(f"{room.temp} is not the temporary folder of {room.home}")
-    room.report_progress(0.1, "listing files")
-    return _measured(temporary_files.sweep_folder(room.temp, dry_run=room.dry_run), dry_run=room.dry_run)
+    if context.temp != context.home / TEMPORARY.name:
+        raise ValueError(f"{context.temp} is not the temporary folder of {context.home}")
+    context.report_progress(0.1, "listing files")
+    return _measured(temporary_files.sweep_folder(context.temp, dry_run=context.dry_run), dry_run=context.dry_run)
 
 
 def _measured(swept: SweepResult, *, dry_run: bool) -> ActionResult:

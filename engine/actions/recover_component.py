@@ -5,19 +5,19 @@ from __future__ import annotations
 from engine.domain.optimization import Action, ActionContext, ActionResult
 
 
-def recover_components(room: ActionContext) -> ActionResult:
+def recover_components(context: ActionContext) -> ActionResult:
     """Components recovered. Each is recovered separately: one that fails is named and stops no other."""
-    failing = room.actuators.failing_components()
+    failing = context.actuators.failing_components()
     if not failing:
         return ActionResult(0.0, "components", "nothing to recover: every component works", done=False)
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "components", f"dry run: would recover {', '.join(failing)}", done=False)
     done: list[ActionResult] = []
     left: list[str] = []
     for place, component in enumerate(failing):
-        room.report_progress(place / len(failing), component)
+        context.report_progress(place / len(failing), component)
         try:
-            measured = room.actuators.recover_component(component)
+            measured = context.actuators.recover_component(component)
         except (OSError, ValueError, RuntimeError) as error:
             left.append(f"{component}: {' '.join(str(error).split()) or type(error).__name__}")
             continue

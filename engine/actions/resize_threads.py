@@ -11,25 +11,25 @@ MIN_FREE = 0.5  # free processors below which the engine uses one thread
 AMPLE_FREE = 1.0  # free processors from which on it uses its configured threads
 
 
-def resize_threads(room: ActionContext) -> ActionResult:
+def resize_threads(context: ActionContext) -> ActionResult:
     """The reduction in threads of this process, counted before and after.
 
     With hardly a processor free, phases run one after the other and models are trained in one process. Otherwise the engine uses its configured
     threads and processes, but no more than there are processors. Fits and decisions do not depend on the number.
     """
-    dial, processors = room.actuators.threads, room.actuators.processors()
-    room.report_progress(0.1, "measuring the load")
-    free = room.actuators.free_processors()
-    now, wanted = dial.current(), _fitting(dial.current(), dial.default(), processors, free)
+    override, processors = context.actuators.threads, context.actuators.processors()
+    context.report_progress(0.1, "measuring the load")
+    free = context.actuators.free_processors()
+    now, desired = override.current(), _fitting(override.current(), override.default(), processors, free)
     load = f"{free:.1f} of {processors:g} processors are free"
-    if wanted == now:
+    if desired == now:
         return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine uses {_words(now)}", done=False)
-    if room.dry_run:
-        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(wanted)}", done=False)
+    if context.dry_run:
+        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(desired)}", done=False)
     before = psutil.Process().num_threads()
-    dial.apply(wanted)
+    override.apply(desired)
     after = psutil.Process().num_threads()
-    detail = f"{load}; {_words(now)} -> {_words(wanted)}; threads of this process {before} -> {after} (new ones start with the next task)"
+    detail = f"{load}; {_words(now)} -> {_words(desired)}; threads of this process {before} -> {after} (new ones start with the next task)"
     return ActionResult(float(before - after), "threads", detail)
 
 
@@ -44,10 +44,10 @@ def _fitting(now: ThreadCounts, usual: ThreadCounts, processors: float, free: fl
     return ThreadCounts(min(now.phases, most.phases), min(now.training, most.training))
 
 
-def restore_threads(room: ActionContext) -> ActionResult:
+def restore_threads(context: ActionContext) -> ActionResult:
     """The increase in threads and processes."""
     return revert_override(
-        room, room.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
+        context, context.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
     )
 
 

@@ -11,21 +11,21 @@ SLOWEST = PollingIntervals(probes=2.0, commands=2.0, heartbeats=30.0, ticks=0.0)
 SLOWER_TICKS = 2.0  # times the configured interval, in the second step
 
 
-def slow_polling(room: ActionContext) -> ActionResult:
+def slow_polling(context: ActionContext) -> ActionResult:
     """The reduction in runs per minute of everything that is polled.
 
     The tick is slowed to twice its interval only where it has a fixed interval, and only once everything else is slow. Decisions stay the same, but
     come later.
     """
-    dial = room.actuators.polling
-    now, usual = dial.current(), dial.default()
+    override = context.actuators.polling
+    now, usual = override.current(), override.default()
     desired = _slower(now, usual)
     if desired == now:
         return ActionResult(0.0, "runs per minute", f"nothing left to slow: {_words(now)}", done=False)
     words = f"{_words(now)} -> {_words(desired)}"
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "runs per minute", f"dry run: would go from {words}", done=False)
-    dial.apply(desired)
+    override.apply(desired)
     return ActionResult(_runs_per_minute(now) - _runs_per_minute(desired), "runs per minute", words)
 
 
@@ -40,9 +40,11 @@ def _runs_per_minute(pace: PollingIntervals) -> float:
     return sum(60.0 / seconds for seconds in (pace.probes, pace.commands, pace.heartbeats, pace.ticks) if seconds > 0)
 
 
-def restore_polling(room: ActionContext) -> ActionResult:
+def restore_polling(context: ActionContext) -> ActionResult:
     """The increase in runs per minute."""
-    return revert_override(room, room.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words)
+    return revert_override(
+        context, context.actuators.polling, "runs per minute", lambda was, now: _runs_per_minute(now) - _runs_per_minute(was), _words
+    )
 
 
 def _words(pace: PollingIntervals) -> str:

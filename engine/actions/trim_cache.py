@@ -28,37 +28,37 @@ class TrimTally:
     refused: list[str] = field(default_factory=list)
 
 
-def trim_cache(room: ActionContext) -> ActionResult:
+def trim_cache(context: ActionContext) -> ActionResult:
     """Bytes of the files and of the store's rows that were deleted.
 
     A model is obsolete when it served no stored tick and has KEEP_VERSIONS newer versions. The store reuses the room of deleted rows; tune_database
     returns it to the disk.
     """
     tally = TrimTally()
-    room.report_progress(0.1, "listing archives and drafts")
-    _sweep(room, "logs", tally, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, room.now)])
-    _sweep(room, "backtests", tally, lambda listed: _abandoned(listed, DRAFT, room.now))
-    room.report_progress(0.5, "finding obsolete models")
-    spare = room.actuators.unused_artifacts(KEEP_VERSIONS) if room.dry_run else _drop(room)
+    context.report_progress(0.1, "listing archives and drafts")
+    _sweep(context, "logs", tally, lambda listed: [*_old_archives(listed), *_abandoned(listed, PART, context.now)])
+    _sweep(context, "backtests", tally, lambda listed: _abandoned(listed, DRAFT, context.now))
+    context.report_progress(0.5, "finding obsolete models")
+    spare = context.actuators.unused_artifacts(KEEP_VERSIONS) if context.dry_run else _drop(context)
     total = tally.bytes + spare.bytes
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not (tally.files or spare.artifacts or spare.knobs):
         return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
     words = f"{_words(tally)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would drop {words}", done=False)
     return ActionResult(float(total), "bytes", f"dropped {words}{refused}")
 
 
-def _drop(room: ActionContext) -> UnusedArtifacts:
-    spare = room.actuators.unused_artifacts(KEEP_VERSIONS)
-    return room.actuators.drop_unused_artifacts(KEEP_VERSIONS) if spare.artifacts or spare.knobs else spare
+def _drop(context: ActionContext) -> UnusedArtifacts:
+    spare = context.actuators.unused_artifacts(KEEP_VERSIONS)
+    return context.actuators.drop_unused_artifacts(KEEP_VERSIONS) if spare.artifacts or spare.knobs else spare
 
 
-def _sweep(room: ActionContext, name: str, tally: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
-    with open_folder(room.home, name) as folder:
+def _sweep(context: ActionContext, name: str, tally: TrimTally, choose: Callable[[list[PlainFile]], list[PlainFile]]) -> None:
+    with open_folder(context.home, name) as folder:
         for file in choose(list_files(folder))[: MAX_FILES - tally.files] if folder is not None else ():
-            if not room.dry_run and folder is not None:
+            if not context.dry_run and folder is not None:
                 if not is_unchanged(file, folder):
                     continue
                 try:

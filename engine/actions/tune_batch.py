@@ -12,16 +12,16 @@ LARGEST = BatchSizes(write_seconds=15.0, wal_pages=16_000, cache_bytes=128 * 2**
 GROWTH = BatchSizes(write_seconds=3.0, wal_pages=4, cache_bytes=2)  # per run
 
 
-def enlarge_batches(room: ActionContext) -> ActionResult:
+def enlarge_batches(context: ActionContext) -> ActionResult:
     """The reduction in transactions per minute that write readings.
 
     Readings are written less often, the write-ahead log is checkpointed after more pages (the moment that waits for the disk), and more of the
     store's pages stay in memory. A kill loses the readings of a few seconds more, and never a tick.
     """
-    dial, commit_ms = room.actuators.batches, room.actuators.commit_ms()
+    override, commit_ms = context.actuators.batches, context.actuators.commit_ms()
     if not math.isfinite(commit_ms):
         return ActionResult(0.0, "writes per minute", "nothing to tune: too few transactions so far", done=False)
-    now = dial.current()
+    now = override.current()
     desired = _larger(now)
     if commit_ms < SLOW_COMMIT_MS:
         why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW_COMMIT_MS:g} ms would be slow"
@@ -29,9 +29,9 @@ def enlarge_batches(room: ActionContext) -> ActionResult:
     if desired == now:
         return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
     words = f"a transaction takes {commit_ms:.2f} ms; {_words(now)} -> {_words(desired)}"
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
-    dial.apply(desired)
+    override.apply(desired)
     return ActionResult(60.0 / now.write_seconds - 60.0 / desired.write_seconds, "writes per minute", words)
 
 
@@ -43,10 +43,10 @@ def _larger(now: BatchSizes) -> BatchSizes:
     )
 
 
-def restore_batches(room: ActionContext) -> ActionResult:
+def restore_batches(context: ActionContext) -> ActionResult:
     """The increase in writes per minute."""
     return revert_override(
-        room, room.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
+        context, context.actuators.batches, "writes per minute", lambda was, now: 60.0 / now.write_seconds - 60.0 / was.write_seconds, _words
     )
 
 

@@ -7,15 +7,15 @@ from engine.domain.optimization import Action, ActionContext, ActionResult, Recl
 MIN_BYTES = 1_000_000  # bytes of log and free pages below which it is not worth the disk access
 
 
-def tune_database(room: ActionContext) -> ActionResult:
+def tune_database(context: ActionContext) -> ActionResult:
     """Bytes that the store returned, as the store measured them."""
-    slack = room.actuators.reclaimable_space()
+    slack = context.actuators.reclaimable_space()
     if slack.log_bytes + slack.free_bytes < MIN_BYTES:
         return ActionResult(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
-    if room.dry_run:
+    if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would checkpoint the log, refresh statistics and compact; {_words(slack)}", done=False)
-    room.report_progress(0.1, "tuning the store")
-    return room.tune_store()
+    context.report_progress(0.1, "tuning the store")
+    return context.tune_store()
 
 
 def _words(slack: ReclaimableSpace) -> str:

@@ -24,7 +24,7 @@ class ChangePointState:
 NO_EVIDENCE = ChangePointState()
 
 
-def update_evidence(change: ChangePointState, value: float, *, above: bool, most: int) -> ChangePointState:
+def update_evidence(state: ChangePointState, value: float, *, above: bool, most: int) -> ChangePointState:
     """The evidence after one more block.
 
     The block's rank among the baseline's blocks, counted from the bad side, gives `p = #(as bad or worse, itself included) / (n + 1)`. While nothing
@@ -34,13 +34,13 @@ def update_evidence(change: ChangePointState, value: float, *, above: bool, most
     Carlsson and Gammerman 2021, "Retrain or not retrain: conformal test martingales for change-point detection"; Shin, Ramdas and Rinaldo 2024,
     "E-detectors"). The promise assumes blocks long enough to be independent. Beyond `most` blocks the older half of the baseline is dropped.
     """
-    before = change.baseline if len(change.baseline) < most else change.baseline[most // 2 :]
+    before = state.baseline if len(state.baseline) < most else state.baseline[most // 2 :]
     baseline = (*before, value)
-    if len(change.baseline) < MIN_BASELINE:
+    if len(state.baseline) < MIN_BASELINE:
         return ChangePointState(baseline, 0.0)
-    p = conformal_p_value(change.baseline, value, above=above)
+    p = conformal_p_value(state.baseline, value, above=above)
     bet = sum(e * p ** (e - 1.0) for e in BET_EXPONENTS) / len(BET_EXPONENTS)
-    return ChangePointState(baseline, (1.0 + change.evidence) * bet)
+    return ChangePointState(baseline, (1.0 + state.evidence) * bet)
 
 
 def conformal_p_value(baseline: tuple[float, ...], value: float, *, above: bool) -> float:

@@ -22,7 +22,7 @@ class RuleState:
     at: int | None = None  # ns UTC, the last sample that counted
     earlier_at: int | None = None  # ns UTC, a sample from before that; if the next one follows it, the clock was set back
     watched: float = 0.0  # s
-    sampling_variance: float | None = None  # `watched` at the last sample with a value
+    sampled: float | None = None  # `watched` at the last sample with a value
     fired: bool = False
     no_data: bool = False  # "no data" was reported
     beyond_since: float | None = None  # `watched` since which it has been beyond the level without a break
@@ -31,7 +31,7 @@ class RuleState:
     last_fired: float | None = None  # `watched` at the last firing
     doublings: int = 0  # of the cooldown
     samples: tuple[tuple[float, float], ...] = ()  # `watched` and value, over the span
-    change: ChangePointState = NO_EVIDENCE
+    change_point: ChangePointState = NO_EVIDENCE
     blocks: int = 0  # performance: since it fired
     recovery: float = math.nan  # performance: the level at which the trouble is over
     due: int | None = None  # ns UTC, the last time of the schedule that counted
@@ -41,167 +41,165 @@ class RuleState:
 INITIAL_STATE = RuleState()
 
 
-def advance_rule(rule: Rule, watch: RuleState, at: int, value: float | None) -> tuple[RuleState, str | None]:
+def advance_rule(rule: Rule, state: RuleState, at: int, value: float | None) -> tuple[RuleState, str | None]:
     """The rule's state after a sample, and its event: fired, cleared, no data, or None.
 
     value: None or NaN where the metric has no sample. A sample at the same time as the last, or a single one from before it, changes nothing. A gap
     or a jump of the clock that is longer than `rule.missing` restarts every span, since nobody knows what happened meanwhile.
     """
     if not rule.enabled or rule.kind == BY_HAND:
-        return watch, None
+        return state, None
     if rule.kind == SCHEDULE:
-        return _follow_schedule(rule, watch, at)
-    moved = _move_on(rule, watch, at)
-    if moved is None or moved.at == watch.at:
-        return (watch if moved is None else moved), None
+        return _follow_schedule(rule, state, at)
+    moved = _move_on(rule, state, at)
+    if moved is None or moved.at == state.at:
+        return (state if moved is None else moved), None
     if value is None or not math.isfinite(value):
         return _miss_sample(rule, moved)
-    moved = replace(moved, sampling_variance=moved.watched, no_data=False)
+    moved = replace(moved, sampled=moved.watched, no_data=False)
     return _compare_with_baseline(rule, moved, value) if rule.kind == PERFORMANCE else _compare_with_level(rule, moved, value)
 
 
-def effective_threshold(rule: Rule, watch: RuleState) -> float:
+def effective_threshold(rule: Rule, state: RuleState) -> float:
     """What the figure was compared with; NaN where there is no such number."""
     if rule.kind == PERFORMANCE:
-        return median_or_nan(watch.change.baseline)
+        return median_or_nan(state.change_point.baseline)
     return math.nan if rule.level is None else rule.level
 
 
-def _move_on(rule: Rule, watch: RuleState, at: int) -> RuleState | None:
+def _move_on(rule: Rule, state: RuleState, at: int) -> RuleState | None:
     """The state at the time of a sample; None, or a state with the time it had, where the sample does not count."""
-    if watch.at is None:
-        return replace(watch, at=at)
-    if at == watch.at:
+    if state.at is None:
+        return replace(state, at=at)
+    if at == state.at:
         return None
-    if at < watch.at:
-        if watch.earlier_at is None or at <= watch.earlier_at:
-            return replace(watch, earlier_at=at)
-        return replace(_without_spans(watch), at=at, earlier_at=None)  # the clock was set back
-    passed = (at - watch.at) / 1e9
-    watch = replace(watch, at=at, earlier_at=None, watched=watch.watched + min(passed, rule.missing / 3.0))
-    return watch if passed <= rule.missing else _without_spans(watch)
+    if at < state.at:
+        if state.earlier_at is None or at <= state.earlier_at:
+            return replace(state, earlier_at=at)
+        return replace(_without_spans(state), at=at, earlier_at=None)  # the clock was set back
+    passed = (at - state.at) / 1e9
+    state = replace(state, at=at, earlier_at=None, watched=state.watched + min(passed, rule.missing / 3.0))
+    return state if passed <= rule.missing else _without_spans(state)
 
 
-def _without_spans(watch: RuleState) -> RuleState:
-    return replace(watch, beyond_since=None, back_since=None, samples=())
+def _without_spans(state: RuleState) -> RuleState:
+    return replace(state, beyond_since=None, back_since=None, samples=())
 
 
-def _miss_sample(rule: Rule, watch: RuleState) -> tuple[RuleState, str | None]:
-    if (
-        watch.no_data or watch.sampling_variance is None or watch.watched - watch.sampling_variance < rule.missing
-    ):  # a metric that never had a sample is not missed
-        return watch, None
-    return replace(_without_spans(watch), no_data=True), NO_DATA
+def _miss_sample(rule: Rule, state: RuleState) -> tuple[RuleState, str | None]:
+    if state.no_data or state.sampled is None or state.watched - state.sampled < rule.missing:  # a metric that never had a sample is not missed
+        return state, None
+    return replace(_without_spans(state), no_data=True), NO_DATA
 
 
-def _compare_with_level(rule: Rule, watch: RuleState, value: float) -> tuple[RuleState, str | None]:
+def _compare_with_level(rule: Rule, state: RuleState, value: float) -> tuple[RuleState, str | None]:
     """Threshold and error: beyond the level, or back at recovery, for long enough."""
-    watch, figure = _take_figure(rule, watch, value)
+    state, figure = _take_figure(rule, state, value)
     if figure is None or rule.level is None:
-        return replace(watch, beyond_since=None, back_since=None), None
+        return replace(state, beyond_since=None, back_since=None), None
     recovery = rule.level if rule.recovery is None else rule.recovery
     beyond = figure > rule.level if rule.above else figure < rule.level
     back = figure <= recovery if rule.above else figure >= recovery
-    watch = replace(
-        watch,
+    state = replace(
+        state,
         figure=figure,
-        beyond_since=_since(watch.beyond_since, watch.watched, beyond),
-        back_since=_since(watch.back_since, watch.watched, back),
+        beyond_since=_since(state.beyond_since, state.watched, beyond),
+        back_since=_since(state.back_since, state.watched, back),
     )
-    if watch.fired and _lasted(watch.back_since, watch, rule):
-        return replace(watch, fired=False, back_since=None), CLEARED
-    if _lasted(watch.beyond_since, watch, rule) and watch.watched >= watch.quiet_until:
-        return _fire(rule, watch), FIRED
-    return watch, None
+    if state.fired and _lasted(state.back_since, state, rule):
+        return replace(state, fired=False, back_since=None), CLEARED
+    if _lasted(state.beyond_since, state, rule) and state.watched >= state.quiet_until:
+        return _fire(rule, state), FIRED
+    return state, None
 
 
 def _since(before: float | None, watched: float, holds: bool) -> float | None:
     return None if not holds else (watched if before is None else before)
 
 
-def _lasted(since: float | None, watch: RuleState, rule: Rule) -> bool:
-    return since is not None and watch.watched - since >= rule.hold
+def _lasted(since: float | None, state: RuleState, rule: Rule) -> bool:
+    return since is not None and state.watched - since >= rule.hold
 
 
-def _fire(rule: Rule, watch: RuleState) -> RuleState:
+def _fire(rule: Rule, state: RuleState) -> RuleState:
     """Fired, and quiet for the cooldown, which doubles each time it fires soon after the last."""
-    soon = watch.last_fired is not None and watch.watched - watch.last_fired <= 2.0 * _cooldown(rule, watch.doublings)
-    doublings = min(watch.doublings + 1, 30) if soon else 0
-    quiet_until = watch.watched + _cooldown(rule, doublings)
-    return replace(watch, fired=True, last_fired=watch.watched, doublings=doublings, quiet_until=quiet_until, back_since=None)
+    soon = state.last_fired is not None and state.watched - state.last_fired <= 2.0 * _cooldown(rule, state.doublings)
+    doublings = min(state.doublings + 1, 30) if soon else 0
+    quiet_until = state.watched + _cooldown(rule, doublings)
+    return replace(state, fired=True, last_fired=state.watched, doublings=doublings, quiet_until=quiet_until, back_since=None)
 
 
 def _cooldown(rule: Rule, doublings: int) -> float:
     return float(min(max(rule.longest, rule.cooldown), rule.cooldown * 2.0**doublings))
 
 
-def _take_figure(rule: Rule, watch: RuleState, value: float) -> tuple[RuleState, float | None]:
+def _take_figure(rule: Rule, state: RuleState, value: float) -> tuple[RuleState, float | None]:
     """The figure to compare with the level: the value, its mean over the span, or its growth per hour; None while too little has been watched."""
     if rule.kind != ERROR and not rule.growth:
-        return watch, value
-    watch = _add_sample(rule, watch, value)
-    covered = watch.samples[-1][0] - watch.samples[0][0]
+        return state, value
+    state = _add_sample(rule, state, value)
+    covered = state.samples[-1][0] - state.samples[0][0]
     if covered < MIN_COVERAGE * rule.span:
-        return watch, None
-    values = [value for _, value in watch.samples]
+        return state, None
+    values = [value for _, value in state.samples]
     if rule.kind == ERROR:
-        return watch, sum(values) / len(values)
+        return state, sum(values) / len(values)
     quarter = max(1, len(values) // 4)  # the median of a quarter, so that one outlier is no growth
     growth = median_or_nan(tuple(values[-quarter:])) - median_or_nan(tuple(values[:quarter]))
-    return watch, growth / (covered * (1.0 - quarter / len(values))) * 3_600.0
+    return state, growth / (covered * (1.0 - quarter / len(values))) * 3_600.0
 
 
-def _add_sample(rule: Rule, watch: RuleState, value: float) -> RuleState:
+def _add_sample(rule: Rule, state: RuleState, value: float) -> RuleState:
     """With the sample, where the last is far enough back for a span to have no more than MAX_SAMPLES."""
-    samples = tuple(sample for sample in watch.samples if watch.watched - sample[0] <= rule.span)
-    if samples and watch.watched - samples[-1][0] < rule.span / MAX_SAMPLES:
-        return replace(watch, samples=samples)
-    return replace(watch, samples=(*samples, (watch.watched, value)))
+    samples = tuple(sample for sample in state.samples if state.watched - sample[0] <= rule.span)
+    if samples and state.watched - samples[-1][0] < rule.span / MAX_SAMPLES:
+        return replace(state, samples=samples)
+    return replace(state, samples=(*samples, (state.watched, value)))
 
 
-def _compare_with_baseline(rule: Rule, watch: RuleState, value: float) -> tuple[RuleState, str | None]:
+def _compare_with_baseline(rule: Rule, state: RuleState, value: float) -> tuple[RuleState, str | None]:
     """Performance: the median of a block of samples against the blocks before."""
-    if watch.samples and watch.watched - watch.samples[0][0] < rule.span:
-        if watch.watched - watch.samples[-1][0] >= rule.span / MAX_SAMPLES:
-            watch = replace(watch, samples=(*watch.samples, (watch.watched, value)))
-        return watch, None
-    if not watch.samples:
-        return replace(watch, samples=((watch.watched, value),)), None
-    figure = median_or_nan(tuple(value for _, value in watch.samples))
-    watch = replace(watch, figure=figure, samples=((watch.watched, value),))
-    return _after_alarm(rule, watch, figure) if watch.fired else _before_alarm(rule, watch, figure)
+    if state.samples and state.watched - state.samples[0][0] < rule.span:
+        if state.watched - state.samples[-1][0] >= rule.span / MAX_SAMPLES:
+            state = replace(state, samples=(*state.samples, (state.watched, value)))
+        return state, None
+    if not state.samples:
+        return replace(state, samples=((state.watched, value),)), None
+    figure = median_or_nan(tuple(value for _, value in state.samples))
+    state = replace(state, figure=figure, samples=((state.watched, value),))
+    return _after_alarm(rule, state, figure) if state.fired else _before_alarm(rule, state, figure)
 
 
-def _before_alarm(rule: Rule, watch: RuleState, figure: float) -> tuple[RuleState, str | None]:
-    change = update_evidence(watch.change, figure, above=rule.above, most=rule.baseline)
-    if change.evidence < rule.every or watch.watched < watch.quiet_until:
-        return replace(watch, change=change), None
-    baseline = ChangePointState(watch.change.baseline)  # without the block that raised the alarm
+def _before_alarm(rule: Rule, state: RuleState, figure: float) -> tuple[RuleState, str | None]:
+    change_point = update_evidence(state.change_point, figure, above=rule.above, most=rule.baseline)
+    if change_point.evidence < rule.every or state.watched < state.quiet_until:
+        return replace(state, change_point=change_point), None
+    baseline = ChangePointState(state.change_point.baseline)  # without the block that raised the alarm
     recovery = baseline_quartile(baseline.baseline, above=rule.above)
-    return replace(_fire(rule, watch), change=baseline, recovery=recovery, blocks=0, beyond_since=None), FIRED
+    return replace(_fire(rule, state), change_point=baseline, recovery=recovery, blocks=0, beyond_since=None), FIRED
 
 
-def _after_alarm(rule: Rule, watch: RuleState, figure: float) -> tuple[RuleState, str | None]:
+def _after_alarm(rule: Rule, state: RuleState, figure: float) -> tuple[RuleState, str | None]:
     """Clears at the baseline, or once the new level has become the baseline; fires again while the trouble lasts."""
-    back = figure <= watch.recovery if rule.above else figure >= watch.recovery
-    watch = replace(watch, blocks=watch.blocks + 1, back_since=_since(watch.back_since, watch.watched, back))
-    if watch.back_since is not None and watch.watched - watch.back_since >= (RECOVERED_BLOCKS - 1) * rule.span:
-        return replace(watch, fired=False, back_since=None), CLEARED
-    if watch.blocks >= NEW_BASELINE_BLOCKS:
-        return replace(watch, fired=False, back_since=None, change=NO_EVIDENCE), CLEARED
-    if watch.back_since is None and watch.watched >= watch.quiet_until:
-        return _fire(rule, watch), FIRED
-    return watch, None
+    back = figure <= state.recovery if rule.above else figure >= state.recovery
+    state = replace(state, blocks=state.blocks + 1, back_since=_since(state.back_since, state.watched, back))
+    if state.back_since is not None and state.watched - state.back_since >= (RECOVERED_BLOCKS - 1) * rule.span:
+        return replace(state, fired=False, back_since=None), CLEARED
+    if state.blocks >= NEW_BASELINE_BLOCKS:
+        return replace(state, fired=False, back_since=None, change_point=NO_EVIDENCE), CLEARED
+    if state.back_since is None and state.watched >= state.quiet_until:
+        return _fire(rule, state), FIRED
+    return state, None
 
 
-def _follow_schedule(rule: Rule, watch: RuleState, at: int) -> tuple[RuleState, str | None]:
+def _follow_schedule(rule: Rule, state: RuleState, at: int) -> tuple[RuleState, str | None]:
     """Fires once for each time of the schedule; a start, a jump of the clock and a clock set back repeat none."""
-    begun = watch.at is not None
-    if begun and watch.at is not None and at // cron.MINUTE == watch.at // cron.MINUTE:
-        return watch, None
+    begun = state.at is not None
+    if begun and state.at is not None and at // cron.MINUTE == state.at // cron.MINUTE:
+        return state, None
     due = cron.last_due(rule.cron, at)
-    wrong = watch.due is not None and watch.due - at > MAX_STEP_BACK
-    counted = None if wrong else watch.due
+    wrong = state.due is not None and state.due - at > MAX_STEP_BACK
+    counted = None if wrong else state.due
     if due is None or not begun or wrong or (counted is not None and due <= counted):
-        return replace(watch, at=at, due=due if wrong or not begun else counted), None
-    return replace(watch, at=at, due=due), FIRED
+        return replace(state, at=at, due=due if wrong or not begun else counted), None
+    return replace(state, at=at, due=due), FIRED

@@ -64,8 +64,7 @@ class ContainerProbe:
             rates = self._cpu.per_second(tick, (counters["usage_usec"], counters.get("throttled_usec", 0.0)))
             names, percents = ("cpu_percent", "cpu_throttled_percent"), (cpu_limit * 1e4, 1e4)  # us per second in one percent
             readings += [
-                Reading(at, "container", name, rate / format_percent, "%")
-                for name, rate, format_percent in zip(names, rates or (), percents, strict=False)
+                Reading(at, "container", name, rate / percent, "%") for name, rate, percent in zip(names, rates or (), percents, strict=False)
             ]
         return readings
 

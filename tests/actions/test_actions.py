@@ -17,7 +17,7 @@ from engine.probes.probes import Probes
 from engine.service.clock import WallClock
 from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 from tests.optimizer.test_experiment import World
 
 EVERY = tuple(load_actions().values())
@@ -78,13 +78,13 @@ def test_it_says_what_it_is_and_cures_a_reading_that_there_is(action: Action, tm
 def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: bool, tmp_path: Path) -> None:
     if not idle:
         rotated(tmp_path / "logs")
-    levers, before = Plain(idle=idle), world(tmp_path)
-    values = dict(levers.values)
-    measured = action.run(room(tmp_path, dry_run=True, levers=levers))
+    actuators, before = Plain(idle=idle), world(tmp_path)
+    values = dict(actuators.values)
+    measured = action.run(make_context(tmp_path, dry_run=True, actuators=actuators))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert one_line(measured)
     assert world(tmp_path) == before
-    assert (levers.values, levers.moved) == (values, [])
+    assert (actuators.values, actuators.moved) == (values, [])
     opening = "nothing" if idle or action.name in OWN else "dry run: would"
     if not (action.name == "delete_temp" and not idle):
         assert measured.detail.startswith((opening, "dry run: "))
@@ -92,46 +92,46 @@ def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: 
 
 @pytest.mark.parametrize("action", [action for action in EVERY if action.name not in OWN], ids=lambda action: action.name)
 def test_without_its_condition_it_declines_and_leaves_no_trace(action: Action, tmp_path: Path) -> None:
-    levers, before = Plain(idle=True), world(tmp_path)
-    values = dict(levers.values)
-    measured = action.run(room(tmp_path, levers=levers))
+    actuators, before = Plain(idle=True), world(tmp_path)
+    values = dict(actuators.values)
+    measured = action.run(make_context(tmp_path, actuators=actuators))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert measured.detail.startswith("nothing ")
     assert one_line(measured)
-    assert (world(tmp_path), levers.values, levers.moved) == (before, values, [])
+    assert (world(tmp_path), actuators.values, actuators.moved) == (before, values, [])
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
 def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, tmp_path: Path) -> None:
     assert action.undo is not None
-    levers = Plain()
-    seen = [dict(levers.values)]
-    while action.run(room(tmp_path, levers=levers)).done:
-        seen.append(dict(levers.values))
+    actuators = Plain()
+    seen = [dict(actuators.values)]
+    while action.run(make_context(tmp_path, actuators=actuators)).done:
+        seen.append(dict(actuators.values))
     assert 1 < len(seen) < 5
     for earlier in reversed(seen[:-1]):
-        assert not action.undo(room(tmp_path, levers=levers, dry_run=True)).done
-        measured = action.undo(room(tmp_path, levers=levers))
+        assert not action.undo(make_context(tmp_path, actuators=actuators, dry_run=True)).done
+        measured = action.undo(make_context(tmp_path, actuators=actuators))
         assert measured.done
         assert measured.detail.startswith("reverted: ")
-        assert levers.values == earlier
-    measured = action.undo(room(tmp_path, levers=levers))
+        assert actuators.values == earlier
+    measured = action.undo(make_context(tmp_path, actuators=actuators))
     assert not measured.done
     assert measured.detail.startswith("nothing to revert")
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
 def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, tmp_path: Path) -> None:
-    levers = Plain()
-    usual = dict(levers.values)
-    assert action.run(room(tmp_path, levers=levers)).done
-    dials = (levers.threads, levers.resting_models, levers.polling, levers.batches)
-    levers.seconds = 1_799.0
+    actuators = Plain()
+    usual = dict(actuators.values)
+    assert action.run(make_context(tmp_path, actuators=actuators)).done
+    dials = (actuators.threads, actuators.resting_models, actuators.polling, actuators.batches)
+    actuators.seconds = 1_799.0
     assert [dial.expire() for dial in dials] == [None] * 4
-    assert levers.values != usual
-    levers.seconds = 1_800.0
+    assert actuators.values != usual
+    actuators.seconds = 1_800.0
     assert sum(dial.expire() is not None for dial in dials) == 1
-    assert levers.values == usual
+    assert actuators.values == usual
     assert [dial.revert() for dial in dials] == [None] * 4
 
 
@@ -146,7 +146,7 @@ def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Actio
     for name in ("logs", TEMPORARY.name, "backtests"):
         (home / name).symlink_to(victim)
     with pytest.raises((OSError, ValueError), match="cannot be") as raised:
-        action.run(room(home, levers=Plain()))
+        action.run(make_context(home, actuators=Plain()))
     assert str(raised.value).isprintable()
     assert world(victim) == before
 
@@ -163,11 +163,13 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         files = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
         for action in EVERY:
             progress_log: list[tuple[float, str]] = []
-            measured = action.run(room(home, levers=made.actuators, tune_store=made._writer.tune, progress_log=progress_log, now=WallClock().now()))
+            measured = action.run(
+                make_context(home, actuators=made.actuators, tune_store=made._writer.tune, progress_log=progress_log, now=WallClock().now())
+            )
             assert one_line(measured), action.name
             assert all(0.0 <= progress <= 1.0 for progress, _ in progress_log)
             if action.undo is not None:
-                assert one_line(action.undo(room(home, levers=made.actuators)))
+                assert one_line(action.undo(make_context(home, actuators=made.actuators)))
         after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert after == before
         deleted = files - set(world(home))

@@ -10,13 +10,13 @@ from engine import window
 from engine.actions.clear_caches import ACTION, MIN_BYTES
 from engine.service.caches import ClearableCache, engine_caches
 from tests.actions.engines import desk
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 
 FULL = """
 from pathlib import Path
 from engine.actions.clear_caches import ACTION
 from engine.domain.optimization import CacheUsage
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 pages = {number: bytes([number % 256]) * 20_000 for number in range(5_000)}
 class Real(Plain):
     def caches(self):
@@ -25,7 +25,7 @@ class Real(Plain):
         held = self.caches()
         pages.clear()
         return held
-first, second = (ACTION.run(room(Path("."), levers=Real())) for _ in range(2))
+first, second = (ACTION.run(make_context(Path("."), actuators=Real())) for _ in range(2))
 print(int(first.amount), second.done)
 print(first.detail)
 """
@@ -48,7 +48,7 @@ def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path
         assert window.decay_weights.cache_info().currsize > 0
         names = {cache.name for cache in made.actuators.caches()}
         assert {"the store's pages", "pages", "window.decay_weights", "window.mean_weights"} <= names
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.done, measured.detail
         assert (len(pages), window.decay_weights.cache_info().currsize) == (0, 0)
         left = {cache.name: cache.entries for cache in made.actuators.caches()}
@@ -70,5 +70,5 @@ def test_a_young_engine_with_little_kept_declines(tmp_path: Path) -> None:
         made._step()
         held = sum(cache.bytes or 0 for cache in made.actuators.caches())
         assert held < MIN_BYTES
-        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
+        assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done
         assert window.decay_weights.cache_info().currsize > 0

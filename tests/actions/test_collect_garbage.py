@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from engine.actions.collect_garbage import GarbageCollector
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 
 FRAGMENT = """
 import gc, sys
 from pathlib import Path
 from engine.actions.collect_garbage import GarbageCollector
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 collect = GarbageCollector().collect
 gc.disable()
 class Node: pass
@@ -29,7 +29,7 @@ def fill(count):
         ring()
 fill(60_000)
 for count in (0, 400, 0, 600, 0):
-    measured = collect(room(Path(".")))
+    measured = collect(make_context(Path(".")))
     print(int(measured.done), int(measured.amount), measured.detail)
     fill(count)
 """
@@ -56,7 +56,7 @@ def test_objects_collected_are_in_the_sentence() -> None:
             first, second = Node(), Node()
             first.other, second.other = second, first
         progress_log: list[tuple[float, str]] = []
-        measured = GarbageCollector().collect(room(Path(), progress_log=progress_log))
+        measured = GarbageCollector().collect(make_context(Path(), progress_log=progress_log))
     finally:
         gc.enable()
     match = re.match(r"collected ([\d,]+) objects in \d+ ms; .*; RSS [\d,]+ -> [\d,]+ bytes", measured.detail)
@@ -76,7 +76,7 @@ def test_a_dry_run_collects_nothing() -> None:
         first, second = Node(), Node()
         first.other, second.other = second, first
         del first, second
-        measured = GarbageCollector().collect(room(Path(), dry_run=True))
+        measured = GarbageCollector().collect(make_context(Path(), dry_run=True))
         left = gc.collect()
     finally:
         gc.enable()
@@ -90,4 +90,4 @@ def test_a_system_without_malloc_trim_still_collects(monkeypatch: pytest.MonkeyP
         raise OSError("no such library")
 
     monkeypatch.setattr("ctypes.CDLL", missing)
-    assert "no malloc_trim" in GarbageCollector().collect(room(Path())).detail
+    assert "no malloc_trim" in GarbageCollector().collect(make_context(Path())).detail

@@ -19,7 +19,7 @@ from engine.feeds.simulated import SimulatedFeed
 from engine.service.windows import BUFFER_WINDOWS, COMPACT_BARS, MarketWindow, TrainingRows
 from engine.window import WINDOW_BARS
 from tests.actions.engines import desk
-from tests.actions.makers import room
+from tests.actions.makers import make_context
 from tests.feeds.recordings import BAR, MINUTE, START, write
 
 OUTLIVED = """
@@ -30,7 +30,7 @@ import numpy as np
 from engine.actions.compact_data import ACTION
 from engine.domain.optimization import MemoryBlock
 from engine.feeds.recorded import RecordedFeed
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 feed = RecordedFeed(sys.argv[1])
 bars = feed.slices(None)
 for _ in range(int(0.9 * len(feed))):
@@ -44,8 +44,8 @@ class Real(Plain):
         held = self.memory_blocks()
         feed.forget(at)
         return held
-measured = ACTION.run(room(Path("."), levers=Real()))
-again = ACTION.run(room(Path("."), levers=Real()))
+measured = ACTION.run(make_context(Path("."), actuators=Real()))
+again = ACTION.run(make_context(Path("."), actuators=Real()))
 print(int(measured.amount), measured.done, again.done, feed.played(at).held)
 print(measured.detail)
 """
@@ -150,7 +150,7 @@ def test_a_decision_is_the_same_to_the_bit_whatever_was_compacted_cleared_and_re
         for tick in range(12):
             if tick in {3, 7}:
                 for action in (ACTION, CLEAR, RESIZE):
-                    measured = action.run(room(tmp_path, levers=tuned.actuators))
+                    measured = action.run(make_context(tmp_path, actuators=tuned.actuators))
                     if tick == 3 and action is ACTION:
                         assert measured.done, measured.detail
                         assert "rows of the window" in measured.detail

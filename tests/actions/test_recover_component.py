@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.actions.recover_component import ACTION
 from engine.domain.optimization import ActionResult
 from tests.actions.engines import desk
-from tests.actions.makers import Plain, room
+from tests.actions.makers import Plain, make_context
 
 
 class Broken(Plain):
@@ -25,7 +25,7 @@ class Broken(Plain):
 def test_where_everything_works_it_declines(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         made._step()
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert (measured.done, measured.detail) == (False, "nothing to recover: every component works")
 
 
@@ -57,18 +57,18 @@ def test_a_job_that_failed_until_it_rested_is_tried_at_once_and_works_again(tmp_
         broken.clear()
         run()
         assert made.components.state("probes") == "degraded"  # still resting
-        measured = ACTION.run(room(tmp_path, levers=made.actuators))
+        measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.done, measured.detail
         assert (measured.amount, measured.unit) == (1.0, "components")
         assert "tried at once" in measured.detail
         run()
         assert made.components.state("probes") == "ok"
         assert made.actuators.failing_components() == ()
-        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
+        assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done
 
 
 def test_one_that_cannot_be_mended_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    measured = ACTION.run(room(tmp_path, levers=Broken()))
+    measured = ACTION.run(make_context(tmp_path, actuators=Broken()))
     assert (measured.done, measured.amount) == (True, 1.0)
     assert measured.detail == "trainer: its worker was started again; feed: no route to host"
 
@@ -78,6 +78,6 @@ def test_where_nothing_could_be_done_it_declines_and_says_why(tmp_path: Path) ->
         def failing_components(self) -> tuple[str, ...]:
             return ("feed",)
 
-    measured = ACTION.run(room(tmp_path, levers=Hopeless()))
+    measured = ACTION.run(make_context(tmp_path, actuators=Hopeless()))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert measured.detail == "no component was recovered: feed: no route to host"

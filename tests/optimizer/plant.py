@@ -16,12 +16,12 @@ from engine.domain.rules import Rule
 from engine.optimizer.default_rules import DEFAULT_RULES
 from engine.optimizer.planner import EngineActivity
 from engine.optimizer.runtime.loop import OptimizerLoop
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.optimizer.runtime.ports import ExperimentParts, OptimizerSettings
 from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
 from engine.optimizer.runtime.rule_engine import RuleEngine
 from engine.optimizer.windows import SECOND, MeasurementPlan
 from engine.store.read.optimizer_history import ActionStatus, FinishedTrial
+from tests.actions.null_actuators import NullActuators
 from tests.optimizer.outcomes import tried_as_kept
 
 START = 1_700_000_000 * SECOND

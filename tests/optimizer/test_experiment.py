@@ -13,10 +13,10 @@ import pytest
 from engine.domain.optimization import Action, ActionContext, ActionResult, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.optimizer.runtime.experiment import ActionError, run_action
-from engine.optimizer.runtime.no_engine import NullActuators
 from engine.optimizer.runtime.ports import ExperimentParts
 from engine.optimizer.windows import MATCHED_WINDOWS, SECOND, MeasurementPlan
 from engine.store.errors import StoreError
+from tests.actions.null_actuators import NullActuators
 
 HOUR = 3_600 * SECOND
 START = 1_700_000_000 * SECOND

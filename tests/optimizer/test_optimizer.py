@@ -42,4 +42,5 @@ def test_a_rule_asks_and_people_answer_change_rules_modes_and_licences(running: 
     assert submit_and_wait(running, "rule", name="always", enabled="false")["status"] == "done"
     until(lambda: bool(rows(running, "SELECT 1 FROM triggers WHERE rule = 'always' AND state = 'cleared'")))
     refused = submit_and_wait(running, "rule", name="always", above="high")
-    assert (refused["status"], refused["error"]) == ("failed", "rule always: above is 'high': give a number")
+    assert refused["status"] == "failed"
+    assert refused["error"].endswith("above is 'high': give a number")

@@ -71,7 +71,7 @@ def withheld(earlier: Sequence[FinishedTrial], timing: WindowTiming) -> tuple[Fi
 
 
 def measure_guards(history: RunHistory, timing: WindowTiming, plan: MeasurementPlan, begun: int) -> tuple[GuardMetric, ...]:
-    """The time per tick and the share of clean ticks round an experiment that began at `begun` (ns UTC); () where the store cannot be read."""
+    """The time per tick and the share of clean ticks around an experiment that began at `begun` (ns UTC); () where the store cannot be read."""
     begin = begun - round(timing.before * SECOND)
     since = begin - round(plan.lookback * SECOND)
     try:

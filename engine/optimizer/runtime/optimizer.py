@@ -25,7 +25,7 @@ from engine.service.scheduler import JobScheduler
 from engine.settings import Settings
 from engine.store.write.writer import Writer
 
-SECONDS = 2.0  # between two looks at the rules
+SECONDS = 2.0  # between two rounds of the loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,7 @@ class Optimizer:
         settings = parts.settings
         self._parts = parts
         self._jobs: JobScheduler | None = None
-        self._tick: tuple[bool, int, float] | None = (
-            None  # of the last tick: whether it was a warm-up, its orders, and its end in s of the monotonic clock
-        )
+        self._tick: tuple[bool, int, float] | None = None  # the last one: whether it was a warm-up, orders, its end (s, monotonic)
         self._repository = ExperimentRepository(parts.writer)
         self.readings_buffer = ReadingsBuffer()
         self._history = ExperimentHistory(settings.database_url)
@@ -106,5 +104,5 @@ class Optimizer:
     def _activity(self) -> EngineActivity:
         if self._tick is None:
             return EngineActivity(True, self._parts.training(), 0, None, None, 0.0)
-        warm, orders, done = self._tick
-        return EngineActivity(warm, self._parts.training(), orders, self._parts.clock.tick() - done, None, 0.0)
+        is_warmup, orders, ended = self._tick
+        return EngineActivity(is_warmup, self._parts.training(), orders, self._parts.clock.tick() - ended, None, 0.0)

@@ -15,7 +15,7 @@ from engine.store.errors import StoreError
 
 
 class Samples(Protocol):
-    """The samples of a metric round an experiment."""
+    """The samples of a metric around an experiment."""
 
     unit: str
 

@@ -64,16 +64,16 @@ class NullActuators:
     def reclaimable_space(self) -> ReclaimableSpace:
         self._refuse()
 
-    def unused_artifacts(self, versions: int) -> UnusedArtifacts:  # noqa: ARG002 the protocol passes it
+    def unused_artifacts(self, versions: int) -> UnusedArtifacts:
         self._refuse()
 
-    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:  # noqa: ARG002 the protocol passes it
+    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:
         self._refuse()
 
     def failing_components(self) -> tuple[str, ...]:
         self._refuse()
 
-    def recover_component(self, component: str) -> ActionResult:  # noqa: ARG002 the protocol passes it
+    def recover_component(self, component: str) -> ActionResult:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

@@ -223,7 +223,7 @@ def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: 
     feed = open_configured_feed(plain)
     feed.switch_signal(0.5, result["at"])
     expected = next(feed.slices(at))
-    assert TickHistory(plain.database_url).tick(last + 1).slice.digest() == expected.digest()
+    assert TickHistory(plain.database_url).tick(last + 1).snapshot.digest() == expected.digest()
 
 
 def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(plain: Settings) -> None:

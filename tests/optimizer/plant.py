@@ -1,4 +1,4 @@
-"""A machine with a known truth under the real loop: a metric with a trend, a daily cycle and autocorrelated noise, ticks, and actions with fixed effects.
+"""A machine with a known truth under the real loop: a metric with trend, daily cycle and autocorrelated noise, ticks, and actions with fixed effects.
 
 Time passes only while somebody waits.
 """

@@ -17,7 +17,7 @@ from engine.domain.orders import AGGRESSIVE, FinishedOrder, Order, keeps_working
 from engine.domain.record import Floats
 from engine.domain.trading_config import TradingConfig
 from engine.evidence import order_size
-from engine.evidence.impact import average_volume
+from engine.evidence.transaction_cost import average_volume
 from engine.matching import NO_MATCH, Match, fee_bps_of, fill_from_volume, match_order, mid_price, walk_book
 
 DAY = 86_400 * 10**9  # ns

@@ -12,8 +12,8 @@ from engine.domain.market import Books, MarketSnapshot
 from engine.domain.orders import AGGRESSIVE, PASSIVE, Order, OrderProgress
 from engine.domain.record import Floats
 from engine.domain.trading_config import TradingConfig
-from engine.evidence.impact import square_root_impact
 from engine.evidence.order_size import round_to_lot
+from engine.evidence.transaction_cost import square_root_impact
 
 
 class Match(NamedTuple):

@@ -37,12 +37,12 @@ def silently(ticks: int, whole: int | None) -> None:
 
 @cache
 def report() -> dict[str, Any]:
-    return run_backtest(settings(knobs=HERE), simulated(BARS), report_progress=silently, clock=StoppedClock(1e-4))
+    return run_backtest(settings(trading=HERE), simulated(BARS), report_progress=silently, clock=StoppedClock(1e-4))
 
 
 @cache
 def ticks() -> tuple[Tick, ...]:
-    return tuple(play(engine(simulated(BARS), keeper=Drawer(), knobs=HERE)))
+    return tuple(play(engine(simulated(BARS), keeper=Drawer(), trading=HERE)))
 
 
 def test_a_backtest_and_a_run_over_the_same_feed_agree_digest_for_digest() -> None:

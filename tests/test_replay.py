@@ -46,7 +46,7 @@ class Made:
 
 
 def here(url: str) -> Settings:
-    return settings(database_url=url, knobs=KNOBS_HERE)
+    return settings(database_url=url, trading=KNOBS_HERE)
 
 
 def opened(url: str, feed: Feed | None = None) -> tuple[Engine, Writer, TickHistory]:

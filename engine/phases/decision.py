@@ -9,7 +9,7 @@ from engine.domain.gates import GateResults
 from engine.domain.market import Inputs
 from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, keeps_working
 from engine.domain.record import Bools, Floats
-from engine.evidence import impact, order_size
+from engine.evidence import order_size, transaction_cost
 from engine.phases import gates as phases_gates
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
@@ -161,7 +161,7 @@ def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarra
     booked = np.isfinite(liquidity.depth) & (not knobs.flatten)
     large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.costly_executions)
     spared = liquidity.spread_bps / 2.0 + liquidity.fee_bps - resting
-    traded = impact.average_volume(inputs.view.volume) > 0
+    traded = transaction_cost.average_volume(inputs.view.volume) > 0
     passive = booked & traded & (spared > resting + liquidity.impact_bps) & ("passive" not in liquidity.costly_executions)
     chosen = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
     for order in inputs.account.working_orders:

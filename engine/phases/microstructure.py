@@ -12,7 +12,7 @@ from engine.domain.orders import ORDER_KINDS
 from engine.domain.outlook import NOTIONALS, BookMeasurement, LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
-from engine.evidence import execution_quality, impact, liquidity_forecast, order_size, spread_estimators, transaction_cost
+from engine.evidence import execution_quality, liquidity_forecast, order_size, spread_estimators, transaction_cost
 from engine.evidence.order_flow import kyle_lambda, order_flow_imbalance, vpin
 
 BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
@@ -170,18 +170,18 @@ def _foreseen(told: LiquidityForecast) -> Floats:
 
 def _money(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) traded per bar, mean of the last 48."""
-    return np.asarray(impact.average_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
+    return np.asarray(transaction_cost.average_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
 
 
 def _lawful(inputs: Inputs, money: Floats, largest: Floats | float) -> Floats:
     """(S,) square-root impact in bps of the largest order; of one as large as the bar's volume where no volume is known."""
     share = np.where(money > 0, largest / np.where(money > 0, money, 1.0), 1.0)
-    return impact.square_root_impact(inputs.config.impact_coefficient, inputs.view.sigma, share)
+    return transaction_cost.square_root_impact(inputs.config.impact_coefficient, inputs.view.sigma, share)
 
 
 def _amihud(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) |log return| of a bar over the money traded in it, means of the last 48, per 1e6 money."""
     money = _money(inputs, mid)
     return np.asarray(
-        np.abs(inputs.view.returns[:, -impact.AVERAGE_BARS :]).sum(axis=1) / impact.AVERAGE_BARS / np.where(money > 0, money, np.nan) * 1e6
+        np.abs(inputs.view.returns[:, -transaction_cost.AVERAGE_BARS :]).sum(axis=1) / transaction_cost.AVERAGE_BARS / np.where(money > 0, money, np.nan) * 1e6
     )

@@ -22,7 +22,7 @@ def runs(made: EngineService) -> dict[str, int]:
     assert jobs is not None
     runs: dict[str, int] = {}
     for job in jobs._scheduler.get_jobs():
-        if job.id not in {"probes", "commands", "board", "ticks"}:
+        if job.id not in {"probes", "commands", "heartbeats", "ticks"}:
             continue
         at = first = job.trigger.start_date
         while (at := job.trigger.get_next_fire_time(at, at)) - first < timedelta(minutes=1):

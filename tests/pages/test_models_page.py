@@ -39,7 +39,7 @@ def report() -> dict[str, Any]:
     """A small real one."""
     feed = SimulatedFeed(symbol_count=2, seed=3, bars=260)
     told = run_backtest(
-        settings(knobs=replace(KNOBS, first_training=10_000)), feed, report_progress=lambda done, whole: None, clock=StoppedClock(1e-4)
+        settings(trading=replace(KNOBS, first_training=10_000)), feed, report_progress=lambda done, whole: None, clock=StoppedClock(1e-4)
     )
     return json.loads(json.dumps(told))  # type: ignore[no-any-return]
 

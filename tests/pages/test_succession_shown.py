@@ -77,7 +77,7 @@ def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:
     knobs = replace(KNOBS, first_training=250, retrain_every=100)
     told = run_backtest(
-        settings(knobs=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
+        settings(trading=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
     )
     (found,) = json.loads(json.dumps(told["training"]))["agreements"]
     assert found["tick"] == 249 + 100 + KNOBS.deployment_lag_bars

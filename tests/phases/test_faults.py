@@ -13,7 +13,7 @@ from engine.domain.decision import ACTIONS
 from engine.domain.incidents import EVERYWHERE, INCIDENT_KINDS, NO_FAULT, DataFaults, Incident
 from engine.domain.record import Bools
 from engine.domain.trading_config import Event
-from engine.evidence import faults, incidents
+from engine.evidence import incidents
 from engine.phases import gates
 from tests.makers import MINUTE, START, bold, decided, grew
 from tests.phases.situations import Situation, situation
@@ -30,7 +30,7 @@ def with_faults(one: Situation, found: DataFaults) -> Situation:
 def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
     """What an incident that has been open for so many bars means for each symbol."""
     lasting = Incident(kind, symbol, START - bars * MINUTE, None, "")
-    return faults.find_faults((lasting,), None, START, MINUTE, NAMES)
+    return incidents.find_faults((lasting,), None, START, MINUTE, NAMES)
 
 
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
@@ -108,9 +108,9 @@ def test_a_skewed_clock_that_is_told_with_this_bar_holds_from_this_bar_on() -> N
 
 def test_the_graver_of_two_incidents_is_named() -> None:
     open_ones = tuple(Incident(kind, "S1", START - bars * MINUTE, None, "") for kind, bars in (("stale", 5), ("clock skew", 90)))
-    found = faults.find_faults(open_ones, None, START, MINUTE, NAMES)
+    found = incidents.find_faults(open_ones, None, START, MINUTE, NAMES)
     assert (INCIDENT_KINDS[found.kind[1]], found.bars[1]) == ("stale", 5)
-    assert set(faults.SEVERITY) == set(INCIDENT_KINDS)
+    assert set(incidents.SEVERITY) == set(INCIDENT_KINDS)
 
 
 def test_where_the_market_could_not_be_looked_at_what_is_open_stays_open() -> None:

@@ -1,4 +1,4 @@
-"""What a faulty feed came to as people see it: the decision in words, the pages, the alert and the replay all say the same, from the store alone."""
+"""A faulty feed as people see it: decision, pages, alert and replay agree, from the store alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log on a full disk and after its file was deleted: no traceback on the terminal, and the lines that are missing are counted."""
+"""The log on a full disk and after its file was deleted: no traceback on the terminal, and lost lines are counted."""
 
 from __future__ import annotations
 

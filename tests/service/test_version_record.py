@@ -1,4 +1,4 @@
-"""New versions that contradict those before, made by trainings on flipped targets: what is held, what it costs, what a restart and a replay see."""
+"""New versions that contradict earlier ones, from trainings on flipped targets: positions, costs, a restart and a replay."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ def _report(settings: Settings, engine: Engine, tally: BacktestTally, wall: floa
         "portfolio": _portfolio(settings, engine, tally, record_trial),
         "equity": _equity(tally),
         "execution": _execution(engine),
-        "regret": _regret(engine, tally),
+        "declined": _regret(engine, tally),
         "training": {
             "fits": len(engine.trained_artifacts),
             "seconds": sum(artifact.seconds for artifact in engine.trained_artifacts),
@@ -189,7 +189,7 @@ def _explained(engine: Engine, tally: BacktestTally) -> tuple[float | None, ...]
     """Return the share of the mid's moves that order flow explains over the decided bars, where the feed has every event."""
     if not isinstance(engine.feed, ExplainsMoves) or tally.newest is None:
         return None
-    return engine.feed.explained(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
+    return engine.feed.flow_r2(tally.curve[0][0] - engine.feed.info.interval, tally.newest[0])
 
 
 def _agreement(tick: int, event: Event) -> BacktestReport:
@@ -216,8 +216,8 @@ def _quantiles(values: array[float]) -> BacktestReport:
 
 def _skill(engine: Engine) -> BacktestReport:
     """Return the skill at the first horizon of every model and the ensemble over all regimes, with all horizons inside."""
-    rows = [row for row in skill.skill_table(engine.state, engine.knobs.horizons) if row.regime == "all"]
-    first = engine.knobs.horizons[0]
+    rows = [row for row in skill.skill_table(engine.state, engine.config.horizons) if row.regime == "all"]
+    first = engine.config.horizons[0]
     report: BacktestReport = {}
     for row in sorted(rows, key=lambda row: row.model != "ensemble"):
         if row.horizon == first:
@@ -250,7 +250,7 @@ def _calibration(engine: Engine) -> BacktestReport:
         "coverage": {f"{level:g}": float(share) / rows if rows else None for level, share in zip(conformal.LEVELS, covered, strict=True)},
         "coverage_by_regime": [
             [horizon, regime, int(intervals.rows[h, r]), *(intervals.covered[h, r] / intervals.rows[h, r]).tolist()]
-            for h, horizon in enumerate(engine.knobs.horizons)
+            for h, horizon in enumerate(engine.config.horizons)
             for r, regime in enumerate(REGIMES)
             if intervals.rows[h, r] > 0
         ],

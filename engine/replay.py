@@ -104,7 +104,7 @@ def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged:
     info = feed_info(session, ticks[0])
     first = ticks[0].tick
     window = MarketWindow(info)
-    for bar in history.slices(session.id, first - WINDOW_BARS, first - 1):
+    for bar in history.snapshots(session.id, first - WINDOW_BARS, first - 1):
         window.append(bar)
     state = learning.blank_state(len(session.symbols), session.models, session.horizons) if checkpoint is None else checkpoint[1]
     rolled = RollForward(state, window, None, None, None, start, damaged_checkpoints=damaged_checkpoints)
@@ -118,13 +118,13 @@ def roll_forward(history: TickHistory, session: StoredSession, to: int, damaged:
 
 def feed_info(session: StoredSession, stored: StoredTick) -> FeedInfo:
     """Return the properties of the feed that a session was decided on."""
-    levels, has_flow = stored.slice.books.bid_price.shape[1], stored.slice.flow.shape[1] > 0
+    levels, has_flow = stored.snapshot.books.bid_price.shape[1], stored.snapshot.flow.shape[1] > 0
     return FeedInfo(session.feed, session.label, session.symbols, session.interval, levels, has_flow, False, 0.0, 0.0, ())
 
 
 def _decide_again(rolled: RollForward, stored: StoredTick, catalog: Catalog) -> None:
-    rolled.window.append(stored.slice)
-    inputs = rolled.window.build_inputs(stored.tick, stored.account, stored.knobs, stored.events)
+    rolled.window.append(stored.snapshot)
+    inputs = rolled.window.build_inputs(stored.tick, stored.account, stored.config, stored.events)
     forced = {Phase(name): "failed when it was decided" for name in stored.degraded}
     run = PhaseRunner(axis_lengths(inputs, catalog), clock=lambda: 0.0, forced_failures=forced)
     outcome = decide(inputs, session_controls.discard_unscorable(rolled.state, stored.events), catalog, run)

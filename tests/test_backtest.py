@@ -25,7 +25,7 @@ from tests.makers import bar as made_bar
 BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-    "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
+    "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "declined",
     "training", "peak_rss_mb", "data", "left_out",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)

@@ -26,7 +26,7 @@ def run(rules: TradingRules, bars: tuple[MarketSnapshot, ...] = ()) -> list[Tick
     bars = bars or lesson().bars[FROM:]
     resumed_engine = resumed(FROM, bars, keeper=Drawer())
     resumed_engine.feed = Played(replace(lesson().feed.info, rules=rules), bars)
-    resumed_engine.knobs = replace(resumed_engine.knobs, rules=rules)
+    resumed_engine.config = replace(resumed_engine.config, rules=rules)
     resumed_engine.account = replace(broker.open_account(100_000.0, 8), accrued_at=moment(FROM).inputs.at)
     return play(resumed_engine)
 

@@ -92,7 +92,7 @@ class Clocked(Protocol):
 class ExplainsMoves(Protocol):
     """A feed that has every book event of its bars."""
 
-    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+    def flow_r2(self, since: int, until: int) -> tuple[float | None, ...]:
         """Return, by symbol, the R2 of the mid's change on order-flow imbalance in cells of 10 s between two times (ns UTC); None where unknown."""
         ...
 

@@ -38,23 +38,12 @@ class Event(Record):
     detail: str
 
 
-COMMANDS = (
-    "pause", "resume", "flatten", "retrain", "set", "optimize", "backtest", "cancel_backtest", "delete_backtest",
-    "rule", "mode", "licence", "approve", "ack", "silence", "unsilence", "drill",
-)  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class Command(Record):
-    """A command from the inbox. `set` takes signal=X (simulated market only); `optimize` takes action=NAME.
-
-    `backtest` takes market=simulated or a folder and what the command line of that name takes; the other two of it take id=...
-    `rule` takes name=NAME and the words of a rule (engine/optimizer/rule_schema.py), or reset=true; `mode` takes action=NAME mode=MODE,
-    `licence` action=NAME licence=LICENCE, `approve` id=N of what a rule asked, answer=no to decline.
-    """
+    """A command as the inbox hands it over; engine/commands has its types, which read the arguments."""
 
     id: int
-    name: str  # of COMMANDS
+    name: str
     args: tuple[tuple[str, str], ...]
     by: str
     reason: str

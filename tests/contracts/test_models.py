@@ -177,7 +177,7 @@ def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
     running = engine(simulated(480), models=names, trading=replace(KNOBS, first_training=250, retrain_every=1_000))
     digests = [tick.decisions_digest for tick in play(running)]
     ensemble_row = next(
-        row for row in skill.skill_table(running.state, running.knobs.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all")
+        row for row in skill.skill_table(running.state, running.config.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all")
     )
     assert ensemble_row.r2 is not None
     return digests[-1], ensemble_row.r2

@@ -103,7 +103,7 @@ def plot_declined_by_run(chosen: Sequence[StoredBacktest]) -> Figure | None:
     """Declined-trade P&L by gate in bps, above 0 where the gate cost money; None where it was not measured."""
     entries = []
     for place, run in enumerate(chosen):
-        for gate, figures in as_mapping(tables.get_part(run.report, "declined")).items():
+        for gate, figures in as_mapping(run.report.get("declined")).items():
             part = as_mapping(figures)
             mean, low, high, n = (finite_or_none(part.get(key)) for key in ("mean_bps", "low", "high", "n"))
             entries.append(IntervalEstimate(gate, tables.name_run(place, chosen), mean, low, high, int(n or 0)))

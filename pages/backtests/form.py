@@ -26,12 +26,7 @@ def show_form() -> None:
     with st.form("backtest", border=True, enter_to_submit=False):
         fields = _show_simulated_fields() if simulated != "recording" else _show_recording_fields()
         left, right = st.columns([5, 2], vertical_alignment="bottom")
-        reason = left.text_input(
-            f"Reason, at most {commands.MAX_REASON} letters",
-            key="reason_to_backtest",
-            placeholder="purpose of this run",
-            max_chars=commands.MAX_REASON,
-        )
+        reason = left.text_input(commands.REASON, key="reason_to_backtest", placeholder="purpose of this run", max_chars=commands.MAX_REASON)
         training = right.toggle("Train models", value=True, key="training", help="Walk-forward, as live. Off measures the time of everything else")
         run = st.form_submit_button("Run", type="primary", icon=":material/play_arrow:")
     if run:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine import units
-from engine.domain.data_counts import UNKNOWN, ZERO
+from engine.domain.ports import UNKNOWN, ZERO
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests.text import describe_arguments, name_market
 from pages.ui import theme
@@ -14,7 +14,6 @@ from pages.ui.forest_plot import finite_or_none
 from pages.ui.tables import Cell, Column, TableRow, number_columns, render_table
 
 LETTERS = "ABCDEF"
-_FORMER_KEYS = {"benchmark_return": "naive_return", "clean_rate": "honest_rate", "declined": "regret"}  # of runs before version 0.5
 _LIST = (
     Column("When", nowrap=True),
     Column("Market", nowrap=True),
@@ -114,13 +113,8 @@ def get_number(report: dict[str, Any], *path: str) -> float | None:
     """Return a figure of the report by its path; None where it was not measured."""
     value: Any = report
     for key in path:
-        value = get_part(as_mapping(value), key)
+        value = as_mapping(value).get(key)
     return finite_or_none(value)
-
-
-def get_part(report: dict[str, Any], key: str) -> Any:
-    """Return a part of the report, also where an older version named it differently."""
-    return report.get(key, report.get(_FORMER_KEYS.get(key, "")))
 
 
 def as_mapping(value: object) -> dict[str, Any]:
@@ -236,8 +230,8 @@ _FIGURES: tuple[tuple[str, Callable[[StoredBacktest], Cell | str]], ...] = (
     ("No trading", lambda _: units.format_percent(0.0, 2)),
     ("Largest drawdown", _percent("portfolio", "max_drawdown", signed=False)),
     ("Sharpe ratio, annualised", _sharpe),
-    ("Probabilistic Sharpe ratio: above 0", _percent("portfolio", "psr", digits=1, signed=False)),
-    ("Deflated Sharpe ratio: above the best of all tried", _deflated),
+    ("Probabilistic Sharpe ratio", _percent("portfolio", "psr", digits=1, signed=False)),
+    ("Deflated Sharpe ratio", _deflated),
     ("Trades", _number("portfolio", "trades")),
     ("Turnover, times equity", _number("portfolio", "turnover", digits=1)),
     ("Cost per trade", _number("portfolio", "cost_bps", digits=1, unit="bps", missing="no trade")),

@@ -19,7 +19,7 @@ BARS = {"60": 60, "120": 120, "300": 300}
 
 
 @dataclass(frozen=True, slots=True)
-class MarketView:
+class SymbolView:
     """Everything shown of one tick, built before the first part is sent."""
 
     market: MarketHistory
@@ -59,13 +59,13 @@ def show_filters(session: SessionInfo) -> tuple[str, int, int]:
     return symbol, BARS.get(str(bars), 120), horizons.get(str(ahead), session.horizons[0])
 
 
-def build_view(history: MarketHistory, shown: int, horizon: int) -> MarketView:
+def build_view(history: MarketHistory, shown: int, horizon: int) -> SymbolView:
     rules = trading_rules.list_symbol_rules(
         cache.fetch_config(cache.fetch_status()), history.session.symbols, history.symbol, history.spread_source, history.micro
     )
     liquidity_forecasts = cache.fetch_liquidity_forecasts()
     frame = history.forecasts[history.forecasts["horizon"] == horizon]
-    return MarketView(
+    return SymbolView(
         market=history,
         stamp=f"{history.symbol} {tables.get_tick(history)} {shown}",
         tiles=tables.build_market_tiles(history, shown),
@@ -111,7 +111,7 @@ def show_symbol(symbol: str, shown: int, horizon: int) -> None:
             show_liquidity_forecasts(view)
 
 
-def show_bars(view: MarketView, shown: int, horizon: int) -> None:
+def show_bars(view: SymbolView, shown: int, horizon: int) -> None:
     """Draw the bars with everything on their time axis, and the forecasts below."""
     history = view.market
     bars = f"{units.format_bar_length(history.session.interval)} bars at their close, UTC; click to open the decision, drag to zoom"
@@ -121,7 +121,7 @@ def show_bars(view: MarketView, shown: int, horizon: int) -> None:
     show_forecasts(view, horizon, shown)
 
 
-def show_book(view: MarketView) -> None:
+def show_book(view: SymbolView) -> None:
     history = view.market
     if history.book is None:
         return
@@ -132,7 +132,7 @@ def show_book(view: MarketView) -> None:
         widgets.show_empty("the book is empty on at least one side at this tick")
 
 
-def show_liquidity_forecasts(view: MarketView) -> None:
+def show_liquidity_forecasts(view: SymbolView) -> None:
     widgets.show_heading("Liquidity forecast skill", "next bar, all symbols, out of sample, against a forecast of no change")
     if view.liquidity is None:
         widgets.show_empty(f"spread, depth and cost of the next bar: {units.NOT_MEASURED}")
@@ -140,7 +140,7 @@ def show_liquidity_forecasts(view: MarketView) -> None:
         widgets.show_table(tables.SKILL_COLUMNS, view.liquidity, label="Skill of the liquidity forecasts", cards=False)
 
 
-def show_forecasts(view: MarketView, horizon: int, shown: int) -> None:
+def show_forecasts(view: SymbolView, horizon: int, shown: int) -> None:
     if view.coverage is None:
         widgets.show_waiting("the first forecast over this horizon")
         return

@@ -174,7 +174,7 @@ def test_forecasts_of_two_models_are_not_one_forecast() -> None:
 
 def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
     """The digest of a run's decisions and the ensemble's R2 at one bar with these models."""
-    running = engine(simulated(480), models=names, knobs=replace(KNOBS, first_training=250, retrain_every=1_000))
+    running = engine(simulated(480), models=names, trading=replace(KNOBS, first_training=250, retrain_every=1_000))
     digests = [tick.decisions_digest for tick in play(running)]
     ensemble_row = next(
         row for row in skill.skill_table(running.state, running.config.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all")

@@ -161,7 +161,7 @@ def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
 
 HOLLOW: list[dict[str, Any]] = [
     {}, {"skill": None, "portfolio": None, "equity": None}, {"skill": {"ensemble": []}, "equity": [[1], None, "x"], "calibration": 3},
-    {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "regret": {"edge": None}},
+    {"equity": [[1, None, None], [2, None, None]], "symbols": None, "actions": [], "binding_gates": {"edge": "many"}, "declined": {"edge": None}},
     {"data": {"A": 3, "B": {"rows": "many"}}, "left_out": [1]}, {"data": [2], "left_out": {"x": None}},
     {"calibration": {"reliability": [[0.5, 0.5, 0], [None, 1, 2], "x"]}, "skill": {"ensemble": {"n": None, "by_horizon": {"one": {}}}}},
 ]  # fmt: skip

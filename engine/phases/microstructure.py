@@ -183,5 +183,8 @@ def _amihud(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) |log return| of a bar over the money traded in it, means of the last 48, per 1e6 money."""
     money = _money(inputs, mid)
     return np.asarray(
-        np.abs(inputs.view.returns[:, -transaction_cost.AVERAGE_BARS :]).sum(axis=1) / transaction_cost.AVERAGE_BARS / np.where(money > 0, money, np.nan) * 1e6
+        np.abs(inputs.view.returns[:, -transaction_cost.AVERAGE_BARS :]).sum(axis=1)
+        / transaction_cost.AVERAGE_BARS
+        / np.where(money > 0, money, np.nan)
+        * 1e6
     )

@@ -1,4 +1,4 @@
-"""Resting models: what it saves is measured, and every tick, with them and without, can be decided again to the bit."""
+"""Resting models: the saving is measured, and every tick with and without them can be replayed bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collecting garbage: what it frees is measured."""
+"""Collecting garbage: the memory it frees is measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting temporary files: what a killed process left in Podium's own folder, and nothing else in the world."""
+"""Deleting temporary files: those that a killed process left in Podium's own folder, and no others."""
 
 from __future__ import annotations
 

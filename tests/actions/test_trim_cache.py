@@ -1,4 +1,4 @@
-"""Trimming: models that nothing needs any more, archives beyond their number, drafts that a kill left."""
+"""Trimming: obsolete models, archives beyond their number, abandoned drafts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
         assert len(stored_models(made, tmp_path)) == 6
 
 
-def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_path: Path) -> None:
+def test_configurations_of_no_stored_tick_go_and_every_tick_can_still_be_replayed(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         for margin in (1.0, 2.0):
             made._engine.config = replace(made._engine.config, edge_margin=margin)

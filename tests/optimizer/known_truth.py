@@ -1,4 +1,4 @@
-"""Runs of the real loop on plants whose truth is known, and what it made of them."""
+"""Runs of the real loop on plants with a known truth, and their outcomes."""
 
 from __future__ import annotations
 

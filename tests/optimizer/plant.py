@@ -1,5 +1,7 @@
-"""A machine whose truth is known, under the real loop: a metric with a trend, a daily cycle and noise that remembers, ticks, and actions that do what
-they are told to do. Waiting is what makes its time go on."""
+"""A machine with a known truth under the real loop: a metric with trend, daily cycle and autocorrelated noise, ticks, and actions with fixed effects.
+
+Time passes only while somebody waits.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plant that writes down every write to its store, every run of an action and every answer, in the order in which they happen."""
+"""A plant that logs every write to its store, every run of an action and every answer, in order."""
 
 from __future__ import annotations
 

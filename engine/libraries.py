@@ -15,7 +15,7 @@ CORE_LIBRARIES = (  # by every engine
     "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "msgspec", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
 DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
-RARELY_USED_LIBRARIES = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
+RARELY_USED_LIBRARIES = ("alembic", "apprise", "jinja2", "plotly")  # only for some work, so they need only be there
 REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
 OWN_PACKAGES = frozenset({"engine", "pages", "app"})
 INSTALL_OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"

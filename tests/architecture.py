@@ -32,6 +32,23 @@ LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
         ),
     ),
     (frozenset({"pages.ui"}),),
+    tuple(
+        frozenset({f"pages.{name}"})
+        for name in (
+            "overview",
+            "decisions",
+            "decision",
+            "market",
+            "models",
+            "portfolio",
+            "backtests",
+            "components",
+            "resources",
+            "optimizer",
+            "alerts",
+            "control",
+        )
+    ),  # fmt: skip
     (frozenset({"pages"}),),
     (frozenset({"app", "engine.__main__", "engine.cli", "engine.web"}),),
 )

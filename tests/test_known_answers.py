@@ -22,11 +22,11 @@ from engine.service.engine import Engine
 from engine.service.resume import resume_engine
 from engine.settings import Settings
 from engine.store import database
-from engine.store.read import decisions
+from engine.store.read import portfolio
 from engine.store.read.history import TickHistory
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
-from pages.decisions import tables
+from pages.portfolio import tables
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text
@@ -180,8 +180,8 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     shown = page(url)
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
-    assert "nothing is held" in shown
-    table = tables.render_fills(decisions.read_fills(Reader(url), limit=4))
+    assert "no open positions" in shown
+    table = tables.render_fills(portfolio.read_fills(Reader(url), limit=4))
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table
 
@@ -199,7 +199,7 @@ def test_open_gain_on_the_portfolio_is_what_closing_at_the_mark_would_gain(url: 
     (_, filled) = played(url, iter(bars))
     marked = closes()[:, ENTER + 1]
     gains = (200 * (marked[0] - 101.0404), -400 * (marked[1] - 49.4802))
-    table = tables.render_positions(decisions.read_positions(Reader(url)))
+    table = tables.render_positions(portfolio.read_positions(Reader(url)))
     for gain in gains:
         assert f"{gain:+,.2f}".replace("-", "\N{MINUS SIGN}") in table
     fees = 20_208.08 * 0.00075 + 19_792.08 * 0.0012

@@ -27,8 +27,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"--out {options.out}: give a file that ends in .html or .md")
     now = WallClock().now()
     wanted = parse_day(options.day, now)
-    from engine.report.html import as_html
-    from engine.report.markdown import as_markdown
+    from engine.report.rendering import render_html, render_markdown
     from engine.report.sections import build_document
     from engine.store.read.reader import Reader
     from engine.store.read.report import find_tick_period, read_day
@@ -42,10 +41,10 @@ def _run(options: argparse.Namespace) -> int:
     report = build_document(rows)
     with open_output(options.out) as draft:
         if draft is None:
-            print(as_markdown(report), end="")
+            print(render_markdown(report), end="")
         else:
             html = FORMATS[options.out.suffix.lower()] == "html"
-            draft.write_text(as_html(report) if html else as_markdown(report), encoding="utf-8")
+            draft.write_text(render_html(report) if html else render_markdown(report), encoding="utf-8")
     return 0
 
 

@@ -9,8 +9,8 @@ import streamlit as st
 from engine.commands.router import find_parameter
 
 
-def number_input(command: str, argument: str, label: str, value: float, step: float, **options: Any) -> str:
-    """Draw an input for an argument; the number as the command takes it."""
+def show_number_input(command: str, argument: str, label: str, value: float, step: float, **options: Any) -> str:
+    """Show an input for an argument of a command and return the number as the command reads it."""
     parameter = find_parameter(command, argument)
     low, high = parameter.bounds.low, parameter.bounds.high
     if low is None or high is None:

@@ -37,7 +37,7 @@ def test_a_hundred_megabytes_of_cached_results_are_freed_and_the_next_run_declin
     words, detail = done.stdout.splitlines()
     assert words.split()[1] == "False"
     assert int(words.split()[0]) > 80_000_000
-    assert detail.startswith("cleared 1 caches with 5,000 entries and at most 100,000,000 bytes (the pages' results 100,000,000 bytes); ")
+    assert detail.startswith("cleared 1 caches with 5,000 entries and at most 100 MB (the pages' results 100 MB); ")
 
 
 def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_dry_run_weighs_the_log_and_tunes_nothing(tmp_path: Path) -> None:
     measured = ACTION.run(make_context(tmp_path, dry_run=True, actuators=Plain()))
     assert not measured.done
     assert measured.detail.startswith("dry run: ")
-    assert "the write-ahead log holds 5,000,000 bytes" in measured.detail
+    assert "the write-ahead log holds 5.0 MB" in measured.detail
 
 
 def test_a_bloated_store_gives_its_log_and_free_pages_back_and_then_declines(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backup /nowhere/copy.db", "/nowhere/copy.db cannot be written (No such file or directory)"),
         ("backup copy.db --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("export nonsense", "there is no view 'nonsense'"),
-        ("export regret --since 2h", "has no time"),
+        ("export declined --since 2h", "has no time"),
         ("export decisions --format xml", "invalid choice: 'xml'"),
         ("export decisions --format parquet", "give --out FILE"),
         ("export decisions --out /nowhere/x.csv", "the folder /nowhere is not there"),

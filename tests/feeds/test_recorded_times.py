@@ -222,7 +222,7 @@ def test_days_of_a_zone_with_summer_time_are_on_one_clock_and_never_known_early(
     assert set(late.tolist()) == {0, HOUR}
     feed = RecordedFeed(tmp_path)
     assert feed.counts[0].moved_bars == (late > 0).sum()
-    assert f"{(late > 0).sum():,} bars of summer time taken as opening as late as in winter" in describe_data(feed)[0]
+    assert f"{(late > 0).sum():,} bars of summer time moved to the opening time of winter" in describe_data(feed)[0]
 
 
 def test_days_of_two_zones_have_no_common_clock(tmp_path: Path) -> None:

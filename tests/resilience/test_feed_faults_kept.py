@@ -26,8 +26,8 @@ from engine.store.read.status import read_status
 from engine.store.write.writer import Writer
 from pages.decision import tables
 from pages.decision import text as decision_text
-from pages.decisions import tables as decisions_tables
 from pages.overview import charts
+from pages.ui import trading_tables
 from tests.makers import Inline, Played, StoppedClock, play, settings, simulated
 from tests.resilience.frozen_feeds import freeze
 
@@ -78,7 +78,7 @@ def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: S
     assert (text.gates[0].name, text.gates[0].passed, text.gates[0].fault, text.gates[0].value) == ("fresh data", False, "stale", 14.0)
     assert tables.build_decision_tiles(text)[0].small == "stale feed: 14 bars repeat exactly"
     assert "stale feed: 14 bars repeat exactly" in str(tables.list_market_state(text)[-1])
-    assert decisions_tables.describe_gates(text)["fresh data"] == "stale feed: 14 bars repeat exactly"
+    assert decision_text.describe_gate(next(gate for gate in text.gates if gate.name == "fresh data")) == "stale feed: 14 bars repeat exactly"
     first = decision.read_decision(stored.reader, FROZEN, STALE)
     assert first is not None
     assert "stale feed: 1 bar repeats exactly" in (decision_text.explain_decision(first) or "")
@@ -98,7 +98,7 @@ def test_lists_and_the_gate_strip_name_the_fault(stored: Stored) -> None:
     latest, _ = decisions.read_latest_decisions(stored.reader, DecisionFilter(), limit=4)
     named = latest[latest["fault"].notna()]
     assert dict(zip(named["symbol"], named["fault"], strict=True)) == {STALE: "stale", BOOK: "stale book"}
-    html = decisions_tables.render_decisions(latest)
+    html = trading_tables.render_decisions(latest)
     assert "stale book" in html
     session = read_status(stored.reader).session
     assert session is not None

@@ -38,7 +38,7 @@ class CalibrationReport:
     tick: int
     at: int  # ns UTC
     horizons: tuple[HorizonCalibration, ...]
-    silencing: tuple[float, float, float, int] | None = None  # R2 gained by model selection, low, high, n; None with too little data
+    selection_gain: tuple[float, float, float, int] | None = None  # R2 gained by model selection, low, high, n; None with too little data
     error: str | None = None
 
 

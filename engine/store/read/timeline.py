@@ -13,7 +13,7 @@ from engine.domain.optimization import describe_trial
 from engine.domain.succession import Agreement
 from engine.domain.trading_config import Event
 from engine.evidence import succession
-from engine.store.read.decisions import read_equity
+from engine.store.read.portfolio import read_equity
 from engine.store.read.reader import Reader, fetch_all, fetch_scalar
 
 TIMELINE_KINDS = ("acted", "retrained", "incident", "optimized")

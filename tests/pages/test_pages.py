@@ -229,4 +229,4 @@ def test_a_drawdown_stop_is_named_on_control_with_what_lifts_it(full_store: str,
         shown = text(run("12_control.py", url))
     assert ("Drawdown stop." in shown) == stopped
     assert ("Equity is 18.2 % below its peak; the limit is 15.0 %." in shown) == stopped
-    assert ("restarts the peak at today" in shown) == stopped
+    assert ("restarts the peak at the current" in shown) == stopped

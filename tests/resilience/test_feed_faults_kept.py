@@ -74,7 +74,7 @@ def alert(url: str) -> RuleObservation:
 def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: Stored) -> None:
     text = decision.read_decision(stored.reader, BARS - 1, STALE)
     assert text is not None
-    assert "It holds nothing: stale feed: 14 bars repeat exactly." in (decision_text.explain_decision(text) or "")
+    assert "It holds no position: stale feed: 14 bars repeat exactly." in (decision_text.explain_decision(text) or "")
     assert (text.gates[0].name, text.gates[0].passed, text.gates[0].fault, text.gates[0].value) == ("fresh data", False, "stale", 14.0)
     assert tables.build_decision_tiles(text)[0].small == "stale feed: 14 bars repeat exactly"
     assert "stale feed: 14 bars repeat exactly" in str(tables.list_market_state(text)[-1])
@@ -84,7 +84,7 @@ def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: S
     assert "stale feed: 1 bar repeats exactly" in (decision_text.explain_decision(first) or "")
     book = decision.read_decision(stored.reader, BARS - 1, BOOK)
     assert book is not None
-    assert "stale book: it has stayed the same over 14 bars with trades" in (decision_text.explain_decision(book) or "")
+    assert "stale book: no change over 14 bars with trades" in (decision_text.explain_decision(book) or "")
 
 
 def test_a_sound_symbol_has_no_fault(stored: Stored) -> None:
@@ -113,7 +113,7 @@ def test_the_alert_names_the_symbols_that_the_gate_shuts_and_why(stored: Stored)
     assert seen.value == 2.0
     assert seen.message == (
         "the gate fresh data is shut for 2 of 4 symbols: BRAVO: stale feed: 14 bars repeat exactly; "
-        "CHARLIE: stale book: it has stayed the same over 14 bars with trades"
+        "CHARLIE: stale book: no change over 14 bars with trades"
     )
 
 

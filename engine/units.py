@@ -135,6 +135,13 @@ def format_estimate(value: float | None, low: float | None, high: float | None, 
     return f"{format_number(value / divisor, digits, name, signed=signed)} ({band})"
 
 
+def format_change(before: float | None, after: float | None, unit: str) -> str:
+    """Format a change with its difference, which may be small beside both: "340 MB -> 339 MB (-1.2 MB)"."""
+    if before is None or after is None or not is_known(before) or not is_known(after):
+        return NOT_MEASURED
+    return f"{format_reading(before, unit)} -> {format_reading(after, unit)} ({format_reading(after - before, unit, signed=True)})"
+
+
 def format_time(at: int | None, pattern: str = "%Y-%m-%d %H:%M:%S", missing: str = MISSING) -> str:
     """Format a time, ns UTC; `pattern` may hold %Y, %m, %d, %H, %M and %S."""
     if at is None:

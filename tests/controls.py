@@ -19,7 +19,7 @@ from engine.settings import Settings
 from tests.makers import Inline, StoppedClock, having
 
 HOLD = ACTIONS.index("hold")
-FREE = {"fee_bps": 0.0, "spread_bps": 0.0, "impact": 0.0}
+FREE = {"fee_bps": 0.0, "spread_bps": 0.0, "impact_coefficient": 0.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,8 @@ RAW = re.compile(r"\{[^{}\n]*:[+]?,\} bytes\b|\{[^{}\n]*:[+]?,(?:\.\d+)?f\} ms\b
 NUMBERS_OF_SETTINGS = {  # a setting or a constant, as it was typed
     "pages/components/tables.py", "pages/ui/frame.py", "pages/optimizer/rules.py",
 }  # fmt: skip
-BYTES_OF_FILES = {  # sentences of actions and upkeep, with the counts that the evidence for their effect rests on
-    "engine/actions/clear_caches.py", "engine/actions/collect_garbage.py", "engine/actions/compact_data.py", "engine/actions/compress_logs.py",
-    "engine/actions/delete_temp.py", "engine/actions/trim_cache.py", "engine/actions/tune_database.py", "engine/cli/backup.py",
-    "engine/cli/doctor.py",
-    "engine/store/backup.py", "engine/store/codec.py", "engine/store/maintenance.py", "engine/store/retention.py",
+BYTES_OF_FILES = {  # errors and notes about files, for people who look at the files themselves
+    "engine/cli/backup.py", "engine/cli/doctor.py", "engine/store/backup.py", "engine/store/codec.py", "engine/store/maintenance.py",
 }  # fmt: skip
 
 

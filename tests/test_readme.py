@@ -69,7 +69,8 @@ def test_the_model_and_the_features_shown_are_found_trained_and_heard(tmp_path: 
     for name in ("engine/models/momentum.py", "engine/features/streak.py"):
         (tmp_path / name).write_text(told_by(name), encoding="utf-8")
     (tmp_path / "podium.toml").write_text('models = ["momentum", "ridge"]\n[knobs]\nfirst_training = 150\nmin_history = 60\n', encoding="utf-8")
-    families = run(tmp_path, "-c", "from engine.plugins import discover; print(*[one.columns for one in discover('engine.features', 'FAMILY')])")
+    code = "from engine.plugins import discover_plugins; print(*[family.columns for family in discover_plugins('engine.features', 'FAMILY')])"
+    families = run(tmp_path, "-c", code)
     assert "rise_7" in families
     told = json.loads(run(tmp_path, "-m", "engine", "backtest", "simulated", "--bars", "200", "--symbol-count", "3", "--json"))
     assert told["fallbacks"] == 0

@@ -55,6 +55,8 @@ FACTORS = {"B": 1.0, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "ms": 1.0, "s"
         (units.format_interval(None, 2.5), "not enough data"),
         (units.format_reading_interval(-1e3, 2e6, "bytes"), "0.0 to +2.0 MB"),
         (units.format_estimate(-1.5e6, -7.3e6, 4.5e6, "bytes"), "\N{MINUS SIGN}1.5 MB (\N{MINUS SIGN}7.3 to +4.5)"),
+        (units.format_change(340.4e6, 339.2e6, "bytes"), "340 MB -> 339 MB (\N{MINUS SIGN}1.2 MB)"),
+        (units.format_change(None, 339.2e6, "bytes"), "not measured yet"),
         (units.format_estimate(3.2, None, 2.0, "ms"), "3.2 ms (interval: not enough data)"),
         (units.format_estimate(None, None, None, "ms"), "not enough data"),
         (units.format_bar_length(60_000_000_000), "1 min"),

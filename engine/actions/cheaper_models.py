@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine import units
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, ModelCost
 
@@ -25,13 +26,13 @@ def rest_models(context: ActionContext) -> ActionResult:
     saved = sum(model.ms for model in chosen)
     if saved < MIN_SAVING_MS:
         return ActionResult(0.0, "ms", f"nothing to rest: {_words(serving)}", done=False)
-    models = ", ".join(f"{model.name} ({model.ms:.2f} ms, {model.weight:.0%} of the weight)" for model in chosen)
+    models = ", ".join(f"{model.name} ({units.format_ms(model.ms)}, {units.format_percent(model.weight, 0)} of the weight)" for model in chosen)
     words = f"{models} of {len(serving)} models"
     if context.dry_run:
         return ActionResult(0.0, "ms", f"dry run: would rest {words}", done=False)
     context.actuators.resting_models.apply(tuple(sorted({*resting, *(model.name for model in chosen)})))
     total = sum(model.ms for model in serving)
-    return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {total:.2f} -> {total - saved:.2f} ms per tick")
+    return ActionResult(saved, "ms", f"{words} rest from the next tick on; forecasting {units.format_change(total, total - saved, 'ms')} per tick")
 
 
 def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
@@ -50,7 +51,8 @@ def _chosen(serving: list[ModelCost]) -> list[ModelCost]:
 def _words(serving: list[ModelCost]) -> str:
     if len(serving) <= MIN_MODELS:
         return f"{len(serving)} models serve, and {MIN_MODELS} must"
-    return f"{len(serving)} models take {sum(model.ms for model in serving):.2f} ms per tick, and none both takes time and carries little weight"
+    total = units.format_ms(sum(model.ms for model in serving))
+    return f"{len(serving)} models take {total} per tick, and none both takes time and carries little weight"
 
 
 def wake_models(context: ActionContext) -> ActionResult:

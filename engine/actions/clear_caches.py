@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine import units
 from engine.actions._memory import resident_bytes, return_freed_pages
 from engine.domain.optimization import Action, ActionContext, ActionResult, CacheUsage
 
@@ -15,22 +16,22 @@ def clear_caches(context: ActionContext) -> ActionResult:
     if size < MIN_BYTES:
         return ActionResult(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
     if context.dry_run:
-        return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {resident_bytes():,} bytes", done=False)
+        return ActionResult(0.0, "bytes", f"dry run: would clear {_words(held)}; RSS is {units.format_bytes(resident_bytes())}", done=False)
     before = resident_bytes()
     context.report_progress(0.1, "clearing caches")
     held = context.actuators.clear_caches()
     context.report_progress(0.7, "returning pages")
     returned = return_freed_pages()
     after = resident_bytes()
-    return ActionResult(float(before - after), "bytes", f"cleared {_words(held)}; {returned}; RSS {before:,} -> {after:,} bytes")
+    return ActionResult(float(before - after), "bytes", f"cleared {_words(held)}; {returned}; RSS {units.format_change(before, after, 'bytes')}")
 
 
 def _words(held: tuple[CacheUsage, ...]) -> str:
     """Their number, and the largest."""
     full = sorted((cache for cache in held if cache.entries), key=lambda cache: -(cache.bytes or 0))
-    largest = ", ".join(f"{cache.name} {cache.bytes:,} bytes" for cache in full[:3] if cache.bytes)
+    largest = ", ".join(f"{cache.name} {units.format_bytes(cache.bytes)}" for cache in full[:3] if cache.bytes)
     entries, size = sum(cache.entries for cache in full), sum(cache.bytes or 0 for cache in full)
-    return f"{len(full):,} caches with {entries:,} entries and at most {size:,} bytes" + (f" ({largest})" if largest else "")
+    return f"{len(full):,} caches with {entries:,} entries and at most {units.format_bytes(size)}" + (f" ({largest})" if largest else "")
 
 
 ACTION = Action(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from time import perf_counter
 
+from engine import units
 from engine.actions._memory import can_return_pages, resident_bytes, return_freed_pages
 from engine.domain.optimization import Action, ActionContext, ActionResult
 
@@ -26,10 +27,11 @@ class GarbageCollector:
         """
         before, waiting = resident_bytes(), _objects()
         if self._left is not None and before - self._left < MIN_GROWTH and waiting < MIN_OBJECTS:
-            grown = f"since the last collection RSS changed by {before - self._left:+,} bytes and {waiting:,} objects were added"
+            change = units.format_reading(before - self._left, "bytes", signed=True)
+            grown = f"since the last collection RSS changed by {change} and {waiting:,} objects were added"
             return ActionResult(0.0, "bytes", f"nothing to collect: {grown}", done=False)
         if context.dry_run:
-            detail = f"dry run: would collect all generations ({waiting:,} objects are new) and {_trim_words()}; RSS is {before:,} bytes"
+            detail = f"dry run: would collect all generations ({waiting:,} objects are new) and {_trim_words()}; RSS is {units.format_bytes(before)}"
             return ActionResult(0.0, "bytes", detail, done=False)
         context.report_progress(0.1, "collecting")
         begun = perf_counter()
@@ -38,7 +40,7 @@ class GarbageCollector:
         context.report_progress(0.7, "returning pages")
         returned = return_freed_pages()
         self._left = resident_bytes()
-        detail = f"collected {objects:,} objects in {pause:.0f} ms; {returned}; RSS {before:,} -> {self._left:,} bytes"
+        detail = f"collected {objects:,} objects in {units.format_ms(pause)}; {returned}; RSS {units.format_change(before, self._left, 'bytes')}"
         return ActionResult(float(before - self._left), "bytes", detail)
 
 

@@ -11,6 +11,7 @@ from time import perf_counter
 
 import zstandard
 
+from engine import units
 from engine.actions._folders import PlainFile, find_file, is_unchanged, list_files, open_folder
 from engine.domain.optimization import Action, ActionContext, ActionResult
 
@@ -48,12 +49,14 @@ def compress_logs(context: ActionContext) -> ActionResult:
             return ActionResult(0.0, "bytes", "nothing to compress: there is no rotated log file", done=False)
         size = sum(file.stat.st_size for file in waiting)
         if context.dry_run:
-            return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {size:,} bytes", done=False)
+            return ActionResult(0.0, "bytes", f"dry run: would compress {_counted(len(waiting))}, {units.format_bytes(size)}", done=False)
         tally = _compress_all(waiting, folder, context)
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not tally.files:
         raise OSError(f"no log file was compressed, and none was lost{refused}")
-    return ActionResult(float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {tally.before:,} -> {tally.after:,} bytes{refused}")
+    return ActionResult(
+        float(tally.freed), "bytes", f"compressed {_counted(tally.files)}, {units.format_change(tally.before, tally.after, 'bytes')}{refused}"
+    )
 
 
 def _is_due(file: PlainFile, now: int) -> bool:
@@ -133,7 +136,7 @@ def _read_back(part: str, folder: int, size: int) -> None:
     with os.fdopen(os.open(part, os.O_RDONLY | NO_LINK, dir_fd=folder), "rb") as packed:
         read = sum(len(chunk) for chunk in zstandard.ZstdDecompressor().read_to_iter(packed, read_size=CHUNK))
     if read != size:
-        raise OSError(f"{read:,} of {size:,} bytes were read back")
+        raise OSError(f"{units.format_bytes(read)} of {units.format_bytes(size)} were read back")
 
 
 def _counted(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine import units
 from engine.domain.optimization import Action, ActionContext, ActionResult
 from engine.files import temporary_files
 from engine.files.owned_folders import TEMPORARY
@@ -24,7 +25,7 @@ def _measured(swept: SweepResult, *, dry_run: bool) -> ActionResult:
     left = f"left alone: {swept.used:,} in use, {swept.foreign:,} that Podium did not create"
     if not swept.items:
         return ActionResult(0.0, "bytes", f"nothing to delete: no killed process left a file; {left}{refused}", done=False)
-    figures = f"{swept.items:,} left by killed processes, {swept.bytes:,} bytes"
+    figures = f"{swept.items:,} left by killed processes, {units.format_bytes(swept.bytes)}"
     if dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would delete {figures}; {left}{refused}", done=False)
     return ActionResult(float(swept.bytes), "bytes", f"deleted {figures}; {left}{refused}")

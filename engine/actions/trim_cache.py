@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from engine import units
 from engine.actions._folders import PlainFile, is_unchanged, list_files, open_folder
 from engine.domain.optimization import Action, ActionContext, ActionResult, UnusedArtifacts
 
@@ -44,7 +45,9 @@ def trim_cache(context: ActionContext) -> ActionResult:
     refused = f"; {len(tally.refused):,} failed: {', '.join(tally.refused[:3])}" if tally.refused else ""
     if not (tally.files or spare.artifacts or spare.knobs):
         return ActionResult(0.0, "bytes", f"nothing to trim: every model is needed, no archive is old, no draft is abandoned{refused}", done=False)
-    words = f"{_words(tally)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {spare.bytes:,} bytes of the store"
+    words = (
+        f"{_words(tally)}; {spare.artifacts:,} versions of models and {spare.knobs:,} sets of knobs, {units.format_bytes(spare.bytes)} of the store"
+    )
     if context.dry_run:
         return ActionResult(0.0, "bytes", f"dry run: would drop {words}", done=False)
     return ActionResult(float(total), "bytes", f"dropped {words}{refused}")
@@ -87,7 +90,7 @@ def _abandoned(listed: list[PlainFile], name: re.Pattern[str], now: int) -> list
 
 
 def _words(tally: TrimTally) -> str:
-    return f"{tally.files:,} file{'' if tally.files == 1 else 's'}, {tally.bytes:,} bytes"
+    return f"{tally.files:,} file{'' if tally.files == 1 else 's'}, {units.format_bytes(tally.bytes)}"
 
 
 ACTION = Action(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from engine import units
 from engine.actions._overrides import revert_override
 from engine.domain.optimization import Action, ActionContext, ActionResult, BatchSizes
 
@@ -24,11 +25,11 @@ def enlarge_batches(context: ActionContext) -> ActionResult:
     now = override.current()
     desired = _larger(now)
     if commit_ms < SLOW_COMMIT_MS:
-        why = f"a transaction takes {commit_ms:.2f} ms, and {SLOW_COMMIT_MS:g} ms would be slow"
+        why = f"a transaction takes {units.format_ms(commit_ms)}, and {SLOW_COMMIT_MS:g} ms would be slow"
         return ActionResult(0.0, "writes per minute", f"nothing to tune: {why}", done=False)
     if desired == now:
         return ActionResult(0.0, "writes per minute", f"nothing to tune: batches are at their maximum, {_words(now)}", done=False)
-    words = f"a transaction takes {commit_ms:.2f} ms; {_words(now)} -> {_words(desired)}"
+    words = f"a transaction takes {units.format_ms(commit_ms)}; {_words(now)} -> {_words(desired)}"
     if context.dry_run:
         return ActionResult(0.0, "writes per minute", f"dry run: would enlarge batches: {words}", done=False)
     override.apply(desired)

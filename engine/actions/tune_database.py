@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine import units
 from engine.domain.optimization import Action, ActionContext, ActionResult, ReclaimableSpace
 
 MIN_BYTES = 1_000_000  # bytes of log and free pages below which it is not worth the disk access
@@ -19,7 +20,7 @@ def tune_database(context: ActionContext) -> ActionResult:
 
 
 def _words(slack: ReclaimableSpace) -> str:
-    return f"the write-ahead log holds {slack.log_bytes:,} bytes, free pages {slack.free_bytes:,} bytes"
+    return f"the write-ahead log holds {units.format_bytes(slack.log_bytes)}, free pages {units.format_bytes(slack.free_bytes)}"
 
 
 ACTION = Action(

@@ -33,7 +33,7 @@ from engine.service.logging import LOG
 from engine.service.monitor import Monitor
 from engine.service.priority_lock import PriorityLock
 from engine.service.resume import resume_engine
-from engine.service.service import BOARD_SECONDS, COMMANDS_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
+from engine.service.service import COMMANDS_SECONDS, HEARTBEAT_SECONDS, PROBES_SECONDS, EngineService, ServiceParts
 from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
 from engine.store import backtest_files
@@ -95,7 +95,7 @@ def build_service(
     actuators = EngineActuators(
         ActuatorParts(
             engine, lock, workers, writer, monitor, components, clock,
-            PollingIntervals(PROBES_SECONDS, COMMANDS_SECONDS, BOARD_SECONDS, settings.tick_interval_seconds),
+            PollingIntervals(PROBES_SECONDS, COMMANDS_SECONDS, HEARTBEAT_SECONDS, settings.tick_interval_seconds),
             recover=failures.recover, failing=failures.failing_components, caches=caches,
         )
     )  # fmt: skip

@@ -84,7 +84,7 @@ def _resume(engine: Engine, writer: Writer, history: TickHistory, session: int, 
     engine.last_bar_at = stored.at
     if damaged:
         writer.save_checkpoint(last, session, rolled.state)  # without the memories of those models: later ticks are replayed from it
-    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, rolled.serving)
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.config, rolled.serving)
     engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
     if damaged:
         engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))

@@ -20,7 +20,7 @@ from engine.service.logging import LOG
 
 THREADS = 8
 MIN_STEP_SECONDS = 0.5  # s by which the wall clock must have been set for jobs to be moved
-EXECUTORS = ("default", "by hand", "trials", "drill", "backtests")  # all but the first have one thread, for long work
+EXECUTORS = ("default", "optimize", "trials", "drill", "backtests")  # all but the first have one thread, for long work
 
 
 class JobObserver(Protocol):

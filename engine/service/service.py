@@ -44,11 +44,11 @@ from engine.store.read.alert_facts import STORE_MOVED_KEY
 from engine.store.retention import RetentionPolicy
 from engine.store.write.writer import Writer
 
-COMMANDS_SECONDS, PROBES_SECONDS, BOARD_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
+COMMANDS_SECONDS, PROBES_SECONDS, HEARTBEAT_SECONDS, PRUNE_SECONDS = 0.5, 1.0, 10.0, 600.0
 ALERTS_SECONDS, DELIVERIES_SECONDS, DRILLS_SECONDS = 5.0, 2.0, 60.0
 YIELD_SECONDS = 0.1  # that a command without the lock waits for a tick, at most
 IDLE_SECONDS = 1.0  # between two reads of a feed that has no bar
-JOB_NAMES = ("ticks", "commands", "probes", "board", "levers", "rules", "alerts", "deliveries", "drills", "shelf", "prune")
+JOB_NAMES = ("ticks", "commands", "probes", "heartbeats", "overrides", "rules", "alerts", "deliveries", "drills", "backtest files", "prune")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +114,12 @@ class EngineService:
         run_every(self._settings.tick_interval_seconds or IDLE_SECONDS, "engine", "ticks", self.run_ticks)
         jobs.run_every(COMMANDS_SECONDS, "engine", "commands", partial(self.process_commands, jobs), self.failures)
         run_every(PROBES_SECONDS, "probes", "probes", self.sample_machine)
-        jobs.run_every(BOARD_SECONDS, "store", "board", self.components.write_all, self.failures)
-        jobs.run_every(BOARD_SECONDS, "optimizer", "levers", self.actuators.expire_overrides, self.failures)
+        jobs.run_every(HEARTBEAT_SECONDS, "store", "heartbeats", self.components.write_all, self.failures)
+        jobs.run_every(HEARTBEAT_SECONDS, "optimizer", "overrides", self.actuators.expire_overrides, self.failures)
         self._optimizer.schedule(jobs, self.failures)
         run_every(ALERTS_SECONDS, "alerts", "alerts", self._alerting.evaluate)
         run_every(DELIVERIES_SECONDS, "alerts", "deliveries", self.deliver_messages)
-        run_every(PRUNE_SECONDS, "optimizer", "shelf", self._parts.backtest_repair.run)
+        run_every(PRUNE_SECONDS, "optimizer", "backtest files", self._parts.backtest_repair.run)
         jobs.run_every(DRILLS_SECONDS, "alerts", "drills", self._alerting.run_scheduled_drill, self.failures)
         run_every(PRUNE_SECONDS, "store", "prune", self.prune)
 
@@ -224,7 +224,7 @@ class EngineService:
         """Let the worker of a queue serve a command that was queued."""
         observer = self.failures if component == "alerts" else self.components
         if queued:
-            jobs.run_once(component, name, work, observer, executor={"optimize": "by hand"}.get(name, name))
+            jobs.run_once(component, name, work, observer, executor=name)
 
     def _control_trading(self, command: Command) -> Result:
         """Control the engine between two ticks: no stored tick obeys a command that the store calls failed."""

@@ -41,7 +41,7 @@ class Supervisor:
         self._caches = caches
         self._log = open_log(Path(settings.home))
         self._jobs = JobScheduler(self._clock)
-        self._taking = Lock()
+        self._opening = Lock()
         self._lease: Lease | None = None
         self._service: EngineService | None = None
         self._stopping = Event()
@@ -59,7 +59,7 @@ class Supervisor:
 
     def open(self) -> None:
         """Acquire the store and create the engine. Raises StoreError (also where another engine holds it) or ValueError, and releases the store."""
-        with self._taking:
+        with self._opening:
             if self._service is not None or self._stopping.is_set():
                 return
             self._lease = lease = Lease(self._settings.database_url)
@@ -73,7 +73,7 @@ class Supervisor:
                 )
             finally:
                 if self._service is None:
-                    self._leave()
+                    self._release()
             self.ended.clear()
             self.data_notes = self._service.data_notes
             self.error = None
@@ -91,11 +91,11 @@ class Supervisor:
         """Start the jobs and return at once; the store is acquired in the background, as soon as it is free."""
         self._jobs.start()
         if self._service is None:
-            self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)
+            self._jobs.run_every(RETRY_SECONDS, "engine", "start", self._try_start, self)
         else:
             self._schedule(self._service)
 
-    def _take_up(self) -> None:
+    def _try_start(self) -> None:
         if not self._circuit.allows_attempt(self._clock.tick()):
             return
         try:
@@ -117,7 +117,7 @@ class Supervisor:
                     "engine", "start", self._clock.tick() - begun, fault, tries=self._circuit.record_success() + 1
                 )
                 self._first_failure = None
-            self._jobs.remove("take up")
+            self._jobs.remove("start")
             self._schedule(self._service)
 
     def _wait(self, error: Exception) -> None:
@@ -160,7 +160,7 @@ class Supervisor:
             LOG.error("%s", error)
             self._jobs.remove(*JOB_NAMES)
             self._lease = None  # it stays open
-            self._leave()
+            self._release()
             self._lease = lease
         try:
             rescue = lease.rescue_store(self._clock.now())
@@ -182,16 +182,16 @@ class Supervisor:
         if self._service is not None:
             self._schedule(self._service)
         else:
-            self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)
+            self._jobs.run_every(RETRY_SECONDS, "engine", "start", self._try_start, self)
 
     def _give_up(self, error: LeaseLost) -> None:
         """Stop deciding because another engine has the store; this server shows the store and waits for it."""
         LOG.error("the store was lost: %s", error)
         self.error = str(error)
         self._jobs.remove("heartbeat", *JOB_NAMES)
-        self._leave()
+        self._release()
         self.ended.set()
-        self._jobs.run_every(RETRY_SECONDS, "engine", "take up", self._take_up, self)
+        self._jobs.run_every(RETRY_SECONDS, "engine", "start", self._try_start, self)
 
     def stop(self, timeout: float) -> bool:
         """End after the current tick and release the store; False where something was still running after `timeout` seconds."""
@@ -202,13 +202,13 @@ class Supervisor:
         clean = self._jobs.stop(timeout)
         if not clean:
             LOG.error("a job was still running %s s after the stop", timeout)
-        with self._taking:
-            self._leave()
+        with self._opening:
+            self._release()
         LOG.info("stopped after %s ticks", self.ticks_decided)
         close_log(self._log)
         return clean
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         service, self._service = self._service, None
         lease, self._lease = self._lease, None
         if service is not None:

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from engine import units
+from engine.domain.evidence import Agreement
 from engine.domain.intents import phrase_gate
-from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts
@@ -104,9 +104,9 @@ def list_dispersion(votes: pd.DataFrame, horizon: int) -> list[TableRow]:
 
 def describe_selection(calibration: CalibrationReport) -> str:
     """Describe whether models are excluded, and the measured benefit of that."""
-    if calibration.silencing is None:
+    if calibration.selection_gain is None:
         return f"All models are active: {units.NOT_ENOUGH} on the benefit of excluding any."
-    r2, low, high, n = calibration.silencing
+    r2, low, high, n = calibration.selection_gain
     verdict = "Models predicted to harm are excluded: that has paid" if low > 0 else "All models are active: excluding any has no proven benefit"
     band = units.format_interval(100.0 * low, 100.0 * high, 3)
     return f"{verdict}, {units.format_percent(r2, 3, signed=True)} of R² ({band}, n={n:,}) over all horizons."

@@ -15,12 +15,12 @@ import pandas as pd
 import streamlit as st
 
 from engine.domain.alerting import Drill
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
 from engine.store import backtest_files, database
 from engine.store.backtest_files import StoredBacktest
-from engine.store.read import alerts, components, decision, decisions, market, models, optimizer, resources, savings, timeline
+from engine.store.read import alerts, components, decision, decisions, market, models, optimizer, portfolio, resources, savings, timeline
 from engine.store.read import status as status_reader
 from engine.store.read.alerts import AlertOverview
 from engine.store.read.components import CleanRate, LatencyStats, Liveness
@@ -114,23 +114,23 @@ def fetch_gate_strip(ticks: int) -> pd.DataFrame:
 
 
 def fetch_equity() -> pd.DataFrame:
-    return _per_version(decisions.read_equity)
+    return _per_version(portfolio.read_equity)
 
 
 def fetch_positions() -> pd.DataFrame:
-    return _per_version(decisions.read_positions)
+    return _per_version(portfolio.read_positions)
 
 
 def fetch_fills(*, limit: int) -> pd.DataFrame:
-    return _per_version(decisions.read_fills, limit=limit)
+    return _per_version(portfolio.read_fills, limit=limit)
 
 
 def fetch_execution() -> list[dict[str, Any]]:
-    return _per_version(decisions.read_execution)
+    return _per_version(portfolio.read_execution)
 
 
 def fetch_working_orders() -> pd.DataFrame:
-    return _per_version(decisions.read_working_orders)
+    return _per_version(portfolio.read_working_orders)
 
 
 def fetch_market(symbol: str) -> MarketHistory | None:

@@ -1,4 +1,4 @@
-"""A real engine on a store of its own, for actions to be run on."""
+"""A real engine on a store of its own, to run actions on."""
 
 from __future__ import annotations
 

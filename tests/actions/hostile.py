@@ -1,4 +1,4 @@
-"""Folders full of what an action must not follow, move or delete, and a way to see that nothing has changed."""
+"""Folders full of entries that an action must not follow, move or delete, and a way to check that nothing has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every action there is."""
+"""Rules that hold for every action."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
 
 
 @pytest.mark.parametrize("action", KNOBS, ids=lambda action: action.name)
-def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, tmp_path: Path) -> None:
+def test_an_override_expires_after_half_an_hour(action: Action, tmp_path: Path) -> None:
     actuators = Plain()
     usual = dict(actuators.values)
     assert action.run(make_context(tmp_path, actuators=actuators)).done

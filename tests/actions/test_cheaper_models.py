@@ -1,4 +1,4 @@
-"""Resting models: what it saves is measured, and every tick, with them and without, can be decided again to the bit."""
+"""Resting models: the saving is measured, and every tick with and without them can be replayed bit for bit."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path
     measured = ACTION.run(make_context(tmp_path, actuators=actuators))
     assert actuators.resting_models.current() == ("lightgbm", "random_fourier_features")
     assert measured.amount == pytest.approx(0.8)
-    assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms per tick")
+    assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.3 ms -> 0.52 ms (\N{MINUS SIGN}0.80 ms) per tick")
 
 
 @pytest.mark.parametrize("weight", [0.26, 0.5])

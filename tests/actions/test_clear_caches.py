@@ -1,4 +1,4 @@
-"""Clearing caches: what is kept only to be quick goes, its memory comes back, and everything is made again when it is asked for."""
+"""Clearing caches: their memory is freed, and every value is computed again on demand."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ print(first.detail)
 """
 
 
-def test_a_hundred_megabytes_of_kept_results_come_back_and_the_next_run_declines() -> None:
+def test_a_hundred_megabytes_of_cached_results_are_freed_and_the_next_run_declines() -> None:
     """In a process of its own, so that what others freed is not counted."""
     done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True, timeout=600)
     words, detail = done.stdout.splitlines()
     assert words.split()[1] == "False"
     assert int(words.split()[0]) > 80_000_000
-    assert detail.startswith("cleared 1 caches with 5,000 entries and at most 100,000,000 bytes (the pages' results 100,000,000 bytes); ")
+    assert detail.startswith("cleared 1 caches with 5,000 entries and at most 100 MB (the pages' results 100 MB); ")
 
 
 def test_every_cache_of_a_real_engine_is_emptied_and_filled_again(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_what_the_engine_keeps_is_counted_by_its_values() -> None:
     assert sizes["domain.record._words"][1] is None  # bounded by their number, not counted in bytes
 
 
-def test_a_young_engine_with_little_kept_declines(tmp_path: Path) -> None:
+def test_a_young_engine_with_small_caches_declines(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         made._step()
         held = sum(cache.bytes or 0 for cache in made.actuators.caches())

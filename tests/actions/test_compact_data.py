@@ -1,4 +1,4 @@
-"""Compacting: blocks of memory that are half empty or outlived go, and what is decided stays the same to the bit."""
+"""Compacting: blocks of memory that are half empty or outdated shrink, and decisions stay the same bit for bit."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
     assert detail.startswith("freed 90,000 rows of the recording (")
 
 
-def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:
+def test_a_recording_plays_on_unchanged_after_its_played_bars_are_freed(tmp_path: Path) -> None:
     whole, short = (RecordedFeed(recording(tmp_path / name, 500)) for name in ("a", "b"))
     times = [bar.at for bar in whole.slices(None)]
     at = times[199]

@@ -1,4 +1,4 @@
-"""Compressing logs: what the rotation has put away, whole or not at all, on a disk that may be full."""
+"""Compressing logs: rotated files, completely or not at all, on a disk that may be full."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deleting temporary files: what a killed process left in Podium's own folder, and nothing else in the world."""
+"""Deleting temporary files: those that a killed process left in Podium's own folder, and no others."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_dry_run_says_what_would_go_and_touches_nothing(tmp_path: Path) -> Non
     measured = ACTION.run(make_context(tmp_path, dry_run=True))
     assert world(tmp_path) == before
     assert not measured.done
-    assert measured.detail.startswith("dry run: would delete 1 left by killed processes, 8,192 bytes")
+    assert measured.detail.startswith("dry run: would delete 1 left by killed processes, 8.2 kB")
 
 
 @pytest.mark.parametrize("made", [False, True])

@@ -1,4 +1,4 @@
-"""Recovering: a component of a real engine is broken, and works again after the action; one that cannot be mended stops no other."""
+"""Recovering: a broken component of a real engine works again after the action; one that stays broken stops no other."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_job_that_failed_until_it_rested_is_tried_at_once_and_works_again(tmp_
         assert not ACTION.run(make_context(tmp_path, actuators=made.actuators)).done
 
 
-def test_one_that_cannot_be_mended_is_told_and_stops_no_other(tmp_path: Path) -> None:
+def test_a_component_that_cannot_be_recovered_is_named_and_stops_no_other(tmp_path: Path) -> None:
     measured = ACTION.run(make_context(tmp_path, actuators=Broken()))
     assert (measured.done, measured.amount) == (True, 1.0)
     assert measured.detail == "trainer: its worker was started again; feed: no route to host"

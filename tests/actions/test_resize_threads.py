@@ -1,4 +1,4 @@
-"""Threads fitted to the processors that are free: under a real load, on a real engine."""
+"""Threads fitted to the free processors: under a real load, on a real engine."""
 
 from __future__ import annotations
 

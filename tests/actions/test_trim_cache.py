@@ -1,4 +1,4 @@
-"""Trimming: models that nothing needs any more, archives beyond their number, drafts that a kill left."""
+"""Trimming: obsolete models, archives beyond their number, abandoned drafts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
         with made._writer.write() as connection:  # the first ridge served the tick that is kept
             connection.exec_driver_sql("UPDATE ticks SET serving = ?", (f'["{0:032x}", null]',))
         dry = ACTION.run(make_context(tmp_path, dry_run=True, actuators=made.actuators))
-        assert "would drop 0 files, 0 bytes; 9 versions of models" in dry.detail
+        assert "would drop 0 files, 0 B; 9 versions of models" in dry.detail
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
         assert measured.amount == 90_000
         newest = [f"{model}-{base + number}" for number in range(8 - KEEP_VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
@@ -56,7 +56,7 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
         assert len(stored_models(made, tmp_path)) == 6
 
 
-def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_path: Path) -> None:
+def test_configurations_of_no_stored_tick_go_and_every_tick_can_still_be_replayed(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         for margin in (1.0, 2.0):
             made._engine.config = replace(made._engine.config, edge_margin=margin)
@@ -64,7 +64,7 @@ def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_
         with made._writer.write() as connection:
             connection.exec_driver_sql("INSERT INTO trading_configs VALUES ('ffff', ?)", (bytes(500),))
         measured = ACTION.run(make_context(tmp_path, actuators=made.actuators))
-        assert "1 sets of knobs, 500 bytes of the store" in measured.detail
+        assert "1 sets of knobs, 500 B of the store" in measured.detail
         history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
         assert [replay_tick(history, tick).identical for tick in (0, 1)] == [True, True]
         history.close()

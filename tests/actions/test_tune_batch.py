@@ -1,4 +1,4 @@
-"""Larger batches where the store is slow: on a real store that is held back at every step of its transactions."""
+"""Larger batches on a real store whose transactions are slowed down at every step."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_on_a_throttled_store_a_minute_of_readings_takes_fewer_transactions_and_
         assert minute(made, clock)[0] == pytest.approx(count, abs=1)
 
 
-def test_with_too_few_transactions_nothing_is_said(tmp_path: Path) -> None:
+def test_with_too_few_transactions_it_declines(tmp_path: Path) -> None:
     assert ACTION.run(make_context(tmp_path, actuators=Plain(transaction_ms=float("nan")))).detail.startswith("nothing to tune: too few transactions")
 
 

@@ -1,4 +1,4 @@
-"""Tuning the store: on one that was bloated for real, and on one that was not."""
+"""Tuning the store: one with a long log, and one without."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.actions.engines import desk
 from tests.actions.makers import Plain, make_context
 
 
-def test_what_the_store_measured_is_what_is_told(tmp_path: Path) -> None:
+def test_the_report_is_the_store_s_own_measurement(tmp_path: Path) -> None:
     measured = ActionResult(4_096.0, "bytes", "store 8,192 -> 4,096 bytes")
     assert ACTION.run(make_context(tmp_path, tune_store=lambda: measured, actuators=Plain())) == measured
 
@@ -19,7 +19,7 @@ def test_a_dry_run_weighs_the_log_and_tunes_nothing(tmp_path: Path) -> None:
     measured = ACTION.run(make_context(tmp_path, dry_run=True, actuators=Plain()))
     assert not measured.done
     assert measured.detail.startswith("dry run: ")
-    assert "the write-ahead log holds 5,000,000 bytes" in measured.detail
+    assert "the write-ahead log holds 5.0 MB" in measured.detail
 
 
 def test_a_bloated_store_gives_its_log_and_free_pages_back_and_then_declines(tmp_path: Path) -> None:

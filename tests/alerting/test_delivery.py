@@ -1,4 +1,4 @@
-"""Messages reach a real receiver over HTTP at least once and in full, whatever it does, and their addresses are shown nowhere."""
+"""Messages reach a real receiver over HTTP at least once and complete, whatever it does, and addresses are shown nowhere."""
 
 from __future__ import annotations
 

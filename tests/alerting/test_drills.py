@@ -1,4 +1,4 @@
-"""Drills: they prove what works, and fail where it does not."""
+"""Drills prove what works, and fail where it does not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alerting on a real store: raised and resolved, told once to everybody, silenced, acknowledged, escalated, gone on with after a restart."""
+"""Alerting on a real store: raised and resolved, announced once to every target, silenced, acknowledged, escalated, resumed after a restart."""
 
 from __future__ import annotations
 

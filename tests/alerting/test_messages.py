@@ -1,4 +1,4 @@
-"""Who is told what: one message for what belongs together, none for what is silenced, acknowledged or follows from another."""
+"""Messages: one for alerts of a group, none for an alert that is silenced, acknowledged or follows from another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every default rule is broken by what it is for, is well without it, and says nothing of what is not known."""
+"""Every default rule is violated by its condition, holds without it, and is inconclusive about unknown values."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_every_command_of_the_contract_is_there(capsys: pytest.CaptureFixture[st
         ("backup /nowhere/copy.db", "/nowhere/copy.db cannot be written (No such file or directory)"),
         ("backup copy.db --store sqlite:////nowhere/x.db", "there is no store at /nowhere/x.db"),
         ("export nonsense", "there is no view 'nonsense'"),
-        ("export regret --since 2h", "has no time"),
+        ("export declined --since 2h", "has no time"),
         ("export decisions --format xml", "invalid choice: 'xml'"),
         ("export decisions --format parquet", "give --out FILE"),
         ("export decisions --out /nowhere/x.csv", "the folder /nowhere is not there"),
@@ -135,10 +135,10 @@ def test_a_wrong_use_is_one_line_and_exit_64(home: Path, capsys: pytest.CaptureF
     [
         ("lot = -1", "lot is -1: make it a number of at least 0"),
         ("spot = 1", "spot is 1: make it true or false"),
-        ("borrow_rate = 12.0", "borrow_rate is 12.0: make it a number from 0 to 10, a fraction a year: 0.05 is 5 %"),
+        ("borrow_rate = 12.0", "borrow_rate is 12.0: make it a number from 0 to 10, a fraction per year: 0.05 is 5 %"),
         ("funding_rate = [0.0001]", "a series over time is not supported"),
         ("min_notional_usd = 5", "there is no 'min_notional_usd': it is min_notional"),
-        ("fee_bps = 2\nmaker_fee_bps = 3", "maker_fee_bps is 3, above fee_bps of 2: exchange them"),
+        ("fee_bps = 2\nmaker_fee_bps = 3", "maker_fee_bps is 3, above fee_bps of 2: swap them"),
     ],
 )
 def test_trading_rules_that_cannot_be_meant_are_one_line_and_exit_64(

@@ -1,4 +1,4 @@
-"""A store of rules, modes and licences in memory, for the optimizer of a plant."""
+"""An in-memory store of rules, modes and licences for the optimizer of a plant."""
 
 from __future__ import annotations
 

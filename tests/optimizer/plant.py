@@ -1,5 +1,7 @@
-"""A machine whose truth is known, under the real loop: a metric with a trend, a daily cycle and noise that remembers, ticks, and actions that do what
-they are told to do. Waiting is what makes its time go on."""
+"""A machine with a known truth under the real loop: a metric with trend, daily cycle and autocorrelated noise, ticks, and actions with fixed effects.
+
+Time passes only while somebody waits.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Judgement, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import Rule
 from engine.optimizer.default_rules import DEFAULT_RULES

@@ -1,4 +1,4 @@
-"""A plant that writes down every write to its store, every run of an action and every answer, in the order in which they happen."""
+"""A plant that logs every write to its store, every run of an action and every answer, in order."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, is_dataclass, replace
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Judgement, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import BY_HAND, RULE_STATES, Rule
 from engine.optimizer.randomisation_test import VERDICTS

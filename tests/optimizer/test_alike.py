@@ -1,4 +1,4 @@
-"""Windows with the action, windows left out by a coin and idle windows are cut alike: on a metric that is a clock each tells its own timing."""
+"""Treated, withheld and idle windows have the same timing: on a metric that is a clock, each window shows its own."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_window_of_an_experiment_has_the_same_timing(takes: float) -> None
         assert {trial.effect.after - trial.effect.before for trial in settled if trial.placebo is placebo} == {10.0 + planned}
 
 
-def test_a_run_longer_than_the_pause_that_was_fixed_is_kept_and_not_pooled() -> None:
+def test_a_run_longer_than_the_planned_pause_is_stored_and_not_pooled() -> None:
     plant = clock_plant(Truth(takes=20.0))
     runs = [trial for trial in tried(plant, 12) if not trial.placebo]
     changes = [trial.outcome.change for trial in plant.finished_trials(METRIC)["act"] if trial.outcome.treated]

@@ -1,4 +1,4 @@
-"""A manual run against comparable windows: what is high falls by itself, and that is neither help nor harm."""
+"""A manual run against comparable windows: regression to the mean is neither help nor harm."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def verdicts(memory: float, when: str, effect: float = 0.0, presses: int = PRESS
 
 @pytest.mark.parametrize("when", ["high", "rising"])
 @pytest.mark.parametrize("memory", [0.0, 0.9, 0.99])
-def test_an_action_that_does_nothing_pressed_when_the_metric_is_high_is_seldom_said_to_have_done_anything(memory: float, when: str) -> None:
+def test_a_useless_action_run_when_the_metric_is_high_is_seldom_credited_with_an_effect(memory: float, when: str) -> None:
     shares = verdicts(memory, when)
     most = 0.025 + 2.0 * np.sqrt(0.025 * 0.975 / PRESSES)
     assert shares[HELPED] <= most

@@ -1,4 +1,4 @@
-"""Schedules: what five fields mean, against the scheduler's own reading of them."""
+"""Schedules of five fields, compared with the scheduler's own parser."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def test_it_reads_a_schedule_as_the_scheduler_does(fields: tuple[str, str, str, 
         "\u0661 * * * *",
     ],
 )  # fmt: skip
-def test_what_is_no_schedule_is_said_in_one_line(text: str) -> None:
+def test_an_invalid_schedule_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not a schedule") as error:
         parse_schedule(text)
     assert "\n" not in str(error.value)
 
 
-def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
+def test_a_missed_time_counts_within_its_grace_only() -> None:
     three = 3 * 60 * MINUTE
     assert last_due("0 3 * * *", three + (GRACE_MINUTES - 1) * MINUTE) == three
     assert last_due("0 3 * * *", three + GRACE_MINUTES * MINUTE) is None

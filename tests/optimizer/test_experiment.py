@@ -1,4 +1,4 @@
-"""A run by hand: measured, compared with idle windows, recorded; with a clock that goes on when it is waited for."""
+"""A manual run: measured, compared with idle windows, recorded; with a clock that advances only while the run waits."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_in_a_young_store_there_is_not_enough_data_and_the_direct_effect_stands(
     assert 0 < world.trials[0].effect.windows < 20
 
 
-def test_with_no_history_at_all_what_is_unknown_is_null_and_what_is_known_is_told() -> None:
+def test_without_history_unknown_figures_are_null_and_known_ones_are_reported() -> None:
     world = World(broken={"history"})
     result = run(world, cure(world))
     assert (result["verdict"], result["effect"], result["windows"]) == ("not enough data", None, 0)
@@ -159,7 +159,7 @@ def test_with_no_history_at_all_what_is_unknown_is_null_and_what_is_known_is_tol
     assert result["after"] == pytest.approx(60.0, abs=1.0)
 
 
-def test_a_metric_that_is_not_told_leaves_the_verdict_open() -> None:
+def test_a_metric_without_samples_leaves_the_verdict_open() -> None:
     world = World(broken={"metric"})
     result = run(world, cure(world))
     assert (result["verdict"], result["after"], result["amount"]) == ("not enough data", None, 40.0)

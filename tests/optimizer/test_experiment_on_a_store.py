@@ -1,4 +1,4 @@
-"""Actions run by hand on a real store, with the machine's own readings and clock."""
+"""Manual runs on a real store, with the machine's own readings and clock."""
 
 from __future__ import annotations
 

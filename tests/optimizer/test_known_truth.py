@@ -1,4 +1,4 @@
-"""The real loop on machines whose truth is known, a few runs; 200 of each are in tests/proof."""
+"""The real loop on machines with a known truth, a few runs; 200 of each are in tests/proof."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_among_three_actions_the_helpful_one_is_found_and_the_harmful_one_undone
     assert all(outcome.open == 0 for outcome in outcomes)
 
 
-def test_a_useless_action_loses_its_licence_to_run_by_itself() -> None:
+def test_a_useless_action_loses_its_licence_to_run_on_its_own() -> None:
     called, licence, trials = useless_alone(700)
     assert (called, licence, trials) == (False, "recommend", 60)
 

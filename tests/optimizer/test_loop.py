@@ -1,4 +1,4 @@
-"""The optimizer's loop: what it answers, what it leaves alone, and that nothing that breaks gets further than the board."""
+"""The optimizer's loop: its answers, the actions it does not run, and failures that go no further than the status board."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_coin_falls_as_it_should() -> None:
         ("ask", "asks whether to run act: approve id=1"),
     ],
 )
-def test_what_may_not_run_by_itself_is_only_told(mode: str, words: str) -> None:
+def test_an_action_that_may_not_run_on_its_own_is_only_answered(mode: str, words: str) -> None:
     plant, tuner = plant_of(mode=mode)
     assert first_answer(plant, tuner).startswith(words)
     live(plant, tuner, lambda: len(plant.firings) > 3)
@@ -214,7 +214,7 @@ def test_a_full_store_or_silent_probes_stop_the_optimizer_and_nothing_else(broke
     assert plant.failures == {}
 
 
-def test_what_a_rule_said_while_the_store_was_full_is_kept_later() -> None:
+def test_events_of_rules_while_the_store_was_full_are_stored_later() -> None:
     plant, tuner = plant_of()
     fires = replace(RULE, hold=0.0, level=100.0 - 20 * NOISE, recovery=0.0, candidates=("act",))
     tuner = tuner_of(plant, fires)

@@ -1,4 +1,4 @@
-"""The optimizer at the desk of a running engine: what it asks, and what people tell it."""
+"""The optimizer of a running engine: its requests for approval, and the commands of people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which action answers, whether by itself, and whether now."""
+"""The response to a firing: which action, with or without approval, and whether now."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
-from engine.domain.optimization import Action, ActionResult
+from engine.domain.optimization import Action, ActionResult, WindowOutcome
 from engine.optimizer.planner import (
     Candidate,
     EngineActivity,
@@ -40,7 +39,7 @@ def answer(*candidates: Candidate, slot: EngineActivity = QUIET, seed: int = 1) 
     return plan_response(candidates, slot, np.random.default_rng([seed, 6]))
 
 
-def test_a_gain_is_drawn_from_what_the_windows_have_told_of_it() -> None:
+def test_a_gain_is_sampled_from_the_posterior_of_the_windows() -> None:
     """Before any window N(0, 1); t windows with the action and p without tell it with a variance of 1 / t + 1 / p."""
     prior = sample_gain(able("one"), np.random.default_rng(4))
     assert prior == np.random.default_rng(4).normal(0.0, 1.0)
@@ -69,14 +68,14 @@ def test_what_can_change_decisions_is_only_recommended_unless_it_is_set_otherwis
     assert default_mode(replace(action, changes_decisions=True)) == "recommend"
 
 
-def test_what_may_run_by_itself_goes_before_what_is_asked_for_and_that_before_what_is_recommended() -> None:
+def test_automatic_actions_go_before_those_to_approve_and_those_before_recommended_ones() -> None:
     every = (able("asked", mode="ask"), able("told", mode="recommend"), able("seen", mode="observe"), able("done"))
     assert (answer(*every).mode, answer(*every).actions) == ("auto", ("done",))
     assert (answer(*every[:3]).mode, answer(*every[:3]).actions) == ("ask", ("asked",))
     assert (answer(*every[1:3]).mode, answer(*every[2:3]).mode) == ("recommend", "observe")
 
 
-def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None:
+def test_an_action_that_is_off_or_quarantined_is_never_chosen_and_the_answer_gives_the_reason() -> None:
     response = answer(able("one", mode="off"), able("two", licence="quarantined"))
     assert (response.mode, response.actions, response.why) == ("none", (), "one is off, two is quarantined")
     assert answer().why == "no action responds to this rule"

@@ -1,4 +1,4 @@
-"""Windows judged together: the wager, the verdicts, the intervals, harm at once, and the licence that is left."""
+"""Windows judged together: the wager, the verdicts, the intervals, harm at once, and the licence that remains."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.optimizer.harm import MIN_WINDOWS, is_far_worse
 from engine.optimizer.licences import FUTILITY_WINDOWS, next_licence, parse_licence
 from engine.optimizer.pooled_test import judge_pooled, standardised_gain
@@ -88,7 +88,7 @@ def test_an_effect_that_odd_windows_pull_out_of_its_interval_is_the_one_refused_
     assert judgement.low <= -3.0 <= judgement.high
 
 
-def test_below_eight_of_either_nothing_is_said_and_both_are_told() -> None:
+def test_below_eight_of_either_there_is_no_verdict_and_both_counts_are_reported() -> None:
     judgement = judge_pooled(pool(-50.0, 12), -1)
     assert min(judgement.treated, judgement.placebos) < 8
     assert (judgement.verdict, judgement.effect.low) == (NOT_ENOUGH_DATA, None)

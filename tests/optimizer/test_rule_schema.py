@@ -1,4 +1,4 @@
-"""Rules as they are written: read back as they were, and refused in one line with the value and the remedy."""
+"""Rules as they are written: they read back unchanged, or are refused in one line with the value and the remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_every_default_is_sound_and_reads_back_as_it_is_written(name: str) -> No
     assert parse_rule(name, serialise_rule(BASE[name]), None, KNOWN).digest() == BASE[name].digest()
 
 
-def test_what_is_told_takes_the_place_of_the_default_and_the_rest_stays() -> None:
+def test_words_replace_the_default_and_the_rest_stays() -> None:
     rule = parse_rule("host_memory", {"above": "95", "hold": "2m", "actions": "collect_garbage", "enabled": "false"}, BASE["host_memory"], KNOWN)
     assert (rule.level, rule.hold, rule.candidates, rule.enabled) == (95.0, 120.0, ("collect_garbage",), False)
     assert (rule.recovery, rule.metric) == (80.0, "host.memory_percent")

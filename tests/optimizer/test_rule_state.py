@@ -1,4 +1,4 @@
-"""When rules fire and clear: whatever samples come, late, twice, never, or by a clock that jumps."""
+"""When rules fire and clear, with samples that are late, repeated or missing, and with a clock that jumps."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_after_a_long_calm_the_cooldown_is_short_again() -> None:
     assert np.diff(times[-2:]) == pytest.approx(60.0, abs=2.0)
 
 
-def test_a_metric_that_was_told_and_is_not_any_more_is_no_data_once() -> None:
+def test_a_metric_whose_samples_end_is_reported_as_no_data_once() -> None:
     samples = steady(50.0, 20) + steady(None, 200, start=20)
     ((second, word),) = events_of(HIGH, samples)
     assert word == NO_DATA
     assert 48.0 <= second <= 52.0
 
 
-def test_a_metric_that_was_never_told_is_not_missed() -> None:
+def test_a_metric_that_never_had_a_sample_is_not_missed() -> None:
     assert events_of(HIGH, steady(None, 3_600)) == []
 
 
@@ -113,7 +113,7 @@ def test_whatever_comes_it_fires_only_where_every_sample_of_the_for_duration_was
 
 @given(st.lists(st.tuples(st.floats(0.5, 8.0), st.floats(50.0, 100.0)), min_size=2, max_size=80), st.data())
 @settings(max_examples=100, deadline=None)
-def test_samples_told_twice_or_late_change_nothing(steps: list[tuple[float, float]], data: st.DataObject) -> None:
+def test_repeated_or_late_samples_change_nothing(steps: list[tuple[float, float]], data: st.DataObject) -> None:
     samples: list[Sample] = []
     second = 0.0
     for seconds, value in steps:
@@ -179,7 +179,7 @@ def test_errors_are_counted_as_a_mean_over_their_span() -> None:
     assert [word for _, word in events_of(errors, many)] == [FIRED]
 
 
-def test_growth_is_told_by_what_is_gained_an_hour_and_one_odd_sample_is_none() -> None:
+def test_growth_is_measured_per_hour_and_one_outlier_is_none() -> None:
     grows = Rule("grows", THRESHOLD, "process.rss_bytes", level=100.0, recovery=20.0, growth=True, span=600.0, hold=30.0)
     slow = [(10.0 * number, 1_000.0 + number * 10.0 * 80.0 / 3_600.0) for number in range(200)]
     fast = [(10.0 * number, 1_000.0 + number * 10.0 * 120.0 / 3_600.0) for number in range(200)]
@@ -217,7 +217,7 @@ def test_a_schedule_fires_once_when_its_time_comes_and_never_for_the_time_of_its
 
 @given(st.floats(-80_000.0, 80_000.0))
 @settings(max_examples=60, deadline=None)
-def test_a_schedule_is_kept_at_most_once_whatever_the_clock_does(jump: float) -> None:
+def test_a_schedule_fires_at_most_once_whatever_the_clock_does(jump: float) -> None:
     daily = Rule("daily", SCHEDULE, cron="0 3 * * *")
     three = 3 * 3_600 - START // SECOND % 86_400
     times = [three - 600.0 + 20.0 * number for number in range(60)]
@@ -228,7 +228,7 @@ def test_a_schedule_is_kept_at_most_once_whatever_the_clock_does(jump: float) ->
 
 @given(st.floats(-3_000.0, 3_000.0), st.integers(60, 200))
 @settings(max_examples=60, deadline=None)
-def test_a_time_of_a_schedule_is_kept_once_where_the_clock_is_set_back_over_it(jump: float, place: int) -> None:
+def test_a_time_of_a_schedule_fires_once_where_the_clock_is_set_back_over_it(jump: float, place: int) -> None:
     often = Rule("often", SCHEDULE, cron="*/30 * * * *")
     samples = [(20.0 * number + (jump if number >= place else 0.0), None) for number in range(400)]
     due = [(START // SECOND + second) // 1_800 for second, word in events_of(often, samples) if word == FIRED]
@@ -243,7 +243,7 @@ def test_a_schedule_goes_by_the_new_time_where_the_clock_is_set_back_by_hours() 
     assert len(after) >= 4, "for four hours nothing was due, because all of it had been due before"
 
 
-def test_a_preview_is_what_the_rule_would_have_said() -> None:
+def test_a_preview_gives_the_firings_of_the_rule_itself() -> None:
     samples = steady(50.0, 100) + steady(95.0, 100, start=100) + steady(50.0, 200, start=200)
     at = np.array([START + round(second * SECOND) for second, _ in samples])
     values = np.array([value for _, value in samples], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Idle windows: where nothing was done, side by side, drawn at random."""
+"""Control windows: end to end, drawn at random, and never over a run."""
 
 from __future__ import annotations
 

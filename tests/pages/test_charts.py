@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from engine import units
-from engine.store.read import decision, decisions, resources, status
+from engine.store.read import decision, decisions, portfolio, resources, status
 from engine.store.read.decision import DecisionDetails, GateResult
 from engine.store.read.reader import Reader
 from engine.store.read.status import SessionInfo
@@ -171,4 +171,4 @@ def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
     wanted = (("host", "cpu_percent"), ("process", "rss_bytes"), ("engine", "tick_p99_ms"))
     frame = resources.read_series(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
     assert len(frame) <= 3 * (resources.MAX_POINTS + 1)
-    assert decisions.EQUITY_POINTS <= 2000
+    assert portfolio.EQUITY_POINTS <= 2000

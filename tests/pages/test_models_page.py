@@ -63,7 +63,7 @@ def shelved(full: str, folder: Path, *backtests: StoredBacktest) -> Iterator[str
 def test_selection_says_which_models_are_active_and_the_benefit_of_excluding_any() -> None:
     checked = CalibrationReport(100, 0, ())
     assert models_tables.describe_selection(checked) == "All models are active: not enough data on the benefit of excluding any."
-    tie, paid = replace(checked, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(checked, silencing=(0.0002, 0.0001, 0.0003, 9_000))
+    tie, paid = replace(checked, selection_gain=(0.00005, -0.0001, 0.0002, 7_000)), replace(checked, selection_gain=(0.0002, 0.0001, 0.0003, 9_000))
     assert models_tables.describe_selection(tie).startswith(
         "All models are active: excluding any has no proven benefit, +0.005 % of R² (\u22120.010 to +0.020, n=7,000)"
     )

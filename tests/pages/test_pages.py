@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 
 from engine import units
 from engine.service.clock import WallClock
-from engine.store.read import decisions
+from engine.store.read import portfolio
 from engine.store.read.reader import Reader
 from pages.ui import navigation
 from tests.pages.stores import STATES, beat, store
@@ -155,7 +155,7 @@ def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> 
 
 def test_all_parts_of_a_page_show_the_same_tick(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with store("full", full_store, tmp_path) as url:
-        read = decisions.read_positions
+        read = portfolio.read_positions
 
         def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
             positions = read(reader)
@@ -165,7 +165,7 @@ def test_all_parts_of_a_page_show_the_same_tick(full_store: str, tmp_path: Path,
                     made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
             return positions
 
-        monkeypatch.setattr(decisions, "read_positions", read_while_the_store_moves_on)
+        monkeypatch.setattr(portfolio, "read_positions", read_while_the_store_moves_on)
         at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
     assert f"newest {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
@@ -229,4 +229,4 @@ def test_a_drawdown_stop_is_named_on_control_with_what_lifts_it(full_store: str,
         shown = text(run("12_control.py", url))
     assert ("Drawdown stop." in shown) == stopped
     assert ("Equity is 18.2 % below its peak; the limit is 15.0 %." in shown) == stopped
-    assert ("restarts the peak at today" in shown) == stopped
+    assert ("restarts the peak at the current" in shown) == stopped

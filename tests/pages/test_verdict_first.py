@@ -13,7 +13,7 @@ import pytest
 
 from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
-from engine.store.read import decisions
+from engine.store.read import decisions, portfolio
 from engine.store.read import status as read_status
 from engine.store.read.decisions import DecisionFilter, GateCounts
 from engine.store.read.reader import Reader
@@ -108,7 +108,7 @@ def test_a_trade_says_its_intent_and_reason(page: str, full_store: str, tmp_path
 
 
 def test_the_line_of_equity_shows_where_the_warm_up_ends(full_store: str) -> None:
-    frame = decisions.read_equity(Reader(full_store))
+    frame = portfolio.read_equity(Reader(full_store))
     drawn = json.loads(equity_chart.plot_equity(frame, 100_000.0).to_json())["layout"]
     assert [shape["x0"] for shape in drawn["shapes"]] == [int(frame["at"].iloc[19]) // 1_000_000]
     assert not json.loads(equity_chart.plot_equity(frame.assign(warm=0), 100_000.0).to_json())["layout"]["shapes"]

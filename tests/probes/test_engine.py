@@ -1,4 +1,4 @@
-"""The engine's own work, told tick by tick."""
+"""The engine's own work, tick by tick."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_store_is_weighed_with_its_log(tmp_path: Path) -> None:
     assert values(work, SECOND)["store_bytes"] == 1_500.0
 
 
-def test_the_newest_tick_is_told_by_phase_as_long_as_it_is_of_now() -> None:
+def test_the_newest_tick_is_reported_by_phase_while_it_is_recent() -> None:
     work = EngineProbe()
     work.record_tick(3.0, 8, 0, 1.0, phases=(("market", 1.5), ("risk", 0.5)))
     assert {name: value for name, value in values(work, 2 * SECOND).items() if name == "tick_ms" or name.startswith("phase_")} == {
@@ -85,7 +85,7 @@ def test_the_newest_tick_is_told_by_phase_as_long_as_it_is_of_now() -> None:
     assert "tick_ms" not in values(work, 100 * SECOND)
 
 
-def test_commands_that_wait_and_the_time_of_a_write_are_told_once_they_are_known() -> None:
+def test_waiting_commands_and_the_time_of_a_write_are_reported_once_known() -> None:
     work = EngineProbe()
     assert not {"commands_waiting", "store_write_ms"} & set(values(work, SECOND))
     work.record_waiting(3)

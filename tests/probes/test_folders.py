@@ -1,4 +1,4 @@
-"""Bytes in Podium's folders, looked at seldom."""
+"""Bytes in Podium's folders, measured seldom."""
 
 from __future__ import annotations
 

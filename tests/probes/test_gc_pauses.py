@@ -1,4 +1,4 @@
-"""Pauses for garbage collection, as the collector itself tells them."""
+"""Pauses for garbage collection, as the collector reports them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("quiet")
-def test_every_pause_counts_and_the_longest_of_the_last_minute_is_told() -> None:
+def test_every_pause_counts_and_the_longest_of_the_last_minute_is_reported() -> None:
     clock = Hand()
     pauses = GcPauses(clock)
     pauses.open()

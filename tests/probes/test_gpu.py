@@ -60,7 +60,7 @@ def test_a_card_tells_use_memory_heat_power_and_what_this_process_holds(way: str
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_several_cards_are_told_apart_and_what_one_does_not_tell_is_left_out(way: str, library: str) -> None:
+def test_several_cards_are_separate_sources_and_missing_values_are_omitted(way: str, library: str) -> None:
     note, readings = read(way, library, cards=2, mute="power processes")
     assert {key: value for key, (value, _) in readings.items() if key[1] == "utilisation_percent"} == {
         ("gpu0", "utilisation_percent"): 37.0,
@@ -106,7 +106,7 @@ def of_processes(*running: tuple[int, int | None]) -> set[str]:
     return {reading.name for reading in GpuProbe(nvml).read(1, 0.0)}
 
 
-def test_what_this_process_holds_is_told_only_where_it_is_known() -> None:
+def test_the_memory_of_this_process_is_reported_only_where_it_is_known() -> None:
     stranger = 2**22 + 1  # above every process's number
     assert of_processes((os.getpid(), None)) == set(), "the driver does not say how much"
     assert of_processes((stranger, 5)) == set(), "numbers of another namespace: which of them is this process?"

@@ -1,4 +1,4 @@
-"""All readings of one moment, on the machine the test runs on."""
+"""All readings of one moment, on the test's own machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that cannot be right, put into a bar for some symbols: what may not be traded on, and what only disturbs."""
+"""Impossible data in the bar of some symbols: hazards that forbid trading, and hazards that only disturb."""
 
 from __future__ import annotations
 

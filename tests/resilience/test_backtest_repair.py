@@ -1,4 +1,4 @@
-"""A kept backtest that is damaged is set aside and run again, once."""
+"""A damaged backtest is set aside and run again, once."""
 
 from __future__ import annotations
 

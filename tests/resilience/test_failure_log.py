@@ -1,4 +1,4 @@
-"""Recovery: what fails rests ever longer, every fault is kept with its time to recovery, also when it is the store that failed."""
+"""The failure log: failing parts pause for longer and longer, and every failure is stored with its time to recovery, even one of the store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A feed that freezes or is skewed: nothing is opened on what it touches, what can be closed is closed, and moving symbols are traded as before."""
+"""A feed that freezes or is skewed: no position is opened in affected symbols, positions can be closed, and other symbols trade as before."""
 
 from __future__ import annotations
 

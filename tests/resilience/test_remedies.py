@@ -1,4 +1,4 @@
-"""Faults put into the engine's parts for real: it goes on by itself, with nothing doubled and nothing lost."""
+"""Real faults in the engine's parts: it recovers automatically, with nothing duplicated and nothing lost."""
 
 from __future__ import annotations
 

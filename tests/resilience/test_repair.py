@@ -1,4 +1,4 @@
-"""What is damaged in a store is found and mended where that is sound, and a copy of what it was is kept."""
+"""Damage in a store is found and repaired where that is sound, and its former state is backed up."""
 
 from __future__ import annotations
 

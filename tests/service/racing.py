@@ -1,4 +1,4 @@
-"""Processes that race for a lease; run as a program by the test. Prints how many of them got it, a round a line.
+"""Processes that race for a lease; the test runs this module as a program. Prints how many acquired it, one line per round.
 
 Usage: python -m tests.service.racing URL ROUNDS PROCESSES
 """

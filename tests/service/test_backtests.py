@@ -1,4 +1,4 @@
-"""Backtests by command: one at a time in a process of its own, cancelled, kept and deleted; what is hostile is refused in one line."""
+"""Backtests by command: one at a time in a process of its own, cancelled, stored and deleted; hostile arguments are refused in one line."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def command_line(args: dict[str, str]) -> list[str]:
     return arguments.command_line()
 
 
-class Desk:
-    """What the engine's desk gives to its backtests, and what they told it."""
+class Runner:
+    """What the engine's service gives to its backtests, and what they told it."""
 
     def __init__(self, home: Path) -> None:
         self.results: dict[int, Result] = {}
@@ -76,8 +76,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    made = Desk(tmp_path / "home")
+def service(tmp_path: Path) -> Iterator[Runner]:
+    made = Runner(tmp_path / "home")
     yield made
     made.close()
 
@@ -90,98 +90,98 @@ def until(condition: Callable[[], object]) -> None:
         pause.wait(0.02)
 
 
-def decides(desk: Desk, number: int) -> bool:
+def decides(service: Runner, number: int) -> bool:
     """It has told how many bars it has decided."""
-    return any("bars" in note for _, note in desk.steps.get(number, []))
+    return any("bars" in note for _, note in service.steps.get(number, []))
 
 
-def test_a_backtest_is_run_and_kept_with_who_and_why(desk: Desk) -> None:
-    desk.ask(command(7, **SMALL)).result(LONG)
-    stored = backtest_files.read_backtest(desk.folder, str(desk.results[7]["backtest"]))
+def test_a_backtest_is_run_and_kept_with_who_and_why(service: Runner) -> None:
+    service.ask(command(7, **SMALL)).result(LONG)
+    stored = backtest_files.read_backtest(service.folder, str(service.results[7]["backtest"]))
     assert (stored.by, stored.reason, stored.arguments) == ("ada", "to see", SMALL)
     assert stored.report["decisions"] == 120
-    assert desk.results[7]["digest"] == stored.report["digest"]
-    assert [file.name for file in desk.folder.glob("[!.]*")] == [f"{stored.name}.json"]
+    assert service.results[7]["digest"] == stored.report["digest"]
+    assert [file.name for file in service.folder.glob("[!.]*")] == [f"{stored.name}.json"]
 
 
-def test_the_curve_of_equity_begins_with_the_first_bar_and_holds_both_lines(desk: Desk) -> None:
-    desk.ask(command(1, **SMALL)).result(LONG)
-    curve = backtest_files.read_backtest(desk.folder, backtest_files.list_backtests(desk.folder)[0]).report["equity"]
+def test_the_curve_of_equity_begins_with_the_first_bar_and_holds_both_lines(service: Runner) -> None:
+    service.ask(command(1, **SMALL)).result(LONG)
+    curve = backtest_files.read_backtest(service.folder, backtest_files.list_backtests(service.folder)[0]).report["equity"]
     assert len(curve) == 60
     assert curve[0][1] == curve[0][2]
     assert all(before[0] < after[0] for before, after in pairwise(curve))
 
 
-def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(desk: Desk) -> None:
-    first = desk.ask(command(1, **ENDLESS))
-    until(lambda: decides(desk, 1))
-    second = desk.ask(command(2, **SMALL))
-    assert desk.steps[2] == [(0.0, "waits for 1 before it")]
-    desk.handle(command(3, "cancel_backtest", id="1"))
+def test_the_one_in_hand_ends_when_it_is_cancelled_and_the_next_is_run(service: Runner) -> None:
+    first = service.ask(command(1, **ENDLESS))
+    until(lambda: decides(service, 1))
+    second = service.ask(command(2, **SMALL))
+    assert service.steps[2] == [(0.0, "waits for 1 before it")]
+    service.handle(command(3, "cancel_backtest", id="1"))
     first.result(LONG)
     second.result(LONG)
-    assert desk.results[1] == {"error": "cancelled by ada"}
-    assert desk.results[3] == {"message": "backtest 1 is ended"}
-    assert "backtest" in desk.results[2]
+    assert service.results[1] == {"error": "cancelled by ada"}
+    assert service.results[3] == {"message": "backtest 1 is ended"}
+    assert "backtest" in service.results[2]
 
 
-def test_one_that_waits_is_taken_from_the_queue(desk: Desk) -> None:
-    assert desk.handle(command(1, **ENDLESS))
-    desk.handle(command(2, "cancel_backtest", id="1"))
-    desk.backtests.run_next()
-    assert desk.results[1] == {"error": "cancelled by ada"}
-    assert not desk.folder.exists()
+def test_one_that_waits_is_taken_from_the_queue(service: Runner) -> None:
+    assert service.handle(command(1, **ENDLESS))
+    service.handle(command(2, "cancel_backtest", id="1"))
+    service.backtests.run_next()
+    assert service.results[1] == {"error": "cancelled by ada"}
+    assert not service.folder.exists()
 
 
 @pytest.mark.parametrize(
     ("number", "refusal"), [("1", "runs or waits"), *((text, "give a whole number") for text in ("", "-1", "../../etc", "1 OR 1=1"))]
 )
-def test_nothing_is_cancelled_that_is_not_there(desk: Desk, number: str, refusal: str) -> None:
-    desk.handle(command(9, "cancel_backtest", id=number))
-    assert refusal in str(desk.results[9]["error"])
+def test_nothing_is_cancelled_that_is_not_there(service: Runner, number: str, refusal: str) -> None:
+    service.handle(command(9, "cancel_backtest", id=number))
+    assert refusal in str(service.results[9]["error"])
 
 
-def test_the_queue_has_an_end(desk: Desk) -> None:
+def test_the_queue_has_an_end(service: Runner) -> None:
     for number in range(MAX_WAITING):
-        assert desk.handle(command(number, **ENDLESS))
-    assert not desk.handle(command(99, **ENDLESS))
-    assert "wait already" in str(desk.results[99]["error"])
+        assert service.handle(command(number, **ENDLESS))
+    assert not service.handle(command(99, **ENDLESS))
+    assert "wait already" in str(service.results[99]["error"])
 
 
-def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(desk: Desk) -> None:
-    running = desk.ask(command(1, **ENDLESS))
-    desk.handle(command(2, **ENDLESS))
-    until(lambda: decides(desk, 1))
-    desk.backtests.stop()
+def test_the_engine_ends_what_runs_and_what_waits_when_it_stops(service: Runner) -> None:
+    running = service.ask(command(1, **ENDLESS))
+    service.handle(command(2, **ENDLESS))
+    until(lambda: decides(service, 1))
+    service.backtests.stop()
     running.result(LONG)
-    assert all("the engine stopped" in str(desk.results[number]["error"]) for number in (1, 2))
-    assert [file.name for file in desk.folder.iterdir()] == [MARKER]
+    assert all("the engine stopped" in str(service.results[number]["error"]) for number in (1, 2))
+    assert [file.name for file in service.folder.iterdir()] == [MARKER]
 
 
-def test_a_process_that_is_killed_ends_its_command_with_a_reason(desk: Desk) -> None:
-    running = desk.ask(command(1, **ENDLESS))
-    until(lambda: decides(desk, 1))
-    child = desk.backtests.process_id
+def test_a_process_that_is_killed_ends_its_command_with_a_reason(service: Runner) -> None:
+    running = service.ask(command(1, **ENDLESS))
+    until(lambda: decides(service, 1))
+    child = service.backtests.process_id
     assert child is not None
     os.kill(child, 9)
     running.result(LONG)
-    assert "code -9" in str(desk.results[1]["error"])
+    assert "code -9" in str(service.results[1]["error"])
 
 
-def test_what_the_command_line_refuses_is_told_in_its_words(desk: Desk, tmp_path: Path) -> None:
+def test_what_the_command_line_refuses_is_told_in_its_words(service: Runner, tmp_path: Path) -> None:
     folder = tmp_path / "recording" / "BTC"
     folder.mkdir(parents=True)
     (folder / "bars.csv").write_text("ts,open\n", encoding="utf-8")
-    desk.ask(command(1, market=str(folder.parent))).result(LONG)
-    error = str(desk.results[1]["error"])
+    service.ask(command(1, market=str(folder.parent))).result(LONG)
+    error = str(service.results[1]["error"])
     assert "bars.csv" in error
     assert "\n" not in error
     assert "Traceback" not in error
 
 
-def test_progress_is_passed_on(desk: Desk) -> None:
-    desk.ask(command(1, **SMALL | {"bars": "400"})).result(LONG)
-    steps = desk.steps[1]
+def test_progress_is_passed_on(service: Runner) -> None:
+    service.ask(command(1, **SMALL | {"bars": "400"})).result(LONG)
+    steps = service.steps[1]
     assert steps[:2] == [(0.0, "is next"), (0.0, "opens the market")]
     assert any("of 400 bars" in note for _, note in steps)
     assert all(0.0 <= share <= 1.0 for share, _ in steps)
@@ -201,13 +201,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("args", HOSTILE, ids=[json.dumps(args)[:50] for args in HOSTILE])
-def test_what_is_hostile_is_refused_in_one_line(desk: Desk, args: dict[str, str]) -> None:
-    assert not desk.handle(command(1, **args))
-    error = str(desk.results[1]["error"])
+def test_what_is_hostile_is_refused_in_one_line(service: Runner, args: dict[str, str]) -> None:
+    assert not service.handle(command(1, **args))
+    error = str(service.results[1]["error"])
     assert error
     assert "\n" not in error
     assert len(error) <= 300
-    assert not desk.folder.exists()
+    assert not service.folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -237,17 +237,17 @@ def backtest(name: str) -> StoredBacktest:
     return StoredBacktest(name, "ada", "to see", 1, 2, {"market": "simulated"}, {"decisions": 1})
 
 
-def test_a_backtest_is_deleted_by_its_name_only(desk: Desk, tmp_path: Path) -> None:
-    desk.folder.mkdir(parents=True)
-    backtest_files.save_backtest(desk.folder, backtest("20260101-000000-1"))
+def test_a_backtest_is_deleted_by_its_name_only(service: Runner, tmp_path: Path) -> None:
+    service.folder.mkdir(parents=True)
+    backtest_files.save_backtest(service.folder, backtest("20260101-000000-1"))
     (tmp_path / "home" / "precious.json").write_text("{}", encoding="utf-8")
     for name in ("../precious", "/etc/passwd", "20260101-000000-2", "", "20260101-000000-1.json"):
-        desk.handle(command(2, "delete_backtest", id=name))
-        assert "error" in desk.results[2]
+        service.handle(command(2, "delete_backtest", id=name))
+        assert "error" in service.results[2]
     assert (tmp_path / "home" / "precious.json").exists()
-    desk.handle(command(3, "delete_backtest", id="20260101-000000-1"))
-    assert desk.results[3] == {"message": "backtest 20260101-000000-1 is deleted"}
-    assert backtest_files.list_backtests(desk.folder) == ()
+    service.handle(command(3, "delete_backtest", id="20260101-000000-1"))
+    assert service.results[3] == {"message": "backtest 20260101-000000-1 is deleted"}
+    assert backtest_files.list_backtests(service.folder) == ()
 
 
 def test_the_shelf_keeps_the_newest_and_no_more(tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_what_a_killed_engine_left_is_swept_away_a_day_later(tmp_path: Path) -> 
         (folder / name).touch()
         os.utime(folder / name, (1, 1) if "-4" not in name else None)
     os.utime(folder / "20260101-000000-1.json", (1, 1))
-    Desk(tmp_path).close()
+    Runner(tmp_path).close()
     assert sorted(file.name for file in folder.iterdir()) == [".20260101-000000-4.out", MARKER, "20260101-000000-1.json"]
 
 

@@ -1,4 +1,4 @@
-"""What a feed says of its clocks: told when one goes wrong, told when it is right again, and nothing between."""
+"""The clocks of a feed: an event when one goes wrong, one when it is right again, and none in between."""
 
 from __future__ import annotations
 

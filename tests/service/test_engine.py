@@ -1,4 +1,4 @@
-"""The engine's step: fills, decides and keeps; whatever the data is, a tick is sound, degraded, or lost and told."""
+"""The engine's step: fills, decides and stores; whatever the data, a tick is sound, degraded, or lost and reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trainings: beside the ticks, adopted when they are due, told where they are late or fail."""
+"""Trainings: run beside the ticks, adopted when they are due, reported where they are late or fail."""
 
 from __future__ import annotations
 

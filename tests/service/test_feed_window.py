@@ -1,4 +1,4 @@
-"""An excerpt of a feed: the bars asked for and no others."""
+"""A feed window gives the requested bars and no others."""
 
 from __future__ import annotations
 

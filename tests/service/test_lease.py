@@ -1,4 +1,4 @@
-"""One engine a store, whatever races, dies, or comes back late."""
+"""One engine per store, whatever races, dies or comes back late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch over the machine: a sample a second, written a few seconds at a time, the newest at hand for each tick."""
+"""The monitor of the machine: one sample per second, written every few seconds, and the newest available to each tick."""
 
 from __future__ import annotations
 

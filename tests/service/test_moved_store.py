@@ -1,4 +1,4 @@
-"""A store whose file is deleted or replaced under a running engine: nothing is decided into a file nobody can see, and nothing it held is lost."""
+"""A store whose file is deleted or replaced under a running engine: nothing is decided into an invisible file, and no row is lost."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_what_cannot_be_kept_yet_is_held_until_it_can(running: tuple[Settings, S
     home, before = Path(configured.home), len(rows(configured, TICKS))
     home.rename(tmp_path / "elsewhere")
     home.write_text("in the way", encoding="utf-8")
-    until(lambda: "nothing is decided until what it held can be kept" in (host.error or ""))
+    until(lambda: "nothing is decided until its contents can be saved" in (host.error or ""))
     assert host.ticks_decided >= before
     home.unlink()
     until(lambda: len(seen(configured, TICKS)) > host.ticks_decided)

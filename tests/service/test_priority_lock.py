@@ -1,4 +1,4 @@
-"""Turns: one at a time at the engine, and a command goes before the next tick."""
+"""The priority lock: one holder at a time, and a command goes before the next tick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A long-lived process: its threads share one heap, so that what one frees another can use."""
+"""The memory of a long-lived process: threads share one heap, so that memory freed by one is available to another."""
 
 from __future__ import annotations
 

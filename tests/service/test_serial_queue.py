@@ -1,4 +1,4 @@
-"""Optimizations people ask for: served once each, in order, one at a time, whatever happens to the store, an action or the engine."""
+"""Serial queues: each command is served once, in order, one at a time, whatever happens to the store, an action or the engine."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def engine(inbox: Inbox, queue: Callable[[Inbox], SerialQueue]) -> tuple[SerialQ
     def obey() -> None:
         while (command := inbox.claim(NOW)) is not None:
             if hands.enqueue(command):
-                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="by hand")
+                jobs.run_once("optimizer", "optimize", hands.run_next, watch, executor="optimize")
 
     jobs.start()
     jobs.run_every(0.02, "engine", "commands", obey, watch)

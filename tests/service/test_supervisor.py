@@ -1,4 +1,4 @@
-"""The host: an engine under its lease, driven by jobs, obeying the inbox, and gone on from after a stop; another one waits."""
+"""The supervisor: an engine under its lease, driven by jobs and commands, resumed after a stop; another one waits."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ def test_a_signal_switched_by_hand_holds_after_a_restart(tmp_path: Path, plain: 
     feed = open_configured_feed(plain)
     feed.switch_signal(0.5, result["at"])
     expected = next(feed.slices(at))
-    assert TickHistory(plain.database_url).tick(last + 1).slice.digest() == expected.digest()
+    assert TickHistory(plain.database_url).tick(last + 1).snapshot.digest() == expected.digest()
 
 
 def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(plain: Settings) -> None:
@@ -233,14 +233,14 @@ def test_a_host_whose_feed_cannot_open_backs_off_and_says_later_what_it_took(pla
     tries = 0
     for second in range(600):
         clock.seconds = float(second)
-        host._take_up()
+        host._try_start()
         tries += host.error is not None
         host.error = None
     assert tries < 12  # of the 200 that every three seconds would be
     assert rows(broken, "SELECT * FROM lease") == []
     host._settings = plain
     clock.seconds += 300.0
-    host._take_up()
+    host._try_start()
     assert host._service is not None
     host._service.failures.flush()
     ((component, how, took),) = rows(plain, "SELECT component, how, (recovered_at - at) / 1e9 FROM recoveries")

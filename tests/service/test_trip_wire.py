@@ -1,4 +1,4 @@
-"""Whatever breaks in the optimizer, decisions go on untouched: the same ticks with it broken in every way as without it."""
+"""Decisions do not depend on the optimizer: the same ticks with it broken in every way as without it."""
 
 from __future__ import annotations
 

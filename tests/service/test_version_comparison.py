@@ -1,4 +1,4 @@
-"""Versions compared on the newest rows: known answers, whatever is missing or fails."""
+"""Versions are compared on the newest rows: known answers, and any version may be missing or fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New versions that contradict those before, made by trainings on flipped targets: what is held, what it costs, what a restart and a replay see."""
+"""New versions that contradict earlier ones, from trainings on flipped targets: positions, costs, a restart and a replay."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.domain.tick import Tick
 from engine.evidence import succession
 from engine.replay import replay_tick

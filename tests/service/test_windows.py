@@ -1,4 +1,4 @@
-"""Rolling windows against plain slices, and training rows that know nothing later than they may."""
+"""Rolling windows against plain slices, and training rows without knowledge of the future."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders that stand over: a restart goes on with them, a replay decides with them, and every bar of them is worked once."""
+"""Working orders: a restart resumes them, a replay decides with them, and each bar works them once."""
 
 from __future__ import annotations
 

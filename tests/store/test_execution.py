@@ -10,7 +10,7 @@ import pytest
 from engine import units
 from engine.domain.orders import EXECUTIONS, Order, OrderProgress
 from engine.evidence import execution_quality
-from engine.store.read import decisions
+from engine.store.read import portfolio
 from engine.store.read.reader import Reader
 from engine.store.write.writer import Writer
 from pages.portfolio import tables
@@ -29,15 +29,15 @@ def test_kinds_and_working_orders_are_read_as_they_were_saved(tmp_path: Path) ->
         replace(tick, inputs=replace(tick.inputs, account=account), execution=execution_quality.execution_table(execution_quality.empty_execution()))
     )
     reader = Reader(url)
-    (row,) = decisions.read_working_orders(reader).to_dict("records")
+    (row,) = portfolio.read_working_orders(reader).to_dict("records")
     assert row == {"symbol": market.symbols[1], "kind": "passive", "side": "sell", "left": 5.0, "asked": 8.0, "limit": 99.9, "bars": 1}
-    rows = decisions.read_execution(reader)
+    rows = portfolio.read_execution(reader)
     assert [(kind["kind"], kind["orders"], kind["shortfall_bps"], kind["offered"]) for kind in rows] == [
         ("passive", 0, None, True), ("aggressive", 0, None, True), ("slice", 0, None, True),
     ]  # fmt: skip
-    assert "99.9" in tables.render_working_orders(decisions.read_working_orders(reader))
+    assert "99.9" in tables.render_working_orders(portfolio.read_working_orders(reader))
     writer.save(market.tick())  # a tick that does not renew it leaves it, and no order stands over
-    assert (decisions.read_execution(reader), len(decisions.read_working_orders(reader))) == (rows, 0)
+    assert (portfolio.read_execution(reader), len(portfolio.read_working_orders(reader))) == (rows, 0)
     writer.close()
 
 

@@ -37,12 +37,12 @@ def test_a_stored_tick_has_every_bit_of_what_it_was_decided_from(tmp_path: Path)
     history = TickHistory(url)
     for tick, stored in zip(ticks, history.ticks(0, 119), strict=True):
         assert stored.account.digest() == tick.inputs.account.digest()
-        assert stored.slice.digest() == tick.snapshot.digest()
-        assert stored.knobs.digest() == tick.inputs.config.digest()
+        assert stored.snapshot.digest() == tick.snapshot.digest()
+        assert stored.config.digest() == tick.inputs.config.digest()
         assert stored.events == tick.inputs.events
         assert (stored.tick, stored.at, stored.wall, stored.session) == (tick.inputs.tick, tick.inputs.at, tick.decided_at, tick.session)
         assert (stored.decisions_digest, stored.phase_digests, stored.serving) == (tick.decisions_digest, tick.phase_digests, tick.serving)
-    assert [part.digest() for part in history.slices(1, 0, 119)] == [tick.snapshot.digest() for tick in ticks]
+    assert [part.digest() for part in history.snapshots(1, 0, 119)] == [tick.snapshot.digest() for tick in ticks]
     assert [part.digest() for part in history.training_rows(1, 0, 119)] == [tick.training_row.digest() for tick in ticks]
 
 

@@ -150,7 +150,7 @@ def test_reading_the_market_costs_the_same_however_long_the_history(full: str, t
         given = {"limit": 40, "session": 1, "picked": picked, "symbol": "ETH", "first": ticks - 40, "last": ticks}
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store:
             store.set_progress_handler(count, 1)
-            for sql in (market._TICKS, market._SLICES, market._DECISIONS):
+            for sql in (market._TICKS, market._SNAPSHOTS, market._DECISIONS):
                 store.execute(sql, given).fetchall()
         return counted
 

@@ -159,8 +159,8 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
         store.commit()
         report = models.read_calibration(reader, 100)
         assert report is not None
-        assert (report.silencing is not None) == known
-        r2, low, high, n = report.silencing or (0.005, 0.0, 1.0, 10_000)
+        assert (report.selection_gain is not None) == known
+        r2, low, high, n = report.selection_gain or (0.005, 0.0, 1.0, 10_000)
         assert r2 == pytest.approx(0.005)
         assert low < r2 < high
         assert n == 10_000

@@ -11,7 +11,7 @@ import pytest
 
 from engine.domain.intents import INTENTS
 from engine.store import views
-from engine.store.read import decision, decisions, live_ticks, resources, status
+from engine.store.read import decision, decisions, live_ticks, portfolio, resources, status
 from engine.store.read.decisions import DecisionFilter
 from engine.store.read.reader import Reader, StoreUnreadable
 from tests.pages.stores import lock
@@ -164,8 +164,8 @@ def test_decisions_are_found_by_their_intent_and_tell_it_with_the_reason(reader:
 
 
 def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
-    assert decisions.read_equity(reader)["tick"].tolist() == list(range(TICKS))
-    few = decisions.read_equity(reader, points=20)["tick"].tolist()
+    assert portfolio.read_equity(reader)["tick"].tolist() == list(range(TICKS))
+    few = portfolio.read_equity(reader, points=20)["tick"].tolist()
     assert len(few) <= 20
     assert few[-1] == TICKS - 1
     assert {later - earlier for earlier, later in pairwise(few)} == {8}

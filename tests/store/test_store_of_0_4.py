@@ -92,7 +92,7 @@ def test_counters_silences_and_settings_have_the_names_of_today(url: str) -> Non
 def test_ticks_states_and_models_are_read_as_records_of_today(url: str) -> None:
     history = TickHistory(url)
     stored = history.tick(94)
-    assert stored.knobs.min_history == 30
+    assert stored.config.min_history == 30
     assert stored.account.benchmark_equity == after(url, "SELECT benchmark FROM ticks WHERE tick = 94")[0][0]
     damaged: dict[int, str] = {}
     ((_, tick),) = history.checkpoints()

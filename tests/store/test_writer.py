@@ -139,7 +139,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
 
 FAILING = """
 import resource, signal
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 from engine.store.write.writer import Writer
 from tests.store import made
 
@@ -154,7 +154,7 @@ for extra in (0, 5_000, 30_000):
     resource.setrlimit(resource.RLIMIT_FSIZE, (writer._store.path.with_name("podium.db-wal").stat().st_size + extra, free))
     try:
         writer.save(tick)
-    except StoreFailed as error:
+    except StoreError as error:
         print(error)
     resource.setrlimit(resource.RLIMIT_FSIZE, (free, free))
     writer.save(tick)
@@ -263,7 +263,7 @@ def test_events_and_knobs_come_back_as_they_were(url: str, writer: Writer) -> No
     writer.save(tick)
     stored = TickHistory(url).tick(0)
     assert stored.events == tick.inputs.events
-    assert stored.knobs.digest() == tick.inputs.config.digest()
+    assert stored.config.digest() == tick.inputs.config.digest()
 
 
 def test_the_version_moves_with_every_write(url: str, writer: Writer) -> None:

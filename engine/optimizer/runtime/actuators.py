@@ -148,7 +148,7 @@ class EngineActuators:
         intervals = (
             ("probes", desired.probes, now.probes),
             ("commands", desired.commands, now.commands),
-            ("board", desired.heartbeats, now.heartbeats),
+            ("heartbeats", desired.heartbeats, now.heartbeats),
             ("ticks", desired.ticks, now.ticks),
         )
         for job, seconds, before in intervals:

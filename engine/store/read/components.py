@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sqlalchemy import RowMapping
 
 from engine.domain.record import Floats
-from engine.evidence.quantiles import quantile_ranks
+from engine.evidence.proportions import quantile_ranks
 from engine.store.read import live_ticks
 from engine.store.read.live_ticks import DAY
 from engine.store.read.reader import Reader, fetch_all, fetch_first, fetch_scalar

@@ -49,10 +49,10 @@ class StoredTick(Record):
     session: int
     at: int  # ns UTC
     wall: int  # ns UTC
-    knobs: TradingConfig
+    config: TradingConfig
     events: tuple[Event, ...]
     account: Account
-    slice: MarketSnapshot
+    snapshot: MarketSnapshot
     decisions_digest: str
     phase_digests: tuple[str, ...]
     serving: tuple[str | None, ...]
@@ -110,7 +110,7 @@ class TickHistory:
         rows = self._rows(_TICK + "WHERE t.tick > ? AND t.tick <= ? AND t.session = ? ORDER BY t.tick", tick, last, session)
         return [self._tick(row) for row in rows]
 
-    def slices(self, session: int, first_tick: int, last_tick: int) -> list[MarketSnapshot]:
+    def snapshots(self, session: int, first_tick: int, last_tick: int) -> list[MarketSnapshot]:
         """The session's market snapshots from first to last inclusive, in order. They reach back a window further than the stored ticks."""
         return self._records(MarketSnapshot, "data", session, first_tick, last_tick)
 
@@ -218,9 +218,9 @@ class TickHistory:
     def _tick(self, row: RowMapping) -> StoredTick:
         with self._undamaged():
             return StoredTick(
-                tick=row["tick"], session=row["session"], at=row["at"], wall=row["wall"], knobs=codec.unpack(TradingConfig, row["config"]),
+                tick=row["tick"], session=row["session"], at=row["at"], wall=row["wall"], config=codec.unpack(TradingConfig, row["config"]),
                 events=tuple(Event(*event) for event in orjson.loads(row["events"])), account=codec.unpack(Account, row["account"]),
-                slice=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
+                snapshot=codec.unpack(MarketSnapshot, row["snapshot"]), decisions_digest=row["digest"],
                 phase_digests=tuple(orjson.loads(row["phase_digests"])), serving=tuple(orjson.loads(row["serving"])),
                 degraded=tuple(orjson.loads(row["degraded"])),
             )  # fmt: skip

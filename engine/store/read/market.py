@@ -16,17 +16,18 @@ from sqlalchemy import Connection, RowMapping
 
 from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
-from engine.evidence.proportions import wilson_interval
+from engine.evidence.calibration import IntervalCoverage, measure_coverage
 from engine.store import codec
 from engine.store.read.reader import Reader, StoreUnreadable, fetch_all, fetch_first, fetch_frame
 from engine.store.read.status import SessionInfo, choose_spread_source, read_session
 
+__all__ = ["MAX_TICKS", "IntervalCoverage", "MarketHistory", "OrderBook", "SymbolSnapshot", "read_liquidity_forecast", "read_market"]
 MAX_TICKS = 300  # read at most
 _CACHED = 300 * 24  # decoded bars of symbols in memory
 _TICKS = """
     SELECT tick, at, wall FROM (SELECT tick, at, wall, session FROM ticks ORDER BY tick DESC LIMIT :limit)
     WHERE session = :session ORDER BY tick"""
-_SLICES = "SELECT s.tick, s.data FROM json_each(:picked) p CROSS JOIN market_snapshots s ON s.tick = p.value"
+_SNAPSHOTS = "SELECT s.tick, s.data FROM json_each(:picked) p CROSS JOIN market_snapshots s ON s.tick = p.value"
 _DECISIONS = """
     SELECT d.tick, d.action, d.target, d.position, d.binding_gate, d.degraded, d.regime, d.horizon, d.price, d.log_price, d.spread_bps, d.edge_bps,
            d.cost_bps, d.confidence, d.execution, d.fresh AS seen, d.forecast, d.regimes, d.micro,
@@ -59,18 +60,6 @@ class SymbolSnapshot:
     fresh: bool
     book: OrderBook | None  # None where the feed has no books, empty where only this symbol has none
     flow: tuple[float, float, float, float] | None  # signed volume, trades, spread (price), imbalance at the best level; None without flow
-
-
-@dataclass(frozen=True, slots=True)
-class IntervalCoverage:
-    """How often the outcome lay inside the stated interval."""
-
-    horizon: int  # bars
-    n: int  # forecasts that are due
-    covered: int
-    n_effective: float  # forecasts that do not overlap
-    low: float | None  # 95 % interval of the share, None while there is not enough data
-    high: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +122,7 @@ def _read_parts(connection: Connection, url: str, ticks: Sequence[RowMapping], s
         parts = {key[1]: _CACHE[key] for key in keys if key in _CACHE}
     missing = [key for key in keys if key[1] not in parts]
     place = session.symbols.index(symbol)
-    for row in fetch_all(connection, _SLICES, picked=json.dumps([key[1] for key in missing])) if missing else ():
+    for row in fetch_all(connection, _SNAPSHOTS, picked=json.dumps([key[1] for key in missing])) if missing else ():
         parts[int(row["tick"])] = _part(int(row["tick"]), bytes(row["data"]), place)
     with _LOCK:
         _CACHE.update({key: parts[key[1]] for key in missing if key[1] in parts})
@@ -223,12 +212,8 @@ def _forecasts(decided: pd.DataFrame, times: dict[int, int], session: SessionInf
 
 
 def _coverage(forecasts: pd.DataFrame, session: SessionInfo) -> tuple[IntervalCoverage, ...]:
-    """Forecasts over several bars overlap, so only every horizon-th counts as independent."""
-    coverage = []
-    horizons, outcome, low, high = (forecasts[name].to_numpy(dtype=float) for name in ("horizon", "realised_bps", "low_bps", "high_bps"))
-    for horizon in session.horizons:
-        due = (horizons == horizon) & np.isfinite(outcome) & np.isfinite(low)
-        n, inside = int(due.sum()), int((due & (outcome >= low) & (outcome <= high)).sum())
-        least, most = (wilson_interval(inside / n, n / horizon) if n else None) or (None, None)
-        coverage.append(IntervalCoverage(horizon, n, inside, n / horizon, least, most))
-    return tuple(coverage)
+    by_horizon = ((horizon, forecasts[forecasts["horizon"] == horizon]) for horizon in session.horizons)
+    return tuple(
+        measure_coverage(horizon, *(rows[name].to_numpy(dtype=float) for name in ("realised_bps", "low_bps", "high_bps")))
+        for horizon, rows in by_horizon
+    )

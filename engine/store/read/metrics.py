@@ -127,7 +127,7 @@ def _tuples(connection: Connection, sql: str, **params: int) -> tuple[Any, ...]:
 
 
 def _last(connection: Connection) -> NewestTick | None:
-    row = fetch_first(connection, "SELECT tick, at, wall, equity, benchmark AS naive, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
+    row = fetch_first(connection, "SELECT tick, at, wall, equity, benchmark, drawdown, gross, net FROM ticks ORDER BY tick DESC LIMIT 1")
     return None if row is None else NewestTick(**row)
 
 

@@ -55,10 +55,10 @@ class TrialDetails:
 
     row: dict[str, SqlValue]
     windows: TrialWindows | None  # None where it was not stored
-    readings: pd.DataFrame  # at, value, unit of its metric, from AROUND before to AROUND after the trial
+    readings: pd.DataFrame  # at, value, unit of its metric, from CONTEXT_SECONDS before to CONTEXT_SECONDS after the trial
     others: tuple[NeighbouringTrial, ...]  # trials in that span
     treated_window: tuple[Floats, Floats] | None  # seconds from the start of the action, value; None without raw samples
-    control_windows: tuple[tuple[Floats, Floats], ...]  # the same of its control windows, at most DRAWN
+    control_windows: tuple[tuple[Floats, Floats], ...]  # the same of its control windows, at most MAX_CONTROL_WINDOWS
 
 
 def read_firings(reader: Reader) -> pd.DataFrame:

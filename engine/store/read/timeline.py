@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import RowMapping
 
+from engine.domain.evidence import Agreement
 from engine.domain.optimization import describe_trial
-from engine.domain.succession import Agreement
 from engine.domain.trading_config import Event
 from engine.evidence import succession
-from engine.store.read.decisions import read_equity
+from engine.store.read.portfolio import read_equity
 from engine.store.read.reader import Reader, fetch_all, fetch_scalar
 
 TIMELINE_KINDS = ("acted", "retrained", "incident", "optimized")
@@ -30,7 +30,7 @@ _RUNS = "SELECT at, action, verdict, mode FROM (SELECT * FROM trials ORDER BY id
 
 
 def read_timeline(reader: Reader) -> pd.DataFrame:
-    """Events along the equity chart: kind (of KINDS), at (ns, market time), detail; oldest first.
+    """Events along the equity chart: kind (of TIMELINE_KINDS), at (ns, market time), detail; oldest first.
 
     "acted" marks each point of the chart since whose predecessor anything was bought or sold.
     """

@@ -1,4 +1,4 @@
-"""What is learned from tick to tick is what one fit over the same rows would give, forgets as it says, and learns from nothing but what came due."""
+"""Recursive least squares equals one fit over the same discounted rows, and learns only from forecasts that have come due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def looked(tick: int, *, version: str = "a") -> OnlineInputs:
     return OnlineInputs(0, version, FADE, draw.normal(size=(SYMBOLS, WIDTH)).astype(np.float32))
 
 
-def came(tick: int) -> tuple[Bools, Floats]:
+def due_at(tick: int) -> tuple[Bools, Floats]:
     """known (M + 1, H, S) and target (H, S) at a tick; some are not known, and none before the first forecast came due."""
     draw = np.random.default_rng([tick, 2])
     due = np.array([[tick >= horizon] for horizon in HORIZONS])
@@ -29,16 +29,16 @@ def came(tick: int) -> tuple[Bools, Floats]:
 def after(ticks: int) -> tuple[OnlineMemory, ...]:
     memories: tuple[OnlineMemory, ...] = ()
     for tick in range(ticks):
-        known, target = came(tick)
+        known, target = due_at(tick)
         memories = recursive_least_squares.update_memories(memories, (looked(tick),), known, target, HORIZONS)
     return memories
 
 
-def test_the_sums_are_those_of_all_rows_that_came_due_each_faded_by_its_age() -> None:
+def test_the_sums_are_those_of_all_due_rows_discounted_by_age() -> None:
     (memory,) = after(TICKS)
     gram, moment = np.zeros((WIDTH, WIDTH)), np.zeros((WIDTH, len(HORIZONS)))
     for tick in range(TICKS):
-        known, target = came(tick)
+        known, target = due_at(tick)
         share = FADE ** (TICKS - 1 - tick)
         for column, horizon in enumerate(HORIZONS):
             if tick >= horizon:
@@ -49,7 +49,7 @@ def test_the_sums_are_those_of_all_rows_that_came_due_each_faded_by_its_age() ->
     np.testing.assert_allclose(memory.moment, moment, rtol=1e-5, atol=1e-6)
 
 
-def test_it_is_the_model_of_this_version_that_is_asked_for() -> None:
+def test_the_memory_of_the_given_version_is_found() -> None:
     memories = after(5)
     assert recursive_least_squares.find_memory(memories, "a") is memories[0]
     assert recursive_least_squares.find_memory(memories, "b") is None
@@ -57,7 +57,7 @@ def test_it_is_the_model_of_this_version_that_is_asked_for() -> None:
 
 
 def test_another_version_starts_anew() -> None:
-    known, target = came(TICKS)
+    known, target = due_at(TICKS)
     (memory,) = recursive_least_squares.update_memories(after(TICKS), (looked(TICKS, version="b"),), known, target, HORIZONS)
     assert memory.version == "b"
     assert (memory.gram == 0).all()
@@ -66,7 +66,7 @@ def test_another_version_starts_anew() -> None:
     assert (memory.pending_columns[1:] == 0).all()
 
 
-def test_a_tick_from_which_nothing_is_learned_makes_what_was_seen_older() -> None:
+def test_a_tick_without_learning_ages_pending_inputs() -> None:
     (before,) = after(TICKS)
     (passed,) = recursive_least_squares.age_memories((before,))
     np.testing.assert_array_equal(passed.pending_columns[1:], before.pending_columns[:-1])
@@ -75,7 +75,7 @@ def test_a_tick_from_which_nothing_is_learned_makes_what_was_seen_older() -> Non
 
 
 @pytest.mark.parametrize("symbols", [20, 500])
-def test_what_is_kept_is_small(symbols: int) -> None:
+def test_the_memory_is_small(symbols: int) -> None:
     """In single precision, 12 ticks of 16 columns: 15 kB at 20 symbols."""
     seen = OnlineInputs(0, "a", FADE, np.ones((symbols, 16), dtype=np.float32))
     known = np.zeros((2, len(HORIZONS), symbols), dtype=bool)

@@ -1,4 +1,4 @@
-"""The spread estimated from bars: worked by hand, found again where it is known, and no more than it knows."""
+"""Spread estimators: by hand, recovering known spreads, and never claiming more than they can know."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def bars(spread_bps: float, volatility_bps: float, count: int = 300, seed: int =
     return trades.max(axis=1)[None], trades.min(axis=1)[None], trades[:, -1][None]
 
 
-def test_two_bars_give_what_the_paper_says() -> None:
+def test_two_bars_give_the_papers_result() -> None:
     """Bars that trade between a bid of -s/2 and an ask of s/2 alone: eta is 0 and each close s/2 away, so 4 (s/2)^2 = s^2."""
     half = np.full((1, 40), 3e-4)
     side = np.where(np.arange(40) % 2, 1.0, -1.0)[None]
-    told = abdi_ranaldo(half, -half, half * side)
-    assert told.mean[0] == pytest.approx(36.0)  # (6 bps)^2
-    assert told.pairs[0] == 39
-    assert not told.radius[0] > 1e-3  # without scatter
+    result = abdi_ranaldo(half, -half, half * side)
+    assert result.mean[0] == pytest.approx(36.0)  # (6 bps)^2
+    assert result.pairs[0] == 39
+    assert not result.radius[0] > 1e-3  # without scatter
 
 
 def test_corwin_and_schultz_by_hand() -> None:
@@ -40,9 +40,9 @@ def test_corwin_and_schultz_by_hand() -> None:
     k = 3 - 2 * math.sqrt(2)
     alpha = (math.sqrt(2 * beta) - math.sqrt(beta)) / k - math.sqrt(gamma / k)
     expected = 2 * (math.exp(alpha) - 1) / (1 + math.exp(alpha))
-    found = corwin_schultz(np.array([[102.0, 103.0]]), np.array([[100.0, 103.0 / 1.01]]))
-    assert found.shape == (1, 1)
-    assert found[0, 0] == pytest.approx(expected)
+    pair_spreads = corwin_schultz(np.array([[102.0, 103.0]]), np.array([[100.0, 103.0 / 1.01]]))
+    assert pair_spreads.shape == (1, 1)
+    assert pair_spreads[0, 0] == pytest.approx(expected)
     assert expected == pytest.approx(-0.017857, abs=1e-6)
 
 
@@ -53,20 +53,20 @@ def test_bars_that_only_bounce_have_the_spread_as_corwin_and_schultz_do() -> Non
 
 def test_a_wide_spread_is_found_and_its_interval_holds() -> None:
     for seed in range(5):
-        told = abdi_ranaldo(*bars(20.0, 10.0, seed=seed))
-        estimate, low, high, pairs = spread_interval(told)[:, 0]
+        result = abdi_ranaldo(*bars(20.0, 10.0, seed=seed))
+        estimate, low, high, pairs = spread_interval(result)[:, 0]
         assert low < 20.0 < high
         assert estimate == pytest.approx(20.0, rel=0.15)
         assert pairs == 299
-        assert 16.0 < float(shrink_spread(told, 2.0)[0]) < 23.0
+        assert 16.0 < float(shrink_spread(result, 2.0)[0]) < 23.0
 
 
-def test_what_is_noise_leaves_the_setting_however_often_it_is_looked_at() -> None:
+def test_noise_never_replaces_the_configured_spread() -> None:
     high, low, close = bars(0.1, 15.0, 6_000, seed=3)
     windows = (slice(at, at + 300) for at in range(0, 5_700, 10))
-    told = [float(shrink_spread(abdi_ranaldo(high[:, one], low[:, one], close[:, one]), 2.0)[0]) for one in windows]
-    assert np.mean(np.array(told) == 2.0) > 0.97
-    assert min(told) == 2.0
+    result = [float(shrink_spread(abdi_ranaldo(high[:, window], low[:, window], close[:, window]), 2.0)[0]) for window in windows]
+    assert np.mean(np.array(result) == 2.0) > 0.97
+    assert min(result) == 2.0
 
 
 def test_a_missing_bar_counts_for_nothing() -> None:
@@ -84,10 +84,10 @@ def test_a_missing_bar_counts_for_nothing() -> None:
 
 def test_with_too_few_bars_there_is_no_estimate() -> None:
     high, low, close = (part[:, :MIN_PAIRS] for part in bars(20.0, 10.0))
-    told = abdi_ranaldo(high, low, close)
-    assert np.isnan(told.mean).all()
-    assert shrink_spread(told, 2.0).tolist() == [2.0]
-    assert np.isnan(spread_interval(told)[:3]).all()
+    result = abdi_ranaldo(high, low, close)
+    assert np.isnan(result.mean).all()
+    assert shrink_spread(result, 2.0).tolist() == [2.0]
+    assert np.isnan(spread_interval(result)[:3]).all()
     nothing = np.full((1, 300), np.nan)
     assert shrink_spread(abdi_ranaldo(nothing, nothing, nothing, np.zeros((1, 300), dtype=bool)), 3.0).tolist() == [3.0]
 
@@ -95,14 +95,14 @@ def test_with_too_few_bars_there_is_no_estimate() -> None:
 @given(st.floats(-1e4, 1e4), st.floats(0.0, 1e4), st.floats(0.0, 50.0))
 @settings(max_examples=300, deadline=None)
 def test_the_estimate_only_ever_raises_the_setting_and_never_beyond_itself(mean: float, radius: float, setting: float) -> None:
-    told = float(shrink_spread(SquaredSpread(np.array([mean]), np.array([radius]), np.array([299.0])), setting)[0])
-    assert told >= setting
-    assert told <= max(setting, math.sqrt(max(mean, 0.0))) * (1 + 1e-9)
+    result = float(shrink_spread(SquaredSpread(np.array([mean]), np.array([radius]), np.array([299.0])), setting)[0])
+    assert result >= setting
+    assert result <= max(setting, math.sqrt(max(mean, 0.0))) * (1 + 1e-9)
     if mean - radius <= setting * setting:
-        assert told == setting
+        assert result == setting
 
 
-def test_each_symbol_is_estimated_by_itself() -> None:
+def test_each_symbol_is_estimated_separately() -> None:
     parts = [bars(spread, 10.0, seed=seed) for seed, spread in enumerate((0.5, 20.0, 40.0))]
     high, low, close = (np.concatenate([part[place] for part in parts]) for place in range(3))
     together = abdi_ranaldo(high, low, close)

@@ -1,4 +1,4 @@
-"""Joint sizes by hand, against a general solver, and what must hold for all of them."""
+"""Mean-variance sizes by hand, against a general solver, and their general properties."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ def test_no_general_solver_finds_anything_better(seed: int) -> None:
         slope = whole @ total - edge
         return float(total @ whole @ total / 2 - edge @ total + cost @ parts[n:]), np.concatenate((slope, slope + cost))
 
-    found = minimize(
+    reference = minimize(
         loss, np.zeros(2 * n), jac=True, method="L-BFGS-B", bounds=[(0, m) for m in most] + [(0, b - m) for b, m in zip(bound, most, strict=True)],
         options={"maxiter": 5_000, "ftol": 1e-15, "gtol": 1e-10},
     )  # fmt: skip
-    assert worth(size, whole, edge, cost, held) >= -found.fun - 1e-7
+    assert worth(size, whole, edge, cost, held) >= -reference.fun - 1e-7
 
 
 @given(SEEDS)
@@ -94,7 +94,7 @@ def test_a_pair_by_hand() -> None:
     np.testing.assert_allclose(optimise_sizes(whole, np.array([1.0, 0.4]), NONE, NONE, np.array([1.0, 0.4])), [1.0, 0.0])
 
 
-def test_what_is_held_is_kept_within_the_band_of_what_the_other_leaves() -> None:
+def test_a_size_within_its_band_given_the_other_is_not_traded() -> None:
     whole, cost, held = np.array([[1.0, 0.5], [0.5, 1.0]]), np.array([0.2, 0.2]), np.array([0.5, 0.5])
     size = optimise_sizes(whole, np.array([0.8, 0.8]), cost, held, np.array([0.6, 0.6]))  # left: 0.8 - 0.25 = 0.55, worth 0.35 to buy: 0.5 is between
     np.testing.assert_allclose(size, held)

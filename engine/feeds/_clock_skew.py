@@ -1,4 +1,4 @@
-"""How far the recorder's clock is from the venue's, bar by bar, where a recording says when each row was received (ts_recv)."""
+"""The distance between the recorder's clock and the venue's, bar by bar, where a recording has each row's time of receipt (ts_recv)."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from engine.domain.record import Floats, Ints
-from engine.feeds._errors import BadRecording
 from engine.feeds._recording_files import file_of
+from engine.feeds._recording_folder import BadRecording
 
 COLUMNS = ["ts", "ts_recv"]
 
 
-def lags(folders: tuple[Path, ...], closes: Ints, interval: int) -> Floats | None:
-    """(K, S) seconds from a row's time at the venue to its time of receipt, the median over each bar; NaN where nothing tells.
+def measure_lags(folders: tuple[Path, ...], closes: Ints, interval: int) -> Floats | None:
+    """(K, S) seconds from a row's time at the venue to its time of receipt, the median over each bar; NaN where unknown, None where it always is.
 
-    None where nothing ever tells. Books are asked, or trades where there are none; of both only parquet files with timestamps in both columns.
+    Read from the books, or from the trades where there are no books; only from parquet files with timestamps in both columns. Raises BadRecording.
     """
-    columns = [_of(folder, closes, interval) for folder in folders]
+    columns = [_measure_symbol(folder, closes, interval) for folder in folders]
     return np.stack(columns, axis=1) if any(np.isfinite(column).any() for column in columns) else None
 
 
-def _of(folder: Path, closes: Ints, interval: int) -> Floats:
-    told = np.full(len(closes), np.nan)
+def _measure_symbol(folder: Path, closes: Ints, interval: int) -> Floats:
+    medians = np.full(len(closes), np.nan)
     file = file_of(folder, "books") or file_of(folder, "trades")
-    times = _times(file) if file is not None and file.suffix == ".parquet" else None
+    times = _read_both_times(file) if file is not None and file.suffix == ".parquet" else None
     if times is None:
-        return told
-    sent, late = times[0], (times[1] - times[0]) / 1e9
+        return medians
+    sent, lag = times[0], (times[1] - times[0]) / 1e9
     row = np.searchsorted(closes, sent, side="right")
     inside = row < len(closes)
     inside[inside] = sent[inside] >= closes[row[inside]] - interval
-    row, late = row[inside], late[inside]
-    order = np.lexsort((late, row))
-    row, late = row[order], late[order]
+    row, lag = row[inside], lag[inside]
+    order = np.lexsort((lag, row))
+    row, lag = row[order], lag[order]
     bars, starts, counts = np.unique(row, return_index=True, return_counts=True)
-    told[bars] = 0.5 * (late[starts + (counts - 1) // 2] + late[starts + counts // 2])
-    return told
+    medians[bars] = 0.5 * (lag[starts + (counts - 1) // 2] + lag[starts + counts // 2])
+    return medians
 
 
-def _times(file: Path) -> tuple[Ints, Ints] | None:
+def _read_both_times(file: Path) -> tuple[Ints, Ints] | None:
     schema = pyarrow.parquet.read_schema(file)
     if any(name not in schema.names or not pa.types.is_timestamp(schema.field(name).type) for name in COLUMNS):
         return None

@@ -1,4 +1,4 @@
-"""What kinds of order come to: shares and shortfalls by hand, an interval that holds, and a kind that does not pay is no longer recommended."""
+"""Execution quality: fill rates and shortfalls by hand, the coverage of intervals, and kinds of order that are no longer recommended."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ PASSIVE, AGGRESSIVE, SLICE = (EXECUTIONS.index(kind) for kind in ("passive", "ag
 
 def learned(shortfalls: np.ndarray, kind: int = PASSIVE, block: int = 3) -> ExecutionSums:
     """An order over per tick, blocks of three ticks."""
-    told = execution_quality.empty_execution()
+    state = execution_quality.empty_execution()
     for tick, bps in enumerate(shortfalls.tolist()):
-        told = execution_quality.add_finished_orders(
-            told, (FinishedOrder(kind, 100.0, 80.0, bps),), closes=np.array([float((tick + 1) % block == 0)])
+        state = execution_quality.add_finished_orders(
+            state, (FinishedOrder(kind, 100.0, 80.0, bps),), closes=np.array([float((tick + 1) % block == 0)])
         )
-    return told
+    return state
 
 
-def test_before_anything_is_over_nothing_is_known_and_every_kind_is_offered() -> None:
+def test_before_any_order_has_ended_every_kind_is_offered() -> None:
     rows = execution_quality.execution_table(execution_quality.empty_execution())
     assert [(row.kind, row.orders, row.filled, row.shortfall_bps, row.n, row.offered) for row in rows] == [
         ("passive", 0, None, None, 0, True), ("aggressive", 0, None, None, 0, True), ("slice", 0, None, None, 0, True),

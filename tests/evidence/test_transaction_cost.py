@@ -1,4 +1,4 @@
-"""What of a book counts: a level that is missing or absurd holds nothing, and a book that is not sane holds none."""
+"""Walking a book: missing or absurd levels are empty, and an invalid book has no levels at all."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def book() -> tuple[Floats, Floats]:
 
 def test_a_whole_book_counts_as_it_is() -> None:
     price, size = book()
-    kept = transaction_cost.mask_missing_levels(price, size, np.array([True, True]))
-    np.testing.assert_array_equal(kept[0], price)
-    np.testing.assert_array_equal(kept[1], size)
+    masked = transaction_cost.mask_missing_levels(price, size, np.array([True, True]))
+    np.testing.assert_array_equal(masked[0], price)
+    np.testing.assert_array_equal(masked[1], size)
 
 
 @pytest.mark.parametrize("odd", [0.0, -1.0, np.inf, np.nan])
@@ -31,12 +31,12 @@ def test_a_level_without_a_price_or_a_size_holds_nothing(part: int, odd: float) 
     price, size = transaction_cost.mask_missing_levels(*both, np.array([True, True]))
     assert (price[1, 0, 2], size[1, 0, 2]) == (0.0, 0.0)
     wanted = book()
-    for kept, whole in zip((price, size), wanted, strict=True):
+    for masked, whole in zip((price, size), wanted, strict=True):
         whole[1, 0, 2] = 0.0
-        np.testing.assert_array_equal(kept, whole)
+        np.testing.assert_array_equal(masked, whole)
 
 
-def test_a_book_that_is_not_sane_holds_nothing_and_the_others_are_as_they_were() -> None:
+def test_an_invalid_book_is_empty_and_the_others_are_unchanged() -> None:
     price, size = transaction_cost.mask_missing_levels(*book(), np.array([False, True]))
     assert not price[:, 0].any()
     assert not size[:, 0].any()
@@ -47,10 +47,10 @@ def test_an_order_takes_level_after_level_and_what_is_not_there_has_no_cost() ->
     price, size = book()
     mid = np.array([100.0, 50.0])
     money = np.array([[700.0, 350.0], [1_500.0, 750.0], [1_501.0, 751.0]])
-    told = transaction_cost.walk_books(price, size, mid, money)
+    costs = transaction_cost.walk_books(price, size, mid, money)
     buying = (5 * 101 + 2 * 102) / 700 - 1  # seven units of the first: five at 101, two at 102
     selling = 1 - (5 * 99 + 2 * 98) / 700
-    np.testing.assert_allclose(told[0, :, 0], [buying * 1e4, selling * 1e4])
+    np.testing.assert_allclose(costs[0, :, 0], [buying * 1e4, selling * 1e4])
     whole = (5 * 101 + 5 * 102 + 5 * 103) / 1_500 - 1
-    assert told[1, 0, 0] == pytest.approx(whole * 1e4)
-    assert np.isnan(told[2]).all()
+    assert costs[1, 0, 0] == pytest.approx(whole * 1e4)
+    assert np.isnan(costs[2]).all()

@@ -1,4 +1,4 @@
-"""Sums of measured effects: their intervals hold what they say, also where effects share what they were compared with."""
+"""Sums of measured effects: their intervals keep their coverage, also where effects share control windows."""
 
 from __future__ import annotations
 
@@ -26,38 +26,38 @@ def judged(chance: np.random.Generator, runs: int, windows: int, *, shared: bool
 def test_the_interval_of_a_sum_holds_it_in_95_of_100_whether_or_not_windows_are_shared(runs: int, windows: int, shared: bool) -> None:
     chance = np.random.default_rng([runs, windows, shared])
     sums = [sum_effects(judged(chance, runs, windows, shared=shared)) for _ in range(ROUNDS)]
-    held = np.mean([one is not None and one.low <= TRUE * runs <= one.high for one in sums])
+    held = np.mean([interval is not None and interval.low <= TRUE * runs <= interval.high for interval in sums])
     assert held > 0.95 - 3 * math.sqrt(0.95 * 0.05 / ROUNDS)
     if shared:
         assert held < 0.95 + 4 * math.sqrt(0.95 * 0.05 / ROUNDS)
 
 
-def test_a_sum_of_one_is_that_one_and_of_none_is_nothing() -> None:
-    told = sum_effects([MeasuredEffect(5.0, 2.0, 9.0, 20)])
-    assert told is not None
-    assert (told.amount, told.n) == (5.0, 1)
-    assert (told.low, told.high) == pytest.approx((2.0, 9.0))
+def test_the_sum_of_one_effect_is_that_effect_and_of_none_is_none() -> None:
+    result = sum_effects([MeasuredEffect(5.0, 2.0, 9.0, 20)])
+    assert result is not None
+    assert (result.amount, result.n) == (5.0, 1)
+    assert (result.low, result.high) == pytest.approx((2.0, 9.0))
     assert sum_effects([]) is None
     assert sum_totals([]) is None
 
 
 def test_harm_is_taken_off() -> None:
-    told = sum_effects([MeasuredEffect(5.0, 4.0, 6.0, 50), MeasuredEffect(-8.0, -9.0, -7.0, 50)])
-    assert told is not None
-    assert told.amount == -3.0
+    result = sum_effects([MeasuredEffect(5.0, 4.0, 6.0, 50), MeasuredEffect(-8.0, -9.0, -7.0, 50)])
+    assert result is not None
+    assert result.amount == -3.0
 
 
 def test_sums_of_different_metrics_add_like_independent_ones() -> None:
-    told = sum_totals([EffectTotal(10.0, 7.0, 13.0, 4), EffectTotal(1.0, -3.0, 5.0, 2)])
-    assert told == EffectTotal(11.0, 6.0, 16.0, 6)
+    result = sum_totals([EffectTotal(10.0, 7.0, 13.0, 4), EffectTotal(1.0, -3.0, 5.0, 2)])
+    assert result == EffectTotal(11.0, 6.0, 16.0, 6)
 
 
 def test_a_rate_has_its_n_and_an_interval_from_five_on() -> None:
     assert success_rate(0, 0) is None
     assert success_rate(3, 4) == (0.75, None)
-    told = success_rate(6, 7)
-    assert told is not None
-    share, band = told
+    result = success_rate(6, 7)
+    assert result is not None
+    share, band = result
     assert band is not None
     assert share == pytest.approx(6 / 7)
     assert band == pytest.approx((0.487, 0.974), abs=0.001)  # as published tables have it
@@ -68,9 +68,9 @@ def test_a_typical_change_is_a_median_between_two_of_the_changes() -> None:
     assert median_change([]) is None
     assert median_change([math.nan]) is None
     assert median_change([1.0, 2.0, 9.0]) == (2.0, None)
-    told = median_change([float(one) for one in range(25)])
-    assert told is not None
-    middle, band = told
+    result = median_change([float(interval) for interval in range(25)])
+    assert result is not None
+    middle, band = result
     assert middle == 12.0
     assert band is not None
     assert band[0] < 12.0 < band[1]

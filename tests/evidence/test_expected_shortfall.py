@@ -9,7 +9,7 @@ from scipy import stats
 from engine.evidence.expected_shortfall import LEVEL, NORMAL_SHORTFALL, expected_shortfall
 
 
-def test_it_is_the_mean_of_the_worst_cases() -> None:
+def test_expected_shortfall_is_the_mean_of_the_worst_cases() -> None:
     losses = np.random.default_rng(1).permutation(np.arange(1.0, 201.0))
     assert expected_shortfall(losses, np.full(200, 1 / 200)) == pytest.approx(198.0)  # of 196 .. 200
 

@@ -1,4 +1,4 @@
-"""What came due: targets, and sums by regime."""
+"""Scoring: targets, and sums by regime."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ HORIZONS = (1, 3, 12)
 
 def test_a_target_is_a_return_in_known_volatilities_and_clipped() -> None:
     earlier, sigma = np.log(np.full(3, 100.0)), np.array([0.01, 0.01, np.nan])
-    came = scoring.forecast_target(np.log(np.array([102.0, 300.0, 100.0])), earlier, sigma, 4)
-    assert came[0] == pytest.approx(np.log(1.02) / 0.02)
-    assert came[1] == 5.0
-    assert np.isnan(came[2])
+    realised = scoring.forecast_target(np.log(np.array([102.0, 300.0, 100.0])), earlier, sigma, 4)
+    assert realised[0] == pytest.approx(np.log(1.02) / 0.02)
+    assert realised[1] == 5.0
+    assert np.isnan(realised[2])
 
 
 def pending(symbols: int, models: int) -> PendingForecasts:
@@ -38,34 +38,34 @@ def pending(symbols: int, models: int) -> PendingForecasts:
 
 def test_each_horizon_is_scored_against_its_own_past() -> None:
     waiting, now = pending(3, 2), np.array([0.1, 0.2, np.nan])
-    found = scoring.score_forecasts(waiting, HORIZONS, now)
+    scored = scoring.score_forecasts(waiting, HORIZONS, now)
     for column, horizon in enumerate(HORIZONS):
         expected = np.clip((now[0] - waiting.price[horizon - 1, 0]) / (waiting.sigma[horizon - 1, 0] * np.sqrt(horizon)), -5, 5)
-        assert found.target[column, 0] == pytest.approx(expected)
-        np.testing.assert_array_equal(found.mean[:, column, 0], waiting.mean[horizon - 1, :, column, 0])
-    assert not found.known[:, :, 2].any()
-    assert (found.target[:, 2] == 0).all()
+        assert scored.target[column, 0] == pytest.approx(expected)
+        np.testing.assert_array_equal(scored.mean[:, column, 0], waiting.mean[horizon - 1, :, column, 0])
+    assert not scored.known[:, :, 2].any()
+    assert (scored.target[:, 2] == 0).all()
 
 
-def test_sums_by_regime_add_up_and_are_what_a_loop_gives() -> None:
-    found = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
-    gain, squared, power, rows = scoring.sum_by_regime(found, 4)
+def test_sums_by_regime_equal_those_of_a_loop() -> None:
+    scored = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
+    gain, squared, power, rows = scoring.sum_by_regime(scored, 4)
     for part in (gain, squared, power, rows):
         np.testing.assert_allclose(part[:, :, :4].sum(axis=2), part[:, :, 4])
     for model in range(3):
         for column in range(3):
-            y, f = found.target[column], found.mean[model, column]
-            mine = found.regime[column] == 2
+            y, f = scored.target[column], scored.mean[model, column]
+            mine = scored.regime[column] == 2
             assert gain[model, column, 2] == pytest.approx(((y**2 - (y - f) ** 2)[mine]).sum())
             assert power[model, column, 2] == pytest.approx((y[mine] ** 2).sum())
             assert rows[model, column, 4] == 5
 
 
 def test_moments_are_of_forecasts_and_targets() -> None:
-    found = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
-    gram, moment, rows = scoring.sum_moments(found)
+    scored = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
+    gram, moment, rows = scoring.sum_moments(scored)
     for column in range(3):
-        f = found.mean[:-1, column]
+        f = scored.mean[:-1, column]
         np.testing.assert_allclose(gram[column], f @ f.T)
-        np.testing.assert_allclose(moment[column], f @ found.target[column])
+        np.testing.assert_allclose(moment[column], f @ scored.target[column])
     assert rows.tolist() == [5.0, 5.0, 5.0]

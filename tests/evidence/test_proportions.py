@@ -1,11 +1,23 @@
-"""The interval of a quantile holds what it promises."""
+"""Intervals of a proportion, against scipy's, and of a quantile."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from engine.evidence.quantiles import quantile_ranks
+from engine.evidence.proportions import MIN_COUNT, quantile_ranks, wilson_interval
+
+
+@pytest.mark.parametrize(("count", "n"), [(0, 30), (30, 30), (7, 50), (500, 1_000), (999, 1_000)])
+def test_the_interval_equals_wilsons(count: int, n: int) -> None:
+    wanted = stats.binomtest(count, n).proportion_ci(confidence_level=0.95, method="wilson")
+    assert wilson_interval(count / n, n) == pytest.approx((wanted.low, wanted.high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("share", "n"), [(0.5, MIN_COUNT - 0.001), (0.5, 0.0), (0.5, float("nan")), (1.2, 100.0), (float("nan"), 100.0)])
+def test_too_little_data_has_no_interval(share: float, n: float) -> None:
+    assert wilson_interval(share, n) is None
 
 
 def test_the_interval_of_a_quantile_holds_it_19_times_of_20() -> None:

@@ -1,4 +1,4 @@
-"""One round trip worked by hand: from the decision over orders, fills and the account to the store and the Portfolio page, to the cent."""
+"""One round trip worked by hand, to the cent: from the decision over orders, fills and the account to the store and the Portfolio page."""
 
 from __future__ import annotations
 
@@ -227,9 +227,9 @@ def test_only_a_move_larger_than_the_whole_round_trip_is_traded(url: str, edge: 
 def test_a_round_trip_at_unchanged_prices_costs_what_the_decision_said(url: str) -> None:
     entered, *_, last = played(url, market({ENTER + 1: PRICE, EXIT + 1: PRICE}))
     money = np.abs(np.array(UNITS)) * np.array(PRICE)
-    said = float((entered.outcome.sizes.cost_bps * money).sum()) / 1e4
-    assert CAPITAL - last.inputs.account.equity == pytest.approx(said, rel=2e-3)  # 20,000 x 23 bps + 20,000 x 32 bps = 110.00
-    assert said == pytest.approx(110.0, rel=1e-3)
+    expected_cost = float((entered.outcome.sizes.cost_bps * money).sum()) / 1e4
+    assert CAPITAL - last.inputs.account.equity == pytest.approx(expected_cost, rel=2e-3)  # 20,000 x 23 bps + 20,000 x 32 bps = 110.00
+    assert expected_cost == pytest.approx(110.0, rel=1e-3)
 
 
 LEVELS = 3

@@ -1,4 +1,4 @@
-"""Replay over a store that a real engine made: identical, across a restart and a retraining, and it names what was tampered with."""
+"""Replay over the store of a real engine: identical, across a restart and a retraining; tampering is named."""
 
 from __future__ import annotations
 
@@ -189,6 +189,15 @@ def test_a_row_of_training_that_was_tampered_with_does_not_touch_decisions(copie
     rewritten(copied, "market_snapshots", "training_row", 480, TrainingRow, lambda row: replace(row, price=row.price + 1.0))
     history = TickHistory(copied)
     assert replay_tick(history, 480).identical
+    history.close()
+
+
+def test_a_tick_of_an_earlier_version_is_reported_as_such_and_not_as_different(copied: str) -> None:
+    with closing(sqlite3.connect(str(database.path_from_url(copied)))) as connection, connection as store:
+        store.execute("UPDATE runs SET fingerprint = json_remove(fingerprint, '$.digests')")
+    history = TickHistory(copied)
+    with pytest.raises(NotStored, match="decided by an earlier version of Podium"):
+        replay_tick(history, 450)
     history.close()
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.domain.ports import FeedInfo
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from engine.schema import Parameter, parameters_of
 from engine.service.settings_loader import RENAMED, RENAMED_KNOBS, RESERVED_SETTINGS, SETTING_NAMES, _announce, load_settings
 from engine.settings import DAY, Settings, SettingsError, build_trading_config, format_duration, identify_session, parse_duration, parse_retention

@@ -13,8 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.evidence import SkillSums
-from engine.domain.outlook import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow
+from engine.domain.evidence import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow, SkillSums
 from engine.domain.record import Floats
 from engine.evidence import skill
 

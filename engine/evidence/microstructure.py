@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.outlook import NOTIONALS
+from engine.domain.evidence import NOTIONALS
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import Tick
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.domain.record import Bools, Floats
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 
 TOLERANCE, RELATIVE_TOLERANCE = 1e-9, 2e-15  # in lots, and per lot: a size this near to a whole number counts as whole
 

@@ -13,8 +13,8 @@ from functools import cache
 import numpy as np
 
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import RegimeModel
 from engine.domain.record import Bools, Floats
-from engine.domain.regimes import RegimeModel
 
 STAY = 0.97  # probability of the same regime in the next bar; the others share the rest
 # Initial means and deviations, by regime, of the log volatility ratio (24 bars over 300) and of the trend's |t| (48 bars). A trend of pure noise has

@@ -14,9 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.evidence import SkillSums
+from engine.domain.evidence import Agreement, SkillSums, Succession
 from engine.domain.record import Bools, Floats
-from engine.domain.succession import Agreement, Succession
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.domain.evidence import SkillSums
+from engine.domain.evidence import SkillSums, VolatilityForecast, VolatilityModel
 from engine.domain.market import MarketView
 from engine.domain.record import Bools, Floats, Record
-from engine.domain.volatility import VolatilityForecast, VolatilityModel
 from engine.evidence import skill
 
 MOVES, RANGES, SLOW = (2.0, 8.0, 72.0, 700.0), (1.0, 4.0, 24.0, 144.0, 700.0), 700.0  # half-lives in bars

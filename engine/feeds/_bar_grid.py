@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.domain.data_counts import RECORDED, UNKNOWN, ZERO, DataCounts
+from engine.domain.ports import RECORDED, UNKNOWN, ZERO, DataCounts
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bar_spacing import MAX_STRAY_SHARE, describe_off_clock
 from engine.feeds._contracts import Contract, contract_by_name, convert_bars, convert_books, convert_trades

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows
 from engine.feeds._recording_folder import LARGEST_PRICE, LARGEST_SIZE, SETTINGS_FILE, require_inside
 

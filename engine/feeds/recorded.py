@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.domain.data_counts import DataCounts
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.optimization import MemoryBlock
-from engine.domain.ports import FeedInfo, FeedKind
+from engine.domain.ports import DataCounts, FeedInfo, FeedKind
 from engine.domain.record import Floats
 from engine.feeds._bar_grid import Grid, Tape, align_tapes, read_tape
 from engine.feeds._clock_skew import measure_lags

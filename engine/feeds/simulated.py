@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.feeds._simulated_agents import BLOCK, LOOK_BACK, Steps, draw_bars
 from engine.feeds._simulated_bars import BarChunk, Sides, build_bars
 from engine.feeds._simulated_prices import (

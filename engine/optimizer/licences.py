@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.domain.judging import Judgement
+from engine.domain.optimization import Judgement
 from engine.domain.rules import AUTO, LICENCES, QUARANTINED, RECOMMEND
 from engine.optimizer.randomisation_test import HARMED, NO_EFFECT
 

@@ -8,8 +8,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from engine.domain.judging import WindowOutcome
-from engine.domain.optimization import Action
+from engine.domain.optimization import Action, WindowOutcome
 from engine.domain.record import Record
 from engine.domain.rules import ASK, AUTO, OBSERVE, OFF, QUARANTINED, RECOMMEND
 from engine.optimizer.pooled_test import standardised_gain

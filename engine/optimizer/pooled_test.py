@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from engine.domain.judging import EffectEstimate, Judgement, WindowOutcome
+from engine.domain.optimization import EffectEstimate, Judgement, WindowOutcome
 from engine.domain.record import Bools, Floats
 from engine.optimizer.randomisation_test import HARMED, HELPED, NO_EFFECT, NOT_ENOUGH_DATA
 from engine.optimizer.wager import wealth

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from engine.domain.data_counts import RECORDED, UNKNOWN, ZERO, DataCounts
-from engine.domain.ports import CountsData, Feed
+from engine.domain.ports import RECORDED, UNKNOWN, ZERO, CountsData, DataCounts, Feed
 
 MOST_NAMES = 8  # in one line; the JSON of a backtest and the Backtests page have all of them
 _PARTS: tuple[tuple[Callable[[DataCounts], int], str], ...] = (

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import islice, takewhile
 
-from engine.domain.data_counts import DataCounts
 from engine.domain.market import MarketSnapshot
-from engine.domain.ports import Clocked, CountsData, ExplainsMoves, Feed, FeedInfo
+from engine.domain.ports import Clocked, CountsData, DataCounts, ExplainsMoves, Feed, FeedInfo
 from engine.domain.record import Floats
 
 

@@ -10,6 +10,8 @@ import lightgbm
 import numpy as np
 import threadpoolctl
 
+from engine.domain.record import DIGEST_FORMAT
+
 
 @cache
 def read_platform() -> dict[str, str]:
@@ -25,4 +27,5 @@ def read_platform() -> dict[str, str]:
         "simd": simd,
         "blas": ", ".join(library for library in blas if "openmp" not in library),
         "lightgbm": lightgbm.__version__,
+        "digests": DIGEST_FORMAT,
     }

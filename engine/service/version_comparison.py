@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from engine.domain.evidence import Agreement
 from engine.domain.model import ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.domain.succession import Agreement
 from engine.evidence import recursive_least_squares, succession
 from engine.resilience.circuit_breaker import PLUGIN_ERRORS
 from engine.service.windows import TrainingRows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from engine import units
-from engine.domain.data_counts import UNKNOWN, ZERO
+from engine.domain.ports import UNKNOWN, ZERO
 from engine.store.backtest_files import StoredBacktest
 from pages.backtests.text import describe_arguments, name_market
 from pages.ui import theme

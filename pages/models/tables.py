@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from engine import units
+from engine.domain.evidence import Agreement
 from engine.domain.intents import phrase_gate
-from engine.domain.succession import Agreement
 from engine.store.read.models import CalibrationReport, HorizonCalibration, ObservedShare
 from engine.store.read.status import EngineStatus, SessionInfo
 from pages.models import charts

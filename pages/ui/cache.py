@@ -15,7 +15,7 @@ import pandas as pd
 import streamlit as st
 
 from engine.domain.alerting import Drill
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.report.savings import SavingsSummary
 from engine.service.clock import WallClock
 from engine.store import backtest_files, database

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.outlook import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow
+from engine.domain.evidence import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow
 from engine.domain.record import Floats
 from engine.evidence import liquidity_forecast
 

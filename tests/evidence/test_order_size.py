@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.evidence.order_size import can_sell_short, minimum_order_size, per_symbol, round_to_lot, round_to_tick
 
 UNITS = st.floats(-1e6, 1e6)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import RegimeModel
 from engine.domain.record import Floats, Ints
-from engine.domain.regimes import RegimeModel
 from engine.evidence import regimes
 from tests.makers import lesson
 

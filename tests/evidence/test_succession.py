@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from engine.domain.evidence import GAIN, SkillSums
+from engine.domain.evidence import GAIN, Agreement, SkillSums, Succession
 from engine.domain.record import Floats
-from engine.domain.succession import Agreement, Succession
 from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill, succession
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engine.domain.evidence import VolatilityModel
 from engine.domain.market import MarketView
 from engine.domain.record import Floats
-from engine.domain.volatility import VolatilityModel
 from engine.evidence import skill, volatility
 from tests.evidence import chance
 from tests.makers import no_books, no_flow

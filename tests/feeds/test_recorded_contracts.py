@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingRules
 from engine.feeds._contracts import TradingSession
 from engine.feeds._recording_files import BadRecording
 from engine.feeds.recorded import RecordedFeed

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.optimizer.licences import FUTILITY_WINDOWS
 from engine.optimizer.pooled_test import judge_pooled
 from engine.optimizer.randomisation_test import HELPED

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Judgement, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import Rule
 from engine.optimizer.default_rules import DEFAULT_RULES

@@ -8,8 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, is_dataclass, replace
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Judgement, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import BY_HAND, RULE_STATES, Rule
 from engine.optimizer.randomisation_test import VERDICTS

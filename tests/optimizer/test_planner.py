@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
-from engine.domain.optimization import Action, ActionResult
+from engine.domain.optimization import Action, ActionResult, WindowOutcome
 from engine.optimizer.planner import (
     Candidate,
     EngineActivity,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.optimizer.harm import MIN_WINDOWS, is_far_worse
 from engine.optimizer.licences import FUTILITY_WINDOWS, next_licence, parse_licence
 from engine.optimizer.pooled_test import judge_pooled, standardised_gain

@@ -31,7 +31,7 @@ def test_a_heartbeat_and_a_tick_from_the_future_count_as_none_on_every_page(full
         shown = words(url, NOW - 4 * HOUR)
         assert not words(url, NOW).startswith("down")
     assert shown.startswith("down | Engine down. The engine's last heartbeat is dated 14,")
-    assert "counts as none" in shown
+    assert "counts as missing" in shown
     assert "decided at a time in the future" in shown
     assert "ago" not in shown
 

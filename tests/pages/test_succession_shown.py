@@ -13,7 +13,7 @@ import pytest
 
 from engine.backtest import run_backtest
 from engine.domain.decision import LIMITS
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.evidence import succession
 from engine.explain import DecisionFacts, explain_decision
 from engine.store.read import decision, timeline

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.trading_config import TradingConfig
-from engine.domain.trading_rules import TradingRules
+from engine.domain.trading_config import TradingConfig, TradingRules
 from pages.ui import trading_rules
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text

@@ -287,10 +287,10 @@ def test_the_command_writes_what_the_ending_of_the_file_says(filled: str, tmp_pa
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--day", "2025-06-14"], "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15"),
+        (["--day", "2025-06-14"], "the store has no rows of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15"),
         (["--day", "15.6.2025"], "--day '15.6.2025' is not a day: write it as 2024-01-31, yesterday or today"),
         (["--day", "2025-02-29"], "--day '2025-02-29' is not a day"),
-        (["--day", "9999-12-31"], "is still to come"),
+        (["--day", "9999-12-31"], "is in the future"),
         (["--day", "0001-01-01"], "is before 1970"),
     ],
 )

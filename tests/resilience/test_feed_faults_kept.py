@@ -84,7 +84,7 @@ def test_the_decision_says_which_fault_shuts_the_gate_and_for_how_long(stored: S
     assert "stale feed: 1 bar repeats exactly" in (decision_text.explain_decision(first) or "")
     book = decision.read_decision(stored.reader, BARS - 1, BOOK)
     assert book is not None
-    assert "stale book: it has stayed the same over 14 bars with trades" in (decision_text.explain_decision(book) or "")
+    assert "stale book: no change over 14 bars with trades" in (decision_text.explain_decision(book) or "")
 
 
 def test_a_sound_symbol_has_no_fault(stored: Stored) -> None:
@@ -113,7 +113,7 @@ def test_the_alert_names_the_symbols_that_the_gate_shuts_and_why(stored: Stored)
     assert seen.value == 2.0
     assert seen.message == (
         "the gate fresh data is shut for 2 of 4 symbols: BRAVO: stale feed: 14 bars repeat exactly; "
-        "CHARLIE: stale book: it has stayed the same over 14 bars with trades"
+        "CHARLIE: stale book: no change over 14 bars with trades"
     )
 
 

@@ -79,7 +79,7 @@ def test_a_start_on_a_full_disk_says_so_and_shows_what_the_store_holds(tmp_path:
     assert "Traceback" not in ran.stderr
     assert "the disk is full: free space" in ran.stderr
     assert "run: 64" in ran.stdout
-    assert "the disk of the store is full: the engine goes on when there is room" in ran.stdout
+    assert "the disk of the store is full: the engine continues when there is space" in ran.stdout
     assert "last tick    29" in ran.stdout
     assert "does not fit" in ran.stderr or "No space left" in ran.stderr
     assert ran.stdout.splitlines()[-2:] == ["filler", "home"]  # no half file

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import LIMITS
-from engine.domain.succession import Agreement
+from engine.domain.evidence import Agreement
 from engine.domain.tick import Tick
 from engine.evidence import succession
 from engine.replay import replay_tick

@@ -25,11 +25,11 @@ from engine.domain.decision import (
     Sizes,
     Span,
 )
+from engine.domain.evidence import LiquidityForecastRow
 from engine.domain.gates import GATES, GateResults
 from engine.domain.incidents import EVERYWHERE, Incident
 from engine.domain.market import Account, Bars, Books, Inputs, MarketSnapshot, MarketView, OrderFlow
 from engine.domain.orders import Order
-from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State

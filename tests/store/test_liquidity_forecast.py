@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from engine.domain.decision import SPREAD_SOURCES, Outcome
-from engine.domain.outlook import MEASURES, LiquidityForecastRow
+from engine.domain.evidence import MEASURES, LiquidityForecastRow
 from engine.evidence import liquidity_forecast
 from engine.store.write import tick_rows
 from engine.store.write.writer import Writer

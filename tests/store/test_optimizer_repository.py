@@ -9,8 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.domain.judging import EffectEstimate, Judgement
-from engine.domain.optimization import Effect, Firing, Trial
+from engine.domain.optimization import Effect, EffectEstimate, Firing, Judgement, Trial
 from engine.optimizer.runtime.repository import ExperimentRepository
 from engine.store import retention
 from engine.store.connection import Store

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import ActionResult, Actuators, Firing, Reading, Trial
+from engine.domain.optimization import ActionResult, Actuators, Firing, Judgement, Reading, Trial
 from engine.domain.ports import Clock
 from engine.domain.record import Floats, Ints, Record
 from engine.domain.rules import Rule

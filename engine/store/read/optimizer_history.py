@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from sqlalchemy import RowMapping
 
-from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import WindowOutcome
 from engine.domain.record import Floats, Ints, Record
 from engine.optimizer.windows import recorded_pause
 from engine.store.database import connect, path_from_url

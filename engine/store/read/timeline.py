@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import RowMapping
 
+from engine.domain.evidence import Agreement
 from engine.domain.optimization import describe_trial
-from engine.domain.succession import Agreement
 from engine.domain.trading_config import Event
 from engine.evidence import succession
 from engine.store.read.portfolio import read_equity

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 from sqlalchemy import Connection
 
-from engine.domain.judging import EffectEstimate, Judgement
-from engine.domain.optimization import Action, Firing, Trial
+from engine.domain.optimization import Action, EffectEstimate, Firing, Judgement, Trial
 from engine.store import schema
 from engine.store.connection import build_insert, fetch_value
 from engine.store.write import counters

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.domain.judging import Judgement
-from engine.domain.optimization import ActionResult, Firing, Trial
+from engine.domain.optimization import ActionResult, Firing, Judgement, Trial
 from engine.store.write import optimizer
 from engine.store.write.writer import Writer
 

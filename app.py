@@ -19,20 +19,20 @@ try:
     from streamlit.runtime.scriptrunner import get_script_run_ctx
     from streamlit.starlette import App
 
+    from engine.service.caches import ClearableCache
+    from engine.service.clock import WallClock
+    from engine.service.logging import LOG, open_log
+    from engine.service.process_memory import share_one_arena
+    from engine.service.settings_loader import load_settings, require_loopback
+    from engine.service.supervisor import Supervisor
     from engine.settings import Settings, SettingsError
-    from engine.shell.caches import Kept
-    from engine.shell.clock import WallClock
-    from engine.shell.host import Host
-    from engine.shell.load_settings import load_settings, loopback_only
-    from engine.shell.logs import LOG, open_log
-    from engine.shell.steady import share_one_heap
     from engine.web.guard import Guard, internal_error
-    from engine.web.routes import routes
-    from pages.parts import kept, plotly_library
-    from pages.parts.addresses import KnownPagesOnly
-    from pages.parts.origin import ToldOrigin
+    from engine.web.routes import build_routes
+    from pages.ui import cache_stats, plotly_library
+    from pages.ui.base_url import BaseUrlMiddleware
+    from pages.ui.navigation import NotFoundMiddleware
 except (ImportError, OSError) as error:
-    libraries.end(error)
+    libraries.exit_with_remedy(error)
 
 STOP_SECONDS = 20.0
 
@@ -40,7 +40,7 @@ STOP_SECONDS = 20.0
 @asynccontextmanager
 async def lifespan(_: App) -> AsyncIterator[None]:
     """The engine starts with the server, not with the first browser, and has decided its last tick when the server ends."""
-    host = Host(SETTINGS, caches=(Kept("the pages' results", kept.held, kept.empty),))
+    host = Supervisor(SETTINGS, caches=(ClearableCache("the pages' results", cache_stats.measure_cache, cache_stats.clear_cache),))
     await to_thread.run_sync(host.start)
     try:
         yield
@@ -51,14 +51,14 @@ async def lifespan(_: App) -> AsyncIterator[None]:
 def _settings() -> Settings:
     """The settings; a bad one, or an address that others could reach, ends the server in one line."""
     try:
-        loopback_only("the server's address", _address())
+        require_loopback("the server's address", _address())
         _answer_to_own_address()
-        libraries.demand(dashboard=True)
+        libraries.require_libraries(dashboard=True)
         settings = load_settings(os.environ, Path.cwd())
         open_log(Path(settings.home))
         _say_what_is_not_used(settings)
         return settings
-    except (SettingsError, libraries.LibraryFailed) as error:
+    except (SettingsError, libraries.LibraryError) as error:
         print(f"podium: {error}", file=sys.stderr)
         raise SystemExit(64) from None
 
@@ -104,14 +104,14 @@ if get_script_run_ctx(suppress_warning=True) is None:
     app = App(
         Path(__file__).absolute(),
         lifespan=lifespan,
-        routes=[*routes(_store, WallClock()), plotly_library.route()],
-        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(KnownPagesOnly), Middleware(ToldOrigin)],
+        routes=[*build_routes(_store, WallClock()), plotly_library.library_route()],
+        middleware=[Middleware(Guard, config.get_option("server.allowedHosts") or ()), Middleware(NotFoundMiddleware), Middleware(BaseUrlMiddleware)],
         exception_handlers={500: internal_error},
     )
-    share_one_heap()
+    share_one_arena()
     SETTINGS = _settings()
     PagesManager.uses_pages_directory = False  # else a link to a page, as the first visit, runs the page's script without the frame round it
 else:  # Streamlit runs this same file for each page that is asked for: it draws, and starts nothing
-    from pages.parts import frame
+    from pages.ui import frame
 
-    frame.run(load_settings(os.environ, Path.cwd()).database_url)
+    frame.run_page(load_settings(os.environ, Path.cwd()).database_url)

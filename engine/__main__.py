@@ -11,36 +11,36 @@ from engine import libraries
 from engine.domain.texts import shorten
 
 try:
-    from engine.cli._bugs import keep
-    from engine.cli._frame import WRONG, WrongUse, choose, demand_plain_text, parser_of
-    from engine.discover import discover
-    from engine.shell.jobs import in_one_line
-    from engine.store.errors import StoreFailed
+    from engine.cli._arguments import EXIT_USAGE, UsageError, build_parser, find_subcommand, require_plain_text
+    from engine.cli._crash_log import save_traceback
+    from engine.plugins import discover_plugins
+    from engine.service.scheduler import describe_error
+    from engine.store.errors import StoreError
 except (ImportError, OSError) as error:
-    libraries.end(error)
+    libraries.exit_with_remedy(error)
 
-BUG = 70  # exit code of an error nobody foresaw
+EXIT_CRASH = 70  # exit code of an error nobody foresaw
 
 
 def main(words: list[str]) -> int:
     """Runs one command and gives its exit code; what cannot be done is one line on stderr."""
     try:
-        demand_plain_text(words)
-        commands = discover("engine.cli", "COMMAND")
+        require_plain_text(words)
+        commands = discover_plugins("engine.cli", "COMMAND")
         if words and not words[0].startswith("-"):
-            words = words[:1] if choose(commands, words[0]).is_later else words
-        told = parser_of(commands).parse_args(words)
+            words = words[:1] if find_subcommand(commands, words[0]).is_reserved else words
+        told = build_parser(commands).parse_args(words)
         if told.command is None:
-            raise WrongUse(f"give a command: {', '.join(command.name for command in commands)}")
-        return choose(commands, told.command).run(told)
+            raise UsageError(f"give a command: {', '.join(command.name for command in commands)}")
+        return find_subcommand(commands, told.command).run(told)
     except BrokenPipeError:  # the reader of our output has gone, as in `export decisions | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (ValueError, StoreFailed, OSError) as error:
+    except (ValueError, StoreError, OSError) as error:
         print(f"podium: {_line_of(error)}", file=sys.stderr)
-        return WRONG
+        return EXIT_USAGE
     except ImportError as error:
-        libraries.end(error)
+        libraries.exit_with_remedy(error)
     except KeyboardInterrupt:
         print("podium: stopped", file=sys.stderr)
         return 130
@@ -50,17 +50,17 @@ def _line_of(error: Exception) -> str:
     if isinstance(error, OSError):
         if error.errno == errno.ENAMETOOLONG:
             return f"{shorten(str(error.filename))} is longer than the name of a file may be: give a shorter one"
-        return libraries.explain(error) or in_one_line(error)
-    return in_one_line(error)
+        return libraries.explain_import_error(error) or describe_error(error)
+    return describe_error(error)
 
 
-def tell_a_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+def report_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """What nobody foresaw: the traceback goes to the log, the person gets one line."""
-    kept = keep(kind, error, trace)
-    print(f"podium: {in_one_line(error)}; {kept}", file=sys.stderr, flush=True)
-    os._exit(BUG)
+    kept = save_traceback(kind, error, trace)
+    print(f"podium: {describe_error(error)}; {kept}", file=sys.stderr, flush=True)
+    os._exit(EXIT_CRASH)
 
 
 if __name__ == "__main__":
-    sys.excepthook = tell_a_bug
+    sys.excepthook = report_crash
     sys.exit(main(sys.argv[1:]))

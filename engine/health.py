@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from engine.domain.record import Record
 
 SECOND = 1_000_000_000  # ns
-BEAT_SECONDS = 15.0  # a heartbeat older than this is no heartbeat
+HEARTBEAT_SECONDS = 15.0  # a heartbeat older than this is no heartbeat
 SLOWEST_TICK_SECONDS = 30.0  # a tick may be this late before the engine counts as stalled
 START_SECONDS = 120.0  # and the first tick this late, and any tick that may wait for a training
 AHEAD_SECONDS = 5.0  # a time further in the future than this was written by another clock: it counts as none
-STEP_KEY = "clock step"  # in the store's meta, under which the engine keeps the last step of the clock
+CLOCK_STEP_KEY = "clock step"  # in the store's meta, under which the engine keeps the last step of the clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +34,28 @@ class ClockStep(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals(Record):
+class HealthInputs(Record):
     """What health is judged from. Times are ns UTC by the wall clock, None for never."""
 
     now: int
-    beat: int | None  # of the lease
-    started: int | None  # when the lease was taken
-    pace_seconds: float
+    heartbeat_at: int | None  # of the lease
+    started_at: int | None  # when the lease was taken
+    tick_interval_seconds: float
     tick: int | None  # the last one
-    decided: int | None  # when it was decided
+    decided_at: int | None  # when it was decided
     components: tuple[ComponentState, ...]
     ticks_counted: int  # the last live ticks looked at for the honest-decision rate
-    ticks_honest: int  # of them, those in which no phase fell back
+    ticks_clean: int  # of them, those in which no phase fell back
     open_alerts: int
     critical_alerts: tuple[tuple[str, str], ...] = ()  # rule and message of those that are open
     is_full: bool = False  # the disk of the store has no room
-    warm: bool = False  # the last tick was decided while warming up
-    step: ClockStep | None = None
+    is_warmup: bool = False  # the last tick was decided while warming up
+    clock_step: ClockStep | None = None
 
     @property
-    def honest_rate(self) -> float | None:
+    def clean_rate(self) -> float | None:
         """Share of the last ticks decided without a fallback; None before the first."""
-        return self.ticks_honest / self.ticks_counted if self.ticks_counted else None
+        return self.ticks_clean / self.ticks_counted if self.ticks_counted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +67,17 @@ class Health(Record):
     reasons: tuple[str, ...]
 
 
-def known(at: int | None, now: int) -> int | None:
+def discard_future_time(at: int | None, now: int) -> int | None:
     """The time, None for one from the future: another clock wrote it, so nobody knows how long ago that was."""
-    return None if at is None or is_ahead(at, now) else at
+    return None if at is None or is_in_future(at, now) else at
 
 
-def is_ahead(at: int, now: int) -> bool:
+def is_in_future(at: int, now: int) -> bool:
     """Whether a time (ns UTC) lies more than 5 s in the future."""
     return at - now > AHEAD_SECONDS * SECOND
 
 
-def read_step(text: str | None) -> ClockStep | None:
+def parse_clock_step(text: str | None) -> ClockStep | None:
     """The last step of the clock, as the engine keeps it in JSON."""
     if text is None:
         return None
@@ -85,19 +85,19 @@ def read_step(text: str | None) -> ClockStep | None:
     return ClockStep(int(told["at"]), float(told["seconds"]))
 
 
-def recent_step(step: ClockStep | None, now: int, seconds: float) -> ClockStep | None:
+def recent_clock_step(step: ClockStep | None, now: int, seconds: float) -> ClockStep | None:
     """The step of the clock, where it was in the last so many seconds."""
     return step if step is not None and 0 <= now - step.at <= seconds * SECOND else None
 
 
-def describe_step(step: ClockStep) -> str:
+def describe_clock_step(step: ClockStep) -> str:
     """A step of the clock in words."""
     if step.seconds < 0:
         return f"the wall clock went back by {-step.seconds:,.0f} s"
     return f"the wall clock went forward by {step.seconds:,.0f} s: it was set, or the machine slept"
 
 
-def judge(vitals: Vitals) -> Health:
+def judge_health(vitals: HealthInputs) -> Health:
     """Down: no engine, or one that has stalled. Degraded: alive, with a component that is not well or a critical alert."""
     dead = _no_engine(vitals) or _stalled(vitals)
     if dead:
@@ -118,21 +118,21 @@ def _is_named(rule: str, components: tuple[ComponentState, ...]) -> bool:
     return any(part.state in {"degraded", "down"} and rule == f"{part.component} failing" for part in components)
 
 
-def _no_engine(vitals: Vitals) -> str | None:
-    if vitals.beat is None:
+def _no_engine(vitals: HealthInputs) -> str | None:
+    if vitals.heartbeat_at is None:
         return "no engine runs on this store"
-    if is_ahead(vitals.beat, vitals.now):
-        ahead = (vitals.beat - vitals.now) / SECOND
+    if is_in_future(vitals.heartbeat_at, vitals.now):
+        ahead = (vitals.heartbeat_at - vitals.now) / SECOND
         return f"the engine's last heartbeat is dated {ahead:,.0f} s in the future and counts as none: the clock went back, and none came since"
-    silent = (vitals.now - vitals.beat) / SECOND
-    return f"the engine's last heartbeat was {silent:.0f} s ago" if silent > BEAT_SECONDS else None
+    silent = (vitals.now - vitals.heartbeat_at) / SECOND
+    return f"the engine's last heartbeat was {silent:.0f} s ago" if silent > HEARTBEAT_SECONDS else None
 
 
-def _stalled(vitals: Vitals) -> str | None:
+def _stalled(vitals: HealthInputs) -> str | None:
     if any(one.component == "feed" and one.state in {"degraded", "down"} for one in vitals.components):
         return None  # the feed gives nothing to decide: that is the fault to name
-    limit = max(SLOWEST_TICK_SECONDS, 5.0 * vitals.pace_seconds)
-    if vitals.warm or vitals.pace_seconds == 0:  # such a tick waits for the models of a training
+    limit = max(SLOWEST_TICK_SECONDS, 5.0 * vitals.tick_interval_seconds)
+    if vitals.is_warmup or vitals.tick_interval_seconds == 0:  # such a tick waits for the models of a training
         limit = max(START_SECONDS, limit)
     started, decided, stepped = _times(vitals)
     first = decided is None or (started is not None and decided < started)
@@ -143,14 +143,14 @@ def _stalled(vitals: Vitals) -> str | None:
     if waited <= (max(START_SECONDS, limit) if first else limit):
         return None
     if since == stepped:
-        return f"no tick for {waited:.0f} s, since {describe_step(vitals.step)}" if vitals.step else None
+        return f"no tick for {waited:.0f} s, since {describe_clock_step(vitals.clock_step)}" if vitals.clock_step else None
     return f"no tick since the start {waited:.0f} s ago" if first else f"the last tick was decided {waited:.0f} s ago"
 
 
-def _waits(vitals: Vitals) -> str | None:
+def _waits(vitals: HealthInputs) -> str | None:
     """What an engine that is alive has yet to do before it is healthy."""
-    if vitals.decided is not None and is_ahead(vitals.decided, vitals.now):
-        ahead = (vitals.decided - vitals.now) / SECOND
+    if vitals.decided_at is not None and is_in_future(vitals.decided_at, vitals.now):
+        ahead = (vitals.decided_at - vitals.now) / SECOND
         return f"waiting for the next tick: the last is dated {ahead:,.0f} s in the future and counts as none, because the clock went back"
     started, decided, _ = _times(vitals)
     if decided is None or (started is not None and decided < started):
@@ -158,7 +158,11 @@ def _waits(vitals: Vitals) -> str | None:
     return None
 
 
-def _times(vitals: Vitals) -> tuple[int | None, int | None, int | None]:
+def _times(vitals: HealthInputs) -> tuple[int | None, int | None, int | None]:
     """When the engine took the store, when it last decided, and when the clock was last set: None where that is in the future."""
-    now, step = vitals.now, vitals.step
-    return known(vitals.started, now), known(vitals.decided, now), None if step is None else known(step.at, now)
+    now, step = vitals.now, vitals.clock_step
+    return (
+        discard_future_time(vitals.started_at, now),
+        discard_future_time(vitals.decided_at, now),
+        None if step is None else discard_future_time(step.at, now),
+    )

@@ -11,65 +11,65 @@ from typing import NoReturn
 
 from engine.domain.texts import on_one_line
 
-LOADED = (  # by every engine
+CORE_LIBRARIES = (  # by every engine
     "lightgbm", "numpy", "sklearn", "sqlalchemy", "orjson", "psutil", "apscheduler", "threadpoolctl", "zstandard", "pynvml",
 )  # fmt: skip
-SHOWING = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
-SELDOM = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
-REQUIRED = (*LOADED, *SHOWING, *SELDOM)
-OWN = frozenset({"engine", "pages", "app"})
-OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
+DASHBOARD_LIBRARIES = ("streamlit", "pandas", "pyarrow", "uvicorn", "prometheus_client")  # by the dashboard besides
+RARELY_USED_LIBRARIES = ("alembic", "apprise", "plotly")  # only for some work, so they need only be there
+REQUIRED_LIBRARIES = (*CORE_LIBRARIES, *DASHBOARD_LIBRARIES, *RARELY_USED_LIBRARIES)
+OWN_PACKAGES = frozenset({"engine", "pages", "app"})
+INSTALL_OPENMP = "install it: apt-get install libgomp1 (Debian, Ubuntu), dnf install libgomp (Fedora), brew install libomp (macOS)"
 INSTALL = "pip install -r requirements.txt (make run does it)"
-WRONG = 64  # exit code, as in sysexits.h
+EXIT_USAGE = 64  # exit code, as in sysexits.h
 _SHARED = re.compile(r"\b(lib[\w+-]+)\.(?:so|dylib)")
 
 
-class LibraryFailed(ValueError):
+class LibraryError(ValueError):
     """A required library is missing or cannot be loaded: one line with the remedy."""
 
 
-def explain(error: ImportError | OSError) -> str | None:
+def explain_import_error(error: ImportError | OSError) -> str | None:
     """What cannot be loaded and what to do; None where the error is of Podium's own modules or of no library."""
     text = on_one_line(str(error))[:200]
     shared = _SHARED.search(text)
     if isinstance(error, OSError) and (error.errno is not None or shared is None):
         return None
     name = (error.name or "").partition(".")[0] if isinstance(error, ImportError) else ""
-    if name in OWN and shared is None:
+    if name in OWN_PACKAGES and shared is None:
         return None
     if shared is not None and shared[1] in {"libgomp", "libomp"}:
-        return f"the system's library {shared[1]} is missing ({text}): {OPENMP}"
+        return f"the system's library {shared[1]} is missing ({text}): {INSTALL_OPENMP}"
     return f"the library {name or (shared[1] if shared else 'that is required')} cannot be loaded ({text}): {INSTALL}"
 
 
-def find_failures(names: Iterable[str] = REQUIRED) -> list[str]:
+def find_broken_libraries(names: Iterable[str] = REQUIRED_LIBRARIES) -> list[str]:
     """A line for every library that is missing or cannot be loaded; loads all others."""
     lines = []
     for name in names:
         try:
             importlib.import_module(name)
         except (ImportError, OSError) as error:
-            lines.append(explain(error) or f"the library {name} cannot be loaded ({on_one_line(str(error))[:200]}): {INSTALL}")
+            lines.append(explain_import_error(error) or f"the library {name} cannot be loaded ({on_one_line(str(error))[:200]}): {INSTALL}")
     return lines
 
 
-def demand(*, dashboard: bool) -> None:
+def require_libraries(*, dashboard: bool) -> None:
     """Raises LibraryFailed where a library that this process needs is missing, or, for the dashboard, cannot be loaded.
 
     An engine without a dashboard finds out what cannot be loaded as it loads its own parts, and loads no library for this alone.
     """
-    missing = [name for name in (*LOADED, *SELDOM) if importlib.util.find_spec(name) is None]
+    missing = [name for name in (*CORE_LIBRARIES, *RARELY_USED_LIBRARIES) if importlib.util.find_spec(name) is None]
     if missing:
-        raise LibraryFailed(f"the library {missing[0]} is missing: {INSTALL}")
-    failures = find_failures((*LOADED, *SHOWING)) if dashboard else []
+        raise LibraryError(f"the library {missing[0]} is missing: {INSTALL}")
+    failures = find_broken_libraries((*CORE_LIBRARIES, *DASHBOARD_LIBRARIES)) if dashboard else []
     if failures:
-        raise LibraryFailed(failures[0])
+        raise LibraryError(failures[0])
 
 
-def end(error: ImportError | OSError) -> NoReturn:
+def exit_with_remedy(error: ImportError | OSError) -> NoReturn:
     """Ends the process in one line; raises what is no fault of a library again."""
-    line = explain(error)
+    line = explain_import_error(error)
     if line is None:
         raise error
     print(f"podium: {line}", file=sys.stderr)  # noqa: T201 the last word of a process
-    raise SystemExit(WRONG) from None
+    raise SystemExit(EXIT_USAGE) from None

@@ -6,16 +6,16 @@ import json
 import re
 from dataclasses import asdict, dataclass, field, replace
 
-from engine.domain.addresses import labels
-from engine.domain.control import Knobs
+from engine.domain.addresses import label_addresses
 from engine.domain.ports import FeedInfo
 from engine.domain.rules import Rule
 from engine.domain.texts import shorten
+from engine.domain.trading_config import TradingConfig
 
-FEEDS = ("simulated", "recorded")
+FEED_NAMES = ("simulated", "recorded")
 SECOND = 1_000_000_000  # ns
 DAY = 86_400 * SECOND
-LONGEST = 2**62  # ns: what is added to a time still fits in 64 bits
+MAX_DURATION = 2**62  # ns: what is added to a time still fits in 64 bits
 _SPANS = {"s": SECOND, "m": 60 * SECOND, "h": 3_600 * SECOND, "d": DAY}
 _SIZES = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
@@ -39,7 +39,7 @@ class Settings:
     # costs of the paper broker
     fee_bps: float | None = None  # taker, one way
     spread_bps: float | None = None
-    impact: float = 0.1
+    impact_coefficient: float = 0.1
     participation: float = 0.1  # largest share of a bar's volume an order may take
     latency_ms: float = 250.0
     # the simulated market
@@ -51,13 +51,13 @@ class Settings:
     models: tuple[str, ...] = ()  # () for all
     train_days: float = 30.0
     train_rows: int = 0  # rows in one training at most, 0 for all
-    warm_up: int = 0  # bars decided at once on a fresh store
-    pace_seconds: float = 0.0  # wall time between ticks, 0 for as fast as it goes
+    warmup_bars: int = 0  # bars decided at once on a fresh store
+    tick_interval_seconds: float = 0.0  # wall time between ticks, 0 for as fast as it goes
     threads: int = 3  # that phases 1 to 3 run beside each other on while live, 0 for one after the other (a backtest always is)
-    knobs: Knobs = field(default_factory=Knobs)
+    trading: TradingConfig = field(default_factory=TradingConfig)
     # retention
-    keep_age_days: float | None = 30.0
-    keep_bytes: int | None = 2_000_000_000
+    retention_days: float | None = 30.0
+    retention_bytes: int | None = 2_000_000_000
     # the optimizer
     rules: tuple[Rule, ...] = ()  # in the place of the defaults of the same name, or besides them
     modes: tuple[tuple[str, str], ...] = ()  # of actions, by name
@@ -73,47 +73,47 @@ class Settings:
     port: int = 8501
 
 
-def knobs_for(settings: Settings, info: FeedInfo) -> Knobs:
+def build_trading_config(settings: Settings, info: FeedInfo) -> TradingConfig:
     """The knobs a feed is traded with: its venue's rules, and its fees and spread unless the settings say otherwise."""
     return replace(
-        settings.knobs,
+        settings.trading,
         fee_bps=info.fee_bps if settings.fee_bps is None else settings.fee_bps,
         fees_bps=info.fees_bps if settings.fee_bps is None else (),
         maker_fee_bps=info.maker_fee_bps if settings.fee_bps is None else None,
         maker_fees_bps=info.maker_fees_bps if settings.fee_bps is None else (),
         spread_bps=info.spread_bps if settings.spread_bps is None else settings.spread_bps,
         trading_hours=info.trading_hours,
-        impact=settings.impact,
+        impact_coefficient=settings.impact_coefficient,
         participation=settings.participation,
         latency_ms=settings.latency_ms,
         rules=replace(info.rules, ticks=info.tick_size if any(info.tick_size) else ()),
     )
 
 
-def identity_of(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
+def identify_session(settings: Settings, info: FeedInfo, models: tuple[str, ...], columns: tuple[str, ...], layout: str) -> str:
     """What makes two runs the same session: the market, what is asked of it and how it is kept (store.codec.layout), as JSON."""
     told = {
         "feed": info.name, "path": settings.feed_path, "symbols": info.symbols, "interval": info.interval,
-        "seed": settings.seed, "models": models, "horizons": settings.knobs.horizons, "columns": columns, "layout": layout,
+        "seed": settings.seed, "models": models, "horizons": settings.trading.horizons, "columns": columns, "layout": layout,
     }  # fmt: skip
     return json.dumps(told, sort_keys=True)
 
 
-def settings_json(settings: Settings) -> str:
+def serialize_settings(settings: Settings) -> str:
     """The settings as kept with a session."""
-    masked = {"alert_urls": labels(settings.alert_urls), "escalate_urls": labels(settings.escalate_urls)}
+    masked = {"alert_urls": label_addresses(settings.alert_urls), "escalate_urls": label_addresses(settings.escalate_urls)}
     return json.dumps(asdict(settings) | masked, sort_keys=True)
 
 
-def parse_span(text: str) -> int:
+def parse_duration(text: str) -> int:
     """'5m', '1s', '2h', '1d' as ns."""
     found = re.fullmatch(r"(\d{1,9})\s*([smhd])", text.strip(), re.ASCII)
-    if not found or not 0 < int(found[1]) * _SPANS[found[2]] < LONGEST:
+    if not found or not 0 < int(found[1]) * _SPANS[found[2]] < MAX_DURATION:
         raise SettingsError(f"{shorten(text)} is not a span of time: write it as 1s, 5m, 1h or 1d")
     return int(found[1]) * _SPANS[found[2]]
 
 
-def span_text(ns: int) -> str:
+def format_duration(ns: int) -> str:
     """ns as '5m'."""
     for unit in ("d", "h", "m", "s"):
         if ns % _SPANS[unit] == 0:
@@ -121,7 +121,7 @@ def span_text(ns: int) -> str:
     return f"{ns / SECOND:g}s"
 
 
-def parse_keep(text: str) -> tuple[float | None, int | None]:
+def parse_retention(text: str) -> tuple[float | None, int | None]:
     """'30d', '500MB' or '30d,2GB' as days and bytes."""
     days: float | None = None
     size: int | None = None

@@ -6,14 +6,14 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import Bars, Books, Flow, View
+from engine.domain.market import Bars, Books, MarketView, OrderFlow
 from engine.domain.record import Floats, Ints
 
-LENGTH = 300  # bars
-ENOUGH = 30  # returns before a volatility is given
+WINDOW_BARS = 300  # bars
+MIN_RETURNS = 30  # returns before a volatility is given
 
 
-def look(bars: Bars, books: Books, flow: Flow, at: int, interval: int, halflife: float) -> View:
+def build_view(bars: Bars, books: Books, flow: OrderFlow, at: int, interval: int, halflife: float) -> MarketView:
     """Prepares the window once for every phase.
 
     A bar with a price that is not finite and above 0 is missing. Missing bars return 0 and trade 0; sigma is NaN with fewer than 30 bars known.
@@ -37,7 +37,7 @@ def look(bars: Bars, books: Books, flow: Flow, at: int, interval: int, halflife:
         known = seen.sum(axis=1)
         age = np.where(known > 0, np.argmax(seen[:, ::-1], axis=1), length)
     sigma = _volatility(returns, seen, known, halflife)
-    return View(at, interval, log_close, log_high, log_low, log_open, returns, volume, known, age, sigma, books, flow)
+    return MarketView(at, interval, log_close, log_high, log_low, log_open, returns, volume, known, age, sigma, books, flow)
 
 
 def _carry(close: Floats, seen: np.ndarray) -> Floats:
@@ -49,16 +49,16 @@ def _carry(close: Floats, seen: np.ndarray) -> Floats:
 
 
 def _volatility(returns: Floats, seen: np.ndarray, known: Ints, halflife: float) -> Floats:
-    weights = decay(returns.shape[1], halflife)
+    weights = decay_weights(returns.shape[1], halflife)
     power = (returns * returns) @ weights
     reach = seen @ weights
     with np.errstate(invalid="ignore", divide="ignore"):
         sigma = np.sqrt(power / reach)
-    return np.where((known >= ENOUGH) & (sigma > 0), sigma, np.nan)
+    return np.where((known >= MIN_RETURNS) & (sigma > 0), sigma, np.nan)
 
 
 @cache
-def decay(length: int, halflife: float) -> Floats:
+def decay_weights(length: int, halflife: float) -> Floats:
     """Weights that halve every `halflife` bars into the past, newest last, summing to 1."""
     weights = 0.5 ** (np.arange(length - 1, -1, -1) / halflife)
     weights /= weights.sum()
@@ -67,7 +67,7 @@ def decay(length: int, halflife: float) -> Floats:
 
 
 @cache
-def means(length: int, spans: tuple[int, ...]) -> Floats:
+def mean_weights(length: int, spans: tuple[int, ...]) -> Floats:
     """(T, k): a column a span, so that `window @ means` gives the mean over the last `span` bars of each."""
     kernel = np.zeros((length, len(spans)))
     for column, span in enumerate(spans):
@@ -77,15 +77,15 @@ def means(length: int, spans: tuple[int, ...]) -> Floats:
 
 
 @cache
-def averages(length: int, halflives: tuple[float, ...]) -> Floats:
+def ewma_weights(length: int, halflives: tuple[float, ...]) -> Floats:
     """(T, k): a column a half-life, exponential weights summing to 1."""
-    kernel = np.ascontiguousarray(np.stack([decay(length, halflife) for halflife in halflives], axis=1))
+    kernel = np.ascontiguousarray(np.stack([decay_weights(length, halflife) for halflife in halflives], axis=1))
     kernel.flags.writeable = False
     return kernel
 
 
 @cache
-def seeded(length: int, span: int, alpha: float, start: int = 0) -> Floats:
+def seeded_ewma_weights(length: int, span: int, alpha: float, start: int = 0) -> Floats:
     """(T,) weights of exponential smoothing seeded as TA-Lib seeds it: with the plain mean of the first `span` values from `start` on.
 
     Wilder's smoothing has an alpha of 1 / span, the usual moving average 2 / (span + 1). Raises ValueError where the window is too short.
@@ -100,6 +100,6 @@ def seeded(length: int, span: int, alpha: float, start: int = 0) -> Floats:
     return weights
 
 
-def on_steps(weights: Floats) -> Floats:
+def weights_on_steps(weights: Floats) -> Floats:
     """(T,) the weights that give, from the steps of a series, what `weights` give from the series; they must sum to 0, or the series begin at 0."""
     return np.ascontiguousarray(np.cumsum(weights[::-1])[::-1])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from engine.store.component_queries import Latency, Life
-from engine.store.status_query import Status
-from pages.parts import alert_lines, alert_reads, charts_components, live, reads, rows_components, rowsets, tables, units, widgets
+from engine import units
+from engine.store.read.components import LatencyStats, Liveness
+from engine.store.read.status import EngineStatus
+from pages.alerts import tables as alerts_tables
+from pages.components import charts
+from pages.components import tables as components_tables
+from pages.decisions import tables as decisions_tables
+from pages.ui import alert_cache, cache, live, tables, widgets
 
 NEWEST = 30  # fallbacks and incidents listed
 ROWS = 5  # that a list of them takes
@@ -14,17 +19,22 @@ ROWS = 5  # that a list of them takes
 
 @st.fragment(run_every=3)
 def components() -> None:
-    with widgets.reading():
-        status, now = reads.status(), reads.now()
+    with widgets.reading_store():
+        status, now = cache.fetch_status(), cache.current_time()
         if not status.components and status.last is None:
-            widgets.waiting("the engine to report its parts")
+            widgets.show_waiting("the engine to report its parts")
             return
-        told, alive = reads.latency(), reads.life()
-        widgets.tiles(rows_components.tiles(status, reads.honest(), told, alive, reads.incidents(limit=NEWEST), now), lines=3)
+        told, alive = cache.fetch_latency(), cache.fetch_liveness()
+        widgets.show_tiles(
+            components_tables.build_component_tiles(status, cache.fetch_clean_rate(), told, alive, cache.fetch_incidents(limit=NEWEST), now),
+            detail_lines=3,
+        )
         left, right = st.columns([7, 5], gap="medium")
         with left:
-            widgets.heading("Parts", "as they last said of themselves")
-            widgets.table(rows_components.STATES, rows_components.states(status, now), label="Parts of the engine and their state", cards=False)
+            widgets.show_heading("Parts", "as they last said of themselves")
+            widgets.show_table(
+                components_tables.STATES, components_tables.list_states(status, now), label="Parts of the engine and their state", cards=False
+            )
         with right:
             through_time(told)
         times(told)
@@ -37,62 +47,65 @@ def components() -> None:
         signs(status, told, alive, now)
 
 
-def through_time(told: Latency | None) -> None:
-    widgets.heading(
-        "Ticks through time", "" if told is None else f"median and longest of each {units.count(told.piece, 'tick')}; amber where one fell back"
+def through_time(told: LatencyStats | None) -> None:
+    widgets.show_heading(
+        "Ticks through time",
+        "" if told is None else f"median and longest of each {units.format_count(told.bucket_ticks, 'tick')}; amber where one fell back",
     )
     if told is None:
-        widgets.waiting("the first tick")
+        widgets.show_waiting("the first tick")
     else:
-        live.chart(charts_components.latency(told), key="latency", label="How long ticks took over time")
+        live.show_chart(charts.plot_latency(told), key="latency", label="How long ticks took over time")
 
 
-def times(told: Latency | None) -> None:
+def times(told: LatencyStats | None) -> None:
     if told is not None:
-        widgets.heading("Time by phase", f"over {told.window}; phases may run beside each other, and a tick of the warm-up may wait for a training")
-        widgets.table(rows_components.TIMES, rows_components.times(told), label="Time of every phase")
+        widgets.show_heading(
+            "Time by phase", f"over {told.window}; phases may run beside each other, and a tick of the warm-up may wait for a training"
+        )
+        widgets.show_table(components_tables.TIMES, components_tables.list_phase_times(told), label="Time of every phase")
 
 
 def recovered() -> None:
-    widgets.heading("Recoveries", f"the newest {NEWEST} faults, and how long each took to come back without a person")
-    faults = alert_reads.recoveries(limit=NEWEST)
-    lines = alert_lines.recoveries(faults, reads.now())
-    rows = tables.html(alert_lines.RECOVERIES, lines, label="Faults and how they were mended", empty="nothing has broken yet")
-    live.rows(rows, key="recoveries", reserved=ROWS)
+    widgets.show_heading("Recoveries", f"the newest {NEWEST} faults, and how long each took to come back without a person")
+    faults = alert_cache.fetch_recoveries(limit=NEWEST)
+    lines = alerts_tables.list_recoveries(faults, cache.current_time())
+    rows = tables.render_table(alerts_tables.RECOVERIES, lines, label="Faults and how they were mended", empty="nothing has broken yet")
+    live.show_live_table(rows, key="recoveries", reserved=ROWS)
 
 
 def fallen() -> None:
-    counts, newest = reads.fallback_counts(), reads.fallbacks(limit=NEWEST)
-    widgets.heading("Fallbacks", "in the last 30 days, warm-up included, by phase and one by one; a row opens the decisions they degraded")
-    live.rows(rows_components.counts(counts), key="counts", reserved=3)
-    live.rows(rows_components.fallen(newest), key="fallen", reserved=ROWS)
+    counts, newest = cache.fetch_fallback_counts(), cache.fetch_fallbacks(limit=NEWEST)
+    widgets.show_heading("Fallbacks", "in the last 30 days, warm-up included, by phase and one by one; a row opens the decisions they degraded")
+    live.show_live_table(components_tables.render_fallback_counts(counts), key="counts", reserved=3)
+    live.show_live_table(components_tables.render_fallbacks(newest), key="fallen", reserved=ROWS)
 
 
 def incidents() -> None:
-    told = reads.incidents(limit=NEWEST)
-    widgets.heading("Incidents in the data", "faults, not drift; market time in UTC")
-    lines, label = rows_components.incidents(told), "Incidents, those that last first"
-    rows = tables.html(rows_components.INCIDENTS, lines, label=label, empty="none has been found")
-    live.rows(rows, key="incidents", reserved=ROWS + 4)
+    told = cache.fetch_incidents(limit=NEWEST)
+    widgets.show_heading("Incidents in the data", "faults, not drift; market time in UTC")
+    lines, label = components_tables.list_incidents(told), "Incidents, those that last first"
+    rows = tables.render_table(components_tables.INCIDENTS, lines, label=label, empty="none has been found")
+    live.show_live_table(rows, key="incidents", reserved=ROWS + 4)
 
 
-def signs(status: Status, told: Latency | None, alive: Life, now: int) -> None:
+def signs(status: EngineStatus, told: LatencyStats | None, alive: Liveness, now: int) -> None:
     """The feed, the store, training and the scheduler by what they leave behind."""
     boxes = (
-        ("Feed", "", rows_components.feed(status, alive)),
-        ("Store", "", rows_components.store(status, alive, reads.current())),
-        ("Training", "in worker processes", rows_components.training(alive, told, now)),
-        ("Scheduler", "its jobs were last seen", rows_components.jobs(status, alive, now)),
+        ("Feed", "", components_tables.list_feed(status, alive)),
+        ("Store", "", components_tables.list_store(status, alive, cache.fetch_readings())),
+        ("Training", "in worker processes", components_tables.list_training(alive, told, now)),
+        ("Scheduler", "its jobs were last seen", components_tables.list_jobs(status, alive, now)),
     )
     for column, (name, more, lines) in zip(st.columns(4, gap="medium"), boxes, strict=True):
         with column:
-            widgets.heading(name, more)
+            widgets.show_heading(name, more)
             if lines:
-                widgets.table(rowsets.PAIR, lines, label=name, cards=False)
+                widgets.show_table(decisions_tables.PAIR_COLUMNS, lines, label=name, cards=False)
             else:
-                widgets.waiting("the first tick")
-    for sentence in rows_components.recording(status):
-        widgets.note(sentence)
+                widgets.show_waiting("the first tick")
+    for sentence in components_tables.describe_recording(status):
+        widgets.show_note(sentence)
 
 
 components()

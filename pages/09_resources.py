@@ -4,38 +4,40 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pages.parts import charts_machine, live, reads, resources, widgets
+from pages.resources import charts
+from pages.resources import panels as resources_panels
+from pages.ui import cache, live, widgets
 
 
 @st.fragment(run_every=2)
 def now() -> None:
-    with widgets.reading():
-        told = reads.current()
+    with widgets.reading_store():
+        told = cache.fetch_readings()
         if told.empty:
-            widgets.waiting("the first readings of the machine", "the engine takes them every second while it runs")
+            widgets.show_waiting("the first readings of the machine", "the engine takes them every second while it runs")
             return
-        widgets.tiles(resources.tiles(told, reads.now()))
-        widgets.note(resources.limits(told))
+        widgets.show_tiles(resources_panels.build_resource_tiles(told, cache.current_time()))
+        widgets.show_note(resources_panels.describe_limits(told))
 
 
 def lines(span: str) -> None:
-    seconds = resources.RANGES[span]
-    with widgets.reading():
-        panels = resources.panels(reads.current())
-        told = reads.lines([(series.source, series.name) for panel in panels for series in panel.series], seconds)
+    seconds = resources_panels.RANGES[span]
+    with widgets.reading_store():
+        panels = resources_panels.build_panels(cache.fetch_readings())
+        told = cache.fetch_reading_series([(series.source, series.name) for panel in panels for series in panel.series], seconds)
         if told.empty:
-            widgets.nothing(f"no readings in the last {span}")
+            widgets.show_empty(f"no readings in the last {span}")
             return
-        until = reads.now()
-        since = until - seconds * reads.SECOND
-        widgets.note(resources.resolution(seconds))
-        live.chart(
-            charts_machine.multiples(told, panels, since, until, reads.happened(seconds)),
+        until = cache.current_time()
+        since = until - seconds * cache.SECOND
+        widgets.show_note(resources_panels.describe_resolution(seconds))
+        live.show_chart(
+            charts.plot_small_multiples(told, panels, since, until, cache.fetch_events(seconds)),
             key=f"lines_{span}",
             label=f"Readings of the last {span}",
         )
 
 
 now()
-chosen = st.segmented_control("Range", list(resources.RANGES), default="15 min", key="range", bind="query-params", required=True)
-st.fragment(lines, run_every=resources.refresh(str(chosen)))(str(chosen or "15 min"))
+chosen = st.segmented_control("Range", list(resources_panels.RANGES), default="15 min", key="range", bind="query-params", required=True)
+st.fragment(lines, run_every=resources_panels.refresh_seconds(str(chosen)))(str(chosen or "15 min"))

@@ -10,7 +10,7 @@ from pathlib import Path
 # Each layer may import the ones before it. Parts of a layer in one set may import each other, parts in a tuple of sets may not.
 LAYERS: tuple[tuple[frozenset[str], ...], ...] = (
     (frozenset({"engine.domain"}),),
-    (frozenset({"engine.settings", "engine.discover", "engine.libraries", "engine.evidence", "engine.window"}),),
+    (frozenset({"engine.settings", "engine.plugins", "engine.libraries", "engine.evidence", "engine.window"}),),
     (
         *(frozenset({f"engine.{name}"}) for name in ("features", "models", "phases", "optimizer", "alerts", "run")),
         frozenset({"engine.broker", "engine.matching"}),
@@ -28,7 +28,7 @@ IMPURE = frozenset({
     "time", "datetime", "random", "os", "pathlib", "sqlite3", "sqlalchemy", "socket", "threading", "subprocess", "logging", "pandas", "streamlit",
     "psutil", "pynvml", "secrets", "tempfile", "shutil", "asyncio", "multiprocessing", "urllib", "http", "requests",
 })  # fmt: skip
-PURITY_EXCEPTIONS = {("engine.domain.tuning", "pathlib")}
+PURITY_EXCEPTIONS = {("engine.domain.optimization", "pathlib")}
 READING = tuple(
     f"engine.store.{name}"
     for name in (
@@ -37,13 +37,13 @@ READING = tuple(
     )
 )  # fmt: skip
 PARTS_MAY_USE = (
-    *READING, "engine.domain", "engine.settings", "engine.discover", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rules",
-    "engine.optimizer.preview", "engine.optimizer.defaults", "engine.optimizer.rule_forms", "engine.alerts.rules",
-    "engine.store.inbox", "engine.store.history", "engine.store.database", "engine.store.errors", "engine.store.shelf", "engine.shell.load_settings",
-    "engine.shell.clock", "engine.files",
+    *READING, "engine.domain", "engine.settings", "engine.plugins", "engine.health", "engine.explain", "engine.replay", "engine.optimizer.rule_state",
+    "engine.optimizer.preview", "engine.optimizer.default_rules", "engine.optimizer.rule_schema", "engine.alerting.rules",
+    "engine.store.inbox", "engine.store.read.history", "engine.store.database", "engine.store.errors", "engine.store.backtest_files", "engine.service.settings_loader",
+    "engine.service.clock", "engine.files",
 )  # fmt: skip
 ONLY_IN = {"streamlit": ("pages", "app"), "pandas": (*READING, "engine.cli", "pages")}
-CATCH_ALL = frozenset({"engine.run", "engine.shell.jobs"})
+CATCH_ALL = frozenset({"engine.run", "engine.service.scheduler"})
 ELSEWHERE_ABSENT = {  # by module: what only some systems have, such as Windows has not
     "os": frozenset({
         "nice", "fork", "getuid", "geteuid", "getgid", "getegid", "sched_getaffinity", "sched_setaffinity", "statvfs", "O_DIRECTORY", "O_NOFOLLOW",

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.domain.decision import ACTIONS
-from engine.domain.model import Model, Serving
+from engine.domain.evidence import SkillSums
+from engine.domain.model import Model, ServingModel
 from engine.domain.record import Floats
-from engine.domain.skill import Skill
 from engine.evidence import skill
 from engine.feeds.simulated import open_feed
+from engine.service.engine import Engine
+from engine.service.feed_window import FeedWindow
 from engine.settings import Settings
-from engine.shell.engine import Engine
-from engine.shell.excerpt import Excerpt
 from tests.makers import Inline, StoppedClock, having
 
 HOLD = ACTIONS.index("hold")
@@ -40,7 +40,7 @@ def watch(signal: float, seed: int, bars: int, *, counted_from: int, free: bool 
     market = open_feed(settings)
     if dies_at is not None:
         market.switch_signal(0.0, next(market.slices(None)).at + dies_at * market.info.interval)
-    one = Engine(settings, Excerpt(market, bars=bars), StoppedClock(), trainers=Inline())
+    one = Engine(settings, FeedWindow(market, bars=bars), StoppedClock(), training_pool=Inline())
     return _play(one, counted_from, believed=believed)
 
 
@@ -49,14 +49,14 @@ def oracle(signal: float, seed: int, bars: int) -> float:
     settings = Settings(home="", database_url="", sim_signal=signal, seed=seed, models=("ridge",))
     market = open_feed(settings)
     truth = market.truth(bars + 1)
-    one = Engine(settings, Excerpt(market, bars=bars), StoppedClock(), trainers=None)
+    one = Engine(settings, FeedWindow(market, bars=bars), StoppedClock(), training_pool=None)
     horizons, kept = np.array(one.knobs.horizons), 0.95
     reach = (1.0 - kept**horizons) / (1.0 - kept) / np.sqrt(horizons)  # a forecast of one bar, in volatilities of the horizon
     served = Oracle(truth.expected, reach)
     features = len(one.catalog.columns)
     model = Model("ridge", "the truth", served.unused, served.unused, served.predict)
     wide = np.full(features, np.inf)
-    one.catalog = replace(one.catalog, serving=(Serving(model, "truth-0", "0" * 32, served, -wide, wide, 0, np.zeros(features)),))
+    one.catalog = replace(one.catalog, serving=(ServingModel(model, "truth-0", "0" * 32, served, -wide, wide, 0, np.zeros(features)),))
     r2 = np.array([signal * served.share(horizon) for horizon in one.knobs.horizons])
     while True:
         served.bar, served.sigma = one.tick + 1, sigma_of(one)
@@ -94,9 +94,9 @@ def sigma_of(one: Engine) -> Floats:
     return np.where(np.isfinite(last), last, 20e-4)
 
 
-def proven(r2: Floats) -> Skill:
+def proven(r2: Floats) -> SkillSums:
     """Sums that prove an R2 (H,) beyond doubt."""
-    empty = skill.empty(2, len(r2), 1)
+    empty = skill.empty_skill(2, len(r2), 1)
     power = np.full_like(empty.power, 1e6)
     blocks = np.full_like(power, 1e4)
     return having(empty, power=power, gain=power * r2[None, :, None], blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, 1e-3))
@@ -113,13 +113,13 @@ def _play(one: Engine, counted_from: int, *, believed: bool) -> Told:
         if tick is None:
             break
         decided = tick.outcome.decisions
-        exposure.append(float(np.abs(tick.outcome.sizes.held).sum()))
+        exposure.append(float(np.abs(tick.outcome.sizes.current).sum()))
         trades += sum(1 for fill in tick.fills if fill.units)
-        if found is None and (np.nan_to_num(tick.outcome.sizes.skill, nan=-1.0) > 0).any():
+        if found is None and (np.nan_to_num(tick.outcome.sizes.skill_bound, nan=-1.0) > 0).any():
             found = tick.inputs.tick
         if tick.inputs.tick >= counted_from:
             actions.update(decided.action.tolist())
-            bound.update(decided.gates.names[rung] for rung in decided.binding.tolist() if rung >= 0)
+            bound.update(decided.gates.names[rung] for rung in decided.binding_gate.tolist() if rung >= 0)
     decisions, held = sum(actions.values()), max(1, sum(bound.values()))
     shares = {name: count / held for name, count in bound.items()}
     return Told(actions[HOLD] / decisions, shares, found, one.account.equity / one.settings.capital - 1.0, np.array(exposure), trades)

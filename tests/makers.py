@@ -12,21 +12,21 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from engine import window
-from engine.domain import skill as skills
-from engine.domain.control import Command, Knobs
+from engine.domain import evidence as skills
 from engine.domain.decision import Outcome
-from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice
+from engine.domain.evidence import SkillSums
+from engine.domain.market import Account, Bars, Books, Inputs, MarketSnapshot, OrderFlow
 from engine.domain.model import Catalog
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Bools, Floats
-from engine.domain.skill import Skill
 from engine.domain.state import State
 from engine.domain.tick import Artifact, Tick
-from engine.feeds.simulated import Simulated
+from engine.domain.trading_config import Command, TradingConfig
+from engine.feeds.simulated import SimulatedFeed
 from engine.orchestrator import decide
-from engine.run import Run, axes
+from engine.run import PhaseRunner, axis_lengths
+from engine.service.engine import Engine
 from engine.settings import Settings
-from engine.shell.engine import Engine
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,7 +34,7 @@ MINUTE = 60 * 10**9
 DAY = 86_400 * 10**9
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z
 BARS = 840
-KNOBS = Knobs(first_training=400, retrain_every=150)
+KNOBS = TradingConfig(first_training=400, retrain_every=150)
 
 
 class Inline(Executor):
@@ -82,9 +82,9 @@ class Played:
     """A feed that plays the bars it is given."""
 
     info: FeedInfo
-    bars: Sequence[Slice]
+    bars: Sequence[MarketSnapshot]
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         return (bar for bar in self.bars if after is None or bar.at > after)
 
     def switch_signal(self, signal: float, at: int) -> None:
@@ -122,8 +122,8 @@ class Moment:
 class Lesson:
     """A simulated market with a strong signal, decided bar by bar with trainings; what tests share instead of each running its own."""
 
-    feed: Simulated
-    bars: tuple[Slice, ...]
+    feed: SimulatedFeed
+    bars: tuple[MarketSnapshot, ...]
     decisions: tuple[str, ...]  # digests
     artifacts: tuple[Artifact, ...]
     moments: dict[int, Moment]
@@ -131,26 +131,26 @@ class Lesson:
     outcomes: dict[int, Outcome]
 
 
-def having(sums: Skill, **parts: Floats | float) -> Skill:
+def having(sums: SkillSums, **parts: Floats | float) -> SkillSums:
     """The same skill with other sums, by name."""
     told = sums.sums.copy()
     for name, value in parts.items():
         told[getattr(skills, name.upper())] = value
-    return Skill(told)
+    return SkillSums(told)
 
 
 def settings(**changed: object) -> Settings:
-    return replace(Settings(home="", database_url="", knobs=KNOBS), **changed)  # type: ignore[arg-type]
+    return replace(Settings(home="", database_url="", trading=KNOBS), **changed)  # type: ignore[arg-type]
 
 
-def simulated(bars: int | None = BARS, *, symbols: int = 8, signal: float = 0.3, seed: int = 7) -> Simulated:
-    return Simulated(symbol_count=symbols, signal=signal, seed=seed, bars=bars)
+def simulated(bars: int | None = BARS, *, symbols: int = 8, signal: float = 0.3, seed: int = 7) -> SimulatedFeed:
+    return SimulatedFeed(symbol_count=symbols, signal=signal, seed=seed, bars=bars)
 
 
 def engine(feed: object, *, keeper: Drawer | None = None, trains: bool = True, **changed: object) -> Engine:
     """An engine over a feed, on a clock that stands still."""
     trainers = Inline() if trains else None
-    return Engine(settings(**changed), feed, StoppedClock(), trainers=trainers, keeper=keeper)  # type: ignore[arg-type]
+    return Engine(settings(**changed), feed, StoppedClock(), training_pool=trainers, store=keeper)  # type: ignore[arg-type]
 
 
 def play(one: Engine, ticks: int | None = None) -> list[Tick]:
@@ -180,7 +180,7 @@ def lesson() -> Lesson:
             moments[tick.inputs.tick] = Moment(tick.inputs, before, one.catalog)
             outcomes[tick.inputs.tick] = tick.outcome
         if tick.inputs.tick >= 320:
-            features.append(tick.outcome.matrix.values)
+            features.append(tick.outcome.features.values)
     bars = tuple(simulated().slices(None))
     return Lesson(feed, bars, tuple(digests), tuple(keeper.artifacts), moments, np.concatenate(features), outcomes)
 
@@ -201,11 +201,11 @@ def bold() -> Moment:
     )
 
 
-def runner(at: Moment, kind: type[Run] = Run, **more: object) -> Run:
-    return kind(axes(at.inputs, at.catalog), lambda: 0.0, **more)  # type: ignore[arg-type]
+def runner(at: Moment, kind: type[PhaseRunner] = PhaseRunner, **more: object) -> PhaseRunner:
+    return kind(axis_lengths(at.inputs, at.catalog), lambda: 0.0, **more)  # type: ignore[arg-type]
 
 
-def decided(at: Moment, kind: type[Run] = Run, **more: object) -> Outcome:
+def decided(at: Moment, kind: type[PhaseRunner] = PhaseRunner, **more: object) -> Outcome:
     return decide(at.inputs, at.state, at.catalog, runner(at, kind, **more))
 
 
@@ -218,7 +218,7 @@ def seen(at: Moment, bars: Bars, **fields: object) -> Moment:
     """The moment with other bars, and the view made of them."""
     inputs = replace(at.inputs, bars=bars, **fields)  # type: ignore[arg-type]
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        view = window.look(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.knobs.volatility_halflife)
+        view = window.build_view(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.config.volatility_halflife)
     return replace(at, inputs=replace(inputs, view=view))
 
 
@@ -250,9 +250,9 @@ def no_books(symbols: int) -> Books:
     return Books(*(np.empty((symbols, 0)) for _ in range(4)))
 
 
-def no_flow(symbols: int) -> Flow:
+def no_flow(symbols: int) -> OrderFlow:
     blank = np.empty((symbols, 0))
-    return Flow(np.empty((symbols, 0, 0)), blank, blank, blank, blank, blank)
+    return OrderFlow(np.empty((symbols, 0, 0)), blank, blank, blank, blank, blank)
 
 
 def bar(
@@ -262,7 +262,7 @@ def bar(
     fresh: Sequence[bool] | None = None,
     books: Books | None = None,
     volume: float = 1.0,
-) -> Slice:
+) -> MarketSnapshot:
     """One closed bar that opens, stands and closes at the price."""
     prices = np.array(price, dtype=float)
     count = len(prices)
@@ -270,17 +270,17 @@ def bar(
     none = no_books(count)
     opened, high, low, close = (prices.copy() for _ in range(4))
     blank = np.empty((count, 0))
-    return Slice(at, opened, high, low, close, np.full(count, volume), known, none, none if books is None else books, blank, blank)
+    return MarketSnapshot(at, opened, high, low, close, np.full(count, volume), known, none, none if books is None else books, blank, blank)
 
 
-def resumed(tick: int, bars: Sequence[Slice], *, keeper: Drawer | None = None) -> Engine:
+def resumed(tick: int, bars: Sequence[MarketSnapshot], *, keeper: Drawer | None = None) -> Engine:
     """An engine that goes on from the lesson's state before a tick, over other bars from then on."""
     taught, at = lesson(), moment(tick)
     one = engine(Played(taught.feed.info, bars), keeper=keeper)
-    one.restore(at.state, at.inputs.account, (), at.inputs.knobs, at.catalog.serving)
-    for past in taught.bars[tick - window.LENGTH : tick]:
+    one.restore(at.state, at.inputs.account, (), at.inputs.config, at.catalog.serving)
+    for past in taught.bars[tick - window.WINDOW_BARS : tick]:
         one.window.append(past)
-    one.after = taught.bars[tick - 1].at
+    one.last_bar_at = taught.bars[tick - 1].at
     return one
 
 

@@ -11,12 +11,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from engine.domain.decision import Phase, Plan
-from engine.domain.market import View
-from engine.domain.model import Family, Serving
+from engine.domain.decision import EvolutionPlan, Phase
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily, ServingModel
 from engine.domain.record import Floats, Record
-from engine.run import Run, Started, axes
-from engine.shell import parcel, training
+from engine.run import PhaseFuture, PhaseRunner, axis_lengths
+from engine.service import training, training_spool
 from tests.makers import Inline, Moment
 
 P = ParamSpec("P")
@@ -34,8 +34,8 @@ class Flipped(Inline):
         name, rows, *rest = args
         if rows.until not in self.until or (self.models and name not in self.models):
             return Inline.submit(self, fn, *args, **kwargs)
-        told = parcel.unwrap(rows)
-        return Inline.submit(self, training.fit, name, replace(told, y=np.ascontiguousarray(-told.y)), *rest)
+        told = training_spool.read_spooled_training(rows)
+        return Inline.submit(self, training.fit_model, name, replace(told, y=np.ascontiguousarray(-told.y)), *rest)
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Hands:
 
 
 @dataclass(slots=True)
-class Sabotaged(Run):
+class Sabotaged(PhaseRunner):
     """A run in which one phase's work goes wrong."""
 
     phase: Phase = Phase.MARKET
@@ -57,11 +57,11 @@ class Sabotaged(Run):
     hands: Hands = field(default_factory=Hands)
     name: str = ""  # of the array that becomes blank, where the fault is that
 
-    def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Started[R]:
-        return Run.start(self, phase, self._spoil(phase, work), fallback, *args, **kwargs)
+    def start(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> PhaseFuture[R]:
+        return PhaseRunner.start(self, phase, self._spoil(phase, work), fallback, *args, **kwargs)
 
     def __call__(self, phase: Phase, work: Callable[P, R], fallback: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return Run.__call__(self, phase, self._spoil(phase, work), fallback, *args, **kwargs)
+        return PhaseRunner.__call__(self, phase, self._spoil(phase, work), fallback, *args, **kwargs)
 
     def _spoil(self, phase: Phase, work: Callable[P, R]) -> Callable[P, R]:
         if phase is not self.phase:
@@ -80,12 +80,12 @@ class Sabotaged(Run):
         return spoiled
 
 
-def sabotaged(at: Moment, phase: Phase, kind: str) -> tuple[Moment, Run]:
+def sabotaged(at: Moment, phase: Phase, kind: str) -> tuple[Moment, PhaseRunner]:
     """The moment and the run in which that phase goes wrong in that way."""
     hands = Hands()
-    lengths = axes(at.inputs, at.catalog)
+    lengths = axis_lengths(at.inputs, at.catalog)
     if kind == "NaN" and phase in INSIDE:  # a blank is allowed in what they give, so the fault is put into what they work with
-        return INSIDE[phase](at), Run(lengths, hands, deadline_ms=2_000.0)
+        return INSIDE[phase](at), PhaseRunner(lengths, hands, deadline_ms=2_000.0)
     return at, Sabotaged(lengths, hands, deadline_ms=2_000.0, phase=phase, fault=kind, hands=hands)
 
 
@@ -94,13 +94,13 @@ def blank_family(at: Moment) -> Moment:
     return family_that(at, lambda family, view: family.build(view) * np.nan)
 
 
-def family_that(at: Moment, build: Callable[[Family, View], Floats]) -> Moment:
+def family_that(at: Moment, build: Callable[[FeatureFamily, MarketView], Floats]) -> Moment:
     """The moment with the returns built by other means."""
     families = tuple(replace(family, build=partial(build, family)) if family.name == "returns" else family for family in at.catalog.families)
     return replace(at, catalog=replace(at.catalog, families=families))
 
 
-def model_that(at: Moment, predict: Callable[[Serving, Floats], Any], index: int = 0) -> Moment:
+def model_that(at: Moment, predict: Callable[[ServingModel, Floats], Any], index: int = 0) -> Moment:
     """The moment with one model predicting by other means."""
     serving = list(at.catalog.serving)
     served = serving[index]
@@ -123,7 +123,7 @@ INSIDE = {Phase.FEATURES: blank_family, Phase.SELECTION: _blank_conditions, Phas
 def _bad(result: Record, kind: str) -> Any:
     if kind == "nothing":
         return None
-    if isinstance(result, Plan):
+    if isinstance(result, EvolutionPlan):
         return replace(result, state=_bad(result.state, kind))
     for name, letters in type(result).SHAPES.items():
         value = getattr(result, name)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.domain import addresses
-from engine.domain.addresses import labels, scrub, split
-from engine.settings import Settings, SettingsError, settings_json
-from engine.shell.load_settings import load_settings
+from engine.domain.addresses import label_addresses, mask_secrets, split_addresses
+from engine.service.settings_loader import load_settings
+from engine.settings import Settings, SettingsError, serialize_settings
 
 SECRET = "tgram://123456:AAbbCCddEE/987654321"
 MAIL = "mailto://ada:p%40ssw0rd@example.org?to=desk@example.org,night@example.org"
@@ -17,21 +17,21 @@ HOOK = "json://hooks.example.org/T0ken/s3cret?key=hunter22"
 
 
 def test_several_addresses_are_told_apart_by_the_address_that_follows_the_comma() -> None:
-    assert split(f"{SECRET}, {MAIL},{HOOK}") == (SECRET, MAIL, HOOK)
+    assert split_addresses(f"{SECRET}, {MAIL},{HOOK}") == (SECRET, MAIL, HOOK)
 
 
 def test_nothing_secret_is_in_a_label_and_the_same_address_has_the_same_one() -> None:
-    shown = labels((SECRET, MAIL, HOOK, SECRET))
+    shown = label_addresses((SECRET, MAIL, HOOK, SECRET))
     for part in ("123456", "AAbb", "9876", "ada", "ssw0rd", "T0ken", "s3cret", "hunter"):
         assert all(part not in label for label in shown)
     assert shown[2].startswith("json://hooks.example.org #")
     assert len(set(shown)) == 4
-    assert labels((SECRET,))[0] == shown[0]
+    assert label_addresses((SECRET,))[0] == shown[0]
 
 
 def test_an_error_that_repeats_an_address_is_shown_without_it() -> None:
     said = f"cannot reach {HOOK}: /T0ken/s3cret answered for p@ssw0rd and AAbbCCddEE"
-    told = scrub(said, (SECRET, MAIL, HOOK))
+    told = mask_secrets(said, (SECRET, MAIL, HOOK))
     for part in ("T0ken", "s3cret", "hunter22", "p@ssw0rd", "AAbbCCddEE"):
         assert part not in told
     assert told.startswith("cannot reach ****")
@@ -40,7 +40,7 @@ def test_an_error_that_repeats_an_address_is_shown_without_it() -> None:
 def test_no_text_made_of_the_settings_holds_an_address(tmp_path: Path) -> None:
     told = load_settings({"PODIUM_ALERT_URLS": f"{HOOK},{SECRET}"}, tmp_path)
     assert told.alert_urls == (HOOK, SECRET)
-    for text in (repr(told), settings_json(told)):
+    for text in (repr(told), serialize_settings(told)):
         assert "s3cret" not in text
         assert "AAbb" not in text
 
@@ -69,4 +69,4 @@ def test_an_unknown_key_of_the_table_is_refused_with_the_near_one(tmp_path: Path
 
 def test_settings_have_no_addresses_by_themselves() -> None:
     assert Settings("", "").alert_urls == ()
-    assert not addresses.is_one("http:/one-slash")
+    assert not addresses.is_address("http:/one-slash")

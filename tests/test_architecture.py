@@ -27,8 +27,8 @@ BIG = '"""Big."""\ndef big() -> None:\n' + "    print(1)\n" * 31
         ("engine/domain/a.py", '"""A."""\nfrom engine.store import b', "engine.domain.a imports engine.store.b, which is not below it"),
         (
             "engine/domain/a.py",
-            '"""A."""\ndef f():\n    import engine.shell.clock',
-            "engine.domain.a imports engine.shell.clock, which is not below it",
+            '"""A."""\ndef f():\n    import engine.service.clock',
+            "engine.domain.a imports engine.service.clock, which is not below it",
         ),
         ("engine/features/a.py", '"""A."""\nfrom engine.models import x', "engine.features.a imports engine.models, which is not below it"),
         ("engine/phases/a.py", '"""A."""\nimport time', "engine.phases.a is pure and imports time"),

@@ -15,17 +15,17 @@ import pytest
 
 from engine.backtest import run_backtest
 from engine.domain.decision import ACTIONS, Phase
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.tick import Tick
-from engine.feeds.simulated import Simulated
-from engine.shell import training
+from engine.feeds.simulated import SimulatedFeed
+from engine.service import training
 from tests.makers import KNOBS, MINUTE, START, Drawer, Played, StoppedClock, engine, play, settings, simulated
 from tests.makers import bar as made_bar
 
 BARS = 640
 CONTRACT = {
     "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-    "honest_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
+    "clean_rate", "binding_gates", "skill", "selection", "calibration", "volatility", "micro", "portfolio", "equity", "execution", "regret",
     "training", "peak_rss_mb", "data", "left_out",
 }  # fmt: skip
 HERE = replace(KNOBS, first_training=250, retrain_every=1_000)
@@ -37,7 +37,7 @@ def silently(ticks: int, whole: int | None) -> None:
 
 @cache
 def report() -> dict[str, Any]:
-    return run_backtest(settings(knobs=HERE), simulated(BARS), tell=silently, clock=StoppedClock(1e-4))
+    return run_backtest(settings(knobs=HERE), simulated(BARS), report_progress=silently, clock=StoppedClock(1e-4))
 
 
 @cache
@@ -57,7 +57,7 @@ def test_the_report_is_the_contracts_and_is_json() -> None:
     told = json.loads(json.dumps(report(), allow_nan=False))
     assert set(told) == CONTRACT
     assert set(told["phase_ms"]) == {phase.value for phase in Phase}
-    assert set(told["skill"]) == {"ensemble", "fourier", "lightgbm", "neural", "online", "prototypes", "ridge"}
+    assert set(told["skill"]) == {"ensemble", "random_fourier_features", "lightgbm", "neural", "online", "kmeans_prototypes", "ridge"}
     assert next(iter(told["skill"])) == "ensemble"
     for figure in told["skill"].values():
         assert {"r2", "low", "high", "n", "n_effective", "by_horizon"} == set(figure)
@@ -66,12 +66,12 @@ def test_the_report_is_the_contracts_and_is_json() -> None:
 
 def test_what_is_counted_is_what_there_was() -> None:
     told, done = report(), ticks()
-    assert (told["ticks"], told["decisions"], told["fallbacks"], told["honest_rate"]) == (BARS, BARS * 8, 0, 1.0)
+    assert (told["ticks"], told["decisions"], told["fallbacks"], told["clean_rate"]) == (BARS, BARS * 8, 0, 1.0)
     counts = Counter(ACTIONS[code] for tick in done for code in tick.outcome.decisions.action)
     assert told["actions"] == {name: counts[name] for name in ("buy", "sell", "hold")}
-    binding = Counter(tick.outcome.decisions.gates[index].name for tick in done for index in tick.outcome.decisions.binding if index >= 0)
+    binding = Counter(tick.outcome.decisions.gates[index].name for tick in done for index in tick.outcome.decisions.binding_gate if index >= 0)
     assert told["binding_gates"] == dict(binding)
-    assert told["training"]["fits"] == len(training.models())
+    assert told["training"]["fits"] == len(training.select_models())
     filled = [fill for tick in done for fill in tick.fills if fill.units]
     traded = sum(abs(fill.units) * fill.price for fill in filled)
     costs = sum(abs(fill.units) * fill.price * (fill.fee_bps + fill.spread_bps + fill.impact_bps) / 1e4 for fill in filled)
@@ -85,22 +85,22 @@ def test_what_is_counted_is_what_there_was() -> None:
     assert portfolio["carry"] == {"money": last.carry, "share": last.carry / 100_000.0, "borrow": last.borrow, "funding": last.funding}
     assert (last.borrow < 0.0) == any((tick.inputs.account.positions < 0).any() for tick in done)
     assert last.funding == 0.0  # the simulated market has none
-    assert portfolio["max_drawdown"] == pytest.approx(max(1 - tick.inputs.account.equity / tick.inputs.account.peak for tick in done))
+    assert portfolio["max_drawdown"] == pytest.approx(max(1 - tick.inputs.account.equity / tick.inputs.account.peak_equity for tick in done))
 
 
 def test_skill_is_recomputed_from_what_was_forecast_and_what_came() -> None:
     """R2 at one bar of every model and the ensemble, from the ticks themselves."""
     done = ticks()
     price = np.stack([np.log(tick.outcome.liquidity.mid) for tick in done])
-    sigma = np.stack([tick.outcome.mood.sigma for tick in done])
+    sigma = np.stack([tick.outcome.market_state.sigma for tick in done])
     y = np.clip((price[1:] - price[:-1]) / sigma[:-1], -5, 5)
-    for index, name in enumerate(done[0].outcome.opinions.models):
-        f = np.stack([tick.outcome.opinions.mean[index, 0] for tick in done[:-1]])
+    for index, name in enumerate(done[0].outcome.predictions.models):
+        f = np.stack([tick.outcome.predictions.mean[index, 0] for tick in done[:-1]])
         both = np.isfinite(f) & np.isfinite(y)
         r2 = 1.0 - ((y[both] - f[both]) ** 2).sum() / (y[both] ** 2).sum()
         assert report()["skill"][name]["r2"] == pytest.approx(r2, rel=1e-9)
         assert report()["skill"][name]["n"] == int(both.sum())
-    heard = np.stack([(tick.outcome.opinions.trust[:, 0] > 0).any(axis=0) for tick in done[:-1]])
+    heard = np.stack([(tick.outcome.predictions.reliability[:, 0] > 0).any(axis=0) for tick in done[:-1]])
     f = np.stack([tick.outcome.forecast.mean[0] for tick in done[:-1]])
     both = heard & np.isfinite(y)
     width = np.stack([(tick.outcome.forecast.high - tick.outcome.forecast.low)[0] / 2 for tick in done[:-1]])
@@ -111,13 +111,13 @@ def test_skill_is_recomputed_from_what_was_forecast_and_what_came() -> None:
 
 def test_the_same_market_settings_and_seed_give_the_same_digest_and_another_seed_another() -> None:
     def digest(seed: int) -> object:
-        return run_backtest(settings(), simulated(140, symbols=3, seed=seed), tell=silently, clock=StoppedClock())["digest"]
+        return run_backtest(settings(), simulated(140, symbols=3, seed=seed), report_progress=silently, clock=StoppedClock())["digest"]
 
     assert digest(1) == digest(1) != digest(2)
 
 
 def test_figures_that_are_not_measured_are_null() -> None:
-    told = run_backtest(settings(), simulated(20, symbols=2), tell=silently, clock=StoppedClock())
+    told = run_backtest(settings(), simulated(20, symbols=2), report_progress=silently, clock=StoppedClock())
     assert set(told["volatility"].values()) == {None}  # type: ignore[attr-defined]
     assert told["skill"]["ensemble"]["r2"] is None  # type: ignore[index]
     assert told["calibration"]["brier"] is None  # type: ignore[index]
@@ -133,16 +133,16 @@ def test_days_without_trading_are_no_days_of_the_sharpe_ratio() -> None:
         price = 100.0 * np.exp(draw.normal(0, 0.01, 2))
         bars.append(made_bar(START + (number + 1) * hour, price=price.tolist(), fresh=[weekday] * 2))
     info = replace(simulated(1, symbols=2).info, interval=hour, levels=0, has_flow=False)
-    told = run_backtest(settings(), Played(info, bars), tell=silently, clock=StoppedClock())
+    told = run_backtest(settings(), Played(info, bars), report_progress=silently, clock=StoppedClock())
     assert told["portfolio"]["trading_days_per_year"] == pytest.approx(365 * 5 / 7)  # type: ignore[index]
 
 
 def test_a_feed_without_a_bar_gives_a_report_of_nothing() -> None:
-    told = run_backtest(settings(), simulated(0, symbols=2), tell=silently, clock=StoppedClock())
-    assert (told["ticks"], told["honest_rate"], told["decisions_per_second"]) == (0, None, None)
+    told = run_backtest(settings(), simulated(0, symbols=2), report_progress=silently, clock=StoppedClock())
+    assert (told["ticks"], told["clean_rate"], told["decisions_per_second"]) == (0, None, None)
 
 
-def faulty(feed: Simulated, ticks: tuple[int, ...]) -> Iterator[Slice]:
+def faulty(feed: SimulatedFeed, ticks: tuple[int, ...]) -> Iterator[MarketSnapshot]:
     """A market whose prices are past what numbers can add at some ticks, which phase 3 cannot measure."""
     for number, bar in enumerate(feed.slices(None)):
         beyond = replace(bar.books, bid_price=np.full_like(bar.books.bid_price, 1e308), ask_price=np.full_like(bar.books.ask_price, 1.5e308))
@@ -151,12 +151,12 @@ def faulty(feed: Simulated, ticks: tuple[int, ...]) -> Iterator[Slice]:
 
 def test_fallbacks_are_counted_against_the_honest_rate() -> None:
     feed = simulated(50, symbols=2)
-    told = run_backtest(settings(), Played(feed.info, list(faulty(feed, (10, 11, 40)))), tell=silently, clock=StoppedClock())
-    assert told["honest_rate"] == pytest.approx(47 / 50)
+    told = run_backtest(settings(), Played(feed.info, list(faulty(feed, (10, 11, 40)))), report_progress=silently, clock=StoppedClock())
+    assert told["clean_rate"] == pytest.approx(47 / 50)
     assert told["fallbacks"] == 9  # features, microstructure and learning, which finds no price in the mid
 
 
 def test_progress_is_told_to_the_end() -> None:
     said: list[tuple[int, int | None]] = []
-    run_backtest(settings(), simulated(120, symbols=2), tell=lambda done, whole: said.append((done, whole)), clock=StoppedClock())
+    run_backtest(settings(), simulated(120, symbols=2), report_progress=lambda done, whole: said.append((done, whole)), clock=StoppedClock())
     assert [done for done, _ in said] == [50, 100, 120]

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import broker, matching
-from engine.domain.control import Knobs
 from engine.domain.decision import Fill
 from engine.domain.market import Account, Books
 from engine.domain.orders import PASSIVE, Order
 from engine.domain.record import Floats
+from engine.domain.trading_config import TradingConfig
 from engine.domain.trading_rules import TradingRules
 from tests.makers import DAY, MINUTE, START, bar, decided, lesson, moment, no_books
 
-KNOBS = Knobs(fee_bps=10.0)
+KNOBS = TradingConfig(fee_bps=10.0)
 PRICES = st.floats(1.0, 1_000.0)
 SIZES = st.floats(-50.0, 50.0).filter(lambda size: abs(size) > 1e-3)
 STEPS = st.lists(st.tuples(PRICES, SIZES, st.floats(0.0, 30.0), st.floats(0.0, 0.01), st.floats(0.0, 1_000.0)), min_size=1, max_size=12)
@@ -33,8 +33,8 @@ def trade(
     account: Account, units: float, price: float, spread: float = 4.0, sigma: float = 0.001, tick: int = 1, volume: float = 1_000.0
 ) -> tuple[Account, Fill]:
     one = bar(price=(price,), volume=volume)
-    filled, fills = broker.fill(account, asked(units, spread, sigma), one, KNOBS, tick)
-    return broker.mark(filled, one, 1_000.0, KNOBS), fills[0]
+    filled, fills = broker.fill_orders(account, asked(units, spread, sigma), one, KNOBS, tick)
+    return broker.mark_to_market(filled, one, 1_000.0, KNOBS), fills[0]
 
 
 def fee(fill: Fill) -> float:
@@ -62,15 +62,15 @@ def test_equity_is_cash_and_positions_and_every_cost_is_paid_once(steps: list[tu
         opening_fees += (abs(filled) - closed) * fill.price * KNOBS.fee_bps / 1e4
         cash -= filled * fill.price + fee(fill)
         units += filled
-        realised += fill.realised
+        realised += fill.realised_pnl
         assert account.cash == pytest.approx(1_000.0 + cash, abs=1e-6)
         assert account.equity == pytest.approx(account.cash + float(account.positions[0]) * price, abs=1e-6)
         assert account.positions[0] == pytest.approx(units, abs=1e-6)
     if account.positions[0]:
         account, fill = trade(account, -float(account.positions[0]), steps[0][0], volume=1e4)
-        realised += fill.realised
+        realised += fill.realised_pnl
     assert account.positions[0] == 0.0
-    assert np.isnan(account.entry[0])
+    assert np.isnan(account.entry_price[0])
     assert account.equity - 1_000.0 == pytest.approx(realised - opening_fees, abs=1e-6 * (1 + abs(realised)))
 
 
@@ -98,7 +98,7 @@ def test_impact_is_that_of_the_orders_own_size_whatever_else_is_allowed() -> Non
     fill = trade(broker.open_account(10_000.0, 1), 9.0, 100.0, sigma=0.002, volume=900.0)[1]
     assert fill.impact_bps == pytest.approx(0.2)
     knobs = replace(KNOBS, participation=1.0)
-    whole = broker.fill(broker.open_account(1e6, 1), asked(4_000.0, sigma=0.002), bar(volume=1_000.0), knobs, 1)[1][0]
+    whole = broker.fill_orders(broker.open_account(1e6, 1), asked(4_000.0, sigma=0.002), bar(volume=1_000.0), knobs, 1)[1][0]
     assert whole.units == 1_000.0
     assert whole.impact_bps == pytest.approx(2.0)
 
@@ -123,8 +123,8 @@ def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None
     for tick, outcome in taught.outcomes.items():
         if tick < 740 or tick + 1 >= len(taught.bars):
             continue
-        account, fills = broker.fill(moment(tick).inputs.account, outcome.orders, taught.bars[tick + 1], KNOBS, tick + 1)
-        asked_for, standing = {order.symbol: order for order in outcome.orders}, {order.symbol: order.units for order in account.working}
+        account, fills = broker.fill_orders(moment(tick).inputs.account, outcome.orders, taught.bars[tick + 1], KNOBS, tick + 1)
+        asked_for, standing = {order.symbol: order for order in outcome.orders}, {order.symbol: order.units for order in account.working_orders}
         assert {fill.symbol for fill in fills} | set(standing) == set(asked_for)
         for fill in fills:
             order = asked_for[fill.symbol]
@@ -137,7 +137,7 @@ def test_every_fill_of_a_run_meets_the_bar_after_its_decision_and_pays() -> None
             assert fill.spread_bps > 0
             assert fill.mid == (books.bid_price[fill.symbol, 0] + books.ask_price[fill.symbol, 0]) / 2
             assert (fill.price - fill.mid) * order.units > 0
-        assert account.cash + float(np.nansum(account.positions * account.mark)) < moment(tick).inputs.account.equity * 1.001
+        assert account.cash + float(np.nansum(account.positions * account.mark_price)) < moment(tick).inputs.account.equity * 1.001
 
 
 def brute(prices: Floats, sizes: Floats, units: float) -> tuple[float, float]:
@@ -161,7 +161,7 @@ LEVEL = st.tuples(st.floats(0.01, 1.0), st.one_of(st.floats(0.01, 20.0), st.samp
 def test_walking_the_book_is_taking_level_after_level(levels: list[tuple[float, float]], units: float, side: float) -> None:
     steps = np.cumsum([step for step, _ in levels])
     prices, sizes, mid = 100.0 + side * steps, np.array([size for _, size in levels]), 100.0
-    met = matching.walk(prices, sizes, units, side, mid)
+    met = matching.walk_levels(prices, sizes, units, side, mid)
     filled, money = brute(prices, sizes, units)
     assert met.units == pytest.approx(side * filled)
     if filled > 0:
@@ -178,28 +178,28 @@ def book(bid: float, ask: float, size: float = 5.0, levels: int = 2) -> Books:
 
 
 def test_what_the_book_cannot_fill_stays_unfilled() -> None:
-    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(12.0), bar(books=book(99.9, 100.1)), KNOBS, 1)
+    account, fills = broker.fill_orders(broker.open_account(1_000.0, 1), asked(12.0), bar(books=book(99.9, 100.1)), KNOBS, 1)
     assert (fills[0].units, fills[0].unfilled) == (10.0, 2.0)
     assert fills[0].price == pytest.approx((5 * 100.1 + 5 * 100.2) / 10)
     assert account.positions[0] == 10.0
 
 
 def test_an_empty_book_fills_nothing_and_gives_no_price() -> None:
-    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(books=book(99.9, 100.1, 0.0)), KNOBS, 1)
+    account, fills = broker.fill_orders(broker.open_account(1_000.0, 1), asked(1.0), bar(books=book(99.9, 100.1, 0.0)), KNOBS, 1)
     assert (fills[0].units, fills[0].unfilled, account.cash) == (0.0, 1.0, 1_000.0)
     assert np.isnan(fills[0].price)
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(100.2, 100.1), (np.nan, 100.1), (100.0, 100.0), (-1.0, 0.5), (0.0, 100.1)])
 def test_where_a_market_has_books_nothing_is_filled_without_one(bid: float, ask: float) -> None:
-    account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)
+    account, fills = broker.fill_orders(broker.open_account(1_000.0, 1), asked(1.0), bar(price=(100.0,), books=book(bid, ask)), KNOBS, 1)
     assert (fills[0].units, fills[0].unfilled, account.cash) == (0.0, 1.0, 1_000.0)
 
 
 @pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
 def test_an_order_that_meets_no_bar_is_not_filled(price: float) -> None:
     for one in (bar(price=(price,)), bar(price=(100.0,), fresh=(False,))):
-        account, fills = broker.fill(broker.open_account(1_000.0, 1), asked(2.0), one, KNOBS, 1)
+        account, fills = broker.fill_orders(broker.open_account(1_000.0, 1), asked(2.0), one, KNOBS, 1)
         assert (fills[0].units, fills[0].unfilled) == (0.0, 2.0)
         assert (account.cash, account.positions[0]) == (1_000.0, 0.0)
 
@@ -207,8 +207,8 @@ def test_an_order_that_meets_no_bar_is_not_filled(price: float) -> None:
 @pytest.mark.parametrize("price", [np.nan, np.inf, 0.0, -3.0])
 def test_a_price_that_is_none_keeps_the_last_mark(price: float) -> None:
     account, _ = trade(broker.open_account(1_000.0, 1), 2.0, 100.0)
-    marked = broker.mark(account, bar(price=(price,)), 1_000.0, KNOBS)
-    assert (marked.mark[0], marked.equity) == (100.0, account.equity)
+    marked = broker.mark_to_market(account, bar(price=(price,)), 1_000.0, KNOBS)
+    assert (marked.mark_price[0], marked.equity) == (100.0, account.equity)
 
 
 RATES = replace(KNOBS, rules=TradingRules(borrow_rates=(0.0, 0.10), funding_rates=(0.0001, 0.0)))
@@ -216,12 +216,12 @@ HOUR = 60 * MINUTE
 
 
 def held(units: tuple[float, float], at: int = START) -> Account:
-    return replace(broker.open_account(100_000.0, 2), positions=np.array(units), mark=np.array([100.0, 50.0]), accrued_at=at)
+    return replace(broker.open_account(100_000.0, 2), positions=np.array(units), mark_price=np.array([100.0, 50.0]), accrued_at=at)
 
 
 def test_borrow_and_funding_are_paid_to_the_cent() -> None:
     """A day of 400 long at 100 that pays 1 bps of funding every 8 h, and of 600 short at 50 borrowed at 10 % a year."""
-    paid = broker.accrue(held((400.0, -600.0)), START + DAY, np.array([100.0, 50.0]), RATES)
+    paid = broker.accrue_carry(held((400.0, -600.0)), START + DAY, np.array([100.0, 50.0]), RATES)
     assert round(paid.funding, 2) == -12.00  # 40,000 x 0.0001 x 3
     assert round(paid.borrow, 2) == -8.22  # 30,000 x 0.10 / 365
     assert round(paid.carry, 2) == -20.22
@@ -230,30 +230,30 @@ def test_borrow_and_funding_are_paid_to_the_cent() -> None:
 
 
 def test_a_short_receives_funding_and_a_long_borrows_nothing() -> None:
-    received = broker.accrue(held((-400.0, 600.0)), START + 8 * HOUR, np.array([100.0, 50.0]), RATES)
+    received = broker.accrue_carry(held((-400.0, 600.0)), START + 8 * HOUR, np.array([100.0, 50.0]), RATES)
     assert (round(received.funding, 2), received.borrow) == (4.00, 0.0)
     below = replace(KNOBS, rules=TradingRules(funding_rates=(-0.0001, 0.0)))
-    assert round(broker.accrue(held((400.0, 0.0)), START + 8 * HOUR, np.array([100.0, 50.0]), below).funding, 2) == 4.00
+    assert round(broker.accrue_carry(held((400.0, 0.0)), START + 8 * HOUR, np.array([100.0, 50.0]), below).funding, 2) == 4.00
 
 
 def test_a_gap_costs_as_much_as_the_bars_that_are_missing() -> None:
     prices = np.array([100.0, 50.0])
-    once, account = broker.accrue(held((400.0, -600.0)), START + 10 * HOUR, prices, RATES), held((400.0, -600.0))
+    once, account = broker.accrue_carry(held((400.0, -600.0)), START + 10 * HOUR, prices, RATES), held((400.0, -600.0))
     for minute in range(1, 601):
-        account = broker.accrue(account, START + minute * MINUTE, prices, RATES)
+        account = broker.accrue_carry(account, START + minute * MINUTE, prices, RATES)
     assert account.carry == pytest.approx(once.carry, rel=1e-9)
-    again = broker.accrue(once, START + 10 * HOUR, prices, RATES)
+    again = broker.accrue_carry(once, START + 10 * HOUR, prices, RATES)
     assert (again.cash, again.carry) == (once.cash, once.carry)
 
 
 def test_before_the_first_bar_and_without_a_price_nothing_is_paid() -> None:
-    assert broker.accrue(held((400.0, -600.0), at=0), START, np.array([100.0, 50.0]), RATES).carry == 0.0
-    assert broker.accrue(held((400.0, 0.0)), START + DAY, np.array([np.nan, 50.0]), RATES).carry == 0.0
+    assert broker.accrue_carry(held((400.0, -600.0), at=0), START, np.array([100.0, 50.0]), RATES).carry == 0.0
+    assert broker.accrue_carry(held((400.0, 0.0)), START + DAY, np.array([np.nan, 50.0]), RATES).carry == 0.0
 
 
 def test_equity_is_less_by_what_holding_cost() -> None:
-    plain = broker.mark(held((400.0, -600.0)), bar(START + DAY, price=(110.0, 55.0)), 100_000.0, KNOBS)
-    paying = broker.mark(held((400.0, -600.0)), bar(START + DAY, price=(110.0, 55.0)), 100_000.0, RATES)
+    plain = broker.mark_to_market(held((400.0, -600.0)), bar(START + DAY, price=(110.0, 55.0)), 100_000.0, KNOBS)
+    paying = broker.mark_to_market(held((400.0, -600.0)), bar(START + DAY, price=(110.0, 55.0)), 100_000.0, RATES)
     assert round(paying.carry, 2) == -22.24  # at the bar's closes: 44,000 x 0.0003 + 33,000 x 0.1 / 365
     assert paying.equity == pytest.approx(plain.equity + paying.carry, abs=1e-9)
     assert plain.carry == 0.0
@@ -261,48 +261,48 @@ def test_equity_is_less_by_what_holding_cost() -> None:
 
 def test_a_loss_is_noted_where_a_position_closes_below_its_entry() -> None:
     account, _ = trade(broker.open_account(1_000.0, 1), 2.0, 100.0, tick=4)
-    assert account.losses[0] == broker.NEVER
+    assert account.last_loss_tick[0] == broker.NEVER
     won, fill = trade(account, -1.0, 120.0, tick=5)
-    assert (won.losses[0], fill.realised > 0) == (broker.NEVER, True)
+    assert (won.last_loss_tick[0], fill.realised_pnl > 0) == (broker.NEVER, True)
     lost, fill = trade(account, -1.0, 90.0, tick=6)
-    assert (lost.losses[0], fill.realised < 0) == (6, True)
+    assert (lost.last_loss_tick[0], fill.realised_pnl < 0) == (6, True)
 
 
 def test_the_entry_is_the_mean_price_and_turns_with_the_position() -> None:
     account, first = trade(broker.open_account(1_000.0, 1), 2.0, 100.0)
     account, second = trade(account, 1.0, 130.0)
-    assert account.entry[0] == pytest.approx((2 * first.price + second.price) / 3)
+    assert account.entry_price[0] == pytest.approx((2 * first.price + second.price) / 3)
     account, third = trade(account, -5.0, 110.0)
-    assert (account.positions[0], account.entry[0]) == (-2.0, third.price)
+    assert (account.positions[0], account.entry_price[0]) == (-2.0, third.price)
 
 
 def test_a_day_begins_at_midnight_with_the_equity_it_found() -> None:
     account = replace(broker.open_account(1_000.0, 1), equity=900.0)
-    first = broker.mark(account, bar(START + MINUTE), 1_000.0, KNOBS)
-    assert (first.day, first.day_open) == (START // DAY, 900.0)
-    same = broker.mark(replace(first, equity=950.0), bar(START + 2 * MINUTE), 1_000.0, KNOBS)
-    assert same.day_open == 900.0
-    assert broker.mark(replace(first, equity=950.0), bar(START + DAY), 1_000.0, KNOBS).day_open == 950.0
+    first = broker.mark_to_market(account, bar(START + MINUTE), 1_000.0, KNOBS)
+    assert (first.day, first.day_open_equity) == (START // DAY, 900.0)
+    same = broker.mark_to_market(replace(first, equity=950.0), bar(START + 2 * MINUTE), 1_000.0, KNOBS)
+    assert same.day_open_equity == 900.0
+    assert broker.mark_to_market(replace(first, equity=950.0), bar(START + DAY), 1_000.0, KNOBS).day_open_equity == 950.0
 
 
 def test_buy_and_hold_begins_with_each_symbols_first_price() -> None:
     account = broker.open_account(1_000.0, 2)
-    account = broker.mark(account, bar(price=(100.0, np.nan)), 1_000.0, KNOBS)
-    assert account.naive == pytest.approx(1_000.0)
-    account = broker.mark(account, bar(price=(150.0, 10.0)), 1_000.0, KNOBS)
-    assert account.naive == pytest.approx(1_250.0)
-    account = broker.mark(account, bar(price=(150.0, 20.0)), 1_000.0, KNOBS)
-    assert account.naive == pytest.approx(1_750.0)
-    assert account.peak == 1_000.0
+    account = broker.mark_to_market(account, bar(price=(100.0, np.nan)), 1_000.0, KNOBS)
+    assert account.benchmark_equity == pytest.approx(1_000.0)
+    account = broker.mark_to_market(account, bar(price=(150.0, 10.0)), 1_000.0, KNOBS)
+    assert account.benchmark_equity == pytest.approx(1_250.0)
+    account = broker.mark_to_market(account, bar(price=(150.0, 20.0)), 1_000.0, KNOBS)
+    assert account.benchmark_equity == pytest.approx(1_750.0)
+    assert account.peak_equity == 1_000.0
 
 
 def test_orders_are_of_what_is_decided_and_nothing_else() -> None:
     outcome = decided(moment())
-    made = broker.orders(outcome.decisions, outcome.liquidity, outcome.mood, moment().inputs)
+    made = broker.create_orders(outcome.decisions, outcome.liquidity, outcome.market_state, moment().inputs)
     assert [order.symbol for order in made] == np.flatnonzero(outcome.decisions.action).tolist()
     for order in made:
         wanted = outcome.decisions.delta[order.symbol]
-        assert order.units == wanted or (order.work is not None and 0.0 < order.units / wanted < 1.0)
+        assert order.units == wanted or (order.progress is not None and 0.0 < order.units / wanted < 1.0)
 
 
 def test_an_order_names_the_impact_of_its_own_size() -> None:
@@ -313,11 +313,13 @@ def test_an_order_names_the_impact_of_its_own_size() -> None:
     decisions = replace(outcome.decisions, delta=delta)
     ones, steps = np.ones((8, 2)), np.array([0.0, 0.1])
     booked = replace(at.inputs, books=Books(99.9 * ones - steps, 4.0 * ones, 100.1 * ones + steps, 4.0 * ones))
-    assert [order.impact_bps for order in broker.orders(decisions, outcome.liquidity, outcome.mood, booked)] == [pytest.approx(10.0 / 3.0)]
+    assert [order.impact_bps for order in broker.create_orders(decisions, outcome.liquidity, outcome.market_state, booked)] == [
+        pytest.approx(10.0 / 3.0)
+    ]
     volume = np.full((8, 300), 600.0)
     view = replace(at.inputs.view, volume=volume, sigma=np.full(8, 0.003))
     bare = replace(at.inputs, books=no_books(8), view=view)
-    made = broker.orders(decisions, outcome.liquidity, outcome.mood, bare)[0]
+    made = broker.create_orders(decisions, outcome.liquidity, outcome.market_state, bare)[0]
     assert (made.sigma, made.units) == (0.003, 6.0)
     assert made.impact_bps == pytest.approx(0.3)
 
@@ -327,4 +329,4 @@ def test_an_order_that_the_book_holds_is_filled_to_the_last_bit() -> None:
     for _ in range(2_000):
         sizes = random.uniform(1.0, 50.0, 5)
         units = float(random.uniform(0.1, 0.99) * sizes.sum())
-        assert matching.walk(np.linspace(100.0, 100.04, 5), sizes, units, 1.0, 99.99).units == units
+        assert matching.walk_levels(np.linspace(100.0, 100.04, 5), sizes, units, 1.0, 99.99).units == units

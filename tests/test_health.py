@@ -7,72 +7,75 @@ from typing import Any
 
 import pytest
 
-from engine.cli.status import as_text
-from engine.health import BEAT_SECONDS, SECOND, ClockStep, ComponentState, Vitals, judge
-from engine.shell.vitals import as_json
+from engine.cli.status import format_status
+from engine.health import HEARTBEAT_SECONDS, SECOND, ClockStep, ComponentState, HealthInputs, judge_health
+from engine.service.health_inputs import format_health
 from engine.web import families
 
 NOW = 1_000_000 * SECOND
 HOUR = 3_600 * SECOND
-WELL = Vitals(
-    now=NOW, beat=NOW - SECOND, started=NOW - 500 * SECOND, pace_seconds=2.0, tick=9, decided=NOW - 2 * SECOND,
-    components=(ComponentState("feed", "ok", 0, "an old error"),), ticks_counted=10, ticks_honest=9, open_alerts=0,
+WELL = HealthInputs(
+    now=NOW, heartbeat_at=NOW - SECOND, started_at=NOW - 500 * SECOND, tick_interval_seconds=2.0, tick=9, decided_at=NOW - 2 * SECOND,
+    components=(ComponentState("feed", "ok", 0, "an old error"),), ticks_counted=10, ticks_clean=9, open_alerts=0,
 )  # fmt: skip
 
 
 def test_ticks_and_heartbeat_on_time_are_healthy() -> None:
-    assert judge(WELL).state == "healthy"
-    assert judge(WELL).reasons == ()
-    assert WELL.honest_rate == 0.9
+    assert judge_health(WELL).state == "healthy"
+    assert judge_health(WELL).reasons == ()
+    assert WELL.clean_rate == 0.9
 
 
 def test_without_a_tick_there_is_no_honest_rate() -> None:
-    assert replace(WELL, ticks_counted=0, ticks_honest=0).honest_rate is None
+    assert replace(WELL, ticks_counted=0, ticks_clean=0).clean_rate is None
 
 
 def test_no_lease_or_an_old_heartbeat_is_down() -> None:
-    assert judge(replace(WELL, beat=None)).reasons[0] == "no engine runs on this store"
-    health = judge(replace(WELL, beat=NOW - int((BEAT_SECONDS + 1) * SECOND)))
+    assert judge_health(replace(WELL, heartbeat_at=None)).reasons[0] == "no engine runs on this store"
+    health = judge_health(replace(WELL, heartbeat_at=NOW - int((HEARTBEAT_SECONDS + 1) * SECOND)))
     assert (health.state, health.alive) == ("down", False)
     assert "16 s ago" in health.reasons[0]
 
 
 def test_a_full_disk_is_named_where_no_engine_runs() -> None:
-    assert judge(replace(WELL, beat=None, is_full=True)).reasons[1] == "the disk of the store is full: the engine goes on when there is room"
-    assert judge(replace(WELL, is_full=True)).state == "healthy"  # while it writes, the alert of the disk tells
+    assert (
+        judge_health(replace(WELL, heartbeat_at=None, is_full=True)).reasons[1]
+        == "the disk of the store is full: the engine goes on when there is room"
+    )
+    assert judge_health(replace(WELL, is_full=True)).state == "healthy"  # while it writes, the alert of the disk tells
 
 
 def test_a_stalled_engine_is_down_although_it_beats() -> None:
-    health = judge(replace(WELL, decided=NOW - 31 * SECOND))
+    health = judge_health(replace(WELL, decided_at=NOW - 31 * SECOND))
     assert (health.state, health.alive) == ("down", False)
-    assert judge(replace(WELL, decided=NOW - 31 * SECOND, pace_seconds=60.0)).alive
+    assert judge_health(replace(WELL, decided_at=NOW - 31 * SECOND, tick_interval_seconds=60.0)).alive
 
 
 def test_a_feed_that_has_ended_is_degraded_and_not_stalled() -> None:
-    ended = replace(WELL, decided=NOW - 400 * SECOND, components=(ComponentState("feed", "degraded", 0, "the recording has ended"),))
-    assert judge(ended).state == "degraded"
-    assert judge(ended).reasons == ("feed is degraded: the recording has ended",)
+    ended = replace(WELL, decided_at=NOW - 400 * SECOND, components=(ComponentState("feed", "degraded", 0, "the recording has ended"),))
+    assert judge_health(ended).state == "degraded"
+    assert judge_health(ended).reasons == ("feed is degraded: the recording has ended",)
 
 
 def test_before_its_first_tick_an_engine_is_starting_for_two_minutes() -> None:
-    fresh = replace(WELL, started=NOW - 60 * SECOND, decided=None, tick=None)
-    assert (judge(fresh).state, judge(fresh).alive) == ("starting", True)
-    again = replace(WELL, started=NOW - 60 * SECOND, decided=NOW - 600 * SECOND)
-    assert judge(again).state == "starting"
-    assert judge(replace(fresh, started=NOW - 121 * SECOND)).state == "down"
+    fresh = replace(WELL, started_at=NOW - 60 * SECOND, decided_at=None, tick=None)
+    assert (judge_health(fresh).state, judge_health(fresh).alive) == ("starting", True)
+    again = replace(WELL, started_at=NOW - 60 * SECOND, decided_at=NOW - 600 * SECOND)
+    assert judge_health(again).state == "starting"
+    assert judge_health(replace(fresh, started_at=NOW - 121 * SECOND)).state == "down"
 
 
 def test_a_critical_alert_that_is_open_is_degraded_with_its_message() -> None:
     full = replace(WELL, open_alerts=2, critical_alerts=(("disk full", "the disk of PODIUM_HOME is more than 97 % full"),))
-    assert (judge(full).state, judge(full).alive) == ("degraded", True)
-    assert judge(full).reasons == ("disk full: the disk of PODIUM_HOME is more than 97 % full",)
-    assert judge(replace(full, beat=None)).state == "down"
+    assert (judge_health(full).state, judge_health(full).alive) == ("degraded", True)
+    assert judge_health(full).reasons == ("disk full: the disk of PODIUM_HOME is more than 97 % full",)
+    assert judge_health(replace(full, heartbeat_at=None)).state == "down"
 
 
 def test_an_alert_that_repeats_a_component_is_named_once() -> None:
     failing = ComponentState("store", "degraded", 0, "it is full")
     named = replace(WELL, components=(failing,), critical_alerts=(("store failing", "store: it is full"), ("drill failed", "kill switch")))
-    assert judge(named).reasons == ("store is degraded: it is full", "drill failed: kill switch")
+    assert judge_health(named).reasons == ("store is degraded: it is full", "drill failed: kill switch")
 
 
 @pytest.mark.parametrize(
@@ -82,19 +85,19 @@ def test_an_alert_that_repeats_a_component_is_named_once() -> None:
         ({"beat": NOW - 15 * SECOND - 1}, "down", "the engine's last heartbeat was 15 s ago"),
         ({"decided": NOW - 30 * SECOND}, "healthy", None),
         ({"decided": NOW - 30 * SECOND - 1}, "down", "the last tick was decided 30 s ago"),
-        ({"decided": NOW - 50 * SECOND, "pace_seconds": 10.0}, "healthy", None),
-        ({"decided": NOW - 51 * SECOND, "pace_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
+        ({"decided": NOW - 50 * SECOND, "tick_interval_seconds": 10.0}, "healthy", None),
+        ({"decided": NOW - 51 * SECOND, "tick_interval_seconds": 10.0}, "down", "the last tick was decided 51 s ago"),
         ({"decided": NOW - 45 * SECOND, "started": None}, "down", "the last tick was decided 45 s ago"),
         ({"decided": NOW, "started": NOW}, "healthy", None),
         ({"decided": None, "started": None}, "starting", "waiting for the first tick since the start"),
         ({"decided": NOW - 121 * SECOND, "started": NOW - 120 * SECOND}, "starting", "waiting for the first tick since the start"),
         ({"decided": NOW - 122 * SECOND, "started": NOW - 121 * SECOND}, "down", "no tick since the start 121 s ago"),
-        ({"decided": None, "started": NOW - 300 * SECOND, "pace_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
-        ({"decided": None, "started": NOW - 301 * SECOND, "pace_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
+        ({"decided": None, "started": NOW - 300 * SECOND, "tick_interval_seconds": 60.0}, "starting", "waiting for the first tick since the start"),
+        ({"decided": None, "started": NOW - 301 * SECOND, "tick_interval_seconds": 60.0}, "down", "no tick since the start 301 s ago"),
     ],
 )
 def test_a_limit_is_kept_to_the_nanosecond(changed: dict[str, Any], state: str, reason: str | None) -> None:
-    health = judge(replace(WELL, **changed))
+    health = judge_health(replace(WELL, **changed))
     assert (health.state, health.alive) == (state, state != "down")
     assert health.reasons == (() if reason is None else (reason,))
 
@@ -104,9 +107,9 @@ def test_a_limit_is_kept_to_the_nanosecond(changed: dict[str, Any], state: str, 
     [("feed", "down", "degraded"), ("feed", "starting", "down"), ("feed", "ok", "down"), ("store", "down", "down"), ("store", "degraded", "down")],
 )
 def test_only_a_feed_that_gives_nothing_excuses_a_tick_that_does_not_come(component: str, state: str, verdict: str) -> None:
-    late = replace(WELL, decided=NOW - 400 * SECOND, components=(ComponentState(component, state, 0, None),))
-    assert judge(late).state == verdict
-    assert judge(replace(late, beat=None)).state == "down"
+    late = replace(WELL, decided_at=NOW - 400 * SECOND, components=(ComponentState(component, state, 0, None),))
+    assert judge_health(late).state == verdict
+    assert judge_health(replace(late, heartbeat_at=None)).state == "down"
 
 
 def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
@@ -114,59 +117,61 @@ def test_every_component_that_is_not_well_is_named_with_its_error() -> None:
         ComponentState("feed", "degraded", 0, "silent"), ComponentState("store", "ok", 0, "old"), ComponentState("trainer", "down", 0, None),
         ComponentState("probes", "starting", 0, None),
     )  # fmt: skip
-    health = judge(replace(WELL, components=parts))
+    health = judge_health(replace(WELL, components=parts))
     assert (health.state, health.alive) == ("degraded", True)
     assert health.reasons == ("feed is degraded: silent", "trainer is down: no reason given")
 
 
 def test_a_heartbeat_from_the_future_counts_as_none_and_the_reason_says_so() -> None:
-    health = judge(replace(WELL, beat=NOW + 4 * HOUR))
+    health = judge_health(replace(WELL, heartbeat_at=NOW + 4 * HOUR))
     assert (health.state, health.alive) == ("down", False)
     assert health.reasons[0].startswith("the engine's last heartbeat is dated 14,400 s in the future and counts as none")
-    assert judge(replace(WELL, beat=NOW + 5 * SECOND, decided=NOW + 5 * SECOND)).state == "healthy", "clocks of two processes may differ a little"
+    assert judge_health(replace(WELL, heartbeat_at=NOW + 5 * SECOND, decided_at=NOW + 5 * SECOND)).state == "healthy", (
+        "clocks of two processes may differ a little"
+    )
 
 
 def test_a_tick_from_the_future_counts_as_none() -> None:
-    ahead = replace(WELL, started=NOW + HOUR, decided=NOW + 2 * HOUR, step=ClockStep(NOW - 10 * SECOND, -7_200.0))
-    health = judge(ahead)
+    ahead = replace(WELL, started_at=NOW + HOUR, decided_at=NOW + 2 * HOUR, clock_step=ClockStep(NOW - 10 * SECOND, -7_200.0))
+    health = judge_health(ahead)
     assert (health.state, health.alive) == ("starting", True)
     assert health.reasons[0].startswith("waiting for the next tick: the last is dated 7,200 s in the future and counts as none")
-    stalled = judge(replace(ahead, step=ClockStep(NOW - 121 * SECOND, -7_200.0)))
+    stalled = judge_health(replace(ahead, clock_step=ClockStep(NOW - 121 * SECOND, -7_200.0)))
     assert (stalled.state, stalled.reasons) == ("down", ("no tick for 121 s, since the wall clock went back by 7,200 s",))
 
 
 def test_an_engine_that_went_on_after_the_clock_was_set_back_is_healthy_and_can_still_stall() -> None:
-    going = replace(WELL, started=NOW + 4 * HOUR, step=ClockStep(NOW - 60 * SECOND, -14_400.0))
-    assert judge(going).state == "healthy"
-    assert judge(replace(going, decided=NOW - 31 * SECOND)).reasons == ("the last tick was decided 31 s ago",)
+    going = replace(WELL, started_at=NOW + 4 * HOUR, clock_step=ClockStep(NOW - 60 * SECOND, -14_400.0))
+    assert judge_health(going).state == "healthy"
+    assert judge_health(replace(going, decided_at=NOW - 31 * SECOND)).reasons == ("the last tick was decided 31 s ago",)
 
 
 def test_a_machine_that_slept_has_the_time_of_a_tick_to_decide_again() -> None:
-    awake = replace(WELL, started=NOW - 9 * HOUR, decided=NOW - 8 * HOUR, step=ClockStep(NOW - 10 * SECOND, 8 * 3_600.0))
-    assert judge(awake).state == "healthy"
-    stalled = judge(replace(awake, step=ClockStep(NOW - 31 * SECOND, 8 * 3_600.0)))
+    awake = replace(WELL, started_at=NOW - 9 * HOUR, decided_at=NOW - 8 * HOUR, clock_step=ClockStep(NOW - 10 * SECOND, 8 * 3_600.0))
+    assert judge_health(awake).state == "healthy"
+    stalled = judge_health(replace(awake, clock_step=ClockStep(NOW - 31 * SECOND, 8 * 3_600.0)))
     assert stalled.reasons == ("no tick for 31 s, since the wall clock went forward by 28,800 s: it was set, or the machine slept",)
 
 
-@pytest.mark.parametrize("changed", [{"warm": True}, {"pace_seconds": 0.0}])
+@pytest.mark.parametrize("changed", [{"warm": True}, {"tick_interval_seconds": 0.0}])
 def test_a_tick_that_may_wait_for_a_training_has_two_minutes(changed: dict[str, Any]) -> None:
-    assert judge(replace(WELL, decided=NOW - 119 * SECOND, **changed)).state == "healthy"
-    assert judge(replace(WELL, decided=NOW - 121 * SECOND, **changed)).state == "down"
+    assert judge_health(replace(WELL, decided_at=NOW - 119 * SECOND, **changed)).state == "healthy"
+    assert judge_health(replace(WELL, decided_at=NOW - 121 * SECOND, **changed)).state == "down"
 
 
 def test_ages_are_none_for_what_is_in_the_future_and_never_below_zero() -> None:
-    vitals = replace(WELL, beat=NOW + HOUR, decided=NOW + SECOND, step=ClockStep(NOW, -3_600.0))
-    told = as_json(vitals, judge(vitals))
+    vitals = replace(WELL, heartbeat_at=NOW + HOUR, decided_at=NOW + SECOND, clock_step=ClockStep(NOW, -3_600.0))
+    told = format_health(vitals, judge_health(vitals))
     assert (told["heartbeat_age_seconds"], told["last_tick_age_seconds"]) == (None, 0.0)
     assert told["clock_step"] == {"at": NOW, "seconds": -3_600.0}
-    samples = {family.name: [sample.value for sample in family.samples] for family in families.engine(vitals, judge(vitals))}
+    samples = {family.name: [sample.value for sample in family.samples] for family in families.collect_engine_health(vitals, judge_health(vitals))}
     assert (samples["podium_up"], samples["podium_heartbeat_age_seconds"], samples["podium_last_tick_age_seconds"]) == ([0.0], [], [0.0])
     assert samples["podium_clock_step_seconds"] == [-3_600.0]
 
 
 def test_the_status_in_words_names_a_step_of_the_clock_and_no_age_below_zero() -> None:
-    vitals = replace(WELL, decided=NOW + HOUR, step=ClockStep(NOW - SECOND, -3_600.0))
-    words = as_text(vitals, judge(vitals))
+    vitals = replace(WELL, decided_at=NOW + HOUR, clock_step=ClockStep(NOW - SECOND, -3_600.0))
+    words = format_status(vitals, judge_health(vitals))
     assert "in the future by this machine's clock" in words
     assert "clock        the wall clock went back by 3,600 s" in words
     assert "-3" not in words

@@ -12,20 +12,21 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.domain.control import Knobs
-from engine.domain.market import Books, Slice
-from engine.domain.model import Model, Serving
+from engine.domain.market import Books, MarketSnapshot
+from engine.domain.model import Model, ServingModel
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.tick import Tick
+from engine.domain.trading_config import TradingConfig
+from engine.service.engine import Engine
+from engine.service.resume import resume_engine
 from engine.settings import Settings
-from engine.shell.engine import Engine
-from engine.shell.resume import resume
-from engine.store import database, page_queries
-from engine.store.history import History
-from engine.store.reader import Reader
-from engine.store.writer import Writer
-from pages.parts import rowsets
+from engine.store import database
+from engine.store.read import decisions
+from engine.store.read.history import TickHistory
+from engine.store.read.reader import Reader
+from engine.store.write.writer import Writer
+from pages.decisions import tables
 from tests.controls import proven
 from tests.makers import MINUTE, START, Played, StoppedClock, no_books
 from tests.pages.test_pages import text
@@ -74,7 +75,7 @@ def closes() -> Floats:
     return np.asarray(np.array(PRICE)[:, None] * np.exp(MOVE * (path - path[:, ENTER : ENTER + 1])))
 
 
-def market(opens: dict[int, tuple[float, float]], books: Callable[[int, Floats], Books] | None = None) -> Iterator[Slice]:
+def market(opens: dict[int, tuple[float, float]], books: Callable[[int, Floats], Books] | None = None) -> Iterator[MarketSnapshot]:
     """The bars, with these opens at these ticks, and books by tick and close where there are any."""
     close, blank = closes(), np.empty((2, 0))
     for tick in range(close.shape[1]):
@@ -83,17 +84,19 @@ def market(opens: dict[int, tuple[float, float]], books: Callable[[int, Floats],
         high, low = np.maximum(opened, now) * 1.0001, np.minimum(opened, now) * 0.9999
         at_decision, at_fill = (no_books(2), no_books(2)) if books is None else (books(tick, now), books(tick, opened))
         ofi = blank if books is None else np.zeros((2, at_decision.bid_price.shape[1]))
-        yield Slice(START + (tick + 1) * MINUTE, opened, high, low, now, np.array(VOLUME), np.ones(2, bool), at_decision, at_fill, ofi, blank)
+        yield MarketSnapshot(
+            START + (tick + 1) * MINUTE, opened, high, low, now, np.array(VOLUME), np.ones(2, bool), at_decision, at_fill, ofi, blank
+        )
 
 
-def played(url: str, bars: Iterator[Slice], *, edge: tuple[float, float] = (60.0, -60.0), levels: int = 0) -> list[Tick]:
+def played(url: str, bars: Iterator[MarketSnapshot], *, edge: tuple[float, float] = (60.0, -60.0), levels: int = 0) -> list[Tick]:
     """The ticks from the decision to enter on, decided with proven skill and kept in a store."""
     info = FeedInfo("recorded", "made by hand", NAMES, MINUTE, levels, False, False, 10.0, SPREAD_BPS, (0.0, 0.0), FEE_BPS)
-    knobs = Knobs(horizons=(1,), max_position=SHARE, max_gross=9.0, max_net=9.0, target_volatility=1e9, max_shortfall=1e9)
-    settings = Settings(home="", database_url=url, models=("ridge",), capital=CAPITAL, impact=IMPACT, knobs=knobs)
+    knobs = TradingConfig(horizons=(1,), max_position=SHARE, max_gross=9.0, max_net=9.0, target_volatility=1e9, max_shortfall=1e9)
+    settings = Settings(home="", database_url=url, models=("ridge",), capital=CAPITAL, impact_coefficient=IMPACT, trading=knobs)
     database.prepare(url)
-    with closing(Writer(url)) as writer, closing(History(url)) as history:
-        engine, _ = resume(settings, Played(info, list(bars)), StoppedClock(), writer, history, trainers=None)
+    with closing(Writer(url)) as writer, closing(TickHistory(url)) as history:
+        engine, _ = resume_engine(settings, Played(info, list(bars)), StoppedClock(), writer, history, training_pool=None)
         forecaster = Forecaster(edge, lambda: engine.tick)
         return list(ticks(engine, forecaster))
 
@@ -102,7 +105,7 @@ def ticks(engine: Engine, forecaster: Forecaster) -> Iterator[Tick]:
     made = Model("ridge", "made", forecaster.unused, forecaster.unused, forecaster.predict)
     columns = len(engine.catalog.columns)
     wide = np.full(columns, np.inf)
-    engine.catalog = replace(engine.catalog, serving=(Serving(made, "made-0", "0" * 32, None, -wide, wide, 0, np.zeros(columns)),))
+    engine.catalog = replace(engine.catalog, serving=(ServingModel(made, "made-0", "0" * 32, None, -wide, wide, 0, np.zeros(columns)),))
     while True:
         engine.state = replace(engine.state, weights=np.ones_like(engine.state.weights), recent=proven(np.full(1, 0.05)))
         tick = engine.step()
@@ -136,7 +139,7 @@ def test_a_round_trip_without_books_comes_to_the_cent_from_the_decision_to_the_a
     account = filled.inputs.account
     assert account.cash == pytest.approx(cash, abs=CENT)
     np.testing.assert_allclose(account.positions, UNITS, rtol=1e-9)
-    np.testing.assert_allclose(account.entry, (101.0404, 49.4802), rtol=1e-7)
+    np.testing.assert_allclose(account.entry_price, (101.0404, 49.4802), rtol=1e-7)
     marked = closes()[:, ENTER + 1]
     assert account.equity == pytest.approx(cash + 200 * marked[0] - 400 * marked[1], abs=CENT)
     assert (filled.outcome.decisions.delta == 0).all()  # nothing new was said
@@ -149,11 +152,11 @@ def test_a_round_trip_without_books_comes_to_the_cent_from_the_decision_to_the_a
     assert cash == pytest.approx(100_890.68, abs=CENT)
     account = closed.inputs.account
     assert (account.positions == 0).all()
-    assert np.isnan(account.entry).all()
+    assert np.isnan(account.entry_price).all()
     assert account.cash == pytest.approx(cash, abs=CENT)
     assert account.equity == account.cash
     realised = [200 * (out[0] - 101.0404) - fees_out[0], 400 * (49.4802 - out[1]) - fees_out[1]]
-    np.testing.assert_allclose([fill.realised for fill in closed.fills], realised, atol=CENT)
+    np.testing.assert_allclose([fill.realised_pnl for fill in closed.fills], realised, atol=CENT)
     assert account.equity - CAPITAL == pytest.approx(sum(realised) - sum(fees_in), abs=CENT)
 
 
@@ -178,7 +181,7 @@ def test_the_store_and_the_portfolio_page_say_what_the_account_says(url: str) ->
     assert "100,891" in shown  # equity, and cash
     assert "+0.89 %" in shown  # since the start, after costs
     assert "nothing is held" in shown
-    table = rowsets.fills(page_queries.fills(Reader(url), limit=4))
+    table = tables.render_fills(decisions.read_fills(Reader(url), limit=4))
     for figure in ("101.04", "49.480", "7.5", "12.0", "11.5", "16.0"):
         assert f">{figure}<" in table
 
@@ -196,7 +199,7 @@ def test_open_gain_on_the_portfolio_is_what_closing_at_the_mark_would_gain(url: 
     (_, filled) = played(url, iter(bars))
     marked = closes()[:, ENTER + 1]
     gains = (200 * (marked[0] - 101.0404), -400 * (marked[1] - 49.4802))
-    table = rowsets.positions(page_queries.positions(Reader(url)))
+    table = tables.render_positions(decisions.read_positions(Reader(url)))
     for gain in gains:
         assert f"{gain:+,.2f}".replace("-", "\N{MINUS SIGN}") in table
     fees = 20_208.08 * 0.00075 + 19_792.08 * 0.0012
@@ -218,7 +221,7 @@ def test_only_a_move_larger_than_the_whole_round_trip_is_traded(url: str, edge: 
     decided = view(url, "v_decisions").head(2)
     np.testing.assert_allclose(decided["cost_bps"], ROUND_TRIP_BPS, rtol=1e-3)
     assert [gate is None or pd.isna(gate) for gate in decided["binding_gate"]] == list(traded)
-    assert set(decided["binding_gate"].dropna()) <= {"edge over cost"}
+    assert set(decided["binding_gate"].dropna()) <= {"edge above cost"}
 
 
 def test_a_round_trip_at_unchanged_prices_costs_what_the_decision_said(url: str) -> None:
@@ -253,7 +256,7 @@ def test_a_round_trip_through_books_comes_to_the_cent(url: str) -> None:
     assert cash == pytest.approx(99_480.13, abs=CENT)
     account = filled.inputs.account
     assert account.cash == pytest.approx(cash, abs=CENT)
-    np.testing.assert_allclose(account.entry, (bought / 200, sold / 400), rtol=1e-9)
+    np.testing.assert_allclose(account.entry_price, (bought / 200, sold / 400), rtol=1e-9)
     np.testing.assert_allclose([fill.spread_bps for fill in filled.fills], (0.01 / 101 * 1e4, 0.01 / 49.5 * 1e4), rtol=1e-6)
     np.testing.assert_allclose([fill.impact_bps for fill in filled.fills], (0.125 / 101 * 1e4, 0.125 / 49.5 * 1e4), rtol=1e-6)
     # Out, all of it at the best prices: 200 at 102.99 and 400 at 48.01.

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.domain.decision import Decisions, Outcome, Phase
-from engine.domain.gates import RUNGS
-from engine.domain.market import Slice
+from engine.domain.gates import GATES
+from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats, Record
 from engine.domain.state import State
 from engine.domain.trading_rules import TradingRules
@@ -44,14 +44,14 @@ def test_nothing_that_is_decided_from_is_written_to() -> None:
     assert (at.inputs.digest(), at.state.digest()) == before
 
 
-def scrambled(bars: tuple[Slice, ...], after: int) -> list[Slice]:
+def scrambled(bars: tuple[MarketSnapshot, ...], after: int) -> list[MarketSnapshot]:
     """Every bar after one replaced at random: prices, volumes, books, flow and freshness."""
     draw = np.random.default_rng([13, after])
 
     def other(values: Floats) -> Floats:
         return np.abs(values) * np.exp(draw.normal(0.0, 0.05, values.shape)) + draw.random(values.shape) * 1e-3
 
-    def altered(bar: Slice) -> Slice:
+    def altered(bar: MarketSnapshot) -> MarketSnapshot:
         books = [replace(book, **{one.name: other(getattr(book, one.name)) for one in fields(book)}) for book in (bar.books, bar.fill_books)]
         parts: dict[str, Any] = {name: other(getattr(bar, name)) for name in ("open", "high", "low", "close", "volume", "ofi", "flow")}
         return replace(bar, **parts, fresh=draw.random(len(bar.fresh)) > 0.3, books=books[0], fill_books=books[1])
@@ -96,7 +96,7 @@ def test_symbols_in_another_order_are_decided_alike(tick: int) -> None:
     order = np.random.default_rng(tick).permutation(len(at.inputs.symbols))
     plain, other = decided(at), decided(permuted(at, order))
     assert (other.decisions.action == plain.decisions.action[order]).all()
-    assert (other.decisions.binding == plain.decisions.binding[order]).all()
+    assert (other.decisions.binding_gate == plain.decisions.binding_gate[order]).all()
     for name in ("target", "delta", "confidence", "flip_bps"):
         np.testing.assert_allclose(getattr(other.decisions, name), getattr(plain.decisions, name)[order], rtol=1e-9, atol=1e-9)
     for mine, theirs in zip(other.decisions.gates, plain.decisions.gates, strict=True):
@@ -117,7 +117,7 @@ def test_a_failed_phase_is_named_and_opens_nothing(phase: Phase, kind: str) -> N
     assert outcome.degraded == (phase,)
     assert not grew(outcome, at.inputs.account).any()
     assert [span.phase for span in run.spans if span.fallback] == [phase]
-    assert len(outcome.decisions.gates) == len(RUNGS)
+    assert len(outcome.decisions.gates) == len(GATES)
     assert (outcome.decisions.action == 0).all()
     assert ok(outcome.decisions)
     later = moment(at.inputs.tick + 10)
@@ -167,7 +167,7 @@ def test_features_that_are_blank_for_one_symbol_silence_that_symbol_only() -> No
     others = np.arange(len(growing)) != chosen
     outcome = decided(sabotage.family_that(at, lambda family, view: np.where(others[:, None], family.build(view), np.nan)))
     assert growing[chosen]
-    assert ((outcome.opinions.heard > 0) == others).all()
+    assert ((outcome.predictions.active_models > 0) == others).all()
     assert not grew(outcome, at.inputs.account)[chosen]
     assert outcome.degraded == ()
 

@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli._frame import CliCommand, parser_of
-from engine.discover import discover
-from engine.feeds.recorded import Recorded
-from engine.feeds.simulated import Simulated
-from engine.settings import SECOND, Settings, SettingsError, parse_keep
-from engine.shell.load_settings import KEYS, LATER, load_settings
-from pages.parts.addresses import PAGES
+from engine.cli._arguments import Subcommand, build_parser
+from engine.feeds.recorded import RecordedFeed
+from engine.feeds.simulated import SimulatedFeed
+from engine.plugins import discover_plugins
+from engine.service.settings_loader import RESERVED_SETTINGS, SETTING_NAMES, load_settings
+from engine.settings import SECOND, Settings, SettingsError, parse_retention
+from pages.ui.navigation import PAGES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
-COMMANDS: tuple[CliCommand, ...] = discover("engine.cli", "COMMAND")
+COMMANDS: tuple[Subcommand, ...] = discover_plugins("engine.cli", "COMMAND")
 
 
 def blocks(kind: str) -> list[str]:
@@ -70,7 +70,7 @@ def test_the_model_and_the_features_shown_are_found_trained_and_heard(tmp_path: 
     for name in ("engine/models/momentum.py", "engine/features/streak.py"):
         (tmp_path / name).write_text(told_by(name), encoding="utf-8")
     (tmp_path / "podium.toml").write_text('models = ["momentum", "ridge"]\n[knobs]\nfirst_training = 150\nmin_history = 60\n', encoding="utf-8")
-    families = run(tmp_path, "-c", "from engine.discover import discover; print(*[one.columns for one in discover('engine.features', 'FAMILY')])")
+    families = run(tmp_path, "-c", "from engine.plugins import discover; print(*[one.columns for one in discover('engine.features', 'FAMILY')])")
     assert "rise_7" in families
     told = json.loads(run(tmp_path, "-m", "engine", "backtest", "simulated", "--bars", "200", "--symbol-count", "3", "--json"))
     assert told["fallbacks"] == 0
@@ -100,7 +100,7 @@ def test_every_python_block_is_one_of_those_that_are_run() -> None:
 def test_the_recording_shown_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "BTCUSDT").mkdir()
     (tmp_path / "BTCUSDT" / "bars.csv").write_text(blocks("csv")[0], encoding="utf-8")
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     bars = list(feed.slices(None))
     assert feed.info.interval == 60 * SECOND
     assert [bar.close[0] for bar in bars] == [100.2, 100.0]
@@ -112,7 +112,7 @@ def test_the_settings_file_shown_is_accepted(tmp_path: Path) -> None:
     assert 'feed_path = "my_recording"' in text
     (tmp_path / "podium.toml").write_text(text.replace('"my_recording"', f'"{tmp_path / "my_recording"}"'), encoding="utf-8")
     told = load_settings({}, tmp_path)
-    assert (told.feed, told.symbols, told.fee_bps, told.knobs.max_position) == ("recorded", ("BTCUSDT", "ETHUSDT"), 7.5, 0.10)
+    assert (told.feed, told.symbols, told.fee_bps, told.trading.max_position) == ("recorded", ("BTCUSDT", "ETHUSDT"), 7.5, 0.10)
 
 
 def test_every_setting_named_is_one_and_its_default_is_the_one_told(tmp_path: Path) -> None:
@@ -121,8 +121,8 @@ def test_every_setting_named_is_one_and_its_default_is_the_one_told(tmp_path: Pa
     assert plain.home == "/home/ada/.local/share/podium"
     for names, default, _ in rows("Settings"):
         for name, value in zip(re.findall(r"`(\w+)`", names), re.findall(r"`([^`]+)`", default) or [""], strict=False):
-            assert name in set(KEYS) - set(LATER), name
-            if name not in {"home", "database_url", "fee_bps", "spread_bps", "keep_decisions"} and value:
+            assert name in set(SETTING_NAMES) - set(RESERVED_SETTINGS), name
+            if name not in {"home", "database_url", "fee_bps", "spread_bps", "retention"} and value:
                 assert value == as_text(getattr(plain, name)), name
             told = given.get(name, value)
             if told and told != "podium.db":
@@ -136,19 +136,22 @@ def as_text(value: object) -> str:
 def test_the_defaults_that_are_not_settings_are_the_ones_told(tmp_path: Path) -> None:
     told = {re.findall(r"`(\w+)`", names)[0]: re.findall(r"`([^`]+)`", default) for names, default, _ in rows("Settings")}
     plain = Settings("", "")
-    assert parse_keep(told["keep_decisions"][0]) == (plain.keep_age_days, plain.keep_bytes)
+    assert parse_retention(told["retention"][0]) == (plain.retention_days, plain.retention_bytes)
     (tmp_path / "A").mkdir()
     (tmp_path / "A" / "bars.csv").write_text(blocks("csv")[0], encoding="utf-8")
-    recorded, simulated = Recorded(tmp_path).info, Simulated(bars=1).info
+    recorded, simulated = RecordedFeed(tmp_path).info, SimulatedFeed(bars=1).info
     assert told["fee_bps"] == [as_text(recorded.fee_bps), as_text(simulated.fee_bps)]
     assert told["spread_bps"] == [as_text(recorded.spread_bps)] == [as_text(simulated.spread_bps)]
-    assert told["warm_up"] == ["3000", as_text(load_settings({"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}, tmp_path).warm_up)]
+    assert told["warmup_bars"] == [
+        "3000",
+        as_text(load_settings({"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}, tmp_path).warmup_bars),
+    ]
 
 
 def test_every_variable_named_is_a_setting() -> None:
     named = set(re.findall(r"PODIUM_([A-Z_]+)", README))
     assert {"HOME", "PORT", "FEED"} <= named
-    assert {name.lower() for name in named} <= set(KEYS)
+    assert {name.lower() for name in named} <= set(SETTING_NAMES)
 
 
 def test_every_make_target_named_is_there() -> None:
@@ -159,14 +162,14 @@ def test_every_make_target_named_is_there() -> None:
 
 def test_the_table_of_commands_is_the_command_line() -> None:
     named = {name for row in rows("The command line") for name in re.findall(r"`(\w+)[^`]*`", row[0])}
-    assert named == {command.name for command in COMMANDS if not command.is_later}
-    assert {command.name for command in COMMANDS if command.is_later} <= set(re.findall(r"`(\w+)`", section("What it does not do")))
+    assert named == {command.name for command in COMMANDS if not command.is_reserved}
+    assert {command.name for command in COMMANDS if command.is_reserved} <= set(re.findall(r"`(\w+)`", section("What it does not do")))
 
 
 @pytest.mark.parametrize("line", [text for text in typed() if "-m engine" in text and "COMMAND" not in text])
 def test_every_command_shown_can_be_parsed(line: str) -> None:
     words = shlex.split(line.split("-m engine", 1)[1])
-    assert parser_of(COMMANDS).parse_args(words).command == words[0]
+    assert build_parser(COMMANDS).parse_args(words).command == words[0]
 
 
 def test_the_pages_named_are_the_pages_there_are() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.domain.decision import Phase
 from engine.domain.record import Floats, Record
-from engine.run import FallbackFailed, Run, Unsound, check
+from engine.run import FallbackFailed, InvalidRecord, PhaseRunner, check_record
 from tests.sabotage import Hands
 
 AXES = {"S": 3, "H": 2}
@@ -44,8 +44,8 @@ def unsound() -> Part:
     return part(sure=spoiled(np.nan))
 
 
-def run(hands: Hands | None = None, **more: Any) -> Run:
-    return Run(AXES, hands or Hands(), **more)
+def run(hands: Hands | None = None, **more: Any) -> PhaseRunner:
+    return PhaseRunner(AXES, hands or Hands(), **more)
 
 
 def test_a_sound_result_is_passed_on_and_timed() -> None:
@@ -100,9 +100,9 @@ def test_a_part_that_was_found_unsound_is_unsound_wherever_it_is_handed_on() -> 
 
 
 def test_a_blank_is_allowed_only_where_it_is_declared() -> None:
-    check(part(may=np.full((2, 3), np.nan)), AXES)
-    with pytest.raises(Unsound, match="NaN"):
-        check(part(sure=spoiled(np.nan)), AXES)
+    check_record(part(may=np.full((2, 3), np.nan)), AXES)
+    with pytest.raises(InvalidRecord, match="NaN"):
+        check_record(part(sure=spoiled(np.nan)), AXES)
 
 
 def test_a_late_result_is_discarded() -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.control import Knobs
 from engine.domain.ports import FeedInfo
+from engine.domain.trading_config import TradingConfig
 from engine.domain.trading_rules import TradingRules
-from engine.settings import DAY, Settings, SettingsError, identity_of, knobs_for, parse_keep, parse_span, span_text
-from engine.shell.load_settings import KEYS, LATER, load_settings
+from engine.service.settings_loader import RESERVED_SETTINGS, SETTING_NAMES, load_settings
+from engine.settings import DAY, Settings, SettingsError, build_trading_config, format_duration, identify_session, parse_duration, parse_retention
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,14 +27,20 @@ def written(folder: Path, text: str) -> Path:
 
 def test_with_nothing_set_the_simulated_market_is_warmed_up_and_paced(tmp_path: Path) -> None:
     settings = load_settings({"HOME": "/home/ann"}, tmp_path)
-    assert (settings.feed, settings.warm_up, settings.pace_seconds, settings.port, settings.address) == ("simulated", 3000, 2.0, 8501, "127.0.0.1")
+    assert (settings.feed, settings.warmup_bars, settings.tick_interval_seconds, settings.port, settings.address) == (
+        "simulated",
+        3000,
+        2.0,
+        8501,
+        "127.0.0.1",
+    )
     assert settings.home == "/home/ann/.local/share/podium"
     assert settings.database_url == "sqlite:////home/ann/.local/share/podium/podium.db"
 
 
 def test_a_headless_recording_is_not_paced_and_not_warmed_up(tmp_path: Path) -> None:
     settings = load_settings({"PODIUM_FEED": "recorded", "PODIUM_FEED_PATH": str(tmp_path)}, tmp_path, headless=True)
-    assert (settings.warm_up, settings.pace_seconds) == (0, 0.0)
+    assert (settings.warmup_bars, settings.tick_interval_seconds) == (0, 0.0)
     assert settings.feed_path == str(tmp_path)
 
 
@@ -42,7 +48,7 @@ def test_flags_win_over_the_environment_which_wins_over_the_file(tmp_path: Path)
     folder = written(tmp_path, 'seed = 1\ncapital = 5000\nsymbols = ["A", "B"]\n[knobs]\nkelly = 0.5\nhorizons = [1, 5]\n')
     settings = load_settings({"PODIUM_SEED": "2", "PODIUM_CAPITAL": "6000"}, folder, overrides={"capital": "7000", "symbols": None})
     assert (settings.seed, settings.capital, settings.symbols) == (2, 7000.0, ("A", "B"))
-    assert (settings.knobs.kelly, settings.knobs.horizons) == (0.5, (1, 5))
+    assert (settings.trading.kelly, settings.trading.horizons) == (0.5, (1, 5))
 
 
 def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
@@ -66,8 +72,8 @@ def test_an_empty_variable_is_not_set(tmp_path: Path) -> None:
         ("PODIUM_CAPITAL", "inf", "a number of at least 1"),
         ("PODIUM_INTERVAL", "5", "write it as 1s, 5m"),
         ("PODIUM_INTERVAL", "0m", "write it as 1s, 5m"),
-        ("PODIUM_KEEP_DECISIONS", "30", "write it as 30d, 500MB or 30d,2GB"),
-        ("PODIUM_KEEP_DECISIONS", "3d,4d", "write it as"),
+        ("PODIUM_RETENTION", "30", "write it as 30d, 500MB or 30d,2GB"),
+        ("PODIUM_RETENTION", "3d,4d", "write it as"),
         ("PODIUM_SYMBOLS", "A,,B", "separated by commas"),
         ("PODIUM_SYMBOLS", "A,B,A", "names 'A' twice"),
         ("PODIUM_ADDRESS", "0.0.0.0", "no login yet"),
@@ -114,43 +120,43 @@ def test_loopback_addresses_are_taken(tmp_path: Path, address: str) -> None:
 
 
 def test_spans_and_sizes_are_read_and_written() -> None:
-    assert [parse_span(text) for text in ("1s", "5m", "2h", "1d")] == [10**9, 300 * 10**9, 7200 * 10**9, DAY]
-    assert [span_text(parse_span(text)) for text in ("1s", "5m", "90m", "24h")] == ["1s", "5m", "90m", "1d"]
-    assert parse_keep("30d") == (30.0, None)
-    assert parse_keep("500mb") == (None, 500_000_000)
-    assert parse_keep("12h, 2GB") == (0.5, 2_000_000_000)
+    assert [parse_duration(text) for text in ("1s", "5m", "2h", "1d")] == [10**9, 300 * 10**9, 7200 * 10**9, DAY]
+    assert [format_duration(parse_duration(text)) for text in ("1s", "5m", "90m", "24h")] == ["1s", "5m", "90m", "1d"]
+    assert parse_retention("30d") == (30.0, None)
+    assert parse_retention("500mb") == (None, 500_000_000)
+    assert parse_retention("12h, 2GB") == (0.5, 2_000_000_000)
 
 
 def test_costs_are_the_venues_unless_set() -> None:
     plain = Settings(home="/h", database_url="sqlite:////h/podium.db")
-    assert knobs_for(plain, info()) == Knobs(fee_bps=5.0, spread_bps=2.0, rules=TradingRules(ticks=(0.01, 0.01)))
+    assert build_trading_config(plain, info()) == TradingConfig(fee_bps=5.0, spread_bps=2.0, rules=TradingRules(ticks=(0.01, 0.01)))
     dear = Settings(home="/h", database_url="sqlite:////h/podium.db", fee_bps=0.0, latency_ms=9.0)
-    assert (knobs_for(dear, info()).fee_bps, knobs_for(dear, info()).latency_ms) == (0.0, 9.0)
+    assert (build_trading_config(dear, info()).fee_bps, build_trading_config(dear, info()).latency_ms) == (0.0, 9.0)
 
 
 def test_the_share_of_a_bars_volume_an_order_may_take_is_a_setting(tmp_path: Path) -> None:
-    assert knobs_for(load_settings({"HOME": "/h"}, tmp_path), info()).participation == 0.1
-    assert knobs_for(load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "0.02"}, tmp_path), info()).participation == 0.02
+    assert build_trading_config(load_settings({"HOME": "/h"}, tmp_path), info()).participation == 0.1
+    assert build_trading_config(load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "0.02"}, tmp_path), info()).participation == 0.02
     with pytest.raises(SettingsError, match=r"PODIUM_PARTICIPATION is '1\.5': give a number from 0\.0001 to 1"):
         load_settings({"HOME": "/h", "PODIUM_PARTICIPATION": "1.5"}, tmp_path)
 
 
 def test_another_market_or_model_is_another_session() -> None:
     settings = Settings(home="/h", database_url="sqlite:////h/podium.db")
-    same = identity_of(settings, info(), ("m",), ("c",), "l")
-    assert same == identity_of(settings, info(fee_bps=9.0), ("m",), ("c",), "l")
-    assert same != identity_of(settings, info(), ("m", "n"), ("c",), "l")
-    assert same != identity_of(settings, info(), ("m",), ("c",), "another")
+    same = identify_session(settings, info(), ("m",), ("c",), "l")
+    assert same == identify_session(settings, info(fee_bps=9.0), ("m",), ("c",), "l")
+    assert same != identify_session(settings, info(), ("m", "n"), ("c",), "l")
+    assert same != identify_session(settings, info(), ("m",), ("c",), "another")
 
 
 def test_the_example_names_every_setting_and_each_line_of_it_is_taken(tmp_path: Path) -> None:
     lines = (ROOT / "podium.toml.example").read_text(encoding="utf-8").splitlines()
     wanted = [line.removeprefix("# ") for line in lines if re.match(r"# (\w+ = |\[[\w.]+\])", line)]
     named = {line.partition(" = ")[0] for line in wanted}
-    assert named >= set(KEYS) - set(LATER) - {"knobs", "alerts", "alert_urls", "rules", "actions"}
+    assert named >= set(SETTING_NAMES) - set(RESERVED_SETTINGS) - {"knobs", "alerts", "alert_urls", "rules", "actions"}
     text = "\n".join(wanted).replace("recordings/binance", str(tmp_path))
     settings = load_settings({}, written(tmp_path, text))
-    assert settings.knobs == Knobs()
+    assert settings.trading == TradingConfig()
     assert settings.alert_urls == ("json://127.0.0.1:9000/alerts",)
     assert settings.models == ("lightgbm",)
     assert ([rule.name for rule in settings.rules], settings.modes) == (["host_memory", "nightly"], (("delete_temp", "auto"),))

@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 
 from engine import broker
-from engine.cli import _report
+from engine.cli import _backtest_text
 from engine.domain.decision import LIMITS
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.tick import Tick
 from engine.domain.trading_rules import TradingRules
 from engine.orchestrator import decide
-from engine.phases import ladder
+from engine.phases import gates
 from tests.makers import BARS, MINUTE, Drawer, Moment, Played, lesson, moment, play, resumed, runner
 
 FROM = 640
 SPOT = TradingRules(lots=(0.01,) * 8, min_notionals=(500.0,) * 8, shorts=(False,) * 8)
 
 
-def run(rules: TradingRules, bars: tuple[Slice, ...] = ()) -> list[Tick]:
+def run(rules: TradingRules, bars: tuple[MarketSnapshot, ...] = ()) -> list[Tick]:
     """The lesson's last 120 bars, or others, decided by its models with an account that begins flat."""
     bars = bars or lesson().bars[FROM:]
     one = resumed(FROM, bars, keeper=Drawer())
@@ -48,7 +48,7 @@ def test_spot_is_never_short_in_a_run_that_would_have_been() -> None:
 def test_a_borrow_rate_allows_shorts_on_spot_and_is_paid() -> None:
     ticks = run(replace(SPOT, shorts=(), borrow_rates=(0.5,) * 8))
     expected = sum(
-        float(np.minimum(tick.inputs.account.positions * tick.inputs.account.mark, 0.0).sum()) * 0.5 * MINUTE / (365 * 86_400 * 10**9)
+        float(np.minimum(tick.inputs.account.positions * tick.inputs.account.mark_price, 0.0).sum()) * 0.5 * MINUTE / (365 * 86_400 * 10**9)
         for tick in ticks
     )
     assert expected < 0.0
@@ -80,7 +80,7 @@ def test_equity_is_the_gains_less_costs_and_carry() -> None:
                 cash -= fill.units * fill.price + abs(fill.units) * fill.price * fill.fee_bps / 1e4
     assert last.carry != 0.0
     assert last.cash == pytest.approx(cash, abs=1e-6)
-    assert last.equity == pytest.approx(cash + float(np.nansum(last.positions * last.mark)), abs=1e-6)
+    assert last.equity == pytest.approx(cash + float(np.nansum(last.positions * last.mark_price)), abs=1e-6)
 
 
 def test_a_gap_is_paid_for_by_the_position_held_before_it() -> None:
@@ -91,8 +91,8 @@ def test_a_gap_is_paid_for_by_the_position_held_before_it() -> None:
     later = tuple(replace(bar, at=bar.at + 86_400 * 10**9) for bar in bars[last + 1 :])
     ticks = run(rules, (*bars[: last + 1], *later))
     before, after = ticks[last].inputs.account, ticks[last + 1].inputs.account
-    held = float((before.positions * before.mark).sum())
-    bar = float((after.positions * after.mark).sum()) * 0.001 * MINUTE / (8 * 60 * MINUTE)
+    held = float((before.positions * before.mark_price).sum())
+    bar = float((after.positions * after.mark_price).sum()) * 0.001 * MINUTE / (8 * 60 * MINUTE)
     assert held != 0.0
     assert after.funding - before.funding == pytest.approx(-held * 0.001 * 3 - bar, rel=1e-9)
 
@@ -110,13 +110,13 @@ def test_a_decision_under_rules_replays_from_what_is_stored() -> None:
 
 def test_a_backtest_says_what_holding_cost_on_the_terminal_too() -> None:
     carry = {"money": -12.5, "share": -0.000125, "borrow": -12.5, "funding": 0.0}
-    assert "borrow and funding -0.013% of capital" in _report._portfolio({"net_return": 0.01, "carry": carry})
-    assert "borrow and funding not measured yet" in _report._portfolio({"net_return": 0.01})
+    assert "borrow and funding -0.013% of capital" in _backtest_text._portfolio({"net_return": 0.01, "carry": carry})
+    assert "borrow and funding not measured yet" in _backtest_text._portfolio({"net_return": 0.01})
 
 
 def test_the_smallest_order_is_a_rung_of_every_tick() -> None:
     for tick in run(SPOT)[:5]:
-        rung = tick.outcome.decisions.gates[ladder.NAMES.index("minimum order")]
+        rung = tick.outcome.decisions.gates[gates.GATE_NAMES.index("minimum order")]
         closing = tick.outcome.sizes.target == 0
         assert (rung.limit[~closing] >= 500.0).all()
         assert (rung.limit[closing] == 0.0).all()

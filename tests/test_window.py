@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 
 from engine import window
-from engine.domain.market import Bars, View
+from engine.domain.market import Bars, MarketView
 from engine.domain.record import Floats
 from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
 
 
-def look(bars: Bars, halflife: float = 60.0) -> View:
+def look(bars: Bars, halflife: float = 60.0) -> MarketView:
     count = len(bars.close)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return window.look(bars, no_books(count), no_flow(count), START, MINUTE, halflife)
+        return window.build_view(bars, no_books(count), no_flow(count), START, MINUTE, halflife)
 
 
 def with_gaps(bars: Bars, seed: int) -> Bars:
@@ -114,6 +114,6 @@ def test_a_bar_with_a_price_that_is_none_is_missing(field: str, value: float) ->
 
 def test_means_and_averages_are_those_of_the_last_bars() -> None:
     values = np.random.default_rng(1).normal(size=(2, 50))
-    np.testing.assert_allclose(values @ window.means(50, (5, 80)), np.stack((values[:, -5:].mean(axis=1), values.mean(axis=1)), axis=1))
+    np.testing.assert_allclose(values @ window.mean_weights(50, (5, 80)), np.stack((values[:, -5:].mean(axis=1), values.mean(axis=1)), axis=1))
     expected = pd.DataFrame(values.T).ewm(halflife=4.0, adjust=True).mean().iloc[-1]
-    np.testing.assert_allclose((values @ window.averages(50, (4.0,)))[:, 0], expected)
+    np.testing.assert_allclose((values @ window.ewma_weights(50, (4.0,)))[:, 0], expected)

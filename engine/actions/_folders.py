@@ -9,69 +9,69 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.files import owned
+from engine.files import owned_folders
 
-FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and opens no folder
-MOST = 10_000  # entries looked at in one folder
+FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)  # Windows has neither, and opens no folder
+MAX_ENTRIES = 10_000  # entries looked at in one folder
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PlainFile:
     """A plain file with a single name, as it was when it was looked at."""
 
     name: str
-    told: os.stat_result
+    stat: os.stat_result
 
     @property
     def on_disk(self) -> int:
-        return self.told.st_blocks * 512
+        return self.stat.st_blocks * 512
 
-    def quiet(self, now: int, seconds: float) -> bool:
+    def is_idle(self, now: int, seconds: float) -> bool:
         """Not written to for so long; `now` is ns UTC."""
-        return now - self.told.st_mtime_ns > seconds * 1e9
+        return now - self.stat.st_mtime_ns > seconds * 1e9
 
 
 @contextmanager
-def inside(home: Path, name: str) -> Iterator[int | None]:
+def open_folder(home: Path, name: str) -> Iterator[int | None]:
     """The folder `name` directly in `home`, open; None where it is not there. Raises OSError in one line where it is a link, cannot be opened or
     does not carry Podium's marker."""
     try:
-        folder = os.open(home / name, FOLDER)
+        folder = os.open(home / name, FOLDER_FLAGS)
     except FileNotFoundError:
         yield None
         return
     except OSError as error:
         raise OSError(f"{home / name} cannot be looked into: {error.strerror}") from error
     try:
-        if not owned.is_marked(folder):
-            raise OSError(f"{home / name} was not made by Podium (it has no {owned.MARKER} file): nothing in it is touched")
+        if not owned_folders.is_marked(folder):
+            raise OSError(f"{home / name} was not made by Podium (it has no {owned_folders.MARKER} file): nothing in it is touched")
         yield folder
     finally:
         os.close(folder)
 
 
-def files(folder: int) -> list[Found]:
+def list_files(folder: int) -> list[PlainFile]:
     """The plain files in an open folder that have no second name elsewhere, sorted by name; links, folders and devices are left out."""
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for _, entry in zip(range(MOST), entries, strict=False))
-    seen = [found for name in names if (found := look(name, folder)) is not None]
+        names = sorted(entry.name for _, entry in zip(range(MAX_ENTRIES), entries, strict=False))
+    seen = [found for name in names if (found := find_file(name, folder)) is not None]
     device = os.fstat(folder).st_dev
-    return [found for found in seen if found.told.st_nlink == 1 and found.told.st_dev == device]
+    return [found for found in seen if found.stat.st_nlink == 1 and found.stat.st_dev == device]
 
 
-def look(name: str, folder: int) -> Found | None:
+def find_file(name: str, folder: int) -> PlainFile | None:
     """A plain file by its name in an open folder; None where there is none."""
     try:
         told = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
-    return Found(name, told) if stat.S_ISREG(told.st_mode) else None
+    return PlainFile(name, told) if stat.S_ISREG(told.st_mode) else None
 
 
-def same(found: Found, folder: int) -> bool:
+def is_unchanged(found: PlainFile, folder: int) -> bool:
     """Whether the name still leads to the same file, and nobody has written to it."""
-    now = look(found.name, folder)
-    return now is not None and _mark(now.told) == _mark(found.told)
+    now = find_file(found.name, folder)
+    return now is not None and _mark(now.stat) == _mark(found.stat)
 
 
 def _mark(told: os.stat_result) -> tuple[int, int, int, int]:

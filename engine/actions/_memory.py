@@ -7,17 +7,17 @@ import ctypes
 import psutil
 
 
-def resident() -> int:
+def resident_bytes() -> int:
     """Bytes of memory this process holds (RSS)."""
     return int(psutil.Process().memory_info().rss)
 
 
-def has_trim() -> bool:
+def can_return_pages() -> bool:
     """Whether the C library can be asked to return freed pages."""
     return _malloc_trim() is not None
 
 
-def trim() -> str:
+def return_freed_pages() -> str:
     """Returns freed pages to the system; what came of it, in words."""
     found = _malloc_trim()
     if found is None:

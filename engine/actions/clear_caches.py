@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from engine.actions._memory import resident, trim
-from engine.domain.tuning import Action, Cache, Measured, Room
+from engine.actions._memory import resident_bytes, return_freed_pages
+from engine.domain.optimization import Action, ActionContext, ActionResult, CacheUsage
 
-WORTH = 4_000_000  # bytes below which making it all again costs more than it frees
+MIN_BYTES = 4_000_000  # bytes below which making it all again costs more than it frees
 
 
-def clear(room: Room) -> Measured:
+def clear_caches(room: ActionContext) -> ActionResult:
     """RSS freed in bytes, as it comes out. The caches are the engine's own, the pages' and the store's; what is asked again fills them again."""
-    held = room.levers.caches()
+    held = room.actuators.caches()
     size = sum(cache.bytes or 0 for cache in held)
-    if size < WORTH:
-        return Measured(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
+    if size < MIN_BYTES:
+        return ActionResult(0.0, "bytes", f"nothing worth clearing: {_words(held)}", done=False)
     if room.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would empty {_words(held)}; RSS is {resident():,} bytes", done=False)
-    before = resident()
-    room.tell(0.1, "emptying caches")
-    held = room.levers.clear()
-    room.tell(0.7, "returning pages")
-    returned = trim()
-    after = resident()
-    return Measured(float(before - after), "bytes", f"emptied {_words(held)}; {returned}; RSS {before:,} -> {after:,} bytes")
+        return ActionResult(0.0, "bytes", f"dry run: would empty {_words(held)}; RSS is {resident_bytes():,} bytes", done=False)
+    before = resident_bytes()
+    room.report_progress(0.1, "emptying caches")
+    held = room.actuators.clear_caches()
+    room.report_progress(0.7, "returning pages")
+    returned = return_freed_pages()
+    after = resident_bytes()
+    return ActionResult(float(before - after), "bytes", f"emptied {_words(held)}; {returned}; RSS {before:,} -> {after:,} bytes")
 
 
-def _words(held: tuple[Cache, ...]) -> str:
+def _words(held: tuple[CacheUsage, ...]) -> str:
     """How many there are, and which are the largest."""
     full = sorted((cache for cache in held if cache.entries), key=lambda cache: -(cache.bytes or 0))
     largest = ", ".join(f"{cache.name} {cache.bytes:,} bytes" for cache in full[:3] if cache.bytes)
@@ -36,9 +36,9 @@ def _words(held: tuple[Cache, ...]) -> str:
 ACTION = Action(
     name="clear_caches",
     kind="memory",
-    cures="process.rss_bytes",
+    metric="process.rss_bytes",
     better=-1,
     cost="low",
-    about="Empties the caches of the engine, the pages and the store's connection, and gives their memory back; the next ones to ask wait a little.",
-    do=clear,
+    description="Empties the caches of the engine, the pages and the store's connection, and gives their memory back; the next ones to ask wait a little.",
+    run=clear_caches,
 )

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from engine.domain.tuning import Action, Measured, Room
-from engine.files import temporary
-from engine.files.owned import TEMPORARY
-from engine.files.temporary import Swept
+from engine.domain.optimization import Action, ActionContext, ActionResult
+from engine.files import temporary_files
+from engine.files.owned_folders import TEMPORARY
+from engine.files.temporary_files import SweepResult
 
 
-def delete(room: Room) -> Measured:
+def delete_temp(room: ActionContext) -> ActionResult:
     """Bytes freed on disk. Only files and folders that Podium made in its marked folder, and whose process is gone.
 
     Raises ValueError where `room.temp` is not that folder or has no marker, and OSError where it cannot be read.
     """
     if room.temp != room.home / TEMPORARY.name:
         raise ValueError(f"{room.temp} is not the temporary folder of {room.home}")
-    room.tell(0.1, "looking")
-    return _measured(temporary.sweep(room.temp, dry_run=room.dry_run), dry_run=room.dry_run)
+    room.report_progress(0.1, "looking")
+    return _measured(temporary_files.sweep_folder(room.temp, dry_run=room.dry_run), dry_run=room.dry_run)
 
 
-def _measured(swept: Swept, *, dry_run: bool) -> Measured:
+def _measured(swept: SweepResult, *, dry_run: bool) -> ActionResult:
     refused = f"; {len(swept.refused):,} could not be: {', '.join(swept.refused[:3])}" if swept.refused else ""
-    left = f"left alone: {swept.used:,} in use, {swept.others:,} that Podium did not make"
+    left = f"left alone: {swept.used:,} in use, {swept.foreign:,} that Podium did not make"
     if not swept.items:
-        return Measured(0.0, "bytes", f"nothing to delete: no killed process left a file; {left}{refused}", done=False)
+        return ActionResult(0.0, "bytes", f"nothing to delete: no killed process left a file; {left}{refused}", done=False)
     figures = f"{swept.items:,} left by killed processes, {swept.bytes:,} bytes"
     if dry_run:
-        return Measured(0.0, "bytes", f"dry run: would delete {figures}; {left}{refused}", done=False)
-    return Measured(float(swept.bytes), "bytes", f"deleted {figures}; {left}{refused}")
+        return ActionResult(0.0, "bytes", f"dry run: would delete {figures}; {left}{refused}", done=False)
+    return ActionResult(float(swept.bytes), "bytes", f"deleted {figures}; {left}{refused}")
 
 
 ACTION = Action(
     name="delete_temp",
     kind="disk",
-    cures="host.disk_free_bytes",
+    metric="host.disk_free_bytes",
     better=1,
     cost="none",
-    about="Deletes training rows, drills and reports that killed processes left in Podium's own temporary folder; it touches no other file.",
-    do=delete,
+    description="Deletes training rows, drills and reports that killed processes left in Podium's own temporary folder; it touches no other file.",
+    run=delete_temp,
 )

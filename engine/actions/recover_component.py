@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from engine.domain.tuning import Action, Measured, Room
+from engine.domain.optimization import Action, ActionContext, ActionResult
 
 
-def recover(room: Room) -> Measured:
+def recover_components(room: ActionContext) -> ActionResult:
     """Components recovered. Each is taken by itself: one that cannot be is told and stops no other."""
-    failing = room.levers.failing()
+    failing = room.actuators.failing_components()
     if not failing:
-        return Measured(0.0, "components", "nothing to recover: every component works", done=False)
+        return ActionResult(0.0, "components", "nothing to recover: every component works", done=False)
     if room.dry_run:
-        return Measured(0.0, "components", f"dry run: would recover {', '.join(failing)}", done=False)
-    done: list[Measured] = []
+        return ActionResult(0.0, "components", f"dry run: would recover {', '.join(failing)}", done=False)
+    done: list[ActionResult] = []
     left: list[str] = []
     for place, component in enumerate(failing):
-        room.tell(place / len(failing), component)
+        room.report_progress(place / len(failing), component)
         try:
-            measured = room.levers.recover(component)
+            measured = room.actuators.recover_component(component)
         except (OSError, ValueError, RuntimeError) as error:
             left.append(f"{component}: {' '.join(str(error).split()) or type(error).__name__}")
             continue
@@ -27,16 +27,16 @@ def recover(room: Room) -> Measured:
             left.append(measured.detail)
     detail = "; ".join([*(one.detail for one in done), *left])
     if not done:
-        return Measured(0.0, "components", f"nothing could be recovered: {detail}", done=False)
-    return Measured(float(len(done)), "components", detail)
+        return ActionResult(0.0, "components", f"nothing could be recovered: {detail}", done=False)
+    return ActionResult(float(len(done)), "components", detail)
 
 
 ACTION = Action(
     name="recover_component",
     kind="error recovery",
-    cures="engine.errors_last_minute",
+    metric="engine.errors_last_minute",
     better=-1,
     cost="low",
-    about="Restarts, reconnects or resets each component that is degraded or down, falls back to the previous model, or rebuilds a corrupt cache.",
-    do=recover,
+    description="Restarts, reconnects or resets each component that is degraded or down, falls back to the previous model, or rebuilds a corrupt cache.",
+    run=recover_components,
 )

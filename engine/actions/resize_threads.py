@@ -4,52 +4,54 @@ from __future__ import annotations
 
 import psutil
 
-from engine.actions._dials import back
-from engine.domain.tuning import Action, Measured, Room, Threads
+from engine.actions._overrides import revert_override
+from engine.domain.optimization import Action, ActionContext, ActionResult, ThreadCounts
 
-TIGHT = 0.5  # free processors below which the engine works on one thread
-AMPLE = 1.0  # free processors from which on it works as it was set up
+MIN_FREE = 0.5  # free processors below which the engine works on one thread
+AMPLE_FREE = 1.0  # free processors from which on it works as it was set up
 
 
-def resize(room: Room) -> Measured:
+def resize_threads(room: ActionContext) -> ActionResult:
     """Threads of this process less, counted before and after.
 
     With hardly a processor free, phases run one after the other and models are trained in one process; with more threads than processors, as many as
     there are processors. With processors free again it goes back to how it was set up. Fits and decisions come out the same whatever their number.
     """
-    dial, processors = room.levers.threads, room.levers.processors()
-    room.tell(0.1, "measuring the load")
-    free = room.levers.free()
-    now, wanted = dial.now(), _fitting(dial.now(), dial.usual(), processors, free)
+    dial, processors = room.actuators.threads, room.actuators.processors()
+    room.report_progress(0.1, "measuring the load")
+    free = room.actuators.free_processors()
+    now, wanted = dial.current(), _fitting(dial.current(), dial.default(), processors, free)
     load = f"{free:.1f} of {processors:g} processors are free"
     if wanted == now:
-        return Measured(0.0, "threads", f"nothing to resize: {load}, and the engine works with {_words(now)}", done=False)
+        return ActionResult(0.0, "threads", f"nothing to resize: {load}, and the engine works with {_words(now)}", done=False)
     if room.dry_run:
-        return Measured(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(wanted)}", done=False)
+        return ActionResult(0.0, "threads", f"dry run: {load}; would go from {_words(now)} to {_words(wanted)}", done=False)
     before = psutil.Process().num_threads()
-    dial.turn(wanted)
+    dial.apply(wanted)
     after = psutil.Process().num_threads()
     detail = f"{load}; {_words(now)} -> {_words(wanted)}; threads of this process {before} -> {after} (new ones begin with the next work)"
-    return Measured(float(before - after), "threads", detail)
+    return ActionResult(float(before - after), "threads", detail)
 
 
-def _fitting(now: Threads, usual: Threads, processors: float, free: float) -> Threads:
+def _fitting(now: ThreadCounts, usual: ThreadCounts, processors: float, free: float) -> ThreadCounts:
     """What fits: less while it is tight, as set up (but no more threads than processors) while there is ample room, else as it is."""
     whole = max(1, int(processors))
-    most = Threads(min(usual.phases, whole), min(usual.training, whole))
-    if free < TIGHT:
-        return Threads(0, 1)
-    if free >= AMPLE:
+    most = ThreadCounts(min(usual.phases, whole), min(usual.training, whole))
+    if free < MIN_FREE:
+        return ThreadCounts(0, 1)
+    if free >= AMPLE_FREE:
         return most
-    return Threads(min(now.phases, most.phases), min(now.training, most.training))
+    return ThreadCounts(min(now.phases, most.phases), min(now.training, most.training))
 
 
-def undo(room: Room) -> Measured:
+def restore_threads(room: ActionContext) -> ActionResult:
     """Threads and processes more than were in force."""
-    return back(room, room.levers.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words)
+    return revert_override(
+        room, room.actuators.threads, "threads", lambda was, now: float(now.phases + now.training - was.phases - was.training), _words
+    )
 
 
-def _words(threads: Threads) -> str:
+def _words(threads: ThreadCounts) -> str:
     process = "process" if threads.training == 1 else "processes"
     return f"{threads.phases} phase threads and {threads.training} training {process}"
 
@@ -57,10 +59,10 @@ def _words(threads: Threads) -> str:
 ACTION = Action(
     name="resize_threads",
     kind="cpu",
-    cures="engine.tick_ms",
+    metric="engine.tick_ms",
     better=-1,
     cost="none",
-    about="Fits the threads that phases run on and the processes models are trained in to the processors that are free; decisions stay the same.",
-    do=resize,
-    undo=undo,
+    description="Fits the threads that phases run on and the processes models are trained in to the processors that are free; decisions stay the same.",
+    run=resize_threads,
+    undo=restore_threads,
 )

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-from engine.domain.tuning import Action, Measured, Room, Slack
+from engine.domain.optimization import Action, ActionContext, ActionResult, ReclaimableSpace
 
-WORTH = 1_000_000  # bytes of log and free pages below which the disk would only be busied
+MIN_BYTES = 1_000_000  # bytes of log and free pages below which the disk would only be busied
 
 
-def tune(room: Room) -> Measured:
+def tune_database(room: ActionContext) -> ActionResult:
     """Bytes the store gave back, as the store measured them."""
-    slack = room.levers.slack()
-    if slack.log_bytes + slack.free_bytes < WORTH:
-        return Measured(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
+    slack = room.actuators.reclaimable_space()
+    if slack.log_bytes + slack.free_bytes < MIN_BYTES:
+        return ActionResult(0.0, "bytes", f"nothing to tune: {_words(slack)}", done=False)
     if room.dry_run:
-        return Measured(0.0, "bytes", f"dry run: would fold in the log, refresh statistics and compact; {_words(slack)}", done=False)
-    room.tell(0.1, "tuning the store")
+        return ActionResult(0.0, "bytes", f"dry run: would fold in the log, refresh statistics and compact; {_words(slack)}", done=False)
+    room.report_progress(0.1, "tuning the store")
     return room.tune_store()
 
 
-def _words(slack: Slack) -> str:
+def _words(slack: ReclaimableSpace) -> str:
     return f"the write-ahead log holds {slack.log_bytes:,} bytes, free pages {slack.free_bytes:,} bytes"
 
 
 ACTION = Action(
     name="tune_database",
     kind="performance",
-    cures="engine.store_bytes",
+    metric="engine.store_bytes",
     better=-1,
     cost="low",
-    about="Empties the store's write-ahead log into the database, refreshes its statistics and gives unused pages back.",
-    do=tune,
+    description="Empties the store's write-ahead log into the database, refreshes its statistics and gives unused pages back.",
+    run=tune_database,
 )

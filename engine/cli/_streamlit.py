@@ -5,12 +5,12 @@ from __future__ import annotations
 import runpy
 import sys
 
-from engine.libraries import WRONG, LibraryFailed, demand
+from engine.libraries import EXIT_USAGE, LibraryError, require_libraries
 
 if __name__ == "__main__":
     try:
-        demand(dashboard=True)
-    except LibraryFailed as error:
+        require_libraries(dashboard=True)
+    except LibraryError as error:
         print(f"podium: {error}", file=sys.stderr)
-        sys.exit(WRONG)
+        sys.exit(EXIT_USAGE)
     runpy.run_module("streamlit", run_name="__main__", alter_sys=True)

@@ -12,76 +12,89 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine import libraries
-from engine.cli._frame import CliCommand, WrongUse, clock_text, moment, number, say, settings_from, whole
-from engine.cli._report import as_text
-from engine.files import temporary
-from engine.files.owned import FolderTaken
+from engine.cli._arguments import (
+    Subcommand,
+    UsageError,
+    float_in_range,
+    format_time_utc,
+    integer_in_range,
+    parse_time,
+    print_notice,
+    resolve_settings,
+)
+from engine.cli._backtest_text import format_backtest
+from engine.files import temporary_files
+from engine.files.owned_folders import FolderTaken
 from engine.settings import Settings
 
 if TYPE_CHECKING:
-    from engine.backtest import EnterTrial
-    from engine.store.backtest_trials import TrialLedger
+    from engine.backtest import RecordTrial
+    from engine.store.trial_ledger import TrialLedger
 
-WIDTH = 40
+PROGRESS_WIDTH = 40
 NEVER = 2**31  # ticks
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("market", metavar="DIR|simulated", help="the folder of a recording, or the word simulated")
     parser.add_argument("--symbols", metavar="A,B", help="some of its symbols")
-    parser.add_argument("--from", dest="since", type=moment, metavar="T", help="bars that close later, e.g. 2023-01-01")
-    parser.add_argument("--to", dest="until", type=moment, metavar="T", help="bars that close by then")
+    parser.add_argument("--from", dest="since", type=parse_time, metavar="T", help="bars that close later, e.g. 2023-01-01")
+    parser.add_argument("--to", dest="until", type=parse_time, metavar="T", help="bars that close by then")
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
-    parser.add_argument("--signal", type=number(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale")
-    parser.add_argument("--bars", type=whole(1), metavar="N", help="so many bars (simulated: 20000 if not given)")
-    parser.add_argument("--symbol-count", type=whole(1, 500), metavar="N", help="simulated: symbols")
-    parser.add_argument("--train-rows", type=whole(0), metavar="N", help="rows in one training at most, 0 for all")
+    parser.add_argument(
+        "--signal", type=float_in_range(0.0, 0.5), metavar="X", help="simulated: the one-bar R2 of the best forecast; 0 is a martingale"
+    )
+    parser.add_argument("--bars", type=integer_in_range(1), metavar="N", help="so many bars (simulated: 20000 if not given)")
+    parser.add_argument("--symbol-count", type=integer_in_range(1, 500), metavar="N", help="simulated: symbols")
+    parser.add_argument("--train-rows", type=integer_in_range(0), metavar="N", help="rows in one training at most, 0 for all")
     parser.add_argument("--no-training", action="store_true", help="no model is trained, so none is heard: the cost of everything else")
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--under", type=whole(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
+    parser.add_argument("--under", type=integer_in_range(1), metavar="PID", help=argparse.SUPPRESS)  # started by the engine of that process
 
 
 def _run(told: argparse.Namespace) -> int:
-    libraries.demand(dashboard=False)
+    libraries.require_libraries(dashboard=False)
     from engine.backtest import run_backtest
     from engine.report.data_counts import describe_data
-    from engine.shell import backtests
-    from engine.shell.excerpt import Excerpt
-    from engine.shell.host import open_feed
-    from engine.store.backtest_trials import TrialLedger
-    from engine.store.shelf import folder_in
+    from engine.service import backtests
+    from engine.service.feed_window import FeedWindow
+    from engine.service.supervisor import open_configured_feed
+    from engine.store.backtest_files import backtest_folder
+    from engine.store.trial_ledger import TrialLedger
 
     if told.under is not None:
-        backtests.give_way(told.under)
+        backtests.bind_to_parent(told.under)
     settings = _settings(told)
     with suppress(OSError, FolderTaken):  # what killed ones left; a home that cannot be looked into is told where it is written
-        temporary.sweep_at_start(settings.home)
+        temporary_files.sweep_at_start(settings.home)
     bars = told.bars or (20_000 if settings.feed == "simulated" else None)
-    whole = open_feed(settings)
-    feed = Excerpt(whole, since=told.since, until=told.until, bars=bars)
+    whole = open_configured_feed(settings)
+    feed = FeedWindow(whole, since=told.since, until=told.until, bars=bars)
     if next(feed.slices(None), None) is None:
         first = next(iter(whole.slices(None)), None)
-        raise WrongUse(
-            f"{told.market} has no bar to decide on" + (f": its first closes at {clock_text(first.at)}, see --from and --to" if first else "")
+        raise UsageError(
+            f"{told.market} has no bar to decide on" + (f": its first closes at {format_time_utc(first.at)}, see --from and --to" if first else "")
         )
     if told.under is None:
         for line in describe_data(whole):
-            say(f"podium: {line}")
-    tell = progress(sys.stderr.isatty()) if told.under is None else backtests.tell
-    report = run_backtest(settings, feed, tell=tell, enter=_counted(TrialLedger(folder_in(Path(settings.home)))))
-    print(json.dumps(report, allow_nan=False) if told.json else as_text(report))
+            print_notice(f"podium: {line}")
+    tell = build_progress_bar(sys.stderr.isatty()) if told.under is None else backtests.report_progress
+    report = run_backtest(settings, feed, report_progress=tell, record_trial=_counted(TrialLedger(backtest_folder(Path(settings.home)))))
+    print(json.dumps(report, allow_nan=False) if told.json else format_backtest(report))
     return 0
 
 
-def _counted(ledger: TrialLedger) -> EnterTrial:
+def _counted(ledger: TrialLedger) -> RecordTrial:
     """Counts the run among the trials of this store; where that cannot be, says so and gives no trials."""
 
     def enter(recording: str, digest: str, ratio: float | None) -> tuple[float | None, ...]:
         try:
-            return ledger.enter(recording, digest, ratio)
+            return ledger.record(recording, digest, ratio)
         except (OSError, FolderTaken) as error:
-            say(f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder")
+            print_notice(
+                f"the backtests tried before cannot be counted ({error}): there is no deflated Sharpe ratio; set PODIUM_HOME to another folder"
+            )
             return ()
 
     return enter
@@ -90,42 +103,42 @@ def _counted(ledger: TrialLedger) -> EnterTrial:
 def _settings(told: argparse.Namespace) -> Settings:
     simulated = told.market == "simulated"
     if not simulated and (told.signal is not None or told.symbol_count is not None):
-        raise WrongUse("--signal and --symbol-count are for the simulated market: backtest simulated")
+        raise UsageError("--signal and --symbol-count are for the simulated market: backtest simulated")
     if not simulated and not Path(told.market).is_dir():
-        raise WrongUse(f"{told.market!r} is not a folder: give the folder of a recording, or the word simulated")
-    settings = settings_from(
+        raise UsageError(f"{told.market!r} is not a folder: give the folder of a recording, or the word simulated")
+    settings = resolve_settings(
         told,
         feed="simulated" if simulated else "recorded",
         feed_path=None if simulated else told.market,
         sim_signal=_text(told.signal),
         sim_symbols=_text(told.symbol_count),
         train_rows=_text(told.train_rows),
-        pace_seconds="0",
-        warm_up="0",
+        tick_interval_seconds="0",
+        warmup_bars="0",
     )
-    return replace(settings, knobs=replace(settings.knobs, first_training=NEVER, retrain_every=NEVER)) if told.no_training else settings
+    return replace(settings, trading=replace(settings.trading, first_training=NEVER, retrain_every=NEVER)) if told.no_training else settings
 
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def progress(shown: bool) -> Callable[[int, int | None], None]:
+def build_progress_bar(shown: bool) -> Callable[[int, int | None], None]:
     """A bar on a terminal, nothing elsewhere."""
 
     def tell(done: int, total: int | None) -> None:
         if not shown:
             return
         if total:
-            filled = min(WIDTH, WIDTH * done // total)
+            filled = min(PROGRESS_WIDTH, PROGRESS_WIDTH * done // total)
             end = "\n" if done >= total else ""
-            print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {done}/{total} ticks", end=end, file=sys.stderr, flush=True)
+            print(f"\r[{'#' * filled}{'.' * (PROGRESS_WIDTH - filled)}] {done}/{total} ticks", end=end, file=sys.stderr, flush=True)
         else:
             print(f"\r{done} ticks", end="", file=sys.stderr, flush=True)
 
     if shown:
-        say("deciding ...")
+        print_notice("deciding ...")
     return tell
 
 
-COMMAND = CliCommand("backtest", "runs the same decisions over a recording or the simulated market, as fast as it goes", _add, _run)
+COMMAND = Subcommand("backtest", "runs the same decisions over a recording or the simulated market, as fast as it goes", _add, _run)

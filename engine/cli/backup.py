@@ -7,21 +7,21 @@ import signal
 from pathlib import Path
 from types import FrameType
 
-from engine.cli._frame import CliCommand, add_store, store_from
+from engine.cli._arguments import Subcommand, add_store_option, resolve_store_url
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="the copy; it must not be there yet")
-    add_store(parser)
+    add_store_option(parser)
 
 
 def _run(told: argparse.Namespace) -> int:
-    from engine.store.backup import back_up
+    from engine.store.backup import back_up_store
 
-    url = store_from(told)
+    url = resolve_store_url(told)
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        copied = back_up(url, told.file)
+        copied = back_up_store(url, told.file)
     finally:
         signal.signal(signal.SIGTERM, before)
     print(f"copied to {told.file}: {copied.tables} tables, {copied.rows:,} rows, {copied.bytes:,} bytes; sound, and every table is equal")
@@ -33,4 +33,4 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-COMMAND = CliCommand("backup", "a verified copy of the store, also while the engine runs; nothing is overwritten", _add, _run)
+COMMAND = Subcommand("backup", "a verified copy of the store, also while the engine runs; nothing is overwritten", _add, _run)

@@ -12,15 +12,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.cli._frame import CliCommand, WrongUse, settings_from
-from engine.files import owned
-from engine.files.owned import LOGS, FolderTaken
-from engine.libraries import find_failures
+from engine.cli._arguments import Subcommand, UsageError, resolve_settings
+from engine.files import owned_folders
+from engine.files.owned_folders import LOGS, FolderTaken
+from engine.libraries import find_broken_libraries
 from engine.settings import Settings, SettingsError
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 
 ROOT = Path(__file__).parent.parent.parent
-ROOM = 1_000_000_000  # bytes free below which the store may not grow for long
+MIN_FREE_BYTES = 1_000_000_000  # bytes free below which the store may not grow for long
 Finding = tuple[str, str]  # ok, note or wrong; and a sentence
 
 
@@ -33,7 +33,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _run(told: argparse.Namespace) -> int:
     if told.repair:
-        _repair(settings_from(told, headless=False).database_url)
+        _repair(resolve_settings(told, headless=False).database_url)
     findings = list(_look(told))
     for level, sentence in findings:
         if level == "wrong" or not told.quiet:
@@ -43,12 +43,12 @@ def _run(told: argparse.Namespace) -> int:
 
 def _look(told: argparse.Namespace) -> Iterator[Finding]:
     yield _python(sys.version_info[:3])
-    yield from packages(ROOT / "requirements.txt")
+    yield from check_packages(ROOT / "requirements.txt")
     yield from _libraries()
     yield _chart_library()
     yield _browser()
     try:
-        settings = settings_from(told, headless=False)
+        settings = resolve_settings(told, headless=False)
     except SettingsError as error:
         yield "wrong", f"settings: {error}"
         return
@@ -62,13 +62,13 @@ def _look(told: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _repair(url: str) -> None:
-    from engine.shell.clock import WallClock
-    from engine.shell.repair import repair
-    from engine.store.database import path_of
+    from engine.resilience.repair import repair_store
+    from engine.service.clock import WallClock
+    from engine.store.database import path_from_url
 
-    if not path_of(url).exists():
-        raise WrongUse(f"there is no store at {path_of(url)} to repair")
-    for line in repair(url, WallClock()):
+    if not path_from_url(url).exists():
+        raise UsageError(f"there is no store at {path_from_url(url)} to repair")
+    for line in repair_store(url, WallClock()):
         print(f"repair {line}")
 
 
@@ -77,7 +77,7 @@ def _python(version: tuple[int, ...]) -> Finding:
     return ("ok", f"Python {text}") if version >= (3, 11) else ("wrong", f"Python {text} is too old: Podium needs 3.11 or newer")
 
 
-def packages(requirements: Path) -> Iterator[Finding]:
+def check_packages(requirements: Path) -> Iterator[Finding]:
     """One finding for every package that is missing or outside its range, or one that all are there."""
     wrong = 0
     names = 0
@@ -96,7 +96,7 @@ def packages(requirements: Path) -> Iterator[Finding]:
 
 def _libraries() -> Iterator[Finding]:
     """One finding for every library that cannot be loaded, as where one of the system's is missing."""
-    failures = find_failures()
+    failures = find_broken_libraries()
     yield from (("wrong", line) for line in failures)
     if not failures:
         yield "ok", "every required library can be loaded"
@@ -116,10 +116,10 @@ def _package(name: str, wanted: str) -> str | None:
 
 def _chart_library() -> Finding:
     try:
-        from pages.parts import plotly_library
+        from pages.ui import plotly_library
     except ImportError as error:  # of what comes with Streamlit
         return "wrong", f"charts: they cannot be served ({error}): pip install -r requirements.txt"
-    if plotly_library.file() is not None:
+    if plotly_library.library_file() is not None:
         return "ok", "charts: the plotly package has its browser library"
     return "wrong", "charts: plotly.min.js is missing from the plotly package: pip install --force-reinstall plotly"
 
@@ -138,8 +138,8 @@ def _home(home: Path) -> Finding:
     if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
         return "wrong", f"{home} cannot be written: give another folder in PODIUM_HOME"
     try:
-        for folder in owned.FOLDERS:
-            owned.refuse_others(home / folder.name, folder)
+        for folder in owned_folders.FOLDERS:
+            owned_folders.refuse_foreign_files(home / folder.name, folder)
     except FolderTaken as error:
         return "wrong", str(error)
     return "ok", f"data folder {home}" + ("" if home.exists() else " (made at the first start)")
@@ -147,9 +147,9 @@ def _home(home: Path) -> Finding:
 
 def _open_to_others(settings: Settings) -> Iterator[Finding]:
     """A note where an earlier version made files that other users of this machine can read."""
-    from engine.store.database import path_of
+    from engine.store.database import path_from_url
 
-    store = path_of(settings.database_url)
+    store = path_from_url(settings.database_url)
     found = [path for path in (store, Path(settings.home) / LOGS.name / "podium.log") if path.is_file() and path.stat().st_mode & 0o077]
     if found:
         names = " ".join(f"{path}*" for path in found)
@@ -159,35 +159,35 @@ def _open_to_others(settings: Settings) -> Iterator[Finding]:
 def _room(home: Path) -> Finding:
     free = shutil.disk_usage(next(folder for folder in (home, *home.parents) if folder.is_dir())).free
     text = f"{free / 1e9:.1f} GB free on the disk of {home}"
-    return ("ok", text) if free > ROOM else ("wrong", f"only {text}: free space or lower PODIUM_KEEP_DECISIONS")
+    return ("ok", text) if free > MIN_FREE_BYTES else ("wrong", f"only {text}: free space or lower PODIUM_RETENTION")
 
 
 def _store(settings: Settings) -> Finding:
-    from engine.health import judge
-    from engine.shell.clock import WallClock
-    from engine.shell.vitals import read_vitals
-    from engine.store.database import path_of
+    from engine.health import judge_health
+    from engine.service.clock import WallClock
+    from engine.service.health_inputs import read_health_inputs
+    from engine.store.database import path_from_url
 
-    path = path_of(settings.database_url)
+    path = path_from_url(settings.database_url)
     if not path.exists():
         return "ok", "the store is made at the first start"
     try:
-        health = judge(read_vitals(settings.database_url, WallClock().now()))
-    except StoreFailed as error:
+        health = judge_health(read_health_inputs(settings.database_url, WallClock().now()))
+    except StoreError as error:
         return "wrong", str(error)
     return "ok", f"the store can be read; engine: {health.state}" + (f" ({health.reasons[0]})" if health.reasons else "")
 
 
 def _damage(settings: Settings) -> Iterator[Finding]:
-    from engine.store.database import path_of
-    from engine.store.soundness import find_damage
+    from engine.store.database import path_from_url
+    from engine.store.integrity import find_damage
 
-    path = path_of(settings.database_url)
+    path = path_from_url(settings.database_url)
     if not path.exists():
         return
     try:
         found = find_damage(settings.database_url).describe()
-    except StoreFailed as error:
+    except StoreError as error:
         yield "wrong", str(error)
         return
     yield from (("wrong", f"{line}: stop Podium and run python -m engine doctor --repair") for line in found)
@@ -205,4 +205,4 @@ def _port(settings: Settings) -> Finding:
     return "note", f"port {settings.port} is in use: Podium may be running there already; another port is set by PODIUM_PORT"
 
 
-COMMAND = CliCommand("doctor", "what is missing or wrong on this machine and what to do", _add, _run)
+COMMAND = Subcommand("doctor", "what is missing or wrong on this machine and what to do", _add, _run)

@@ -8,35 +8,35 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.cli._frame import CliCommand, WrongUse, add_store, moment, store_from, to_file, whole
+from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, open_output, parse_time, resolve_store_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORMATS = ("csv", "parquet", "json")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how a formula begins, in full width too
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # how a formula begins, in full width too
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", metavar="TABLE", help="a view: decisions, gates, votes, fills, equity, trials ...")
-    parser.add_argument("--since", type=moment, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
+    parser.add_argument("--since", type=parse_time, metavar="T", help="rows from then on: 2024-01-31, 2024-01-31T12:00Z or 2h (ago)")
     parser.add_argument("--symbol", metavar="S")
-    parser.add_argument("--limit", type=whole(1), metavar="N", help="the newest N rows only")
+    parser.add_argument("--limit", type=integer_in_range(1), metavar="N", help="the newest N rows only")
     parser.add_argument(
         "--format", choices=FORMATS, help="csv unless --out ends in another; in csv a ' stands before text that a spreadsheet would run"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="the terminal if not given")
-    add_store(parser)
+    add_store_option(parser)
 
 
 def _run(told: argparse.Namespace) -> int:
     form = told.format or (told.out.suffix.lstrip(".") if told.out and told.out.suffix.lstrip(".") in FORMATS else "csv")
     if form == "parquet" and told.out is None:
-        raise WrongUse("parquet is not for the terminal: give --out FILE")
-    from engine.store.reader import Reader
+        raise UsageError("parquet is not for the terminal: give --out FILE")
+    from engine.store.read.reader import Reader
 
-    frame = Reader(store_from(told), busy_ms=5000).view(told.table, since=told.since, symbol=told.symbol, limit=told.limit)
-    with to_file(told.out) as draft:
+    frame = Reader(resolve_store_url(told), busy_ms=5000).view(told.table, since=told.since, symbol=told.symbol, limit=told.limit)
+    with open_output(told.out) as draft:
         _write(frame, form, draft)
     return 0
 
@@ -54,10 +54,10 @@ def _write(frame: pd.DataFrame, form: str, draft: Path | None) -> None:
 def _write_csv(frame: pd.DataFrame, draft: Path | None) -> None:
     """Texts are quoted where one of them holds a carriage return, which ends a row to most readers and would be written bare."""
     returns = any(isinstance(cell, str) and "\r" in cell for name in _texts(frame) for cell in frame[name])
-    without_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
+    escape_formulas(frame).to_csv(draft or sys.stdout, index=False, quoting=csv.QUOTE_NONNUMERIC if returns else csv.QUOTE_MINIMAL)
 
 
-def without_formulas(frame: pd.DataFrame) -> pd.DataFrame:
+def escape_formulas(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with a ' before each text that a spreadsheet would run as a formula; numbers are left as they are."""
     told = frame.copy(deep=False)
     for name in _texts(frame):
@@ -70,7 +70,7 @@ def _texts(frame: pd.DataFrame) -> list[str]:
 
 
 def _as_text(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
 
 
-COMMAND = CliCommand("export", "writes a view of the store as CSV, Parquet or JSON", _add, _run)
+COMMAND = Subcommand("export", "writes a view of the store as CSV, Parquet or JSON", _add, _run)

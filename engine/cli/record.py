@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from engine.cli._frame import later
+from engine.cli._arguments import reserve_subcommand
 
-COMMAND = later("record", "writes the configured feed as a recording")
+COMMAND = reserve_subcommand("record", "writes the configured feed as a recording")

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import argparse
 
-from engine.cli._bugs import keep
-from engine.cli._frame import CliCommand, WrongUse, add_store, store_from, whole
-from engine.shell.circuits import FAULTS
-from engine.shell.jobs import in_one_line
+from engine.cli._arguments import Subcommand, UsageError, add_store_option, integer_in_range, resolve_store_url
+from engine.cli._crash_log import save_traceback
+from engine.resilience.circuit_breaker import PLUGIN_ERRORS
+from engine.service.scheduler import describe_error
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("tick", type=whole(0, 2**62), metavar="TICK", help="the number of a stored tick")
-    add_store(parser)
+    parser.add_argument("tick", type=integer_in_range(0, 2**62), metavar="TICK", help="the number of a stored tick")
+    add_store_option(parser)
 
 
 def _run(told: argparse.Namespace) -> int:
-    from engine.replay import replay
-    from engine.store.history import History
+    from engine.replay import replay_tick
+    from engine.store.read.history import TickHistory
 
-    history = History(store_from(told))
+    history = TickHistory(resolve_store_url(told))
     try:
-        verdict = replay(history, told.tick)
+        verdict = replay_tick(history, told.tick)
     except (ValueError, OSError):
         raise
-    except FAULTS as error:  # a store from elsewhere may hold anything
-        kept = keep(type(error), error, error.__traceback__)
-        raise WrongUse(f"tick {told.tick} cannot be decided again: what the store holds of it does not fit ({in_one_line(error)}); {kept}") from error
+    except PLUGIN_ERRORS as error:  # a store from elsewhere may hold anything
+        kept = save_traceback(type(error), error, error.__traceback__)
+        raise UsageError(
+            f"tick {told.tick} cannot be decided again: what the store holds of it does not fit ({describe_error(error)}); {kept}"
+        ) from error
     first = f"differs first in {verdict.first_difference}" if verdict.first_difference else "differs"
     print(f"tick {told.tick}: {'identical' if verdict.identical else first}" + (f" ({verdict.note})" if verdict.note else ""))
     return 0 if verdict.identical else 1
 
 
-COMMAND = CliCommand("replay", "decides a stored tick again: exit 0 and identical, or exit 1 and the first phase that differs", _add, _run)
+COMMAND = Subcommand("replay", "decides a stored tick again: exit 0 and identical, or exit 1 and the first phase that differs", _add, _run)

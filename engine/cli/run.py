@@ -7,10 +7,10 @@ import signal
 from types import FrameType
 
 from engine import libraries
-from engine.cli._frame import CliCommand, say, settings_from, whole
+from engine.cli._arguments import Subcommand, integer_in_range, print_notice, resolve_settings
 from engine.settings import Settings
 
-LOOK_SECONDS = 0.25  # how often a signal is looked for
+POLL_SECONDS = 0.25  # how often a signal is looked for
 STOP_SECONDS = 30.0
 
 
@@ -21,18 +21,18 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--interval", metavar="5m", help="bars of another length")
     parser.add_argument("--seed", metavar="N")
     parser.add_argument("--pace", metavar="S", help="seconds between ticks, 0 for as fast as it goes")
-    parser.add_argument("--ticks", type=whole(1), metavar="N", help="end by itself after so many ticks")
+    parser.add_argument("--ticks", type=integer_in_range(1), metavar="N", help="end by itself after so many ticks")
 
 
 def _run(told: argparse.Namespace) -> int:
     feed = told.feed or ("recorded" if told.path else None)
-    return drive(settings_from(told, feed=feed, feed_path=told.path, pace_seconds=told.pace), told.ticks)
+    return run_engine(resolve_settings(told, feed=feed, feed_path=told.path, tick_interval_seconds=told.pace), told.ticks)
 
 
-def drive(settings: Settings, ticks: int | None) -> int:
+def run_engine(settings: Settings, ticks: int | None) -> int:
     """Runs the engine until its ticks are done, the recording ends or a signal asks it to stop."""
-    libraries.demand(dashboard=False)
-    from engine.shell.host import Host
+    libraries.require_libraries(dashboard=False)
+    from engine.service.supervisor import Supervisor
 
     signals: list[int] = []
     opened = False
@@ -43,26 +43,26 @@ def drive(settings: Settings, ticks: int | None) -> int:
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    host = Host(settings, ticks=ticks)
+    host = Supervisor(settings, ticks=ticks)
     try:
         host.open()
         opened = True
         host.start()
-        for note in host.notes:
-            say(f"podium: {note}")
-        say(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
+        for note in host.data_notes:
+            print_notice(f"podium: {note}")
+        print_notice(f"podium: deciding on the {settings.feed} market, kept in {settings.database_url}; Ctrl-C stops it after the tick in hand")
         shown = None
-        while not signals and not host.ended.wait(LOOK_SECONDS):
-            if host.trouble not in {None, shown}:
-                say(f"podium: {host.trouble}")
-            shown = host.trouble
+        while not signals and not host.ended.wait(POLL_SECONDS):
+            if host.error not in {None, shown}:
+                print_notice(f"podium: {host.error}")
+            shown = host.error
     finally:
         opened = True  # a second signal does not cut the stop short
         clean = host.stop(STOP_SECONDS)
         for number, handler in before.items():
             signal.signal(number, handler)
-    say(f"podium: stopped after {host.decided} ticks" + (f": {host.trouble}" if host.trouble else ""))
-    return 0 if clean and host.trouble is None else 1
+    print_notice(f"podium: stopped after {host.ticks_decided} ticks" + (f": {host.error}" if host.error else ""))
+    return 0 if clean and host.error is None else 1
 
 
-COMMAND = CliCommand("run", "the engine without a dashboard", _add, _run)
+COMMAND = Subcommand("run", "the engine without a dashboard", _add, _run)

@@ -8,10 +8,10 @@ import socket
 import sys
 from pathlib import Path
 
-from engine.cli._frame import CliCommand, WrongUse, say, settings_from
+from engine.cli._arguments import Subcommand, UsageError, print_notice, resolve_settings
+from engine.service.logging import open_log
+from engine.service.process_memory import ONE_ARENA
 from engine.settings import Settings
-from engine.shell.logs import open_log
-from engine.shell.steady import ONE_HEAP
 
 ROOT = Path(__file__).parent.parent.parent
 FLAGS = {"feed": "PODIUM_FEED", "path": "PODIUM_FEED_PATH", "symbols": "PODIUM_SYMBOLS", "interval": "PODIUM_INTERVAL", "seed": "PODIUM_SEED",
@@ -30,15 +30,15 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(told: argparse.Namespace) -> int:
-    settings = settings_from(told, headless=False, feed_path=told.path, sim_signal=told.signal, port=told.port, address=told.address)
+    settings = resolve_settings(told, headless=False, feed_path=told.path, sim_signal=told.signal, port=told.port, address=told.address)
     _demand_free(settings)
     open_log(Path(settings.home))
     os.environ.update({FLAGS[flag]: str(getattr(told, flag)) for flag in FLAGS if getattr(told, flag) is not None})
     if settings.feed_path:
         os.environ["PODIUM_FEED_PATH"] = settings.feed_path
-    os.environ.setdefault(*ONE_HEAP)
+    os.environ.setdefault(*ONE_ARENA)
     host = f"[{settings.address}]" if ":" in settings.address else settings.address
-    say(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
+    print_notice(f"Podium on http://{host}:{settings.port} ({settings.feed} market, store and log in {settings.home})")
     sys.stdout.flush()
     # the server takes this process's place, so signals reach it
     os.execv(sys.executable, [
@@ -54,7 +54,7 @@ def _demand_free(settings: Settings) -> None:
         try:
             probe.bind((settings.address, settings.port))
         except OSError as error:
-            raise WrongUse(f"port {settings.port} on {settings.address} cannot be used ({error.strerror}): set PODIUM_PORT to another") from None
+            raise UsageError(f"port {settings.port} on {settings.address} cannot be used ({error.strerror}): set PODIUM_PORT to another") from None
 
 
-COMMAND = CliCommand("serve", "the dashboard with the engine inside (what make run starts)", _add, _run)
+COMMAND = Subcommand("serve", "the dashboard with the engine inside (what make run starts)", _add, _run)

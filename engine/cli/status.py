@@ -5,46 +5,46 @@ from __future__ import annotations
 import argparse
 import json
 
-from engine.cli._frame import CliCommand, add_store, clock_text, settings_from
-from engine.health import Health, Vitals, describe_step, judge, recent_step
-from engine.shell.clock import WallClock
-from engine.shell.vitals import age_seconds, as_json, read_vitals
-from engine.store.database import path_of
-from engine.store.errors import StoreFailed
+from engine.cli._arguments import Subcommand, add_store_option, format_time_utc, resolve_settings
+from engine.health import Health, HealthInputs, describe_clock_step, judge_health, recent_clock_step
+from engine.service.clock import WallClock
+from engine.service.health_inputs import compute_age, format_health, read_health_inputs
+from engine.store.database import path_from_url
+from engine.store.errors import StoreError
 
 SHOWN_SECONDS = 86_400.0  # for which a step of the clock is worth a line
-EXIT = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
+EXIT_CODES = {"healthy": 0, "starting": 1, "degraded": 1, "down": 2}
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
-    add_store(parser)
+    add_store_option(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _run(told: argparse.Namespace) -> int:
-    url = told.store or settings_from(told).database_url
-    path_of(url)  # an address that is none is a wrong use, not an engine that is down
+    url = told.store or resolve_settings(told).database_url
+    path_from_url(url)  # an address that is none is a wrong use, not an engine that is down
     try:
-        vitals = read_vitals(url, WallClock().now())
-    except StoreFailed as error:
+        vitals = read_health_inputs(url, WallClock().now())
+    except StoreError as error:
         print(json.dumps({"state": "down", "reasons": [str(error)]}) if told.json else f"down: {error}")
-        return EXIT["down"]
-    health = judge(vitals)
-    print(json.dumps(as_json(vitals, health)) if told.json else as_text(vitals, health))
-    return EXIT[health.state]
+        return EXIT_CODES["down"]
+    health = judge_health(vitals)
+    print(json.dumps(format_health(vitals, health)) if told.json else format_status(vitals, health))
+    return EXIT_CODES[health.state]
 
 
-def as_text(vitals: Vitals, health: Health) -> str:
+def format_status(vitals: HealthInputs, health: Health) -> str:
     """The same for a person."""
     told = [f"{health.state}{': ' if health.reasons else ''}{'; '.join(health.reasons)}"]
-    if vitals.decided is not None:
-        age = age_seconds(vitals.now, vitals.decided)
+    if vitals.decided_at is not None:
+        age = compute_age(vitals.now, vitals.decided_at)
         ago = "in the future by this machine's clock" if age is None else f"{age:.0f} s ago"
-        told.append(f"last tick    {vitals.tick} at {clock_text(vitals.decided)}, {ago}")
-    step = recent_step(vitals.step, vitals.now, SHOWN_SECONDS)
+        told.append(f"last tick    {vitals.tick} at {format_time_utc(vitals.decided_at)}, {ago}")
+    step = recent_clock_step(vitals.clock_step, vitals.now, SHOWN_SECONDS)
     if step is not None:
-        told.append(f"clock        {describe_step(step)}; at {clock_text(step.at)} by the clock as it is now")
-    rate = vitals.honest_rate
+        told.append(f"clock        {describe_clock_step(step)}; at {format_time_utc(step.at)} by the clock as it is now")
+    rate = vitals.clean_rate
     over = f"{rate:.2%} of the last {vitals.ticks_counted} live ticks without a fallback" if rate is not None else "not enough data: no live tick yet"
     told.append(f"honest rate  {over}")
     told.append(f"open alerts  {vitals.open_alerts}")
@@ -52,4 +52,4 @@ def as_text(vitals: Vitals, health: Health) -> str:
     return "\n".join(told)
 
 
-COMMAND = CliCommand("status", "tells how every part of the engine is; exit 0 healthy, 1 degraded, 2 down", _add, _run)
+COMMAND = Subcommand("status", "tells how every part of the engine is; exit 0 healthy, 1 degraded, 2 down", _add, _run)

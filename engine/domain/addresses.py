@@ -13,25 +13,25 @@ _BETWEEN = re.compile(r"\s*,\s*(?=[a-z][a-z0-9+.-]*://)|\s+", re.IGNORECASE)
 _PLAIN = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})  # their host is a server's name and no token
 
 
-def split(text: str) -> tuple[str, ...]:
+def split_addresses(text: str) -> tuple[str, ...]:
     """The addresses of a list: a comma stands between two of them where another address follows it."""
     return tuple(part for part in _BETWEEN.split(text.strip(" ,")) if part)
 
 
-def is_one(text: str) -> bool:
+def is_address(text: str) -> bool:
     return _FORM.fullmatch(text) is not None
 
 
-def labels(urls: Sequence[str]) -> tuple[str, ...]:
+def label_addresses(urls: Sequence[str]) -> tuple[str, ...]:
     """What stands for each address on screen, in the log and in the store: the same for the same address, another for another."""
     found: list[str] = []
     for url in urls:
-        name = label(url)
+        name = label_address(url)
         found.append(name if name not in found else f"{name} {found.count(name) + 1}")
     return tuple(found)
 
 
-def label(url: str) -> str:
+def label_address(url: str) -> str:
     """Its kind, its host where that is no token, and four digits to tell it from others: too few to guess a secret by."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
@@ -40,7 +40,7 @@ def label(url: str) -> str:
     return f"{scheme}://{host or HIDDEN} #{mark}"
 
 
-def scrub(text: str, urls: Iterable[str]) -> str:
+def mask_secrets(text: str, urls: Iterable[str]) -> str:
     """The text without any part of these addresses that may be secret."""
     parts = {part for url in urls for part in _secrets(url)}
     for part in sorted(parts, key=len, reverse=True):

@@ -8,7 +8,7 @@ from engine.domain.record import Record
 
 SEVERITIES = ("info", "warning", "critical")
 ALL = "all"  # the rule of a silence that covers every rule
-KINDS = ("opened", "resolved", "escalated", "drill")  # of messages
+MESSAGE_KINDS = ("opened", "resolved", "escalated", "drill")  # of messages
 WAITING, SENT, JOINED, FAILED = "waiting", "sent", "joined", "failed"  # of deliveries; joined: told in the message of another alert
 
 
@@ -20,29 +20,29 @@ class AlertRule(Record):
     severity: str  # of SEVERITIES
     group: str  # alerts of a group that are told at the same time share a message
     about: str  # what to do, in one sentence
-    after: float = 0.0  # s it must be wrong, without a break, before it is raised
-    well: float = 30.0  # s it must be well, without a break, before it is resolved
-    cause: bool = False  # while it is open, the others of its group follow from it and are not told apart
+    fire_after: float = 0.0  # s it must be wrong, without a break, before it is raised
+    resolve_after: float = 30.0  # s it must be well, without a break, before it is resolved
+    inhibits: bool = False  # while it is open, the others of its group follow from it and are not told apart
 
 
 @dataclass(frozen=True, slots=True)
-class Sight(Record):
+class RuleObservation(Record):
     """What one look at a rule found."""
 
     rule: str
-    wrong: bool | None  # None: it cannot be told
-    words: str = ""
+    firing: bool | None  # None: it cannot be told
+    message: str = ""
     value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Standing(Record):
+class AlertRuleState(Record):
     """A rule between two looks. Times are seconds of a monotonic clock."""
 
     open: bool = False
-    since: float | None = None  # wrong without a break since then, None while it is well
-    well: float | None = None  # well without a break since then, while it is open
-    seen: float | None = None  # the last look that could tell
+    wrong_since: float | None = None  # wrong without a break since then, None while it is well
+    well_since: float | None = None  # well without a break since then, while it is open
+    last_known: float | None = None  # the last look that could tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Delivery(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Message(Record):
+class AlertMessage(Record):
     """What is to be told: one text for all the alerts it covers, the first of which it is kept under."""
 
     alerts: tuple[int, ...]
@@ -99,7 +99,7 @@ class Message(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered(Record):
+class FaultRecovery(Record):
     """A fault that was mended without a person, or is being mended."""
 
     at: int  # ns UTC, when it broke
@@ -111,7 +111,7 @@ class Recovered(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof(Record):
+class DrillCheck(Record):
     """One part of a drill."""
 
     name: str  # kill switch, stop, alert path
@@ -127,37 +127,37 @@ class Drill(Record):
     at: int  # ns UTC
     passed: bool
     seconds: float
-    proofs: tuple[Proof, ...]
+    checks: tuple[DrillCheck, ...]
     by: str
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(Record):
+class EngineProgress(Record):
     """How an engine gets on with deciding. Spans are measured by the monotonic clock: the wall clock may be set, and the machine may sleep."""
 
     up_seconds: float  # since this engine took the store
     silent_seconds: float | None = None  # since its newest decision, None before the first
-    pace_seconds: float = 0.0  # between ticks as it is now, 0 for as fast as it goes
+    tick_interval_seconds: float = 0.0  # between ticks as it is now, 0 for as fast as it goes
     is_warming_up: bool = False  # more ticks of the warm-up are to come
     is_training: bool = False  # the tick in hand waits for the models of a training
 
 
 @dataclass(frozen=True, slots=True)
-class Facts(Record):
+class AlertInputs(Record):
     """All that the rules look at. None for what is not known; times are ns UTC."""
 
     now: int
-    progress: Progress | None = None
-    last_wall: int | None = None  # when the newest tick was decided
-    warm: bool = False  # the newest tick was decided while warming up on history
+    progress: EngineProgress | None = None
+    last_decided_at: int | None = None  # when the newest tick was decided
+    is_warmup: bool = False  # the newest tick was decided while warming up on history
     ended: bool = False  # the recording has ended, nothing more is to be decided
     ticks: int = 0  # the newest ticks looked at for the honest rate
-    honest: int = 0  # of them, those without a fallback
-    fresh: int | None = None  # symbols whose gate "fresh data" was open at the newest tick, or shut by a repeat that is no incident yet
-    faulty: tuple[str, ...] = ()  # symbols for which a fault of the data shut it, each with the fault in words
+    clean_ticks: int = 0  # of them, those without a fallback
+    fresh_symbols: int | None = None  # symbols whose gate "fresh data" was open at the newest tick, or shut by a repeat that is no incident yet
+    faulty_symbols: tuple[str, ...] = ()  # symbols for which a fault of the data shut it, each with the fault in words
     symbols: int | None = None
     incidents: tuple[str, ...] = ()  # open ones, in words
-    shut: tuple[tuple[str, float | None, float | None], ...] = ()  # gates shut at the newest tick: name, value, limit
+    failed_gates: tuple[tuple[str, float | None, float | None], ...] = ()  # gates shut at the newest tick: name, value, limit
     store_bytes: int | None = None
     store_limit: int | None = None
     disk_used: float | None = None  # share of the file system of PODIUM_HOME, 0..1

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.domain.gates import Ladder
-from engine.domain.incidents import Watch
+from engine.domain.gates import GateResults
+from engine.domain.incidents import IncidentState
 from engine.domain.orders import Order
-from engine.domain.outlook import Outlook
+from engine.domain.outlook import LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.regimes import Hidden
-from engine.domain.volatility import Foreseen
+from engine.domain.regimes import RegimeModel
+from engine.domain.volatility import VolatilityForecast
 
 if TYPE_CHECKING:
-    from engine.domain.state import Seen, State
+    from engine.domain.state import OnlineInputs, State
 
 
 class Phase(Enum):
@@ -39,11 +39,11 @@ SPREAD_SOURCES = ("book", "Abdi-Ranaldo 2017", "setting", "tick", "assumed wide"
 
 
 @dataclass(frozen=True, slots=True)
-class Mood(Record):
+class MarketState(Record):
     """Phase 1: what the market is like."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "sigma": "S?", "trend": "S", "range_volatility": "S?", "liquidity": "S?", "regime": "S", "probabilities": "SR", "change": "S",
+        "sigma": "S?", "trend": "S", "range_volatility": "S?", "liquidity": "S?", "regime": "S", "probabilities": "SR", "regime_change": "S",
     }  # fmt: skip
 
     sigma: Floats  # (S,) EWMA volatility of one bar's log return, NaN while unknown
@@ -56,13 +56,13 @@ class Mood(Record):
     breadth: float  # share of symbols above their mean of 48 bars
     sentiment: float  # mean over symbols of signed bar pressure, -1..1
     stress: float  # 0..1, share of symbols in the volatile regime, probability-weighted
-    change: Floats  # (S,) probability that the regime has changed with this bar
-    hidden: Hidden  # the regime model, having learned from this bar
-    watch: Watch  # faults of the data: watch.open are those that last
+    regime_change: Floats  # (S,) probability that the regime has changed with this bar
+    regime_model: RegimeModel  # the regime model, having learned from this bar
+    incident_state: IncidentState  # faults of the data: watch.open are those that last
 
 
 @dataclass(frozen=True, slots=True)
-class Matrix(Record):
+class FeatureMatrix(Record):
     """Phase 2: the features, a column each."""
 
     SHAPES: ClassVar[dict[str, str]] = {"values": "SF?", "usable": "S"}
@@ -73,21 +73,21 @@ class Matrix(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class BookAndFlow(Record):
+class BookMetrics(Record):
     """What the book and the flow tell beyond the cost of trading; NaN wherever there is no sane book, or not enough flow."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"imbalance_best": "S?", "pressure_levels": "S?", "vpin": "S?", "kyle": "S?", "fillable": "S?"}
+    SHAPES: ClassVar[dict[str, str]] = {"imbalance_best": "S?", "pressure_levels": "S?", "vpin": "S?", "kyle_lambda": "S?", "fillable_share": "S?"}
 
     imbalance_best: Floats  # (S,) -1..1 of the sizes at the best prices
     pressure_levels: Floats  # (S,) order-flow imbalance of the bar over its depth, mean over the levels
     vpin: Floats  # (S,) 0..1: |bought - sold| over traded, in 12 parts of equal volume of the last 48 bars
-    kyle: Floats  # (S,) bps that a bar moves with 1e6 money bought net by aggressors, over the last 48 bars
-    fillable: Floats  # (S,) share of the largest order allowed that the thinner side of the book holds, 0..1
+    kyle_lambda: Floats  # (S,) bps that a bar moves with 1e6 money bought net by aggressors, over the last 48 bars
+    fillable_share: Floats  # (S,) share of the largest order allowed that the thinner side of the book holds, 0..1
     quoted_bps: Floats  # (2, 2, S) from the mid, fee apart, by outlook.NOTIONALS and side: walking the book now; NaN where it does not hold it
-    cost_bps: Floats  # (2, 2, S) the same as foreseen for the fill
-    next_levels: Floats  # (3, S) foreseen for the next bar: spread in bps, depth at the best prices in money, impact in bps
-    outlook: Outlook  # with this tick learned, for the state
-    estimate: Floats  # (4, S) spread estimated from bars: bps, low and high of its 95 % interval, pairs of bars; NaN where there is a book
+    forecast_cost_bps: Floats  # (2, 2, S) the same as foreseen for the fill
+    forecast_levels: Floats  # (3, S) foreseen for the next bar: spread in bps, depth at the best prices in money, impact in bps
+    liquidity_forecast: LiquidityForecast  # with this tick learned, for the state
+    spread_estimate: Floats  # (4, S) spread estimated from bars: bps, low and high of its 95 % interval, pairs of bars; NaN where there is a book
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Liquidity(Record):
 
     SHAPES: ClassVar[dict[str, str]] = {
         "mid": "S?", "spread_bps": "S", "depth": "S?", "imbalance": "S?", "micro_price": "S?", "pressure": "S?", "amihud": "S?",
-        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "crossed": "S", "spread_source": "S", "room": "S?",
+        "fee_bps": "S", "impact_bps": "S", "cost_bps": "S", "invalid_book": "S", "spread_source": "S", "capacity": "S?",
     }  # fmt: skip
 
     mid: Floats  # (S,) price, the close where there is no book
@@ -109,46 +109,46 @@ class Liquidity(Record):
     fee_bps: Floats  # (S,) one way
     impact_bps: Floats  # (S,) one way, for an order of the largest size allowed: walking the book, else by the square-root law
     cost_bps: Floats  # (S,) one way in all: half the spread + fee + impact
-    crossed: Bools  # (S,) the book is crossed or malformed: not to be traded on
+    invalid_book: Bools  # (S,) the book is crossed or malformed: not to be traded on
     spread_source: Ints  # (S,) index into SPREAD_SOURCES
-    finer: BookAndFlow
-    too_dear: tuple[str, ...]  # kinds of order that are proven to cost more than taking at once: they are not recommended
-    room: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
+    book_metrics: BookMetrics
+    costly_executions: tuple[str, ...]  # kinds of order that are proven to cost more than taking at once: they are not recommended
+    capacity: Floats  # (S,) money that a bar may fill by the participation limit, 0 where no volume is known; NaN where the book decides it
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen(Record):
+class ModelSelection(Record):
     """Phase 4: which models to hear."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"heard": "M", "preferred": "M", "expected_loss": "M?"}
+    SHAPES: ClassVar[dict[str, str]] = {"active": "M", "preferred": "M", "expected_loss": "M?"}
 
     models: tuple[str, ...]
-    heard: Bools  # (M,)
+    active: Bools  # (M,)
     preferred: Bools  # (M,) those that would be heard, had silencing the others been proved to pay
     expected_loss: Floats  # (M,) predicted loss relative to "no forecast" in these conditions, below 1 is better; NaN while unknown
     conditions: Floats  # (4,) of the market, that losses may depend on (see phases.selection)
 
 
 @dataclass(frozen=True, slots=True)
-class Opinions(Record):
+class Predictions(Record):
     """Phase 5: what each model says, and how far it is trusted. Means are in horizon volatilities (see the target)."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "mean": "MHS?", "trust": "MHS", "agreement": "HS", "outside": "S", "heard": "S", "confidence": "MHS", "disagreement": "HS",
+        "mean": "MHS?", "reliability": "MHS", "agreement": "HS", "out_of_distribution": "S", "active_models": "S", "confidence": "MHS", "dispersion": "HS",
     }  # fmt: skip
 
     models: tuple[str, ...]
     versions: tuple[str, ...]
     mean: Floats  # (M, H, S) forecasts of the target, NaN where a model is not heard
-    trust: Floats  # (M, H, S) 0..1
+    reliability: Floats  # (M, H, S) 0..1
     agreement: Floats  # (H, S) trust-weighted share of votes with the majority's sign, 0 where none is heard
-    outside: Floats  # (S,) share of features outside the range they were trained on
-    heard: Floats  # (S,) models heard
+    out_of_distribution: Floats  # (S,) share of features outside the range they were trained on
+    active_models: Floats  # (S,) models heard
     verdict: str  # reliable, warning or unreliable
     confidence: Floats  # (M, H, S) probability of the vote's direction, by the model's own record: 1/2 until it has one, or where it is not heard
-    disagreement: Floats  # (H, S) trust-weighted deviation of the votes round their mean, in horizon volatilities; 0 with fewer than two
-    seen: tuple[Seen, ...]  # what models that learn at every tick looked at
-    chosen: Chosen
+    dispersion: Floats  # (H, S) trust-weighted deviation of the votes round their mean, in horizon volatilities; 0 with fewer than two
+    online_inputs: tuple[OnlineInputs, ...]  # what models that learn at every tick looked at
+    selection: ModelSelection
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +163,9 @@ class Forecast(Record):
     probability: Floats  # (H, S) that the target is above 0
     weights: Floats  # (M, H)
     scale: Floats  # (H, S) log return of one unit: sigma * sqrt(horizon); 0 where unknown
-    width: Floats  # (H, R, 2) half-widths in force, by regime and level; a symbol's are those of its regime times its reach
-    reach: Floats  # (H, S, 2)
-    volatility: Foreseen  # of the bars to come
+    half_width: Floats  # (H, R, 2) half-widths in force, by regime and level; a symbol's are those of its regime times its reach
+    scale_factor: Floats  # (H, S, 2)
+    volatility: VolatilityForecast  # of the bars to come
 
 
 LIMITS = (
@@ -179,22 +179,22 @@ class Sizes(Record):
     """Phase 7: how much, as shares of equity, and what each limit made of it."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "held": "S", "alone": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "taken_bps": "S", "confidence": "S",
-        "skill": "H?", "skill_estimate": "H?",
+        "current": "S", "unconstrained": "S", "target": "S", "steps": "LS", "edge_bps": "S", "cost_bps": "S", "slope": "S", "shared_edge_bps": "S", "confidence": "S",
+        "skill_bound": "H?", "skill_estimate": "H?",
     }  # fmt: skip
 
-    held: Floats  # (S,) held now, share of equity
-    alone: Floats  # (S,) wanted given what else is wanted, before the limits of the portfolio
+    current: Floats  # (S,) held now, share of equity
+    unconstrained: Floats  # (S,) wanted given what else is wanted, before the limits of the portfolio
     target: Floats  # (S,) wanted after every limit
     limits: tuple[str, ...]  # names of the steps
     steps: Floats  # (L + 1, S) what was wanted before any limit, then after each
     edge_bps: Floats  # (S,) expected move over the horizon acted on, signed
     cost_bps: Floats  # (S,) round trip in all
     slope: Floats  # (S,) share of equity per bps of edge beyond cost, after skill and volatility scaling
-    taken_bps: Floats  # (S,) of the expected move that the sizes of correlated symbols already take; below 0 where they hedge it
+    shared_edge_bps: Floats  # (S,) of the expected move that the sizes of correlated symbols already take; below 0 where they hedge it
     horizon: int  # index of the horizon acted on
     confidence: Floats  # (S,) probability of the direction
-    skill: Floats  # (H,) lower bound of the ensemble's R2, NaN while there is not enough data; what sizes are scaled by
+    skill_bound: Floats  # (H,) lower bound of the ensemble's R2, NaN while there is not enough data; what sizes are scaled by
     skill_estimate: Floats  # (H,) the R2 itself
 
 
@@ -203,7 +203,7 @@ class Decisions(Record):
     """Phase 8: what is done, and every gate."""
 
     SHAPES: ClassVar[dict[str, str]] = {
-        "action": "S", "target": "S", "delta": "S", "confidence": "S", "execution": "S", "binding": "S", "flip_bps": "S?", "votes": "MS?",
+        "action": "S", "target": "S", "delta": "S", "confidence": "S", "execution": "S", "binding_gate": "S", "edge_to_flip_bps": "S?", "votes": "MS?",
     }  # fmt: skip
 
     action: Ints  # (S,) index into ACTIONS
@@ -211,9 +211,11 @@ class Decisions(Record):
     delta: Floats  # (S,) base units to trade, 0 when holding
     confidence: Floats  # (S,) probability of the direction of the horizon acted on
     execution: Ints  # (S,) index into EXECUTIONS
-    gates: Ladder
-    binding: Ints  # (S,) index of the first gate that failed, -1 where none did
-    flip_bps: Floats  # (S,) smallest change of the expected move that changes the action, other gates passed and other sizes as they are; or NaN
+    gates: GateResults
+    binding_gate: Ints  # (S,) index of the first gate that failed, -1 where none did
+    edge_to_flip_bps: (
+        Floats  # (S,) smallest change of the expected move that changes the action, other gates passed and other sizes as they are; or NaN
+    )
     votes: Floats  # (M, S) each model's forecast at the horizon acted on, in horizon volatilities
 
 
@@ -238,7 +240,7 @@ class Fill(Record):
     fee_bps: float
     spread_bps: float  # paid: half the spread, or what walking the book cost
     impact_bps: float
-    realised: float  # money gained or lost on the part that closed a position, after its fee
+    realised_pnl: float  # money gained or lost on the part that closed a position, after its fee
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +256,7 @@ class Span(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Record):
+class EvolutionPlan(Record):
     """Phase 10: what is asked of the shell, and the state with that noted."""
 
     state: State
@@ -262,15 +264,15 @@ class Plan(Record):
 
     def digest(self) -> str:
         """Of what evolution itself settles; the rest of the state is learning's, and in its digest."""
-        return Proposal(self.state.last_training, self.state.asked, self.instructions).digest()
+        return EvolutionProposal(self.state.last_training, self.state.training_requests, self.instructions).digest()
 
 
 @dataclass(frozen=True, slots=True)
-class Proposal(Record):
+class EvolutionProposal(Record):
     """What a plan adds to the state it was given."""
 
     last_training: int
-    asked: int
+    training_requests: int
     instructions: tuple[Instruction, ...]
 
 
@@ -284,9 +286,9 @@ class Outcome(Record):
     instructions: tuple[Instruction, ...]
     degraded: tuple[Phase, ...]
     # the evidence, for the store and the page
-    mood: Mood
-    matrix: Matrix
+    market_state: MarketState
+    features: FeatureMatrix
     liquidity: Liquidity
-    opinions: Opinions
+    predictions: Predictions
     forecast: Forecast
     sizes: Sizes

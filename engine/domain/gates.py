@@ -8,24 +8,24 @@ from typing import ClassVar, NamedTuple
 
 from engine.domain.record import Bools, Floats, Record
 
-RUNGS = (  # of the gate ladder, in order: name, sense and unit; a gate has passed when `value sense limit`
+GATES = (  # of the gate ladder, in order: name, sense and unit; a gate has passed when `value sense limit`
     ("fresh data", "<=", "bars"),
     ("not paused", "<=", ""),
-    ("sound phases", "<=", "phases"),
-    ("sane book", "<=", ""),
+    ("no degraded phase", "<=", "phases"),
+    ("valid book", "<=", ""),
     ("not flattened", "<=", ""),
     ("history", ">=", "bars"),
     ("spread", "<=", "bps"),
-    ("models heard", ">=", "models"),
+    ("active models", ">=", "models"),
     ("proven skill", ">", "%"),
-    ("known territory", "<=", "%"),
+    ("in distribution", "<=", "%"),
     ("agreement", ">=", "%"),
-    ("edge over cost", ">=", "bps"),
+    ("edge above cost", ">=", "bps"),
     ("cooldown", ">=", "bars"),
     ("daily loss", "<=", "%"),
     ("drawdown", "<=", "%"),
-    ("worth trading", ">=", "%"),
-    ("room in limits", ">=", "%"),
+    ("minimum trade", ">=", "%"),
+    ("risk limits", ">=", "%"),
     ("minimum order", ">=", "money"),
 )
 
@@ -42,7 +42,7 @@ class Gate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ladder(Record):
+class GateResults(Record):
     """Every gate for every symbol, a row a gate: three arrays instead of three a gate, which is what a tick can afford."""
 
     SHAPES: ClassVar[dict[str, str]] = {"value": "GS?", "limit": "GS", "passed": "GS"}

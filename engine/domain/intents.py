@@ -11,27 +11,27 @@ UNKNOWN = "reason not recorded"
 FLATTENED = "told to stay flat"
 NEAR = 1e-5  # share of the position below which a step of the sizing has not reduced it: steps are stored in single precision
 
-GATES = {  # a gate that did not pass, as the reason for a hold
+HOLD_REASONS = {  # a gate that did not pass, as the reason for a hold
     "fresh data": "data not fresh",
     "not paused": "paused",
-    "sound phases": "a phase fell back",
-    "sane book": "no valid book",
+    "no degraded phase": "a phase fell back",
+    "valid book": "no valid book",
     "not flattened": FLATTENED,
     "history": "too little history",
     "spread": "spread too wide",
-    "models heard": "too few models",
+    "active models": "too few models",
     "proven skill": "skill not proven",
-    "known territory": "inputs out of distribution",
+    "in distribution": "inputs out of distribution",
     "agreement": "models disagree",
-    "edge over cost": "edge below cost",
+    "edge above cost": "edge below cost",
     "cooldown": "cooldown after a loss",
     "daily loss": "daily loss limit",
     "drawdown": "drawdown limit",
-    "worth trading": "change too small",
-    "room in limits": "no room in limits",
+    "minimum trade": "change too small",
+    "risk limits": "no room in limits",
     "minimum order": "below the minimum order",
 }
-LIMITS = {  # a limit of the sizing, as the reason for a smaller position
+LIMIT_REASONS = {  # a limit of the sizing, as the reason for a smaller position
     "new version": "new model version",
     "position": "position limit",
     "spot, no shorts": "no shorts on spot",
@@ -49,7 +49,7 @@ _OF_FORECAST = ("wanted", "kelly fraction", "proven skill", "new version", "cost
 Steps = Mapping[str, float | None]
 
 
-def intent_of(position: float | None, target: float | None) -> str:
+def classify_intent(position: float | None, target: float | None) -> str:
     """What a decision does to a position, both as shares of equity; nothing known counts as nothing held.
 
     A position that turns round is closed and opened the other way by one order. It takes new risk, which needs every gate, so it is an "open".
@@ -64,27 +64,27 @@ def intent_of(position: float | None, target: float | None) -> str:
     return ADD if abs(after) > abs(before) else CUT
 
 
-def reason_of(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
+def explain_intent(position: float | None, target: float | None, shut: Sequence[str], steps: Steps) -> str:
     """Why: the gate that bound a hold, the edge that opened, the limit or the forecast that reduced.
 
     `shut` names the gates that did not pass, in the order of the ladder; `steps` the size wanted and what each limit made of it.
     """
-    intent = intent_of(position, target)
+    intent = classify_intent(position, target)
     if intent == HOLD:
-        return gate_in_words(shut[0]) if shut else "no gate failed"
+        return phrase_gate(shut[0]) if shut else "no gate failed"
     if "not flattened" in shut:
         return FLATTENED
     if any(steps.get(name) is None for name in _OF_FORECAST):
         return UNKNOWN
     if intent in {OPEN, ADD}:
         limit = _limiting(steps)
-        return "edge above cost" + (f", limited by {LIMITS[limit]}" if limit else "")
+        return "edge above cost" + (f", limited by {LIMIT_REASONS[limit]}" if limit else "")
     return _reducing(_known(position), steps)
 
 
-def gate_in_words(gate: str) -> str:
+def phrase_gate(gate: str) -> str:
     """A gate that did not pass, as a reason."""
-    return GATES.get(gate, gate)
+    return HOLD_REASONS.get(gate, gate)
 
 
 def _known(share: float | None) -> float:
@@ -95,7 +95,7 @@ def _limiting(steps: Steps) -> str | None:
     """The last limit that made the position smaller than the forecast alone would have it."""
     last, before = None, abs(steps["cost"] or 0.0)
     for name, value in steps.items():
-        if name in LIMITS and name not in _OF_FORECAST and value is not None:
+        if name in LIMIT_REASONS and name not in _OF_FORECAST and value is not None:
             last = name if abs(value) < before * (1.0 - NEAR) else last
             before = abs(value)
     return last
@@ -114,18 +114,18 @@ def _reducing(position: float, steps: Steps) -> str:
         left = kept
     if not reason:
         return UNKNOWN
-    return _forecast(side, size, steps) if reason == "cost" else LIMITS.get(reason, reason)
+    return _forecast(side, size, steps) if reason == "cost" else LIMIT_REASONS.get(reason, reason)
 
 
 def _forecast(side: float, size: float, steps: Steps) -> str:
     """What became of the forecast that the position rested on."""
     wanted, fraction, skilled, versioned = (side * (steps[name] or 0.0) for name in _OF_FORECAST[:-1])
     if fraction != 0.0 and skilled == 0.0:
-        return GATES["proven skill"]
+        return HOLD_REASONS["proven skill"]
     if wanted == 0.0:
         return "no forecast"
     if wanted < 0.0:
         return "forecast turned"
     if skilled >= size > versioned:
-        return LIMITS["new version"]
+        return LIMIT_REASONS["new version"]
     return "forecast weaker"

@@ -8,18 +8,18 @@ from engine.domain.record import Record
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome(Record):
+class WindowOutcome(Record):
     """One window after a trigger: whether the action was run in it, with which chance, and what changed: after less before, NaN where unmeasured."""
 
     treated: bool
-    chance: float  # that the action was run, known before the draw
+    probability: float  # that the action was run, known before the draw
     change: float  # of the metric that fired
     latency: float  # of the time a tick takes, ms
-    honest: float  # of the share of ticks without a fallback, %
+    clean: float  # of the share of ticks without a fallback, %
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate(Record):
+class EffectEstimate(Record):
     """An effect with its 95 % interval; None where there is too little to bound it."""
 
     effect: float  # NaN with nothing to estimate from
@@ -33,8 +33,8 @@ class Judgement(Record):
 
     treated: int
     placebos: int
-    effect: Estimate
-    latency: Estimate
-    honest: Estimate
+    effect: EffectEstimate
+    latency: EffectEstimate
+    clean: EffectEstimate
     verdict: str  # helped, no measurable effect, harmed, not enough data
     why: str  # one sentence with the figures

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.domain.control import Event, Knobs
-from engine.domain.orders import Done, Order
+from engine.domain.orders import FinishedOrder, Order
 from engine.domain.record import Bools, Floats, Ints, Record
+from engine.domain.trading_config import Event, TradingConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Books(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Flow(Record):
+class OrderFlow(Record):
     """Windows of order flow, summed by the feed over every event in the bar; T = 0 where the feed has none, NaN where a part is unknown."""
 
     ofi: Floats  # (S, T, D) order-flow imbalance by level, base units (Cont, Kukanov and Stoikov 2014)
@@ -43,7 +43,7 @@ class Flow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Slice(Record):
+class MarketSnapshot(Record):
     """One closed bar of every symbol, as a feed hands it over; the shell keeps the windows."""
 
     at: int  # ns UTC, the bar's close and the time of the decision
@@ -57,7 +57,9 @@ class Slice(Record):
     fill_books: Books  # (S, D) the first book at or after the *previous* decision + latency, else the one standing then; NaN where none
     ofi: Floats  # (S, D) over this bar; D = 0 where the feed has none
     flow: Floats  # (S, 5) signed_volume, trades, vwap, spread, depth over this bar; (S, 0) where the feed has none
-    later: Floats | None = None  # (S, 4) traded after fill_books were met: lowest and highest price, sold at its best bid, bought at its best ask
+    trades_after_arrival: Floats | None = (
+        None  # (S, 4) traded after fill_books were met: lowest and highest price, sold at its best bid, bought at its best ask
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +69,16 @@ class Account(Record):
     equity: float  # money
     cash: float  # money
     positions: Floats  # (S,) base units, negative when short
-    entry: Floats  # (S,) mean entry price, NaN when flat
-    mark: Floats  # (S,) last known price, NaN before the first bar
-    peak: float  # highest equity so far
+    entry_price: Floats  # (S,) mean entry price, NaN when flat
+    mark_price: Floats  # (S,) last known price, NaN before the first bar
+    peak_equity: float  # highest equity so far
     day: int  # days since the epoch of the running day, UTC
-    day_open: float  # equity when the running day began
-    losses: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
-    naive: float  # equity of buying all symbols in equal parts at their first price and holding
-    benchmark: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
-    working: tuple[Order, ...] = ()  # orders that stand over after the bar: resting, or with slices to come
-    done: tuple[Done, ...] = ()  # orders that were over with the bar
+    day_open_equity: float  # equity when the running day began
+    last_loss_tick: Ints  # (S,) tick of the last trade closed at a loss, -10**9 where none
+    benchmark_equity: float  # equity of buying all symbols in equal parts at their first price and holding
+    benchmark_units: Floats  # (S,) base units of that portfolio, NaN before a symbol's first price
+    working_orders: tuple[Order, ...] = ()  # orders that stand over after the bar: resting, or with slices to come
+    finished_orders: tuple[FinishedOrder, ...] = ()  # orders that were over with the bar
     accrued_at: int = 0  # ns UTC, up to which borrow and funding are paid; 0 before the first bar
     borrow: float = 0.0  # money, paid so far for what was sold short; at most 0
     funding: float = 0.0  # money, funding so far: below 0 paid, above 0 received
@@ -97,17 +99,17 @@ class Inputs(Record):
     symbols: tuple[str, ...]
     bars: Bars
     books: Books
-    flow: Flow
+    flow: OrderFlow
     fresh: Bools  # (S,)
     account: Account
-    knobs: Knobs
+    config: TradingConfig
     events: tuple[Event, ...]
-    view: View  # a pure function of bars, books and flow (engine.window.look)
-    met: Books | None = None  # the book at the previous decision + latency (Slice.fill_books), where orders of the bar before were filled
+    view: MarketView  # a pure function of bars, books and flow (engine.window.look)
+    fill_books: Books | None = None  # the book at the previous decision + latency (Slice.fill_books), where orders of the bar before were filled
 
 
 @dataclass(frozen=True, slots=True)
-class View(Record):
+class MarketView(Record):
     """The window as features see it: closes carried forward over missing bars, so a quiet bar returns 0."""
 
     at: int  # ns UTC
@@ -122,4 +124,4 @@ class View(Record):
     age: Ints  # (S,) bars since the last one seen, 0 when it is this one
     sigma: Floats  # (S,) EWMA volatility of a bar (log return), NaN while unknown
     books: Books
-    flow: Flow
+    flow: OrderFlow

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.market import View
+from engine.domain.market import MarketView
 from engine.domain.record import Bools, Floats, Ints, Record
-from engine.domain.state import Memory
+from engine.domain.state import OnlineMemory
 
 
 @dataclass(frozen=True, slots=True)
-class Training(Record):
+class TrainingSet(Record):
     """Rows to learn from, oldest first; nothing in them was known later than `until`."""
 
     columns: tuple[str, ...]
@@ -27,12 +27,12 @@ class Training(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Online:
+class OnlineLearner:
     """How a model goes on learning at every tick. What it has learned is in the state, so a decision stays a pure function."""
 
-    see: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, no blanks
-    forecast: Callable[[Any, NDArray[np.float32], Memory | None, int], Floats]  # fitted, (S, K), learned since, ticks since trained -> (H, S)
-    fade: float  # what a tick leaves of the sums
+    select_columns: Callable[[Any, Floats], NDArray[np.float32]]  # fitted, (S, F) -> (S, K) the columns it learns on, no blanks
+    forecast: Callable[[Any, NDArray[np.float32], OnlineMemory | None, int], Floats]  # fitted, (S, K), learned since, ticks since trained -> (H, S)
+    decay: float  # what a tick leaves of the sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,32 +44,32 @@ class Model:
 
     name: str
     kind: str  # in words, for the page
-    fit: Callable[[Training, int], bytes]  # training, seed
+    fit: Callable[[TrainingSet, int], bytes]  # training, seed
     load: Callable[[bytes], Any]
     predict: Callable[[Any, Floats], Floats]  # fitted, (S, F) -> (H, S)
-    online: Online | None = None  # where it goes on learning between trainings
+    online: OnlineLearner | None = None  # where it goes on learning between trainings
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class FeatureFamily:
     """A family of features, computed for all symbols at once from the view of the window."""
 
     name: str
     columns: tuple[str, ...]
-    build: Callable[[View], Floats]  # -> (S, len(columns)); NaN where not applicable
+    build: Callable[[MarketView], Floats]  # -> (S, len(columns)); NaN where not applicable
     may_be_blank: bool = False  # also for a symbol with enough history: its data is not in every feed
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class ServingModel:
     """A fitted model that serves."""
 
     model: Model
     version: str  # "NAME-TICK": trained on data up to that tick
     digest: str  # of the bytes it was loaded from
     fitted: Any
-    low: Floats  # (F,) 0.5 % quantile of each feature it was trained on
-    high: Floats  # (F,) 99.5 %
+    feature_low: Floats  # (F,) 0.5 % quantile of each feature it was trained on
+    feature_high: Floats  # (F,) 99.5 %
     trained_to: int  # tick
     reliance: Floats  # (F,) share of its forecasts that goes when a column is blank, summing to 1; 0 where it relies on none
 
@@ -78,9 +78,9 @@ class Serving:
 class Catalog:
     """What a decision may use. `names` fixes the model axis; a model without a fitted version is not heard."""
 
-    families: tuple[Family, ...]
+    families: tuple[FeatureFamily, ...]
     names: tuple[str, ...]
-    serving: tuple[Serving | None, ...]  # as names
+    serving: tuple[ServingModel | None, ...]  # as names
     columns: tuple[str, ...] = field(init=False)  # of all families, asked for at every tick
     may_be_blank: Bools = field(init=False, compare=False, repr=False)  # (F,)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 from engine.domain.data_counts import DataCounts
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
 from engine.domain.trading_rules import TradingRules
 
@@ -40,7 +40,7 @@ class Feed(Protocol):
     @property
     def info(self) -> FeedInfo: ...
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         """Closed bars in order of time, from the first, or from the first whose `at` is later than `after` (ns UTC).
 
         A universe-wide silence longer than 13 bars is cut to 13 empty slices, then time jumps. Ends when a recording ends.

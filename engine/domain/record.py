@@ -28,7 +28,7 @@ class Record:
 
     def __post_init__(self) -> None:
         names = _ARRAY_FIELDS.get(type(self))
-        for name in arrays_of(type(self)) if names is None else names:
+        for name in array_field_names(type(self)) if names is None else names:
             value = getattr(self, name)
             if type(value) is np.ndarray:
                 if not value.flags.c_contiguous:
@@ -43,12 +43,12 @@ class Record:
         return hashlib.sha256(b"".join(told)).hexdigest()[:32]  # processors have instructions for it: half the time of BLAKE2
 
 
-def fields_of(kind: type) -> tuple[str, ...]:
+def field_names(kind: type) -> tuple[str, ...]:
     """Names of a record's fields, in order."""
     return tuple(getattr(kind, "__slots__", ()))
 
 
-def arrays_of(kind: type) -> tuple[str, ...]:
+def array_field_names(kind: type) -> tuple[str, ...]:
     """Names of the fields that are annotated as arrays."""
     found = _ARRAY_FIELDS.get(kind)
     if found is None:
@@ -88,7 +88,7 @@ def _tell(value: Any, told: list[bytes | memoryview]) -> None:
 @cache
 def _reader(kind: type) -> tuple[bytes, Callable[[Any], tuple[Any, ...]]]:
     """The name of a kind of record, and what reads all its fields in one call."""
-    names = fields_of(kind)
+    names = field_names(kind)
     if len(names) > 1:
         return kind.__name__.encode(), attrgetter(*names)
     return kind.__name__.encode(), lambda value: tuple([getattr(value, name) for name in names])

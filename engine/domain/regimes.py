@@ -8,7 +8,7 @@ from engine.domain.record import Floats, Record
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden(Record):
+class RegimeModel(Record):
     """One model for all symbols, R regimes; the sums are means over the bars learned from, recent ones counting for more."""
 
     bars: float  # learned from

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from engine.domain.record import Ints, Record
 
-KINDS = ("threshold", "performance", "error", "schedule", "by hand")
-THRESHOLD, PERFORMANCE, ERROR, SCHEDULE, BY_HAND = KINDS
-STATES = ("fired", "cleared", "no data")  # what a rule says when something changes
-FIRED, CLEARED, NO_DATA = STATES
+RULE_KINDS = ("threshold", "performance", "error", "schedule", "by hand")
+THRESHOLD, PERFORMANCE, ERROR, SCHEDULE, BY_HAND = RULE_KINDS
+RULE_STATES = ("fired", "cleared", "no data")  # what a rule says when something changes
+FIRED, CLEARED, NO_DATA = RULE_STATES
 MODES = ("off", "observe", "recommend", "ask", "auto")
 OFF, OBSERVE, RECOMMEND, ASK, AUTO = MODES
 LICENCES = ("auto", "recommend", "quarantined")
@@ -41,7 +41,7 @@ class Rule(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Preview(Record):
+class RulePreview(Record):
     """What a rule would have done on a stored series."""
 
     count: int  # firings

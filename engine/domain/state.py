@@ -8,40 +8,40 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.incidents import Watch
-from engine.domain.orders import Execution
-from engine.domain.outlook import Outlook
+from engine.domain.evidence import SkillSums
+from engine.domain.incidents import IncidentState
+from engine.domain.orders import ExecutionSums
+from engine.domain.outlook import LiquidityForecast
 from engine.domain.record import Floats, Ints, Record
-from engine.domain.regimes import Hidden
-from engine.domain.skill import Skill
+from engine.domain.regimes import RegimeModel
 from engine.domain.succession import Succession
-from engine.domain.volatility import Volatility
+from engine.domain.volatility import VolatilityModel
 
 
 @dataclass(frozen=True, slots=True)
-class Pending(Record):
+class PendingForecasts(Record):
     """Forecasts that have not come due, newest first; L = the longest horizon."""
 
     mean: Floats  # (L, M + 1, H, S) models then the ensemble, NaN where none
-    width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
-    reach: Floats  # (L, H, S, 2) what the widths were multiplied by
+    half_width: Floats  # (L, H, R, 2) half-widths of the 80 % and 90 % intervals, by regime
+    scale_factor: Floats  # (L, H, S, 2) what the widths were multiplied by
     probability: Floats  # (L, H, S)
     sigma: Floats  # (L, S) volatility of a bar, as known then
     price: Floats  # (L, S) log close, NaN where the bar was not fresh
     regime: Ints  # (L, S)
-    constant: Floats  # (L, H, 2, S) log return, half-widths of the intervals of constant width to compare with
+    constant_half_width: Floats  # (L, H, 2, S) log return, half-widths of the intervals of constant width to compare with
 
 
 @dataclass(frozen=True, slots=True)
 class Intervals(Record):
     """Widths in force by horizon and regime, and the sums behind their coverage and sharpness (see evidence.intervals)."""
 
-    width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
-    own: Floats  # (H, 2, S) log return, half-widths that a symbol's own misses have come to need
+    half_width: Floats  # (H, R, 2) half-widths of the 80 % and 90 % intervals, in horizon volatilities
+    symbol_half_width: Floats  # (H, 2, S) log return, half-widths that a symbol's own misses have come to need
     covered: Floats  # (H, R, 2)
     rows: Floats  # (H, R)
-    zero_share: Floats  # (H, R) of late, of targets that were exactly 0, faded from a start at 0
-    constant: Floats  # (H, 2, S) log return, half-widths of the intervals of constant width to compare with
+    zero_mass: Floats  # (H, R) of late, of targets that were exactly 0, faded from a start at 0
+    constant_half_width: Floats  # (H, 2, S) log return, half-widths of the intervals of constant width to compare with
     winkler: Floats  # (H, 2) summed over rows, log return
     winkler_constant: Floats  # (H, 2)
 
@@ -60,7 +60,7 @@ class Direction(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Declined(Record):
+class PendingHolds(Record):
     """Holds that have not come due, newest first; L = the longest horizon."""
 
     gate: Ints  # (L, S) the gate that bound, -1 where none did
@@ -70,71 +70,71 @@ class Declined(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Regret(Record):
+class DeclinedTrades(Record):
     """What each gate's declined trades came to (see evidence.regret)."""
 
-    declined: Declined
-    scored: Skill  # (1, 1, G) bps as gain, trades as power
+    pending: PendingHolds
+    scores: SkillSums  # (1, 1, G) bps as gain, trades as power
 
 
 @dataclass(frozen=True, slots=True)
-class Silencing(Record):
+class SelectionGain(Record):
     """What hearing only the models preferred has been worth (see evidence.silencing)."""
 
     pending: Floats  # (L, 2, H, S) forecasts of all and of those preferred that have not come due, newest first, NaN where none
-    gained: Skill  # (1, 1, 1) by which the squared error of all exceeds that of those preferred, over all horizons
+    gain: SkillSums  # (1, 1, 1) by which the squared error of all exceeds that of those preferred, over all horizons
 
 
 @dataclass(frozen=True, slots=True)
-class Seen(Record):
+class OnlineInputs(Record):
     """What a model that learns at every tick looked at in this one."""
 
     model: int  # index on the model axis
     version: str
-    fade: float  # what a tick leaves of the sums
+    decay: float  # what a tick leaves of the sums
     columns: NDArray[np.float32]  # (S, K) standardised; single precision, as pending columns are most of what a memory holds
 
 
 @dataclass(frozen=True, slots=True)
-class Memory(Record):
+class OnlineMemory(Record):
     """What a model has learned since it was trained: sums over what came due (see evidence.online), K columns."""
 
     model: int
     version: str
     gram: Floats  # (K, K) discounted
     moment: Floats  # (K, H)
-    seen: NDArray[np.float32]  # (L, S, K) columns of the forecasts that have not come due, newest first
+    pending_columns: NDArray[np.float32]  # (L, S, K) columns of the forecasts that have not come due, newest first
 
 
 @dataclass(frozen=True, slots=True)
 class State(Record):
     """Checkpointed every 100 ticks and rolled forward by replay."""
 
-    SHAPES: ClassVar[dict[str, str]] = {"regime": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "H"}
+    SHAPES: ClassVar[dict[str, str]] = {"regime_probabilities": "SR", "gram": "HMM", "moment": "HM", "weights": "MH", "weight_rows": "H"}
 
     tick: int  # of the last tick learned from, -1 before the first
     decided: int  # ticks decided since the state was blank
     models: tuple[str, ...]
-    regime: Floats  # (S, R) filtered probabilities
-    hidden: Hidden  # the regime model
-    watch: Watch  # what faults of the data are told by
-    pending: Pending
+    regime_probabilities: Floats  # (S, R) filtered probabilities
+    regime_model: RegimeModel  # the regime model
+    incident_state: IncidentState  # what faults of the data are told by
+    pending: PendingForecasts
     gram: Floats  # (H, M, M) discounted moments of the models' forecasts
     moment: Floats  # (H, M)
     weights: Floats  # (M, H) the ensemble's weights in force
-    skill: Skill  # of all time
-    recent: Skill  # discounted; sizes positions. Only the ensemble and "all regimes", over a long and a short memory: (2, H, 1)
+    skill: SkillSums  # of all time
+    recent: SkillSums  # discounted; sizes positions. Only the ensemble and "all regimes", over a long and a short memory: (2, H, 1)
     intervals: Intervals
-    volatility: Volatility
+    volatility: VolatilityModel
     direction: Direction
-    regret: Regret
+    declined_trades: DeclinedTrades
     weight_rows: Floats  # (H,) discounted rows behind gram and moment
     conditions: Floats  # (M, C, C + 1) discounted moments of each model's relative loss on market conditions, for selection
     context: Floats  # (L, C) market conditions of the pending forecasts, newest first
-    silencing: Silencing
+    selection_gain: SelectionGain
     last_training: int  # tick at which training was last asked for, -1 never
-    asked: int  # trainings asked for
-    memories: tuple[Memory, ...]  # of the models that learn at every tick, () before any serves
-    outlook: Outlook
+    training_requests: int  # trainings asked for
+    online_memories: tuple[OnlineMemory, ...]  # of the models that learn at every tick, () before any serves
+    liquidity_forecast: LiquidityForecast
     succession: Succession
-    execution: Execution  # what kinds of order have come to
+    execution: ExecutionSums  # what kinds of order have come to

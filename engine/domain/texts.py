@@ -11,7 +11,7 @@ _LONG_WORD = re.compile(rf"\S{{{2 * SHOWN},}}")
 _KINDS = {"Cc": "a control character", "Cs": "half of a surrogate pair", "Zl": "a line separator", "Zp": "a paragraph separator"}
 
 
-def find_fault(text: str) -> str | None:
+def find_control_character(text: str) -> str | None:
     """What in a text is no plain text, in words; None where all is."""
     for place, letter in enumerate(text, 1):
         kind = _KINDS.get(unicodedata.category(letter))

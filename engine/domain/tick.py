@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.domain.decision import Fill, Outcome, Span
-from engine.domain.market import Inputs, Slice
+from engine.domain.market import Inputs, MarketSnapshot
 from engine.domain.orders import ExecutionRow
-from engine.domain.outlook import OutlookRow
+from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.record import Floats, Record
 
 
@@ -30,7 +30,7 @@ class SkillRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class RegretRow(Record):
+class DeclinedRow(Record):
     """What a gate cost (above 0) or saved (below 0), in bps a declined trade; None where there is not enough data."""
 
     gate: str
@@ -42,7 +42,7 @@ class RegretRow(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Record):
+class TrainingRow(Record):
     """What a tick adds to the rows that models are trained on."""
 
     tick: int
@@ -56,9 +56,9 @@ class Tick(Record):
     """One decision of every symbol and all it came from."""
 
     session: int
-    wall: int  # ns UTC by the wall clock, when the tick was decided
-    row: Row  # kept with the slice
-    slice: Slice  # the bar that came in: kept once; windows are made of these
+    decided_at: int  # ns UTC by the wall clock, when the tick was decided
+    training_row: TrainingRow  # kept with the slice
+    snapshot: MarketSnapshot  # the bar that came in: kept once; windows are made of these
     inputs: Inputs  # its bars and flow are windows over slices and are not stored again
     outcome: Outcome
     fills: tuple[Fill, ...]  # of the orders of the tick before, made before this decision
@@ -67,11 +67,11 @@ class Tick(Record):
     decisions_digest: str  # Outcome.decisions.digest()
     phase_digests: tuple[str, ...]  # of each phase's result in order of Phase; () where not asked for
     serving: tuple[str | None, ...]  # digest of the model that served, as state.models
-    warm: bool  # decided over history while warming up
+    is_warmup: bool  # decided over history while warming up
     checkpoint: bool  # the state after this tick is to be kept
     skill: tuple[SkillRow, ...]  # the table of skill where it was refreshed at this tick, else ()
-    regret: tuple[RegretRow, ...]  # likewise
-    outlook: tuple[OutlookRow, ...] = ()  # likewise
+    declined: tuple[DeclinedRow, ...]  # likewise
+    liquidity_forecast: tuple[LiquidityForecastRow, ...] = ()  # likewise
     execution: tuple[ExecutionRow, ...] = ()  # likewise
     machine: str | None = None  # JSON: what the machine was like when the tick was decided, by reading; None where nothing was measured
 

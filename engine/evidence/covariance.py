@@ -18,14 +18,14 @@ LEAST = 1e-4  # shrinkage there always is, so that the correlation of exact copi
 
 
 @dataclass(frozen=True, slots=True)
-class Comovement:
+class CorrelationModel:
     """What is known of how S symbols move together, without a matrix of all their pairs."""
 
     standardised: Floats  # (S, T) returns in units of each symbol's volatility
     weights: Floats  # (T,) of the bars, summing to 1
     shrinkage: float  # share by which every pair's correlation is reduced
 
-    def series(self, exposure: Floats, symbols: Ints) -> Floats:
+    def portfolio_returns(self, exposure: Floats, symbols: Ints) -> Floats:
         """(T,) what a portfolio with this exposure to some symbols, in units of risk, would have made in each bar."""
         return np.asarray(exposure @ self.standardised[symbols])
 
@@ -33,20 +33,20 @@ class Comovement:
         """Of the portfolio with this exposure and its series: x'Cx."""
         return (1.0 - self.shrinkage) * float(series * series @ self.weights) + self.shrinkage * float(exposure @ exposure)
 
-    def shared(self, series: Floats) -> Floats:
+    def covariances_with(self, series: Floats) -> Floats:
         """(S,) covariance of each symbol with a portfolio's series; its own part in it counts as shrunk, too."""
         return np.asarray(self.standardised @ (series * self.weights) * (1.0 - self.shrinkage))
 
 
-def estimate(returns: Floats, weights: Floats, known: Bools) -> Comovement:
+def estimate_correlation(returns: Floats, weights: Floats, known: Bools) -> CorrelationModel:
     """Of returns (S, T). The shrinkage is that of the symbols with a known volatility; of 64 of them, evenly spaced, where there are more."""
-    standardised = standardise(returns, weights)
+    standardised = standardise_returns(returns, weights)
     step = -(-len(returns) // MOST)
     some = standardised[::step] if known.all() else standardised[known][::step]
-    return Comovement(standardised, weights, shrinkage(some, weights, sample_correlation(some, weights)) if len(some) else 1.0)
+    return CorrelationModel(standardised, weights, ledoit_wolf_shrinkage(some, weights, sample_correlation(some, weights)) if len(some) else 1.0)
 
 
-def standardise(returns: Floats, weights: Floats) -> Floats:
+def standardise_returns(returns: Floats, weights: Floats) -> Floats:
     """(N, T) returns in units of the root of their weighted mean square; 0 for a symbol that never moved. Weights (T,) sum to 1."""
     power = (returns * returns) @ weights
     moving = power > 0
@@ -59,7 +59,7 @@ def sample_correlation(standardised: Floats, weights: Floats) -> Floats:
     return np.asarray(rooted @ rooted.T)
 
 
-def shrinkage(standardised: Floats, weights: Floats, sample: Floats) -> float:
+def ledoit_wolf_shrinkage(standardised: Floats, weights: Floats, sample: Floats) -> float:
     """The share of the identity that makes the mean squared error smallest (Ledoit and Wolf 2004, lemma 3.5).
 
     The error of the sample is that of so many bars of equal weight as give a weighted mean its variance: 1 / sum of squared weights (Kish 1965).
@@ -73,14 +73,14 @@ def shrinkage(standardised: Floats, weights: Floats, sample: Floats) -> float:
     return min(max(error / distance, LEAST), 1.0) if distance > 0 else 1.0
 
 
-def shrunk(sample: Floats, share: float) -> Floats:
+def shrink_correlation(sample: Floats, share: float) -> Floats:
     """(N, N) the sample correlation with every pair's reduced by the share; the diagonal is 1."""
     out = sample * (1.0 - share)
     np.fill_diagonal(out, 1.0)
     return out
 
 
-def trimmed(weights: Floats, seen: Bools) -> Floats:
+def trim_weights(weights: Floats, seen: Bools) -> Floats:
     """(T,) weights that sum to 1 and begin where the youngest symbol has its first bar; `seen` (N, T) marks bars that are there.
 
     Before that a symbol without history would look like one that does not move with the others.
@@ -93,7 +93,7 @@ def trimmed(weights: Floats, seen: Bools) -> Floats:
     return np.asarray(out / out.sum())
 
 
-def clusters(sample: Floats, threshold: float) -> Ints:
+def find_clusters(sample: Floats, threshold: float) -> Ints:
     """(N,) the lowest index of each symbol's cluster: two symbols are in one where a chain of |correlation| above the threshold joins them."""
     count = len(sample)
     joined = np.abs(sample) > threshold

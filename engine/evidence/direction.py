@@ -10,26 +10,26 @@ import numpy as np
 
 from engine.domain.record import Floats
 from engine.domain.state import Direction
-from engine.evidence.due import Scored
+from engine.evidence.scoring import ScoredForecasts
 
-FIRST_SLOPE = 1.6  # of a normal target of unit variance: the log odds of its sign, about
+INITIAL_SLOPE = 1.6  # of a normal target of unit variance: the log odds of its sign, about
 PRIOR = 0.25  # information behind the first slope: 100 rows of a forecast of 0.1
 STEEPEST = 10.0
 TENTHS = 10
 
 
-def empty(horizons: int) -> Direction:
+def initial_direction(horizons: int) -> Direction:
     """Nothing scored."""
     zero, tenths = np.zeros(horizons), np.zeros((horizons, TENTHS))
-    return Direction(np.full(horizons, FIRST_SLOPE), np.full(horizons, PRIOR), zero, zero, tenths, tenths, tenths)
+    return Direction(np.full(horizons, INITIAL_SLOPE), np.full(horizons, PRIOR), zero, zero, tenths, tenths, tenths)
 
 
-def probability(direction: Direction, mean: Floats) -> Floats:
+def probability_up(direction: Direction, mean: Floats) -> Floats:
     """(H, S) that the next move is up, from (H, S) forecasts."""
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(direction.slope[:, None] * mean, -20.0, 20.0))))
 
 
-def score(before: Direction, scored: Scored) -> Direction:
+def update_direction(before: Direction, scored: ScoredForecasts) -> Direction:
     """Brier score, reliability by tenth, and the next slope, over the symbols that moved."""
     moved = scored.known[-1] & (scored.target != 0.0)
     if not moved.any():

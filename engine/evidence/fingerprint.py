@@ -10,7 +10,7 @@ from engine.domain.market import Books
 from engine.domain.record import Ints
 
 
-def fingerprint(books: Books) -> Ints:
+def fingerprint_books(books: Books) -> Ints:
     """(S,) equal for equal books, bit for bit on every platform, since the sums are of whole numbers; 0 where a symbol has no book.
 
     Two books that differ have the same number with a chance of about 1 in 2^32 or less.

@@ -6,15 +6,15 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-LATE = 48  # bars
+AVERAGE_BARS = 48  # bars
 
 
-def usual_volume(volume: Floats) -> Floats:
+def average_volume(volume: Floats) -> Floats:
     """(S,) base units traded per bar, mean of the last 48 of (S, T); NaN where one of them is not known."""
-    return np.asarray(volume[:, -LATE:].sum(axis=1) / LATE)
+    return np.asarray(volume[:, -AVERAGE_BARS:].sum(axis=1) / AVERAGE_BARS)
 
 
-def square_root(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
+def square_root_impact(coefficient: float, sigma: Floats | float, share: Floats | float) -> Floats:
     """Impact in bps: `coefficient` bar volatilities for an order as large as the bar's volume, times the root of its share, however large.
 
     A volatility that is not known counts as 0: a symbol has one before anything is opened in it.

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.model import Training
+from engine.domain.model import TrainingSet
 from engine.domain.record import Bools, Floats, Ints, Record
 
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)  # multiples of the number of rows
 HELD_OUT = 0.25  # the last quarter chooses the penalty
 SAMPLE = 20_000  # rows that quantiles are taken from
 SHARED = 0.9  # of a horizon's rows that all must know to share one sum
-STANDARD = ("low", "high", "mean", "deviation")
+STANDARDISER_ARRAYS = ("low", "high", "mean", "deviation")
 _MOST = 1 << 30  # bytes of a model's arrays: more than any has, and less than a memory
 # What zipfile, zlib and numpy raise for bytes that are no arrays, or that claim to be larger than memory.
 _NOT_ARRAYS = (
@@ -29,7 +29,7 @@ _NOT_ARRAYS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Standard(Record):
+class Standardiser(Record):
     """How columns are brought to mean 0 and deviation 1; values are clipped to the trained range, blanks become 0."""
 
     low: Floats  # (F,) 0.5 % quantile
@@ -37,7 +37,7 @@ class Standard(Record):
     mean: Floats  # (F,)
     deviation: Floats  # (F,)
 
-    def apply(self, x: NDArray[Any]) -> Floats:
+    def transform(self, x: NDArray[Any]) -> Floats:
         """(N, F) standardised."""
         z = np.clip(x.astype(np.float64, copy=False), self.low, self.high)
         z -= self.mean
@@ -45,21 +45,21 @@ class Standard(Record):
         z[np.isnan(z)] = 0.0
         return z
 
-    def only(self, columns: Ints) -> Standard:
+    def select_columns(self, columns: Ints) -> Standardiser:
         """That of some of the columns."""
-        return Standard(self.low[columns], self.high[columns], self.mean[columns], self.deviation[columns])
+        return Standardiser(self.low[columns], self.high[columns], self.mean[columns], self.deviation[columns])
 
-    def parts(self) -> dict[str, Floats]:
+    def to_arrays(self) -> dict[str, Floats]:
         """By name, as a model's bytes hold it."""
-        return {name: getattr(self, name) for name in STANDARD}
+        return {name: getattr(self, name) for name in STANDARDISER_ARRAYS}
 
 
-def standard_of(parts: dict[str, Floats]) -> Standard:
+def standardiser_from_arrays(parts: dict[str, Floats]) -> Standardiser:
     """The standardisation back from a model's parts."""
-    return Standard(parts["low"], parts["high"], parts["mean"], parts["deviation"])
+    return Standardiser(parts["low"], parts["high"], parts["mean"], parts["deviation"])
 
 
-def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
+def training_bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
     """(F,) 0.5 % and 99.5 % quantiles of each column, from an even sample of at most 20,000 rows; -inf and inf where a column is blank."""
     sample = x[:: max(1, len(x) // SAMPLE)].astype(np.float64)
     if not len(sample):
@@ -71,19 +71,19 @@ def bounds(x: NDArray[Any]) -> tuple[Floats, Floats]:
     return np.where(blank, -np.inf, low), np.where(blank, np.inf, high)
 
 
-def standard(x: NDArray[Any]) -> Standard:
+def fit_standardiser(x: NDArray[Any]) -> Standardiser:
     """The standardisation of (N, F) rows, from the sample that their bounds are taken from."""
-    low, high = bounds(x)
+    low, high = training_bounds(x)
     low, high = np.where(np.isfinite(low), low, 0.0), np.where(np.isfinite(high), high, 0.0)
     clipped = np.clip(x[:: max(1, len(x) // SAMPLE)].astype(np.float64), low, high)
     there = np.isfinite(clipped)
     count = np.maximum(there.sum(axis=0), 1)
     mean = np.where(there, clipped, 0.0).sum(axis=0) / count
     deviation = np.sqrt(np.where(there, (clipped - mean) ** 2, 0.0).sum(axis=0) / count)
-    return Standard(low, high, mean, np.where(deviation > 1e-9, deviation, 1.0))
+    return Standardiser(low, high, mean, np.where(deviation > 1e-9, deviation, 1.0))
 
 
-def ridge(z: Floats, training: Training) -> Floats:
+def fit_ridge(z: Floats, training: TrainingSet) -> Floats:
     """(K + 1, H) coefficients and intercept on the (N, K) columns `z`, fitted on everything with the penalty that `penalties` finds.
 
     The intercept is shrunk to a tenth of the mean: a drift is the least reliable thing a sample shows.
@@ -101,7 +101,7 @@ def ridge(z: Floats, training: Training) -> Floats:
     return columns
 
 
-def penalties(z: Floats, training: Training) -> list[float]:
+def choose_penalties(z: Floats, training: TrainingSet) -> list[float]:
     """For each horizon the penalty, in multiples of the rows, with the least squared error on the last quarter.
 
     The rows whose targets reach into that quarter are purged: as many bars as the horizon.
@@ -140,7 +140,7 @@ class _Sums:
         return self.targets / max(self.rows, 1) * 0.1
 
 
-def _shares(training: Training) -> list[_Share]:
+def _shares(training: TrainingSet) -> list[_Share]:
     """All horizons together where nearly the same rows know them, else each by itself."""
     known = np.isfinite(training.y)
     all_known = np.asarray(known.all(axis=1))
@@ -149,7 +149,7 @@ def _shares(training: Training) -> list[_Share]:
     return [_Share((index,), known[:, index]) for index in range(known.shape[1])]
 
 
-def _parts(z: Floats, training: Training, share: _Share) -> tuple[_Sums, _Sums, _Sums]:
+def _parts(z: Floats, training: TrainingSet, share: _Share) -> tuple[_Sums, _Sums, _Sums]:
     """Sums over the early rows, over the last quarter, and over those between, whose targets reach into it."""
     longest = max(training.horizons[index] for index in share.columns)
     split = int(np.quantile(training.tick, 1.0 - HELD_OUT)) if len(z) else 0
@@ -176,14 +176,14 @@ def _penalty(early: _Sums, late: _Sums, place: int) -> float:
     return PENALTIES[int(np.argmin([one @ gram @ one - 2.0 * one @ moment for one in slopes]))]
 
 
-def to_bytes(**arrays: Floats) -> bytes:
+def arrays_to_bytes(**arrays: Floats) -> bytes:
     """Arrays by name as npz; the same arrays give the same bytes."""
     out = io.BytesIO()
     np.savez(out, allow_pickle=False, **arrays)
     return out.getvalue()
 
 
-def from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
+def arrays_from_bytes(data: bytes, *names: str) -> dict[str, Floats]:
     """Arrays by name; raises ValueError, in one line, for anything that is not npz of plain arrays with these among them."""
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as archive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import Flow
+from engine.domain.market import OrderFlow
 from engine.domain.record import Floats
 
 WINDOW = 48  # bars
@@ -12,7 +12,7 @@ BUCKETS = 12  # of equal volume in the window
 FEWEST = 12  # bars with signed volume before a slope is given
 
 
-def pressure(flow: Flow, volume: Floats) -> tuple[Floats, Floats]:
+def order_flow_imbalance(flow: OrderFlow, volume: Floats) -> tuple[Floats, Floats]:
     """(S,) order-flow imbalance of the last bar over its mean depth (Cont, Kukanov and Stoikov 2014), else signed volume over volume, else NaN;
     and (S,) the mean of the imbalances of all levels, each over the same depth.
     """
@@ -29,7 +29,7 @@ def pressure(flow: Flow, volume: Floats) -> tuple[Floats, Floats]:
     return np.where(np.isfinite(best), best, np.nan), np.where(np.isfinite(levels), levels, np.nan)
 
 
-def vpin(flow: Flow, volume: Floats) -> Floats:
+def vpin(flow: OrderFlow, volume: Floats) -> Floats:
     """(S,) volume-synchronised probability of informed trading (Easley, Lopez de Prado and O'Hara 2012) over the last 48 bars.
 
     The window's volume is cut into 12 equal parts, a bar belonging to the part in which its middle lies; |bought - sold| of the parts is summed over
@@ -51,7 +51,7 @@ def vpin(flow: Flow, volume: Floats) -> Floats:
     return np.where((total > 0) & net.any(axis=1), np.minimum(one_sided / some, 1.0), np.nan)
 
 
-def kyle(flow: Flow, returns: Floats, price: Floats) -> Floats:
+def kyle_lambda(flow: OrderFlow, returns: Floats, price: Floats) -> Floats:
     """(S,) slope of a bar's return on the money bought net by aggressors (Kyle 1985), bps per 1e6 money; NaN with fewer than 12 bars."""
     if not flow.signed_volume.shape[1]:
         return np.full(len(returns), np.nan)

@@ -25,9 +25,9 @@ def round_to_lot(units: Floats, price: Floats, rules: TradingRules) -> Floats:
     return np.asarray(np.where(known, rounded, units))
 
 
-def smallest_order(price: Floats, rules: TradingRules) -> Floats:
+def minimum_order_size(price: Floats, rules: TradingRules) -> Floats:
     """(S,) base units of the smallest order that is taken: whole lots worth the minimum notional, at least one; 0 where neither is known."""
-    least = by_symbol(rules.min_notionals, len(price)) / np.where(price > 0, price, np.inf)
+    least = per_symbol(rules.min_notionals, len(price)) / np.where(price > 0, price, np.inf)
     if not rules.lots:
         return least
     lot = lot_units(price, rules)
@@ -38,13 +38,13 @@ def smallest_order(price: Floats, rules: TradingRules) -> Floats:
 
 def lot_units(price: Floats, rules: TradingRules) -> Floats:
     """(S,) base units of one lot at these prices, 0 where not known."""
-    lots = by_symbol(rules.lots, len(price))
+    lots = per_symbol(rules.lots, len(price))
     if not rules.money_lots:
         return lots
     return np.asarray(np.where(np.array(rules.money_lots), lots / np.where(price > 0, price, np.inf), lots))
 
 
-def round_price(price: float, tick: float, side: float) -> float:
+def round_to_tick(price: float, tick: float, side: float) -> float:
     """A limit price on the tick that is never better for the other side: down for a buy (side above 0), up for a sell; as it is where tick is 0."""
     if not tick > 0.0:
         return price
@@ -54,12 +54,12 @@ def round_price(price: float, tick: float, side: float) -> float:
     return float(whole * tick)
 
 
-def may_be_short(rules: TradingRules, count: int) -> Bools:
+def can_sell_short(rules: TradingRules, count: int) -> Bools:
     """(S,) whether each symbol may be sold short."""
     return np.array(rules.shorts) if rules.shorts else np.ones(count, dtype=bool)
 
 
-def by_symbol(values: tuple[float, ...], count: int) -> Floats:
+def per_symbol(values: tuple[float, ...], count: int) -> Floats:
     """(S,) a rule of every symbol, 0 where there is none."""
     return _array(values) if values else np.zeros(count)
 

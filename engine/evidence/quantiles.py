@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 
-def enclosing(share: float, n: int, confidence: float = 0.95) -> tuple[int, int] | None:
+def quantile_ranks(share: float, n: int, confidence: float = 0.95) -> tuple[int, int] | None:
     """The two of n ordered values, counted from 0, between which a quantile lies (Conover 1999, 3.2); None where n is too small for both."""
     z = NormalDist().inv_cdf(0.5 + confidence / 2.0)
     reach = z * math.sqrt(n * share * (1.0 - share))

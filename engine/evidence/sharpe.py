@@ -15,13 +15,13 @@ FEWEST = 20  # days
 EULER = 0.5772156649015329  # the Euler-Mascheroni constant
 
 
-def yearly(returns: Floats, days: float) -> float | None:
+def annualised_sharpe_ratio(returns: Floats, days: float) -> float | None:
     """Mean over deviation of daily log returns (N,), times the root of a year's trading days; None with fewer than 20 or without any movement."""
-    ratio = daily(returns)
+    ratio = daily_sharpe_ratio(returns)
     return None if ratio is None else ratio * math.sqrt(days)
 
 
-def days_per_year(traded: Sequence[int]) -> float | None:
+def trading_days_per_year(traded: Sequence[int]) -> float | None:
     """Trading days in a year at the rate of those seen, days since the epoch in order; None before a whole week.
 
     Only the last whole weeks count: twenty days from a Monday to a Friday hold four weeks of work and three weekends.
@@ -30,9 +30,9 @@ def days_per_year(traded: Sequence[int]) -> float | None:
     return sum(day > traded[-1] - weeks * WEEK for day in traded) / (weeks * WEEK) * YEAR if weeks else None
 
 
-def probabilistic(returns: Floats, *, above: float = 0.0) -> float | None:
+def probabilistic_sharpe_ratio(returns: Floats, *, above: float = 0.0) -> float | None:
     """Probability that the true daily Sharpe ratio exceeds `above`, given skew and heavy tails (Bailey and Lopez de Prado 2012, equation 11)."""
-    ratio = daily(returns)
+    ratio = daily_sharpe_ratio(returns)
     if ratio is None:
         return None
     scaled = (returns - returns.mean()) / returns.std()
@@ -43,7 +43,7 @@ def probabilistic(returns: Floats, *, above: float = 0.0) -> float | None:
     return 0.5 * (1.0 + math.erf((ratio - above) * math.sqrt((len(returns) - 1) / variance) / math.sqrt(2.0)))
 
 
-def deflated(returns: Floats, trials: Sequence[float | None]) -> float | None:
+def deflated_sharpe_ratio(returns: Floats, trials: Sequence[float | None]) -> float | None:
     """Probability that the true Sharpe ratio exceeds the highest that `trials` configurations without skill would have shown.
 
     `trials` are the daily Sharpe ratios of all configurations tried, this one among them, None for those that have none; their variance is that of
@@ -52,19 +52,19 @@ def deflated(returns: Floats, trials: Sequence[float | None]) -> float | None:
     if not trials:
         raise ValueError("a deflated Sharpe ratio needs the trials, this one among them")
     count, known = len(trials), [ratio for ratio in trials if ratio is not None]
-    if count == 1 or daily(returns) is None:
-        return probabilistic(returns)
+    if count == 1 or daily_sharpe_ratio(returns) is None:
+        return probabilistic_sharpe_ratio(returns)
     variance = float(np.var(known, ddof=1)) if len(known) > 1 else 1.0 / (len(returns) - 1)
-    return probabilistic(returns, above=expected_maximum(variance, count))
+    return probabilistic_sharpe_ratio(returns, above=expected_maximum_sharpe(variance, count))
 
 
-def expected_maximum(variance: float, trials: int) -> float:
+def expected_maximum_sharpe(variance: float, trials: int) -> float:
     """Of the Sharpe ratios of so many independent trials without skill, two or more, whose ratios have this variance."""
     quantile = NormalDist().inv_cdf
     return math.sqrt(variance) * ((1.0 - EULER) * quantile(1.0 - 1.0 / trials) + EULER * quantile(1.0 - 1.0 / (trials * math.e)))
 
 
-def daily(returns: Floats) -> float | None:
+def daily_sharpe_ratio(returns: Floats) -> float | None:
     """Mean over deviation of daily log returns (N,); None with fewer than 20 days or without any movement."""
     if len(returns) < FEWEST or not np.isfinite(returns).all() or returns.std() < 1e-12:
         return None

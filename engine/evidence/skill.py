@@ -14,33 +14,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engine.domain.control import Knobs
 from engine.domain.decision import REGIMES
+from engine.domain.evidence import BLOCK_SQUARED, BLOCKS, GAIN, LAG_PRODUCTS, LAST_RESIDUAL, OPEN_GAIN, OPEN_POWER, POWER, SkillSums
 from engine.domain.record import Floats
-from engine.domain.skill import BLOCK_SQUARED, BLOCKS, GAIN, LAST, NEIGHBOURS, OPEN_GAIN, OPEN_POWER, POWER, Skill
 from engine.domain.state import State
 from engine.domain.tick import SkillRow
+from engine.domain.trading_config import TradingConfig
 
-BLOCK = 12  # ticks of a block at least: gains vary together for longer than targets overlap where forecasts persist
-FEWEST = 15  # blocks before any bound is given
-SPARE = 15.0  # blocks that the variance is taken to have seen and missed: few blocks understate it where gains are skewed
+MIN_BLOCK_TICKS = 12  # ticks of a block at least: gains vary together for longer than targets overlap where forecasts persist
+MIN_BLOCKS = 15  # blocks before any bound is given
+EXTRA_BLOCKS = 15.0  # blocks that the variance is taken to have seen and missed: few blocks understate it where gains are skewed
 TUNED_FOR = 300.0  # blocks at which the mixture is tightest
 SURELY = 1.645  # standard errors: one-sided 5 %
-SHOWN_ALPHA = 0.05  # two-sided error of the intervals on screen
+DISPLAY_ALPHA = 0.05  # two-sided error of the intervals on screen
 LINEAR, SQUARES = slice(0, BLOCKS), slice(BLOCK_SQUARED, OPEN_GAIN)
 
 
-def empty(scopes: int, horizons: int, cells: int) -> Skill:
+def empty_skill(scopes: int, horizons: int, cells: int) -> SkillSums:
     """Sums before anything is scored."""
-    return Skill(np.zeros((LAST + 1, scopes, horizons, cells)))
+    return SkillSums(np.zeros((LAST_RESIDUAL + 1, scopes, horizons, cells)))
 
 
-def closing(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
+def block_ends(tick: int, horizons: Sequence[int], every: int = 1) -> Floats:
     """(H,) 1 where a block ends with this tick, else 0; `every` where only one tick in so many is scored."""
-    return np.array([float((tick + 1) % max(horizon, BLOCK) < every) for horizon in horizons])
+    return np.array([float((tick + 1) % max(horizon, MIN_BLOCK_TICKS) < every) for horizon in horizons])
 
 
-def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> Skill:
+def add_scores(skill: SkillSums, sums: Floats, closes: Floats, *, memory: Floats | float = 1.0, idle: bool = False) -> SkillSums:
     """One tick's gain, squared gain, power and rows (4, scopes, H, cells) on top of those before, which `memory` discounts.
 
     `closes` (H,) is 1 where a block ends with this tick, else 0. A block without any gain is one in which nothing was forecast: it tells nothing of
@@ -56,10 +56,10 @@ def add(skill: Skill, sums: Floats, closes: Floats, *, memory: Floats | float = 
         residual = np.where(ends, _residual(after), 0.0)
         after[BLOCKS] += ends & found
         after[BLOCK_SQUARED] += residual * residual
-        after[NEIGHBOURS] += residual * after[LAST]
-        after[LAST] = np.where(ends, residual, after[LAST])
+        after[LAG_PRODUCTS] += residual * after[LAST_RESIDUAL]
+        after[LAST_RESIDUAL] = np.where(ends, residual, after[LAST_RESIDUAL])
         after[OPEN_GAIN : OPEN_POWER + 1] *= ~ends
-    return Skill(after)
+    return SkillSums(after)
 
 
 def _residual(sums: Floats) -> Floats:
@@ -68,14 +68,14 @@ def _residual(sums: Floats) -> Floats:
     return np.where(sums[OPEN_GAIN] != 0.0, sums[OPEN_GAIN] - (sums[GAIN] - sums[OPEN_GAIN]) * share, 0.0)
 
 
-def sampled(skill: Skill) -> tuple[Floats, Floats]:
+def sampling_variance(skill: SkillSums) -> tuple[Floats, Floats]:
     """Blocks and the variance of the sum of their gains, the running block among them: its gain is in the sum of gains already."""
     blocks, running = skill.blocks + (skill.open_gain != 0.0), _residual(skill.sums)
-    shared = np.maximum(skill.neighbours + running * skill.last, 0.0)
-    return blocks, (skill.block_squared + running * running + 2.0 * shared) * (1.0 + SPARE / np.maximum(blocks, 1.0))
+    shared = np.maximum(skill.lag_products + running * skill.last_residual, 0.0)
+    return blocks, (skill.block_squared + running * running + 2.0 * shared) * (1.0 + EXTRA_BLOCKS / np.maximum(blocks, 1.0))
 
 
-def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
+def confidence_radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
     """Half-width of the confidence sequence on the sum of block gains: sqrt((V + r) log((V + r) / (r alpha^2))), r tuned for 300 blocks."""
     share = TUNED_FOR / (2.0 * math.log(1.0 / alpha) + math.log(1.0 + 2.0 * math.log(1.0 / alpha)))
     spread = variance / np.maximum(blocks, 1.0) * share
@@ -83,15 +83,15 @@ def radius(variance: Floats, blocks: Floats, alpha: float) -> Floats:
         return np.where(spread > 0, np.sqrt((variance + spread) * np.log((variance + spread) / (spread * alpha * alpha))), np.inf)
 
 
-def interval(skill: Skill, alpha: float = SHOWN_ALPHA) -> tuple[Floats, Floats, Floats]:
+def confidence_interval(skill: SkillSums, alpha: float = DISPLAY_ALPHA) -> tuple[Floats, Floats, Floats]:
     """The ratio of gain to power, the half-width of its confidence sequence (two-sided error `alpha`) and the blocks; NaN with fewer than 15."""
-    blocks, variance = sampled(skill)
-    enough = (blocks >= FEWEST) & (skill.power > 0) & (variance > 0)
+    blocks, variance = sampling_variance(skill)
+    enough = (blocks >= MIN_BLOCKS) & (skill.power > 0) & (variance > 0)
     whole = np.where(enough, skill.power, np.nan)
-    return skill.gain / whole, radius(variance, blocks, alpha) / whole, blocks
+    return skill.gain / whole, confidence_radius(variance, blocks, alpha) / whole, blocks
 
 
-def lately(recent: Skill, decided: int, halflife: float) -> tuple[Floats, Floats]:
+def recent_interval(recent: SkillSums, decided: int, halflife: float) -> tuple[Floats, Floats]:
     """R2 of sums that forget by half in `halflife` ticks, and the half-width of its 95 % interval; NaN with fewer than 15 blocks.
 
     It is valid at every tick at once, however long one watches. Sums that forget can be wrong again and again, so the error is spent by half-lives:
@@ -99,41 +99,43 @@ def lately(recent: Skill, decided: int, halflife: float) -> tuple[Floats, Floats
     half-life's error more pays for the sum having lost up to half of its scale.
     """
     spent = 6.0 / (math.pi * (1 + int(decided // halflife))) ** 2 / 2.0
-    estimate, reach, _ = interval(recent, SHOWN_ALPHA * spent)
+    estimate, reach, _ = confidence_interval(recent, DISPLAY_ALPHA * spent)
     return estimate, reach
 
 
-def bound(recent: Skill, knobs: Knobs) -> tuple[Floats, Floats]:
+def skill_bound(recent: SkillSums, knobs: TradingConfig) -> tuple[Floats, Floats]:
     """(H,) lower bound of the ensemble's R2 at the knobs' error, shared by the horizons looked at, and (H,) the R2; NaN with fewer than 15 blocks.
 
     The bound is never above what the second scope, of a short memory, says of late, so that a signal that dies is noticed in hours, not in weeks.
     """
-    estimate, reach, _ = (part[0, :, 0] for part in interval(recent, 2.0 * knobs.skill_alpha / recent.sums.shape[2]))
+    estimate, reach, _ = (part[0, :, 0] for part in confidence_interval(recent, 2.0 * knobs.skill_alpha / recent.sums.shape[2]))
     low = estimate - reach
     return np.minimum(low, _lately(recent, low)), estimate
 
 
-def reliance(low: Floats, estimate: Floats) -> Floats:
+def proven_share(low: Floats, estimate: Floats) -> Floats:
     """Share of the full size that proven skill allows: the lower bound of R2 over its estimate; 0 where the bound is not above 0."""
     proven = (low > 0) & (estimate > 0)
     return np.where(proven, np.minimum(1.0, low / np.where(proven, estimate, 1.0)), 0.0)
 
 
-def _lately(recent: Skill, low: Floats) -> Floats:
+def _lately(recent: SkillSums, low: Floats) -> Floats:
     """(H,) the R2 of late; where it is surely below the bound of the whole, a signal is dying, and only its own lower bound is believed."""
     power, gain = recent.power[1, :, 0], recent.gain[1, :, 0]
     known = power > 0
-    worth, error = (np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(sampled(recent)[1][1, :, 0])))
+    worth, error = (
+        np.where(known, part, np.inf) / np.where(known, power, 1.0) for part in (gain, SURELY * np.sqrt(sampling_variance(recent)[1][1, :, 0]))
+    )
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known & (worth + error < low), worth - error, worth))
 
 
-def recent_table(state: State, knobs: Knobs) -> tuple[SkillRow, ...]:
+def recent_skill_table(state: State, knobs: TradingConfig) -> tuple[SkillRow, ...]:
     """The ensemble's figures over the short memory that sizes rely on; n is what the memory holds of the forecasts scored."""
-    recent = Skill(state.recent.sums[:, 1:])
-    r2, width = (part[0, :, 0] for part in lately(recent, state.decided, knobs.lapse_halflife))
+    recent = SkillSums(state.recent.sums[:, 1:])
+    r2, width = (part[0, :, 0] for part in recent_interval(recent, state.decided, knobs.recent_skill_halflife))
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.minimum(recent.rows, recent.rows * recent.gain_squared / sampled(recent)[1])[0, :, 0]
+        effective = np.minimum(recent.rows, recent.rows * recent.gain_squared / sampling_variance(recent)[1])[0, :, 0]
     rows = []
     for column, horizon in enumerate(knobs.horizons):
         enough = math.isfinite(width[column])
@@ -143,12 +145,12 @@ def recent_table(state: State, knobs: Knobs) -> tuple[SkillRow, ...]:
     return tuple(rows)
 
 
-def table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
+def skill_table(state: State, horizons: tuple[int, ...]) -> tuple[SkillRow, ...]:
     """Every figure of skill with its 95 % interval, n and effective n; None where fewer than 15 blocks were scored."""
     skill = state.skill
-    r2, width, _ = interval(skill)
+    r2, width, _ = confidence_interval(skill)
     with np.errstate(divide="ignore", invalid="ignore"):
-        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / sampled(skill)[1])
+        effective = np.minimum(skill.rows, skill.rows * skill.gain_squared / sampling_variance(skill)[1])
     low, high = r2 - width, r2 + width
     rows = []
     for scope, name in enumerate((*state.models, "ensemble")):

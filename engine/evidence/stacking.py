@@ -9,7 +9,7 @@ from engine.domain.record import Floats
 SWEEPS = 25
 
 
-def weigh(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floats:
+def stacking_weights(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floats:
     """(M, H) weights minimising w'Gw - 2 w'b + prior sum_m G_mm w_m^2 / n over w >= 0, with G (H, M, M), b (H, M) and n (H,) discounted sums.
 
     The prior says "as many rows as `prior_rows` in which a forecast was worth nothing", so weights start at 0 and must be earned; they never
@@ -20,7 +20,7 @@ def weigh(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floa
     return np.array(columns).reshape(moment.shape).T.copy()
 
 
-def worth(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floats:
+def single_model_weights(gram: Floats, moment: Floats, rows: Floats, prior_rows: float) -> Floats:
     """(M, H) what a model's forecast has been worth by itself: the slope of what came on it, not negative, with the same prior."""
     stiffer = 1.0 + prior_rows / np.maximum(rows, 1.0)
     power = np.diagonal(gram, axis1=1, axis2=2) * stiffer[:, None]

@@ -14,37 +14,37 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.control import Event, Knobs
+from engine.domain.evidence import SkillSums
 from engine.domain.record import Bools, Floats
-from engine.domain.skill import Skill
 from engine.domain.succession import Agreement, Succession
+from engine.domain.trading_config import Event, TradingConfig
 from engine.evidence import skill
 
-KIND = "version_agreement"  # of the event that tells a decision how far the versions agree
-FULL = 0.5  # agreement from which on all is inherited
+EVENT_KIND = "version_agreement"  # of the event that tells a decision how far the versions agree
+FULL_AGREEMENT = 0.5  # agreement from which on all is inherited
 
 
-def to_event(found: Agreement) -> Event:
+def agreement_to_event(found: Agreement) -> Event:
     """The event that is stored with the tick from which the versions serve, to four digits."""
     models = {version: _rounded(values) for version, values in found.models}
-    detail = {"rows": found.rows, "record": _rounded(found.record), "before": _rounded(found.before), "models": models}
-    return Event(KIND, "ensemble", json.dumps(detail, separators=(",", ":")))
+    detail = {"rows": found.rows, "record": _rounded(found.with_record), "before": _rounded(found.with_previous), "models": models}
+    return Event(EVENT_KIND, "ensemble", json.dumps(detail, separators=(",", ":")))
 
 
-def from_event(event: Event) -> Agreement:
+def agreement_from_event(event: Event) -> Agreement:
     """What `to_event` wrote."""
     detail = json.loads(event.detail)
     models = tuple((version, np.array(values, dtype=float)) for version, values in detail["models"].items())
     return Agreement(detail["rows"], np.array(detail["record"], dtype=float), np.array(detail["before"], dtype=float), models)
 
 
-def blank(length: int, models: int, horizons: int) -> Succession:
+def initial_succession(length: int, models: int, horizons: int) -> Succession:
     """Before any version served: there is no record to inherit."""
     none = tuple(("",) * models for _ in range(horizons))
-    return Succession(np.ones(horizons), none, skill.empty(2, horizons, 1), np.zeros((length, horizons), dtype=bool), 0)
+    return Succession(np.ones(horizons), none, skill.empty_skill(2, horizons, 1), np.zeros((length, horizons), dtype=bool), 0)
 
 
-def agree(new: Floats, earlier: Floats) -> Floats:
+def measure_agreement(new: Floats, earlier: Floats) -> Floats:
     """(H,) from -1 to 1: uncentred correlation of forecasts (H, N) on the same rows, divided by how many times bolder the new ones are.
 
     1 says the same, or the same less boldly; 0 has nothing to do with it; 1/2 says the same twice as boldly; below 0 contradicts. NaN where
@@ -55,90 +55,94 @@ def agree(new: Floats, earlier: Floats) -> Floats:
     return np.where((power > 0) & (then > 0), (new * earlier).sum(axis=1) / np.where(scale > 0, scale, 1.0), np.nan)
 
 
-def allowed(agreement: Floats) -> Floats:
+def share_for_agreement(agreement: Floats) -> Floats:
     """(H,) share of the proven size that agreement allows; nothing where it is not known."""
-    return np.clip(np.nan_to_num(agreement, nan=0.0) / FULL, 0.0, 1.0)
+    return np.clip(np.nan_to_num(agreement, nan=0.0) / FULL_AGREEMENT, 0.0, 1.0)
 
 
-def begin(succession: Succession, recent: Skill, events: tuple[Event, ...], knobs: Knobs) -> Succession:
+def adopt_versions(succession: Succession, recent: SkillSums, events: tuple[Event, ...], knobs: TradingConfig) -> Succession:
     """The succession with the versions adopted before this tick taken into account.
 
     Where the record proves nothing there is nothing to inherit: what a new version forecasts goes on with it. Of late it may prove nothing and do
     so again later, so only its long memory is asked.
     """
     for event in events:
-        if event.kind == KIND:
-            low, _ = skill.bound(Skill(recent.sums[:, [0, 0]]), knobs)
-            succession = _adopt(succession, low > 0.0, from_event(event))
+        if event.kind == EVENT_KIND:
+            low, _ = skill.skill_bound(SkillSums(recent.sums[:, [0, 0]]), knobs)
+            succession = _adopt(succession, low > 0.0, agreement_from_event(event))
     return succession
 
 
-def standing(succession: Succession, recent: Skill, knobs: Knobs) -> Floats:
+def allowed_share(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
     """(H,) share of the proven size that the serving versions may use: what they inherit, or what their own record allows."""
     if (succession.inherited >= 1.0).all():
         return succession.inherited
     return np.maximum(succession.inherited, _earned(succession, recent, knobs))
 
 
-def on_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
+def find_probation(succession: Succession, horizons: tuple[int, ...]) -> Bools:
     """(H,) whether the forecasts that come due at this tick were made on probation."""
-    return np.asarray(succession.probation[np.array(horizons) - 1, np.arange(len(horizons))])
+    return np.asarray(succession.on_probation[np.array(horizons) - 1, np.arange(len(horizons))])
 
 
-def score(
-    succession: Succession, recent: Skill, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], knobs: Knobs
-) -> tuple[Succession, Skill]:
+def update_succession(
+    succession: Succession, recent: SkillSums, sums: Floats, closes: Floats, memory: Floats, versions: tuple[str, ...], knobs: TradingConfig
+) -> tuple[Succession, SkillSums]:
     """Counts what came due, `sums` (4, 1, H, 1), in the record or in the versions' own, and lets an own record that allows as much replace it."""
-    apart = on_probation(succession, knobs.horizons)
-    succession = remember(succession)
+    apart = find_probation(succession, knobs.horizons)
+    succession = append_probation(succession)
     if apart.any():
-        own = skill.add(succession.own, sums * apart[:, None], closes * apart, memory=memory)
-        succession, sums = replace(succession, own=own), sums * ~apart[:, None]
-    recent = skill.add(recent, sums, closes, memory=memory)
+        own = skill.add_scores(succession.probation_skill, sums * apart[:, None], closes * apart, memory=memory)
+        succession, sums = replace(succession, probation_skill=own), sums * ~apart[:, None]
+    recent = skill.add_scores(recent, sums, closes, memory=memory)
     if (succession.inherited < 1.0).any():
         succession, recent = _take_over(succession, recent, knobs)
-    return replace(succession, record=_named(succession, versions)), recent
+    return replace(succession, record_versions=_named(succession, versions)), recent
 
 
-def remember(succession: Succession) -> Succession:
+def append_probation(succession: Succession) -> Succession:
     """The forecast of this tick joins the pending ones."""
-    return replace(succession, probation=np.concatenate(((succession.inherited < 1.0)[None], succession.probation[:-1])))
+    return replace(succession, on_probation=np.concatenate(((succession.inherited < 1.0)[None], succession.on_probation[:-1])))
 
 
 def _adopt(succession: Succession, proven: Bools, found: Agreement) -> Succession:
-    inherited = np.where(proven, allowed(found.record), 1.0)
-    goes_on = (inherited < 1.0) & (succession.inherited < 1.0) & (allowed(found.before) >= 1.0)  # the same forecasts by a later version
+    inherited = np.where(proven, share_for_agreement(found.with_record), 1.0)
+    goes_on = (
+        (inherited < 1.0) & (succession.inherited < 1.0) & (share_for_agreement(found.with_previous) >= 1.0)
+    )  # the same forecasts by a later version
     fresh = (inherited < 1.0) & ~goes_on
-    own = Skill(succession.own.sums * goes_on[:, None])
-    return replace(succession, inherited=inherited, own=own, begun=succession.begun + int(fresh.any()))
+    own = SkillSums(succession.probation_skill.sums * goes_on[:, None])
+    return replace(succession, inherited=inherited, probation_skill=own, records_begun=succession.records_begun + int(fresh.any()))
 
 
-def _earned(succession: Succession, recent: Skill, knobs: Knobs) -> Floats:
+def _earned(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> Floats:
     """(H,) what the own record allows as a share of what the record of earlier versions allows.
 
     The k-th own record is looked at with the error alpha / (k (k + 1)): over all that are ever begun that adds up to alpha once more.
     """
-    stricter = replace(knobs, skill_alpha=knobs.skill_alpha / max(1, succession.begun * (succession.begun + 1)))
-    whole = skill.reliance(*skill.bound(recent, knobs))
-    own = skill.reliance(*skill.bound(succession.own, stricter))
+    stricter = replace(knobs, skill_alpha=knobs.skill_alpha / max(1, succession.records_begun * (succession.records_begun + 1)))
+    whole = skill.proven_share(*skill.skill_bound(recent, knobs))
+    own = skill.proven_share(*skill.skill_bound(succession.probation_skill, stricter))
     return np.minimum(own / np.maximum(whole, 1e-9), 1.0)
 
 
-def _take_over(succession: Succession, recent: Skill, knobs: Knobs) -> tuple[Succession, Skill]:
+def _take_over(succession: Succession, recent: SkillSums, knobs: TradingConfig) -> tuple[Succession, SkillSums]:
     over = (succession.inherited < 1.0) & (_earned(succession, recent, knobs) >= 1.0)
     if not over.any():
         return succession, recent
-    sums = np.where(over[:, None], succession.own.sums, recent.sums)
-    left = Skill(succession.own.sums * ~over[:, None])
-    after = replace(succession, inherited=np.where(over, 1.0, succession.inherited), own=left, probation=succession.probation & ~over)
-    return after, Skill(sums)
+    sums = np.where(over[:, None], succession.probation_skill.sums, recent.sums)
+    left = SkillSums(succession.probation_skill.sums * ~over[:, None])
+    after = replace(
+        succession, inherited=np.where(over, 1.0, succession.inherited), probation_skill=left, on_probation=succession.on_probation & ~over
+    )
+    return after, SkillSums(sums)
 
 
 def _named(succession: Succession, versions: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The serving versions are those of record where they inherit all; a model that does not serve keeps its version."""
     return tuple(
         tuple(now or then for now, then in zip(versions, record, strict=True)) if inherited >= 1.0 else record
-        for inherited, record in zip(succession.inherited.tolist(), succession.record, strict=True)
+        for inherited, record in zip(succession.inherited.tolist(), succession.record_versions, strict=True)
     )
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.domain.market import View
+from engine.domain.evidence import SkillSums
+from engine.domain.market import MarketView
 from engine.domain.record import Bools, Floats, Record
-from engine.domain.skill import Skill
-from engine.domain.volatility import Foreseen, Volatility
+from engine.domain.volatility import VolatilityForecast, VolatilityModel
 from engine.evidence import skill
 
 MOVES, RANGES, SLOW = (2.0, 8.0, 72.0, 700.0), (1.0, 4.0, 24.0, 144.0, 700.0), 700.0  # half-lives in bars
@@ -33,21 +33,21 @@ DAY = 86_400 * 10**9  # ns
 DAILY = 288  # bars of the day's component
 SHY = 50.0  # rows of "as usual" behind every time of day
 STIFF = 10.0  # rows behind slopes of 0
-EVERY, RENEWED = 3, 24  # ticks from one scoring, and from one renewal of the slopes, to the next
+SCORED_EVERY, RENEWED = 3, 24  # ticks from one scoring, and from one renewal of the slopes, to the next
 FEWEST = 1_000.0  # rows before anything is said
 FAINT = 1e-8  # a mean move below this is none
 
 
-def empty(symbols: int, length: int) -> Volatility:
+def empty_volatility(symbols: int, length: int) -> VolatilityModel:
     """Nothing seen; `length` is the longest horizon in bars."""
     averages, pair = np.zeros((symbols, len(KIND))), np.zeros(2)
-    return Volatility(
+    return VolatilityModel(
         averages, averages, np.zeros((PER_DAY, 2)), np.zeros((SAID + 1, SAID + 1)), np.zeros(COLUMNS), np.zeros(4),
-        np.full((length, symbols, SAID + 3), np.nan), np.zeros((symbols, 2)), skill.empty(2, 1, 1), pair, pair,
+        np.full((length, symbols, SAID + 3), np.nan), np.zeros((symbols, 2)), skill.empty_skill(2, 1, 1), pair, pair,
     )  # fmt: skip
 
 
-def see(before: Volatility, view: View) -> Foreseen:
+def forecast_volatility(before: VolatilityModel, view: MarketView) -> VolatilityForecast:
     """This bar's columns and the forecast made of them; NaN while fewer than 1,000 rows have come due."""
     returns, length = view.returns, len(before.waiting)
     move, reach = np.abs(returns[:, -1]), view.log_high[:, -1] - view.log_low[:, -1]
@@ -71,25 +71,29 @@ def see(before: Volatility, view: View) -> Foreseen:
     row[:, SAID] = row[:, :COLUMNS] @ before.slopes + level[:, 0]
     row[:, SAID + 1] = row[:, COLUMNS:SAID] @ before.har_slopes + level[:, 0]
     row[:, SAID + 2] = level[:, 0]
-    if before.error[1] < FEWEST:
-        return Foreseen(averages, weight, row, np.full(len(move), np.nan), np.ones(len(move)))
-    foreseen = np.sqrt(np.exp(row[:, SAID] + 0.5 * before.error[0] / before.error[1]) * length)
+    if before.squared_error[1] < FEWEST:
+        return VolatilityForecast(averages, weight, row, np.full(len(move), np.nan), np.ones(len(move)))
+    foreseen = np.sqrt(np.exp(row[:, SAID] + 0.5 * before.squared_error[0] / before.squared_error[1]) * length)
     ratio = foreseen / (view.sigma * math.sqrt(length))
-    return Foreseen(averages, weight, row, foreseen, np.where(np.isfinite(ratio), np.clip(ratio, 0.25, 4.0), 1.0))
+    return VolatilityForecast(averages, weight, row, foreseen, np.where(np.isfinite(ratio), np.clip(ratio, 0.25, 4.0), 1.0))
 
 
-def blank(before: Volatility) -> Foreseen:
+def missing_volatility_forecast(before: VolatilityModel) -> VolatilityForecast:
     """What is seen when nothing can be: the averages as they were, no columns, no forecast."""
-    return Foreseen(before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan), np.ones(len(before.averages)))
+    return VolatilityForecast(
+        before.averages, before.weight, before.waiting[0] * np.nan, np.full(len(before.averages), np.nan), np.ones(len(before.averages))
+    )
 
 
-def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick: int, fade: float) -> Volatility:
+def update_volatility(
+    before: VolatilityModel, seen: VolatilityForecast, view: MarketView, known: Bools, *, tick: int, fade: float
+) -> VolatilityModel:
     """Scores and learns from the forecast that comes due with this bar; `known` (S,) where every bar since was there.
 
     Every third tick is scored: targets overlap, so the two between would say the same again. They also reach into the block before.
     """
-    waiting = np.concatenate((seen.row[None], before.waiting[:-1]))
-    if (tick + 1) % EVERY:
+    waiting = np.concatenate((seen.pending_row[None], before.waiting[:-1]))
+    if (tick + 1) % SCORED_EVERY:
         return replace(before, averages=seen.averages, weight=seen.weight, waiting=waiting)
     again, length = (tick + 1) % RENEWED == 0, len(before.waiting)
     late = view.returns[:, -length:]
@@ -100,8 +104,8 @@ def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick:
     rows, target = float(np.count_nonzero(there)), came - due[:, SAID + 2]
     products = np.concatenate((due[:, :SAID], target[:, None]), axis=1)
     moments = before.moments * fade + products.T @ products
-    scores, error, qlike = _score(before, came, due[:, SAID:], there, skill.closing(tick, (length,), EVERY))
-    return Volatility(
+    scores, error, qlike = _score(before, came, due[:, SAID:], there, skill.block_ends(tick, (length,), SCORED_EVERY))
+    return VolatilityModel(
         averages=seen.averages,
         weight=seen.weight,
         profile=_profile(before.profile, view.at - length * view.interval, float(target.sum()), rows),
@@ -111,7 +115,7 @@ def learn(before: Volatility, seen: Foreseen, view: View, known: Bools, *, tick:
         waiting=waiting,
         mean=before.mean + np.array((came, there)).T,
         skill=scores,
-        error=before.error + error,
+        squared_error=before.squared_error + error,
         qlike=before.qlike + qlike,
     )
 
@@ -128,7 +132,7 @@ def _shared(relative: Floats, level: Floats) -> Floats:
     return told
 
 
-def _score(before: Volatility, came: Floats, said: Floats, there: Bools, closes: Floats) -> tuple[Skill, Floats, Floats]:
+def _score(before: VolatilityModel, came: Floats, said: Floats, there: Bools, closes: Floats) -> tuple[SkillSums, Floats, Floats]:
     """The scores after this tick, and what it adds to the squared errors and to QLIKE (Patton 2011), each with its rows."""
     if float(before.moments[COLUMNS - 1, COLUMNS - 1]) < FEWEST:  # the constant's sum is the number of rows
         return before.skill, np.zeros(2), np.zeros(2)
@@ -137,8 +141,8 @@ def _score(before: Volatility, came: Floats, said: Floats, there: Bools, closes:
     squares = away * away
     gains, rows = squares[1:] - squares[0], float(np.count_nonzero(there))
     sums = np.array((gains.sum(axis=1), (gains * gains).sum(axis=1), squares[1:].sum(axis=1), (rows, rows)))[:, :, None, None]
-    told = skill.add(before.skill, sums, closes)
-    mse = float(before.error[0] / before.error[1]) if before.error[1] > 0 else 0.0
+    told = skill.add_scores(before.skill, sums, closes)
+    mse = float(before.squared_error[0] / before.squared_error[1]) if before.squared_error[1] > 0 else 0.0
     excess = np.where(there, away[0] - 0.5 * mse, 0.0)  # log of the ratio of what came to the forecast
     return told, np.array((squares[0].sum(), rows)), np.array(((np.exp(excess) - excess - 1.0).sum(), rows))
 
@@ -165,25 +169,25 @@ def _profile(before: Floats, at: int, told: float, rows: float) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures(Record):
+class VolatilityScores(Record):
     """How well volatility was foreseen, out of sample, with 95 % intervals."""
 
     r2: float  # of log realised variance, against each symbol's own mean so far
     low: float
     high: float
-    saved: float  # share of the HAR regression's squared error that is saved
-    saved_low: float
-    saved_high: float
+    har_gain: float  # share of the HAR regression's squared error that is saved
+    har_gain_low: float
+    har_gain_high: float
     qlike: float
     n: int
 
 
-def figures(told: Volatility) -> Figures | None:
+def volatility_scores(told: VolatilityModel) -> VolatilityScores | None:
     """The scores so far; None with fewer than 15 blocks."""
-    share, reach, _ = skill.interval(told.skill)
+    share, reach, _ = skill.confidence_interval(told.skill)
     own, other = float(share[0, 0, 0]), float(share[1, 0, 0])
     wide, wide_other = float(reach[0, 0, 0]), float(reach[1, 0, 0])
     if not math.isfinite(wide) or told.qlike[1] <= 0:
         return None
     qlike, rows = float(told.qlike[0] / told.qlike[1]), int(told.skill.rows[0, 0, 0])
-    return Figures(own, own - wide, own + wide, other, other - wide_other, other + wide_other, qlike, rows)
+    return VolatilityScores(own, own - wide, own + wide, other, other - wide_other, other + wide_other, qlike, rows)

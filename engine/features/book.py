@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
-COLUMNS = ("imbalance_best", "imbalance_levels", "best_share", "micro_offset", "spread")
+COLUMNS = ("imbalance_best", "depth_imbalance", "best_depth_share", "micro_price_offset", "spread")
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """Imbalance of sizes (-1..1) at the best price and over all levels, log of the share that is at the best; offset of the micro-price from the
     mid and log of the spread, in volatilities. A level without a size holds nothing.
     """
@@ -34,4 +34,4 @@ def build(view: View) -> Floats:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-FAMILY = Family("book", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("book", COLUMNS, build, may_be_blank=True)

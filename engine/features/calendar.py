@@ -6,15 +6,15 @@ import math
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
 DAY = 86_400 * 10**9  # ns
 MONDAY = 4 * DAY  # 1970-01-05
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """Sine and cosine of the time of day and of the week at the decision; the same for every symbol."""
     day = 2.0 * math.pi * (view.at % DAY) / DAY
     week = 2.0 * math.pi * ((view.at - MONDAY) % (7 * DAY)) / (7 * DAY)
@@ -23,4 +23,4 @@ def build(view: View) -> Floats:
     return values
 
 
-FAMILY = Family("calendar", ("day_sine", "day_cosine", "week_sine", "week_cosine"), build)
+FAMILY = FeatureFamily("calendar", ("day_sine", "day_cosine", "week_sine", "week_cosine"), build)

@@ -6,28 +6,28 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Bools, Floats, Ints
-from engine.window import means
+from engine.window import mean_weights
 
 SPANS = (1, 12, 48)  # bars
 LATE = 96  # bars
 TINY = 1e-12
 COLUMNS = (
     *(f"rank_{span}" for span in SPANS),
-    "rank_realised_24",
-    "residual_12",
-    "residual_48",
+    "realised_variance_rank_24",
+    "idiosyncratic_return_12",
+    "idiosyncratic_return_48",
     "dispersion_12",
     "beta_96",
-    "own_share_96",
-    "market_1",
-    "market_12",
+    "idiosyncratic_share_96",
+    "market_return_1",
+    "market_return_12",
 )
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """Ranks of returns and of realised variance (-0.5..0.5), what the universe does not explain, its dispersion, beta, the share of a symbol's
     variance that is its own, and the universe's mean return. Returns are in volatilities; symbols without one stand aside.
     """
@@ -62,7 +62,7 @@ def build(view: View) -> Floats:
 @cache
 def _sums(length: int) -> Floats:
     """(T, k): sums over the last bars, scaled to unit variance of white noise."""
-    return np.ascontiguousarray(means(length, SPANS) * np.sqrt(SPANS))
+    return np.ascontiguousarray(mean_weights(length, SPANS) * np.sqrt(SPANS))
 
 
 def _ranks(values: Floats, known: Bools, count: int) -> Floats:
@@ -77,4 +77,4 @@ def _order(values: Floats) -> Ints:
     return np.asarray(values.argsort(axis=1, kind="stable").argsort(axis=1, kind="stable"))
 
 
-FAMILY = Family("cross_section", COLUMNS, build)
+FAMILY = FeatureFamily("cross_section", COLUMNS, build)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 
 LATE = 48  # bars
 SHORT = 12  # bars
 COLUMNS = (
-    "ofi_last",
+    "ofi_1",
     "ofi_12",
-    "ofi_levels_12",
-    "signed_last",
-    "signed_12",
-    "one_sided_48",
-    "trades_ratio_48",
+    "multi_level_ofi_12",
+    "trade_imbalance_1",
+    "trade_imbalance_12",
+    "vpin_48",
+    "trade_count_ratio_48",
     "trade_size_ratio_48",
     "spread_ratio_48",
     "depth_ratio_48",
-    "above_vwap",
+    "vwap_distance_1",
 )
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """Order-flow imbalance over mean depth, at the best level and as the mean of all (Cont, Kukanov and Stoikov 2014); signed volume over volume;
     the share of 48 bars' volume that was one-sided (VPIN with bars for buckets, Easley, Lopez de Prado and O'Hara 2012); logs of trades, their size,
     spread and depth over their means; how far the close is above the bar's mean price, in volatilities. What is unknown counts nothing in a sum.
@@ -73,4 +73,4 @@ def _imbalance(ofi: Floats, depth: Floats) -> Floats:
     return told if complete else np.where(known.reshape(len(ofi), -1).any(axis=1, keepdims=True), told, np.nan)
 
 
-FAMILY = Family("flow", COLUMNS, build, may_be_blank=True)
+FAMILY = FeatureFamily("flow", COLUMNS, build, may_be_blank=True)

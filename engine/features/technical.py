@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import means, on_steps, seeded
+from engine.window import mean_weights, seeded_ewma_weights, weights_on_steps
 
 FLAT = 1e-12
 LONG, LATE = 96, 64  # bars: of the widest range, and those that Wilder's ranges and directions are taken from
@@ -18,11 +18,11 @@ FASTER, SLOWER, SIGNAL = 12, 26, 9  # bars
 BAND, CHANNEL, ULTIMATE = 20, 14, (7, 14, 28)  # bars
 PARTS = np.array([4.0, 2.0, 1.0]) / 7.0
 EVEN = {span: np.full(span, 1.0 / span) for span in (BAND, CHANNEL)}
-RATIOS = ("rsi_14", "bollinger_20", "place_96", "stochastic_14", "directional_14", "cci_14", "balance_last")
-COLUMNS = (*RATIOS, "ultimate_28", "macd_12_26", "macd_signal_9", "adx_14", "aroon_25", "atr_14", "width_20")
+RATIOS = ("rsi_14", "bollinger_z_20", "range_position_96", "stochastic_k_14", "di_difference_14", "cci_14", "balance_of_power")
+COLUMNS = (*RATIOS, "ultimate_oscillator_28", "macd_12_26", "macd_histogram_9", "adx_14", "aroon_oscillator_25", "atr_14", "bollinger_width_20")
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """RSI, ATR, directional movement and ADX (Wilder, 14), MACD (12, 26) and what it is above its signal (9), Bollinger's z and width (20),
     stochastic %K (14), Aroon (25), CCI (14), ultimate oscillator (7, 14, 28), balance of power, place in 96 bars.
 
@@ -46,7 +46,7 @@ def build(view: View) -> Floats:
     return values
 
 
-def _wings(view: View) -> Floats:
+def _wings(view: MarketView) -> Floats:
     """(2, S, 96) highs, and lows with the sign turned, so that one call finds the extremes of both."""
     wings = np.empty((2, len(view.sigma), min(LONG, view.log_high.shape[1])))
     wings[0] = view.log_high[:, -LONG:]
@@ -54,12 +54,12 @@ def _wings(view: View) -> Floats:
     return wings
 
 
-def _momentum(view: View, values: Floats, over: Floats, under: Floats) -> None:
+def _momentum(view: MarketView, values: Floats, over: Floats, under: Floats) -> None:
     """RSI, MACD, Bollinger's z and what it is measured in."""
     length = view.returns.shape[1]
     moves = view.returns @ _momentum_kernel(length)
     over[:, 0] = moves[:, 0]
-    under[:, 0] = np.abs(view.returns) @ seeded(length, WILDER, 1.0 / WILDER, 1) * 2.0
+    under[:, 0] = np.abs(view.returns) @ seeded_ewma_weights(length, WILDER, 1.0 / WILDER, 1) * 2.0
     np.divide(moves[:, 1:], (view.sigma * np.sqrt(14.0))[:, None], out=values[:, 8:10])
     late = view.log_close[:, -BAND:] - view.log_close[:, -1:]
     mean = late @ EVEN[BAND]
@@ -73,12 +73,14 @@ def _momentum_kernel(length: int) -> Floats:
     """(T, 3): from returns to Wilder's mean, MACD, and MACD less its signal line. TA-Lib begins both averages of MACD at the same bar."""
     line = np.zeros((length, length))  # by bar, the weights on closes up to it
     for bar in range(SLOWER - 1, length):
-        line[bar, : bar + 1] = seeded(bar + 1, FASTER, 2.0 / (FASTER + 1), SLOWER - FASTER) - seeded(bar + 1, SLOWER, 2.0 / (SLOWER + 1))
-    signal = seeded(length, SIGNAL, 2.0 / (SIGNAL + 1), SLOWER - 1) @ line
-    return np.stack((seeded(length, WILDER, 1.0 / WILDER, 1), on_steps(line[-1]), on_steps(line[-1] - signal)), axis=1)
+        line[bar, : bar + 1] = seeded_ewma_weights(bar + 1, FASTER, 2.0 / (FASTER + 1), SLOWER - FASTER) - seeded_ewma_weights(
+            bar + 1, SLOWER, 2.0 / (SLOWER + 1)
+        )
+    signal = seeded_ewma_weights(length, SIGNAL, 2.0 / (SIGNAL + 1), SLOWER - 1) @ line
+    return np.stack((seeded_ewma_weights(length, WILDER, 1.0 / WILDER, 1), weights_on_steps(line[-1]), weights_on_steps(line[-1] - signal)), axis=1)
 
 
-def _places(view: View, wings: Floats, values: Floats, over: Floats, under: Floats) -> None:
+def _places(view: MarketView, wings: Floats, values: Floats, over: Floats, under: Floats) -> None:
     """Where the close lies between the lowest and the highest price, from the middle; and which of the two came later (the last of equals counts)."""
     extremes = np.empty((2, len(view.sigma), 2))
     wings.max(axis=2, out=extremes[:, :, 0])
@@ -100,7 +102,7 @@ def _directions(wings: Floats, values: Floats, over: Floats) -> None:
     over[:, 4] = lean[:, -1]
     np.abs(lean, out=lean)
     lean /= np.maximum(both, FLAT, out=both)
-    values[:, 10] = lean @ seeded(lean.shape[1], WILDER, 1.0 / WILDER)
+    values[:, 10] = lean @ seeded_ewma_weights(lean.shape[1], WILDER, 1.0 / WILDER)
 
 
 @cache
@@ -111,7 +113,7 @@ def _wilder_sums(length: int) -> Floats:
     return np.where(moves <= bars, (1.0 - 1.0 / WILDER) ** (bars - np.maximum(moves, WILDER - 2)), 0.0)
 
 
-def _channel(view: View, wings: Floats, over: Floats, under: Floats) -> None:
+def _channel(view: MarketView, wings: Floats, over: Floats, under: Floats) -> None:
     """CCI without its factor of 0.015: how far the typical price is from its mean of 14 bars, in mean absolute deviations."""
     typical = wings[0, :, -CHANNEL:] - wings[1, :, -CHANNEL:]
     typical += view.log_close[:, -CHANNEL:]
@@ -120,7 +122,7 @@ def _channel(view: View, wings: Floats, over: Floats, under: Floats) -> None:
     under[:, 5] = np.abs(typical) @ EVEN[CHANNEL]
 
 
-def _ranges(view: View, wings: Floats, values: Floats, over: Floats, under: Floats) -> None:
+def _ranges(view: MarketView, wings: Floats, values: Floats, over: Floats, under: Floats) -> None:
     """ATR and what directions are measured in, the ultimate oscillator, and of the last bar the way from open to close over the whole way."""
     before = view.log_close[:, -LATE:-1]
     low = np.maximum(wings[1, :, -LATE + 1 :], -before)
@@ -130,7 +132,7 @@ def _ranges(view: View, wings: Floats, values: Floats, over: Floats, under: Floa
     values[:, 12] = sums[:, 0]
     under[:, 4], under[:, 7:] = sums[:, 1], sums[:, 2:]
     pressure = low[:, -28:] + view.log_close[:, -28:]
-    np.subtract(pressure @ means(28, ULTIMATE), 0.5 * sums[:, 2:], out=over[:, 7:])
+    np.subtract(pressure @ mean_weights(28, ULTIMATE), 0.5 * sums[:, 2:], out=over[:, 7:])
     np.subtract(view.log_close[:, -1], view.log_open[:, -1], out=over[:, 6])
     np.add(wings[0, :, -1], wings[1, :, -1], out=under[:, 6])
 
@@ -138,8 +140,8 @@ def _ranges(view: View, wings: Floats, values: Floats, over: Floats, under: Floa
 @cache
 def _range_kernel(length: int) -> Floats:
     """(T, 5): Wilder's mean and sum, and means of three spans."""
-    smooth = np.stack((seeded(length, WILDER, 1.0 / WILDER), _wilder_sums(length)[:, -1]), axis=1)
-    return np.concatenate((smooth, means(length, ULTIMATE)), axis=1)
+    smooth = np.stack((seeded_ewma_weights(length, WILDER, 1.0 / WILDER), _wilder_sums(length)[:, -1]), axis=1)
+    return np.concatenate((smooth, mean_weights(length, ULTIMATE)), axis=1)
 
 
-FAMILY = Family("technical", COLUMNS, build)
+FAMILY = FeatureFamily("technical", COLUMNS, build)

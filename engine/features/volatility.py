@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
-from engine.window import means
+from engine.window import mean_weights
 
 SPANS = (6, 24, 96, 288)  # bars
 LATE = 96  # bars
@@ -15,7 +15,7 @@ TINY = 1e-12
 FLOORS = np.array([1e-4, 1e-4, 1e-4, 1e-4, 1e-4, 2.5e-3])  # of sigma^2, under the logs of what may be 0
 
 
-def build(view: View) -> Floats:
+def build(view: MarketView) -> Floats:
     """Logs of realised variance over sigma^2 by span (HAR's components, Corsi 2009) and of ranges (Parkinson 1980); and of the last 96 bars: skew,
     the shares of falling bars and of the largest one in variance, the continuous share (bipower variation, Barndorff-Nielsen and Shephard 2004),
     and how far falls come before larger moves (leverage). The log of sigma.
@@ -23,7 +23,7 @@ def build(view: View) -> Floats:
     scaled = view.returns * (1.0 / view.sigma)[:, None]
     values = np.empty((len(scaled), len(COLUMNS)))
     power = scaled * scaled
-    values[:, :4] = power @ means(power.shape[1], SPANS)
+    values[:, :4] = power @ mean_weights(power.shape[1], SPANS)
     _ranges(view, values[:, 4:6])
     late, late_power = scaled[:, -LATE:], power[:, -LATE:]
     variance = values[:, 2].copy()
@@ -40,7 +40,7 @@ def build(view: View) -> Floats:
     return values
 
 
-def _ranges(view: View, out: Floats) -> None:
+def _ranges(view: MarketView, out: Floats) -> None:
     """Parkinson's variance over 24 bars and the square of the last bar's range, over sigma^2."""
     reach = view.log_high[:, -24:] - view.log_low[:, -24:]
     reach *= (1.0 / view.sigma)[:, None]
@@ -50,13 +50,13 @@ def _ranges(view: View, out: Floats) -> None:
 
 COLUMNS = (
     *(f"realised_{span}" for span in SPANS),
-    "range_24",
-    "range_last",
-    "skew_96",
-    "downside_96",
-    "jump_96",
-    "bipower_96",
-    "leverage_96",
+    "parkinson_24",
+    "squared_range_1",
+    "realised_skewness_96",
+    "downside_semivariance_96",
+    "largest_move_share_96",
+    "bipower_variation_96",
+    "leverage_effect_96",
     "level",
 )
-FAMILY = Family("volatility", COLUMNS, build)
+FAMILY = FeatureFamily("volatility", COLUMNS, build)

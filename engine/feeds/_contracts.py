@@ -40,7 +40,7 @@ _COIN_MARGINED = re.compile(r"([A-Z0-9]+)USD_(PERP|\d{6})")  # Binance's names o
 
 
 @dataclass(frozen=True, slots=True)
-class Session(Record):
+class TradingSession(Record):
     """The hours of a day in which a symbol trades; over midnight where it ends before it begins."""
 
     text: str
@@ -80,8 +80,8 @@ class Contract(Record):
     spot: bool = False  # sold short only where it can be borrowed
     borrow_rate: float | None = None  # a year, of the value of a short; None where not told
     funding_rate: float = 0.0  # per 8 h, of the value of a position; above 0 longs pay shorts
-    session: Session | None = None  # None for round the clock
-    told: bool = False  # by recording.toml
+    session: TradingSession | None = None  # None for round the clock
+    declared: bool = False  # by recording.toml
 
     def units(self, size: Floats, price: Floats) -> Floats:
         """Sizes as base units."""
@@ -91,7 +91,7 @@ class Contract(Record):
             return np.where(price > 0, size * self.multiplier / price, np.where(size == 0, 0.0, np.nan))
 
 
-def contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
+def read_contracts(path: Path, symbols: tuple[str, ...]) -> dict[str, Contract]:
     """What recording.toml says of each symbol; its top level holds for all that do not say otherwise. Raises BadRecording in one line."""
     file = path / FILE
     if not file.is_file():
@@ -119,7 +119,7 @@ def _demand_folders(file: Path, by_symbol: Mapping[str, object], path: Path) -> 
             raise BadRecording(f"{file}: [symbols.{symbol}] is of no symbol of this recording: {remedy}")
 
 
-def rules_of(contracts: tuple[Contract, ...]) -> TradingRules:
+def trading_rules_of(contracts: tuple[Contract, ...]) -> TradingRules:
     """What orders of these symbols must keep to and what holding them costs, sizes in base units; ticks aside."""
     lots = tuple(one.lot * one.multiplier for one in contracts)
     money_lots = tuple(one.inverse and one.lot > 0 for one in contracts)
@@ -137,7 +137,7 @@ def rules_of(contracts: tuple[Contract, ...]) -> TradingRules:
     )
 
 
-def by_name(symbol: str, sizes: Floats) -> Contract:
+def contract_by_name(symbol: str, sizes: Floats) -> Contract:
     """Binance's coin-margined contracts by their name, where every recorded size is whole: 100 USD each for BTC, 10 USD for all others."""
     found = _COIN_MARGINED.fullmatch(symbol)
     known = sizes[np.isfinite(sizes)]
@@ -146,19 +146,19 @@ def by_name(symbol: str, sizes: Floats) -> Contract:
     return Contract(multiplier=100.0 if found[1] == "BTC" else 10.0, inverse=True)
 
 
-def bars_in_units(rows: BarRows, contract: Contract) -> BarRows:
+def convert_bars(rows: BarRows, contract: Contract) -> BarRows:
     """Volumes as base units, at the close where the contract is inverse."""
     values = rows.values.copy()
     values[4] = contract.units(rows.values[4], rows.values[3])
     return replace(rows, values=values)
 
 
-def trades_in_units(rows: TradeRows, contract: Contract) -> TradeRows:
+def convert_trades(rows: TradeRows, contract: Contract) -> TradeRows:
     """Sizes as base units."""
     return replace(rows, size=contract.units(rows.size, rows.price))
 
 
-def books_in_units(rows: BookRows, contract: Contract) -> BookRows:
+def convert_books(rows: BookRows, contract: Contract) -> BookRows:
     """Sizes as base units, each at its own level's price."""
     return replace(rows, bid_size=contract.units(rows.bid_size, rows.bid_price), ask_size=contract.units(rows.ask_size, rows.ask_price))
 
@@ -169,7 +169,7 @@ def _contract(file: Path, where: str, told: dict[str, object], common: Contract)
             near = difflib.get_close_matches(key, KEYS, 1)
             remedy = f"it is {near[0]}" if near else f"there are {', '.join(KEYS)}"
             raise BadRecording(f"{file}: {where}there is no {key!r}: {remedy}")
-    contract = replace(common, told=True, **_numbers(file, where, told), **_flags(file, where, told))
+    contract = replace(common, declared=True, **_numbers(file, where, told), **_flags(file, where, told))
     if "session" in told:
         contract = replace(contract, session=_session(file, where, told["session"]))
     if contract.spot and contract.funding_rate:
@@ -202,7 +202,7 @@ def _number(file: Path, what: str, value: object, least: float, most: float, mea
     return float(value)
 
 
-def _session(file: Path, where: str, value: object) -> Session:
+def _session(file: Path, where: str, value: object) -> TradingSession:
     found = _SESSION.fullmatch(str(value).strip())
     hours = [int(part) for part in found.groups()[:4]] if found else [99]
     if found is None or hours[0] > 23 or hours[2] > 24 or max(hours[1], hours[3]) > 59:
@@ -213,4 +213,4 @@ def _session(file: Path, where: str, value: object) -> Session:
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise BadRecording(f"{file}: {where}session has the zone {zone!r}, which is not known here: write it as America/New_York") from None
     begins, ends = (hours[0] * 60 + hours[1]) * 60 * 10**9, (hours[2] * 60 + hours[3]) * 60 * 10**9
-    return Session(str(value).strip(), begins, ends, zone)
+    return TradingSession(str(value).strip(), begins, ends, zone)

@@ -15,7 +15,7 @@ CELL, WINDOW = 10 * 10**9, 1_800 * 10**9  # ns
 FEWEST_CELLS = 20  # in a window
 
 
-def imbalance(rows: BookRows, row_of: Ints, bars: int, stale: int) -> Floats:
+def sum_imbalance(rows: BookRows, row_of: Ints, bars: int, stale: int) -> Floats:
     """(bars, D) sums of e_n over the events of each bar, by level, after Cont, Kukanov and Stoikov (2014).
 
     e = [b >= b'] q_b - [b <= b'] q_b' - [a <= a'] q_a + [a >= a'] q_a', a dash marking the book before. `row_of` is each sound
@@ -34,7 +34,7 @@ def imbalance(rows: BookRows, row_of: Ints, bars: int, stale: int) -> Floats:
     return out
 
 
-def standing(rows: BookRows, opens: Ints, closes: Ints, stale: int) -> Floats:
+def time_weighted_book(rows: BookRows, opens: Ints, closes: Ints, stale: int) -> Floats:
     """(2, bars) time-weighted mean spread and best size of each bar; a book counts for `stale` ns at most, NaN where none counts."""
     at, bid, bid_size, ask, ask_size = _sound(rows)
     out = np.full((2, len(opens)), np.nan)
@@ -48,7 +48,7 @@ def standing(rows: BookRows, opens: Ints, closes: Ints, stale: int) -> Floats:
     return out
 
 
-def traded(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
+def sum_trades(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
     """(3, bars) signed volume, count and vwap; row_of is -1 where a trade falls into no bar."""
     inside = row_of >= 0
     row, size = row_of[inside], rows.size[inside]
@@ -59,7 +59,7 @@ def traded(rows: TradeRows, row_of: Ints, bars: int) -> Floats:
         return np.stack([signed, np.bincount(row, minlength=bars).astype(np.float64), money / volume])
 
 
-def traded_after(rows: TradeRows, met: Ints, until: Ints, bid: Floats, ask: Floats) -> Floats:
+def trades_after(rows: TradeRows, met: Ints, until: Ints, bid: Floats, ask: Floats) -> Floats:
     """(4, bars) of the trades after each time and before `until`: lowest and highest price (NaN without a trade), sold at `bid`, bought at `ask`.
 
     A trade at the very time may have come before, and a side that is not told may be either: neither counts.
@@ -119,12 +119,12 @@ def measure_cells(rows: BookRows, stale: int) -> FlowCells:
     best = BookRows(at, bid[:, :1], bid_size[:, :1], ask[:, :1], ask_size[:, :1], np.ones(len(at), dtype=np.bool_))
     number = at // CELL
     cells = np.arange(number[0], number[-1] + 1)
-    flow = imbalance(best, number - number[0], len(cells), stale)[:, 0]
+    flow = sum_imbalance(best, number - number[0], len(cells), stale)[:, 0]
     standing_book = books_at(best, (cells + 1) * CELL - 1, stale)[:, :, 0]
     return FlowCells(cells[1:] * CELL, flow[1:], np.diff(0.5 * (standing_book[0] + standing_book[2])))
 
 
-def explained(cells: FlowCells, since: int, until: int) -> float | None:
+def explained_by_flow(cells: FlowCells, since: int, until: int) -> float | None:
     """R2 of the mid's change on the best level's imbalance by cells of 10 s that lie within the time, mean over windows of half an hour.
 
     None where no window has 20 cells.

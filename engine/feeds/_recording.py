@@ -12,9 +12,9 @@ from engine.domain.record import Bools, Floats, Ints, Record
 from engine.feeds._bar_spacing import STRAY, describe_off_clock
 from engine.feeds._bars import GridBars, from_mids, from_rows, from_trades, joined
 from engine.feeds._clock_grid import bar_numbers, interval_of, kept_bars
-from engine.feeds._contracts import Contract, bars_in_units, books_in_units, by_name, trades_in_units
+from engine.feeds._contracts import Contract, contract_by_name, convert_bars, convert_books, convert_trades
 from engine.feeds._limits import require_money
-from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, imbalance, measure_cells, standing, traded, traded_after
+from engine.feeds._order_flow import FLOW, FlowCells, books_at, books_from, measure_cells, sum_imbalance, sum_trades, time_weighted_book, trades_after
 from engine.feeds._recording_files import BadRecording, BarRows, BookRows, TradeRows, file_of, read_bars, read_books, read_trades
 
 STALE = 60 * 10**9  # ns a book stands without an event, or one bar where that is longer
@@ -55,11 +55,11 @@ def read_tape(folder: Path, told: Contract) -> Tape:
     trades = read_trades(files["trades"]) if files["trades"] else None
     books = read_books(files["books"]) if files["books"] else None
     sizes = np.concatenate([size.ravel() for _, size in _sized(bars, trades, books)])
-    contract = told if told.told else by_name(folder.name, sizes)
+    contract = told if told.declared else contract_by_name(folder.name, sizes)
     if contract.inverse or contract.multiplier != 1.0:
-        bars = bars and bars_in_units(bars, contract)
-        trades = trades and trades_in_units(trades, contract)
-        books = books and books_in_units(books, contract)
+        bars = bars and convert_bars(bars, contract)
+        trades = trades and convert_trades(trades, contract)
+        books = books and convert_books(books, contract)
         for price, size in _sized(bars, trades, books):
             require_money(folder.name, price, size)
     return Tape(folder.name, bars, trades, books, contract)
@@ -163,16 +163,16 @@ def _filled(tapes: tuple[Tape, ...], grids: list[GridBars], kept: Ints, interval
         values[:, row[inside], column] = grid.values[:, inside]
         fresh[row[inside], column] = grid.traded[inside]
         if tape.trades is not None:
-            flow[:, column, :3] = traded(tape.trades, _rows(kept, bar_numbers(tape.trades.at, interval, offset)), bars).T
+            flow[:, column, :3] = sum_trades(tape.trades, _rows(kept, bar_numbers(tape.trades.at, interval, offset)), bars).T
         if tape.books is not None:
             own = tape.books.bid_price.shape[1]
             sound = _rows(kept, bar_numbers(tape.books.at[tape.books.sound], interval, offset))
-            ofi[:, column, :own] = imbalance(tape.books, sound, bars, stale)
-            flow[:, column, 3:] = standing(tape.books, closes - interval, closes, stale).T
+            ofi[:, column, :own] = sum_imbalance(tape.books, sound, bars, stale)
+            flow[:, column, 3:] = time_weighted_book(tape.books, closes - interval, closes, stale).T
             books[:, :, column, :own] = books_at(tape.books, closes, stale)
             fills[:, :, column, :own] = books_from(tape.books, decided + latency, closes, stale)
         if tape.books is not None and tape.trades is not None:
-            later[:, column] = traded_after(tape.trades, decided + latency, closes, fills[0, :, column, 0], fills[2, :, column, 0]).T
+            later[:, column] = trades_after(tape.trades, decided + latency, closes, fills[0, :, column, 0], fills[2, :, column, 0]).T
         missing = np.isnan(values[3, :, column])
         ofi[missing, column], flow[missing, column] = np.nan, np.nan
     return Grid(interval, closes, values, fresh, books, fills, ofi, flow, later, (), ())

@@ -18,7 +18,7 @@ from engine.feeds._limits import require_inside, within_reach
 from engine.feeds._row_counts import bar_faults, explain_books, explain_negative, explain_refusal, sound_rows, trade_faults
 from engine.feeds._sides import trade_signs
 from engine.feeds._tables import describe_bad_number, describe_missing, load_table
-from engine.feeds._time_guesses import describe_repeat, show
+from engine.feeds._time_guesses import describe_repeat, format_time
 from engine.feeds._timestamps import read_times
 
 BOOK_COLUMNS = ("bid_px", "bid_sz", "ask_px", "ask_sz")
@@ -107,7 +107,7 @@ def read_bars(file: Path) -> BarRows:
     different = again[~same.all(axis=0)]
     if len(different):
         row = int(different[0])
-        raise BadRecording(f"{file}: row {row + 1} is a second and different bar of {show(opened[row])}: {describe_repeat(int(opened[row]))}")
+        raise BadRecording(f"{file}: row {row + 1} is a second and different bar of {format_time(opened[row])}: {describe_repeat(int(opened[row]))}")
     single = np.ones(len(opened), dtype=np.bool_)
     single[again] = False
     faults = bar_faults(values)

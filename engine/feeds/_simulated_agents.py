@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.domain.record import Floats, Record
-from engine.feeds._simulated_draws import GENERATIONS, LOOK_BACK, STEPS, Draws, Singles
-from engine.feeds._simulated_prices import ACTIVITY_SPREAD, REGIME_SHARE, Market, Path, Reals, mix
+from engine.feeds._simulated_draws import GENERATIONS, LOOK_BACK, STEPS, RandomDraws, Singles
+from engine.feeds._simulated_prices import ACTIVITY_SPREAD, REGIME_SHARE, PriceModel, PricePath, Reals, mix_factors
 
 ORDERS = 14.0  # of noise traders, a step, on average
 ORDER_MONEY = 7_500.0  # mean money of one
@@ -43,7 +43,7 @@ _DESCENDANTS = sum(ECHO**generation for generation in range(GENERATIONS))
 
 
 @dataclass(frozen=True, slots=True)
-class Stage(Record):
+class StepInputs(Record):
     """What is known of n bars before anyone acts in them."""
 
     move: Floats  # (n, S) log return of the fair value, rounded to the tick at both ends
@@ -75,7 +75,7 @@ class Steps(Record):
     trades: Singles  # count
 
 
-def stage(path: Path, market: Market, spread_bps: float) -> Stage:
+def prepare_steps(path: PricePath, market: PriceModel, spread_bps: float) -> StepInputs:
     """Of the bars of `path`."""
     relative = path.sigma / market.volatility
     shock = np.concatenate([np.zeros((1, path.sigma.shape[1])), np.cumsum(path.returns / path.sigma, axis=0)])[:-1]
@@ -84,14 +84,14 @@ def stage(path: Path, market: Market, spread_bps: float) -> Stage:
     size = np.minimum(np.abs(path.returns) / path.sigma, 5.0)
     factor = np.array(SPREAD_FACTOR)[path.regime] / _SPREAD_MEAN
     busy = np.exp(ACTIVITY_SPREAD * path.activity - ACTIVITY_SPREAD**2 / 2.0) * relative**0.7 * (STIR[0] + STIR[1] * size)
-    return Stage(
+    return StepInputs(
         np.log(path.close / path.open), path.sigma, busy,
         LEVEL_MONEY * np.exp(0.3 * path.activity) * relative**-THIN, 0.5e-4 * spread_bps * path.open * factor[:, None] / path.tick,
         trend / np.sqrt(TREND_BARS),
     )  # fmt: skip
 
 
-def act(known: Stage, draws: Draws, market: Market) -> Steps:
+def simulate_steps(known: StepInputs, draws: RandomDraws, market: PriceModel) -> Steps:
     """All steps of n + 8 bars, of which the first 8 are only there to be remembered; gives the last n + 1 bars."""
     busy, depth = _each(known.busy), _each(known.depth)
     news = _remember(draws.step("news"), NEWS_PERSISTENCE, 16, unit=True)
@@ -102,7 +102,7 @@ def act(known: Stage, draws: Draws, market: Market) -> Steps:
     gone = _remember(leaning + trend, REFILL, 32) * TAKEN
     lean = LEAN * np.tanh(gone / depth)
     queues = [_remember(draws.step(side), QUEUE_PERSISTENCE, 16, unit=True) for side in ("bid", "ask")]
-    bid, ask = waiting(depth, queues[0], lean), waiting(depth, queues[1], -lean)
+    bid, ask = queue_sizes(depth, queues[0], lean), queue_sizes(depth, queues[1], -lean)
     levels = change / np.float32(LEVEL_SHARE * market.volatility)
     moved = levels * (bid + ask)
     flicker = np.sqrt(2.0 * (np.abs(levels) + (FLICKERS / ORDERS) * orders)) * depth * FLICKER_SPREAD
@@ -112,7 +112,7 @@ def act(known: Stage, draws: Draws, market: Market) -> Steps:
     informed = moved * (0.5 * INFORMED) * np.exp(INFORMED_SPREAD * draws.step("share") - INFORMED_SPREAD**2 / 2.0)
     others = np.abs(trend) + np.abs(informed)
     wide = SPREAD_NOISE * _remember(draws.step("spread"), SPREAD_PERSISTENCE, 64, unit=True)
-    half_spread = half_ticks(_each(known.half_spread), wide)
+    half_spread = half_spread_ticks(_each(known.half_spread), wide)
     trades = orders + np.rint(others / ORDER_MONEY)
     signed, volume = leaning + trend + informed, noise + others
     return Steps(
@@ -121,17 +121,17 @@ def act(known: Stage, draws: Draws, market: Market) -> Steps:
     )  # fmt: skip
 
 
-def half_ticks(usual: Reals, wide: Reals) -> Reals:
+def half_spread_ticks(usual: Reals, wide: Reals) -> Reals:
     """Half a spread in whole ticks, given the usual one and the log of how much wider it is."""
     return np.asarray(np.maximum(np.rint(usual * np.exp(wide - SPREAD_NOISE**2 / 2.0)), 1.0))
 
 
-def waiting(depth: Reals, state: Reals, lean: Reals) -> Reals:
+def queue_sizes(depth: Reals, state: Reals, lean: Reals) -> Reals:
     """Money at a best price; `state` is unit normal."""
     return np.asarray(depth * np.exp(QUEUE_SPREAD * state + lean - QUEUE_SPREAD**2 / 2.0))
 
 
-def _arrivals(rate: Singles, news: Singles, draws: Draws) -> Singles:
+def _arrivals(rate: Singles, news: Singles, draws: RandomDraws) -> Singles:
     """Counts of noise traders' orders, clustered as in Hawkes (1971): orders of the first generation come by themselves, each calls forth others.
 
     Counts are Poisson given the generation before, by the Cornish-Fisher form of a normal draw. The mean is `rate`.
@@ -151,19 +151,19 @@ def _count(mean: Singles, normal: Singles) -> Singles:
     return np.maximum(np.rint(mean + np.sqrt(mean) * normal + (normal * normal - 1.0) * (1.0 / 6.0)), 0.0)
 
 
-def _fair_value(known: Stage, orders: Singles, news: Singles, draws: Draws, market: Market) -> tuple[Singles, Singles, Singles]:
+def _fair_value(known: StepInputs, orders: Singles, news: Singles, draws: RandomDraws, market: PriceModel) -> tuple[Singles, Singles, Singles]:
     """The path from open to close: a Brownian bridge in a clock that runs with orders, correlated over symbols as the bars are."""
     shape = (len(known.move), STEPS, known.move.shape[1])
     haste = _each(HASTE[0] + HASTE[1] * np.minimum(np.abs(known.move) / known.sigma, 4.0))
     pace = ((orders + QUIET_CLOCK * ORDERS * _each(known.busy)) * np.exp(haste * news)).reshape(shape)
     clock = pace / pace.sum(axis=1, keepdims=True)
-    shock = np.sqrt(clock) * mix(market.loadings.astype(np.float32), draws.factors.T, draws.step("own")).reshape(shape)
+    shock = np.sqrt(clock) * mix_factors(market.loadings.astype(np.float32), draws.factors.T, draws.step("own")).reshape(shape)
     shock -= clock * shock.sum(axis=1, keepdims=True)
     change = known.move.astype(np.float32)[:, None] * clock + (WANDER * known.sigma).astype(np.float32)[:, None] * shock
     return clock.reshape(orders.shape), np.cumsum(change, axis=1).reshape(orders.shape), change.reshape(orders.shape)
 
 
-def _noise_traders(orders: Singles, draws: Draws) -> tuple[Singles, Singles]:
+def _noise_traders(orders: Singles, draws: RandomDraws) -> tuple[Singles, Singles]:
     """Money traded, and bought less sold; sizes are heavy-tailed, sides cluster."""
     spread = np.log1p(ORDER_SPREAD**2 / np.maximum(orders, 1.0))
     money = orders * ORDER_MONEY * np.exp(np.sqrt(spread) * draws.step("size") - 0.5 * spread)

@@ -11,15 +11,15 @@ from engine.feeds._simulated_agents import (
     QUEUE_PERSISTENCE,
     SPREAD_NOISE,
     SPREAD_PERSISTENCE,
-    Stage,
+    StepInputs,
     Steps,
-    act,
-    half_ticks,
-    stage,
-    waiting,
+    half_spread_ticks,
+    prepare_steps,
+    queue_sizes,
+    simulate_steps,
 )
-from engine.feeds._simulated_draws import LOOK_BACK, STEPS, Draws, Singles
-from engine.feeds._simulated_prices import Market, Path, Reals, to_tick
+from engine.feeds._simulated_draws import LOOK_BACK, STEPS, RandomDraws, Singles
+from engine.feeds._simulated_prices import PriceModel, PricePath, Reals, snap_to_tick
 
 GAP_SHARE = 0.3  # distance of two levels over the usual spread: 0.15 on AMZN, 0.3 on the thin bitstamp book
 DEEPER = 0.3  # each level holds so much more than the best, in parts of it
@@ -31,7 +31,7 @@ Sides = tuple[Floats, Floats, Floats, Floats]  # (n, S, D) bid price and size, a
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk(Record):
+class BarChunk(Record):
     """Bars ready to be handed out, a row each."""
 
     open: Floats  # (n, S)
@@ -48,7 +48,7 @@ class Chunk(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Moment(Record):
+class BookState(Record):
     """The state of the market at one point of each of n bars."""
 
     mid: Floats  # (n, S)
@@ -59,10 +59,10 @@ class Moment(Record):
     gaps: Singles  # (2, n, S, D) unit exponential
 
 
-def dress(path: Path, draws: Draws, market: Market, levels: int, spread_bps: float, fraction: float) -> Chunk:
+def build_bars(path: PricePath, draws: RandomDraws, market: PriceModel, levels: int, spread_bps: float, fraction: float) -> BarChunk:
     """The bars of `path` but the first 8, which are only remembered; `fraction` is the share of a bar that has passed when an order is filled."""
-    known = stage(path, market, spread_bps)
-    steps = act(known, draws, market)
+    known = prepare_steps(path, market, spread_bps)
+    steps = simulate_steps(known, draws, market)
     here = slice(LOOK_BACK, None)
     opening, close, tick = path.open[here], path.close[here], path.tick[here]
     gap = np.maximum(GAP_SHARE * spread_bps * 1e-4 * opening / tick, 1.05)
@@ -76,10 +76,10 @@ def dress(path: Path, draws: Draws, market: Market, levels: int, spread_bps: flo
     depth = 0.5 * (acted["bid"] + acted["ask"]).mean(axis=1) / opening
     vwap = np.clip(_vwap(opening, tick, steps, volume), low, high)
     flow = np.stack([signed, 1.0 + acted["trades"].sum(axis=1), vwap, spread, depth], axis=2)
-    return Chunk(opening, high, low, close, volume / opening, books, fill_books, _imbalance(steps, draws, opening, levels), flow, later, steps)
+    return BarChunk(opening, high, low, close, volume / opening, books, fill_books, _imbalance(steps, draws, opening, levels), flow, later, steps)
 
 
-def _range(path: Path, steps: Steps, draws: Draws, after: int) -> tuple[tuple[Floats, Floats], Floats]:
+def _range(path: PricePath, steps: Steps, draws: RandomDraws, after: int) -> tuple[tuple[Floats, Floats], Floats]:
     """Extremes of the mid: within each step those of a Brownian bridge, each by the exact law, the two drawn apart. Then from step `after` on."""
     opening, close, tick, sigma = (part[LOOK_BACK:] for part in (path.open, path.close, path.tick, path.sigma))
     change = steps.change[1:]
@@ -88,13 +88,13 @@ def _range(path: Path, steps: Steps, draws: Draws, after: int) -> tuple[tuple[Fl
     before = steps.rise[1:] - change
     up = before + 0.5 * (change + np.sqrt(change**2 + wander * reach[0]))
     down = before + 0.5 * (change - np.sqrt(change**2 + wander * reach[1]))
-    high = to_tick(opening * np.exp(up.max(axis=1).astype(np.float64)), tick, np.ceil)
-    low = to_tick(opening * np.exp(down.min(axis=1).astype(np.float64)), tick, np.floor)
+    high = snap_to_tick(opening * np.exp(up.max(axis=1).astype(np.float64)), tick, np.ceil)
+    low = snap_to_tick(opening * np.exp(down.min(axis=1).astype(np.float64)), tick, np.floor)
     whole = np.maximum(high, np.maximum(opening, close)), np.minimum(low, np.minimum(opening, close))
     later = np.full((*opening.shape, 4), np.nan)
     if after < STEPS:
-        later[..., 0] = np.maximum(to_tick(opening * np.exp(down[:, after:].min(axis=1).astype(np.float64)), tick, np.floor), whole[1])
-        later[..., 1] = np.minimum(to_tick(opening * np.exp(up[:, after:].max(axis=1).astype(np.float64)), tick, np.ceil), whole[0])
+        later[..., 0] = np.maximum(snap_to_tick(opening * np.exp(down[:, after:].min(axis=1).astype(np.float64)), tick, np.floor), whole[1])
+        later[..., 1] = np.minimum(snap_to_tick(opening * np.exp(up[:, after:].max(axis=1).astype(np.float64)), tick, np.ceil), whole[0])
     return whole, later
 
 
@@ -106,7 +106,7 @@ def _vwap(opening: Floats, tick: Floats, steps: Steps, volume: Floats) -> Floats
     return np.asarray(opening * np.exp(rise) + aside * tick, dtype=np.float64)
 
 
-def _imbalance(steps: Steps, draws: Draws, opening: Floats, levels: int) -> Floats:
+def _imbalance(steps: Steps, draws: RandomDraws, opening: Floats, levels: int) -> Floats:
     """(n, S, D) base units: at the best level the sum of the steps; deeper ones go with the price alike and come and go more by themselves."""
     first, moved = steps.ofi[1:].sum(axis=1), steps.moved[1:].sum(axis=1)
     spread = np.sqrt((steps.flicker[1:] ** 2).sum(axis=1))
@@ -118,16 +118,16 @@ def _imbalance(steps: Steps, draws: Draws, opening: Floats, levels: int) -> Floa
     return out
 
 
-def _at_close(path: Path, known: Stage, steps: Steps, draws: Draws) -> Moment:
+def _at_close(path: PricePath, known: StepInputs, steps: Steps, draws: RandomDraws) -> BookState:
     close = path.close[LOOK_BACK:]
     best = np.stack([steps.bid[1:, -1], steps.ask[1:, -1]]) / close
-    return Moment(
+    return BookState(
         close, steps.half_spread[1:, -1].astype(np.float64), best, known.depth[LOOK_BACK:] / close, draws.sizes[0][:, LOOK_BACK:],
         draws.gaps[0][:, LOOK_BACK:],
     )  # fmt: skip
 
 
-def _at_fill(path: Path, known: Stage, steps: Steps, draws: Draws, extremes: tuple[Floats, Floats], fraction: float) -> Moment:
+def _at_fill(path: PricePath, known: StepInputs, steps: Steps, draws: RandomDraws, extremes: tuple[Floats, Floats], fraction: float) -> BookState:
     """At open + latency: the book of the last step's end (of the close before, within the first step), in part renewed since, round a new mid."""
     number = min(int(fraction * STEPS), STEPS - 1)
     part = fraction * STEPS - number
@@ -137,10 +137,10 @@ def _at_fill(path: Path, known: Stage, steps: Steps, draws: Draws, extremes: tup
     clock, change = steps.clock[1:, number], steps.change[1:, number]
     rise = steps.rise[1:, number] - (1.0 - part) * change
     noise = path.sigma[LOOK_BACK:] * np.sqrt(clock * (part * (1.0 - part))) * draws.fill("mid")[LOOK_BACK:]
-    mid = to_tick(np.clip(opening * np.exp(rise + noise), extremes[1], extremes[0]), tick)
+    mid = snap_to_tick(np.clip(opening * np.exp(rise + noise), extremes[1], extremes[0]), tick)
     depth, lean = known.depth[rows], steps.lean[bar, last]
     best = [
-        waiting(depth, _later(steps.queues[side][bar, last], draws.fill(name)[LOOK_BACK:], QUEUE_PERSISTENCE**part), lean * sign)
+        queue_sizes(depth, _later(steps.queues[side][bar, last], draws.fill(name)[LOOK_BACK:], QUEUE_PERSISTENCE**part), lean * sign)
         for side, (name, sign) in enumerate((("bid", 1.0), ("ask", -1.0)))
     ]
     wide = SPREAD_NOISE * _later(steps.wide[bar, last] / SPREAD_NOISE, draws.fill("spread")[LOOK_BACK:], SPREAD_PERSISTENCE**part)
@@ -149,14 +149,14 @@ def _at_fill(path: Path, known: Stage, steps: Steps, draws: Draws, extremes: tup
     gone = draws.gaps[2][:, LOOK_BACK:] < passed * FORGET
     gaps = np.where(gone, draws.gaps[1][:, LOOK_BACK:], draws.gaps[0][:, LOOK_BACK - 1 : -1])
     usual = known.half_spread[rows] * path.tick[rows] / tick
-    return Moment(mid, half_ticks(usual, wide), np.stack(best) / mid, depth / mid, sizes, gaps)
+    return BookState(mid, half_spread_ticks(usual, wide), np.stack(best) / mid, depth / mid, sizes, gaps)
 
 
 def _later(state: Singles, news: Singles, kept: float) -> Singles:
     return kept * state + float(np.sqrt(1.0 - kept**2)) * news
 
 
-def _book(moment: Moment, tick: Floats, gap: Floats, levels: int) -> Sides:
+def _book(moment: BookState, tick: Floats, gap: Floats, levels: int) -> Sides:
     """Both sides start half a spread from the mid; deeper levels follow at whole ticks, `gap` of them in the mean (geometric)."""
     steps = 1.0 + np.floor(moment.gaps / np.log(gap / (gap - 1.0))[:, :, None])
     size = np.exp(DEEP_SPREAD * moment.sizes - DEEP_SPREAD**2 / 2.0) * (moment.depth[:, :, None] * (1.0 + DEEPER * np.arange(levels)))
@@ -165,4 +165,4 @@ def _book(moment: Moment, tick: Floats, gap: Floats, levels: int) -> Sides:
         size[..., 0] = moment.best
     away = np.cumsum(steps, axis=3)
     tick, mid = tick[:, :, None], moment.mid[:, :, None]
-    return to_tick(mid - away[0] * tick, tick), size[0], to_tick(mid + away[1] * tick, tick), size[1]
+    return snap_to_tick(mid - away[0] * tick, tick), size[0], snap_to_tick(mid + away[1] * tick, tick), size[1]

@@ -23,7 +23,7 @@ _BAR_NAMES = ("mid", "bid", "ask", "spread")
 
 
 @dataclass(frozen=True, slots=True)
-class Draws(Record):
+class RandomDraws(Record):
     """Everything random in a stretch of n bars of 12 n steps: independent standard normals and exponentials, in single precision."""
 
     factors: Singles  # (3, 12 n) normal
@@ -46,13 +46,13 @@ class Draws(Record):
 _TIME_AXIS = {"factors": 1, "steps": 1, "reach": 1, "bars": 1, "sizes": 2, "gaps": 2, "deep": 0}
 
 
-def draw(seed: int, first: int, bars: int, count: int, levels: int) -> Draws:
+def draw_bars(seed: int, first: int, bars: int, count: int, levels: int) -> RandomDraws:
     """Of bars first .. first + bars, both multiples of a block; first may be as low as -8."""
     blocks = [_block(seed, number, count, levels) for number in range(first // BLOCK, (first + bars) // BLOCK)]
-    return Draws(**{name: np.concatenate([getattr(block, name) for block in blocks], axis=axis) for name, axis in _TIME_AXIS.items()})
+    return RandomDraws(**{name: np.concatenate([getattr(block, name) for block in blocks], axis=axis) for name, axis in _TIME_AXIS.items()})
 
 
-def _block(seed: int, number: int, count: int, levels: int) -> Draws:
+def _block(seed: int, number: int, count: int, levels: int) -> RandomDraws:
     stream = np.random.default_rng([seed, 3, number + LOOK_BACK // BLOCK])
     steps = BLOCK * STEPS
 
@@ -62,7 +62,7 @@ def _block(seed: int, number: int, count: int, levels: int) -> Draws:
     def exponential(*shape: int) -> Singles:
         return stream.standard_exponential(shape, dtype=np.float32)
 
-    return Draws(
+    return RandomDraws(
         normal(1 + SECTORS, steps), normal(len(_STEP_NAMES), steps, count), exponential(2, steps, count), normal(len(_BAR_NAMES), BLOCK, count),
         normal(2, 2, BLOCK, count, levels), exponential(3, 2, BLOCK, count, levels), normal(BLOCK, count, levels),
     )  # fmt: skip

@@ -38,7 +38,7 @@ def best_forecast(returns: Floats, gain: Floats, persistence: float) -> Floats:
     return out
 
 
-def held(expected: Floats, bands: Floats) -> Floats:
+def hold_positions(expected: Floats, bands: Floats) -> Floats:
     """(G, n, S) -1 or 1 (0 before the first): turned when the forecast of a bar is beyond the band on the other side; bands (G,)."""
     wanted = np.where(np.abs(expected) > bands[:, None, None], np.sign(expected), 0.0)
     out = np.empty_like(wanted)
@@ -49,21 +49,21 @@ def held(expected: Floats, bands: Floats) -> Floats:
     return out
 
 
-def ceiling(returns: Floats, expected: Floats, round_trip_bps: float) -> Ceiling:
+def performance_ceiling(returns: Floats, expected: Floats, round_trip_bps: float) -> Ceiling:
     """Of the bars' returns (n, S) and the best forecasts of them. The band is the best of eleven in hindsight, so this is a ceiling."""
     bands = BANDS * expected.std()
-    positions = held(expected, bands)
+    positions = hold_positions(expected, bands)
     traded = np.abs(np.diff(positions, axis=1, prepend=0.0))
     gross = positions * returns * 1e4
     net = gross - 0.5 * round_trip_bps * traded
     best = int(np.argmax(net.mean(axis=(1, 2))))
     return Ceiling(
-        share(returns**2 - (returns - expected) ** 2, returns**2), float(gross[best].mean()), share(net[best], np.ones_like(net[best])),
+        ratio_interval(returns**2 - (returns - expected) ** 2, returns**2), float(gross[best].mean()), ratio_interval(net[best], np.ones_like(net[best])),
         float(traded[best].mean()), float(bands[best] * 1e4), len(returns),
     )  # fmt: skip
 
 
-def share(gain: Floats, power: Floats) -> tuple[float, float, float]:
+def ratio_interval(gain: Floats, power: Floats) -> tuple[float, float, float]:
     """sum of gain over sum of power, both (n, S), with a 90 % interval over blocks of bars; NaN below two blocks."""
     count = len(gain) // BLOCK * BLOCK
     if count < 2 * BLOCK:

@@ -35,7 +35,7 @@ _WORDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Market(Record):
+class PriceModel(Record):
     """What is drawn once from the seed and does not change."""
 
     loadings: Floats  # (S, 1 + SECTORS + S) of the market, the sectors and the symbol itself; rows of length 1
@@ -44,7 +44,7 @@ class Market(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Carry(Record):
+class PriceState(Record):
     """What one chunk of bars hands to the next."""
 
     log_price: Floats  # (S,) before rounding to the tick
@@ -56,7 +56,7 @@ class Carry(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Path(Record):
+class PricePath(Record):
     """The prices of a chunk of n bars and the truth behind them."""
 
     returns: Floats  # (n, S) log return of each bar, before rounding to the tick
@@ -69,7 +69,7 @@ class Path(Record):
     close: Floats  # (n, S)
 
 
-def names(count: int) -> tuple[str, ...]:
+def symbol_names(count: int) -> tuple[str, ...]:
     """Names no venue uses: ALFA, BRAVO ... ZULU, ALFA2 ..."""
     return tuple(_WORDS[i % len(_WORDS)] + (str(i // len(_WORDS) + 1) if i >= len(_WORDS) else "") for i in range(count))
 
@@ -79,13 +79,13 @@ def signal_gain(signal: float, persistence: float) -> float:
     return float(np.sqrt(signal / (1.0 - signal) * (1.0 - persistence**2)))
 
 
-def season_of(opens: Ints) -> Floats:
+def seasonal_factor(opens: Ints) -> Floats:
     """(n,) what volatility is multiplied by at a time of day; its square has mean 1 over a day."""
     turn = 2.0 * np.pi * ((opens % DAY) / DAY - 14.0 / 24.0)
     return np.asarray((1.0 + SEASON * np.cos(turn)) / np.sqrt(1.0 + SEASON**2 / 2.0), dtype=np.float64)
 
 
-def found(count: int, seed: int, volatility: float, persistence: float) -> tuple[Market, Carry]:
+def initial_market(count: int, seed: int, volatility: float, persistence: float) -> tuple[PriceModel, PriceState]:
     """The market of a seed and the state its first bar starts from."""
     stream = np.random.default_rng([seed, 0])
     market = np.sqrt(stream.uniform(0.34, 0.46, count))
@@ -95,14 +95,14 @@ def found(count: int, seed: int, volatility: float, persistence: float) -> tuple
     own[np.arange(count), 1 + np.arange(count) % SECTORS] = sector
     loadings = np.hstack([own, np.diag(np.sqrt(1.0 - market**2 - sector**2))])
     price = np.geomspace(40_000.0, 6.0, count) * stream.uniform(0.85, 1.2, count)
-    carry = Carry(
-        np.log(price), to_tick(price, tick_of(price, volatility)), np.zeros(count), stream.standard_normal(1 + count),
+    carry = PriceState(
+        np.log(price), snap_to_tick(price, tick_size_at(price, volatility)), np.zeros(count), stream.standard_normal(1 + count),
         stream.standard_normal(count), int(np.searchsorted(REGIME_SHARE.cumsum(), stream.random())),
     )  # fmt: skip
-    return Market(loadings, volatility, persistence), carry
+    return PriceModel(loadings, volatility, persistence), carry
 
 
-def walk(market: Market, carry: Carry, stream: np.random.Generator, season: Floats, gain: Floats) -> tuple[Path, Carry]:
+def simulate_prices(market: PriceModel, carry: PriceState, stream: np.random.Generator, season: Floats, gain: Floats) -> tuple[PricePath, PriceState]:
     """The bars of a chunk; season (n,) multiplies volatility, gain (n,) is the signal's k at each bar."""
     bars, count = len(season), len(carry.close)
     regime = _regimes(carry.regime, stream.random(bars))
@@ -110,18 +110,18 @@ def walk(market: Market, carry: Carry, stream: np.random.Generator, season: Floa
     activity = _remember(carry.activity, stream.standard_normal((bars, count)), ACTIVITY_PERSISTENCE, unit=True)
     sigma = _volatility(market.volatility, regime, season, log_vol)
     shocks = stream.standard_t(TAIL, (bars, market.loadings.shape[1])) * np.sqrt((TAIL - 2.0) / TAIL)
-    innovation = sigma * mix(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
+    innovation = sigma * mix_factors(market.loadings, shocks[:, : 1 + SECTORS], shocks[:, 1 + SECTORS :])
     drive = _remember(carry.drive, innovation, market.persistence, unit=False)
     expected = gain[:, None] * np.vstack([carry.drive, drive[:-1]])
     returns = innovation + expected
     log_price = carry.log_price + np.cumsum(returns, axis=0)
-    tick = tick_of(np.exp(np.vstack([carry.log_price, log_price[:-1]])), market.volatility)
-    close = to_tick(np.exp(log_price), tick)
-    path = Path(returns, expected, sigma, regime, activity, tick, np.vstack([carry.close, close[:-1]]), close)
-    return path, Carry(log_price[-1].copy(), close[-1].copy(), drive[-1].copy(), log_vol[-1].copy(), activity[-1].copy(), int(regime[-1]))
+    tick = tick_size_at(np.exp(np.vstack([carry.log_price, log_price[:-1]])), market.volatility)
+    close = snap_to_tick(np.exp(log_price), tick)
+    path = PricePath(returns, expected, sigma, regime, activity, tick, np.vstack([carry.close, close[:-1]]), close)
+    return path, PriceState(log_price[-1].copy(), close[-1].copy(), drive[-1].copy(), log_vol[-1].copy(), activity[-1].copy(), int(regime[-1]))
 
 
-def tick_of(price: Floats, volatility: float) -> Floats:
+def tick_size_at(price: Floats, volatility: float) -> Floats:
     """The venue's price step at a price: the largest 1, 2 or 5 times a power of ten that the smallest volatility is 10 of."""
     step = price * (volatility * FLOOR_SHARE / TICKS_A_BAR)
     power = np.power(10.0, np.floor(np.log10(step)))
@@ -129,7 +129,7 @@ def tick_of(price: Floats, volatility: float) -> Floats:
     return np.asarray(np.where(lead >= 5.0, 5.0, np.where(lead >= 2.0, 2.0, 1.0)) * power, dtype=np.float64)
 
 
-def to_tick(price: Floats, tick: Floats, rounding: np.ufunc = np.rint) -> Floats:
+def snap_to_tick(price: Floats, tick: Floats, rounding: np.ufunc = np.rint) -> Floats:
     """Prices on the tick, as the doubles nearest to their decimals."""
     fine = tick < 1.0
     per_unit = np.where(fine, np.rint(1.0 / tick), 1.0)
@@ -145,7 +145,7 @@ def _volatility(unconditional: float, regime: Ints, season: Floats, log_vol: Flo
     return np.asarray(np.maximum(level[:, None] * np.exp(LOG_VOL_SPREAD * wander), unconditional * FLOOR_SHARE), dtype=np.float64)
 
 
-def mix(loadings: Reals, shared: Reals, own: Reals) -> Reals:
+def mix_factors(loadings: Reals, shared: Reals, own: Reals) -> Reals:
     """(n, S) of (n, 1 + SECTORS) and (n, S), without a matrix product, whose bits depend on the number of threads."""
     mixed = own * np.diagonal(loadings[:, 1 + SECTORS :])
     for factor in range(1 + SECTORS):

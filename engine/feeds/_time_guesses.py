@@ -73,7 +73,7 @@ def describe_disguised_counts(numbers: Ints | Floats, per_count: Ints, *, double
 def describe_backward_step(times: Ints, row: int) -> str:
     """From which time to which, why, and what to do."""
     before, after = times[row - 1], times[row]
-    step = f"to {show(after)} from {show(before)}"
+    step = f"to {format_time(after)} from {format_time(before)}"
     if (np.diff(times) <= 0).all():
         return f"{step}, as do all rows: reverse their order"
     later, earlier = find_second_hour(int(before)), find_second_hour(int(after))
@@ -100,7 +100,7 @@ def find_second_hour(at: int) -> datetime | None:
     return None
 
 
-def show(at: np.int64) -> str:
+def format_time(at: np.int64) -> str:
     """ns UTC to the ms."""
     return f"{np.datetime_as_string(np.datetime64(int(at), 'ns'), unit='ms')}Z"
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.domain.data_counts import DataCounts
-from engine.domain.market import Books, Slice
+from engine.domain.market import Books, MarketSnapshot
+from engine.domain.optimization import MemoryBlock
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.record import Floats
-from engine.domain.tuning import Block
 from engine.feeds._clocks import lags
-from engine.feeds._contracts import contracts, rules_of
+from engine.feeds._contracts import read_contracts, trading_rules_of
 from engine.feeds._left_out import find_left_out
 from engine.feeds._limits import require_memory
-from engine.feeds._order_flow import explained
+from engine.feeds._order_flow import explained_by_flow
 from engine.feeds._recording import Grid, Tape, on_one_clock, read_tape
 from engine.feeds._recording_files import BadRecording, read_files, symbol_folders
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _BY_BAR = {"bars": 1, "fresh": 0, "books": 1, "fill_books": 1, "ofi": 0, "flow": 0, "later": 0, "at": 0}  # the axis of bars of each array
 
 
-class Recorded:
+class RecordedFeed:
     """DIR/SYMBOL/{bars,books,trades}.{parquet,csv}, any of the three missing; raises BadRecording in one line where it cannot be read.
 
     `at` is a bar's close. A bar a symbol lacks is NaN and not fresh, never carried. A recorded bar without volume (a halt, a
@@ -48,7 +48,7 @@ class Recorded:
     ) -> None:  # fmt: skip
         folders = symbol_folders(Path(path), symbols)
         require_memory(read_files(folders))
-        told = contracts(Path(path), tuple(folder.name for folder in folders))
+        told = read_contracts(Path(path), tuple(folder.name for folder in folders))
         tapes = tuple(read_tape(folder, told[folder.name]) for folder in folders)
         agreed = tuple(tape.contract for tape in tapes)
         priced, rested = any(one.fee_bps is not None for one in agreed), any(one.maker_fee_bps is not None for one in agreed)
@@ -67,7 +67,7 @@ class Recorded:
             maker_fees_bps=tuple(
                 taker if one.maker_fee_bps is None else one.maker_fee_bps for taker, one in zip(takers, agreed, strict=True)
             ) if rested else (),
-            rules=rules_of(agreed),
+            rules=trading_rules_of(agreed),
             sessions=tuple(one.session.text if one.session else "" for one in agreed),
             trading_hours=_declared_hours(tapes),
         )  # fmt: skip
@@ -86,18 +86,18 @@ class Recorded:
         """Reasons by name of what lies in the folder and is not read; of the symbols asked for alone where some are."""
         return self._left_out
 
-    def explained(self, since: int, until: int) -> tuple[float | None, ...]:
+    def flow_r2(self, since: int, until: int) -> tuple[float | None, ...]:
         """By symbol, how much of the mid's moves order flow explains by cells of 10 s between two times (ns UTC); None without books."""
-        return tuple(None if cells is None else explained(cells, since, until) for cells in self._grid.flow_cells)
+        return tuple(None if cells is None else explained_by_flow(cells, since, until) for cells in self._grid.flow_cells)
 
     def __len__(self) -> int:
         return self._length
 
-    def played(self, at: int) -> Block:
+    def played(self, at: int) -> MemoryBlock:
         """The bars up to `at`, which nobody asks for again once they were decided on."""
         grid = self._grid
         rows, held = int(np.searchsorted(grid.at, at, side="right")), sum(getattr(grid, name).nbytes for name in _BY_BAR)
-        return Block("recording", rows, held, held * (len(grid.at) - rows) // max(1, len(grid.at)))
+        return MemoryBlock("recording", rows, held, held * (len(grid.at) - rows) // max(1, len(grid.at)))
 
     def forget(self, at: int) -> None:
         """Lets go of the bars up to `at`. `slices` is to be asked anew."""
@@ -111,7 +111,7 @@ class Recorded:
         """(S,) seconds from the venue's clock to the recorder's over the bar that closes `at`; NaN where untold, None where it never is."""
         return None if self._lags is None else np.asarray(self._lags[int(np.searchsorted(self._grid.at, at))])
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         """Closed bars, oldest first, to the recording's end."""
         grid = self._grid
         first = 0 if after is None else int(np.searchsorted(grid.at, after, side="right"))
@@ -130,9 +130,9 @@ def _declared_hours(tapes: Sequence[Tape]) -> tuple[float, ...]:
     return hours if any(hours) else ()
 
 
-def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:
+def _slice(grid: Grid, row: int, at: int, none: Books | None) -> MarketSnapshot:
     bars, books, fills = grid.bars, grid.books, grid.fill_books
-    return Slice(
+    return MarketSnapshot(
         at, bars[0, row], bars[1, row], bars[2, row], bars[3, row], bars[4, row], grid.fresh[row],
         none or Books(books[0, row], books[1, row], books[2, row], books[3, row]),
         none or Books(fills[0, row], fills[1, row], fills[2, row], fills[3, row]), grid.ofi[row], grid.flow[row],
@@ -140,11 +140,11 @@ def _slice(grid: Grid, row: int, at: int, none: Books | None) -> Slice:
     )  # fmt: skip
 
 
-def open_feed(settings: Settings) -> Recorded:
+def open_feed(settings: Settings) -> RecordedFeed:
     """The recording the settings name."""
     if settings.feed_path is None:
         raise BadRecording("the recorded feed needs a folder: give --path DIR or set PODIUM_FEED_PATH")
-    return Recorded(
+    return RecordedFeed(
         settings.feed_path, symbols=settings.symbols, interval=settings.interval, latency_ms=settings.latency_ms,
         fee_bps=10.0 if settings.fee_bps is None else settings.fee_bps, spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,
     )  # fmt: skip

@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from engine.domain.market import Books, Slice
+from engine.domain.market import Books, MarketSnapshot
 from engine.domain.ports import FeedInfo, FeedKind
 from engine.domain.trading_rules import TradingRules
 from engine.feeds._simulated_agents import Steps
-from engine.feeds._simulated_bars import Chunk, Sides, dress
-from engine.feeds._simulated_draws import BLOCK, LOOK_BACK, draw
-from engine.feeds._simulated_prices import Carry, Path, found, names, season_of, signal_gain, tick_of, walk
+from engine.feeds._simulated_bars import BarChunk, Sides, build_bars
+from engine.feeds._simulated_draws import BLOCK, LOOK_BACK, draw_bars
+from engine.feeds._simulated_prices import (
+    PricePath,
+    PriceState,
+    initial_market,
+    seasonal_factor,
+    signal_gain,
+    simulate_prices,
+    symbol_names,
+    tick_size_at,
+)
 
 if TYPE_CHECKING:
     from engine.domain.record import Floats, Ints
@@ -28,7 +37,7 @@ MIN_NOTIONAL = 10.0  # money
 BORROW_RATE = 0.02  # a year, of the value of a short
 
 
-class Simulated:
+class SimulatedFeed:
     """Bars of a market that exists only in its equations (docs/simulated_market.md).
 
     The same arguments and the same signal switches give the same slices, bit for bit on one platform, wherever reading begins.
@@ -40,17 +49,17 @@ class Simulated:
         latency_ms: float = 250.0, bars: int | None = None,
     ) -> None:  # fmt: skip
         _check(symbol_count, interval, persistence, volatility_bps)
-        self._all = names(symbol_count)
+        self._all = symbol_names(symbol_count)
         self._columns = _columns(symbols, self._all)
         self._seed, self._interval, self._bars = seed, interval, bars
         self._levels, self._spread_bps, self._latency_ms = levels, spread_bps, latency_ms
         self._switches: list[tuple[int, float]] = []
-        self._market, self._first = found(symbol_count, seed, volatility_bps * 1e-4, persistence)
+        self._market, self._first = initial_market(symbol_count, seed, volatility_bps * 1e-4, persistence)
         self._chunk = max(48, min(1440, 1440 * 16 // symbol_count // BLOCK * BLOCK))  # bars walked at once; part of what a seed means
         self._span = max(48, self._chunk // 6 // BLOCK * BLOCK)  # bars acted out at once
         self.switch_signal(signal, 0)
         chosen = [self._all[column] for column in self._columns]
-        ticks = tick_of(self._first.close, self._market.volatility)[self._columns]
+        ticks = tick_size_at(self._first.close, self._market.volatility)[self._columns]
         self._info = FeedInfo(
             "simulated", "simulated market", tuple(chosen), interval, levels, has_flow=True, simulated=True, fee_bps=fee_bps,
             spread_bps=spread_bps, tick_size=tuple(ticks.tolist()), maker_fee_bps=min(MAKER_FEE_BPS, fee_bps),
@@ -61,7 +70,7 @@ class Simulated:
     def info(self) -> FeedInfo:
         return self._info
 
-    def slices(self, after: int | None) -> Iterator[Slice]:
+    def slices(self, after: int | None) -> Iterator[MarketSnapshot]:
         """Closed bars, oldest first; a signal switched meanwhile holds from the next bar that closes after it."""
         bar = 0 if after is None else max(0, (after - START) // self._interval)
         number, carry, before = 0, self._first, self._prehistory()
@@ -83,17 +92,17 @@ class Simulated:
             raise ValueError(f"a signal of {signal} cannot be simulated: it is an R2 between 0 and 0.5")
         self._switches.append((at, signal))
 
-    def truth(self, bars: int) -> Path:
+    def truth(self, bars: int) -> PricePath:
         """The first `bars` bars with what stands behind them: the expected return of each, its volatility and regime; for tests and docs."""
-        parts: list[Path] = []
+        parts: list[PricePath] = []
         carry = self._first
         for number in range(-(-bars // self._chunk)):
             path, carry = self._walk(number, carry)
             parts.append(path)
         whole = _rows(_joined(*parts), 0, bars)
-        return Path(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in _fields(whole)})
+        return PricePath(**{name: value if value.ndim == 1 else value[:, self._columns] for name, value in _fields(whole)})
 
-    def acted(self, bars: int) -> Iterator[tuple[Path, Steps]]:
+    def simulated_steps(self, bars: int) -> Iterator[tuple[PricePath, Steps]]:
         """Stretches of the first `bars` bars and what happened in each of their steps, of every symbol of the market; for tests and docs.
 
         Steps have one bar more, before the first. The last stretch may reach beyond `bars`.
@@ -106,14 +115,14 @@ class Simulated:
                 end = min(offset + self._span, self._chunk)
                 yield _rows(path, offset, end), self._act(_rows(whole, offset, end + LOOK_BACK), first + offset).steps
 
-    def _prehistory(self) -> Path:
+    def _prehistory(self) -> PricePath:
         """What agents remember at the first bar: eight bars as the first eight would be without a signal."""
         path = _rows(self._walk(0, self._first)[0], 0, LOOK_BACK)
         innovation = path.returns - path.expected
         close = path.open[0] * np.exp(np.cumsum(innovation, axis=0))
         return replace(path, returns=innovation, open=np.vstack([path.open[:1], close[:-1]]), close=close)
 
-    def _played(self, number: int, whole: Path, bar: int) -> Iterator[Slice]:
+    def _played(self, number: int, whole: PricePath, bar: int) -> Iterator[MarketSnapshot]:
         """The bars of a chunk from `bar` on, until its end or a switch of the signal; `whole` has eight bars more, before."""
         known, start = len(self._switches), number * self._chunk
         end = start + self._chunk if self._bars is None else min(start + self._chunk, self._bars)
@@ -127,9 +136,9 @@ class Simulated:
                     return
             bar = start + offset + length
 
-    def _walk(self, number: int, carry: Carry) -> tuple[Path, Carry]:
+    def _walk(self, number: int, carry: PriceState) -> tuple[PricePath, PriceState]:
         opens = START + self._interval * np.arange(number * self._chunk, (number + 1) * self._chunk, dtype=np.int64)
-        return walk(self._market, carry, np.random.default_rng([self._seed, 1, number]), season_of(opens), self._gains(opens))
+        return simulate_prices(self._market, carry, np.random.default_rng([self._seed, 1, number]), seasonal_factor(opens), self._gains(opens))
 
     def _gains(self, opens: Ints) -> Floats:
         gains = np.zeros(len(opens))
@@ -137,20 +146,20 @@ class Simulated:
             gains[opens + self._interval > at] = signal_gain(signal, self._market.persistence)
         return gains
 
-    def _dress(self, path: Path, first: int) -> Chunk:
+    def _dress(self, path: PricePath, first: int) -> BarChunk:
         chunk = self._act(path, first)
         return chunk if len(self._columns) == len(self._all) else _pick(chunk, self._columns)
 
-    def _act(self, path: Path, first: int) -> Chunk:
+    def _act(self, path: PricePath, first: int) -> BarChunk:
         """Bars from number `first` on; `path` has eight bars more, before."""
-        draws = draw(self._seed, first - LOOK_BACK, len(path.regime), len(self._all), self._levels)
+        draws = draw_bars(self._seed, first - LOOK_BACK, len(path.regime), len(self._all), self._levels)
         fraction = min(1.0, self._latency_ms * 1e6 / self._interval)
-        return dress(path, draws, self._market, self._levels, self._spread_bps, fraction)
+        return build_bars(path, draws, self._market, self._levels, self._spread_bps, fraction)
 
-    def _slice(self, chunk: Chunk, row: int, bar: int) -> Slice:
+    def _slice(self, chunk: BarChunk, row: int, bar: int) -> MarketSnapshot:
         bid, bid_size, ask, ask_size = chunk.books
         fill_bid, fill_bid_size, fill_ask, fill_ask_size = chunk.fill_books
-        return Slice(
+        return MarketSnapshot(
             START + (bar + 1) * self._interval, chunk.open[row], chunk.high[row], chunk.low[row], chunk.close[row], chunk.volume[row],
             np.ones(len(self._columns), dtype=np.bool_), Books(bid[row], bid_size[row], ask[row], ask_size[row]),
             Books(fill_bid[row], fill_bid_size[row], fill_ask[row], fill_ask_size[row]), chunk.ofi[row], chunk.flow[row],
@@ -182,34 +191,34 @@ def _columns(wanted: tuple[str, ...], known: tuple[str, ...]) -> list[int]:
     return [known.index(symbol) for symbol in dict.fromkeys(wanted)] if wanted else list(range(len(known)))
 
 
-def _pick(chunk: Chunk, columns: list[int]) -> Chunk:
+def _pick(chunk: BarChunk, columns: list[int]) -> BarChunk:
     def of(values: Floats) -> Floats:
         return np.ascontiguousarray(values[:, columns])
 
     def all_of(sides: Sides) -> Sides:
         return of(sides[0]), of(sides[1]), of(sides[2]), of(sides[3])
 
-    return Chunk(
+    return BarChunk(
         of(chunk.open), of(chunk.high), of(chunk.low), of(chunk.close), of(chunk.volume), all_of(chunk.books), all_of(chunk.fill_books),
         of(chunk.ofi), of(chunk.flow), of(chunk.later), chunk.steps,
     )  # fmt: skip
 
 
-def _fields(path: Path) -> list[tuple[str, Any]]:
-    return [(name, getattr(path, name)) for name in Path.__slots__]
+def _fields(path: PricePath) -> list[tuple[str, Any]]:
+    return [(name, getattr(path, name)) for name in PricePath.__slots__]
 
 
-def _rows(path: Path, first: int, end: int | None) -> Path:
-    return Path(**{name: value[first:end] for name, value in _fields(path)})
+def _rows(path: PricePath, first: int, end: int | None) -> PricePath:
+    return PricePath(**{name: value[first:end] for name, value in _fields(path)})
 
 
-def _joined(*parts: Path) -> Path:
-    return Path(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in Path.__slots__})
+def _joined(*parts: PricePath) -> PricePath:
+    return PricePath(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in PricePath.__slots__})
 
 
-def open_feed(settings: Settings) -> Simulated:
+def open_feed(settings: Settings) -> SimulatedFeed:
     """The simulated market as the settings want it."""
-    return Simulated(
+    return SimulatedFeed(
         symbol_count=settings.sim_symbols, symbols=settings.symbols, seed=settings.seed, interval=settings.interval or MINUTE,
         signal=settings.sim_signal, persistence=settings.sim_persistence, volatility_bps=settings.sim_volatility_bps,
         spread_bps=2.0 if settings.spread_bps is None else settings.spread_bps,

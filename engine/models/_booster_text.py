@@ -17,14 +17,14 @@ _DECISIONS = frozenset({0, 2, 4, 6, 8, 10})  # numerical splits only: bit 0 woul
 
 
 @dataclass(frozen=True, slots=True)
-class Trees:
+class BoosterTrees:
     """The trees of a booster with one output, each as the lines that LightGBM predicts from."""
 
     features: int
     trees: tuple[str, ...]
 
 
-def read(text: str) -> Trees:
+def read_booster(text: str) -> BoosterTrees:
     """The trees of a booster's text; raises ValueError for one that LightGBM could not have written for a regression without categories."""
     head, *trees = _TREE.split(text.partition("\nend of trees")[0] + "\n")
     fields = _fields(head)
@@ -33,10 +33,10 @@ def read(text: str) -> Trees:
     features = _whole(fields, "max_feature_idx") + 1
     if not (1 <= features <= MOST_FEATURES and len(trees) <= MOST_TREES):
         raise ValueError(f"it has {features} features and {len(trees)} trees")
-    return Trees(features, tuple(_tree(_fields(tree), features) for tree in trees))
+    return BoosterTrees(features, tuple(_tree(_fields(tree), features) for tree in trees))
 
 
-def write(boosters: Sequence[Trees]) -> str:
+def write_booster(boosters: Sequence[BoosterTrees]) -> str:
     """One booster with an output for each of these, which have equally many trees: its trees are taken in turn."""
     features, outputs = boosters[0].features, len(boosters)
     turns = [tree for turn in zip(*(one.trees for one in boosters), strict=True) for tree in turn]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import lightgbm
 import numpy as np
 
-from engine.domain.model import Model, Training
+from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Bools, Floats
 from engine.models import _booster_text
 
@@ -43,7 +43,7 @@ class Fitted:
     together: lightgbm.Booster | None = None
 
 
-def fit(training: Training, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int) -> bytes:
     """One booster a horizon on the rows whose target is known; the same rows and seed give the same text."""
     return json.dumps(_grow(training, seed)).encode()
 
@@ -54,13 +54,13 @@ def load(data: bytes) -> Fitted:
         texts = json.loads(data)
         if not isinstance(texts, list) or not texts:
             raise ValueError("they hold no list of texts")
-        horizons = [None if text is None else _booster_text.read(text) for text in texts]
-        boosters = tuple(None if trees is None else lightgbm.Booster(model_str=_booster_text.write([trees])) for trees in horizons)
+        horizons = [None if text is None else _booster_text.read_booster(text) for text in texts]
+        boosters = tuple(None if trees is None else lightgbm.Booster(model_str=_booster_text.write_booster([trees])) for trees in horizons)
         known = [trees for trees in horizons if trees is not None]
         if len({trees.features for trees in known}) > 1:
             raise ValueError("the horizons do not have the same features")
         alike = len(known) == len(horizons) and len({len(trees.trees) for trees in known}) == 1
-        return Fitted(boosters, lightgbm.Booster(model_str=_booster_text.write(known)) if alike else None)
+        return Fitted(boosters, lightgbm.Booster(model_str=_booster_text.write_booster(known)) if alike else None)
     except (lightgbm.basic.LightGBMError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"these {len(data)} bytes are no boosters: {' '.join(str(error).split())}") from error
 
@@ -73,7 +73,7 @@ def predict(fitted: Fitted, x: Floats) -> Floats:
     return np.stack([blank if booster is None else np.asarray(booster.predict(x, num_threads=1)) for booster in fitted.boosters])
 
 
-def _grow(training: Training, seed: int) -> list[str | None]:
+def _grow(training: TrainingSet, seed: int) -> list[str | None]:
     """A tree ensemble a horizon. Binning is most of the work, so where the horizons know nearly the same rows they share one binned set."""
     known = np.isfinite(training.y)
     shared = np.asarray(known.all(axis=1))
@@ -84,7 +84,7 @@ def _grow(training: Training, seed: int) -> list[str | None]:
     return [_boost(_bin(training, rows), training.y[rows, index], seed) if rows.sum() >= FEWEST else None for index, rows in enumerate(each)]
 
 
-def _bin(training: Training, rows: Bools) -> lightgbm.Dataset:
+def _bin(training: TrainingSet, rows: Bools) -> lightgbm.Dataset:
     settings = {"max_bin": PARAMETERS["max_bin"], "bin_construct_sample_cnt": BINNED, "verbosity": -1}
     return lightgbm.Dataset(training.x[rows], label=np.zeros(int(rows.sum())), params=settings).construct()
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.model import Model, Training
+from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
 
@@ -24,15 +24,15 @@ DRIFT = 0.9  # of the mean is left out: a drift is the least reliable thing a sa
 class Fitted:
     """The standardisation and two layers."""
 
-    standard: linear.Standard
-    inward: Floats  # (F, U)
+    standard: linear.Standardiser
+    hidden_weights: Floats  # (F, U)
     bias: Floats  # (U,)
-    outward: Floats  # (U, H)
+    output_weights: Floats  # (U, H)
 
 
-def fit(training: Training, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int) -> bytes:
     """One network for all horizons, on an even sample of the rows whose targets are all known."""
-    standard = linear.standard(training.x)
+    standard = linear.fit_standardiser(training.x)
     rows = np.flatnonzero(np.isfinite(training.y).all(axis=1))
     rows = rows[:: max(1, len(rows) // ROWS)]
     draw = np.random.default_rng([seed, 19_860_101])
@@ -40,19 +40,19 @@ def fit(training: Training, seed: int) -> bytes:
     layers = [draw.standard_normal((columns, UNITS)) / np.sqrt(columns), np.zeros(UNITS), np.zeros((UNITS, len(training.horizons)))]
     if len(rows) >= FEWEST:
         y = training.y[rows]
-        _descend(layers, standard.apply(training.x[rows]), y - y.mean(axis=0) * DRIFT, draw)
-    return linear.to_bytes(inward=layers[0], bias=layers[1], outward=layers[2], **standard.parts())
+        _descend(layers, standard.transform(training.x[rows]), y - y.mean(axis=0) * DRIFT, draw)
+    return linear.arrays_to_bytes(inward=layers[0], bias=layers[1], outward=layers[2], **standard.to_arrays())
 
 
 def load(data: bytes) -> Fitted:
     """The model back from its bytes; raises ValueError for others."""
-    parts = linear.from_bytes(data, *linear.STANDARD, "inward", "bias", "outward")
-    return Fitted(linear.standard_of(parts), parts["inward"], parts["bias"], parts["outward"])
+    parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "inward", "bias", "outward")
+    return Fitted(linear.standardiser_from_arrays(parts), parts["inward"], parts["bias"], parts["outward"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(S, F) to (H, S)."""
-    return np.ascontiguousarray((np.tanh(fitted.standard.apply(x) @ fitted.inward + fitted.bias) @ fitted.outward).T)
+    return np.ascontiguousarray((np.tanh(fitted.standard.transform(x) @ fitted.hidden_weights + fitted.bias) @ fitted.output_weights).T)
 
 
 def _descend(layers: list[Floats], z: Floats, y: Floats, draw: np.random.Generator) -> None:

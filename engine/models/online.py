@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.model import Model, Online, Training
+from engine.domain.model import Model, OnlineLearner, TrainingSet
 from engine.domain.record import Floats, Ints
-from engine.domain.state import Memory
+from engine.domain.state import OnlineMemory
 from engine.evidence import linear
 
 COLUMNS = 16
@@ -23,49 +23,51 @@ class Fitted:
     """The columns, and the sums over the rows of the training, faded to its end."""
 
     columns: Ints  # (K,) among all
-    standard: linear.Standard  # of those
+    standard: linear.Standardiser  # of those
     gram: Floats  # (K, K)
     moment: Floats  # (K, H)
     penalty: Floats  # (H, K, K) on the diagonal, in rows
     slopes: Floats  # (H, K) of the training alone
 
 
-def fit(training: Training, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int) -> bytes:
     """Chooses columns one after the other by what each adds, then takes the sums that go on from tick to tick."""
     del seed
-    standard = linear.standard(training.x)
-    z = standard.apply(training.x)
+    standard = linear.fit_standardiser(training.x)
+    z = standard.transform(training.x)
     columns = _choose(z, training.y)
     z = np.ascontiguousarray(z[:, columns])
     between = _between(training)
     share = between * FADE ** (training.until - training.tick).astype(np.float64)
     y = np.where(np.isfinite(training.y), training.y, 0.0)
     faded = z * (share * np.isfinite(training.y[:, 0]))[:, None]
-    penalty = np.array(linear.penalties(z, training)) * SOFTER * share.sum()
+    penalty = np.array(linear.choose_penalties(z, training)) * SOFTER * share.sum()
     moment = (z * share[:, None]).T @ y
-    return linear.to_bytes(columns=columns.astype(np.int64), gram=faded.T @ z, moment=moment, penalty=penalty, **standard.only(columns).parts())
+    return linear.arrays_to_bytes(
+        columns=columns.astype(np.int64), gram=faded.T @ z, moment=moment, penalty=penalty, **standard.select_columns(columns).to_arrays()
+    )
 
 
 def load(data: bytes) -> Fitted:
     """The model back from its bytes; raises ValueError for others."""
-    parts = linear.from_bytes(data, *linear.STANDARD, "columns", "gram", "moment", "penalty")
+    parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "columns", "gram", "moment", "penalty")
     gram, moment = parts["gram"], parts["moment"]
     penalty = np.maximum(parts["penalty"], 1.0)[:, None, None] * np.eye(len(gram))
     columns = parts["columns"].astype(np.int64)
-    return Fitted(columns, linear.standard_of(parts), gram, moment, penalty, _solve(gram, moment, penalty))
+    return Fitted(columns, linear.standardiser_from_arrays(parts), gram, moment, penalty, _solve(gram, moment, penalty))
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(S, F) to (H, S) by the training alone, before anything was learned since."""
-    return np.ascontiguousarray(fitted.slopes @ see(fitted, x).T)
+    return np.ascontiguousarray(fitted.slopes @ select_columns(fitted, x).T)
 
 
-def see(fitted: Fitted, x: Floats) -> NDArray[np.float32]:
+def select_columns(fitted: Fitted, x: Floats) -> NDArray[np.float32]:
     """(S, K) the columns it learns on."""
-    return fitted.standard.apply(x[:, fitted.columns]).astype(np.float32)
+    return fitted.standard.transform(x[:, fitted.columns]).astype(np.float32)
 
 
-def forecast(fitted: Fitted, columns: NDArray[np.float32], since: Memory | None, elapsed: int) -> Floats:
+def predict_online(fitted: Fitted, columns: NDArray[np.float32], since: OnlineMemory | None, elapsed: int) -> Floats:
     """(H, S) by the sums of the training, faded by the ticks since, and those of the ticks since."""
     slopes = fitted.slopes
     if since is not None:
@@ -74,7 +76,7 @@ def forecast(fitted: Fitted, columns: NDArray[np.float32], since: Memory | None,
     return np.ascontiguousarray(slopes @ columns.T)
 
 
-def _between(training: Training) -> float:
+def _between(training: TrainingSet) -> float:
     """Ticks that a row stands for: more than one where rows were thinned, as the ticks to come will not be."""
     ticks = np.unique(training.tick)
     return float(np.median(np.diff(ticks))) if len(ticks) > 1 else 1.0
@@ -101,4 +103,4 @@ def _choose(z: Floats, y: Floats) -> Ints:
     return np.array(sorted(chosen))
 
 
-MODEL = Model("online", "recursive least squares", fit, load, predict, Online(see, forecast, FADE))
+MODEL = Model("online", "recursive least squares", fit, load, predict, OnlineLearner(select_columns, predict_online, FADE))

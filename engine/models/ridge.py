@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.model import Model, Training
+from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import linear
 
@@ -15,27 +15,27 @@ from engine.evidence import linear
 class Fitted:
     """Coefficients on standardised columns."""
 
-    standard: linear.Standard
-    slopes: Floats  # (F + 1, H), the last row is the intercept
+    standard: linear.Standardiser
+    coefficients: Floats  # (F + 1, H), the last row is the intercept
 
 
-def fit(training: Training, seed: int) -> bytes:
+def fit(training: TrainingSet, seed: int) -> bytes:
     """Ridge regression of every horizon's target on all columns."""
     del seed
-    standard = linear.standard(training.x)
-    slopes = linear.ridge(standard.apply(training.x), training)
-    return linear.to_bytes(slopes=slopes, **standard.parts())
+    standard = linear.fit_standardiser(training.x)
+    slopes = linear.fit_ridge(standard.transform(training.x), training)
+    return linear.arrays_to_bytes(slopes=slopes, **standard.to_arrays())
 
 
 def load(data: bytes) -> Fitted:
     """The model back from its bytes; raises ValueError for others."""
-    parts = linear.from_bytes(data, *linear.STANDARD, "slopes")
-    return Fitted(linear.standard_of(parts), parts["slopes"])
+    parts = linear.arrays_from_bytes(data, *linear.STANDARDISER_ARRAYS, "slopes")
+    return Fitted(linear.standardiser_from_arrays(parts), parts["slopes"])
 
 
 def predict(fitted: Fitted, x: Floats) -> Floats:
     """(S, F) to (H, S)."""
-    return np.ascontiguousarray((fitted.standard.apply(x) @ fitted.slopes[:-1] + fitted.slopes[-1]).T)
+    return np.ascontiguousarray((fitted.standard.transform(x) @ fitted.coefficients[:-1] + fitted.coefficients[-1]).T)
 
 
 MODEL = Model("ridge", "linear", fit, load, predict)

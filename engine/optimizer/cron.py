@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 MINUTE = 60_000_000_000  # ns
-GRACE = 10  # minutes after which a time that was missed is let go
+GRACE_MINUTES = 10  # minutes after which a time that was missed is let go
 _BOUNDS = (("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 7))
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -13,7 +13,7 @@ Fields = tuple[frozenset[int], frozenset[int], frozenset[int], frozenset[int], f
 
 
 @lru_cache(64)
-def parse(text: str) -> Fields:
+def parse_schedule(text: str) -> Fields:
     """The minutes, hours, days, months and weekdays (0 is Sunday) that are meant, and whether either kind of day is enough.
 
     As cron has it: where both days are restricted, one of them is enough. Raises ValueError in one line.
@@ -30,7 +30,7 @@ def parse(text: str) -> Fields:
 
 def is_due(text: str, minute: int) -> bool:
     """Whether the schedule names the minute, counted since 1970 UTC."""
-    minutes, hours, days, months, weekdays, either = parse(text)
+    minutes, hours, days, months, weekdays, either = parse_schedule(text)
     day, within = divmod(minute, 24 * 60)
     if within % 60 not in minutes or within // 60 not in hours:
         return False
@@ -42,7 +42,7 @@ def is_due(text: str, minute: int) -> bool:
 def last_due(text: str, at: int) -> int | None:
     """The newest time the schedule names at or before `at` (ns UTC), as ns; None where none lies in the last minutes of grace."""
     now = at // MINUTE
-    return next((minute * MINUTE for minute in range(now, now - GRACE, -1) if is_due(text, minute)), None)
+    return next((minute * MINUTE for minute in range(now, now - GRACE_MINUTES, -1) if is_due(text, minute)), None)
 
 
 def _field(part: str, name: str, low: int, high: int, text: str) -> frozenset[int]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from engine.domain.record import Floats
 
-FEWEST = 20  # windows to compare with, below which nothing is run at all
-FAR = 6.0  # scales from their middle
-SMALLEST = 0.02  # of the level before: a scale below that is not believed, so that a metric that stood still is not harmed by a breath
-HONEST_SMALLEST = 8.0  # % of the ticks: one tick of six that fell back is no proof
+MIN_WINDOWS = 20  # windows to compare with, below which nothing is run at all
+MIN_DISTANCE = 6.0  # scales from their middle
+MIN_SCALE = 0.02  # of the level before: a scale below that is not believed, so that a metric that stood still is not harmed by a breath
+MIN_SCALE_CLEAN = 8.0  # % of the ticks: one tick of six that fell back is no proof
 
 
 def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> bool:
@@ -22,8 +22,8 @@ def is_far_worse(change: float, usual: Floats, worse: int, smallest: float) -> b
     distribution; the distance makes it rarer: under a normal distribution 1e-9, under Student's with 4 degrees 0.2 %. Said only with FEWEST or more.
     """
     usual = usual[np.isfinite(usual)]
-    if len(usual) < FEWEST or not math.isfinite(change):
+    if len(usual) < MIN_WINDOWS or not math.isfinite(change):
         return False
     middle = float(np.median(usual))
     scale = max(1.4826 * float(np.median(np.abs(usual - middle))), smallest)
-    return bool(worse * change > (worse * usual).max() and worse * (change - middle) > FAR * scale)
+    return bool(worse * change > (worse * usual).max() and worse * (change - middle) > MIN_DISTANCE * scale)

@@ -11,13 +11,13 @@ import numpy as np
 from engine.domain.record import Bools, Floats, Ints, Record
 
 SECOND = 1_000_000_000  # ns
-COMPARABLE = 30  # windows of a comparable level that a manual run is compared with, at most
+MATCHED_WINDOWS = 30  # windows of a comparable level that a manual run is compared with, at most
 PAUSES = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 240.0)  # s; a ladder, so that windows of an action keep the same pause for long
-SLACK = 1.5  # times the longest run so far that the pause covers
+PAUSE_MARGIN = 1.5  # times the longest run so far that the pause covers
 
 
 @dataclass(frozen=True, slots=True)
-class Plan(Record):
+class MeasurementPlan(Record):
     """How a run is measured, in seconds."""
 
     before: float = 10.0
@@ -32,7 +32,7 @@ class Plan(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Timing(Record):
+class WindowTiming(Record):
     """The spans of one window in seconds; the action begins where `before` ends."""
 
     before: float
@@ -46,7 +46,7 @@ class Timing(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Windows(Record):
+class ControlWindows(Record):
     """W windows of one timing in which nothing was done."""
 
     starts: Ints  # (W,) ns at which each begins
@@ -62,7 +62,7 @@ class Windows(Record):
         return len(self.starts)
 
 
-def cut(at: Ints, begin: int, timing: Timing) -> tuple[slice, slice]:
+def split_window(at: Ints, begin: int, timing: WindowTiming) -> tuple[slice, slice]:
     """Which samples belong to the span before `begin` (ns) and which to the span after; each span has its end and not its beginning.
 
     Every window is cut here: treated, left out, and idle. at (N,) ns ascending.
@@ -73,29 +73,31 @@ def cut(at: Ints, begin: int, timing: Timing) -> tuple[slice, slice]:
     return slice(first, middle), slice(again, end)
 
 
-def planned_pause(settling: float, cost: str, took: Sequence[float]) -> float:
+def choose_pause(settling: float, cost: str, took: Sequence[float]) -> float:
     """The pause that is fixed before the coin falls, so that windows with and without the action have the same.
 
     settling: s until the metric can show an effect; took: s that each earlier run of the action took; before any, its cost tells.
     """
-    expected = SLACK * max(took) if took else {"none": 1.0, "low": 5.0}.get(cost, 20.0)
+    expected = PAUSE_MARGIN * max(took) if took else {"none": 1.0, "low": 5.0}.get(cost, 20.0)
     return max(settling, next((pause for pause in PAUSES if pause >= expected), expected))
 
 
-def as_kept(timing: Timing, planned: float, starts: Ints) -> str:
+def encode_windows(timing: WindowTiming, planned: float, starts: Ints) -> str:
     """A trial's windows and when those it was compared with began, as the store keeps it."""
     told = {"before": timing.before, "pause": timing.pause, "after": timing.after, "planned": planned, "starts": np.sort(starts).tolist()}
     return json.dumps(told)
 
 
-def pause_of(kept: str | None, seconds: float) -> float | None:
+def recorded_pause(kept: str | None, seconds: float) -> float | None:
     """The pause of a kept trial; None where its action took longer than the pause planned, so that it does not compare with windows left out."""
     told = json.loads(kept) if kept else {}
     planned = told.get("planned")
     return None if planned is not None and seconds > planned else float(told.get("pause", seconds))
 
 
-def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan, chance: np.random.Generator) -> Windows:
+def draw_windows(
+    at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan, chance: np.random.Generator
+) -> ControlWindows:
     """Windows drawn at random where nothing was done, plan.most at most.
 
     at (N,) ns ascending, values (N,); busy: spans in ns, both ends included, that no window may touch. The windows lie side by side from a random
@@ -110,7 +112,9 @@ def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: T
     return _measured(at, values, starts[: plan.most].tolist(), timing)
 
 
-def matched(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan, level: float) -> Windows:
+def match_windows(
+    at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan, level: float
+) -> ControlWindows:
     """The windows whose level when the action would have begun is nearest to `level`, COMPARABLE at most; none overlaps another. Arguments as for
     `drawn`."""
     length = timing.length
@@ -125,20 +129,20 @@ def matched(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...], timing:
             start = int(starts[places[place]])
             found.append(start)
             free &= np.abs(starts[places] - start) >= length
-        if len(found) == COMPARABLE:
+        if len(found) == MATCHED_WINDOWS:
             break
     return _measured(at, values, found, timing)
 
 
-def _measured(at: Ints, values: Floats, starts: list[int], timing: Timing) -> Windows:
-    parts = [cut(at, start + round(timing.before * SECOND), timing) for start in starts]
+def _measured(at: Ints, values: Floats, starts: list[int], timing: WindowTiming) -> ControlWindows:
+    parts = [split_window(at, start + round(timing.before * SECOND), timing) for start in starts]
     before = np.array([values[first].mean() for first, _ in parts], dtype=np.float64)
     level = np.array([values[first][-1] for first, _ in parts], dtype=np.float64)
     after = np.array([values[last].mean() for _, last in parts], dtype=np.float64)
-    return Windows(np.array(starts, dtype=np.int64), before, level, after)
+    return ControlWindows(np.array(starts, dtype=np.int64), before, level, after)
 
 
-def _usable(at: Ints, starts: Ints, busy: tuple[tuple[int, int], ...], timing: Timing, plan: Plan) -> Bools:
+def _usable(at: Ints, starts: Ints, busy: tuple[tuple[int, int], ...], timing: WindowTiming, plan: MeasurementPlan) -> Bools:
     """(W,) whether a window touches nothing busy, and has enough samples, none too far from the next."""
     usable = np.ones(len(starts), dtype=np.bool_)
     for begun, done in busy:

@@ -4,79 +4,112 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import ACTIONS, Decisions, Liquidity, Mood, Opinions, Phase, Sizes
-from engine.domain.gates import Ladder
+from engine.domain.decision import ACTIONS, Decisions, Liquidity, MarketState, Phase, Predictions, Sizes
+from engine.domain.gates import GateResults
 from engine.domain.market import Inputs
-from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, stands
+from engine.domain.orders import AGGRESSIVE, PASSIVE, SLICE, WAIT, keeps_working
 from engine.domain.record import Bools, Floats
 from engine.evidence import impact, order_size
-from engine.phases import ladder
+from engine.phases import gates as phases_gates
 
 HOLD, BUY, SELL = (ACTIONS.index(action) for action in ("hold", "buy", "sell"))
 
 
-def settle(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+def decide_actions(
+    sizes: Sizes,
+    liquidity: Liquidity,
+    opinions: Predictions,
+    mood: MarketState,
+    inputs: Inputs,
+    degraded: tuple[Phase, ...],
+    *,
+    waived: tuple[str, ...] = (),
 ) -> Decisions:
     """Opens or adds only where every gate has passed; reduces or closes wherever the symbol can be traded at all, which needs a bar of this moment.
 
     `waived` names gates to be taken as passed: for asking what would have happened, never in a decision.
     """
-    order = ladder.order_size_of(sizes, liquidity, inputs)
-    gates = ladder.climb(sizes, order, liquidity, opinions, mood, inputs, degraded)
+    order = phases_gates.size_orders(sizes, liquidity, inputs)
+    gates = phases_gates.evaluate_gates(sizes, order, liquidity, opinions, mood, inputs, degraded)
     passed = gates.passed | np.array([[name in waived] for name in gates.names]) if waived else gates.passed
-    asked = [rung for rung in range(ladder.TRADABLE) if rung != ladder.FRESH and not (inputs.knobs.flatten and rung == ladder.HEALTHY)]
+    asked = [
+        rung
+        for rung in range(phases_gates.TRADABLE)
+        if rung != phases_gates.FRESH_DATA and not (inputs.config.flatten and rung == phases_gates.NO_DEGRADED_PHASE)
+    ]
     whole, tradable = np.asarray(passed.all(axis=0)), np.asarray(passed[asked].all(axis=0))  # a person's flatten outranks a fault
-    tradable &= passed[ladder.FRESH] | ladder.current(mood, inputs)
+    tradable &= passed[phases_gates.FRESH_DATA] | phases_gates.has_current_price(mood, inputs)
     target = _target(sizes, inputs, whole, tradable)
-    delta = _delta(target, order, sizes, inputs, passed[ladder.MINIMUM])
-    if inputs.knobs.rules.lots:
-        target = np.where(target == 0.0, target, sizes.held + delta * order.price / max(inputs.account.equity, 1e-9))
+    delta = _delta(target, order, sizes, inputs, passed[phases_gates.MINIMUM_ORDER])
+    if inputs.config.rules.lots:
+        target = np.where(target == 0.0, target, sizes.current + delta * order.price / max(inputs.account.equity, 1e-9))
     action = np.where(delta > 0, BUY, np.where(delta < 0, SELL, HOLD))
     binding = np.where(action == HOLD, np.where(whole, -1, (~passed).argmax(axis=0)), -1)
-    votes = np.where(opinions.trust > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
-    settled = np.where(action == HOLD, sizes.held, target)
+    votes = np.where(opinions.reliability > 0, opinions.mean, np.nan)[:, sizes.horizon, :]
+    settled = np.where(action == HOLD, sizes.current, target)
     execution = _execution(delta, liquidity, inputs)
-    return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, flip(sizes, order, inputs), votes)
+    return Decisions(action, settled, delta, sizes.confidence, execution, gates, binding, compute_edge_to_flip(sizes, order, inputs), votes)
 
 
-def stand_by(
-    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...]
+def redecide_if_degraded(
+    decisions: Decisions, sizes: Sizes, liquidity: Liquidity, opinions: Predictions, mood: MarketState, inputs: Inputs, degraded: tuple[Phase, ...]
 ) -> Decisions:
     """The decisions as they are, settled again where a phase after them failed: a degraded tick opens nothing."""
     if Phase.DECISION in degraded or not {Phase.LEARNING, Phase.EVOLUTION} & set(degraded):
         return decisions
-    return settle(sizes, liquidity, opinions, mood, inputs, degraded)
+    return decide_actions(sizes, liquidity, opinions, mood, inputs, degraded)
 
 
-def hold(
-    sizes: Sizes, liquidity: Liquidity, opinions: Opinions, mood: Mood, inputs: Inputs, degraded: tuple[Phase, ...], *, waived: tuple[str, ...] = ()
+def hold_all(
+    sizes: Sizes,
+    liquidity: Liquidity,
+    opinions: Predictions,
+    mood: MarketState,
+    inputs: Inputs,
+    degraded: tuple[Phase, ...],
+    *,
+    waived: tuple[str, ...] = (),
 ) -> Decisions:
     """Assumes nothing can be decided: holds every symbol, all gates shut."""
     del liquidity, mood, degraded, waived
     count = len(inputs.symbols)
-    shape = (len(ladder.NAMES), count)
+    shape = (len(phases_gates.GATE_NAMES), count)
     zero, codes = np.zeros(count), np.zeros(count, dtype=np.int64)
-    gates = Ladder(ladder.NAMES, ladder.SENSES, ladder.UNITS, np.full(shape, np.nan), np.zeros(shape), np.zeros(shape, dtype=bool))
+    gates = GateResults(
+        phases_gates.GATE_NAMES,
+        phases_gates.GATE_SENSES,
+        phases_gates.GATE_UNITS,
+        np.full(shape, np.nan),
+        np.zeros(shape),
+        np.zeros(shape, dtype=bool),
+    )
     return Decisions(
-        codes, sizes.held, zero, zero + 0.5, codes, gates, codes + ladder.HEALTHY, np.full(count, np.nan), opinions.mean[:, sizes.horizon, :] * np.nan
+        codes,
+        sizes.current,
+        zero,
+        zero + 0.5,
+        codes,
+        gates,
+        codes + phases_gates.NO_DEGRADED_PHASE,
+        np.full(count, np.nan),
+        opinions.mean[:, sizes.horizon, :] * np.nan,
     )
 
 
-def flip(sizes: Sizes, order: ladder.OrderSize, inputs: Inputs) -> Floats:
+def compute_edge_to_flip(sizes: Sizes, order: phases_gates.OrderSizes, inputs: Inputs) -> Floats:
     """(S,) a change of the expected move, in bps, that changes the action; NaN where none would.
 
     It is the smallest, were every other gate passed and the other sizes as they are. As these give way where the symbol's own size changes, less
     may do. The inverse of risk.within_band and of what the others take of the move: the edge at which the wanted change just reaches the smallest
     trade, upwards or downwards.
     """
-    held, cost, taken, most, rules = sizes.held, sizes.cost_bps, sizes.taken_bps, inputs.knobs.max_position, inputs.knobs.rules
-    least = np.maximum(ladder.smallest(sizes, inputs.knobs), order.least / max(inputs.account.equity, 1e-9))
+    held, cost, taken, most, rules = sizes.current, sizes.cost_bps, sizes.shared_edge_bps, inputs.config.max_position, inputs.config.rules
+    least = np.maximum(phases_gates.smallest_change(sizes, inputs.config), order.least / max(inputs.account.equity, 1e-9))
     slope = np.where(sizes.slope > 0, sizes.slope / 1e4, np.nan)
     to_buy = _edge_to_buy(held + least, held < 0, cost, taken, slope, most) - sizes.edge_bps
     to_sell = -_edge_to_buy(least - held, held > 0, cost, -taken, slope, most) - sizes.edge_bps
     if rules.shorts:  # what may not be short can only be closed
-        to_sell = np.where(order_size.may_be_short(rules, len(held)) | (held > 0), to_sell, np.nan)
+        to_sell = np.where(order_size.can_sell_short(rules, len(held)) | (held > 0), to_sell, np.nan)
     return np.where(np.isnan(to_sell) | (np.abs(to_buy) <= np.abs(to_sell)), to_buy, to_sell)
 
 
@@ -96,24 +129,24 @@ def _edge_to_buy(level: Floats, short: Bools, cost: Floats, taken: Floats, slope
 
 
 def _target(sizes: Sizes, inputs: Inputs, open_gates: Bools, tradable: Bools) -> Floats:
-    held = sizes.held
-    if inputs.knobs.flatten:
+    held = sizes.current
+    if inputs.config.flatten:
         return np.where(tradable, 0.0, held)
     wanted = sizes.target
     growing = (np.abs(wanted) > np.abs(held)) & (wanted * held >= 0)
     crossing = wanted * held < 0
     reduced = np.where(growing, held, np.where(crossing, 0.0, wanted))
-    worth = (np.abs(reduced - held) >= ladder.smallest(sizes, inputs.knobs)) | ((reduced == 0) & (held != 0))
+    worth = (np.abs(reduced - held) >= phases_gates.smallest_change(sizes, inputs.config)) | ((reduced == 0) & (held != 0))
     reduced = np.where(worth, reduced, held)
     return np.where(open_gates, wanted, np.where(tradable, reduced, held))
 
 
-def _delta(target: Floats, order: ladder.OrderSize, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
+def _delta(target: Floats, order: phases_gates.OrderSizes, sizes: Sizes, inputs: Inputs, sent: Bools) -> Floats:
     """(S,) base units to trade. A target is what was wanted, what is held, or nothing; an order that the venue does not take is not sent."""
     positions = inputs.account.positions
     wanted = np.where(sent, order.units, 0.0)
-    closed = np.where((target == 0.0) & (np.abs(sizes.held) > 1e-12), -positions, 0.0)
-    return np.where(target == sizes.held, 0.0, np.where(target == sizes.target, wanted, closed))
+    closed = np.where((target == 0.0) & (np.abs(sizes.current) > 1e-12), -positions, 0.0)
+    return np.where(target == sizes.current, 0.0, np.where(target == sizes.target, wanted, closed))
 
 
 def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarray:
@@ -123,23 +156,23 @@ def _execution(delta: Floats, liquidity: Liquidity, inputs: Inputs) -> np.ndarra
     Only where a book stands is there a touch to rest at, and only where trades are known is it ever known to be filled. A kind of order that is
     proven to cost more than taking at once is not recommended, and what a person wants flat is taken at once.
     """
-    knobs, resting = inputs.knobs, _maker_fee(inputs, liquidity)
+    knobs, resting = inputs.config, _maker_fee(inputs, liquidity)
     money = np.abs(delta) * np.where(np.isfinite(liquidity.mid), liquidity.mid, 0.0)
     booked = np.isfinite(liquidity.depth) & (not knobs.flatten)
-    large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.too_dear)
+    large = booked & (money > 0.25 * np.where(booked, liquidity.depth, 0.0)) & ("slice" not in liquidity.costly_executions)
     spared = liquidity.spread_bps / 2.0 + liquidity.fee_bps - resting
-    traded = impact.usual_volume(inputs.view.volume) > 0
-    passive = booked & traded & (spared > resting + liquidity.impact_bps) & ("passive" not in liquidity.too_dear)
+    traded = impact.average_volume(inputs.view.volume) > 0
+    passive = booked & traded & (spared > resting + liquidity.impact_bps) & ("passive" not in liquidity.costly_executions)
     chosen = np.where(delta == 0, WAIT, np.where(large, SLICE, np.where(passive, PASSIVE, AGGRESSIVE)))
-    for order in inputs.account.working:
-        if stands(order, float(delta[order.symbol]), knobs):
+    for order in inputs.account.working_orders:
+        if keeps_working(order, float(delta[order.symbol]), knobs):
             chosen[order.symbol] = order.execution
     return chosen
 
 
 def _maker_fee(inputs: Inputs, liquidity: Liquidity) -> Floats:
     """(S,) bps of an order that rests; the taker's where no other is set."""
-    knobs = inputs.knobs
+    knobs = inputs.config
     if knobs.maker_fees_bps:
         return np.array(knobs.maker_fees_bps)
     return liquidity.fee_bps if knobs.maker_fee_bps is None else np.full(len(liquidity.fee_bps), knobs.maker_fee_bps)

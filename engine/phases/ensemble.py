@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import Forecast, Mood, Opinions
+from engine.domain.decision import Forecast, MarketState, Predictions
 from engine.domain.market import Inputs
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.evidence import direction, intervals, volatility
+from engine.evidence import conformal, direction, volatility
 
 
-def blend(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
+def combine_predictions(opinions: Predictions, mood: MarketState, inputs: Inputs, state: State) -> Forecast:
     """The weighted sum of trusted votes. Weights come from learning (evidence.stacking) and sum to less than 1 until they have earned more."""
-    votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.trust
+    votes = np.where(np.isfinite(opinions.mean), opinions.mean, 0.0) * opinions.reliability
     mean = (votes * state.weights[:, :, None]).sum(axis=0)
-    foreseen = volatility.see(state.volatility, inputs.view)
+    foreseen = volatility.forecast_volatility(state.volatility, inputs.view)
     scale = _scale(mood, inputs)
-    width, reach = intervals.in_force(state.intervals), intervals.reach(state.intervals, foreseen.reach, scale)
-    half = intervals.at_decision(width, mood.regime, reach)[:, :, 1]
-    likely = direction.probability(state.direction, mean)
+    width, reach = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, foreseen.scale_factor, scale)
+    half = conformal.half_widths_by_symbol(width, mood.regime, reach)[:, :, 1]
+    likely = direction.probability_up(state.direction, mean)
     return Forecast(mean, mean - half, mean + half, likely, state.weights, scale, width, reach, foreseen)
 
 
-def expect_nothing(opinions: Opinions, mood: Mood, inputs: Inputs, state: State) -> Forecast:
+def expect_nothing(opinions: Predictions, mood: MarketState, inputs: Inputs, state: State) -> Forecast:
     """Assumes nothing can be said: a forecast of 0 with the usual interval, even odds."""
     count = len(inputs.symbols)
-    zero = np.zeros((len(inputs.knobs.horizons), count))
+    zero = np.zeros((len(inputs.config.horizons), count))
     scale = _scale(mood, inputs)
-    width, reach = intervals.in_force(state.intervals), intervals.reach(state.intervals, np.ones(count), scale)
-    half = intervals.at_decision(width, mood.regime, reach)[:, :, 1]
+    width, reach = conformal.current_half_widths(state.intervals), conformal.scale_factors(state.intervals, np.ones(count), scale)
+    half = conformal.half_widths_by_symbol(width, mood.regime, reach)[:, :, 1]
     weights = np.zeros((len(opinions.models), len(zero)))
-    return Forecast(zero, -half, half, zero + 0.5, weights, scale, width, reach, volatility.blank(state.volatility))
+    return Forecast(zero, -half, half, zero + 0.5, weights, scale, width, reach, volatility.missing_volatility_forecast(state.volatility))
 
 
-def _scale(mood: Mood, inputs: Inputs) -> Floats:
+def _scale(mood: MarketState, inputs: Inputs) -> Floats:
     sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
-    return np.asarray(np.sqrt(np.array(inputs.knobs.horizons, dtype=float))[:, None] * sigma)
+    return np.asarray(np.sqrt(np.array(inputs.config.horizons, dtype=float))[:, None] * sigma)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.decision import Matrix
+from engine.domain.decision import FeatureMatrix
 from engine.domain.market import Inputs
 from engine.domain.model import Catalog
 
 
-def build(inputs: Inputs, catalog: Catalog) -> Matrix:
+def build_features(inputs: Inputs, catalog: Catalog) -> FeatureMatrix:
     """The columns of all families side by side; a symbol is usable once it has the history the knobs ask for, a volatility and every column it must.
 
     A symbol whose newest bar is not fresh is not usable: its columns are stale.
@@ -17,7 +17,7 @@ def build(inputs: Inputs, catalog: Catalog) -> Matrix:
     Raises ValueError naming a family that gave the wrong shape, or is blank for every symbol where it may not be.
     """
     count = len(inputs.symbols)
-    usable = (inputs.view.known >= inputs.knobs.min_history) & np.isfinite(inputs.view.sigma) & inputs.fresh & (inputs.view.age == 0)
+    usable = (inputs.view.known >= inputs.config.min_history) & np.isfinite(inputs.view.sigma) & inputs.fresh & (inputs.view.age == 0)
     parts = []
     for family in catalog.families:
         part = family.build(inputs.view)
@@ -30,10 +30,10 @@ def build(inputs: Inputs, catalog: Catalog) -> Matrix:
     if usable.any() and not complete.any():
         blank = catalog.columns[int(there[usable].sum(axis=0).argmin())]
         raise ValueError(f"{blank.split('.')[0]} has blank columns for every symbol")
-    return Matrix(catalog.columns, values, complete)
+    return FeatureMatrix(catalog.columns, values, complete)
 
 
-def leave_blank(inputs: Inputs, catalog: Catalog) -> Matrix:
+def leave_features_blank(inputs: Inputs, catalog: Catalog) -> FeatureMatrix:
     """Assumes nothing: every column blank, no symbol usable, so that no model is heard."""
     count = len(inputs.symbols)
-    return Matrix(catalog.columns, np.full((count, len(catalog.columns)), np.nan), np.zeros(count, dtype=bool))
+    return FeatureMatrix(catalog.columns, np.full((count, len(catalog.columns)), np.nan), np.zeros(count, dtype=bool))

@@ -6,39 +6,39 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.domain.decision import SPREAD_SOURCES, BookAndFlow, Liquidity
+from engine.domain.decision import SPREAD_SOURCES, BookMetrics, Liquidity
 from engine.domain.market import Inputs
-from engine.domain.orders import KINDS
-from engine.domain.outlook import NOTIONALS, Measured, Outlook
+from engine.domain.orders import ORDER_KINDS
+from engine.domain.outlook import NOTIONALS, BookMeasurement, LiquidityForecast
 from engine.domain.record import Bools, Floats, Ints
 from engine.domain.state import State
-from engine.evidence import book_walk, execution, impact, order_size, outlook, spread_estimate
-from engine.evidence.order_flow import kyle, pressure, vpin
+from engine.evidence import execution_quality, impact, liquidity_forecast, order_size, spread_estimators, transaction_cost
+from engine.evidence.order_flow import kyle_lambda, order_flow_imbalance, vpin
 
 BOOK, ESTIMATE, SETTING, TICK, ASSUMED = range(len(SPREAD_SOURCES))
 WIDE = 10.0  # multiples of the assumed spread when nothing is known
 _MONEY = np.array(NOTIONALS)[:, None]
 
 
-def read(inputs: Inputs, state: State) -> Liquidity:
+def measure_liquidity(inputs: Inputs, state: State) -> Liquidity:
     """Measures from the book where there is a sane one, else from flow and bars; costs in bps, one way, for an order of the largest size allowed.
 
     A book that is crossed, one-sided or malformed is told as `crossed` and gives no figure: price and spread are then those of a symbol without
     books. Where the book does not hold the largest order, its impact is that of the part it holds, or the square-root law's if that is more.
     """
-    knobs, books, count = inputs.knobs, inputs.books, len(inputs.symbols)
+    knobs, books, count = inputs.config, inputs.books, len(inputs.symbols)
     largest = knobs.max_position * max(inputs.account.equity, 0.0)
     close = np.exp(inputs.view.log_close[:, -1])
     fee = np.array(knobs.fees_bps) if knobs.fees_bps else np.full(count, knobs.fee_bps)
-    dear = execution.too_dear(state.execution)
-    side, levels = pressure(inputs.flow, inputs.view.volume)
-    signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle(inputs.flow, inputs.view.returns, close))
+    dear = execution_quality.find_costly_kinds(state.execution)
+    side, levels = order_flow_imbalance(inputs.flow, inputs.view.volume)
+    signs = (levels, vpin(inputs.flow, inputs.view.volume), kyle_lambda(inputs.flow, inputs.view.returns, close))
     if not books.bid_price.shape[1]:
         spread, source, estimate = _estimated(inputs, close)
         room = np.nan_to_num(knobs.participation * _money(inputs, close), nan=0.0)
         moved, amihud = _lawful(inputs, _money(inputs, close), np.minimum(largest, room)), _amihud(inputs, close)
         nothing, none = np.full(count, np.nan), np.zeros(count, dtype=bool)
-        finer = unbooked(state.outlook, *signs, estimate)
+        finer = book_metrics_without_book(state.liquidity_forecast, *signs, estimate)
         cost = spread / 2.0 + fee + moved
         return Liquidity(close, spread, nothing, nothing, nothing, side, amihud, fee, moved, cost, none, source, finer, dear, room)
     walked = _walk(inputs)
@@ -48,18 +48,18 @@ def read(inputs: Inputs, state: State) -> Liquidity:
     full = walked.fillable >= 1.0
     if not full.all():
         moved = np.where(full, moved, np.fmax(moved, _lawful(inputs, _money(inputs, mid), largest)))
-    told = outlook.learn(state.outlook, _measured(inputs, walked), inputs.tick)
-    micro = walked.mid * (1.0 + told.share * told.pending.lean / 1e4)
-    finer = BookAndFlow(walked.best, *signs, walked.fillable, told.pending.quoted, told.next_cost, _foreseen(told), told, estimate)
+    told = liquidity_forecast.update_liquidity_forecast(state.liquidity_forecast, _measured(inputs, walked), inputs.tick)
+    micro = walked.mid * (1.0 + told.offset_share * told.pending.micro_price_offset / 1e4)
+    finer = BookMetrics(walked.best, *signs, walked.fillable, told.pending.cost_at_decision, told.cost_forecast, _foreseen(told), told, estimate)
     cost = spread / 2.0 + fee + moved
     crossed = ~(whole | (np.isnan(books.bid_price[:, 0]) & np.isnan(books.ask_price[:, 0])))  # something of a book, and not sane
     nothing = np.full(count, np.nan)
     return Liquidity(mid, spread, walked.depth, walked.imbalance, micro, side, amihud, fee, moved, cost, crossed, source, finer, dear, nothing)
 
 
-def assume_wide(inputs: Inputs, state: State) -> Liquidity:
+def assume_wide_spread(inputs: Inputs, state: State) -> Liquidity:
     """Assumes an expensive market: ten times the usual spread, impact of a whole bar's volatility, nothing known of the book."""
-    knobs, count = inputs.knobs, len(inputs.symbols)
+    knobs, count = inputs.config, len(inputs.symbols)
     nothing = np.full(count, np.nan)
     spread = np.full(count, knobs.spread_bps * WIDE)
     moved = np.where(np.isfinite(inputs.view.sigma), inputs.view.sigma, 0.0) * 1e4
@@ -67,20 +67,22 @@ def assume_wide(inputs: Inputs, state: State) -> Liquidity:
     mid = np.exp(inputs.view.log_close[:, -1])
     sane = np.zeros(count, dtype=bool)
     cost = spread / 2.0 + fee + moved
-    finer = unbooked(state.outlook, nothing, nothing, nothing)
+    finer = book_metrics_without_book(state.liquidity_forecast, nothing, nothing, nothing)
     source, room = np.full(count, ASSUMED), np.zeros(count)
-    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, source, finer, KINDS, room)
+    return Liquidity(mid, spread, nothing, nothing, nothing, nothing, nothing, fee, moved, cost, sane, source, finer, ORDER_KINDS, room)
 
 
-def unbooked(told: Outlook, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None) -> BookAndFlow:
+def book_metrics_without_book(
+    told: LiquidityForecast, levels: Floats, toxicity: Floats, slope: Floats, estimate: Floats | None = None
+) -> BookMetrics:
     """What is told of symbols without books."""
     count = len(levels)
     nothing, costs = np.full(count, np.nan), np.full((2, 2, count), np.nan)
     estimate = np.full((4, count), np.nan) if estimate is None else estimate
-    return BookAndFlow(nothing, levels, toxicity, slope, nothing, costs, costs, np.full((3, count), np.nan), told, estimate)
+    return BookMetrics(nothing, levels, toxicity, slope, nothing, costs, costs, np.full((3, count), np.nan), told, estimate)
 
 
-def _quoted(inputs: Inputs, walked: Walked, close: Floats) -> tuple[Floats, Ints, Floats]:
+def _quoted(inputs: Inputs, walked: BookWalk, close: Floats) -> tuple[Floats, Ints, Floats]:
     """The same three as `_estimated`: of the book where there is a sane one."""
     whole, count = walked.whole, len(close)
     if whole.all():
@@ -94,16 +96,16 @@ def _estimated(inputs: Inputs, close: Floats) -> tuple[Floats, Ints, Floats]:
 
     Never below one tick, which is the smallest spread that can be quoted.
     """
-    view, knobs = inputs.view, inputs.knobs
+    view, knobs = inputs.view, inputs.config
     seen = None if (view.known == view.log_close.shape[1]).all() else np.isfinite(inputs.bars.close) & (inputs.bars.close > 0)
-    squared = spread_estimate.abdi_ranaldo(view.log_high, view.log_low, view.log_close, seen)
-    spread = spread_estimate.shrink(squared, knobs.spread_bps)
+    squared = spread_estimators.abdi_ranaldo(view.log_high, view.log_low, view.log_close, seen)
+    spread = spread_estimators.shrink_spread(squared, knobs.spread_bps)
     source = np.where(spread > knobs.spread_bps, ESTIMATE, SETTING)
-    tick = order_size.by_symbol(knobs.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
-    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimate.interval(squared)
+    tick = order_size.per_symbol(knobs.rules.ticks, len(close)) / np.where(close > 0, close, np.inf) * 1e4
+    return np.maximum(spread, tick), np.where(tick > spread, TICK, source), spread_estimators.spread_interval(squared)
 
 
-class Walked(NamedTuple):
+class BookWalk(NamedTuple):
     """What the book of the decision, and the one that orders of the bar before met, come to; NaN without a sane book."""
 
     whole: Bools  # (S,) the book of the decision is sane
@@ -119,33 +121,33 @@ class Walked(NamedTuple):
     met_mid: Floats  # (S,)
 
 
-def _walk(inputs: Inputs) -> Walked:
+def _walk(inputs: Inputs) -> BookWalk:
     books, count = inputs.books, len(inputs.symbols)
-    met = inputs.met if inputs.met is not None and inputs.met.bid_price.shape == books.bid_price.shape else None
-    price, size = book_walk.laid_out(books, met) if met is not None else book_walk.laid_out(books)
-    whole = book_walk.sane(price, size)
+    met = inputs.fill_books if inputs.fill_books is not None and inputs.fill_books.bid_price.shape == books.bid_price.shape else None
+    price, size = transaction_cost.stack_books(books, met) if met is not None else transaction_cost.stack_books(books)
+    whole = transaction_cost.find_valid_books(price, size)
     ask, bid = price[0, :, 0], price[1, :, 0]
     mid = np.where(whole, (bid + ask) / 2.0, np.nan)
-    price, size = book_walk.held(price, size, whole)
+    price, size = transaction_cost.mask_missing_levels(price, size, whole)
     asks, bids = np.einsum("ksd,ksd->ks", price[:, :count], size[:, :count])
     holds = np.minimum(asks, bids) * (1.0 - 1e-9)
-    order = inputs.knobs.max_position * max(inputs.account.equity, 1e-9)
+    order = inputs.config.max_position * max(inputs.account.equity, 1e-9)
     money = np.empty((3, len(mid)))
     money[:2], money[2] = _MONEY, order
     money[2, :count] = np.minimum(order, holds)
-    walked = book_walk.costs(price, size, mid, money)
+    walked = transaction_cost.walk_books(price, size, mid, money)
     now, spread = mid[:count], (ask - bid)[:count] / mid[:count] * 1e4
     at_ask, at_bid = size[:, :count, 0]
     total = np.where(whole[:count], asks + bids, np.nan)
     later = (walked[:2, :, count:], mid[count:]) if met is not None else (walked[:2] * np.nan, now * np.nan)
-    return Walked(
+    return BookWalk(
         whole[:count], now, spread, (at_bid - at_ask) / np.where(whole[:count], at_bid + at_ask, np.nan), total, (bids - asks) / total,
         np.where(whole[:count], np.minimum(holds / order, 1.0), np.nan), np.maximum(walked[2, :, :count].sum(axis=0) / 2.0 - spread / 2.0, 0.0),
         walked[:2, :, :count], *later,
     )  # fmt: skip
 
 
-def _measured(inputs: Inputs, walked: Walked) -> Measured:
+def _measured(inputs: Inputs, walked: BookWalk) -> BookMeasurement:
     """What the outlook learns from: the bar's mean spread and depth, the walk of 10,000, and what orders of the bar before met."""
     flow = inputs.flow
     levels = np.full((3, len(walked.mid)), np.nan)
@@ -155,12 +157,12 @@ def _measured(inputs: Inputs, walked: Walked) -> Measured:
     levels[2] = walked.quoted[0].sum(axis=0) / 2.0 - walked.spread / 2.0
     if not np.isfinite(levels).all():
         levels[~np.isfinite(levels)] = np.nan
-    return Measured(levels, walked.quoted, walked.met, walked.mid, walked.met_mid, walked.best * walked.spread / 2.0)
+    return BookMeasurement(levels, walked.quoted, walked.met, walked.mid, walked.met_mid, walked.best * walked.spread / 2.0)
 
 
-def _foreseen(told: Outlook) -> Floats:
+def _foreseen(told: LiquidityForecast) -> Floats:
     """(3, S) the next bar's spread in bps, depth in money and impact in bps."""
-    levels = told.next_levels.copy()
+    levels = told.level_forecast.copy()
     levels[:2] = np.exp(levels[:2])
     levels[2] = np.maximum(levels[2], 0.0)
     return levels
@@ -168,16 +170,18 @@ def _foreseen(told: Outlook) -> Floats:
 
 def _money(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) traded per bar, mean of the last 48."""
-    return np.asarray(impact.usual_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
+    return np.asarray(impact.average_volume(inputs.view.volume) * np.where(mid > 0, mid, 0.0))
 
 
 def _lawful(inputs: Inputs, money: Floats, largest: Floats | float) -> Floats:
     """(S,) square-root impact in bps of the largest order; of one as large as the bar's volume where no volume is known."""
     share = np.where(money > 0, largest / np.where(money > 0, money, 1.0), 1.0)
-    return impact.square_root(inputs.knobs.impact, inputs.view.sigma, share)
+    return impact.square_root_impact(inputs.config.impact_coefficient, inputs.view.sigma, share)
 
 
 def _amihud(inputs: Inputs, mid: Floats) -> Floats:
     """(S,) |log return| of a bar over the money traded in it, means of the last 48, per 1e6 money."""
     money = _money(inputs, mid)
-    return np.asarray(np.abs(inputs.view.returns[:, -impact.LATE :]).sum(axis=1) / impact.LATE / np.where(money > 0, money, np.nan) * 1e6)
+    return np.asarray(
+        np.abs(inputs.view.returns[:, -impact.AVERAGE_BARS :]).sum(axis=1) / impact.AVERAGE_BARS / np.where(money > 0, money, np.nan) * 1e6
+    )

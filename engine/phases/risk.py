@@ -7,42 +7,42 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.control import Knobs
-from engine.domain.decision import LIMITS, Forecast, Liquidity, Mood, Sizes
+from engine.domain.decision import LIMITS, Forecast, Liquidity, MarketState, Sizes
 from engine.domain.market import Account, Inputs
 from engine.domain.record import Floats, Ints
 from engine.domain.state import State
-from engine.evidence import covariance, joint_sizing, sessions, succession
+from engine.domain.trading_config import TradingConfig
+from engine.evidence import covariance, mean_variance, succession, trading_calendar
 from engine.evidence import skill as proven
-from engine.evidence.covariance import Comovement
-from engine.evidence.shortfall import NORMAL, expected_shortfall
-from engine.window import decay
+from engine.evidence.covariance import CorrelationModel
+from engine.evidence.expected_shortfall import NORMAL_SHORTFALL, expected_shortfall
+from engine.window import decay_weights
 
 DECLARED_DAYS = 252.0  # of trading in a year, of a venue that declares its hours
 BLOCK = 128  # symbols sized jointly at once
-NANOSECONDS = 3_600 * 10**9  # an hour
+HOUR = 3_600 * 10**9  # an hour
 
 
-def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+def size_positions(forecast: Forecast, mood: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Growth-optimal sizes, scaled by proven skill, traded only beyond the band that costs make (Davis and Norman 1990), then limited in order.
 
     Each symbol is sized alone first, then given what the others take of its expected move. Limits go from the part to the whole: a symbol, symbols
     that move as one, the risk of the portfolio in the usual case and in the tail, its leverage, and the losses after which it stops.
     """
-    knobs = inputs.knobs
-    low, estimate = proven.bound(state.recent, knobs)
-    standing = succession.standing(succession.begin(state.succession, state.recent, inputs.events, knobs), state.recent, knobs)
+    knobs = inputs.config
+    low, estimate = proven.skill_bound(state.recent, knobs)
+    standing = succession.allowed_share(succession.adopt_versions(state.succession, state.recent, inputs.events, knobs), state.recent, knobs)
     usable = low * standing
-    horizon = acted_on(usable if (usable > 0.0).any() else low, knobs)
-    held = shares(inputs.account, liquidity.mid)
+    horizon = choose_horizon(usable if (usable > 0.0).any() else low, knobs)
+    held = position_shares(inputs.account, liquidity.mid)
     scale = forecast.scale[horizon]
     edge = forecast.mean[horizon] * scale
     cost = 2.0 * liquidity.cost_bps * knobs.edge_margin / 1e4
     optimal = np.where(scale > 0, 1.0 / np.where(scale > 0, scale * scale, 1.0), 0.0)
-    skilled = optimal * knobs.kelly * proven.reliance(low, estimate)[horizon]
+    skilled = optimal * knobs.kelly * proven.proven_share(low, estimate)[horizon]
     slope = skilled * standing[horizon]
     wanted = edge * optimal
-    banded = within_band(held, edge, cost, slope)
+    banded = apply_no_trade_band(held, edge, cost, slope)
     capped = np.clip(banded, -knobs.max_position, knobs.max_position)
     owned = _without_shorts(capped, knobs)
     book = _book(owned, inputs)
@@ -56,17 +56,17 @@ def size(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, s
     )  # fmt: skip
 
 
-def keep_positions(forecast: Forecast, mood: Mood, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
+def keep_positions(forecast: Forecast, mood: MarketState, liquidity: Liquidity, inputs: Inputs, state: State) -> Sizes:
     """Assumes nothing about the future: keeps what is held, wants nothing more."""
     del forecast, mood, state
-    held = shares(inputs.account, liquidity.mid)
+    held = position_shares(inputs.account, liquidity.mid)
     zero = np.zeros(len(held))
-    none = np.full(len(inputs.knobs.horizons), np.nan)
+    none = np.full(len(inputs.config.horizons), np.nan)
     steps = np.repeat(held[None, :], len(LIMITS) + 1, axis=0)
     return Sizes(held, held, held, LIMITS, steps, zero, 2.0 * liquidity.cost_bps, zero, zero, len(none) - 1, zero + 0.5, none, none)
 
 
-def within_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floats:
+def apply_no_trade_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floats:
     """(S,) what to hold, as a share of equity, when a round trip costs `cost` (log return) and each unit of edge is worth `slope` of size.
 
     New exposure is worth its full round trip: buy up to slope (edge - cost) where that is positive, sell down to slope (edge + cost) where that
@@ -77,61 +77,61 @@ def within_band(held: Floats, edge: Floats, cost: Floats, slope: Floats) -> Floa
     return np.clip(held, buy_to, sell_to)
 
 
-def acted_on(low: Floats, knobs: Knobs) -> int:
+def choose_horizon(low: Floats, knobs: TradingConfig) -> int:
     """Index of the horizon with the largest proven move, root of (bound x bars); the longest where none is proven."""
     moves = np.where(low > 0.0, low, 0.0) * np.array(knobs.horizons)
     return int(moves.argmax()) if moves.max() > 0 else len(knobs.horizons) - 1
 
 
-def shares(account: Account, mid: Floats) -> Floats:
+def position_shares(account: Account, mid: Floats) -> Floats:
     """(S,) positions as shares of equity."""
-    price = np.where(np.isfinite(mid), mid, np.where(np.isfinite(account.mark), account.mark, 0.0))
+    price = np.where(np.isfinite(mid), mid, np.where(np.isfinite(account.mark_price), account.mark_price, 0.0))
     return np.asarray(account.positions * price / max(account.equity, 1e-9))
 
 
-def day_loss(account: Account) -> float:
+def compute_daily_loss(account: Account) -> float:
     """Loss since the day began, as a share of the day's opening equity; 0 for a gain."""
-    return max(0.0, 1.0 - account.equity / account.day_open) if account.day_open > 0 else 0.0
+    return max(0.0, 1.0 - account.equity / account.day_open_equity) if account.day_open_equity > 0 else 0.0
 
 
-def drawdown(account: Account) -> float:
+def compute_drawdown(account: Account) -> float:
     """Fall from the highest equity, as a share of it."""
-    return max(0.0, 1.0 - account.equity / account.peak) if account.peak > 0 else 0.0
+    return max(0.0, 1.0 - account.equity / account.peak_equity) if account.peak_equity > 0 else 0.0
 
 
-def _without_shorts(target: Floats, knobs: Knobs) -> Floats:
+def _without_shorts(target: Floats, knobs: TradingConfig) -> Floats:
     """What is sold short on spot, and cannot be borrowed, is not held at all."""
     return np.where(np.array(knobs.rules.shorts), target, np.maximum(target, 0.0)) if knobs.rules.shorts else target
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class RiskModel:
     """The N symbols that are wanted, and how they move together."""
 
     symbols: Ints  # (N,) indices
-    comovement: Comovement
+    comovement: CorrelationModel
     sample: Floats  # (N, N) correlation as measured; (0, 0) of a book of more than one block, whose pairs are too many
 
 
-def _book(wanted: Floats, inputs: Inputs) -> Book | None:
+def _book(wanted: Floats, inputs: Inputs) -> RiskModel | None:
     """None where nothing is wanted."""
     symbols = np.flatnonzero(wanted)
     if not len(symbols):
         return None
     view = inputs.view
-    weights = decay(view.returns.shape[1], inputs.knobs.volatility_halflife)
+    weights = decay_weights(view.returns.shape[1], inputs.config.volatility_halflife)
     if int(view.known[symbols].min()) < len(weights):
-        weights = covariance.trimmed(weights, np.isfinite(inputs.bars.close[symbols]))
-    comovement = covariance.estimate(view.returns, weights, np.isfinite(view.sigma))
-    return Book(symbols, comovement, _sample(comovement, symbols if len(symbols) <= BLOCK else symbols[:0]))
+        weights = covariance.trim_weights(weights, np.isfinite(inputs.bars.close[symbols]))
+    comovement = covariance.estimate_correlation(view.returns, weights, np.isfinite(view.sigma))
+    return RiskModel(symbols, comovement, _sample(comovement, symbols if len(symbols) <= BLOCK else symbols[:0]))
 
 
-def _sample(comovement: Comovement, symbols: Ints) -> Floats:
+def _sample(comovement: CorrelationModel, symbols: Ints) -> Floats:
     return covariance.sample_correlation(comovement.standardised[symbols], comovement.weights)
 
 
 def _jointly(
-    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: Book | None, knobs: Knobs
+    capped: Floats, held: Floats, edge: Floats, cost: Floats, slope: Floats, scale: Floats, book: RiskModel | None, knobs: TradingConfig
 ) -> tuple[Floats, Floats]:
     """(S,) sizes that are best together, never larger than alone; and (S,) log return, how much of each edge the others take.
 
@@ -153,27 +153,29 @@ def _jointly(
         alone[some] = np.where(best < size, side * best * unit, capped[some])
         size = best
     exposure = side * size
-    taken = book.comovement.shared(book.comovement.series(exposure, some))
+    taken = book.comovement.covariances_with(book.comovement.portfolio_returns(exposure, some))
     taken[some] -= (1.0 - book.comovement.shrinkage) * exposure
     return alone, taken * scale
 
 
-def _best(book: Book, side: Floats, edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
+def _best(book: RiskModel, side: Floats, edge: Floats, cost: Floats, held: Floats, bound: Floats) -> Floats:
     """(N,) joint sizes in units of risk. Beyond one block the largest symbols go first, the next are given what these leave them."""
     moving, some = book.comovement, book.symbols
     if len(some) <= BLOCK:
-        return joint_sizing.solve(covariance.shrunk(book.sample, moving.shrinkage) * np.outer(side, side), edge, cost, held, bound)
+        return mean_variance.optimise_sizes(
+            covariance.shrink_correlation(book.sample, moving.shrinkage) * np.outer(side, side), edge, cost, held, bound
+        )
     best = np.zeros_like(bound)
     for part in np.array_split(np.argsort(-bound, kind="stable"), -(-len(some) // BLOCK)):
-        left = edge[part] - side[part] * moving.shared(moving.series(side * best, some))[some[part]]
-        whole = covariance.shrunk(_sample(moving, some[part]), moving.shrinkage) * np.outer(side[part], side[part])
-        best[part] = joint_sizing.solve(whole, left, cost[part], held[part], bound[part])
+        left = edge[part] - side[part] * moving.covariances_with(moving.portfolio_returns(side * best, some))[some[part]]
+        whole = covariance.shrink_correlation(_sample(moving, some[part]), moving.shrinkage) * np.outer(side[part], side[part])
+        best[part] = mean_variance.optimise_sizes(whole, left, cost[part], held[part], bound[part])
     return best
 
 
-def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
+def _portfolio(alone: Floats, held: Floats, book: RiskModel | None, mood: MarketState, liquidity: Liquidity, inputs: Inputs) -> list[Floats]:
     """The limits of the portfolio, in order: cluster, volatility, expected shortfall, gross, net, daily loss, drawdown, participation."""
-    knobs = inputs.knobs
+    knobs = inputs.config
     if book is None:
         return [alone] * (len(LIMITS) - LIMITS.index("joint sizing") - 1)
     steps = [_limit_clusters(alone, book, knobs)]
@@ -182,9 +184,9 @@ def _portfolio(alone: Floats, held: Floats, book: Book | None, mood: Mood, liqui
     steps.append(steps[-1] * min(1.0, knobs.max_gross / gross) if gross > 0 else steps[-1])
     steps.append(_limit_net(steps[-1], knobs.max_net))
     smaller = np.where(np.sign(steps[-1]) == np.sign(held), np.sign(held) * np.minimum(np.abs(steps[-1]), np.abs(held)), 0.0)
-    steps.append(smaller if day_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
-    steps.append(np.zeros_like(alone) if drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
-    steps.append(_fillable(steps[-1], held, liquidity.room / max(inputs.account.equity, 1e-9)))
+    steps.append(smaller if compute_daily_loss(inputs.account) > knobs.max_daily_loss else steps[-1])
+    steps.append(np.zeros_like(alone) if compute_drawdown(inputs.account) > knobs.max_drawdown else steps[-1])
+    steps.append(_fillable(steps[-1], held, liquidity.capacity / max(inputs.account.equity, 1e-9)))
     return steps
 
 
@@ -194,7 +196,7 @@ def _fillable(target: Floats, held: Floats, room: Floats) -> Floats:
     return np.fmax(np.fmin(target, most), least)
 
 
-def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
+def _limit_clusters(target: Floats, book: RiskModel, knobs: TradingConfig) -> Floats:
     """Scales down each cluster of correlated symbols whose gross exposure is above its limit."""
     if float(np.abs(target).sum()) <= knobs.max_cluster:
         return target
@@ -202,7 +204,7 @@ def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
     if not len(sample):
         some = np.flatnonzero(target)
         sample = _sample(book.comovement, some)
-    labels = covariance.clusters(sample, knobs.cluster_correlation)
+    labels = covariance.find_clusters(sample, knobs.cluster_correlation)
     many = np.bincount(labels)[labels] > 1
     gross = np.bincount(labels, np.abs(target[some]))[labels]
     share = np.where(many, knobs.max_cluster / np.maximum(gross, knobs.max_cluster), 1.0)
@@ -211,22 +213,22 @@ def _limit_clusters(target: Floats, book: Book, knobs: Knobs) -> Floats:
     return out
 
 
-def _limit_risk(target: Floats, book: Book, mood: Mood, inputs: Inputs) -> list[Floats]:
+def _limit_risk(target: Floats, book: RiskModel, mood: MarketState, inputs: Inputs) -> list[Floats]:
     """After the volatility target, and after the limit on expected shortfall: both scale the whole portfolio.
 
     Volatilities are those known at the decision, over as many bars as the market trades in a year. The shortfall is that of the portfolio's own bars
     in the window, at least that of a normal distribution, times the root of a day's bars (as in Basel's MAR33).
     """
-    knobs, some = inputs.knobs, book.symbols
+    knobs, some = inputs.config, book.symbols
     hours, days = trading_year(knobs, mood)
     sigma = np.where(np.isfinite(mood.sigma), mood.sigma, 0.0)
-    exposure = (target * sigma * np.sqrt(hours * (NANOSECONDS / inputs.interval)))[some]  # yearly volatilities
-    series = book.comovement.series(exposure, some)
+    exposure = (target * sigma * np.sqrt(hours * (HOUR / inputs.interval)))[some]  # yearly volatilities
+    series = book.comovement.portfolio_returns(exposure, some)
     yearly = math.sqrt(book.comovement.variance(exposure, series))
     factor = min(1.0, knobs.target_volatility / yearly) if yearly > 0 else 1.0
     after = target * factor
     daily = factor / math.sqrt(days)
-    loss = daily * max(NORMAL * yearly, _tail(series, book.comovement.weights, knobs.max_shortfall / daily))
+    loss = daily * max(NORMAL_SHORTFALL * yearly, _tail(series, book.comovement.weights, knobs.max_shortfall / daily))
     return [after, after * (knobs.max_shortfall / loss) if loss > knobs.max_shortfall else after]
 
 
@@ -235,9 +237,9 @@ def _tail(series: Floats, weights: Floats, limit: float) -> float:
     return expected_shortfall(-series, weights) if float(-series.min()) > limit else 0.0
 
 
-def trading_year(knobs: Knobs, mood: Mood) -> tuple[Floats | float, float]:
+def trading_year(knobs: TradingConfig, mood: MarketState) -> tuple[Floats | float, float]:
     """Hours of trading in a year, by symbol (S,) where a venue declares them, and days: as declared, else as learned from when the market traded."""
-    hours, days = sessions.trading_year(mood.watch.calendar.traded)
+    hours, days = trading_calendar.trading_year(mood.incident_state.calendar.traded)
     if not knobs.trading_hours:
         return hours, days
     declared = np.array(knobs.trading_hours)

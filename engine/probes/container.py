@@ -7,15 +7,15 @@ from pathlib import Path
 
 import psutil
 
-from engine.domain.tuning import Reading
+from engine.domain.optimization import Reading
 from engine.probes import pressure
-from engine.probes.rates import Rates
+from engine.probes.rates import RateCounter
 
 ROOT = Path("/sys/fs/cgroup")
 OWN = Path("/proc/self/cgroup")
 
 
-class Container:
+class ContainerProbe:
     """Readings with the source "container" where a cgroup v2 limits or counts this process.
 
     `memory_limit_bytes` and `cpu_limit` are always given, and their source, "container" or "host", says whose limit it is:
@@ -27,7 +27,7 @@ class Container:
     def __init__(self, root: Path = ROOT, own: Path = OWN) -> None:
         self._groups = _groups(root, own)
         self._machine = (float(psutil.virtual_memory().total), float(psutil.cpu_count() or 1))  # bytes, processors
-        self._cpu = Rates()
+        self._cpu = RateCounter()
         self._limited: tuple[str, ...] = ()
 
     def note(self) -> str:
@@ -43,7 +43,11 @@ class Container:
             Reading(at, memory[0], "memory_limit_bytes", memory[1], "bytes"),
             Reading(at, cpu[0], "cpu_limit", cpu[1], "count"),
             *self._use(at, tick, memory[1], cpu[1]),
-            *(pressure.told(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS}) if self._groups else ()),
+            *(
+                pressure.read_pressure(at, "container", {kind: self._groups[0] / f"{kind}.pressure" for kind in pressure.KINDS})
+                if self._groups
+                else ()
+            ),
         )
 
     def _use(self, at: int, tick: float, memory_limit: float, cpu_limit: float) -> list[Reading]:

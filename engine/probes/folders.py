@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.domain.tuning import Reading
-from engine.files.owned import LOGS, TEMPORARY
+from engine.domain.optimization import Reading
+from engine.files.owned_folders import LOGS, TEMPORARY
 
 FOLDERS = {"temp_bytes": TEMPORARY.name, "log_bytes": LOGS.name}
-EVERY = 60.0  # s between two looks, at least
-FILES_A_SECOND = 1_000  # a folder of many files is looked at less often, so that looking never takes a hundredth of a processor
+MIN_INTERVAL = 60.0  # s between two looks, at least
+FILES_PER_SECOND = 1_000  # a folder of many files is looked at less often, so that looking never takes a hundredth of a processor
 
 
-class Folders:
+class FolderProbe:
     """Readings with the source "engine": bytes on disk by folder, looked at once a minute at most. A folder that is not there holds nothing."""
 
     source = "folders"
@@ -21,7 +21,7 @@ class Folders:
     def __init__(self, home: Path) -> None:
         self._home = home
         self._looked: float | None = None
-        self._rest = EVERY
+        self._rest = MIN_INTERVAL
         self._bytes: dict[str, float] = {}
 
     def note(self) -> str:
@@ -32,7 +32,7 @@ class Folders:
             self._looked = tick
             found = {name: _weigh(self._home / folder) for name, folder in FOLDERS.items()}
             self._bytes = {name: float(size) for name, (size, _) in found.items()}
-            self._rest = max(EVERY, sum(count for _, count in found.values()) / FILES_A_SECOND)
+            self._rest = max(MIN_INTERVAL, sum(count for _, count in found.values()) / FILES_PER_SECOND)
         return tuple(Reading(at, "engine", name, told, "bytes") for name, told in self._bytes.items())
 
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import psutil
 
-from engine.domain.tuning import Reading
+from engine.domain.optimization import Reading
 
 MILLI = 1e-3
 
 
-class Gpu:
+class GpuProbe:
     """Readings with the source "gpu" ("gpu0", "gpu1" ... with several cards).
 
     `nvml` is the module pynvml or a thing like it; None where there is no library. A card that does not tell one value still tells the others.
@@ -69,7 +69,7 @@ class Gpu:
         return (("process_memory_bytes", float(sum(mine)), "bytes"),)
 
 
-def installed() -> Any | None:
+def load_nvml() -> Any | None:
     """The module pynvml, None where it is not installed."""
     try:
         return import_module("pynvml")

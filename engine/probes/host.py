@@ -7,11 +7,11 @@ from typing import Any
 
 import psutil
 
-from engine.domain.tuning import Reading
-from engine.probes.rates import Rates
+from engine.domain.optimization import Reading
+from engine.probes.rates import RateCounter
 
-KINDS = ("user", "system", "iowait", "steal")  # shares of processor time that are told apart, where the system tells them
-BUSY_EXCEPT = ("idle", "iowait", "guest", "guest_nice")  # guest time is inside user time
+TIME_SHARES = ("user", "system", "iowait", "steal")  # shares of processor time that are told apart, where the system tells them
+NOT_BUSY = ("idle", "iowait", "guest", "guest_nice")  # guest time is inside user time
 
 TRAFFIC = (
     ("disk_read_bytes_per_s", "bytes/s"),
@@ -22,14 +22,14 @@ TRAFFIC = (
 )
 
 
-class Host:
+class HostProbe:
     """Readings with the source "host". Disk space is that of the file system `home` lies on."""
 
     source = "host"
 
     def __init__(self, home: Path) -> None:
         self._home = home
-        self._cpu, self._disk, self._network = Rates(), Rates(), Rates()
+        self._cpu, self._disk, self._network = RateCounter(), RateCounter(), RateCounter()
 
     def note(self) -> str:
         return f"{psutil.cpu_count()} processors"
@@ -45,8 +45,8 @@ class Host:
             Reading(at, "host", "processors", float(psutil.cpu_count() or 1), "count"),
         ]
         times = psutil.cpu_times()._asdict()
-        busy = sum(spent for kind, spent in times.items() if kind not in BUSY_EXCEPT)
-        told = tuple(kind for kind in KINDS if kind in times)
+        busy = sum(spent for kind, spent in times.items() if kind not in NOT_BUSY)
+        told = tuple(kind for kind in TIME_SHARES if kind in times)
         rates = self._cpu.per_second(tick, (busy + times["idle"] + times.get("iowait", 0.0), busy, *(times[kind] for kind in told)))
         if rates is None or rates[0] <= 0:
             return found

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.domain.tuning import Reading
+from engine.domain.optimization import Reading
 
 ROOT = Path("/proc/pressure")
 KINDS = ("cpu", "memory", "io")
 
 
-class Pressure:
+class PressureProbe:
     """Readings with the source "host": "some avg10" of each kind, in percent of the last 10 s. A kernel without it gives none."""
 
     source = "pressure"
@@ -24,12 +24,12 @@ class Pressure:
         return f"{self._found} of {len(KINDS)} kinds" if self._found else "none: the kernel does not tell pressure (PSI)"
 
     def read(self, at: int, tick: float) -> tuple[Reading, ...]:  # noqa: ARG002 the kernel makes the averages
-        found = told(at, "host", {kind: self._root / kind for kind in KINDS})
+        found = read_pressure(at, "host", {kind: self._root / kind for kind in KINDS})
         self._found = len(found)
         return found
 
 
-def told(at: int, source: str, files: Mapping[str, Path]) -> tuple[Reading, ...]:
+def read_pressure(at: int, source: str, files: Mapping[str, Path]) -> tuple[Reading, ...]:
     """The readings of pressure files by kind; one that does not tell is left out."""
     values = ((kind, _some(path)) for kind, path in files.items())
     return tuple(Reading(at, source, f"{kind}_pressure_percent", value, "%") for kind, value in values if value is not None)

@@ -9,19 +9,19 @@ from typing import Any, Protocol
 
 import psutil
 
+from engine.domain.optimization import Reading
 from engine.domain.ports import Clock
-from engine.domain.tuning import Reading
-from engine.probes.container import Container
-from engine.probes.folders import Folders
-from engine.probes.gpu import Gpu, installed
-from engine.probes.host import Host
-from engine.probes.pauses import Pauses
-from engine.probes.pressure import Pressure
-from engine.probes.process import Own
-from engine.probes.work import Work
+from engine.probes.container import ContainerProbe
+from engine.probes.engine import EngineProbe
+from engine.probes.folders import FolderProbe
+from engine.probes.gc_pauses import GcPauses
+from engine.probes.gpu import GpuProbe, load_nvml
+from engine.probes.host import HostProbe
+from engine.probes.pressure import PressureProbe
+from engine.probes.process import ProcessProbe
 
 
-class Source(Protocol):
+class Probe(Protocol):
     """A part of the machine that can be read."""
 
     @property
@@ -36,21 +36,21 @@ class Source(Protocol):
         ...
 
 
-def sources(home: Path, work: Work, *, nvml: Any | None, pauses: Pauses | None = None) -> tuple[Source, ...]:
+def default_probes(home: Path, work: EngineProbe, *, nvml: Any | None, pauses: GcPauses | None = None) -> tuple[Probe, ...]:
     """Every source Podium knows."""
-    return (Host(home), Container(), Pressure(), Own(pauses), Gpu(nvml), work, Folders(home))
+    return (HostProbe(home), ContainerProbe(), PressureProbe(), ProcessProbe(pauses), GpuProbe(nvml), work, FolderProbe(home))
 
 
 class Probes:
     """Reads every source. Safe to call from several threads; costs under a millisecond a call without a graphics card."""
 
     def __init__(
-        self, home: Path, clock: Clock, work: Work, *, only: tuple[Source, ...] | None = None, wrap: Callable[[Source], Source] | None = None
+        self, home: Path, clock: Clock, work: EngineProbe, *, only: tuple[Probe, ...] | None = None, wrap: Callable[[Probe], Probe] | None = None
     ) -> None:
         """`wrap` puts something between each source and whoever reads it, as what asks a failing one less often."""
         self._clock = clock
-        self.pauses = Pauses(clock.tick)  # opened by who wants them told
-        self._sources = sources(home, work, nvml=installed(), pauses=self.pauses) if only is None else only
+        self.pauses = GcPauses(clock.tick)  # opened by who wants them told
+        self._sources = default_probes(home, work, nvml=load_nvml(), pauses=self.pauses) if only is None else only
         if wrap is not None:
             self._sources = tuple(wrap(source) for source in self._sources)
         self._failed: dict[str, str] = {}
@@ -66,7 +66,7 @@ class Probes:
         """By source: what it is, "none: ..." where there is nothing to read, "failed: ..." where reading it failed just now."""
         return {source.source: self._failed.get(source.source, source.note()) for source in self._sources}
 
-    def _one(self, source: Source, at: int, tick: float) -> tuple[Reading, ...]:
+    def _one(self, source: Probe, at: int, tick: float) -> tuple[Reading, ...]:
         try:
             found = source.read(at, tick)
         except (psutil.Error, OSError, ValueError, ArithmeticError, LookupError, AttributeError, TypeError, RuntimeError) as error:

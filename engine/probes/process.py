@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import psutil
 
-from engine.domain.tuning import Reading
-from engine.probes.pauses import Pauses
-from engine.probes.rates import Rates
+from engine.domain.optimization import Reading
+from engine.probes.gc_pauses import GcPauses
+from engine.probes.rates import RateCounter
 
 
-class Own:
+class ProcessProbe:
     """Readings with the source "process"; those of pauses where the collector is listened to."""
 
     source = "process"
 
-    def __init__(self, pauses: Pauses | None = None) -> None:
+    def __init__(self, pauses: GcPauses | None = None) -> None:
         self._process = psutil.Process()
         self._pauses = pauses
-        self._cpu, self._collections, self._traffic, self._paused = Rates(), Rates(), Rates(), Rates()
+        self._cpu, self._collections, self._traffic, self._paused = RateCounter(), RateCounter(), RateCounter(), RateCounter()
 
     def note(self) -> str:
         return f"pid {self._process.pid}"
@@ -60,4 +60,4 @@ class Own:
         rate = self._paused.per_second(tick, (self._pauses.total,))
         if rate is not None:
             yield Reading(at, "process", "gc_pause_ms_per_s", rate[0] * 1e3, "ms")
-        yield Reading(at, "process", "gc_pause_longest_ms", self._pauses.longest(tick) * 1e3, "ms")
+        yield Reading(at, "process", "gc_pause_longest_ms", self._pauses.longest_recent(tick) * 1e3, "ms")

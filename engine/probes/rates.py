@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-SHORTEST = 0.2  # s between two samples: of a shorter time the last rates are given again, so that two readers do not disturb each other
+MIN_SECONDS = 0.2  # s between two samples: of a shorter time the last rates are given again, so that two readers do not disturb each other
 
 
-class Rates:
+class RateCounter:
     """Remembers the last sample of a set of counters. The first sample gives no rate, and neither does a counter that was reset."""
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class Rates:
 
     def per_second(self, now: float, counts: tuple[float, ...]) -> tuple[float, ...] | None:
         """Growth a second of each counter since the sample before; `now` in seconds of a monotonic clock."""
-        if self._at is not None and 0 <= now - self._at < SHORTEST:
+        if self._at is not None and 0 <= now - self._at < MIN_SECONDS:
             return self._rates
         before, self._counts = self._counts, counts
         gone, self._at = now - (now if self._at is None else self._at), now

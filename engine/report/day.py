@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.domain.optimization import MANUAL
 from engine.domain.record import Record
-from engine.domain.tuning import MANUAL
-from engine.evidence.savings import Total
+from engine.evidence.effects import EffectTotal
 
 LISTED = 200  # alerts, faults and drills of a day that are told of, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Span(Record):
+class SessionPart(Record):
     """Ticks of one session that were decided on the day, one after the other."""
 
     session: int
@@ -23,7 +23,7 @@ class Span(Record):
     last_at: int
     drawdown: float | None  # the largest, share of the highest equity
     equity: tuple[float, float] | None  # before the first tick and after the last
-    hold: tuple[float, float] | None  # what buying all in equal parts and holding was worth then
+    benchmark: tuple[float, float] | None  # what buying all in equal parts and holding was worth then
     carry: float | None = None  # money that holding cost, below 0, or earned: borrow and funding; None where the account cannot be read
 
     @property
@@ -32,7 +32,7 @@ class Span(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Acted(Record):
+class ActionCounts(Record):
     """What was decided for one symbol."""
 
     symbol: str
@@ -42,17 +42,17 @@ class Acted(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Bound(Record):
+class GateSummary(Record):
     """How often a gate was the first that failed, and what that cost so far: None where there is not enough data."""
 
     gate: str
     n: int
-    regret: tuple[float, float, float] | None  # bps a declined trade: mean, and its 95 % interval; above 0 it cost
+    declined: tuple[float, float, float] | None  # bps a declined trade: mean, and its 95 % interval; above 0 it cost
     scored: int  # declined trades the regret is taken over
 
 
 @dataclass(frozen=True, slots=True)
-class Trading(Record):
+class TradingCosts(Record):
     """The paper broker's fills with every cost, in the account's currency."""
 
     fills: int
@@ -69,7 +69,7 @@ class Trading(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Skill(Record):
+class SkillSummary(Record):
     """How well one model foresees one horizon, as it stands now."""
 
     model: str
@@ -82,7 +82,7 @@ class Skill(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Run(Record):
+class RunSummary(Record):
     """One run of an optimization that was measured, or a placebo."""
 
     at: int  # ns UTC
@@ -104,34 +104,34 @@ class Run(Record):
     after: float | None = None
 
     @property
-    def by_hand(self) -> bool:
+    def is_manual(self) -> bool:
         """A person asked for it and no coin decided it: it enters no count and no sum."""
         return self.mode == MANUAL
 
 
 @dataclass(frozen=True, slots=True)
-class Saved(Record):
+class MetricSavings(Record):
     """The sum of the effects that were measured on one metric; above 0 is a gain."""
 
     metric: str
     unit: str
-    told: Total
+    total: EffectTotal
 
 
 @dataclass(frozen=True, slots=True)
-class Recovery(Record):
+class RecoverySummary(Record):
     """A fault, and how long it took to be over; None while it is not."""
 
     at: int  # ns UTC
     component: str
     fault: str
-    how: str | None
-    tries: int
+    remedy: str | None
+    attempts: int
     seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Alert(Record):
+class AlertSummary(Record):
     """An alert that was open at some time of the day."""
 
     at: int  # ns UTC
@@ -143,7 +143,7 @@ class Alert(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Day(Record):
+class DayRecord(Record):
     """All of it. Times are ns UTC by the wall clock unless they say otherwise."""
 
     day: str  # 2026-11-22
@@ -152,32 +152,32 @@ class Day(Record):
     is_over: bool
     market: str  # the feed in words
     simulated: bool
-    spans: tuple[Span, ...]
-    warmed: int  # ticks decided over history while warming up, where others are told of
-    line: tuple[tuple[int, float, float], ...]  # wall, equity, holding: some points of the day
-    acted: tuple[Acted, ...]
-    gates: tuple[Bound, ...]
+    spans: tuple[SessionPart, ...]
+    warmup_ticks: int  # ticks decided over history while warming up, where others are told of
+    equity_points: tuple[tuple[int, float, float], ...]  # wall, equity, holding: some points of the day
+    actions: tuple[ActionCounts, ...]
+    gates: tuple[GateSummary, ...]
     intents: tuple[tuple[str, int], ...]  # of the decisions that acted: intent, how many
     ungated: int  # decisions no gate failed for
-    trading: Trading
-    honest: tuple[int, int]  # ticks, and how many of them had a phase fall back
-    band: tuple[float, float] | None  # 95 % interval of the honest share
+    trading: TradingCosts
+    clean_counts: tuple[int, int]  # ticks, and how many of them had a phase fall back
+    clean_interval: tuple[float, float] | None  # 95 % interval of the honest share
     fallbacks: tuple[tuple[str, int], ...]  # phase
     incidents: tuple[tuple[str, int, int], ...]  # kind, how many, of how many symbols
-    recoveries: tuple[Recovery, ...]
+    recoveries: tuple[RecoverySummary, ...]
     drills: tuple[tuple[int, bool, float | None, str], ...]  # when, passed, seconds, detail
-    skill: tuple[Skill, ...]
+    skill: tuple[SkillSummary, ...]
     skill_at: int | None  # the newest tick, which skill and regret are as of
     skill_then: tuple[tuple[int, float | None, float | None], ...]  # horizon, estimate and lower bound at the day's last tick
-    runs: tuple[Run, ...]  # newest first
+    runs: tuple[RunSummary, ...]  # newest first
     more_runs: bool  # there were more than are told
-    saved: tuple[Saved, ...]
-    fired: tuple[tuple[str, int], ...]  # rule, how often
-    alerts: tuple[Alert, ...]
-    starts: int
-    trained: int  # models
+    savings: tuple[MetricSavings, ...]
+    rule_firings: tuple[tuple[str, int], ...]  # rule, how often
+    alerts: tuple[AlertSummary, ...]
+    engine_starts: int
+    models_trained: int  # models
     commands: int
-    cut: int | None = None  # when the first tick that is kept was decided, where those of the day before it are not kept any more
+    truncated_at: int | None = None  # when the first tick that is kept was decided, where those of the day before it are not kept any more
 
     @property
     def ticks(self) -> int:
@@ -185,4 +185,4 @@ class Day(Record):
 
     @property
     def decisions(self) -> int:
-        return sum(one.buy + one.sell + one.hold for one in self.acted)
+        return sum(one.buy + one.sell + one.hold for one in self.actions)

@@ -22,7 +22,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class LineChart:
     """Values over time, each line with its name; a form without pictures leaves them away."""
 
     names: tuple[str, ...]
@@ -36,7 +36,7 @@ class Section:
     """A heading and what stands under it."""
 
     title: str
-    blocks: tuple[Paragraph | Table | Lines, ...]
+    blocks: tuple[Paragraph | Table | LineChart, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
-from engine.report.document import Document, Lines, Paragraph, Table
-from engine.report.words import clock
+from engine.report.document import Document, LineChart, Paragraph, Table
+from engine.report.words import format_clock
 
 WIDTH, HEIGHT, EDGE = 720, 180, 10  # of a chart
 _STYLE = """
@@ -46,10 +46,10 @@ def plain(text: str) -> str:
     return escape("".join(sign if sign.isprintable() else " " for sign in text))
 
 
-def _block(block: Paragraph | Table | Lines) -> str:
+def _block(block: Paragraph | Table | LineChart) -> str:
     if isinstance(block, Paragraph):
         return f"<p>{plain(block.text)}</p>"
-    if isinstance(block, Lines):
+    if isinstance(block, LineChart):
         return _chart(block)
     marks = ["" if place < block.left else ' class="n"' for place in range(len(block.head))]
     head = "".join(f'<th scope="col"{mark}>{plain(cell)}</th>' for mark, cell in zip(marks, block.head, strict=True))
@@ -57,7 +57,7 @@ def _block(block: Paragraph | Table | Lines) -> str:
     return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
 
 
-def _chart(told: Lines) -> str:
+def _chart(told: LineChart) -> str:
     """The lines on one scale, its ends and its first and last moment written beside them."""
     values = np.array(told.values, dtype=float)
     low, high = float(values.min()), float(values.max())
@@ -72,8 +72,8 @@ def _chart(told: Lines) -> str:
     names = "; ".join(f"{'solid' if place == 0 else 'dashed'}: {name}" for place, name in enumerate(told.names))
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{plain(told.label)}">{lines}'
-        f'<text x="{EDGE}" y="{HEIGHT - 4}">{clock(told.at[0])}, {low:,.0f} to {high:,.0f}; {plain(names)}</text>'
-        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 4}" text-anchor="end">{clock(told.at[-1])} UTC</text></svg>'
+        f'<text x="{EDGE}" y="{HEIGHT - 4}">{format_clock(told.at[0])}, {low:,.0f} to {high:,.0f}; {plain(names)}</text>'
+        f'<text x="{WIDTH - EDGE}" y="{HEIGHT - 4}" text-anchor="end">{format_clock(told.at[-1])} UTC</text></svg>'
     )
 
 

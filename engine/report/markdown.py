@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html import escape
 
-from engine.report.document import Document, Lines, Paragraph, Table
+from engine.report.document import Document, LineChart, Paragraph, Table
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]#|~$])")
 
@@ -15,7 +15,7 @@ def as_markdown(told: Document) -> str:
     parts = [f"# {plain(told.title)}", plain(told.about), plain(told.lead)]
     for section in told.sections:
         parts.append(f"## {plain(section.title)}")
-        parts += [_block(block) for block in section.blocks if not isinstance(block, Lines)]
+        parts += [_block(block) for block in section.blocks if not isinstance(block, LineChart)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -10,35 +10,35 @@ NOT_ENOUGH = "not enough data"
 _SIZES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
-def moment(at: int) -> str:
+def format_moment(at: int) -> str:
     """ns UTC as 2026-11-22 23:51:07."""
     return str(np.datetime64(at, "ns").astype("datetime64[s]")).replace("T", " ")
 
 
-def clock(at: int) -> str:
+def format_clock(at: int) -> str:
     """ns UTC as 23:51:07."""
-    return moment(at)[11:]
+    return format_moment(at)[11:]
 
 
-def money(value: float, *, sign: bool = False) -> str:
+def format_money(value: float, *, sign: bool = False) -> str:
     return f"{value:{'+' if sign else ''},.2f}"
 
 
-def share(value: float | None, digits: int = 2) -> str:
+def format_share(value: float | None, digits: int = 2) -> str:
     return NOT_ENOUGH if value is None or not math.isfinite(value) else f"{value:.{digits}%}"
 
 
-def change(now: float, before: float) -> str:
+def format_change(now: float, before: float) -> str:
     """In percent, with its sign."""
     return f"{now / before - 1.0:+.2%}" if before > 0 else NOT_ENOUGH
 
 
-def whole(n: int, one: str, many: str = "") -> str:
+def format_count(n: int, one: str, many: str = "") -> str:
     """'1 alert', '2 alerts'."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
-def figure(value: float | None, unit: str, *, sign: bool = True) -> str:
+def format_figure(value: float | None, unit: str, *, sign: bool = True) -> str:
     """A reading or an effect with its unit, in steps that a person reads."""
     if value is None or not math.isfinite(value):
         return NOT_ENOUGH
@@ -50,12 +50,12 @@ def figure(value: float | None, unit: str, *, sign: bool = True) -> str:
     return f"{value:{mark},.{min(digits, 8)}f} {unit}".rstrip()
 
 
-def between(low: float | None, high: float | None, unit: str) -> str:
+def format_interval(low: float | None, high: float | None, unit: str) -> str:
     """An interval."""
-    return NOT_ENOUGH if low is None or high is None else f"{figure(low, unit)} to {figure(high, unit)}"
+    return NOT_ENOUGH if low is None or high is None else f"{format_figure(low, unit)} to {format_figure(high, unit)}"
 
 
-def seconds(value: float | None) -> str:
+def format_seconds(value: float | None) -> str:
     """'3.2 s', '4 min', '2 h'."""
     if value is None or not math.isfinite(value):
         return "not over"

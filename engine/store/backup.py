@@ -14,15 +14,15 @@ from pathlib import Path
 from urllib.parse import quote
 
 from engine.domain.record import Record
-from engine.files import private
-from engine.store.database import path_of, untouched
-from engine.store.errors import StoreFailed, telling
-from engine.store.store import Store
+from engine.files import private_files
+from engine.store.connection import Store
+from engine.store.database import choose_immutable_option, path_from_url
+from engine.store.errors import StoreError, translate_errors
 
 _SPARE = 1_000_000  # bytes that are left free beside a copy
 
 
-class FileThere(StoreFailed):
+class TargetExists(StoreError):
     """The name of a copy is taken."""
 
     def __init__(self, target: Path) -> None:
@@ -30,7 +30,7 @@ class FileThere(StoreFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Copied(Record):
+class CopySummary(Record):
     """What a copy holds."""
 
     tables: int
@@ -38,39 +38,39 @@ class Copied(Record):
     bytes: int
 
 
-def back_up(url: str, target: Path) -> Copied:
+def back_up_store(url: str, target: Path) -> CopySummary:
     """A verified copy of a store, which others may write to meanwhile; raises StoreFailed, and then there is no file.
 
     The file is the owner's alone (mode 0600) and takes the place of none.
     """
-    path = path_of(url)
+    path = path_from_url(url)
     if not path.is_file():
-        raise StoreFailed(f"there is no store at {path}")
-    with closing(_open(path, f"mode=ro{untouched(path)}")) as source:
-        with telling(str(path)):
+        raise StoreError(f"there is no store at {path}")
+    with closing(_open(path, f"mode=ro{choose_immutable_option(path)}")) as source:
+        with translate_errors(str(path)):
             if source.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone() is None:
-                raise StoreFailed(f"{path} is an SQLite file but not a Podium store: give another address")
-        return copy(source, path, target)
+                raise StoreError(f"{path} is an SQLite file but not a Podium store: give another address")
+        return copy_store(source, path, target)
 
 
-def rescue(store: Store, stamp: str) -> str:
+def rescue_store(store: Store, stamp: str) -> str:
     """Keeps what only this connection still sees, since the file was deleted or replaced, and says where; raises StoreFailed where it cannot.
 
     Where nothing has taken the place of the file, it is put back there.
     """
     path = store.path
-    with store.alone():
+    with store.exclusive():
         _set_aside_log(store, stamp)
         try:
-            private.make_folder(path.parent)
-            copy(store.raw(), path, path, is_sound=False)
+            private_files.make_private_folder(path.parent)
+            copy_store(store.raw_connection(), path, path, is_sound=False)
             return f"what it held was put back into {path}"
-        except FileThere:
+        except TargetExists:
             kept = path.with_name(f"{path.name}.rescued-{stamp}")
-            copy(store.raw(), path, kept, is_sound=False)
+            copy_store(store.raw_connection(), path, kept, is_sound=False)
             return f"what it held until then is kept in {kept}"
         except OSError as error:
-            raise StoreFailed(f"{path} cannot be written: {error.strerror or error}") from error
+            raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _set_aside_log(store: Store, stamp: str) -> None:
@@ -83,16 +83,16 @@ def _set_aside_log(store: Store, stamp: str) -> None:
             beside.rename(beside.with_name(f"{beside.name}.rescued-{stamp}"))
 
 
-def copy(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool = True) -> Copied:
+def copy_store(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool = True) -> CopySummary:
     """A copy of what an open connection sees, verified where it `is_sound`; raises StoreFailed, and then there is no file."""
     if os.path.lexists(target):
-        raise FileThere(target)
-    with _draft(target) as draft, telling(str(path)):
+        raise TargetExists(target)
+    with _draft(target) as draft, translate_errors(str(path)):
         source.execute("BEGIN")  # one snapshot for the copy and for what it is compared with
         try:
             _demand_room(source, path, target)
             _copy_pages(source, path, draft, target)
-            copied = _verify(source, draft, path) if is_sound else Copied(0, 0, draft.stat().st_size)
+            copied = _verify(source, draft, path) if is_sound else CopySummary(0, 0, draft.stat().st_size)
         finally:
             source.execute("ROLLBACK")
         _publish(draft, target)
@@ -100,7 +100,7 @@ def copy(source: sqlite3.Connection, path: Path, target: Path, *, is_sound: bool
 
 
 def _open(path: Path, how: str) -> sqlite3.Connection:
-    with telling(str(path)):
+    with translate_errors(str(path)):
         return sqlite3.connect(f"file:{quote(str(path.absolute()))}?{how}", uri=True, timeout=30.0, isolation_level=None)
 
 
@@ -110,13 +110,13 @@ def _draft(target: Path) -> Iterator[Path]:
     try:
         number, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".draft", dir=target.parent)
     except OSError as error:
-        raise StoreFailed(f"{target} cannot be written ({error.strerror or error}): give a file in a folder that is there") from error
+        raise StoreError(f"{target} cannot be written ({error.strerror or error}): give a file in a folder that is there") from error
     os.close(number)
     draft = Path(name)
     try:
         yield draft
     except OSError as error:
-        raise StoreFailed(f"{target} could not be written ({error.strerror or error}); nothing was left there") from error
+        raise StoreError(f"{target} could not be written ({error.strerror or error}); nothing was left there") from error
     finally:
         for part in ("", "-journal", "-wal", "-shm"):
             Path(f"{name}{part}").unlink(missing_ok=True)
@@ -126,7 +126,7 @@ def _demand_room(source: sqlite3.Connection, path: Path, target: Path) -> None:
     needed = _pragma(source, "page_count") * _pragma(source, "page_size")
     free = shutil.disk_usage(target.parent).free
     if free < needed + _SPARE:
-        raise StoreFailed(_full(path, target, needed))
+        raise StoreError(_full(path, target, needed))
 
 
 def _full(path: Path, target: Path, needed: int) -> str:
@@ -141,24 +141,24 @@ def _copy_pages(source: sqlite3.Connection, path: Path, draft: Path, target: Pat
             source.backup(copied)
     except sqlite3.Error as error:
         if "full" in str(error) or "I/O" in str(error):
-            raise StoreFailed(f"{_full(path, target, needed)} ({error})") from error
+            raise StoreError(f"{_full(path, target, needed)} ({error})") from error
         raise
 
 
-def _verify(source: sqlite3.Connection, draft: Path, path: Path) -> Copied:
+def _verify(source: sqlite3.Connection, draft: Path, path: Path) -> CopySummary:
     """Raises StoreFailed where the copy is not sound or not equal to the snapshot."""
     with closing(_open(draft, "mode=ro&immutable=1")) as copied:
         (said,) = copied.execute("PRAGMA integrity_check(1)").fetchone()
         if said != "ok":
-            raise StoreFailed(f"the store {path} is damaged ({' '.join(said.split())}): run python -m engine doctor; no copy was kept")
+            raise StoreError(f"the store {path} is damaged ({' '.join(said.split())}): run python -m engine doctor; no copy was kept")
         names = [name for (name,) in source.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
         rows = 0
         for name in names:
             count, digest = _digest(source, name)
             if (count, digest) != _digest(copied, name):
-                raise StoreFailed(f"the copy differs from the store {path} in the table {name}: no copy was kept, try again")
+                raise StoreError(f"the copy differs from the store {path} in the table {name}: no copy was kept, try again")
             rows += count
-    return Copied(len(names), rows, draft.stat().st_size)
+    return CopySummary(len(names), rows, draft.stat().st_size)
 
 
 def _digest(connection: sqlite3.Connection, table: str) -> tuple[int, bytes]:
@@ -185,10 +185,10 @@ def _publish(draft: Path, target: Path) -> None:
     try:
         os.link(draft, target)
     except FileExistsError:
-        raise FileThere(target) from None
+        raise TargetExists(target) from None
     except OSError:  # a file system without links
         if os.path.lexists(target):
-            raise FileThere(target) from None
+            raise TargetExists(target) from None
         draft.rename(target)
 
 

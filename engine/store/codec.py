@@ -49,12 +49,12 @@ class _Body:
         return taken
 
 
-class OtherLayout(ValueError):
+class LayoutMismatch(ValueError):
     """Bytes that are whole, and of a record that is laid out otherwise."""
 
 
-Write = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> what stands in the head
-Read = Callable[[Any, _Body], Any]
+Encoder = Callable[[Any, list[bytes]], Any]  # the value, the parts of the body -> what stands in the head
+Decoder = Callable[[Any, _Body], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class _Way:
     """How a type of value is written and read; `mark` tells one layout from another."""
 
     mark: str
-    write: Write
-    read: Read
+    write: Encoder
+    read: Decoder
 
 
 def pack(record: Record) -> bytes:
@@ -83,16 +83,16 @@ def unpack(kind: type[R], data: bytes) -> R:
         head, body = _open(data)
         way = _of_record(kind)
         if not isinstance(head, list) or len(head) != 2 or head[0] != _short(way.mark):
-            raise OtherLayout(f"these {len(data)} bytes are no {kind.__name__}: they are laid out otherwise")
+            raise LayoutMismatch(f"these {len(data)} bytes are no {kind.__name__}: they are laid out otherwise")
         record: R = way.read(head[1], _Body(body))
-    except OtherLayout:
+    except LayoutMismatch:
         raise
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError, RecursionError, struct.error, zlib.error) as error:
         raise ValueError(f"these {len(data)} bytes are no {kind.__name__}: {error}") from error
     return record
 
 
-def layout(*kinds: type[Record]) -> str:
+def digest_layout(*kinds: type[Record]) -> str:
     """Changes whenever one of these records, or a part of it, is laid out otherwise: what was packed before cannot be read from then on."""
     return hashlib.blake2b(" ".join([_of_record(kind).mark for kind in kinds]).encode(), digest_size=8).hexdigest()
 
@@ -202,7 +202,7 @@ def _of_optional(kinds: tuple[Any, ...]) -> _Way:
     )
 
 
-def _write_items(write: Write, value: Any, parts: list[bytes]) -> list[Any]:
+def _write_items(write: Encoder, value: Any, parts: list[bytes]) -> list[Any]:
     if type(value) is not tuple:
         raise TypeError(f"{type(value).__name__} where a tuple belongs")
     return [write(one, parts) for one in value]

@@ -13,55 +13,59 @@ from urllib.parse import quote, unquote
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from engine.domain.texts import find_fault, shorten
-from engine.files import private
+from engine.domain.texts import find_control_character, shorten
+from engine.files import private_files
 from engine.store import views
-from engine.store.errors import StoreFailed, is_full, telling
+from engine.store.errors import StoreError, is_full, translate_errors
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "0005"  # the newest migration
+SCHEMA_VERSION = "0005"  # the newest migration
 _MIGRATIONS = Path(__file__).parent / "migrations"
-EXAMPLE = "sqlite:////var/lib/podium/podium.db"
+EXAMPLE_URL = "sqlite:////var/lib/podium/podium.db"
 _LOCK_SECONDS = 60.0
 _PRAGMAS = ("foreign_keys = ON", "synchronous = NORMAL", "cache_size = -32768", "temp_store = MEMORY", "journal_size_limit = 33554432")
 
 
-def path_of(url: str) -> Path:
+def path_from_url(url: str) -> Path:
     """The file of a store; raises StoreFailed for an address that is not one."""
     scheme, separator, rest = url.partition("://")
     backend = scheme.partition("+")[0]
     if not separator or re.fullmatch(r"[a-z][a-z0-9_]*", backend) is None:
-        raise StoreFailed(f"{shorten(url)} is not the address of a store: give one such as {EXAMPLE}")
+        raise StoreError(f"{shorten(url)} is not the address of a store: give one such as {EXAMPLE_URL}")
     if backend != "sqlite":
-        raise StoreFailed(f"a store on {backend[:40]} is not there yet: give an address that begins with sqlite:///")
+        raise StoreError(f"a store on {backend[:40]} is not there yet: give an address that begins with sqlite:///")
     if not rest.startswith("/") or rest in {"/", "/:memory:"}:
-        raise StoreFailed(f"{shorten(url)} names no file: give an address such as {EXAMPLE}")
+        raise StoreError(f"{shorten(url)} names no file: give an address such as {EXAMPLE_URL}")
     if "?" in rest:
-        raise StoreFailed(f"{shorten(url)} has a question mark: write it as %3F if it is part of the file's name, and give no options")
+        raise StoreError(f"{shorten(url)} has a question mark: write it as %3F if it is part of the file's name, and give no options")
     try:
         text = unquote(rest[1:], errors="strict")
     except UnicodeDecodeError:
         text = "\0"
-    if find_fault(text) is not None:
-        raise StoreFailed(f"{shorten(url)} is not the address of a store: the name of its file is no plain text")
+    if find_control_character(text) is not None:
+        raise StoreError(f"{shorten(url)} is not the address of a store: the name of its file is no plain text")
     return Path(text)
 
 
-def url_of(path: Path) -> str:
+def url_from_path(path: Path) -> str:
     """The address of the store in a file, whatever the file's name; `path_of` reads it back."""
     return f"sqlite:///{str(path).replace('%', '%25').replace('?', '%3F')}"
 
 
 def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine:
     """An Engine whose transactions are one snapshot when read-only, and hold the write lock from their start otherwise."""
-    path = path_of(url)
+    path = path_from_url(url)
     address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
 
     def opened() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            address + (untouched(path) if read_only else ""), uri=True, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False
+            address + (choose_immutable_option(path) if read_only else ""),
+            uri=True,
+            timeout=busy_ms / 1000,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             for pragma in _PRAGMAS:
@@ -83,7 +87,7 @@ def connect(url: str, *, read_only: bool = False, busy_ms: int = 5000) -> Engine
     return engine
 
 
-def untouched(path: Path) -> str:
+def choose_immutable_option(path: Path) -> str:
     """What to add to the address of a store where its log is empty and the disk has no room for the index that every other reader needs."""
     try:
         is_folded = path.with_name(f"{path.name}-wal").stat().st_size == 0
@@ -94,12 +98,12 @@ def untouched(path: Path) -> str:
 
 def prepare(url: str) -> None:
     """Makes the folder, the file and its tables, or brings an older store up to date; several processes may ask at once."""
-    path = path_of(url)
+    path = path_from_url(url)
     try:
-        private.make_folder(path.parent)
+        private_files.make_private_folder(path.parent)
     except OSError as error:
-        raise StoreFailed(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
-    with telling(str(path)):
+        raise StoreError(f"the folder {path.parent} cannot be made: {error.strerror or error}") from error
+    with translate_errors(str(path)):
         if _is_ready(path):
             return
         with _alone(path):
@@ -115,35 +119,35 @@ def _is_ready(path: Path) -> bool:
         if not tables:
             return False
         if "alembic_version" not in tables:
-            raise StoreFailed(f"{path} is an SQLite file but not a Podium store: give another address")
+            raise StoreError(f"{path} is an SQLite file but not a Podium store: give another address")
         revision = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        if revision is not None and revision[0] > HEAD:
-            raise StoreFailed(f"the store {path} was written by a newer Podium (schema {revision[0]}, this one knows {HEAD}): update Podium")
-        if revision is None or revision[0] != HEAD:
+        if revision is not None and revision[0] > SCHEMA_VERSION:
+            raise StoreError(f"the store {path} was written by a newer Podium (schema {revision[0]}, this one knows {SCHEMA_VERSION}): update Podium")
+        if revision is None or revision[0] != SCHEMA_VERSION:
             return False
         told = connection.execute("SELECT value FROM meta WHERE key = 'views'").fetchone()
-        return told is not None and told[0] == views.version("sqlite")
+        return told is not None and told[0] == views.digest_views("sqlite")
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
     """One process at a time, by an SQLite lock on a file beside the store: it ends with the process, whatever happens to it."""
-    private.make_file(path.with_name(f"{path.name}.setup"))
+    private_files.make_private_file(path.with_name(f"{path.name}.setup"))
     with closing(sqlite3.connect(f"{path}.setup", timeout=_LOCK_SECONDS, isolation_level=None)) as lock:
         lock.execute("BEGIN EXCLUSIVE")
         yield
 
 
 def _set_up(url: str, path: Path) -> None:
-    private.make_file(path)  # SQLite gives its log the mode of the store
+    private_files.make_private_file(path)  # SQLite gives its log the mode of the store
     with closing(sqlite3.connect(path, timeout=_LOCK_SECONDS, isolation_level=None)) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes only before the first table
         connection.execute("PRAGMA journal_mode = WAL")
     engine = connect(url, busy_ms=int(_LOCK_SECONDS * 1000))
     with engine.begin() as connection:
         migrate(connection)
-        views.make_anew(connection)
-        connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('views', ?)", (views.version("sqlite"),))
+        views.recreate_views(connection)
+        connection.exec_driver_sql("INSERT OR REPLACE INTO meta VALUES ('views', ?)", (views.digest_views("sqlite"),))
         connection.exec_driver_sql("INSERT OR IGNORE INTO meta VALUES ('version', '0')")
     engine.dispose()
 
@@ -152,12 +156,12 @@ def migrate(connection: Connection) -> None:
     """Brings the tables to HEAD inside the caller's transaction."""
     from alembic import command  # noqa: PLC0415 - takes 0.3 s to load and is needed on the first start only
 
-    config = configuration()
+    config = build_configuration()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def configuration() -> Config:
+def build_configuration() -> Config:
     """Alembic's settings; there is no alembic.ini."""
     from alembic.config import Config  # noqa: PLC0415 - as above
 

@@ -11,26 +11,26 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 
-class StoreFailed(Exception):
+class StoreError(Exception):
     """The store did not take or give what was asked; nothing was half-written."""
 
 
-class LeaseLost(StoreFailed):
+class LeaseLost(StoreError):
     """Another engine holds the store now: this one must stop."""
 
 
-class StoreMoved(StoreFailed):
+class StoreMoved(StoreError):
     """The file of the store was deleted or replaced while it was open: nobody could see what is written to it from then on."""
 
 
-class Forgotten(StoreFailed):
+class NotStored(StoreError):
     """What was asked for was there once and has been dropped by retention, or never was."""
 
 
-NO_ROOM = 131_072  # bytes: the index of SQLite's log and a small transaction
+MIN_FREE_BYTES = 131_072  # bytes: the index of SQLite's log and a small transaction
 _REMEDIES = (
     ("database is locked", "is locked by another process: try again, or end what holds it"),
-    ("database or disk is full", "cannot grow, the disk is full: free space or lower PODIUM_KEEP_DECISIONS"),
+    ("database or disk is full", "cannot grow, the disk is full: free space or lower PODIUM_RETENTION"),
     ("disk i/o error", "cannot be read or written (disk I/O error): look at the disk and its free space"),
     ("readonly database", "may not be written: check the permissions of the file and its folder"),
     ("unable to open", "cannot be opened: check the path and its permissions"),
@@ -40,7 +40,7 @@ _REMEDIES = (
 )
 
 
-def in_one_line(store: str, error: sqlite3.Error) -> str:
+def describe_error(store: str, error: sqlite3.Error) -> str:
     """What happened to the store and what to do."""
     said = str(error)
     if "disk i/o error" in said.lower() and is_full(Path(store)):  # as SQLite says of the index of its log
@@ -54,19 +54,19 @@ def in_one_line(store: str, error: sqlite3.Error) -> str:
 def is_full(store: Path) -> bool:
     """Whether the disk of a store has no room for a transaction."""
     try:
-        return shutil.disk_usage(store.parent).free < NO_ROOM
+        return shutil.disk_usage(store.parent).free < MIN_FREE_BYTES
     except OSError:
         return False
 
 
 @contextmanager
-def telling(store: str) -> Iterator[None]:
+def translate_errors(store: str) -> Iterator[None]:
     """Turns every database error into StoreFailed."""
     try:
         yield
     except DBAPIError as error:
         if isinstance(error.orig, sqlite3.Error):
-            raise StoreFailed(in_one_line(store, error.orig)) from error
+            raise StoreError(describe_error(store, error.orig)) from error
         raise
     except sqlite3.Error as error:
-        raise StoreFailed(in_one_line(store, error)) from error
+        raise StoreError(describe_error(store, error)) from error

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy import Connection
 
-from engine.domain.control import COMMANDS, Command
 from engine.domain.record import Record
+from engine.domain.trading_config import COMMANDS, Command
+from engine.store.connection import Store, fetch_value
 from engine.store.errors import LeaseLost
-from engine.store.rows import as_json
-from engine.store.store import Store, one
+from engine.store.write.tick_rows import to_json
 
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 
@@ -23,7 +23,7 @@ WHERE id = ? AND status = 'queued'
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Record):
+class CommandRecord(Record):
     """A command and how far it has come."""
 
     command: Command
@@ -36,7 +36,7 @@ class Asked(Record):
     note: str | None
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         return self.status in {DONE, FAILED}
 
 
@@ -50,7 +50,7 @@ class Inbox:
     def close(self) -> None:
         self._store.close()
 
-    def limit_wait(self, busy_ms: int) -> None:
+    def limit_busy_wait(self, busy_ms: int) -> None:
         """From now on a store that another process has locked is waited for no longer than that."""
         self._store.pragma(f"PRAGMA busy_timeout = {busy_ms:d}")
 
@@ -58,15 +58,15 @@ class Inbox:
         """Queues a command and gives its number; raises ValueError for a name there is not."""
         if name not in COMMANDS:
             raise ValueError(f"there is no command {name!r}: give one of {', '.join(COMMANDS)}")
-        row = (now, name, as_json(dict(args)), by, reason)
+        row = (now, name, to_json(dict(args)), by, reason)
         with self._store.write(fenced=False) as connection:
             connection.exec_driver_sql("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (?, ?, ?, ?, ?, 'queued')", row)
-            return int(one(connection, "SELECT last_insert_rowid()"))
+            return int(fetch_value(connection, "SELECT last_insert_rowid()"))
 
-    def waiting(self) -> int:
+    def count_queued(self) -> int:
         """How many commands nobody has taken yet."""
         with self._store.read() as connection:
-            return int(one(connection, "SELECT count(*) FROM commands WHERE status = 'queued'"))
+            return int(fetch_value(connection, "SELECT count(*) FROM commands WHERE status = 'queued'"))
 
     def peek(self) -> tuple[int, str] | None:
         """Number and name of the oldest command nobody has taken; None without one. Costs no write, for most of the time there is none."""
@@ -77,22 +77,22 @@ class Inbox:
     def claim(self, now: int) -> Command | None:
         """The oldest command nobody has taken, now taken; None without one. Raises LeaseLost when another engine holds the store."""
         oldest = self.peek()
-        return None if oldest is None else self.take(oldest[0], now)
+        return None if oldest is None else self.claim_number(oldest[0], now)
 
-    def take(self, number: int, now: int) -> Command | None:
+    def claim_number(self, number: int, now: int) -> Command | None:
         """That command, unless somebody was faster."""
         with self._store.write() as connection:
             taken = connection.exec_driver_sql(_CLAIM, (now, number)).rowcount == 1
             return _asked(connection, number).command if taken else None
 
-    def report(self, number: int, progress: float, note: str) -> None:
+    def report_progress(self, number: int, progress: float, note: str) -> None:
         """How far a running command has come, 0..1, and a word."""
         with self._store.write() as connection:
             connection.exec_driver_sql("UPDATE commands SET progress = ?, note = ? WHERE id = ? AND status = 'running'", (progress, note, number))
 
     def finish(self, number: int, ok: bool, result: Mapping[str, object], now: int) -> None:
         """Closes a running command; raises LeaseLost when it has been taken from this engine."""
-        row = (DONE if ok else FAILED, as_json(dict(result)), now, number)
+        row = (DONE if ok else FAILED, to_json(dict(result)), now, number)
         with self._store.write() as connection:
             closed = connection.exec_driver_sql(
                 "UPDATE commands SET status = ?, result = ?, finished_at = ? WHERE id = ? AND status = 'running'", row
@@ -100,25 +100,25 @@ class Inbox:
             if closed.rowcount != 1:
                 raise LeaseLost(f"command {number} is not running here: another engine has closed it")
 
-    def get(self, number: int) -> Asked | None:
+    def get(self, number: int) -> CommandRecord | None:
         """A command and how far it has come."""
         with self._store.read() as connection:
-            known = one(connection, "SELECT id FROM commands WHERE id = ?", (number,))
+            known = fetch_value(connection, "SELECT id FROM commands WHERE id = ?", (number,))
             return None if known is None else _asked(connection, number)
 
 
-def abandon(connection: Connection, now: int) -> int:
+def fail_running_commands(connection: Connection, now: int) -> int:
     """Fails what a dead engine left running: nobody knows how much of it was done. Gives how many."""
-    result = as_json({"error": "the engine stopped while this was running: look at what it did, then ask again"})
+    result = to_json({"error": "the engine stopped while this was running: look at what it did, then ask again"})
     row = (result, now)
     return int(
         connection.exec_driver_sql("UPDATE commands SET status = 'failed', result = ?, finished_at = ? WHERE status = 'running'", row).rowcount
     )
 
 
-def _asked(connection: Connection, number: int) -> Asked:
+def _asked(connection: Connection, number: int) -> CommandRecord:
     row = connection.exec_driver_sql(
         'SELECT id, name, args, "by", reason, at, status, result, started_at, finished_at, progress, note FROM commands WHERE id = ?', (number,)
     ).one()
     args = tuple((str(key), str(value)) for key, value in orjson.loads(row[2]).items())
-    return Asked(Command(row[0], row[1], args, row[3], row[4]), row[5], row[6], row[7], row[8], row[9], row[10], row[11])
+    return CommandRecord(Command(row[0], row[1], args, row[3], row[4]), row[5], row[6], row[7], row[8], row[9], row[10], row[11])

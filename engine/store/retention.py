@@ -7,11 +7,12 @@ from itertools import pairwise
 
 import orjson
 
+from engine.domain.optimization import ActionResult
 from engine.domain.record import Record
-from engine.domain.tuning import Measured
-from engine.store import optimizer_kept, readings
-from engine.store.store import Store, one
-from engine.window import LENGTH
+from engine.store import optimizer_retention
+from engine.store.connection import Store, fetch_value
+from engine.store.write import readings
+from engine.window import WINDOW_BARS
 
 DAY = 24 * 3600 * 10**9
 _ROWS_AT_ONCE = 500  # decisions deleted in one transaction: a few milliseconds
@@ -23,7 +24,7 @@ _ROOM = 0.9  # of the limit is filled after pruning, at most
 
 
 @dataclass(frozen=True, slots=True)
-class Keep(Record):
+class RetentionPolicy(Record):
     """How much is kept: both limits hold where both are given."""
 
     days: float | None = None  # by the wall clock
@@ -31,7 +32,7 @@ class Keep(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped(Record):
+class PruneResult(Record):
     """What pruning did."""
 
     ticks: int
@@ -39,50 +40,50 @@ class Dropped(Record):
     first_kept: int | None  # tick
     bytes_before: int
     bytes_after: int
-    over: int  # bytes above the limit that cannot be dropped: the newest block stays whatever its size
+    bytes_over: int  # bytes above the limit that cannot be dropped: the newest block stays whatever its size
 
 
-def prune(store: Store, now: int, keep: Keep) -> Dropped:
+def prune_store(store: Store, now: int, policy: RetentionPolicy) -> PruneResult:
     """Drops by age, then by size; what a crash interrupts the next call finishes."""
-    before = size(store)
-    done = [_drop(store, block) for block in _too_old(store, now - int(keep.days * DAY))] if keep.days is not None else []
-    optimizer_kept.forget(store, now)
+    before = measure_size(store)
+    done = [_drop(store, block) for block in _too_old(store, now - int(policy.days * DAY))] if policy.days is not None else []
+    optimizer_retention.prune_optimizer_rows(store, now)
     _forget_incidents(store)
-    if is_over(store, keep):
+    if exceeds_limit(store, policy):
         _fold(store)  # maybe it is only the log
-    if keep.bytes is not None and is_over(store, keep):
+    if policy.bytes is not None and exceeds_limit(store, policy):
         blocks = _blocks(store)
-        target = _target(keep.bytes, _live(store) // (len(blocks) + 1))
+        target = _target(policy.bytes, _live(store) // (len(blocks) + 1))
         for block in blocks:
             if _live(store) <= target:
                 break
             done.append(_drop(store, block))
         _shorten_readings(store, target)
     if done:
-        drop_unused(store, unused(store))
-    if done or is_over(store, keep):
+        drop_unused(store, find_unused(store))
+    if done or exceeds_limit(store, policy):
         _give_back(store)
         _fold(store)
-    after = size(store)
-    over = max(0, after - keep.bytes) if keep.bytes is not None else 0
-    return Dropped(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
+    after = measure_size(store)
+    over = max(0, after - policy.bytes) if policy.bytes is not None else 0
+    return PruneResult(sum(ticks for ticks, _ in done), sum(decisions for _, decisions in done), _first(store), before, after, over)
 
 
-def prune_ahead(store: Store, now: int, keep: Keep, before: int) -> int:
+def prune_ahead(store: Store, now: int, policy: RetentionPolicy, before: int) -> int:
     """Prunes where another block as large as the last would pass the limit; `before` was the size at its start. Gives the size now."""
-    here = size(store)
+    here = measure_size(store)
     growth = max(0, here - before)
-    if keep.bytes is None or here + growth <= keep.bytes:
+    if policy.bytes is None or here + growth <= policy.bytes:
         return here
-    return prune(store, now, Keep(keep.days, max(1, keep.bytes - growth))).bytes_after
+    return prune_store(store, now, RetentionPolicy(policy.days, max(1, policy.bytes - growth))).bytes_after
 
 
-def is_over(store: Store, keep: Keep) -> bool:
+def exceeds_limit(store: Store, keep: RetentionPolicy) -> bool:
     """The files are larger than they may be."""
-    return keep.bytes is not None and size(store) > keep.bytes
+    return keep.bytes is not None and measure_size(store) > keep.bytes
 
 
-def log_pages(keep: Keep | None) -> int:
+def choose_log_pages(keep: RetentionPolicy | None) -> int:
     """After how many pages the log is folded into the store: seldom, but a small store has a small log."""
     if keep is None or keep.bytes is None:
         return _LOG_PAGES
@@ -94,24 +95,24 @@ def _target(limit: int, block: int) -> int:
     return max(limit // 2, min(int(_ROOM * limit), limit - block))
 
 
-def tune(store: Store) -> Measured:
+def compact_store(store: Store) -> ActionResult:
     """Checkpoint, planner's figures, free pages; the amount is what the files measure less."""
-    log_before, before = _log_size(store), size(store)
+    log_before, before = _log_size(store), measure_size(store)
     free = int(store.pragma("PRAGMA freelist_count")[0][0])
     _fold(store)
     store.pragma("PRAGMA analysis_limit = 400")
     store.pragma("PRAGMA optimize = 0x10002")
     _give_back(store)
     folded = _fold(store)
-    after = size(store)
+    after = measure_size(store)
     told = (
         f"folded a log of {log_before:,} bytes into the store, gave back {free:,} free pages and renewed the planner's figures: "
         f"{before:,} bytes before, {after:,} after"
     )
-    return Measured(float(before - after), "bytes", told + ("" if folded else "; a reader kept the log from being cut"))
+    return ActionResult(float(before - after), "bytes", told + ("" if folded else "; a reader kept the log from being cut"))
 
 
-def size(store: Store) -> int:
+def measure_size(store: Store) -> int:
     """Bytes of the store's file and of its log."""
     return store.path.stat().st_size + _log_size(store)
 
@@ -139,7 +140,7 @@ def _blocks(store: Store) -> list[_Block]:
 def _too_old(store: Store, before: int) -> list[_Block]:
     """The blocks of which every tick was decided before that time."""
     with store.read() as connection:
-        young = one(connection, "SELECT tick FROM ticks WHERE wall >= ? ORDER BY wall LIMIT 1", (before,))
+        young = fetch_value(connection, "SELECT tick FROM ticks WHERE wall >= ? ORDER BY wall LIMIT 1", (before,))
     return [block for block in _blocks(store) if young is None or block.end < young]
 
 
@@ -148,7 +149,7 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
     ticks = decisions = 0
     end = block.end
     with store.read() as connection:
-        symbols = int(one(connection, "SELECT count(*) FROM decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE tick <= ?)", (end,)))
+        symbols = int(fetch_value(connection, "SELECT count(*) FROM decisions WHERE tick = (SELECT max(tick) FROM ticks WHERE tick <= ?)", (end,)))
     step = max(1, _ROWS_AT_ONCE // max(1, symbols))
     while end >= block.start:
         span = (max(block.start, end - step + 1), end)
@@ -157,14 +158,14 @@ def _drop(store: Store, block: _Block) -> tuple[int, int]:
             connection.exec_driver_sql("DELETE FROM fills WHERE tick BETWEEN ? AND ?", span)
             ticks += connection.exec_driver_sql("DELETE FROM ticks WHERE tick BETWEEN ? AND ?", span).rowcount
             if span[0] == block.start:  # the windows of the ticks that stay reach back into the slices of those that go
-                connection.exec_driver_sql("DELETE FROM slices WHERE tick <= ?", (block.end - LENGTH,))
+                connection.exec_driver_sql("DELETE FROM slices WHERE tick <= ?", (block.end - WINDOW_BARS,))
                 connection.exec_driver_sql("DELETE FROM checkpoints WHERE tick < ?", (block.end,))
         end = span[0] - 1
     return ticks, decisions
 
 
 @dataclass(frozen=True, slots=True)
-class Unused:
+class UnusedData:
     """What no kept tick has used, as of a tick."""
 
     knobs: tuple[str, ...]  # digests
@@ -172,18 +173,18 @@ class Unused:
     tick: int
 
 
-def unused(store: Store) -> Unused:
+def find_unused(store: Store) -> UnusedData:
     """Knobs no kept tick was decided with, and models that served none and were there before the first: none can be used any more."""
-    with store.look() as connection:
+    with store.read_separately() as connection:
         first, last, wall = connection.exec_driver_sql("SELECT tick, (SELECT max(tick) FROM ticks), wall FROM ticks ORDER BY tick LIMIT 1").one()
         used = {str(row[0]) for row in connection.exec_driver_sql("SELECT DISTINCT knobs_digest FROM ticks")}
         served = {name for row in connection.exec_driver_sql("SELECT DISTINCT serving FROM ticks") for name in orjson.loads(row[0]) if name}
         knobs = tuple(str(row[0]) for row in connection.exec_driver_sql("SELECT digest FROM knobs") if row[0] not in used)
         old = connection.exec_driver_sql("SELECT id, digest FROM artifacts WHERE serves_from < ? AND trained_at < ?", (first, wall)).fetchall()
-    return Unused(knobs, tuple(int(row[0]) for row in old if row[1] not in served), int(last))
+    return UnusedData(knobs, tuple(int(row[0]) for row in old if row[1] not in served), int(last))
 
 
-def drop_unused(store: Store, found: Unused) -> None:
+def drop_unused(store: Store, found: UnusedData) -> None:
     """Drops it, but for knobs that a tick saved meanwhile has taken up again."""
     with store.write() as connection:
         for digest in found.knobs:
@@ -207,7 +208,7 @@ def _shorten_readings(store: Store, limit: int) -> None:
     """When decisions alone do not make the room: the older half of what is finer than hours, again and again."""
     while _live(store) > limit:
         with store.read() as connection:
-            known, found = readings.series(connection), readings.span(connection)
+            known, found = readings.list_series(connection), readings.find_minute_range(connection)
         if found is None or found[0] == found[1]:
             return
         for number in known:
@@ -234,7 +235,7 @@ def _give_back(store: Store) -> None:
 
 def _fold(store: Store) -> bool:
     """Brings the log into the store and cuts it; False when a reader is in the way. Ticks wait meanwhile, so it gives up soon."""
-    with store.alone():
+    with store.exclusive():
         store.pragma(f"PRAGMA busy_timeout = {_FOLD_MS}")
         try:
             return not store.pragma("PRAGMA wal_checkpoint(TRUNCATE)")[0][0]
@@ -249,5 +250,5 @@ def _log_size(store: Store) -> int:
 
 def _first(store: Store) -> int | None:
     with store.read() as connection:
-        first = one(connection, "SELECT min(tick) FROM ticks")
+        first = fetch_value(connection, "SELECT min(tick) FROM ticks")
     return None if first is None else int(first)

@@ -52,7 +52,7 @@ RUNS = Table(
     Index("ix_runs_session", "session"),
 )  # fmt: skip
 
-KNOBS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
+TRADING_CONFIGS = Table("knobs", METADATA, _key("digest", Text), _blob("data"))
 
 TICKS = Table(
     "ticks", METADATA,
@@ -74,7 +74,7 @@ TICKS = Table(
     Index("ix_ticks_degraded", "tick", sqlite_where=text("degraded <> '[]'"), postgresql_where=text("degraded <> '[]'")),
 )  # fmt: skip
 
-SLICES = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("row"))
+MARKET_SNAPSHOTS = Table("slices", METADATA, _key("tick", Tick), _session(), _whole("at"), _blob("data"), _blob("row"))
 
 # A row is about 1.2 kB, so this is a table with a rowid: without one, SQLite would put most of each row into an overflow page of its own.
 DECISIONS = Table(
@@ -129,9 +129,9 @@ INCIDENTS = Table(
     Index("uq_incidents_session_kind_symbol_since", "session", "kind", "symbol", "since", unique=True),
 )  # fmt: skip
 
-OUTLOOK = Table("outlook", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
+LIQUIDITY_FORECAST = Table("outlook", METADATA, _key("measure", Text), _real("r2"), _real("low"), _real("high"), _whole("n"), _real("n_effective"))
 
-REGRET = Table("regret", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
+DECLINED = Table("regret", METADATA, _key("gate", Text), _whole("n"), _real("mean_bps"), _real("low"), _real("high"), _real("n_effective"))
 
 READINGS_RAW = Table(
     "readings_raw", METADATA,
@@ -232,7 +232,7 @@ DELIVERIES = Table(
 DRILLS = Table("drills", METADATA, _key("id", Tick), _whole("at"), _whole("passed"), _real("seconds"), _text("detail"))
 
 # Counts that only grow, however much of what they count has been dropped (store/totals.py).
-TOTALS = Table("totals", METADATA, _key("kind", Text), _key("one", Text), _key("two", Text), _real("value"), sqlite_with_rowid=False)
+COUNTERS = Table("totals", METADATA, _key("kind", Text), _key("one", Text), _key("two", Text), _real("value"), sqlite_with_rowid=False)
 
 META = Table("meta", METADATA, _key("key", Text), _text("value"))
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from engine.domain.intents import FLAT
 
 # The intent of a decision `d`, as engine.domain.intents has it.
-INTENT = f"""CASE WHEN coalesce(d.position, 0.0) = coalesce(d.target, 0.0) THEN 'hold'
+INTENT_SQL = f"""CASE WHEN coalesce(d.position, 0.0) = coalesce(d.target, 0.0) THEN 'hold'
      WHEN abs(coalesce(d.target, 0.0)) <= {FLAT!r} THEN 'close'
      WHEN abs(coalesce(d.position, 0.0)) <= {FLAT!r} OR d.position * d.target < 0.0 THEN 'open'
      WHEN abs(d.target) > abs(d.position) THEN 'add' ELSE 'cut' END"""
@@ -17,7 +17,7 @@ INTENT = f"""CASE WHEN coalesce(d.position, 0.0) = coalesce(d.target, 0.0) THEN 
 # CROSS JOIN keeps SQLite to the order written, decisions first: the newest few then cost the same however many there are.
 # The outcome is the log return of the price over the decision's horizon, where the bar was there at both ends.
 _DECISIONS = f"""
-SELECT d.tick, d.at, d.symbol, d.action, {INTENT} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
+SELECT d.tick, d.at, d.symbol, d.action, {INTENT_SQL} AS intent, d.target, d.position, d.confidence, d.edge_bps, d.cost_bps, d.binding_gate,
        d.degraded, d.regime,
        CASE WHEN d.fresh = 1 THEN (f.log_price - d.log_price) * 10000.0 END AS outcome_bps, t.ms AS tick_ms
 FROM decisions d
@@ -141,17 +141,17 @@ VIEWS: dict[str, dict[str, str]] = {  # by dialect
 }  # fmt: skip
 
 
-def names() -> tuple[str, ...]:
+def list_views() -> tuple[str, ...]:
     """The views there are."""
     return tuple(VIEWS["sqlite"])
 
 
-def version(dialect: str) -> str:
+def digest_views(dialect: str) -> str:
     """Changes whenever the text of a view does."""
     return hashlib.blake2b(repr(sorted(VIEWS[dialect].items())).encode(), digest_size=8).hexdigest()
 
 
-def make_anew(connection: Connection) -> None:
+def recreate_views(connection: Connection) -> None:
     """Replaces every view, inside the caller's transaction."""
     dialect = connection.dialect.name
     for name, body in VIEWS[dialect].items():

@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.domain.ports import Clock
-from engine.health import judge
-from engine.shell.vitals import as_json, read_vitals
-from engine.store import api_query
-from engine.store.api_query import NoSuchSymbol, Told
-from engine.store.errors import StoreFailed
-from engine.store.reader import Reader
+from engine.health import judge_health
+from engine.service.health_inputs import format_health, read_health_inputs
+from engine.store.errors import StoreError
+from engine.store.read import api
+from engine.store.read.api import NoSuchSymbol, ViewRows
+from engine.store.read.reader import Reader
 from engine.web import parameters
 from engine.web.parameters import BadRequest
 
-NAMES = ("status", *api_query.VIEWS)
-TIMES = ("at", "since", "changed_at")  # columns in ns UTC; each is told as text beside
+ENDPOINTS = ("status", *api.API_VIEWS)
+TIME_COLUMNS = ("at", "since", "changed_at")  # columns in ns UTC; each is told as text beside
 BUSY_MS = 300  # rather "locked" than a wait
 
 
@@ -39,34 +39,34 @@ class Api:
         except BadRequest as error:
             return _json({"error": str(error)}, 400)
         except NoSuchSymbol as error:
-            return _json({"error": f"there is no symbol {parameters.shown(request.query_params['symbol'])}: {error}"}, 400)
-        except StoreFailed as error:
+            return _json({"error": f"there is no symbol {parameters.quote_value(request.query_params['symbol'])}: {error}"}, 400)
+        except StoreError as error:
             return _json({"error": str(error)}, 503, **{"Retry-After": "2"})
         return _tagged(told, request.headers.get("if-none-match", ""))
 
     def _status(self, request: Request) -> bytes:
-        parameters.read(request.query_params.multi_items(), (), self._clock.now())
-        vitals = read_vitals(self._url, self._clock.now())
-        told = as_json(vitals, judge(vitals)) | {"now": vitals.now, "now_utc": utc(vitals.now)}
+        parameters.parse_query(request.query_params.multi_items(), (), self._clock.now())
+        vitals = read_health_inputs(self._url, self._clock.now())
+        told = format_health(vitals, judge_health(vitals)) | {"now": vitals.now, "now_utc": format_timestamp(vitals.now)}
         return orjson.dumps(told)
 
     def _rows(self, view: str, request: Request) -> bytes:
-        asked = parameters.read(request.query_params.multi_items(), api_query.takes(view), self._clock.now())
-        told = api_query.newest(self._reader, view, symbol=asked.symbol, since=asked.since, limit=asked.limit)
+        asked = parameters.parse_query(request.query_params.multi_items(), api.list_parameters(view), self._clock.now())
+        told = api.read_newest_rows(self._reader, view, symbol=asked.symbol, since=asked.since, limit=asked.limit)
         return orjson.dumps({"view": view, "limit": asked.limit, "count": len(told.rows), "rows": _named(told)})
 
 
-def utc(at: int) -> str:
+def format_timestamp(at: int) -> str:
     """ns UTC as ISO text, to the ns."""
     seconds, rest = divmod(at, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
 
 
-def _named(told: Told) -> list[dict[str, object]]:
+def _named(told: ViewRows) -> list[dict[str, object]]:
     """A row as an object, each time in ns and as text; NaN and infinity become null with orjson."""
-    times = [(place, f"{name}_utc") for place, name in enumerate(told.columns) if name in TIMES]
+    times = [(place, f"{name}_utc") for place, name in enumerate(told.columns) if name in TIME_COLUMNS]
     return [
-        dict(zip(told.columns, row, strict=True)) | {name: None if row[place] is None else utc(int(row[place])) for place, name in times}
+        dict(zip(told.columns, row, strict=True)) | {name: None if row[place] is None else format_timestamp(int(row[place])) for place, name in times}
         for row in told.rows
     ]
 

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pages.parts.origin import CONTENT_SECURITY_POLICY, content_security_policy
+from pages.ui.base_url import CONTENT_SECURITY_POLICY, content_security_policy
 
 HEADERS = {  # of every answer; an answer's own policy goes before this one
     CONTENT_SECURITY_POLICY: content_security_policy(),

@@ -11,20 +11,20 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from engine.domain.ports import Clock
-from engine.health import judge
-from engine.shell.vitals import read_vitals
-from engine.store.errors import StoreFailed
-from engine.store.metrics_query import Figures, figures
-from engine.store.reader import Reader
-from engine.store.savings_query import Saving, savings
+from engine.health import judge_health
+from engine.service.health_inputs import read_health_inputs
+from engine.store.errors import StoreError
+from engine.store.read.metrics import MetricsSnapshot, read_metrics
+from engine.store.read.reader import Reader
+from engine.store.read.savings import MetricSaving, read_savings
 from engine.web import families
 
-KEPT_SECONDS = 1.0
+CACHE_SECONDS = 1.0
 BUSY_MS = 1000  # as /healthz: a scrape waits so long before it says that the store is locked
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics(Collector):
+class StoreCollector(Collector):
     """Reads the store when it is asked, and no oftener than once a second.
 
     A store that cannot be read is an answer, not an error: podium_store_readable and podium_up are 0 and nothing else is told, so that a server
@@ -38,13 +38,13 @@ class Metrics(Collector):
         self._registry.register(self)
         self._lock = Lock()
         self._kept: tuple[float, bytes] | None = None
-        self._saved: tuple[float, tuple[Saving, ...]] | None = None  # trials that had ended, and what they saved
+        self._saved: tuple[float, tuple[MetricSaving, ...]] | None = None  # trials that had ended, and what they saved
 
     def text(self) -> bytes:
         """Prometheus' text format 0.0.4."""
         with self._lock:
             now = self._clock.tick()
-            if self._kept is None or not 0.0 <= now - self._kept[0] < KEPT_SECONDS:
+            if self._kept is None or not 0.0 <= now - self._kept[0] < CACHE_SECONDS:
                 self._kept = (now, generate_latest(self._registry))
             return self._kept[1]
 
@@ -56,20 +56,20 @@ class Metrics(Collector):
         """Every family; only the first two where the store cannot be read."""
         now = self._clock.now()
         try:
-            vitals = read_vitals(self._url, now)
-            told = figures(self._reader, now)
+            vitals = read_health_inputs(self._url, now)
+            told = read_metrics(self._reader, now)
             saved = self._savings(told)
-        except StoreFailed:
-            yield families.readable(False)
-            yield families.gauge("podium_up", families.UP, 0.0)
+        except StoreError:
+            yield families.collect_store_readable(False)
+            yield families.build_gauge("podium_up", families.UP_HELP, 0.0)
             return
-        yield families.readable(True)
-        every = (*families.engine(vitals, judge(vitals)), *families.figures(told), *families.savings(saved))
+        yield families.collect_store_readable(True)
+        every = (*families.collect_engine_health(vitals, judge_health(vitals)), *families.collect_figures(told), *families.collect_savings(saved))
         yield from (family for family in every if family.samples)
 
-    def _savings(self, told: Figures) -> tuple[Saving, ...]:
+    def _savings(self, told: MetricsSnapshot) -> tuple[MetricSaving, ...]:
         """Summed up anew only when a trial has ended: it looks at every one of the newest 5,000."""
-        ended = sum(value for kind, _, _, value in told.totals if kind == "trials")
+        ended = sum(value for kind, _, _, value in told.counters if kind == "trials")
         if self._saved is None or self._saved[0] != ended:
-            self._saved = (ended, savings(self._reader).savings)
+            self._saved = (ended, read_savings(self._reader).savings)
         return self._saved[1]

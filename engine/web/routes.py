@@ -10,21 +10,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from engine.domain.ports import Clock
-from engine.health import judge
-from engine.shell.vitals import as_json, read_vitals
-from engine.store.errors import StoreFailed
-from engine.web.api import NAMES, Api
-from engine.web.metrics import CONTENT_TYPE, Metrics
+from engine.health import judge_health
+from engine.service.health_inputs import format_health, read_health_inputs
+from engine.store.errors import StoreError
+from engine.web.api import ENDPOINTS, Api
+from engine.web.metrics import CONTENT_TYPE, StoreCollector
 
-ANY = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
-def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
+def build_routes(address: Callable[[], str], clock: Clock) -> list[Route]:
     """Every route; `address` tells the store's, once it is asked for the first time."""
 
     @cache
-    def metrics() -> Metrics:
-        return Metrics(address(), clock)
+    def metrics() -> StoreCollector:
+        return StoreCollector(address(), clock)
 
     @cache
     def api() -> Api:
@@ -34,11 +34,11 @@ def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
         """200 while an engine holds the store and its ticks are not stalled, else 503; who holds it does not matter."""
         del request
         try:
-            vitals = read_vitals(address(), clock.now())
-        except StoreFailed as error:
+            vitals = read_health_inputs(address(), clock.now())
+        except StoreError as error:
             return JSONResponse({"state": "down", "reasons": [str(error)]}, 503)
-        health = judge(vitals)
-        return JSONResponse(as_json(vitals, health), 200 if health.alive else 503)
+        health = judge_health(vitals)
+        return JSONResponse(format_health(vitals, health), 200 if health.alive else 503)
 
     def scraped(request: Request) -> Response:
         del request
@@ -50,16 +50,16 @@ def routes(address: Callable[[], str], clock: Clock) -> list[Route]:
     return [
         Route("/healthz", healthz),
         Route("/metrics", scraped),
-        *(Route(f"/api/v1/{name}", told) for name in NAMES),
-        Route("/api/v1/commands", later, methods=["POST"]),
-        Route("/api/{rest:path}", unknown, methods=ANY),
+        *(Route(f"/api/v1/{name}", told) for name in ENDPOINTS),
+        Route("/api/v1/commands", refuse_reserved, methods=["POST"]),
+        Route("/api/{rest:path}", refuse_unknown, methods=ALL_METHODS),
     ]
 
 
-def later(request: Request) -> JSONResponse:
+def refuse_reserved(request: Request) -> JSONResponse:
     """For the addresses that are kept for a later stage."""
     return JSONResponse({"error": f"{request.scope['path']} is not there yet: the address is kept for a later stage"}, 501)
 
 
-def unknown(request: Request) -> JSONResponse:
+def refuse_unknown(request: Request) -> JSONResponse:
     return JSONResponse({"error": f"there is nothing at {request.scope['path']}"}, 404)

@@ -7,25 +7,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from engine.service.caches import ClearableCache
+from engine.service.clock import WallClock
+from engine.service.lease import Lease
+from engine.service.scheduler import JobScheduler
+from engine.service.service import EngineService
+from engine.service.supervisor import open_configured_feed
 from engine.settings import Settings
-from engine.shell.caches import Kept
-from engine.shell.clock import WallClock
-from engine.shell.desk import Desk
-from engine.shell.host import open_feed
-from engine.shell.jobs import Jobs
-from engine.shell.lease import Lease
 
 
 @contextmanager
-def desk(home: Path, *, clock: WallClock | None = None, caches: tuple[Kept, ...] = (), **changes: Any) -> Iterator[Desk]:
+def desk(home: Path, *, clock: WallClock | None = None, caches: tuple[ClearableCache, ...] = (), **changes: Any) -> Iterator[EngineService]:
     """An engine on a store of its own, with jobs that are never started: it ticks when it is told to."""
-    plain: dict[str, Any] = {"sim_symbols": 4, "models": ("ridge", "fourier", "online", "prototypes"), "threads": 0, "seed": 7}
+    plain: dict[str, Any] = {"sim_symbols": 4, "models": ("ridge", "random_fourier_features", "online", "kmeans_prototypes"), "threads": 0, "seed": 7}
     settings = Settings(home=str(home), database_url=f"sqlite:///{home}/podium.db", **{**plain, **changes})
     home.mkdir(parents=True, exist_ok=True)
     clock, lease = clock or WallClock(), Lease(settings.database_url)
-    assert lease.take(clock.now(), clock.tick())
-    made = Desk(settings, open_feed(settings), clock, lease.holder, caches=caches)
-    made.schedule(Jobs(clock))
+    assert lease.acquire(clock.now(), clock.tick())
+    made = EngineService(settings, open_configured_feed(settings), clock, lease.holder_id, caches=caches)
+    made.schedule_jobs(JobScheduler(clock))
     try:
         yield made
     finally:

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from engine.files.owned import FOLDERS, MARKER, TEMPORARY, TEXT
+from engine.files.owned_folders import FOLDERS, MARKER, MARKER_TEXT, TEMPORARY
 
 OLD = 1_500_000_000  # s: years before any test
 HOSTILE = (
@@ -48,7 +48,7 @@ def aged(path: Path, content: bytes = PLAIN, at: float = OLD) -> Path:
     """A file of long ago; a folder of Podium's that it lies in carries the marker."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.parent.name in {folder.name for folder in FOLDERS}:
-        (path.parent / MARKER).write_bytes(TEXT)
+        (path.parent / MARKER).write_bytes(MARKER_TEXT)
     path.write_bytes(content)
     os.utime(path, (at, at))
     return path

@@ -7,16 +7,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.domain.tuning import Batches, Block, Cache, Levers, Measured, ModelCost, Pace, Room, Slack, Spare, Threads
-from engine.files.owned import TEMPORARY
-from engine.shell.dials import TurningDial
-from engine.shell.no_engine import NoEngine
+from engine.domain.optimization import (
+    ActionContext,
+    ActionResult,
+    Actuators,
+    BatchSizes,
+    CacheUsage,
+    MemoryBlock,
+    ModelCost,
+    PollingIntervals,
+    ReclaimableSpace,
+    ThreadCounts,
+    UnusedArtifacts,
+)
+from engine.files.owned_folders import TEMPORARY
+from engine.optimizer.runtime.no_engine import NullActuators
+from engine.optimizer.runtime.temporary_override import TemporaryOverride
 
 NOW = 1_700_000_000 * 1_000_000_000  # ns UTC
 T = TypeVar("T")
 
 
-def nothing_tuned() -> Measured:
+def nothing_tuned() -> ActionResult:
     raise AssertionError("the store is not this action's")
 
 
@@ -24,13 +36,15 @@ def room(
     home: Path,
     *,
     dry_run: bool = False,
-    tune_store: Callable[[], Measured] = nothing_tuned,
+    tune_store: Callable[[], ActionResult] = nothing_tuned,
     told: list[tuple[float, str]] | None = None,
     now: int = NOW,
-    levers: Levers | None = None,
-) -> Room:
+    levers: Actuators | None = None,
+) -> ActionContext:
     said = [] if told is None else told
-    return Room(home, home / TEMPORARY.name, tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NoEngine())
+    return ActionContext(
+        home, home / TEMPORARY.name, tune_store, lambda progress, word: said.append((progress, word)), dry_run, now, levers or NullActuators()
+    )
 
 
 @dataclass
@@ -46,60 +60,60 @@ class Plain:
 
     def __post_init__(self) -> None:
         self.values: dict[str, Any] = {}
-        self.threads = self._dial("threads", Threads(0, 1) if self.idle else Threads(40, 8))
+        self.threads = self._dial("threads", ThreadCounts(0, 1) if self.idle else ThreadCounts(40, 8))
         none: tuple[str, ...] = ()
-        self.resting = self._dial("resting", none)
-        self.pace = self._dial("pace", Pace(600.0, 600.0, 600.0, 0.0) if self.idle else Pace(1.0, 0.5, 10.0, 5.0))
-        self.batches = self._dial("batches", Batches(5.0, 4_000, 2**25))
+        self.resting_models = self._dial("resting", none)
+        self.polling = self._dial("pace", PollingIntervals(600.0, 600.0, 600.0, 0.0) if self.idle else PollingIntervals(1.0, 0.5, 10.0, 5.0))
+        self.batches = self._dial("batches", BatchSizes(5.0, 4_000, 2**25))
 
-    def _dial(self, name: str, usual: T) -> TurningDial[T]:
+    def _dial(self, name: str, usual: T) -> TemporaryOverride[T]:
         self.values[name] = usual
-        return TurningDial(lambda: self.values[name], lambda wanted: self.values.update({name: wanted}), lambda: self.seconds)
+        return TemporaryOverride(lambda: self.values[name], lambda wanted: self.values.update({name: wanted}), lambda: self.seconds)
 
     def processors(self) -> float:
         return self.allowed
 
-    def free(self) -> float:
+    def free_processors(self) -> float:
         return self.unused
 
-    def costs(self) -> tuple[ModelCost, ...]:
-        costs = (("ridge", 0.02, 0.3), ("neural", 0.4, 0.4), ("online", 0.1, 0.2), ("lightgbm", 0.5, 0.05), ("fourier", 0.3, 0.05))
-        resting = self.resting.now()
+    def model_costs(self) -> tuple[ModelCost, ...]:
+        costs = (("ridge", 0.02, 0.3), ("neural", 0.4, 0.4), ("online", 0.1, 0.2), ("lightgbm", 0.5, 0.05), ("random_fourier_features", 0.3, 0.05))
+        resting = self.resting_models.current()
         return () if self.idle else tuple(ModelCost(name, ms, weight, name not in resting) for name, ms, weight in costs)
 
     def commit_ms(self) -> float:
         return 0.1 if self.idle else self.transaction_ms
 
-    def caches(self) -> tuple[Cache, ...]:
-        return (Cache("pages", 10, 0 if self.idle or "clear" in self.moved else 10_000_000),)
+    def caches(self) -> tuple[CacheUsage, ...]:
+        return (CacheUsage("pages", 10, 0 if self.idle or "clear" in self.moved else 10_000_000),)
 
-    def clear(self) -> tuple[Cache, ...]:
+    def clear_caches(self) -> tuple[CacheUsage, ...]:
         held = self.caches()
         self.moved.append("clear")
         return held
 
-    def blocks(self) -> tuple[Block, ...]:
-        return (Block("rows", 1_000, 9_000_000, 9_000_000 if self.idle or "compact" in self.moved else 1_000_000),)
+    def memory_blocks(self) -> tuple[MemoryBlock, ...]:
+        return (MemoryBlock("rows", 1_000, 9_000_000, 9_000_000 if self.idle or "compact" in self.moved else 1_000_000),)
 
-    def compact(self) -> tuple[Block, ...]:
-        held = self.blocks()
+    def compact_memory(self) -> tuple[MemoryBlock, ...]:
+        held = self.memory_blocks()
         self.moved.append("compact")
         return held
 
-    def slack(self) -> Slack:
-        return Slack(0, 0) if self.idle else Slack(5_000_000, 300_000)
+    def reclaimable_space(self) -> ReclaimableSpace:
+        return ReclaimableSpace(0, 0) if self.idle else ReclaimableSpace(5_000_000, 300_000)
 
-    def spare(self, versions: int) -> Spare:
-        return Spare(0, 0, 0) if self.idle or "spare" in self.moved else Spare(4, 2, 40_000)
+    def unused_artifacts(self, versions: int) -> UnusedArtifacts:
+        return UnusedArtifacts(0, 0, 0) if self.idle or "spare" in self.moved else UnusedArtifacts(4, 2, 40_000)
 
-    def drop_spare(self, versions: int) -> Spare:
-        held = self.spare(versions)
+    def drop_unused_artifacts(self, versions: int) -> UnusedArtifacts:
+        held = self.unused_artifacts(versions)
         self.moved.append("spare")
         return held
 
-    def failing(self) -> tuple[str, ...]:
+    def failing_components(self) -> tuple[str, ...]:
         return () if self.idle or "recover feed" in self.moved else ("feed",)
 
-    def recover(self, component: str) -> Measured:
+    def recover_component(self, component: str) -> ActionResult:
         self.moved.append(f"recover {component}")
-        return Measured(1.0, "components", f"{component} is connected again")
+        return ActionResult(1.0, "components", f"{component} is connected again")

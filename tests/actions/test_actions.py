@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.tuning import Action, Measured
-from engine.files.owned import TEMPORARY
+from engine.domain.optimization import Action, ActionResult
+from engine.files.owned_folders import TEMPORARY
+from engine.optimizer.runtime.experiment import ActionError, load_actions, run_action
+from engine.optimizer.runtime.no_engine import NullActuators
+from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
-from engine.probes.work import Work
-from engine.shell.clock import WallClock
-from engine.shell.no_engine import NoEngine
-from engine.shell.tune import ActionError, actions, run_action
+from engine.service.clock import WallClock
 from tests.actions.engines import desk
 from tests.actions.hostile import HOSTILE, around, rotated, world
 from tests.actions.makers import Plain, room
-from tests.shell.test_tune import World
+from tests.optimizer.test_experiment import World
 
-EVERY = tuple(actions().values())
+EVERY = tuple(load_actions().values())
 KNOBS = tuple(action for action in EVERY if action.undo is not None)
 OWN = {"collect_garbage"}  # its condition is this process's memory: test_collect_garbage.py makes it in a process of its own
 
@@ -37,12 +37,12 @@ class Seconds(WallClock):
         return self._tick
 
 
-def one_line(measured: Measured) -> bool:
+def one_line(measured: ActionResult) -> bool:
     return measured.detail.isprintable() and 0 < len(measured.detail) < 1_000
 
 
-def tuned() -> Measured:
-    return Measured(1.0, "bytes", "tuned")
+def tuned() -> ActionResult:
+    return ActionResult(1.0, "bytes", "tuned")
 
 
 def test_the_twelve_actions_have_their_stable_names_and_kinds() -> None:
@@ -62,16 +62,16 @@ def test_only_resting_models_changes_decisions_and_every_knob_can_be_taken_back(
 def test_it_says_what_it_is_and_cures_a_reading_that_there_is(action: Action, tmp_path: Path) -> None:
     (tmp_path / "podium.db").write_bytes(b"x")
     rotated(tmp_path / "logs")
-    work = Work(tmp_path / "podium.db")
-    work.saw(3.0, 8, 0, WallClock().now(), save_ms=1.0)
-    work.wrote(1.0)
+    work = EngineProbe(tmp_path / "podium.db")
+    work.record_tick(3.0, 8, 0, WallClock().now(), save_ms=1.0)
+    work.record_write(1.0)
     probes = Probes(tmp_path, Seconds(), work)
     readings = (*probes.read(), *probes.read())
-    assert action.cures in {f"{reading.source}.{reading.name}" for reading in readings}
+    assert action.metric in {f"{reading.source}.{reading.name}" for reading in readings}
     assert action.better in {-1, 1}
     assert action.cost in {"none", "low", "high"}
-    assert action.about.endswith(".")
-    assert "\n" not in action.about
+    assert action.description.endswith(".")
+    assert "\n" not in action.description
 
 
 @pytest.mark.parametrize("action", EVERY, ids=lambda action: action.name)
@@ -81,7 +81,7 @@ def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: 
         rotated(tmp_path / "logs")
     levers, before = Plain(idle=idle), world(tmp_path)
     values = dict(levers.values)
-    measured = action.do(room(tmp_path, dry_run=True, levers=levers))
+    measured = action.run(room(tmp_path, dry_run=True, levers=levers))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert one_line(measured)
     assert world(tmp_path) == before
@@ -95,7 +95,7 @@ def test_a_dry_run_does_nothing_and_says_what_it_would_do(action: Action, idle: 
 def test_without_its_condition_it_declines_and_leaves_no_trace(action: Action, tmp_path: Path) -> None:
     levers, before = Plain(idle=True), world(tmp_path)
     values = dict(levers.values)
-    measured = action.do(room(tmp_path, levers=levers))
+    measured = action.run(room(tmp_path, levers=levers))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert measured.detail.startswith("nothing ")
     assert one_line(measured)
@@ -107,7 +107,7 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
     assert action.undo is not None
     levers = Plain()
     seen = [dict(levers.values)]
-    while action.do(room(tmp_path, levers=levers)).done:
+    while action.run(room(tmp_path, levers=levers)).done:
         seen.append(dict(levers.values))
     assert 1 < len(seen) < 5
     for earlier in reversed(seen[:-1]):
@@ -125,15 +125,15 @@ def test_undo_restores_what_was_turn_by_turn_and_then_declines(action: Action, t
 def test_what_was_turned_goes_back_by_itself_after_half_an_hour(action: Action, tmp_path: Path) -> None:
     levers = Plain()
     usual = dict(levers.values)
-    assert action.do(room(tmp_path, levers=levers)).done
-    dials = (levers.threads, levers.resting, levers.pace, levers.batches)
+    assert action.run(room(tmp_path, levers=levers)).done
+    dials = (levers.threads, levers.resting_models, levers.polling, levers.batches)
     levers.seconds = 1_799.0
-    assert [dial.ease() for dial in dials] == [None] * 4
+    assert [dial.expire() for dial in dials] == [None] * 4
     assert levers.values != usual
     levers.seconds = 1_800.0
-    assert sum(dial.ease() is not None for dial in dials) == 1
+    assert sum(dial.expire() is not None for dial in dials) == 1
     assert levers.values == usual
-    assert [dial.back() for dial in dials] == [None] * 4
+    assert [dial.revert() for dial in dials] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_a_folder_of_its_own_that_is_a_link_is_refused_in_one_line(action: Actio
     for name in ("logs", TEMPORARY.name, "backtests"):
         (home / name).symlink_to(victim)
     with pytest.raises((OSError, ValueError), match="cannot be") as told:
-        action.do(room(home, levers=Plain()))
+        action.run(room(home, levers=Plain()))
     assert str(told.value).isprintable()
     assert world(victim) == before
 
@@ -164,11 +164,11 @@ def test_none_touches_anything_outside_this_process_and_its_folder_whatever_lies
         kept = {path for path in world(home) if not path.startswith(f"{home}/podium.db")}
         for action in EVERY:
             told: list[tuple[float, str]] = []
-            measured = action.do(room(home, levers=made.levers, tune_store=made._writer.tune, told=told, now=WallClock().now()))
+            measured = action.run(room(home, levers=made.actuators, tune_store=made._writer.tune, told=told, now=WallClock().now()))
             assert one_line(measured), action.name
             assert all(0.0 <= progress <= 1.0 for progress, _ in told)
             if action.undo is not None:
-                assert one_line(action.undo(room(home, levers=made.levers)))
+                assert one_line(action.undo(room(home, levers=made.actuators)))
         after = {path: entry for path, entry in world(outside).items() if not path.startswith(str(home))}
         assert after == before
         gone = kept - set(world(home))
@@ -191,7 +191,7 @@ def test_a_lever_that_fails_ends_in_one_line(action: Action, tmp_path: Path) -> 
     with pytest.raises(ActionError) as said:
         run_action(
             action.name, dry_run=False, writer=world, past=world, probes=world, home=tmp_path, clock=world, stop=world, tell=world.tell,
-            levers=NoEngine(), known={action.name: action},
+            levers=NullActuators(), known={action.name: action},
         )  # fmt: skip
     assert str(said.value) == f"{action.name} failed: no engine runs here: there is nothing to turn"
     assert world.trials == []

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.actions.cheaper_models import ACTION, FEWEST, MOST_WEIGHT
-from engine.domain.control import Knobs
-from engine.domain.tuning import ModelCost
-from engine.replay import replay
-from engine.shell.desk import Desk
-from engine.store.history import History
+from engine.actions.cheaper_models import ACTION, MAX_WEIGHT, MIN_MODELS
+from engine.domain.optimization import ModelCost
+from engine.domain.trading_config import TradingConfig
+from engine.replay import replay_tick
+from engine.service.service import EngineService
+from engine.store.read.history import TickHistory
 from tests.actions.engines import desk
 from tests.actions.makers import Plain, room
 
-MODELS = ("fourier", "lightgbm", "online", "prototypes", "ridge")
+MODELS = ("random_fourier_features", "lightgbm", "online", "kmeans_prototypes", "ridge")
 
 
-def serving(made: Desk) -> set[str]:
+def serving(made: EngineService) -> set[str]:
     """Who served the newest tick, as the store keeps it."""
     tick = made._step()
     assert tick is not None
@@ -26,31 +26,31 @@ def serving(made: Desk) -> set[str]:
 
 
 def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_alike(tmp_path: Path) -> None:
-    knobs = Knobs(first_training=130, adopt_after=2, retrain_every=100_000)
-    with desk(tmp_path, models=MODELS, knobs=knobs, warm_up=140) as made:
+    knobs = TradingConfig(first_training=130, deployment_lag_bars=2, retrain_every=100_000)
+    with desk(tmp_path, models=MODELS, knobs=knobs, warmup_bars=140) as made:
         made._step()
-        assert ACTION.do(room(tmp_path, levers=made.levers)).detail == "nothing to let rest: no model is fitted yet"
+        assert ACTION.run(room(tmp_path, levers=made.actuators)).detail == "nothing to let rest: no model is fitted yet"
         while made._engine.state.decided < 140:
             made._step()
         assert serving(made) == set(MODELS)
-        before = made.levers.costs()
-        measured = ACTION.do(room(tmp_path, levers=made.levers))
+        before = made.actuators.model_costs()
+        measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert measured.done, measured.detail
-        resting = set(made.levers.resting.now())
-        assert len(MODELS) - len(resting) == FEWEST
-        assert sum(one.weight for one in before if one.name in resting) <= MOST_WEIGHT
+        resting = set(made.actuators.resting_models.current())
+        assert len(MODELS) - len(resting) == MIN_MODELS
+        assert sum(one.weight for one in before if one.name in resting) <= MAX_WEIGHT
         assert serving(made) == set(MODELS) - resting
-        after = made.levers.costs()
+        after = made.actuators.model_costs()
         assert sum(one.ms for one in after if one.serves) < sum(one.ms for one in before)
         assert measured.amount == pytest.approx(sum(one.ms for one in before if one.name in resting), rel=3.0)
-        assert not ACTION.do(room(tmp_path, levers=made.levers)).done
+        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
         assert serving(made) == set(MODELS) - resting
         assert ACTION.undo is not None
-        assert ACTION.undo(room(tmp_path, levers=made.levers)).amount == len(resting)
+        assert ACTION.undo(room(tmp_path, levers=made.actuators)).amount == len(resting)
         assert serving(made) == set(MODELS)
         last = made._engine.tick - 1
-        history = History(f"sqlite:///{tmp_path}/podium.db")
-        told = [replay(history, tick) for tick in (last - 3, last - 2, last - 1, last)]
+        history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
+        told = [replay_tick(history, tick) for tick in (last - 3, last - 2, last - 1, last)]
         assert [one.identical for one in told] == [True] * 4, told
         events = [(event.kind, event.subject) for tick in history.ticks(last - 3, last) for event in tick.events]
         assert events == [("models_rest", ",".join(sorted(resting))), ("models_rest", "")]
@@ -60,16 +60,16 @@ def test_models_rest_on_a_real_engine_cost_less_and_every_tick_is_decided_again_
 def test_too_few_models_are_never_left(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         with pytest.raises(ValueError, match="fewer than 2 models would serve"):
-            made.levers.resting.turn(("ridge",))  # none is fitted yet
+            made.actuators.resting_models.apply(("ridge",))  # none is fitted yet
         with pytest.raises(ValueError, match="there is no model 'nobody'"):
-            made.levers.resting.turn(("nobody",))
-        assert made.levers.resting.now() == ()
+            made.actuators.resting_models.apply(("nobody",))
+        assert made.actuators.resting_models.current() == ()
 
 
 def test_the_dear_and_light_rest_and_the_heavy_serve_whatever_they_cost(tmp_path: Path) -> None:
     levers = Plain()
-    measured = ACTION.do(room(tmp_path, levers=levers))
-    assert levers.resting.now() == ("fourier", "lightgbm")
+    measured = ACTION.run(room(tmp_path, levers=levers))
+    assert levers.resting_models.current() == ("random_fourier_features", "lightgbm")
     assert measured.amount == pytest.approx(0.8)
     assert measured.detail.endswith("of 5 models rest from the next tick on; forecasting 1.32 -> 0.52 ms a tick")
 
@@ -81,5 +81,5 @@ def test_where_every_model_carries_weight_it_declines(tmp_path: Path, weight: fl
             return tuple(ModelCost(name, 1.0, weight, serves=True) for name in MODELS)
 
     levers = Heavy()
-    assert not ACTION.do(room(tmp_path, levers=levers)).done
-    assert levers.resting.now() == ()
+    assert not ACTION.run(room(tmp_path, levers=levers)).done
+    assert levers.resting_models.current() == ()

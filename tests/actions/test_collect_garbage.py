@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.actions.collect_garbage import Collector
+from engine.actions.collect_garbage import GarbageCollector
 from tests.actions.makers import room
 
 FRAGMENT = """
@@ -56,7 +56,7 @@ def test_objects_collected_are_in_the_sentence() -> None:
             one, other = Node(), Node()
             one.other, other.other = other, one
         told: list[tuple[float, str]] = []
-        measured = Collector().collect(room(Path(), told=told))
+        measured = GarbageCollector().collect(room(Path(), told=told))
     finally:
         gc.enable()
     found = re.match(r"collected ([\d,]+) objects in \d+ ms; .*; RSS [\d,]+ -> [\d,]+ bytes", measured.detail)
@@ -76,7 +76,7 @@ def test_a_dry_run_collects_nothing() -> None:
         one, other = Node(), Node()
         one.other, other.other = other, one
         del one, other
-        measured = Collector().collect(room(Path(), dry_run=True))
+        measured = GarbageCollector().collect(room(Path(), dry_run=True))
         left = gc.collect()
     finally:
         gc.enable()
@@ -90,4 +90,4 @@ def test_a_system_without_malloc_trim_still_collects(monkeypatch: pytest.MonkeyP
         raise OSError("no such library")
 
     monkeypatch.setattr("ctypes.CDLL", missing)
-    assert "no malloc_trim" in Collector().collect(room(Path())).detail
+    assert "no malloc_trim" in GarbageCollector().collect(room(Path())).detail

@@ -13,11 +13,11 @@ from engine.actions.clear_caches import ACTION as CLEAR
 from engine.actions.compact_data import ACTION
 from engine.actions.resize_threads import ACTION as RESIZE
 from engine.broker import open_account
-from engine.domain.control import Knobs
-from engine.feeds.recorded import Recorded
-from engine.feeds.simulated import Simulated
-from engine.shell.rolling import COMPACT, ROOM, Rows, Window
-from engine.window import LENGTH
+from engine.domain.trading_config import TradingConfig
+from engine.feeds.recorded import RecordedFeed
+from engine.feeds.simulated import SimulatedFeed
+from engine.service.windows import BUFFER_WINDOWS, COMPACT_BARS, MarketWindow, TrainingRows
+from engine.window import WINDOW_BARS
 from tests.actions.engines import desk
 from tests.actions.makers import room
 from tests.feeds.recordings import BAR, MINUTE, START, write
@@ -28,7 +28,7 @@ from pathlib import Path
 from types import SimpleNamespace
 import numpy as np
 from engine.actions.compact_data import ACTION
-from engine.domain.tuning import Block
+from engine.domain.optimization import Block
 from engine.feeds.recorded import Recorded
 from tests.actions.makers import Plain, room
 feed = Recorded(sys.argv[1])
@@ -78,7 +78,7 @@ def test_bars_that_were_played_leave_the_memory_and_the_next_run_declines(tmp_pa
 
 
 def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_path: Path) -> None:
-    whole, short = (Recorded(recording(tmp_path / name, 500)) for name in ("a", "b"))
+    whole, short = (RecordedFeed(recording(tmp_path / name, 500)) for name in ("a", "b"))
     times = [bar.at for bar in whole.slices(None)]
     at = times[199]
     whole._lags = short._lags = np.arange(1_000.0).reshape(500, 2)  # how far each bar's clocks are apart
@@ -95,53 +95,53 @@ def test_a_recording_plays_on_after_forgetting_as_though_nothing_had_gone(tmp_pa
 
 @pytest.mark.parametrize("begins", [0, 100, 350])
 def test_a_compact_window_gives_the_same_inputs_for_as_long_as_one_likes(begins: int) -> None:
-    feed = Simulated(symbol_count=3)
-    plain, small = Window(feed.info), Window(feed.info)
+    feed = SimulatedFeed(symbol_count=3)
+    plain, small = MarketWindow(feed.info), MarketWindow(feed.info)
     account = open_account(1_000.0, 3)
-    assert plain.block().held > 3 * plain.block().needed
-    for tick, bar in zip(range(2 * LENGTH), feed.slices(None), strict=False):
+    assert plain.memory_block().held > 3 * plain.memory_block().needed
+    for tick, bar in zip(range(2 * WINDOW_BARS), feed.slices(None), strict=False):
         plain.append(bar)
         small.append(bar)
         if tick in {begins, begins + 100}:
             small.compact()
         if tick % 50 == 0 or tick in {349, 350, 351, 375, 376}:
-            assert small.inputs(tick, account, Knobs(), ()).digest() == plain.inputs(tick, account, Knobs(), ()).digest()
-    assert small.block().held * ROOM * LENGTH == plain.block().held * COMPACT
-    assert small.block().rows == 0
+            assert small.build_inputs(tick, account, TradingConfig(), ()).digest() == plain.build_inputs(tick, account, TradingConfig(), ()).digest()
+    assert small.memory_block().held * BUFFER_WINDOWS * WINDOW_BARS == plain.memory_block().held * COMPACT_BARS
+    assert small.memory_block().rows == 0
 
 
 def test_rows_are_trained_on_alike_whether_they_were_compacted_or_not() -> None:
     plain, small = _filled(1_100), _filled(1_100)
-    block = small.block()
+    block = small.memory_block()
     assert block.rows == 2_048 - 1_100 - 1_100 // 8 - 1
     small.compact()
-    assert small.block().held == block.needed < 0.7 * block.held
+    assert small.memory_block().held == block.needed < 0.7 * block.held
     for rows in (plain, small):
         _fill(rows, 1_100, 1_400)
-    assert plain.block().held > 1.3 * small.block().held  # it grows again, by little at a time
+    assert plain.memory_block().held > 1.3 * small.memory_block().held  # it grows again, by little at a time
     for rows in (plain, small):
         _fill(rows, 1_400, 4_000)  # to its most, and round
-    assert plain.training(3_999, (1, 3), 0).digest() == small.training(3_999, (1, 3), 0).digest()
-    assert small.block() == plain.block()
-    assert small.block().rows == 0  # a full block needs all of it
+    assert plain.training_set(3_999, (1, 3), 0).digest() == small.training_set(3_999, (1, 3), 0).digest()
+    assert small.memory_block() == plain.memory_block()
+    assert small.memory_block().rows == 0  # a full block needs all of it
 
 
 def test_a_young_block_is_left_as_it_would_be_filled_soon() -> None:
-    assert _filled(10).block().rows == 0
+    assert _filled(10).memory_block().rows == 0
 
 
-def _filled(count: int) -> Rows:
-    rows = Rows(2, ("a", "b"), 2_500)
+def _filled(count: int) -> TrainingRows:
+    rows = TrainingRows(2, ("a", "b"), 2_500)
     _fill(rows, 0, count)
     return rows
 
 
-def _fill(rows: Rows, first: int, end: int) -> None:
-    from engine.domain.tick import Row
+def _fill(rows: TrainingRows, first: int, end: int) -> None:
+    from engine.domain.tick import TrainingRow
 
     for tick in range(first, end):
         random = np.random.default_rng([tick])
-        rows.append(Row(tick, random.normal(size=(2, 2)).astype(np.float32), random.normal(size=2), np.ones(2)))
+        rows.append(TrainingRow(tick, random.normal(size=(2, 2)).astype(np.float32), random.normal(size=2), np.ones(2)))
 
 
 @pytest.mark.parametrize("threads", [0, 2])
@@ -150,7 +150,7 @@ def test_a_decision_is_the_same_to_the_bit_whatever_was_compacted_cleared_and_re
         for tick in range(12):
             if tick in {3, 7}:
                 for action in (ACTION, CLEAR, RESIZE):
-                    measured = action.do(room(tmp_path, levers=tuned.levers))
+                    measured = action.run(room(tmp_path, levers=tuned.actuators))
                     if tick == 3 and action is ACTION:
                         assert measured.done, measured.detail
                         assert "rows of the window" in measured.detail
@@ -166,7 +166,7 @@ def test_a_decision_is_the_same_to_the_bit_whatever_was_compacted_cleared_and_re
 def test_written_recordings_are_read_as_before(tmp_path: Path) -> None:
     """A recording by hand with a gap: what is forgotten is told by time, not by row."""
     write(tmp_path, "A", "bars", BAR, [(START + index * MINUTE, 10, 11, 9, 10, 1) for index in (0, 1, 2, 30, 31)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     at = [bar.at for bar in feed.slices(None)]
     feed.forget(at[2])
     assert [bar.at for bar in feed.slices(at[2])] == at[3:]

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from engine.actions.compress_logs import ACTION, QUIET
+from engine.actions.compress_logs import ACTION, IDLE_SECONDS
 from engine.actions.delete_temp import ACTION as DELETE_TEMP
-from engine.files.owned import TEMPORARY
-from engine.shell.clock import WallClock
-from engine.shell.logs import LOG, close_log, open_log
+from engine.files.owned_folders import TEMPORARY
+from engine.service.clock import WallClock
+from engine.service.logging import LOG, close_log, open_log
 from tests.actions.hostile import OLD, PLAIN, aged, rotated, world
 from tests.actions.makers import NOW, room
 
@@ -63,8 +63,8 @@ def test_a_log_that_has_grown_for_real_shrinks_and_no_byte_is_lost(tmp_path: Pat
         assert len(away) == 3
         content = {path.name: path.read_bytes() for path in away}
         before = sum(path.stat().st_size for path in logs.iterdir())
-        assert not ACTION.do(room(tmp_path, now=WallClock().now())).done  # just written
-        measured = ACTION.do(room(tmp_path, now=WallClock().now() + int((QUIET + 1) * 1e9)))
+        assert not ACTION.run(room(tmp_path, now=WallClock().now())).done  # just written
+        measured = ACTION.run(room(tmp_path, now=WallClock().now() + int((IDLE_SECONDS + 1) * 1e9)))
         assert measured.detail.startswith("compressed 3 log files, ")
         after = sum(path.stat().st_size for path in logs.iterdir())
         assert measured.amount == pytest.approx(before - after, abs=3 * 8_192)
@@ -83,10 +83,10 @@ def test_the_log_being_written_small_ones_and_names_of_others_are_left(tmp_path:
     for name in ("podium.log", "podium.log.1.gz", "podium.log.old", "podium.log.9999", "other.log.1", "podium-1-1.log.zst"):
         aged(logs / name)
     aged(logs / "podium.log.1", b"short")
-    aged(logs / "podium.log.2", at=NOW / 1e9 - QUIET + 1)
+    aged(logs / "podium.log.2", at=NOW / 1e9 - IDLE_SECONDS + 1)
     aged(logs / "inner/podium.log.3")
     before = world(tmp_path)
-    measured = ACTION.do(room(tmp_path))
+    measured = ACTION.run(room(tmp_path))
     assert measured.detail == "nothing to compress: no log file has been put away"
     assert world(tmp_path) == before
 
@@ -95,7 +95,7 @@ def test_what_a_kill_left_is_finished_by_the_next_run(tmp_path: Path) -> None:
     """Taken out of the rotation and half-written: the original is still there."""
     aged(tmp_path / "logs/podium-5-6.log", PLAIN + b"the end")
     aged(tmp_path / "logs/podium-5-6.log.zst.part", b"half")
-    assert ACTION.do(room(tmp_path)).detail.startswith("compressed 1 log file, ")
+    assert ACTION.run(room(tmp_path)).detail.startswith("compressed 1 log file, ")
     assert [path.name for path in (tmp_path / "logs").glob("podium*")] == ["podium-5-6.log.zst"]
     assert unpacked(tmp_path / "logs/podium-5-6.log.zst") == PLAIN + b"the end"
     assert (tmp_path / "logs/podium-5-6.log.zst").stat().st_mtime == OLD
@@ -106,7 +106,7 @@ def test_an_archive_is_never_written_over(tmp_path: Path) -> None:
     aged(tmp_path / "logs/podium-5-6.log.zst", b"another")
     before = world(tmp_path)
     with pytest.raises(OSError, match=r"no log file was compressed and none was lost; 1 could not be: .* is there already"):
-        ACTION.do(room(tmp_path))
+        ACTION.run(room(tmp_path))
     assert world(tmp_path) == before
 
 
@@ -151,14 +151,14 @@ def test_a_folder_that_may_not_be_written_ends_in_one_line(tmp_path: Path) -> No
         home.chmod(0o755)
         before = world(home)
         with unprivileged(), pytest.raises(OSError, match=r"none was lost; 2 could not be: podium.log.1: Permission denied"):
-            ACTION.do(room(home))
+            ACTION.run(room(home))
         assert world(home) == before
 
 
 def test_temp_files_are_not_its_business_nor_logs_that_of_delete_temp(tmp_path: Path) -> None:
     rotated(tmp_path / "logs")
     left = aged(tmp_path / TEMPORARY.name / "podium.log.1")
-    DELETE_TEMP.do(room(tmp_path))
+    DELETE_TEMP.run(room(tmp_path))
     assert (tmp_path / "logs/podium.log.1").exists()
-    ACTION.do(room(tmp_path))
+    ACTION.run(room(tmp_path))
     assert left.exists()

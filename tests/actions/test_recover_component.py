@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from engine.actions.recover_component import ACTION
-from engine.domain.tuning import Measured
+from engine.domain.optimization import ActionResult
 from tests.actions.engines import desk
 from tests.actions.makers import Plain, room
 
@@ -16,16 +16,16 @@ class Broken(Plain):
     def failing(self) -> tuple[str, ...]:
         return ("feed", "trainer")
 
-    def recover(self, component: str) -> Measured:
+    def recover(self, component: str) -> ActionResult:
         if component == "feed":
             raise OSError("no route\nto host")
-        return Measured(1.0, "components", "trainer: its worker was started again")
+        return ActionResult(1.0, "components", "trainer: its worker was started again")
 
 
 def test_where_everything_works_it_declines(tmp_path: Path) -> None:
     with desk(tmp_path) as made:
         made._step()
-        measured = ACTION.do(room(tmp_path, levers=made.levers))
+        measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert (measured.done, measured.detail) == (False, "nothing to recover: every component works")
 
 
@@ -39,36 +39,36 @@ def test_a_job_that_failed_until_it_rested_is_tried_at_once_and_works_again(tmp_
             if broken:
                 raise ValueError("the sensor is gone")
 
-        paced = made.recovery.paced("probes", "probes", probe)
+        paced = made.failures.with_backoff("probes", "probes", probe)
 
         def run() -> None:
             try:
                 paced()
             except ValueError as error:
-                made.recovery.failed("probes", "probes", str(error))
+                made.failures.on_failure("probes", "probes", str(error))
             else:
-                made.recovery.went_well("probes", "probes")
+                made.failures.on_success("probes", "probes")
 
         for _ in range(5):
             run()
         assert len(runs) < 5  # it rests
-        assert made.levers.failing() == ("probes",)
-        assert made.board.state("probes") == "degraded"
+        assert made.actuators.failing_components() == ("probes",)
+        assert made.components.state("probes") == "degraded"
         broken.clear()
         run()
-        assert made.board.state("probes") == "degraded"  # still resting
-        measured = ACTION.do(room(tmp_path, levers=made.levers))
+        assert made.components.state("probes") == "degraded"  # still resting
+        measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert measured.done, measured.detail
         assert (measured.amount, measured.unit) == (1.0, "components")
         assert "tried at once" in measured.detail
         run()
-        assert made.board.state("probes") == "ok"
-        assert made.levers.failing() == ()
-        assert not ACTION.do(room(tmp_path, levers=made.levers)).done
+        assert made.components.state("probes") == "ok"
+        assert made.actuators.failing_components() == ()
+        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
 
 
 def test_one_that_cannot_be_mended_is_told_and_stops_no_other(tmp_path: Path) -> None:
-    measured = ACTION.do(room(tmp_path, levers=Broken()))
+    measured = ACTION.run(room(tmp_path, levers=Broken()))
     assert (measured.done, measured.amount) == (True, 1.0)
     assert measured.detail == "trainer: its worker was started again; feed: no route to host"
 
@@ -78,6 +78,6 @@ def test_where_nothing_could_be_done_it_declines_and_says_why(tmp_path: Path) ->
         def failing(self) -> tuple[str, ...]:
             return ("feed",)
 
-    measured = ACTION.do(room(tmp_path, levers=Hopeless()))
+    measured = ACTION.run(room(tmp_path, levers=Hopeless()))
     assert (measured.done, measured.amount) == (False, 0.0)
     assert measured.detail == "nothing could be recovered: feed: no route to host"

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.actions import trim_cache
-from engine.actions.trim_cache import ACTION, ARCHIVES, VERSIONS
+from engine.actions.trim_cache import ACTION, KEEP_ARCHIVES, KEEP_VERSIONS
 from engine.domain.tick import Artifact
-from engine.replay import replay
-from engine.shell.desk import Desk
-from engine.store.history import History
+from engine.replay import replay_tick
+from engine.service.service import EngineService
+from engine.store.read.history import TickHistory
 from tests.actions.engines import desk
 from tests.actions.hostile import aged
 from tests.actions.makers import NOW, Plain, room
@@ -21,7 +21,7 @@ def artifact(number: int, model: str = "ridge", *, serves_from: int = 0) -> Arti
     return Artifact(f"{number:032x}", model, f"{model}-{number}", bytes(10_000), 0, number, 100, 0.1, ("a",), serves_from)
 
 
-def kept(made: Desk, home: Path) -> list[str]:
+def kept(made: EngineService, home: Path) -> list[str]:
     from engine.store.database import connect
 
     with connect(f"sqlite:///{home}/podium.db", read_only=True).begin() as connection:
@@ -36,13 +36,13 @@ def test_versions_nothing_needs_go_and_those_that_served_or_are_new_stay(tmp_pat
             made._writer.save_artifact(artifact(100 + number, "neural"), made._session, NOW)
         with made._writer.write() as connection:  # the first ridge served the tick that is kept
             connection.exec_driver_sql("UPDATE ticks SET serving = ?", (f'["{0:032x}", null]',))
-        dry = ACTION.do(room(tmp_path, dry_run=True, levers=made.levers))
+        dry = ACTION.run(room(tmp_path, dry_run=True, levers=made.actuators))
         assert "would drop 0 files, 0 bytes; 9 versions of models" in dry.detail
-        measured = ACTION.do(room(tmp_path, levers=made.levers))
+        measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert measured.amount == 90_000
-        newest = [f"{model}-{base + number}" for number in range(8 - VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
+        newest = [f"{model}-{base + number}" for number in range(8 - KEEP_VERSIONS, 8) for model, base in (("ridge", 0), ("neural", 100))]
         assert kept(made, tmp_path) == ["ridge-0", *newest]
-        again = ACTION.do(room(tmp_path, levers=made.levers))
+        again = ACTION.run(room(tmp_path, levers=made.actuators))
         assert not again.done
         assert again.detail.startswith("nothing to trim: every model kept is needed")
 
@@ -52,7 +52,7 @@ def test_a_model_that_is_to_serve_later_stays_however_many_are_newer(tmp_path: P
         assert made._step() is not None
         for number in range(6):
             made._writer.save_artifact(artifact(number, serves_from=50), made._session, NOW)
-        assert not ACTION.do(room(tmp_path, levers=made.levers)).done
+        assert not ACTION.run(room(tmp_path, levers=made.actuators)).done
         assert len(kept(made, tmp_path)) == 6
 
 
@@ -63,21 +63,21 @@ def test_knobs_of_no_kept_tick_go_and_every_tick_can_still_be_decided_again(tmp_
             assert made._step() is not None
         with made._writer.write() as connection:
             connection.exec_driver_sql("INSERT INTO knobs VALUES ('ffff', ?)", (bytes(500),))
-        measured = ACTION.do(room(tmp_path, levers=made.levers))
+        measured = ACTION.run(room(tmp_path, levers=made.actuators))
         assert "1 sets of knobs, 500 bytes of the store" in measured.detail
-        history = History(f"sqlite:///{tmp_path}/podium.db")
-        assert [replay(history, tick).identical for tick in (0, 1)] == [True, True]
+        history = TickHistory(f"sqlite:///{tmp_path}/podium.db")
+        assert [replay_tick(history, tick).identical for tick in (0, 1)] == [True, True]
         history.close()
 
 
 def test_archives_beyond_their_number_and_drafts_of_a_day_go_oldest_first(tmp_path: Path) -> None:
-    archives = [aged(tmp_path / f"logs/podium-{number}-1.log.zst", bytes(5_000), at=NOW / 1e9 - number) for number in range(ARCHIVES + 3)]
-    left = aged(tmp_path / "logs/podium-9-9.log.zst.part", at=NOW / 1e9 - trim_cache.DAY - 1)
+    archives = [aged(tmp_path / f"logs/podium-{number}-1.log.zst", bytes(5_000), at=NOW / 1e9 - number) for number in range(KEEP_ARCHIVES + 3)]
+    left = aged(tmp_path / "logs/podium-9-9.log.zst.part", at=NOW / 1e9 - trim_cache.DRAFT_SECONDS - 1)
     draft, young = aged(tmp_path / "backtests/20260101-000000-1.draft"), aged(tmp_path / "backtests/.20260101-000000-2.out", at=NOW / 1e9 - 3_600)
     report = aged(tmp_path / "backtests/20260101-000000-1.json")
-    measured = ACTION.do(room(tmp_path, levers=Plain(idle=True)))
+    measured = ACTION.run(room(tmp_path, levers=Plain(idle=True)))
     assert measured.detail.startswith("dropped 5 files, ")
-    assert [path.exists() for path in archives] == [True] * ARCHIVES + [False] * 3
+    assert [path.exists() for path in archives] == [True] * KEEP_ARCHIVES + [False] * 3
     assert [path.exists() for path in (left, draft, young, report)] == [False, False, True, True]
     assert measured.amount >= 3 * 5_000
 
@@ -86,7 +86,7 @@ def test_archives_beyond_their_bytes_go_too(tmp_path: Path) -> None:
     for number in range(4):
         sparse = aged(tmp_path / f"logs/podium-{number}-1.log.zst", b"", at=NOW / 1e9 - number)
         with sparse.open("r+b") as file:
-            file.truncate(trim_cache.ARCHIVE_BYTES // 3)
+            file.truncate(trim_cache.KEEP_ARCHIVE_BYTES // 3)
         os.utime(sparse, (NOW / 1e9 - number, NOW / 1e9 - number))
-    assert ACTION.do(room(tmp_path, levers=Plain(idle=True))).detail.startswith("dropped 1 file, ")
+    assert ACTION.run(room(tmp_path, levers=Plain(idle=True))).detail.startswith("dropped 1 file, ")
     assert not (tmp_path / "logs/podium-3-1.log.zst").exists()

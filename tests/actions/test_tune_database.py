@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.actions.tune_database import ACTION, WORTH
-from engine.domain.tuning import Measured
+from engine.actions.tune_database import ACTION, MIN_BYTES
+from engine.domain.optimization import ActionResult
 from tests.actions.engines import desk
 from tests.actions.makers import Plain, room
 
 
 def test_what_the_store_measured_is_what_is_told(tmp_path: Path) -> None:
-    measured = Measured(4_096.0, "bytes", "store 8,192 -> 4,096 bytes")
-    assert ACTION.do(room(tmp_path, tune_store=lambda: measured, levers=Plain())) == measured
+    measured = ActionResult(4_096.0, "bytes", "store 8,192 -> 4,096 bytes")
+    assert ACTION.run(room(tmp_path, tune_store=lambda: measured, levers=Plain())) == measured
 
 
 def test_a_dry_run_weighs_the_log_and_tunes_nothing(tmp_path: Path) -> None:
-    measured = ACTION.do(room(tmp_path, dry_run=True, levers=Plain()))
+    measured = ACTION.run(room(tmp_path, dry_run=True, levers=Plain()))
     assert not measured.done
     assert measured.detail.startswith("dry run: ")
     assert "the write-ahead log holds 5,000,000 bytes" in measured.detail
@@ -27,20 +27,20 @@ def test_a_bloated_store_gives_its_log_and_free_pages_back_and_then_declines(tmp
     with desk(tmp_path) as made:
         made._step()
         made._writer.tune()
-        assert not ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers)).done
+        assert not ACTION.run(room(tmp_path, tune_store=made._writer.tune, levers=made.actuators)).done
         for number in range(64):
             made._writer.remember(f"bloat {number}", "x" * 250_000)
         with made._writer.write() as connection:
             connection.exec_driver_sql("DELETE FROM meta WHERE key LIKE 'bloat %'")
-        slack = made.levers.slack()
+        slack = made.actuators.reclaimable_space()
         assert slack.log_bytes > 1_000_000
         assert slack.free_bytes > 10_000_000
         files = (tmp_path / "podium.db", tmp_path / "podium.db-wal")
         before = sum(file.stat().st_size for file in files)
-        measured = ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers))
+        measured = ACTION.run(room(tmp_path, tune_store=made._writer.tune, levers=made.actuators))
         after = sum(file.stat().st_size for file in files)
         assert measured.done
         assert measured.amount == before - after > 10_000_000
-        assert made.levers.slack().log_bytes + made.levers.slack().free_bytes < WORTH
-        assert not ACTION.do(room(tmp_path, tune_store=made._writer.tune, levers=made.levers)).done
+        assert made.actuators.reclaimable_space().log_bytes + made.actuators.reclaimable_space().free_bytes < MIN_BYTES
+        assert not ACTION.run(room(tmp_path, tune_store=made._writer.tune, levers=made.actuators)).done
         assert made._step() is not None

@@ -9,14 +9,14 @@ from time import thread_time
 import numpy as np
 
 from engine import broker
-from engine.discover import discover
-from engine.domain.control import Knobs
 from engine.domain.market import Inputs
-from engine.domain.model import Catalog, Family
-from engine.feeds.simulated import Simulated
+from engine.domain.model import Catalog, FeatureFamily
+from engine.domain.trading_config import TradingConfig
+from engine.feeds.simulated import SimulatedFeed
 from engine.phases import features
-from engine.shell import steady
-from engine.shell.rolling import Window
+from engine.plugins import discover_plugins
+from engine.service import process_memory
+from engine.service.windows import MarketWindow
 
 BARS = 340
 BUDGET_US = {20: 600.0, 500: 8_000.0}  # books and flow included; 500 us at 20 symbols of bars only
@@ -24,13 +24,13 @@ BUDGET_US = {20: 600.0, 500: 8_000.0}  # books and flow included; 500 us at 20 s
 
 def moments(symbols: int) -> list[Inputs]:
     """Inputs of the last bars of a simulated market, books and flow included."""
-    feed = Simulated(symbol_count=symbols, bars=BARS)
-    window, account = Window(feed.info), broker.open_account(1e5, symbols)
+    feed = SimulatedFeed(symbol_count=symbols, bars=BARS)
+    window, account = MarketWindow(feed.info), broker.open_account(1e5, symbols)
     taken: list[Inputs] = []
     for tick, bar in enumerate(feed.slices(None)):
         window.append(bar)
         if tick >= BARS - 12:
-            taken.append(window.inputs(tick, account, Knobs(), ()))
+            taken.append(window.build_inputs(tick, account, TradingConfig(), ()))
     return taken
 
 
@@ -46,20 +46,20 @@ def median_us(work: Callable[[Inputs], object], inputs: list[Inputs], rounds: in
 
 
 def main() -> None:
-    families: tuple[Family, ...] = discover("engine.features", "FAMILY")
+    families: tuple[FeatureFamily, ...] = discover_plugins("engine.features", "FAMILY")
     catalog = Catalog(families, (), ())
-    steady.settle()
+    process_memory.configure_memory()
     for symbols, budget in BUDGET_US.items():
         inputs = moments(symbols)
         rounds = 200 if symbols < 100 else 30
         with np.errstate(invalid="ignore", divide="ignore"):
-            whole = median_us(lambda one: features.build(one, catalog), inputs, rounds)
+            whole = median_us(lambda one: features.build_features(one, catalog), inputs, rounds)
             print(f"{len(catalog.columns)} columns of {symbols} symbols with books: {whole:,.0f} us (budget {budget:,.0f} us)")
             for family in families:
                 print(f"  {family.name:<14} {len(family.columns):>3} columns {median_us(_building(family), inputs, rounds):>8,.0f} us")
 
 
-def _building(family: Family) -> Callable[[Inputs], object]:
+def _building(family: FeatureFamily) -> Callable[[Inputs], object]:
     return lambda one: family.build(one.view)
 
 

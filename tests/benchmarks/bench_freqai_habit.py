@@ -11,18 +11,18 @@ import lightgbm
 import numpy as np
 
 from engine import broker
-from engine.domain.control import Knobs
 from engine.domain.market import Account
 from engine.domain.orders import AGGRESSIVE, Order
 from engine.domain.ports import Feed
 from engine.domain.record import Bools, Floats
 from engine.domain.tick import Tick
-from engine.feeds.recorded import Recorded
+from engine.domain.trading_config import TradingConfig
+from engine.feeds.recorded import RecordedFeed
+from engine.service import process_memory
+from engine.service.clock import WallClock
+from engine.service.engine import Engine
+from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
-from engine.shell import steady
-from engine.shell.clock import WallClock
-from engine.shell.engine import Engine
-from engine.shell.workers import Workers
 from tests.benchmarks.scoring import Came, Figure
 
 ROWS = 20_000  # in one training at most, ours and theirs
@@ -45,10 +45,10 @@ class Trader:
     trades: int = 0
     paid: float = 0.0
 
-    def meet(self, tick: Tick, knobs: Knobs) -> None:
+    def meet(self, tick: Tick, knobs: TradingConfig) -> None:
         """Fills what was ordered, by the same broker as ours."""
-        account, fills = broker.fill(self.account, self.orders, tick.slice, knobs, tick.inputs.tick)
-        self.account = broker.mark(account, tick.slice, CAPITAL, knobs)
+        account, fills = broker.fill_orders(self.account, self.orders, tick.snapshot, knobs, tick.inputs.tick)
+        self.account = broker.mark_to_market(account, tick.snapshot, CAPITAL, knobs)
         for fill in fills:
             if fill.units:
                 self.trades += 1
@@ -65,7 +65,7 @@ class Trader:
         there: Bools = tick.inputs.fresh & np.isfinite(move) & np.isfinite(share)
         change = np.where(there, wanted - held, 0.0)
         decisions = replace(tick.outcome.decisions, delta=change, execution=np.full(len(change), AGGRESSIVE))
-        self.orders = broker.orders(decisions, liquidity, tick.outcome.mood, replace(tick.inputs, account=self.account))
+        self.orders = broker.create_orders(decisions, liquidity, tick.outcome.market_state, replace(tick.inputs, account=self.account))
 
 
 @dataclass
@@ -79,7 +79,7 @@ class Habit:
     said: list[Floats] = field(default_factory=list)
 
     def decide(self, tick: Tick) -> None:
-        matrix, forecast = tick.outcome.matrix, tick.outcome.forecast
+        matrix, forecast = tick.outcome.features, tick.outcome.forecast
         told = np.full(len(matrix.usable), np.nan)
         if self.booster is not None:
             told = np.where(matrix.usable, np.asarray(self.booster.predict(matrix.values, num_threads=1)), np.nan)
@@ -88,7 +88,7 @@ class Habit:
             trader.order(tick, told * forecast.scale[self.column])
 
     def train(self, engine: Engine, until: int) -> None:
-        rows = engine.rows.training(until, engine.knobs.horizons, ROWS)
+        rows = engine.rows.training_set(until, engine.knobs.horizons, ROWS)
         y = rows.y[:, self.column]
         known = np.isfinite(y)
         self.booster = lightgbm.train(DEFAULTS, lightgbm.Dataset(rows.x[known], label=y[known]), num_boost_round=100)
@@ -96,19 +96,19 @@ class Habit:
 
 def run(folder: Path, since: str, until: str) -> list[str]:
     """The lines of the table for one recording."""
-    feed = Recorded(folder, since=_ns(since), until=_ns(until))
-    workers = Workers(2)
+    feed = RecordedFeed(folder, since=_ns(since), until=_ns(until))
+    workers = WorkerPool(2)
     try:
         return _lines(feed, workers)
     finally:
         workers.close()
 
 
-def _lines(feed: Feed, workers: Workers) -> list[str]:
+def _lines(feed: Feed, workers: WorkerPool) -> list[str]:
     settings = Settings(home="", database_url="", train_rows=ROWS, capital=CAPITAL)
-    engine = Engine(settings, feed, WallClock(), trainers=workers)
+    engine = Engine(settings, feed, WallClock(), training_pool=workers)
     symbols, knobs = len(feed.info.symbols), engine.knobs
-    steady.settle()
+    process_memory.configure_memory()
 
     def trader(about: str, *, threshold: bool) -> Trader:
         return Trader(about, threshold, broker.open_account(CAPITAL, symbols))
@@ -141,7 +141,7 @@ def _lines(feed: Feed, workers: Workers) -> list[str]:
             for one in habit.traders
         ]
         lines.append(_line(f"ours,  {habit.horizon} bars", came.r2(same, habit.horizon, theirs), "by its gates", net, paid, ours))
-    buy = engine.account.naive / CAPITAL - 1.0
+    buy = engine.account.benchmark_equity / CAPITAL - 1.0
     return [*lines, f"buy and hold: {buy:+.2%} over {len(came.at):,} bars of {symbols} symbols"]
 
 

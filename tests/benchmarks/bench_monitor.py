@@ -18,15 +18,15 @@ from threading import Event
 
 import psutil
 
+from engine.probes.engine import EngineProbe
 from engine.probes.probes import Probes
-from engine.probes.work import Work
-from engine.shell.clock import WallClock
-from engine.shell.desk import PROBES_SECONDS
-from engine.shell.jobs import Jobs
-from engine.shell.monitor import Monitor
+from engine.service.clock import WallClock
+from engine.service.monitor import Monitor
+from engine.service.scheduler import JobScheduler
+from engine.service.service import PROBES_SECONDS
 from engine.store import database
-from engine.store.reader import Reader
-from engine.store.writer import Writer
+from engine.store.read.reader import Reader
+from engine.store.write.writer import Writer
 
 SECONDS = float(os.environ.get("BENCH_SECONDS", "90"))
 WARM = 15.0  # s before it counts
@@ -38,23 +38,23 @@ SHORT = 1.0
 class Nobody:
     """Is told how the jobs go."""
 
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         print(f"{job} failed: {error}", file=sys.stderr)
 
-    def went_well(self, component: str, job: str) -> None: ...
+    def on_success(self, component: str, job: str) -> None: ...
 
 
 def watch(home: Path) -> None:
     """The whole monitor by itself until it is ended: scheduler, sources, store; a tick every 2 s with all its phases is told to it."""
     url = f"sqlite:///{home / 'podium.db'}"
     database.prepare(url)
-    clock, work, writer, jobs = WallClock(), Work(home / "podium.db"), Writer(url), Jobs(WallClock())
+    clock, work, writer, jobs = WallClock(), EngineProbe(home / "podium.db"), Writer(url), JobScheduler(WallClock())
     monitor = Monitor(Probes(home, clock, work), writer, clock, work, lambda: 0)
     phases = tuple((f"phase_{place}", 0.4) for place in range(10))
     jobs.start()
-    jobs.every(PROBES_SECONDS, "probes", "probes", monitor.look, Nobody())
+    jobs.run_every(PROBES_SECONDS, "probes", "probes", monitor.sample, Nobody())
     while True:
-        work.saw(4.0, 8, 0, clock.now(), save_ms=1.0, phases=phases)
+        work.record_tick(4.0, 8, 0, clock.now(), save_ms=1.0, phases=phases)
         Event().wait(2.0)
 
 

@@ -12,12 +12,12 @@ from time import perf_counter
 import numpy as np
 
 from engine import broker
-from engine.domain.control import Knobs
 from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
+from engine.domain.trading_config import TradingConfig
 from engine.features import book, flow
-from engine.feeds.recorded import Recorded
-from engine.shell.rolling import Window
+from engine.feeds.recorded import RecordedFeed
+from engine.service.windows import MarketWindow
 
 SECOND = 10**9
 STEPS = {  # between two looks at the next second: eleven minutes are looked at twice a second, what that repeats is not counted as effective
@@ -53,15 +53,15 @@ class Figure:
     naive: float  # log loss of the base rate
 
 
-def seconds(feed: Recorded) -> Seconds:
+def seconds(feed: RecordedFeed) -> Seconds:
     """The features of every bar as the engine sees them, and what the mid did in the second after it."""
-    window, knobs = Window(feed.info), Knobs()
+    window, knobs = MarketWindow(feed.info), TradingConfig()
     account = broker.open_account(1.0, len(feed.info.symbols))
     rows, mids, times = [], [], []
     with np.errstate(invalid="ignore", divide="ignore"):
         for tick, bar in enumerate(feed.slices(None)):
             window.append(bar)
-            view = window.inputs(tick, account, knobs, ()).view
+            view = window.build_inputs(tick, account, knobs, ()).view
             rows.append(np.concatenate((book.build(view), flow.build(view)), axis=1))
             mids.append(mid_of(bar.books))
             times.append(bar.at)
@@ -169,7 +169,7 @@ def data() -> Path:
 
 def figures(folder: Path) -> Iterator[tuple[str, Figure]]:
     """Of every symbol of a recording."""
-    told = seconds(Recorded(folder, interval=STEPS[folder.name], latency_ms=100.0))
+    told = seconds(RecordedFeed(folder, interval=STEPS[folder.name], latency_ms=100.0))
     ours, naive = walked(told)
     for index, symbol in enumerate(told.symbols):
         yield symbol, figure(ours[:, index], naive[:, index], told.ahead)

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
 
-from engine.probes.gpu import installed
-from engine.probes.probes import Probes, Source, sources
-from engine.probes.work import Work
-from engine.shell.clock import WallClock
+from engine.probes.engine import EngineProbe
+from engine.probes.gpu import load_nvml
+from engine.probes.probes import Probe, Probes, default_probes
+from engine.service.clock import WallClock
 
 READS = 300
 EVERY = 1.0  # s between two reads in the engine
@@ -27,11 +27,11 @@ def median_ms(read: Callable[[], object]) -> float:
     return statistics.median(spent)
 
 
-def busy_work(store: Path) -> Work:
+def busy_work(store: Path) -> EngineProbe:
     """Work that has seen as many ticks as it keeps."""
-    work, clock = Work(store), WallClock()
+    work, clock = EngineProbe(store), WallClock()
     for tick in range(500):
-        work.saw(4.0 + tick / 100, 10, 0, clock.now(), save_ms=1.0)
+        work.record_tick(4.0 + tick / 100, 10, 0, clock.now(), save_ms=1.0)
     return work
 
 
@@ -40,7 +40,7 @@ def main() -> None:
         home, clock = Path(folder), WallClock()
         store = home / "podium.db"
         store.write_bytes(b"x")
-        every = sources(home, busy_work(store), nvml=installed())
+        every = default_probes(home, busy_work(store), nvml=load_nvml())
         probes = Probes(home, clock, busy_work(store))
         began = process_time()
         together = median_ms(probes.read)
@@ -51,7 +51,7 @@ def main() -> None:
             print(f"  {source.source:<10} {median_ms(_reader(source, clock)):.3f} ms  {source.note()}")
 
 
-def _reader(source: Source, clock: WallClock) -> Callable[[], object]:
+def _reader(source: Probe, clock: WallClock) -> Callable[[], object]:
     return lambda: source.read(clock.now(), clock.tick())
 
 

@@ -12,14 +12,14 @@ from engine.domain.ports import Feed
 from engine.domain.record import Floats
 from engine.domain.state import State
 from engine.domain.tick import Tick
-from engine.feeds.recorded import Recorded
-from engine.feeds.simulated import Simulated
+from engine.feeds.recorded import RecordedFeed
+from engine.feeds.simulated import SimulatedFeed
 from engine.phases import selection
+from engine.service import process_memory
+from engine.service.clock import WallClock
+from engine.service.engine import Engine
+from engine.service.worker_pool import WorkerPool
 from engine.settings import Settings
-from engine.shell import steady
-from engine.shell.clock import WallClock
-from engine.shell.engine import Engine
-from engine.shell.workers import Workers
 from tests.benchmarks.scoring import Came
 
 ROWS = 20_000  # in one training at most
@@ -43,7 +43,7 @@ class Rules:
         self.shares = np.full((self.models, len(self.horizons)), 1.0 / self.models)
 
     def add(self, tick: Tick, before: State, heard: Floats, came: Came) -> None:
-        mean, weights = tick.outcome.opinions.mean, tick.outcome.forecast.weights
+        mean, weights = tick.outcome.predictions.mean, tick.outcome.forecast.weights
         self.votes.append(np.nan_to_num(mean))
         self._learn(came)
         best = np.where(self.sums == self.sums.max(axis=0), 1.0, 0.0)
@@ -76,11 +76,11 @@ class Rules:
 
 def run(about: str, feed: Feed) -> None:
     """Prints the table for one feed."""
-    workers = Workers(2)
+    workers = WorkerPool(2)
     try:
-        engine = Engine(Settings(home="", database_url="", train_rows=ROWS), feed, WallClock(), trainers=workers)
+        engine = Engine(Settings(home="", database_url="", train_rows=ROWS), feed, WallClock(), training_pool=workers)
         rules, came = Rules(len(engine.catalog.names), engine.knobs.horizons), Came()
-        steady.settle()
+        process_memory.configure_memory()
         kept = 0
         while True:
             before = engine.state
@@ -88,7 +88,7 @@ def run(about: str, feed: Feed) -> None:
             if tick is None:
                 break
             came.add(tick)
-            chosen = selection.choose(tick.outcome.mood, before, engine.catalog)
+            chosen = selection.select_models(tick.outcome.market_state, before, engine.catalog)
             kept += int(chosen.preferred.sum())
             rules.add(tick, before, chosen.preferred.astype(np.float64), came)
     finally:
@@ -111,8 +111,8 @@ def main() -> None:
     folder = Path(os.environ.get("PODIUM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "binance_spot_5m_2022_2023"
     if folder.is_dir():
         since, until = (int(np.datetime64(text, "ns").astype(np.int64)) for text in PERIOD)
-        run("binance_spot_5m", Recorded(folder, since=since, until=until))
-    run("simulated, default signal", Simulated(symbol_count=8, bars=6_000))
+        run("binance_spot_5m", RecordedFeed(folder, since=since, until=until))
+    run("simulated, default signal", SimulatedFeed(symbol_count=8, bars=6_000))
 
 
 if __name__ == "__main__":

@@ -12,9 +12,9 @@ from time import perf_counter, thread_time
 import numpy as np
 
 from engine.store import database
-from engine.store.history import History
-from engine.store.retention import Keep
-from engine.store.writer import Writer
+from engine.store.read.history import TickHistory
+from engine.store.retention import RetentionPolicy
+from engine.store.write.writer import Writer
 from tests.store import made
 
 QUERIES = {
@@ -45,7 +45,7 @@ def saving(symbols: int, ticks: int, folder: Path) -> str:
     start = perf_counter()
     writer.tune()
     tuned = (perf_counter() - start) * 1e3
-    size = database.path_of(url).stat().st_size
+    size = database.path_from_url(url).stat().st_size
     p50, p99 = np.percentile(told, [50, 99])
     print(f"save a tick of {symbols:>3} symbols: p50 {p50:7.2f} ms, p99 {p99:7.2f} ms over {len(told)} ticks; CPU p50 {np.median(worked):.2f} ms")
     print(f"  {size / ticks / symbols:,.0f} bytes a decision; tune {tuned:.0f} ms")
@@ -66,7 +66,7 @@ def reading(url: str, symbols: int, ticks: int) -> None:
                 spent.append((perf_counter() - start) * 1e3)
             print(f"  {about:<34} {min(spent):8.2f} ms")
     start = perf_counter()
-    history = History(url)
+    history = TickHistory(url)
     session = history.latest_session()
     assert session is not None
     history.slices(session.id, max(0, ticks - 400), ticks)
@@ -77,7 +77,7 @@ def reading(url: str, symbols: int, ticks: int) -> None:
 def dropping(url: str) -> None:
     writer = Writer(url)
     start = perf_counter()
-    done = writer.prune(made.WALL + 10**18, Keep(days=1.0))
+    done = writer.prune(made.WALL + 10**18, RetentionPolicy(days=1.0))
     spent = perf_counter() - start
     print(f"  drop {done.decisions:,} decisions: {spent * 1e3:,.0f} ms, {done.bytes_before / 1e6:.1f} -> {done.bytes_after / 1e6:.1f} MB")
     writer.close()

@@ -11,19 +11,19 @@ from time import perf_counter, process_time
 import numpy as np
 
 from engine.backtest import run_backtest
-from engine.domain.control import Knobs
 from engine.domain.model import Catalog
 from engine.domain.ports import Feed
 from engine.domain.record import Floats
-from engine.feeds.recorded import Recorded
-from engine.feeds.simulated import Simulated
+from engine.domain.trading_config import TradingConfig
+from engine.feeds.recorded import RecordedFeed
+from engine.feeds.simulated import SimulatedFeed
+from engine.service import fingerprint, process_memory
+from engine.service.clock import WallClock
+from engine.service.engine import Engine
+from engine.service.feed_window import FeedWindow
 from engine.settings import Settings
-from engine.shell import fingerprint, steady
-from engine.shell.clock import WallClock
-from engine.shell.engine import Engine
-from engine.shell.excerpt import Excerpt
 from engine.store import database
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.makers import Inline
 
 FREQAI_MS = 33.0  # a pair, live, on this kind of machine (measured with FreqAI itself, linear in pairs)
@@ -36,14 +36,14 @@ def saving(symbols: int, ticks: int, folder: Path) -> None:
     url = f"sqlite:///{folder / 'podium.db'}"
     database.prepare(url)
     writer, clock = Writer(url), WallClock()
-    knobs = Knobs(first_training=FIRST, retrain_every=10**6)
-    settings = Settings(home=str(folder), database_url=url, knobs=knobs, train_rows=20_000)
-    feed = Simulated(symbol_count=symbols, bars=FIRST + knobs.adopt_after + ticks)
-    session = writer.begin_session("bench", feed.info, ("all",), knobs.horizons, "{}", fingerprint.take(), clock.now())
-    engine = Engine(settings, feed, clock, trainers=_inline(), keeper=writer, session=session)
-    for _ in range(FIRST + knobs.adopt_after):
+    knobs = TradingConfig(first_training=FIRST, retrain_every=10**6)
+    settings = Settings(home=str(folder), database_url=url, trading=knobs, train_rows=20_000)
+    feed = SimulatedFeed(symbol_count=symbols, bars=FIRST + knobs.deployment_lag_bars + ticks)
+    session = writer.begin_session("bench", feed.info, ("all",), knobs.horizons, "{}", fingerprint.read_platform(), clock.now())
+    engine = Engine(settings, feed, clock, training_pool=_inline(), store=writer, session=session)
+    for _ in range(FIRST + knobs.deployment_lag_bars):
         engine.step()
-    steady.settle()  # as the server does
+    process_memory.configure_memory()  # as the server does
     spent, busy, rows = [], [], []
     for _ in range(ticks):
         begun, worked = perf_counter(), process_time()
@@ -51,7 +51,7 @@ def saving(symbols: int, ticks: int, folder: Path) -> None:
         spent.append((perf_counter() - begun) * 1e3)
         busy.append((process_time() - worked) * 1e3)
         assert tick is not None
-        rows.append(tick.outcome.matrix.values)
+        rows.append(tick.outcome.features.values)
         assert all(served is not None for served in tick.serving)
     writer.close()
     p50, p99 = np.percentile(spent, (50, 99))
@@ -80,8 +80,8 @@ def bare_prediction(catalog: Catalog, rows: list[Floats]) -> float:
 
 def backtest(about: str, feed: Feed, *, train_rows: int = 0, trains: bool = True) -> None:
     """Decisions a second, training in two workers beside it."""
-    knobs = Knobs(first_training=600) if trains else Knobs(first_training=2**31, retrain_every=2**31)
-    report = run_backtest(Settings(home="", database_url="", knobs=knobs, train_rows=train_rows), feed, tell=_silently)
+    knobs = TradingConfig(first_training=600) if trains else TradingConfig(first_training=2**31, retrain_every=2**31)
+    report = run_backtest(Settings(home="", database_url="", trading=knobs, train_rows=train_rows), feed, report_progress=_silently)
     skill = report["skill"]["ensemble"]["r2"]  # type: ignore[index]
     print(
         f"backtest {about}: {report['decisions_per_second']:,.0f} decisions/s over {report['decisions']:,} decisions, "
@@ -102,12 +102,12 @@ def main() -> None:
     for symbols, ticks in ((10, 600), (500, 60)):
         with tempfile.TemporaryDirectory() as folder:
             saving(symbols, ticks, Path(folder))
-    backtest("simulated, 20 symbols, 3,000 bars, without training", Simulated(symbol_count=20, bars=3_000), trains=False)
-    backtest("simulated, 20 symbols, 3,000 bars, all rows", Simulated(symbol_count=20, bars=3_000))
+    backtest("simulated, 20 symbols, 3,000 bars, without training", SimulatedFeed(symbol_count=20, bars=3_000), trains=False)
+    backtest("simulated, 20 symbols, 3,000 bars, all rows", SimulatedFeed(symbol_count=20, bars=3_000))
     recording = Path(os.environ.get("PODIUM_TEST_DATA", Path(__file__).parents[3] / "shared" / "data")) / "binance_spot_5m_2022_2023"
     if recording.is_dir():
-        backtest("of 3,000 bars of 20 Binance symbols, all rows", Excerpt(Recorded(recording), bars=3_000))
-        backtest("of 3,000 bars of 20 Binance symbols, 5,000 rows", Excerpt(Recorded(recording), bars=3_000), train_rows=5_000)
+        backtest("of 3,000 bars of 20 Binance symbols, all rows", FeedWindow(RecordedFeed(recording), bars=3_000))
+        backtest("of 3,000 bars of 20 Binance symbols, 5,000 rows", FeedWindow(RecordedFeed(recording), bars=3_000), train_rows=5_000)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.domain.record import Floats, Ints
 from engine.domain.tick import Tick
-from engine.evidence import due
+from engine.evidence import scoring
 
 DAY = 86_400 * 10**9  # ns
 
@@ -35,14 +35,14 @@ class Came:
 
     def add(self, tick: Tick) -> None:
         self.at.append(tick.inputs.at)
-        self.price.append(tick.row.price)
-        self.sigma.append(tick.row.sigma)
+        self.price.append(tick.training_row.price)
+        self.sigma.append(tick.training_row.sigma)
 
     def target(self, horizon: int) -> Floats:
         """(T, S)"""
         price, sigma = np.stack(self.price), np.stack(self.sigma)
         came = np.full_like(price, np.nan)
-        came[:-horizon] = due.target(price[horizon:], price[:-horizon], sigma[:-horizon], horizon)
+        came[:-horizon] = scoring.forecast_target(price[horizon:], price[:-horizon], sigma[:-horizon], horizon)
         return came
 
     def r2(self, said: Floats, horizon: int, rows: Floats) -> Figure:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from engine.__main__ import main
-from engine.feeds.recorded import Recorded
-from engine.shell.excerpt import Excerpt
+from engine.feeds.recorded import RecordedFeed
+from engine.service.feed_window import FeedWindow
 from tests.feeds.recordings import BOOK, MINUTE, SECOND, START, write
 
 FOR_THE_LIVE_ENGINE = {"played", "forget"}  # an excerpt is never compacted
@@ -45,14 +45,14 @@ def test_what_flow_explains_by_ten_seconds_is_reported_for_bars_of_a_minute(reco
     assert whole is not None
     assert whole > 0.5
     part = report(capsys, str(recording), "--interval", "1m", "--to", "2024-01-01T00:30:00Z")["micro"]["ofi_r2_10s"]
-    assert part == Recorded(recording).explained(START, START + 30 * MINUTE)[0]
+    assert part == RecordedFeed(recording).flow_r2(START, START + 30 * MINUTE)[0]
     assert part != whole
 
 
 def test_an_excerpt_hides_nothing_of_the_feed_that_a_decision_or_a_report_uses(recording: Path) -> None:
-    feed = Recorded(recording)
+    feed = RecordedFeed(recording)
     offered = {name for name in dir(feed) if not name.startswith("_")} - FOR_THE_LIVE_ENGINE
-    assert offered <= set(dir(Excerpt(feed)))
+    assert offered <= set(dir(FeedWindow(feed)))
 
 
 def test_every_configuration_tried_counts_against_the_sharpe_ratio(

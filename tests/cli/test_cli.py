@@ -16,12 +16,12 @@ import pandas as pd
 import pytest
 
 from engine.__main__ import main
-from engine.cli.export import without_formulas
+from engine.cli.export import escape_formulas
+from engine.service.supervisor import Supervisor, open_configured_feed
+from engine.service.training import select_models
 from engine.settings import Settings
-from engine.shell.host import Host, open_feed
-from engine.shell.training import models
 from engine.store.inbox import Inbox
-from engine.store.reader import Reader
+from engine.store.read.reader import Reader
 from tests.store.made import filled
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,9 +31,11 @@ ROOT = Path(__file__).parent.parent.parent
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home whose engine has decided 40 ticks and stopped."""
     folder = tmp_path_factory.mktemp("home")
-    plain = Settings(home=str(folder), database_url=f"sqlite:///{folder}/podium.db", warm_up=0)
-    told = Settings(home=plain.home, database_url=plain.database_url, symbols=open_feed(plain).info.symbols[:2], models=(models()[0].name,))
-    host = Host(told, ticks=40)
+    plain = Settings(home=str(folder), database_url=f"sqlite:///{folder}/podium.db", warmup_bars=0)
+    told = Settings(
+        home=plain.home, database_url=plain.database_url, symbols=open_configured_feed(plain).info.symbols[:2], models=(select_models()[0].name,)
+    )
+    host = Supervisor(told, ticks=40)
     host.open()
     host.start()
     assert host.ended.wait(60)
@@ -207,7 +209,7 @@ def test_a_spreadsheet_runs_nothing_out_of_an_exported_text_and_numbers_stay_num
 
 def test_no_text_begins_as_a_formula_does() -> None:
     texts = ["=1", "\uff1d1", "-", "'=", "a=1", "", None, "1"]
-    told = without_formulas(pd.DataFrame({"text": pd.Series(texts, dtype=object), "number": [-1.5] * len(texts)}))
+    told = escape_formulas(pd.DataFrame({"text": pd.Series(texts, dtype=object), "number": [-1.5] * len(texts)}))
     assert told["text"].fillna("none").tolist() == ["'=1", "'\uff1d1", "'-", "'=", "a=1", "", "none", "1"]
     assert told["number"].tolist() == [-1.5] * len(texts)
 
@@ -280,7 +282,7 @@ def test_a_short_backtest_gives_the_contracts_object_and_the_same_digest_twice(h
     assert json.loads(capsys.readouterr().out)["digest"] == first["digest"]
     assert set(first) >= {
         "recording", "symbols", "ticks", "decisions", "wall_seconds", "decisions_per_second", "digest", "phase_ms", "tick_ms", "actions", "fallbacks",
-        "honest_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
+        "clean_rate", "binding_gates", "skill", "calibration", "volatility", "micro", "portfolio", "regret", "training", "peak_rss_mb",
     }  # fmt: skip
     assert (first["ticks"], first["decisions"]) == (60, 120)
     assert main([*line[:-1]]) == 0
@@ -311,7 +313,7 @@ def test_a_reader_that_goes_away_is_no_error(home: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_a_run_after_the_tick_in_hand(tmp_path: Path, number: signal.Signals) -> None:
-    env = {**os.environ, "PODIUM_HOME": str(tmp_path), "PODIUM_WARM_UP": "0", "PODIUM_PACE_SECONDS": "0.05"}
+    env = {**os.environ, "PODIUM_HOME": str(tmp_path), "PODIUM_WARMUP_BARS": "0", "PODIUM_TICK_INTERVAL_SECONDS": "0.05"}
     with subprocess.Popen([sys.executable, "-m", "engine", "run"], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "Ctrl-C stops it" in process.stderr.readline()

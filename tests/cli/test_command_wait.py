@@ -10,22 +10,24 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.cli.command import explain_wait, wait_for
-from engine.domain.control import Command
-from engine.health import SECOND, Vitals
-from engine.shell.lease import Lease
-from engine.store.errors import StoreFailed
-from engine.store.inbox import Asked, Inbox
-from engine.store.store import Store
+from engine.cli.command import explain_wait, wait_for_command
+from engine.domain.trading_config import Command
+from engine.health import SECOND, HealthInputs
+from engine.service.lease import Lease
+from engine.store.connection import Store
+from engine.store.errors import StoreError
+from engine.store.inbox import CommandRecord, Inbox
 from tests.makers import START, SetClock
 from tests.store.made import empty
 
-LOCKED = StoreFailed("the store is locked by another process")
-ALIVE = Vitals(START, START - SECOND, START - 99 * SECOND, 2.0, 7, START - 2 * SECOND, (), 7, 7, 0)
+LOCKED = StoreError("the store is locked by another process")
+ALIVE = HealthInputs(START, START - SECOND, START - 99 * SECOND, 2.0, 7, START - 2 * SECOND, (), 7, 7, 0)
 
 
-def command(status: str) -> Asked:
-    return Asked(Command(3, "pause", (), "ann", ""), START, status, '{"message": "paused"}' if status == "done" else None, None, None, None, None)
+def command(status: str) -> CommandRecord:
+    return CommandRecord(
+        Command(3, "pause", (), "ann", ""), START, status, '{"message": "paused"}' if status == "done" else None, None, None, None, None
+    )
 
 
 @dataclass
@@ -33,14 +35,14 @@ class Looks:
     """Answers each look with the next of what it was given, and with the last for ever; each takes so many seconds."""
 
     clock: SetClock
-    answers: list[Asked | StoreFailed | None]
+    answers: list[CommandRecord | StoreError | None]
     takes: float = 0.0
     pauses: list[float] = field(default_factory=list)
 
-    def get(self, number: int) -> Asked | None:
+    def get(self, number: int) -> CommandRecord | None:
         self.clock.seconds += self.takes
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, StoreFailed):
+        if isinstance(answer, StoreError):
             raise answer
         return answer
 
@@ -61,29 +63,29 @@ class Looks:
         ([None], 0.0, "gone", 0.0),
     ],
 )
-def test_a_wait_of_five_seconds_ends_within_six(answers: list[Asked | StoreFailed | None], takes: float, status: str, latest: float) -> None:
+def test_a_wait_of_five_seconds_ends_within_six(answers: list[CommandRecord | StoreError | None], takes: float, status: str, latest: float) -> None:
     clock = SetClock()
     looks = Looks(clock, answers, takes)
-    waited = wait_for(looks, 3, 5.0, clock, looks.pause)
+    waited = wait_for_command(looks, 3, 5.0, clock, looks.pause)
     assert waited.status == status
     assert clock.seconds == pytest.approx(latest, abs=0.35)
 
 
-def told(status: str | None, vitals: Callable[[], Vitals], trouble: str | None = None) -> str:
+def told(status: str | None, vitals: Callable[[], HealthInputs], trouble: str | None = None) -> str:
     clock = SetClock()
     looks = Looks(clock, [None if status is None else command(status)])
-    waited = wait_for(looks, 3, 0.0, clock, looks.pause)
+    waited = wait_for_command(looks, 3, 0.0, clock, looks.pause)
     if trouble:
-        looks.answers = [StoreFailed(trouble)]
-        waited = wait_for(looks, 3, 0.0, clock, looks.pause)
+        looks.answers = [StoreError(trouble)]
+        waited = wait_for_command(looks, 3, 0.0, clock, looks.pause)
     return explain_wait(waited, 3, 5.0, vitals)
 
 
 def test_what_is_not_over_is_told_with_the_reason_and_how_to_look_it_up() -> None:
-    def locked() -> Vitals:
+    def locked() -> HealthInputs:
         raise LOCKED
 
-    dead = told("queued", lambda: Vitals(START, None, None, 2.0, 7, START, (), 7, 7, 0))
+    dead = told("queued", lambda: HealthInputs(START, None, None, 2.0, 7, START, (), 7, 7, 0))
     assert dead.startswith("still waiting: command 3 was submitted and is queued after 5 s: no engine runs on this store, and it is carried out when")
     assert "the tick in hand takes long, as while it waits for a training" in told("queued", lambda: ALIVE)
     assert "is running after 5 s: the engine carries it out" in told("running", lambda: ALIVE)
@@ -111,7 +113,7 @@ def test_a_store_that_is_locked_takes_no_command_and_says_so(url: str, capsys: p
 
 def test_a_dead_engine_leaves_the_command_queued_and_the_way_to_it_is_told(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     lease = Lease(url)
-    assert lease.take(START, 0.0)
+    assert lease.acquire(START, 0.0)
     lease.close()
     assert main(["command", "pause", "--wait", "0", "--store", url]) == 1
     out, err = capsys.readouterr()

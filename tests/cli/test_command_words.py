@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from engine.cli._frame import WrongUse
-from engine.cli.command import arguments
+from engine.cli._arguments import UsageError
+from engine.cli.command import parse_arguments
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ from engine.cli.command import arguments
     ],
 )
 def test_what_the_optimizer_understands_is_passed_on(name: str, words: list[str]) -> None:
-    assert arguments(name, words) == dict(word.split("=", 1) for word in words)
+    assert parse_arguments(name, words) == dict(word.split("=", 1) for word in words)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +35,5 @@ def test_what_the_optimizer_understands_is_passed_on(name: str, words: list[str]
     ],
 )
 def test_what_it_does_not_understand_is_refused_in_one_line(name: str, words: list[str], said: str) -> None:
-    with pytest.raises(WrongUse, match=said):
-        arguments(name, words)
+    with pytest.raises(UsageError, match=said):
+        parse_arguments(name, words)

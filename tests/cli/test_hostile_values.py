@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.shell.load_settings import load_settings
+from engine.service.settings_loader import load_settings
 from tests.cli.test_cli import ROOT
 
 LONG, DIGITS = "a" * 10_000, "9" * 10_000
@@ -61,8 +61,8 @@ SETTINGS = (
     ("PODIUM_SEED", DIGITS),
     ("PODIUM_INTERVAL", f"{DIGITS}m"),
     ("PODIUM_CAPITAL", f"1e{DIGITS}"),
-    ("PODIUM_KEEP_DECISIONS", f"{DIGITS}d"),
-    ("PODIUM_KEEP_DECISIONS", f"{DIGITS}MB"),
+    ("PODIUM_RETENTION", f"{DIGITS}d"),
+    ("PODIUM_RETENTION", f"{DIGITS}MB"),
     ("PODIUM_ADDRESS", LONG),
     ("PODIUM_DATABASE_URL", f"sqlite:////tmp/{LONG}"),
     ("PODIUM_DATABASE_URL", LONG),

@@ -13,7 +13,7 @@ import pytest
 
 from engine import libraries
 from engine.__main__ import main
-from engine.libraries import REQUIRED, LibraryFailed, explain
+from engine.libraries import REQUIRED_LIBRARIES, LibraryError, explain_import_error
 from tests.cli.test_cli import ROOT
 
 NO_OPENMP = "libgomp.so.1: cannot open shared object file: No such file or directory"
@@ -75,17 +75,17 @@ def test_a_process_of_its_own_ends_in_one_line_too(tmp_path: Path, words: list[s
 def test_every_requirement_is_looked_at() -> None:
     names = [re.match(r"[\w-]+", line) for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
     modules = importlib.metadata.packages_distributions()
-    looked_at = {distribution.lower().replace("_", "-") for name in REQUIRED for distribution in modules[name]}
+    looked_at = {distribution.lower().replace("_", "-") for name in REQUIRED_LIBRARIES for distribution in modules[name]}
     assert {name[0].lower() for name in names if name} <= looked_at
 
 
 def test_a_fault_of_podiums_own_is_no_library() -> None:
-    assert explain(ImportError("cannot import name 'x' from 'engine.run'", name="engine.run")) is None
-    assert explain(OSError(2, "No such file or directory", "/tmp/libx.so")) is None
-    assert explain(OSError("the disk is full")) is None
+    assert explain_import_error(ImportError("cannot import name 'x' from 'engine.run'", name="engine.run")) is None
+    assert explain_import_error(OSError(2, "No such file or directory", "/tmp/libx.so")) is None
+    assert explain_import_error(OSError("the disk is full")) is None
 
 
 def test_what_is_missing_is_refused_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libraries, "SELDOM", ("no_library_of_this_name",))
-    with pytest.raises(LibraryFailed, match="the library no_library_of_this_name is missing: pip install -r requirements"):
-        libraries.demand(dashboard=False)
+    with pytest.raises(LibraryError, match="the library no_library_of_this_name is missing: pip install -r requirements"):
+        libraries.require_libraries(dashboard=False)

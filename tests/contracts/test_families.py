@@ -10,26 +10,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.discover import discover
-from engine.domain.market import Bars, Books, Flow, Inputs, Slice
-from engine.domain.model import Family
+from engine.domain.market import Bars, Books, Inputs, MarketSnapshot, OrderFlow
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 from engine.phases import features
-from engine.shell.rolling import Window
-from engine.window import look
+from engine.plugins import discover_plugins
+from engine.service.windows import MarketWindow
+from engine.window import build_view
 from tests.makers import KNOBS, START, Moment, lesson, moment, no_books, no_flow, walk_bars
 
-FAMILIES: tuple[Family, ...] = discover("engine.features", "FAMILY")
+FAMILIES: tuple[FeatureFamily, ...] = discover_plugins("engine.features", "FAMILY")
 EVERY = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
 ALONE = pytest.mark.parametrize("family", [family for family in FAMILIES if family.name != "cross_section"], ids=lambda family: family.name)
 
 
-def built(family: Family, at: Moment) -> Floats:
+def built(family: FeatureFamily, at: Moment) -> Floats:
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         return np.asarray(family.build(at.inputs.view))
 
 
-def sliced(record: Bars | Books | Flow, symbols: slice) -> list[Floats]:
+def sliced(record: Bars | Books | OrderFlow, symbols: slice) -> list[Floats]:
     return [np.ascontiguousarray(getattr(record, name)[symbols]) for name in type(record).__slots__]
 
 
@@ -43,18 +43,18 @@ def test_there_are_enough_columns_in_enough_families_and_names_are_unique() -> N
 
 
 @EVERY
-def test_it_can_be_taken_out_and_the_others_say_the_same(family: Family) -> None:
+def test_it_can_be_taken_out_and_the_others_say_the_same(family: FeatureFamily) -> None:
     at = moment()
     kept = tuple(one for one in FAMILIES if one is not family)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        whole, less = (features.build(at.inputs, replace(at.catalog, families=families)) for families in (FAMILIES, kept))
+        whole, less = (features.build_features(at.inputs, replace(at.catalog, families=families)) for families in (FAMILIES, kept))
     places = [whole.columns.index(column) for column in less.columns]
     assert len(less.columns) == len(whole.columns) - len(family.columns)
     assert less.values.tobytes() == np.ascontiguousarray(whole.values[:, places]).tobytes()
 
 
 @EVERY
-def test_it_gives_a_column_for_each_name_and_numbers_where_it_must(family: Family) -> None:
+def test_it_gives_a_column_for_each_name_and_numbers_where_it_must(family: FeatureFamily) -> None:
     for tick, at in lesson().moments.items():
         values = built(family, at)
         assert values.shape == (8, len(family.columns)), tick
@@ -64,7 +64,7 @@ def test_it_gives_a_column_for_each_name_and_numbers_where_it_must(family: Famil
 
 
 @EVERY
-def test_it_looks_at_nothing_but_the_view_and_gives_the_same_twice(family: Family) -> None:
+def test_it_looks_at_nothing_but_the_view_and_gives_the_same_twice(family: FeatureFamily) -> None:
     at = moment()
     before = at.inputs.view.digest()
     assert built(family, at).tobytes() == built(family, at).tobytes()
@@ -72,10 +72,10 @@ def test_it_looks_at_nothing_but_the_view_and_gives_the_same_twice(family: Famil
 
 
 @EVERY
-def test_what_comes_later_changes_nothing(family: Family) -> None:
+def test_what_comes_later_changes_nothing(family: FeatureFamily) -> None:
     """Two markets that are the same until bar 700: every row until then is the same in bits, also when it is asked for later; the next is not."""
     feed = lesson().feed
-    first, second = Window(feed.info), Window(feed.info)
+    first, second = MarketWindow(feed.info), MarketWindow(feed.info)
     account = moment().inputs.account
     kept: list[tuple[Inputs, Floats]] = []
     for tick, bar in enumerate(lesson().bars[:706]):
@@ -83,7 +83,7 @@ def test_what_comes_later_changes_nothing(family: Family) -> None:
         first.append(bar)
         second.append(changed)
         if tick >= 694:
-            one, other = (window.inputs(tick, account, KNOBS, ()) for window in (first, second))
+            one, other = (window.build_inputs(tick, account, KNOBS, ()) for window in (first, second))
             rows = built(family, Moment(one, moment().state, moment().catalog)), built(family, Moment(other, moment().state, moment().catalog))
             assert (rows[0].tobytes() == rows[1].tobytes()) == (tick <= 700 or family.name == "calendar"), tick
             kept.append((other, rows[1]))
@@ -91,7 +91,7 @@ def test_what_comes_later_changes_nothing(family: Family) -> None:
         assert built(family, Moment(inputs, moment().state, moment().catalog)).tobytes() == row.tobytes()
 
 
-def _shaken(bar: Slice, tick: int) -> Slice:
+def _shaken(bar: MarketSnapshot, tick: int) -> MarketSnapshot:
     """The bar with other prices, sizes and flow."""
     by = 1.0 + 0.01 * (tick - 699) * np.arange(1, 1 + len(bar.close)) * (-1.0) ** np.arange(len(bar.close))
     prices = {name: getattr(bar, name) * by for name in ("open", "high", "low", "close")}
@@ -100,24 +100,24 @@ def _shaken(bar: Slice, tick: int) -> Slice:
 
 
 @EVERY
-def test_the_order_of_symbols_says_nothing(family: Family) -> None:
+def test_the_order_of_symbols_says_nothing(family: FeatureFamily) -> None:
     inputs = moment().inputs
     order = np.array([3, 1, 7, 0, 2, 6, 5, 4])
-    turned = look(
+    turned = build_view(
         Bars(*(part[order] for part in sliced(inputs.bars, slice(None)))), Books(*(part[order] for part in sliced(inputs.books, slice(None)))),
-        Flow(*(part[order] for part in sliced(inputs.flow, slice(None)))), inputs.at, inputs.interval, 60.0,
+        OrderFlow(*(part[order] for part in sliced(inputs.flow, slice(None)))), inputs.at, inputs.interval, 60.0,
     )  # fmt: skip
     np.testing.assert_allclose(family.build(turned), built(family, moment())[order], rtol=1e-9, atol=1e-10)
 
 
 @ALONE
-def test_symbols_do_not_hang_together_but_where_they_are_compared(family: Family) -> None:
+def test_symbols_do_not_hang_together_but_where_they_are_compared(family: FeatureFamily) -> None:
     inputs = moment().inputs
     alone = []
     for symbol in range(8):
         one = slice(symbol, symbol + 1)
-        view = look(
-            Bars(*sliced(inputs.bars, one)), Books(*sliced(inputs.books, one)), Flow(*sliced(inputs.flow, one)), inputs.at, inputs.interval, 60.0
+        view = build_view(
+            Bars(*sliced(inputs.bars, one)), Books(*sliced(inputs.books, one)), OrderFlow(*sliced(inputs.flow, one)), inputs.at, inputs.interval, 60.0
         )
         alone.append(family.build(view)[0])
     np.testing.assert_allclose(np.stack(alone), built(family, moment()), rtol=1e-9, atol=1e-12)
@@ -133,7 +133,7 @@ def test_symbols_with_enough_history_have_every_column_they_must(seed: int, miss
     gone[:, -1] = False
     bars = Bars(*(np.where(gone, broken, part) for part in sliced(bars, slice(None))))
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        view = look(bars, no_books(5), no_flow(5), START, 10**9, 60.0)
+        view = build_view(bars, no_books(5), no_flow(5), START, 10**9, 60.0)
         usable = (view.known >= 40) & np.isfinite(view.sigma)
         for family in FAMILIES:
             values = family.build(view)
@@ -143,7 +143,7 @@ def test_symbols_with_enough_history_have_every_column_they_must(seed: int, miss
 
 
 @EVERY
-def test_hazards_in_the_data_never_make_it_fail_or_infinite(family: Family) -> None:
+def test_hazards_in_the_data_never_make_it_fail_or_infinite(family: FeatureFamily) -> None:
     inputs = moment().inputs
     flat = np.full_like(inputs.bars.close, 100.0)
     still = Bars(flat, flat, flat, flat, flat * 0)
@@ -160,18 +160,18 @@ def test_hazards_in_the_data_never_make_it_fail_or_infinite(family: Family) -> N
     ):
         for books, flow in ((inputs.books, inputs.flow), (no_books(8), no_flow(8))):
             with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-                view = look(bars, books, flow, inputs.at, inputs.interval, 60.0)
+                view = build_view(bars, books, flow, inputs.at, inputs.interval, 60.0)
                 assert not np.isinf(family.build(view)).any()
 
 
 @EVERY
-def test_it_costs_little(family: Family) -> None:
+def test_it_costs_little(family: FeatureFamily) -> None:
     """500 symbols together; the limit is ten times what it takes on a quiet machine, so that a loop over symbols fails."""
     inputs = moment().inputs
     many = [np.tile(part, (63,) + (1,) * (part.ndim - 1))[:500] for part in sliced(inputs.bars, slice(None))]
     books = [np.tile(part, (63, 1))[:500] for part in sliced(inputs.books, slice(None))]
     flow = [np.tile(part, (63,) + (1,) * (part.ndim - 1))[:500] for part in sliced(inputs.flow, slice(None))]
-    view = look(Bars(*many), Books(*books), Flow(*flow), inputs.at, inputs.interval, 60.0)
+    view = build_view(Bars(*many), Books(*books), OrderFlow(*flow), inputs.at, inputs.interval, 60.0)
     family.build(view)
     spent = []
     for _ in range(3):

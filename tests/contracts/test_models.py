@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from engine.discover import discover
-from engine.domain.model import Model, Training
+from engine.domain.model import Model, TrainingSet
 from engine.domain.record import Floats
 from engine.evidence import skill
-from engine.shell import training
+from engine.plugins import discover_plugins
+from engine.service import training
 from tests.makers import BARS, KNOBS, Lesson, engine, lesson, play, simulated
 
-MODELS: tuple[Model, ...] = discover("engine.models", "MODEL")
+MODELS: tuple[Model, ...] = discover_plugins("engine.models", "MODEL")
 EVERY = pytest.mark.parametrize("model", MODELS, ids=lambda model: model.name)
 
 
@@ -27,7 +27,7 @@ def live(count: int) -> Floats:
 
 
 @cache
-def rows(count: int = 1_500, columns: int = 12, seed: int = 3) -> Training:
+def rows(count: int = 1_500, columns: int = 12, seed: int = 3) -> TrainingSet:
     """Made rows in which a tenth of the target can be known, with blanks among the features and targets that are not yet known."""
     draw = np.random.default_rng(seed)
     x = draw.normal(size=(count, columns))
@@ -36,7 +36,7 @@ def rows(count: int = 1_500, columns: int = 12, seed: int = 3) -> Training:
     tick = np.arange(count) // 4
     for index, horizon in enumerate((1, 3, 12)):
         y[tick > tick[-1] - horizon, index] = np.nan
-    return Training(tuple(f"c{index}" for index in range(columns)), (1, 3, 12), x.astype(np.float32), y, tick, int(tick[-1]))
+    return TrainingSet(tuple(f"c{index}" for index in range(columns)), (1, 3, 12), x.astype(np.float32), y, tick, int(tick[-1]))
 
 
 def test_there_are_models_of_six_kinds_lightgbm_is_one_and_one_learns_at_every_tick() -> None:
@@ -109,9 +109,9 @@ def test_it_finds_what_can_be_found_and_little_where_there_is_nothing(model: Mod
 
 @EVERY
 def test_bytes_that_are_not_its_own_are_refused_in_one_line(model: Model) -> None:
-    artifact = training.fit(model.name, rows(), 7, 12)
+    artifact = training.fit_model(model.name, rows(), 7, 12)
     with pytest.raises(ValueError, match="is corrupt") as told:
-        training.load(replace(artifact, data=artifact.data[:-1]))
+        training.load_model(replace(artifact, data=artifact.data[:-1]))
     assert "\n" not in str(told.value)
 
 
@@ -146,7 +146,7 @@ def test_the_number_of_threads_changes_no_bit(model: Model) -> None:
     digests = []
     for threads in (1, 2, 4):
         with threadpool_limits(threads):
-            digests.append(training.fit(model.name, rows(1_500, 40), 7, 12).data_digest)
+            digests.append(training.fit_model(model.name, rows(1_500, 40), 7, 12).data_digest)
     assert len(set(digests)) == 1
 
 
@@ -155,18 +155,18 @@ def test_what_a_model_relies_on_is_measured(model: Model) -> None:
     draw = np.random.default_rng(5)
     y = 0.8 * np.nan_to_num(rows(3_000).x[:, :1]) + draw.normal(size=(3_000, 3))
     hollow = np.where(np.arange(12) == 4, np.nan, rows(3_000).x).astype(np.float32)
-    served = training.load(training.fit(model.name, replace(rows(3_000), x=hollow, y=y), 7, 12))
+    served = training.load_model(training.fit_model(model.name, replace(rows(3_000), x=hollow, y=y), 7, 12))
     assert served.reliance.sum() == pytest.approx(1.0)
     assert served.reliance.argmax() == 0
     assert served.reliance[4] == 0.0
-    silent = training.load(training.fit(model.name, replace(rows(), y=np.full_like(rows().y, np.nan)), 7, 12))
+    silent = training.load_model(training.fit_model(model.name, replace(rows(), y=np.full_like(rows().y, np.nan)), 7, 12))
     assert np.isfinite(silent.reliance).all()
 
 
 def test_forecasts_of_two_models_are_not_one_forecast() -> None:
     """Pairwise, over every horizon, at the default signal: a larger one is one linear truth that every good model must agree on."""
     ticks = play(engine(simulated(1_100, signal=0.05)))
-    votes = np.concatenate([tick.outcome.opinions.mean.reshape(len(MODELS), -1) for tick in ticks[640:]], axis=1)
+    votes = np.concatenate([tick.outcome.predictions.mean.reshape(len(MODELS), -1) for tick in ticks[640:]], axis=1)
     for first, second in combinations(range(len(MODELS)), 2):
         both = np.corrcoef(votes[first], votes[second])[0, 1]
         assert abs(both) < 0.95, (MODELS[first].name, MODELS[second].name, both)
@@ -176,7 +176,7 @@ def ensemble_r2(names: tuple[str, ...]) -> tuple[str, float]:
     """The digest of a run's decisions and the ensemble's R2 at one bar with these models."""
     one = engine(simulated(480), models=names, knobs=replace(KNOBS, first_training=250, retrain_every=1_000))
     digests = [tick.decisions_digest for tick in play(one)]
-    found = next(row for row in skill.table(one.state, one.knobs.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all"))
+    found = next(row for row in skill.skill_table(one.state, one.knobs.horizons) if (row.model, row.horizon, row.regime) == ("ensemble", 1, "all"))
     assert found.r2 is not None
     return digests[-1], found.r2
 

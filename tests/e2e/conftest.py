@@ -49,7 +49,7 @@ def watched(young: Served) -> Served:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """An engine of the file's own, its warm-up over."""
     with serving(tmp_path_factory.mktemp("own"), OWN) as served:
-        served.wait(lambda: served.tick() > int(OWN["PODIUM_WARM_UP"]), "the warm-up to be over")
+        served.wait(lambda: served.tick() > int(OWN["PODIUM_WARMUP_BARS"]), "the warm-up to be over")
         yield served
 
 

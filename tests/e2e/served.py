@@ -16,14 +16,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from engine.shell.clock import WallClock
+from engine.service.clock import WallClock
 
 ROOT = Path(__file__).parent.parent.parent
 SLOW = 180.0  # s that anything may take on a busy machine
 SERVE = "engine serve"  # what make run starts
 WARM_UP = 1_000  # ticks of the engine that is watched: models are trained at 600, and on so strong a signal skill is proven and trades are made
-WATCHED = {"PODIUM_WARM_UP": str(WARM_UP), "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
-OWN = {"PODIUM_WARM_UP": "130", "PODIUM_PACE_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
+WATCHED = {"PODIUM_WARMUP_BARS": str(WARM_UP), "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SIGNAL": "0.3"}
+OWN = {"PODIUM_WARMUP_BARS": "130", "PODIUM_TICK_INTERVAL_SECONDS": "1", "PODIUM_SIM_SYMBOLS": "3"}  # of an engine of a file's own
 
 
 class Served:

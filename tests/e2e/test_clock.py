@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from pages.parts import ages, units
+from engine import units
+from pages.ui import ages
 
 pytestmark = pytest.mark.browser
 SCRIPT = Path(__file__).parents[2] / "pages" / "parts" / "live_clock.js"
@@ -72,11 +73,11 @@ def window(browser: Browser) -> Iterator[Window]:
 
 def age(seconds: float) -> str:
     """What the server writes of a moment so long before its own."""
-    return ages.to_html(ages.since(round((NOW - seconds * 1000) * units.MS), NOW * units.MS))
+    return ages.render_ages(ages.ticking_age(round((NOW - seconds * 1000) * units.MS), NOW * units.MS))
 
 
 def test_ages_go_on_by_the_servers_clock_whatever_the_browsers_says(window: Window) -> None:
-    left = ages.to_html(ages.until((NOW + 90_000) * units.MS, NOW * units.MS))
+    left = ages.render_ages(ages.ticking_countdown((NOW + 90_000) * units.MS, NOW * units.MS))
     window.show(f"decided {age(3)} ago", f"{left} left")
     assert window.shown() == ["decided 3 s ago", "1 min left"]
     window.contact(0)
@@ -89,9 +90,9 @@ def test_ages_go_on_by_the_servers_clock_whatever_the_browsers_says(window: Wind
 
 def test_an_age_is_in_the_words_of_the_server(window: Window) -> None:
     seconds = [0, 59, 60, 119, 120, 3_599, 3_600, 7_199, 86_399, 86_400, 172_799, 172_800, 900_000]
-    window.show(*(age(one).replace(units.age(one), "?") for one in seconds))
+    window.show(*(age(one).replace(units.format_age(one), "?") for one in seconds))
     window.contact(0)
-    assert window.shown() == [units.age(one) for one in seconds]
+    assert window.shown() == [units.format_age(one) for one in seconds]
 
 
 def test_without_contact_for_three_refreshes_the_page_greys_and_says_since_when_until_it_is_back(window: Window) -> None:

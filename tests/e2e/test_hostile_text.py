@@ -11,7 +11,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Browser, expect
 
-from engine.shell.clock import WallClock
+from engine.service.clock import WallClock
 from tests.e2e.served import Served
 from tests.e2e.visitor import MS, TITLES, Visitor
 from tests.pages.hostile import hostile_store

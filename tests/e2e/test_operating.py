@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from engine.domain.tuning import verdict_in_words
-from engine.shell.clock import WallClock
+from engine.domain.optimization import describe_verdict
+from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
 from tests.e2e.served import OWN, Served
 from tests.e2e.visitor import MS, Visitor
@@ -124,7 +124,7 @@ def test_an_optimization_by_hand_tells_what_it_measured(server: Served, visit: V
     assert told["unit"] == "bytes"
     assert told["amount"] is not None
     assert told["comparison"] in {"better than usual", "as usual", "worse than usual", "not enough data"}
-    verdict = verdict_in_words(told["verdict"])
+    verdict = describe_verdict(told["verdict"])
     expect(visitor.banner(f"{verdict.capitalize()}.")).to_contain_text(told["detail"], timeout=MS)
     visitor.chart("What came of collect garbage")
     visitor.page.get_by_text("History", exact=True).click()

@@ -121,8 +121,8 @@ def test_a_gate_of_the_overview_leads_to_the_decisions_it_bound(watched: Served,
     visitor.go("/")
     visitor.page.locator('tr[data-id="edge over cost"] a').click()
     visitor.is_on("Decisions")
-    expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge over cost", timeout=MS)
-    assert visitor.query() == {"gate": "edge over cost"}
+    expect(visitor.page.get_by_role("combobox", name="Binding gate")).to_have_value("edge above cost", timeout=MS)
+    assert visitor.query() == {"gate": "edge above cost"}
     gates = visitor.page.locator("tr[data-link] td:nth-child(3)")
     expect(gates.first).to_have_text("hold: edge below cost", timeout=MS)
     assert set(gates.all_inner_texts()) == {"hold: edge below cost"}

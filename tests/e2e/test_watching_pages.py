@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from engine.shell.clock import WallClock
+from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
 from tests.e2e.served import Served
 from tests.e2e.visitor import MS, TITLES, Visitor

@@ -66,15 +66,15 @@ class Ever:
 def watch(parts: Floats, truth: Floats, *, every: int = 4, memory: float = 1.0) -> Ever:
     """Sums the gains tick by tick and looks at what is claimed at every fourth; `truth` (H + 1, 1)."""
     ticks, columns, runs = parts.shape[1:]
-    held = skill.empty(1, columns, runs)
+    held = skill.empty_skill(1, columns, runs)
     above, outside, positive = (np.zeros((columns, runs), dtype=bool) for _ in range(3))
     for tick in range(ticks):
         gain, power = parts[:, tick]
         sums = np.array((gain, gain * gain, power, np.ones_like(gain)))[:, None]
-        held = skill.add(held, sums, skill.closing(tick, (*HORIZONS, max(HORIZONS))), memory=memory)
+        held = skill.add_scores(held, sums, skill.block_ends(tick, (*HORIZONS, max(HORIZONS))), memory=memory)
         if tick % every == every - 1:
-            ratio, reach, _ = (part[0] for part in skill.interval(held, 2.0 * ONE_SIDED))
-            wide = skill.interval(held)[1][0]
+            ratio, reach, _ = (part[0] for part in skill.confidence_interval(held, 2.0 * ONE_SIDED))
+            wide = skill.confidence_interval(held)[1][0]
             above |= ratio - reach > truth
             positive |= ratio - reach > 0.0
             outside |= np.abs(ratio - truth) > wide

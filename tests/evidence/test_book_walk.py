@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.evidence import book_walk
+from engine.evidence import transaction_cost
 
 
 def book() -> tuple[Floats, Floats]:
@@ -18,7 +18,7 @@ def book() -> tuple[Floats, Floats]:
 
 def test_a_whole_book_counts_as_it_is() -> None:
     price, size = book()
-    kept = book_walk.held(price, size, np.array([True, True]))
+    kept = transaction_cost.mask_missing_levels(price, size, np.array([True, True]))
     np.testing.assert_array_equal(kept[0], price)
     np.testing.assert_array_equal(kept[1], size)
 
@@ -28,7 +28,7 @@ def test_a_whole_book_counts_as_it_is() -> None:
 def test_a_level_without_a_price_or_a_size_holds_nothing(part: int, odd: float) -> None:
     both = book()
     both[part][1, 0, 2] = odd
-    price, size = book_walk.held(*both, np.array([True, True]))
+    price, size = transaction_cost.mask_missing_levels(*both, np.array([True, True]))
     assert (price[1, 0, 2], size[1, 0, 2]) == (0.0, 0.0)
     wanted = book()
     for kept, whole in zip((price, size), wanted, strict=True):
@@ -37,7 +37,7 @@ def test_a_level_without_a_price_or_a_size_holds_nothing(part: int, odd: float) 
 
 
 def test_a_book_that_is_not_sane_holds_nothing_and_the_others_are_as_they_were() -> None:
-    price, size = book_walk.held(*book(), np.array([False, True]))
+    price, size = transaction_cost.mask_missing_levels(*book(), np.array([False, True]))
     assert not price[:, 0].any()
     assert not size[:, 0].any()
     np.testing.assert_array_equal(price[:, 1], book()[0][:, 1])
@@ -47,7 +47,7 @@ def test_an_order_takes_level_after_level_and_what_is_not_there_has_no_cost() ->
     price, size = book()
     mid = np.array([100.0, 50.0])
     money = np.array([[700.0, 350.0], [1_500.0, 750.0], [1_501.0, 751.0]])
-    told = book_walk.costs(price, size, mid, money)
+    told = transaction_cost.walk_books(price, size, mid, money)
     buying = (5 * 101 + 2 * 102) / 700 - 1  # seven units of the first: five at 101, two at 102
     selling = 1 - (5 * 99 + 2 * 98) / 700
     np.testing.assert_allclose(told[0, :, 0], [buying * 1e4, selling * 1e4])

@@ -9,14 +9,14 @@ from sklearn.linear_model import LogisticRegression
 from engine.domain.record import Bools, Floats
 from engine.domain.state import Direction
 from engine.evidence import direction
-from engine.evidence.due import Scored
+from engine.evidence.scoring import ScoredForecasts
 
 
-def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools | None = None) -> Scored:
+def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools | None = None) -> ScoredForecasts:
     count = len(target)
     means = np.stack((forecast, forecast))[:, None, :]
     there = np.ones(count, dtype=bool) if known is None else known
-    return Scored(
+    return ScoredForecasts(
         means, target[None], np.stack((there, there))[:, None, :], np.ones((1, 4, 2)), np.ones((1, count)), np.ones((1, count)), probability[None],
         np.zeros((1, count), dtype=np.int64), np.ones((1, 2, count)),
     )  # fmt: skip
@@ -25,13 +25,13 @@ def scored(forecast: Floats, target: Floats, probability: Floats, known: Bools |
 def watched(strength: float, rows: int, *, flat: float = 0.0, spread: float = 0.3) -> tuple[Direction, Floats, Bools]:
     """What is known after `rows` rows, 20 a tick, of a true slope; with the forecasts and directions of all that moved."""
     draw = np.random.default_rng(3)
-    told, forecasts, ups = direction.empty(1), [], []
+    told, forecasts, ups = direction.initial_direction(1), [], []
     for _ in range(rows // 20):
         f = draw.normal(0, spread, 20)
         up = draw.random(20) < 1 / (1 + np.exp(-strength * f))
         still = draw.random(20) < flat
         target = np.where(still, 0.0, np.where(up, 1.0, -1.0))
-        told = direction.score(told, scored(f, target, direction.probability(told, f[None])[0]))
+        told = direction.update_direction(told, scored(f, target, direction.probability_up(told, f[None])[0]))
         forecasts.append(f[~still])
         ups.append(up[~still])
     return told, np.concatenate(forecasts), np.concatenate(ups)
@@ -60,17 +60,17 @@ def test_what_is_stated_comes_as_often_as_stated() -> None:
 
 def test_it_counts_what_was_said_and_what_came() -> None:
     target, stated = np.array([1.0, -1.0, 2.0, 0.0, 5.0]), np.full(5, 0.75)
-    told = direction.score(direction.empty(1), scored(np.zeros(5), target, stated, np.array([True, True, True, True, False])))
+    told = direction.update_direction(direction.initial_direction(1), scored(np.zeros(5), target, stated, np.array([True, True, True, True, False])))
     assert told.rows[0] == 3
     assert told.brier[0] == pytest.approx(0.25**2 * 2 + 0.75**2)
     assert (told.counted[0, 7], told.stated[0, 7], told.observed[0, 7]) == (3.0, 2.25, 2.0)
-    assert told.slope[0] == direction.FIRST_SLOPE
+    assert told.slope[0] == direction.INITIAL_SLOPE
 
 
 def test_one_step_worked_by_hand() -> None:
     """Two symbols, forecasts 0.5 and -0.2, odds 0.7 and 0.45, both went up."""
     forecast, stated = np.array([0.5, -0.2]), np.array([0.7, 0.45])
-    told = direction.score(direction.empty(1), scored(forecast, np.array([1.0, 2.0]), stated))
+    told = direction.update_direction(direction.initial_direction(1), scored(forecast, np.array([1.0, 2.0]), stated))
     information = 0.25 + 0.25 * 0.7 * 0.3 + 0.04 * 0.45 * 0.55
     assert told.information[0] == pytest.approx(information, rel=1e-12)
     assert told.slope[0] == pytest.approx(1.6 + (0.5 * 0.3 - 0.2 * 0.55) / information, rel=1e-12)
@@ -78,29 +78,29 @@ def test_one_step_worked_by_hand() -> None:
     assert told.counted[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
     assert told.observed[0].tolist() == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
     np.testing.assert_allclose(told.stated[0, [4, 7]], [0.45, 0.7])
-    twice = direction.score(told, scored(forecast, np.array([-1.0, 2.0]), stated))
+    twice = direction.update_direction(told, scored(forecast, np.array([-1.0, 2.0]), stated))
     assert (twice.rows[0], twice.observed[0, 7], twice.counted[0, 7]) == (4, 1, 2)
     assert twice.brier[0] == pytest.approx(told.brier[0] + 0.7**2 + 0.55**2)
 
 
 def test_the_probability_is_the_logistic_of_slope_times_forecast_and_never_certain() -> None:
-    told = direction.empty(2)
-    said = direction.probability(told, np.array([[0.0, 0.5], [-0.5, 1e6]]))
+    told = direction.initial_direction(2)
+    said = direction.probability_up(told, np.array([[0.0, 0.5], [-0.5, 1e6]]))
     np.testing.assert_allclose(said, [[0.5, 1 / (1 + np.exp(-0.8))], [1 / (1 + np.exp(0.8)), 1 / (1 + np.exp(-20.0))]])
 
 
 def test_the_slope_stays_between_none_and_ten() -> None:
     sure = np.full(4, 0.5)
-    told = direction.score(direction.empty(1), scored(np.full(4, 0.5), np.full(4, -1.0), sure))
+    told = direction.update_direction(direction.initial_direction(1), scored(np.full(4, 0.5), np.full(4, -1.0), sure))
     assert told.slope[0] == 0.0
-    assert direction.score(direction.empty(1), scored(np.full(400, 0.05), np.ones(400), np.full(400, 1e-3))).slope[0] == 10.0
+    assert direction.update_direction(direction.initial_direction(1), scored(np.full(400, 0.05), np.ones(400), np.full(400, 1e-3))).slope[0] == 10.0
 
 
 def test_a_certain_statement_counts_in_the_last_tenth() -> None:
-    told = direction.score(direction.empty(1), scored(np.zeros(2), np.ones(2), np.array([1.0, 0.0])))
+    told = direction.update_direction(direction.initial_direction(1), scored(np.zeros(2), np.ones(2), np.array([1.0, 0.0])))
     assert told.counted[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]
 
 
 def test_a_tick_on_which_nothing_moved_changes_nothing() -> None:
-    before = direction.empty(1)
-    assert direction.score(before, scored(np.ones(2), np.zeros(2), np.full(2, 0.6))) is before
+    before = direction.initial_direction(1)
+    assert direction.update_direction(before, scored(np.ones(2), np.zeros(2), np.full(2, 0.6))) is before

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.state import Pending
-from engine.evidence import due
+from engine.domain.state import PendingForecasts
+from engine.evidence import scoring
 from engine.phases import learning
 
 HORIZONS = (1, 3, 12)
@@ -16,29 +16,29 @@ HORIZONS = (1, 3, 12)
 
 def test_a_target_is_a_return_in_known_volatilities_and_clipped() -> None:
     earlier, sigma = np.log(np.full(3, 100.0)), np.array([0.01, 0.01, np.nan])
-    came = due.target(np.log(np.array([102.0, 300.0, 100.0])), earlier, sigma, 4)
+    came = scoring.forecast_target(np.log(np.array([102.0, 300.0, 100.0])), earlier, sigma, 4)
     assert came[0] == pytest.approx(np.log(1.02) / 0.02)
     assert came[1] == 5.0
     assert np.isnan(came[2])
 
 
-def pending(symbols: int, models: int) -> Pending:
+def pending(symbols: int, models: int) -> PendingForecasts:
     draw = np.random.default_rng(3)
-    blank = learning.blank(symbols, tuple(str(number) for number in range(models)), HORIZONS).pending
+    blank = learning.blank_state(symbols, tuple(str(number) for number in range(models)), HORIZONS).pending
     return replace(
         blank,
         mean=draw.normal(size=blank.mean.shape),
         price=draw.normal(size=blank.price.shape),
         sigma=draw.uniform(0.3, 0.8, blank.sigma.shape),
         probability=np.full(blank.probability.shape, 0.6),
-        width=np.ones(blank.width.shape),
+        half_width=np.ones(blank.half_width.shape),
         regime=draw.integers(0, 4, blank.regime.shape),
     )
 
 
 def test_each_horizon_is_scored_against_its_own_past() -> None:
     waiting, now = pending(3, 2), np.array([0.1, 0.2, np.nan])
-    found = due.score(waiting, HORIZONS, now)
+    found = scoring.score_forecasts(waiting, HORIZONS, now)
     for column, horizon in enumerate(HORIZONS):
         expected = np.clip((now[0] - waiting.price[horizon - 1, 0]) / (waiting.sigma[horizon - 1, 0] * np.sqrt(horizon)), -5, 5)
         assert found.target[column, 0] == pytest.approx(expected)
@@ -48,8 +48,8 @@ def test_each_horizon_is_scored_against_its_own_past() -> None:
 
 
 def test_sums_by_regime_add_up_and_are_what_a_loop_gives() -> None:
-    found = due.score(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
-    gain, squared, power, rows = due.by_regime(found, 4)
+    found = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
+    gain, squared, power, rows = scoring.sum_by_regime(found, 4)
     for part in (gain, squared, power, rows):
         np.testing.assert_allclose(part[:, :, :4].sum(axis=2), part[:, :, 4])
     for model in range(3):
@@ -62,8 +62,8 @@ def test_sums_by_regime_add_up_and_are_what_a_loop_gives() -> None:
 
 
 def test_moments_are_of_forecasts_and_targets() -> None:
-    found = due.score(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
-    gram, moment, rows = due.moments(found)
+    found = scoring.score_forecasts(pending(5, 2), HORIZONS, np.linspace(-1, 1, 5))
+    gram, moment, rows = scoring.sum_moments(found)
     for column in range(3):
         f = found.mean[:-1, column]
         np.testing.assert_allclose(gram[column], f @ f.T)

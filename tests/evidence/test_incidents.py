@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from engine.domain.control import Event
-from engine.domain.incidents import KINDS, NO_FAULT, Incident, Watch
+from engine.domain.incidents import INCIDENT_KINDS, NO_FAULT, Incident, IncidentState
 from engine.domain.market import Books
 from engine.domain.record import Bools, Floats
-from engine.evidence import incidents, sessions, volume_level
-from engine.evidence.fingerprint import fingerprint
+from engine.domain.trading_config import Event
+from engine.evidence import incidents, trading_calendar, volume_level
+from engine.evidence.fingerprint import fingerprint_books
 from tests.makers import DAY, MINUTE, START
 
 HOUR = 60 * MINUTE
@@ -27,13 +27,13 @@ class Market:
     interval: int = MINUTE
     at: int = MONDAY
     seed: int = 5
-    watch: Watch = field(init=False)
+    watch: IncidentState = field(init=False)
     told: list[Incident] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.draw = np.random.default_rng(self.seed)
         self.names = tuple(f"S{index}" for index in range(self.symbols))
-        self.watch = incidents.blank(self.symbols)
+        self.watch = incidents.initial_incident_state(self.symbols)
         self.price = np.full(self.symbols, 100.0)
 
     def bar(self, *, volume: float = 1.0, range_: float = 1.0) -> Floats:
@@ -49,9 +49,9 @@ class Market:
     ) -> tuple[Incident, ...]:  # fmt: skip
         self.at += self.interval
         traded = np.asarray(np.isfinite(bar[3]) & (bar[4] > 0)) if fresh is None else fresh
-        self.watch = incidents.step(self.watch, self.at, self.interval, self.names, traded, bar, events, books)
-        self.told += self.watch.news
-        return self.watch.news
+        self.watch = incidents.update_incidents(self.watch, self.at, self.interval, self.names, traded, bar, events, books)
+        self.told += self.watch.changes
+        return self.watch.changes
 
     def run(self, bars: int, **more: float) -> tuple[Incident, ...]:
         """That many whole bars; what they tell."""
@@ -142,11 +142,11 @@ def test_one_symbol_alone_is_told_only_after_far_longer_than_it_was_ever_quiet()
 
 def test_a_fault_of_one_symbol_teaches_the_others_nothing() -> None:
     market = after()
-    before = market.watch.quiet
+    before = market.watch.staleness
     market.absent(60, slice(0, 1))
-    assert (market.watch.quiet.longest[:, 1:] == before.longest[:, 1:]).all()
+    assert (market.watch.staleness.longest[:, 1:] == before.longest[:, 1:]).all()
     market.run(1)
-    assert market.watch.quiet.longest[0, 0] == 20  # a third of what was a fault
+    assert market.watch.staleness.longest[0, 0] == 20  # a third of what was a fault
 
 
 def test_thin_symbols_that_miss_most_of_their_bars_are_no_fault() -> None:
@@ -207,17 +207,17 @@ def test_what_is_unknown_of_the_calendar_is_not_expected() -> None:
     market.run(8 * 60)
     assert market.absent(13) == ()
     known = market.watch.calendar.traded
-    assert sessions.expected(known, 10 * 2)
-    assert not sessions.expected(known, 17 * 2)
-    assert not sessions.expected(known, 20 * 2)
+    assert trading_calendar.is_expected_open(known, 10 * 2)
+    assert not trading_calendar.is_expected_open(known, 17 * 2)
+    assert not trading_calendar.is_expected_open(known, 20 * 2)
 
 
 def test_until_a_week_was_seen_the_year_is_that_of_a_market_that_never_closes() -> None:
-    assert sessions.trading_year(sessions.blank().traded) == (8_760.0, 365.0)
+    assert trading_calendar.trading_year(trading_calendar.initial_calendar().traded) == (8_760.0, 365.0)
     known = np.ones(336)
-    assert sessions.trading_year(known) == (8_760.0, 365.0)
+    assert trading_calendar.trading_year(known) == (8_760.0, 365.0)
     known[100] = np.nan
-    assert sessions.trading_year(known * 0.0) == (8_760.0, 365.0)
+    assert trading_calendar.trading_year(known * 0.0) == (8_760.0, 365.0)
 
 
 def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday_changes_nothing() -> None:
@@ -227,7 +227,7 @@ def test_a_market_of_weekdays_is_found_to_have_the_hours_it_trades_and_a_holiday
             market.at = MONDAY + day * DAY + 9 * HOUR
             market.run(8 * 60)
             market.absent(13)
-    hours, days = sessions.trading_year(market.watch.calendar.traded)
+    hours, days = trading_calendar.trading_year(market.watch.calendar.traded)
     assert days == pytest.approx(365.0 * 5 / 7)
     assert hours == pytest.approx(8_760.0 * 5 * 16 / 336, rel=0.07)  # the half-hour after the close fades more slowly
 
@@ -240,7 +240,7 @@ def test_another_way_of_counting_volume_is_told_within_three_bars_and_becomes_th
     assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("volume-feed change", "*", began, None)]
     assert f"volume is {way}" in told[0].detail
     assert "5 of 5 symbols" in told[0].detail
-    assert named(market.run(volume_level.LEARNT, volume=times)) == [("volume-feed change", "*", False)]
+    assert named(market.run(volume_level.LEARNED_BARS, volume=times)) == [("volume-feed change", "*", False)]
     assert market.run(300, volume=times) == ()
     assert named(market.run(3, volume=1.0)) == [("volume-feed change", "*", True)]
 
@@ -295,8 +295,8 @@ def test_what_is_carried_stays_small_and_is_the_same_twice() -> None:
     first, second = after(1, symbols=20), after(1, symbols=20)
     assert first.watch.digest() == second.watch.digest()
     watch = first.watch
-    arrays = [watch.calendar.traded, *(getattr(watch.quiet, name) for name in ("run", "began", "starts", "stays", "longest", "last"))]
-    arrays += [watch.volume.level, watch.volume.reach, watch.volume.profile]
+    arrays = [watch.calendar.traded, *(getattr(watch.staleness, name) for name in ("run", "began", "starts", "stays", "longest", "last"))]
+    arrays += [watch.volume_level.level, watch.volume_level.mean_range, watch.volume_level.profile]
     assert sum(part.nbytes for part in arrays) < 10_000
 
 
@@ -315,19 +315,19 @@ def test_figures_that_cannot_be_leave_nothing_behind(row: int, value: float) -> 
             bar[row, :2] = value
             market.step(bar, np.ones(5, dtype=bool))
     assert market.run(100) == ()
-    for part in (market.watch.volume.level, market.watch.volume.reach, market.watch.volume.profile[:10]):
+    for part in (market.watch.volume_level.level, market.watch.volume_level.mean_range, market.watch.volume_level.profile[:10]):
         assert np.isfinite(part).all()
     assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]
 
 
 def faults(market: Market) -> list[str]:
     """What is wrong with each symbol at this bar, "" where nothing is."""
-    return ["" if kind == NO_FAULT else KINDS[kind] for kind in market.watch.faults.kind.tolist()]
+    return ["" if kind == NO_FAULT else INCIDENT_KINDS[kind] for kind in market.watch.faults.kind.tolist()]
 
 
 def repeat(market: Market, bars: int, which: slice) -> tuple[Incident, ...]:
     """Bars in which these symbols repeat their last one exactly."""
-    last, told = market.watch.quiet.last.copy(), ()  # type: tuple[Floats, tuple[Incident, ...]]
+    last, told = market.watch.staleness.last_bar.copy(), ()  # type: tuple[Floats, tuple[Incident, ...]]
     for _ in range(bars):
         bar = market.bar()
         bar[:, which] = last[:, which]
@@ -430,20 +430,20 @@ def test_a_book_that_stands_while_nothing_trades_is_no_fault() -> None:
 def test_books_with_the_same_fingerprint_are_the_same() -> None:
     market = Market(symbols=200)
     one, other = book(market), book(market)
-    assert (fingerprint(one) == fingerprint(Books(one.bid_price.copy(), one.bid_size, one.ask_price, one.ask_size))).all()
-    assert (fingerprint(one) != fingerprint(other)).all()
+    assert (fingerprint_books(one) == fingerprint_books(Books(one.bid_price.copy(), one.bid_size, one.ask_price, one.ask_size))).all()
+    assert (fingerprint_books(one) != fingerprint_books(other)).all()
     swapped = Books(one.bid_price, one.ask_size, one.ask_price, one.bid_size)
-    assert (fingerprint(one) != fingerprint(swapped)).all()
+    assert (fingerprint_books(one) != fingerprint_books(swapped)).all()
     whole = Books(*(np.round(part) for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))
     more = Books(whole.bid_price, whole.bid_size + np.eye(200, 3), whole.ask_price, whole.ask_size)
-    assert ((fingerprint(whole) != fingerprint(more)) == (np.arange(200) < 3)).all()
-    assert (fingerprint(Books(*(part * np.nan for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))) == 0).all()
+    assert ((fingerprint_books(whole) != fingerprint_books(more)) == (np.arange(200) < 3)).all()
+    assert (fingerprint_books(Books(*(part * np.nan for part in (one.bid_price, one.bid_size, one.ask_price, one.ask_size)))) == 0).all()
 
 
 def test_a_halt_after_which_only_a_quarter_of_the_market_trades_ends_for_those_that_do() -> None:
     market = after(symbols=4)
     assert named(market.empty(6)) == [("halt", "*", True)]
-    told = market.empty(incidents.APART, slice(1, None))
+    told = market.empty(incidents.MAX_PARTIAL_BARS, slice(1, None))
     assert ("halt", "*", False) in named(told)
     market.empty(5, slice(1, None))
     assert faults(market) == ["", "flat-filled", "flat-filled", "flat-filled"]
@@ -453,7 +453,7 @@ def test_a_change_of_volume_that_can_no_longer_be_measured_ends() -> None:
     market = after()
     assert named(market.run(3, volume=20.0)) == [("volume-feed change", "*", True)]
     assert faults(market) == ["volume-feed change"] * 5
-    for _ in range(incidents.LEARNING):
+    for _ in range(incidents.MAX_LEARNING_BARS):
         bar = market.bar()
         bar[4] = np.nan
         market.step(bar, np.ones(5, dtype=bool))

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Bools, Floats
-from engine.domain.state import Memory, Seen
-from engine.evidence import online
+from engine.domain.state import OnlineInputs, OnlineMemory
+from engine.evidence import recursive_least_squares
 
 HORIZONS = (1, 3, 12)
 FADE, TICKS, SYMBOLS, WIDTH = 0.99, 60, 3, 4
 
 
-def looked(tick: int, *, version: str = "a") -> Seen:
+def looked(tick: int, *, version: str = "a") -> OnlineInputs:
     draw = np.random.default_rng([tick, 1])
-    return Seen(0, version, FADE, draw.normal(size=(SYMBOLS, WIDTH)).astype(np.float32))
+    return OnlineInputs(0, version, FADE, draw.normal(size=(SYMBOLS, WIDTH)).astype(np.float32))
 
 
 def came(tick: int) -> tuple[Bools, Floats]:
@@ -26,11 +26,11 @@ def came(tick: int) -> tuple[Bools, Floats]:
     return known, draw.normal(size=(len(HORIZONS), SYMBOLS))
 
 
-def after(ticks: int) -> tuple[Memory, ...]:
-    memories: tuple[Memory, ...] = ()
+def after(ticks: int) -> tuple[OnlineMemory, ...]:
+    memories: tuple[OnlineMemory, ...] = ()
     for tick in range(ticks):
         known, target = came(tick)
-        memories = online.learn(memories, (looked(tick),), known, target, HORIZONS)
+        memories = recursive_least_squares.update_memories(memories, (looked(tick),), known, target, HORIZONS)
     return memories
 
 
@@ -51,34 +51,34 @@ def test_the_sums_are_those_of_all_rows_that_came_due_each_faded_by_its_age() ->
 
 def test_it_is_the_model_of_this_version_that_is_asked_for() -> None:
     memories = after(5)
-    assert online.of(memories, "a") is memories[0]
-    assert online.of(memories, "b") is None
-    assert online.of((), "a") is None
+    assert recursive_least_squares.find_memory(memories, "a") is memories[0]
+    assert recursive_least_squares.find_memory(memories, "b") is None
+    assert recursive_least_squares.find_memory((), "a") is None
 
 
 def test_another_version_starts_anew() -> None:
     known, target = came(TICKS)
-    (memory,) = online.learn(after(TICKS), (looked(TICKS, version="b"),), known, target, HORIZONS)
+    (memory,) = recursive_least_squares.update_memories(after(TICKS), (looked(TICKS, version="b"),), known, target, HORIZONS)
     assert memory.version == "b"
     assert (memory.gram == 0).all()
     assert (memory.moment == 0).all()
-    np.testing.assert_array_equal(memory.seen[0], looked(TICKS).columns)
-    assert (memory.seen[1:] == 0).all()
+    np.testing.assert_array_equal(memory.pending_columns[0], looked(TICKS).columns)
+    assert (memory.pending_columns[1:] == 0).all()
 
 
 def test_a_tick_from_which_nothing_is_learned_makes_what_was_seen_older() -> None:
     (before,) = after(TICKS)
-    (passed,) = online.pass_by((before,))
-    np.testing.assert_array_equal(passed.seen[1:], before.seen[:-1])
-    assert (passed.seen[0] == 0).all()
+    (passed,) = recursive_least_squares.age_memories((before,))
+    np.testing.assert_array_equal(passed.pending_columns[1:], before.pending_columns[:-1])
+    assert (passed.pending_columns[0] == 0).all()
     np.testing.assert_array_equal(passed.gram, before.gram)
 
 
 @pytest.mark.parametrize("symbols", [20, 500])
 def test_what_is_kept_is_small(symbols: int) -> None:
     """In single precision, 12 ticks of 16 columns: 15 kB at 20 symbols."""
-    seen = Seen(0, "a", FADE, np.ones((symbols, 16), dtype=np.float32))
+    seen = OnlineInputs(0, "a", FADE, np.ones((symbols, 16), dtype=np.float32))
     known = np.zeros((2, len(HORIZONS), symbols), dtype=bool)
-    (memory,) = online.learn((), (seen,), known, np.zeros((len(HORIZONS), symbols)), HORIZONS)
-    size = memory.seen.nbytes + memory.gram.nbytes + memory.moment.nbytes
+    (memory,) = recursive_least_squares.update_memories((), (seen,), known, np.zeros((len(HORIZONS), symbols)), HORIZONS)
+    size = memory.pending_columns.nbytes + memory.gram.nbytes + memory.moment.nbytes
     assert size < 800 * symbols + 4_000

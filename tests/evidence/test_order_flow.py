@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.domain.market import Flow
+from engine.domain.market import OrderFlow
 from engine.domain.record import Floats
 from engine.evidence import order_flow
 
 SYMBOLS, BARS = 3, 60
 
 
-def flow(signed: Floats, *, ofi: Floats | None = None, depth: Floats | None = None) -> Flow:
+def flow(signed: Floats, *, ofi: Floats | None = None, depth: Floats | None = None) -> OrderFlow:
     count, bars = signed.shape
     blank = np.full((count, bars), np.nan)
-    return Flow(np.empty((count, bars, 0)) if ofi is None else ofi, signed, blank, blank, blank, blank if depth is None else depth)
+    return OrderFlow(np.empty((count, bars, 0)) if ofi is None else ofi, signed, blank, blank, blank, blank if depth is None else depth)
 
 
 def drawn(seed: int = 1) -> tuple[Floats, Floats, Floats]:
@@ -63,7 +63,7 @@ def test_the_slope_is_that_of_a_line_through_the_last_48_bars() -> None:
     signed, _, returns = drawn()
     price = np.array([100.0, 2.0, 30_000.0])
     slopes = [np.polyfit(x[-48:], y[-48:], 1)[0] / p * 1e4 * 1e6 for x, y, p in zip(signed, returns, price, strict=True)]
-    np.testing.assert_allclose(order_flow.kyle(flow(signed), returns, price), slopes, rtol=1e-9)
+    np.testing.assert_allclose(order_flow.kyle_lambda(flow(signed), returns, price), slopes, rtol=1e-9)
 
 
 @pytest.mark.parametrize(("known", "told"), [(12, True), (11, False), (0, False)])
@@ -71,13 +71,13 @@ def test_a_slope_needs_twelve_bars_that_are_known(known: int, told: bool) -> Non
     signed, _, returns = drawn()
     signed[:, : BARS - known] = np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = order_flow.kyle(flow(signed), returns, np.ones(SYMBOLS))
-        level = order_flow.kyle(flow(np.ones((SYMBOLS, BARS))), returns, np.ones(SYMBOLS))
+        found = order_flow.kyle_lambda(flow(signed), returns, np.ones(SYMBOLS))
+        level = order_flow.kyle_lambda(flow(np.ones((SYMBOLS, BARS))), returns, np.ones(SYMBOLS))
     assert np.isfinite(found).tolist() == [told] * SYMBOLS
     if told:
         np.testing.assert_allclose(found, [np.polyfit(x[-known:], y[-known:], 1)[0] * 1e10 for x, y in zip(signed, returns, strict=True)], rtol=1e-7)
     assert np.isnan(level).all()  # nothing to lay a line through
-    assert np.isnan(order_flow.kyle(flow(np.empty((SYMBOLS, 0))), returns, np.ones(SYMBOLS))).all()
+    assert np.isnan(order_flow.kyle_lambda(flow(np.empty((SYMBOLS, 0))), returns, np.ones(SYMBOLS))).all()
 
 
 def test_pressure_is_the_last_bars_imbalance_over_its_depth() -> None:
@@ -86,10 +86,10 @@ def test_pressure_is_the_last_bars_imbalance_over_its_depth() -> None:
     ofi = np.array([[[9.0, 9.0], [6.0, 2.0]], [[9.0, 9.0], [np.nan, -4.0]], [[9.0, 9.0], [np.nan, np.nan]]])
     depth = np.array([[7.0, 4.0], [7.0, 8.0], [7.0, 2.0]])
     with np.errstate(invalid="ignore", divide="ignore"):
-        best, levels = order_flow.pressure(flow(signed, ofi=ofi, depth=depth), volume)
+        best, levels = order_flow.order_flow_imbalance(flow(signed, ofi=ofi, depth=depth), volume)
     np.testing.assert_allclose(best, [1.5, -0.25, np.nan])  # the best level; else signed volume over volume; else not known
     np.testing.assert_allclose(levels, [1.0, -0.5, np.nan])  # the mean of those that are known
-    best, levels = order_flow.pressure(flow(signed), volume)
+    best, levels = order_flow.order_flow_imbalance(flow(signed), volume)
     np.testing.assert_allclose(best, [0.5, -0.25, np.nan])
     assert np.isnan(levels).all()
-    assert np.isnan(order_flow.pressure(flow(np.empty((3, 0))), volume)).all()
+    assert np.isnan(order_flow.order_flow_imbalance(flow(np.empty((3, 0))), volume)).all()

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.trading_rules import TradingRules
-from engine.evidence.order_size import by_symbol, may_be_short, round_price, round_to_lot, smallest_order
+from engine.evidence.order_size import can_sell_short, minimum_order_size, per_symbol, round_to_lot, round_to_tick
 
 UNITS = st.floats(-1e6, 1e6)
 LOTS = st.sampled_from([0.0, 1e-8, 1e-5, 0.001, 0.1, 1.0, 7.0, 1_000.0])
@@ -66,14 +66,14 @@ def test_a_rounded_order_is_never_larger_and_less_than_a_lot_smaller(units: floa
     ],
 )
 def test_the_smallest_order_is_worth_the_minimum_in_whole_lots(price: float, lot: float, least: float, units: float) -> None:
-    assert one(smallest_order(np.array([price]), rules(lot, least))) == pytest.approx(units)
+    assert one(minimum_order_size(np.array([price]), rules(lot, least))) == pytest.approx(units)
 
 
 @given(PRICES, LOTS, st.one_of(st.just(0.0), st.floats(1e-6, 1e4)))
 @settings(max_examples=200, deadline=None)
 def test_the_smallest_order_is_taken_and_none_below_it(price: float, lot: float, least: float) -> None:
     told, at = rules(lot, least), np.array([price])
-    units = smallest_order(at, told)
+    units = minimum_order_size(at, told)
     assert one(units) * price >= least * (1 - 1e-8)
     assert one(round_to_lot(units, at, told)) == pytest.approx(one(units), rel=1e-9)
     if lot:
@@ -86,10 +86,10 @@ def test_the_smallest_order_is_taken_and_none_below_it(price: float, lot: float,
     [(100.017, 0.01, 1, 100.01), (100.011, 0.01, -1, 100.02), (100.03, 0.01, 1, 100.03), (100.03, 0.01, -1, 100.03), (7.3, 0.0, 1, 7.3)],
 )
 def test_a_limit_price_is_on_the_tick_and_never_gives_more_than_was_asked(price: float, tick: float, side: float, rounded: float) -> None:
-    assert round_price(price, tick, side) == pytest.approx(rounded, abs=1e-9)
+    assert round_to_tick(price, tick, side) == pytest.approx(rounded, abs=1e-9)
 
 
 def test_a_rule_that_no_symbol_has_is_none_for_all() -> None:
-    assert by_symbol((), 3).tolist() == [0.0, 0.0, 0.0]
-    assert may_be_short(TradingRules(), 2).tolist() == [True, True]
-    assert may_be_short(TradingRules(shorts=(True, False)), 2).tolist() == [True, False]
+    assert per_symbol((), 3).tolist() == [0.0, 0.0, 0.0]
+    assert can_sell_short(TradingRules(), 2).tolist() == [True, True]
+    assert can_sell_short(TradingRules(shorts=(True, False)), 2).tolist() == [True, False]

@@ -6,30 +6,30 @@ from dataclasses import replace
 
 import numpy as np
 
-from engine.domain.outlook import MEASURES, Measured, Outlook, OutlookRow
+from engine.domain.outlook import MEASURES, BookMeasurement, LiquidityForecast, LiquidityForecastRow
 from engine.domain.record import Floats
-from engine.evidence import outlook
+from engine.evidence import liquidity_forecast
 
 SYMBOLS = 4
 
 
-def measured(levels: Floats, cost: Floats, met: Floats, *, mid: float = 100.0, met_mid: float = 100.0, lean: float = 0.0) -> Measured:
+def measured(levels: Floats, cost: Floats, met: Floats, *, mid: float = 100.0, met_mid: float = 100.0, lean: float = 0.0) -> BookMeasurement:
     ones = np.ones(SYMBOLS)
-    return Measured(levels, cost, met, mid * ones, met_mid * ones, lean * ones)
+    return BookMeasurement(levels, cost, met, mid * ones, met_mid * ones, lean * ones)
 
 
-def play(levels: Floats, costs: Floats, *, first: int = 0) -> tuple[Outlook, list[Floats], list[Floats]]:
+def play(levels: Floats, costs: Floats, *, first: int = 0) -> tuple[LiquidityForecast, list[Floats], list[Floats]]:
     """Ticks of (T, 3, S) levels and (T, 2, 2, S) costs on a book that orders of the tick before met; the forecasts made at each."""
-    told, ahead, quoted = outlook.empty(), [], []
+    told, ahead, quoted = liquidity_forecast.empty_liquidity_forecast(), [], []
     for tick, (level, cost) in enumerate(zip(levels, costs, strict=True), start=first):
-        told = outlook.learn(told, measured(level, cost, cost), tick)
-        ahead.append(told.next_levels)
-        quoted.append(told.next_cost)
+        told = liquidity_forecast.update_liquidity_forecast(told, measured(level, cost, cost), tick)
+        ahead.append(told.level_forecast)
+        quoted.append(told.cost_forecast)
     return told, ahead, quoted
 
 
-def by_measure(told: Outlook) -> dict[str, OutlookRow]:
-    return {row.measure: row for row in outlook.table(told)}
+def by_measure(told: LiquidityForecast) -> dict[str, LiquidityForecastRow]:
+    return {row.measure: row for row in liquidity_forecast.liquidity_table(told)}
 
 
 def noise(ticks: int, seed: int = 1) -> tuple[Floats, Floats]:
@@ -109,8 +109,8 @@ def test_a_book_that_has_all_but_run_dry_is_not_taken_at_its_word() -> None:
     levels, costs = walk(300)
     told, _, quoted = play(levels, costs)
     assert (quoted[-1] == costs[-1]).mean() > 0.8  # of what wanders, mostly the last book's cost is quoted
-    dry = outlook.learn(told, measured(levels[-1], np.full_like(costs[-1], 40_000.0), costs[-1]), 300)
-    assert (dry.next_cost < 520.0).all()
+    dry = liquidity_forecast.update_liquidity_forecast(told, measured(levels[-1], np.full_like(costs[-1], 40_000.0), costs[-1]), 300)
+    assert (dry.cost_forecast < 520.0).all()
 
 
 def test_what_cannot_be_filled_has_no_forecast_and_is_not_scored() -> None:
@@ -125,34 +125,36 @@ def test_what_cannot_be_filled_has_no_forecast_and_is_not_scored() -> None:
 def test_fewer_than_fifteen_blocks_are_not_enough_data() -> None:
     few, _, _ = play(*noise(12 * 14))
     many, _, _ = play(*noise(12 * 14 + 1))
-    assert {row.r2 for row in outlook.table(few)} == {None}
+    assert {row.r2 for row in liquidity_forecast.liquidity_table(few)} == {None}
     assert by_measure(many)["spread"].r2 is not None
 
 
 def test_a_tick_that_was_lost_scores_nothing() -> None:
     levels, costs = noise(50)
     told, _, _ = play(levels, costs)
-    later = outlook.learn(told, measured(levels[0], costs[0], costs[0]), 60)
+    later = liquidity_forecast.update_liquidity_forecast(told, measured(levels[0], costs[0], costs[0]), 60)
     np.testing.assert_array_equal(later.score.sums, told.score.sums)
     assert later.tick == 60
 
 
 def test_the_micro_price_follows_the_moves_of_the_mid() -> None:
     draw = np.random.default_rng(3)
-    told, lean, cost = outlook.empty(), 0.0, np.full((2, 2, SYMBOLS), 1.0)
+    told, lean, cost = liquidity_forecast.empty_liquidity_forecast(), 0.0, np.full((2, 2, SYMBOLS), 1.0)
     for tick in range(600):
         move = 0.6 * lean + draw.normal(0, 0.5)
         now = measured(np.ones((3, SYMBOLS)), cost, cost, met_mid=100.0 * (1 + move / 1e4), lean=(lean := draw.normal(0, 1)))
-        told = outlook.learn(told, now, tick)
-    np.testing.assert_allclose(told.share, 0.6, atol=0.08)
+        told = liquidity_forecast.update_liquidity_forecast(told, now, tick)
+    np.testing.assert_allclose(told.offset_share, 0.6, atol=0.08)
     row = by_measure(told)["micro_price"]
     assert row.r2 is not None
     assert 0.4 < row.r2 < 0.65
 
 
 def test_the_measures_are_told_in_order_and_symbols_may_come_late() -> None:
-    assert tuple(row.measure for row in outlook.table(outlook.empty())) == MEASURES
+    assert tuple(row.measure for row in liquidity_forecast.liquidity_table(liquidity_forecast.empty_liquidity_forecast())) == MEASURES
     cost = np.full((2, 2, SYMBOLS), 1.0)
-    grown = outlook.learn(outlook.empty(), measured(np.ones((3, SYMBOLS)), cost, cost), 5)
+    grown = liquidity_forecast.update_liquidity_forecast(
+        liquidity_forecast.empty_liquidity_forecast(), measured(np.ones((3, SYMBOLS)), cost, cost), 5
+    )
     assert grown.mean.shape == (3, SYMBOLS)
-    assert outlook.learn(grown, replace(measured(np.ones((3, SYMBOLS)), cost, cost)), 6).tick == 6
+    assert liquidity_forecast.update_liquidity_forecast(grown, replace(measured(np.ones((3, SYMBOLS)), cost, cost)), 6).tick == 6

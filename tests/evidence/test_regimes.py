@@ -12,7 +12,7 @@ from scipy import stats
 
 from engine.domain.decision import REGIMES
 from engine.domain.record import Floats, Ints
-from engine.domain.regimes import Hidden
+from engine.domain.regimes import RegimeModel
 from engine.evidence import regimes
 from tests.makers import lesson
 
@@ -25,9 +25,9 @@ DEVIATIONS = np.array([[0.15, 0.35], [0.12, 0.45], [0.20, 0.50], [0.25, 0.70]])
 
 def filtered(surge: Floats, trend: Floats) -> Floats:
     """(T, R) for one symbol, by the model as it starts."""
-    held, told = regimes.uniform(1), []
+    held, told = regimes.uniform_probabilities(1), []
     for one, other in zip(surge, trend, strict=True):
-        held, _ = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, regimes.start())
+        held, _ = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, regimes.initial_regime_model())
         told.append(held[0])
     return np.stack(told)
 
@@ -43,9 +43,9 @@ def simulated(bars: int = 6_000, symbols: int = 8) -> tuple[Ints, Floats]:
     return regime, MEANS[regime] + DEVIATIONS[regime] * draw.normal(size=(bars, symbols, 2))
 
 
-def played(seen: Floats, *, learning: bool) -> tuple[Hidden, Floats, Floats]:
+def played(seen: Floats, *, learning: bool) -> tuple[RegimeModel, Floats, Floats]:
     """The model at the end, (T, S, R) filtered probabilities and (T,) mean log density of each bar before it is seen."""
-    hidden, held, known = regimes.start(), regimes.uniform(seen.shape[1]), np.ones(seen.shape[1], dtype=bool)
+    hidden, held, known = regimes.initial_regime_model(), regimes.uniform_probabilities(seen.shape[1]), np.ones(seen.shape[1], dtype=bool)
     told, foreseen = [], []
     for bar in seen:
         foreseen.append(density(held, bar, hidden))
@@ -55,8 +55,8 @@ def played(seen: Floats, *, learning: bool) -> tuple[Hidden, Floats, Floats]:
     return hidden, np.stack(told), np.array(foreseen)
 
 
-def density(held: Floats, bar: Floats, hidden: Hidden) -> float:
-    means, deviations = regimes.parameters(hidden)
+def density(held: Floats, bar: Floats, hidden: RegimeModel) -> float:
+    means, deviations = regimes.emission_parameters(hidden)
     by_regime = np.exp(np.asarray(stats.norm.logpdf(bar[:, None, :], means, deviations)).sum(axis=2))
     return float(np.log(((held @ hidden.transition) * by_regime).sum(axis=1)).mean())
 
@@ -64,7 +64,7 @@ def density(held: Floats, bar: Floats, hidden: Hidden) -> float:
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0, 1e6)), min_size=1, max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_probabilities_sum_to_one_whatever_is_seen(seen: list[tuple[float, float]]) -> None:
-    held, hidden = regimes.uniform(1), regimes.start()
+    held, hidden = regimes.uniform_probabilities(1), regimes.initial_regime_model()
     for one, other in seen:
         held, hidden = regimes.filter_forward(held, np.array([one]), np.array([other]), KNOWN, hidden)
         assert (held >= 0).all()
@@ -81,7 +81,7 @@ def test_the_filter_is_bayes_rule_on_a_chain_that_stays() -> None:
     surge, trend = draw.normal(0, 0.3, 40), np.abs(draw.normal(0, 1, 40))
     told = filtered(surge, trend)
     for step in range(40):
-        likely = [stats.norm.pdf(surge[step], *regimes.SURGE[k]) * stats.norm.pdf(trend[step], *regimes.TREND[k]) for k in range(4)]
+        likely = [stats.norm.pdf(surge[step], *regimes.VOLATILITY_RATIO[k]) * stats.norm.pdf(trend[step], *regimes.TREND[k]) for k in range(4)]
         held = (held @ chain) * np.array(likely)
         held = held / held.sum()
         np.testing.assert_allclose(told[step], held, rtol=1e-9)
@@ -98,18 +98,18 @@ def test_what_comes_later_changes_nothing_before() -> None:
 
 def test_each_regime_is_recognised_by_its_own_measures() -> None:
     for index, name in enumerate(REGIMES):
-        surge, trend = regimes.SURGE[index][0], regimes.TREND[index][0]
+        surge, trend = regimes.VOLATILITY_RATIO[index][0], regimes.TREND[index][0]
         told = filtered(np.full(80, surge), np.full(80, trend))
         assert REGIMES[int(told[-1].argmax())] == name
 
 
 def test_the_parameters_become_those_of_the_chain_that_made_the_data() -> None:
     hidden, _, _ = played(simulated()[1], learning=True)
-    means, deviations = regimes.parameters(hidden)
+    means, deviations = regimes.emission_parameters(hidden)
     np.testing.assert_allclose(means, MEANS, atol=0.04)
     np.testing.assert_allclose(deviations, DEVIATIONS, atol=0.04)
     np.testing.assert_allclose(hidden.transition.diagonal(), CHAIN.diagonal(), atol=0.012)
-    assert np.abs(regimes.parameters(regimes.start())[0] - MEANS).max() > 0.3
+    assert np.abs(regimes.emission_parameters(regimes.initial_regime_model())[0] - MEANS).max() > 0.3
 
 
 def test_the_fitted_filter_foresees_better_than_the_one_it_started_from_and_names_more_regimes_rightly() -> None:
@@ -128,44 +128,44 @@ def test_the_fitted_filter_foresees_better_than_the_one_it_started_from_and_name
 def test_names_keep_their_meaning_whatever_is_seen() -> None:
     for surge, trend in ((0.9, 5.0), (-0.9, 0.1), (0.0, 0.0)):
         hidden, _, _ = played(np.tile([surge, trend], (1_500, 3, 1)), learning=True)
-        means, deviations = regimes.parameters(hidden)
+        means, deviations = regimes.emission_parameters(hidden)
         names = dict(zip(REGIMES, means, strict=True))
         assert names["calm"][0] <= names["ranging"][0] <= names["volatile"][0]
         assert names["trending"][1] > max(names["calm"][1], names["ranging"][1])
-        assert (deviations >= regimes.NARROWEST - 1e-12).all()
+        assert (deviations >= regimes.MIN_DEVIATION - 1e-12).all()
 
 
 def test_a_symbol_that_is_not_seen_moves_on_by_the_chain_and_teaches_nothing() -> None:
     held = np.array([[0.7, 0.1, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1]])
     seen = np.array([True, False])
-    told, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.start())
-    np.testing.assert_allclose(told[1], held[1] @ regimes.start().transition)
-    _, alone = regimes.filter_forward(held[:1], np.array([0.5]), np.array([1.0]), seen[:1], regimes.start())
+    told, hidden = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), seen, regimes.initial_regime_model())
+    np.testing.assert_allclose(told[1], held[1] @ regimes.initial_regime_model().transition)
+    _, alone = regimes.filter_forward(held[:1], np.array([0.5]), np.array([1.0]), seen[:1], regimes.initial_regime_model())
     np.testing.assert_allclose(hidden.moments, alone.moments)
-    _, nobody = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), ~seen & False, regimes.start())
-    assert nobody is regimes.start()
+    _, nobody = regimes.filter_forward(held, np.array([0.5, 0.5]), np.array([1.0, 1.0]), ~seen & False, regimes.initial_regime_model())
+    assert nobody is regimes.initial_regime_model()
 
 
 def test_a_change_of_regime_is_told_with_its_probability() -> None:
-    model = regimes.start()
+    model = regimes.initial_regime_model()
     held = np.array([[0.4, 0.3, 0.2, 0.1]])
     surge, trend = 0.45, 1.1
     told, _ = regimes.filter_forward(held, np.array([surge]), np.array([trend]), KNOWN, model)
-    likely = [stats.norm.pdf(surge, *regimes.SURGE[k]) * stats.norm.pdf(trend, *regimes.TREND[k]) for k in range(4)]
+    likely = [stats.norm.pdf(surge, *regimes.VOLATILITY_RATIO[k]) * stats.norm.pdf(trend, *regimes.TREND[k]) for k in range(4)]
     pairs = held[0][:, None] * model.transition * np.array(likely)
-    np.testing.assert_allclose(regimes.changed(held, told, model), 1.0 - np.trace(pairs) / pairs.sum(), rtol=1e-9)
+    np.testing.assert_allclose(regimes.change_probability(held, told, model), 1.0 - np.trace(pairs) / pairs.sum(), rtol=1e-9)
     regime, seen = simulated()
-    before, held, alarms = regimes.uniform(8), regimes.uniform(8), []
+    before, held, alarms = regimes.uniform_probabilities(8), regimes.uniform_probabilities(8), []
     for bar in seen[:2_000]:
         before, (held, _) = held, regimes.filter_forward(held, bar[:, 0], bar[:, 1], np.ones(8, dtype=bool), model)
-        alarms.append(regimes.changed(before, held, model))
+        alarms.append(regimes.change_probability(before, held, model))
     moved = regime[1:2_000] != regime[:1_999]
     chance = np.stack(alarms)[1:]
     assert chance[moved].mean() > 10 * chance[~moved].mean()
 
 
 def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
-    hidden, held = regimes.start(), regimes.uniform(1)
+    hidden, held = regimes.initial_regime_model(), regimes.uniform_probabilities(1)
     changed = []
     for _ in range(17):
         held, after = regimes.filter_forward(held, np.array([0.4]), np.array([2.0]), KNOWN, hidden)
@@ -176,9 +176,9 @@ def test_parameters_are_made_anew_only_every_eighth_bar() -> None:
 
 def test_every_moment_of_a_run_has_probabilities_and_the_model_learns_along() -> None:
     for tick, outcome in lesson().outcomes.items():
-        np.testing.assert_allclose(outcome.mood.probabilities.sum(axis=1), 1.0)
-        assert (outcome.mood.regime == outcome.mood.probabilities.argmax(axis=1)).all()
-        assert outcome.state.hidden is outcome.mood.hidden
-        assert outcome.mood.hidden.bars <= tick + 1
-    assert lesson().outcomes[740].mood.hidden.bars > 600
-    assert replace(regimes.start()).digest() == regimes.start().digest()
+        np.testing.assert_allclose(outcome.market_state.probabilities.sum(axis=1), 1.0)
+        assert (outcome.market_state.regime == outcome.market_state.probabilities.argmax(axis=1)).all()
+        assert outcome.state.regime_model is outcome.market_state.regime_model
+        assert outcome.market_state.regime_model.bars <= tick + 1
+    assert lesson().outcomes[740].market_state.regime_model.bars > 600
+    assert replace(regimes.initial_regime_model()).digest() == regimes.initial_regime_model().digest()

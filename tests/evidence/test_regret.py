@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.domain.state import Declined, Regret
-from engine.evidence import regret, skill
+from engine.domain.state import DeclinedTrades, PendingHolds
+from engine.evidence import declined_trades, skill
 from tests.evidence import chance
 
 HORIZONS = (1, 3)
@@ -20,20 +20,22 @@ class Market:
     """Log prices of two symbols, tick by tick, and holds made at each."""
 
     def __init__(self) -> None:
-        self.told: Regret = regret.empty(3, 3, 2)
+        self.told: DeclinedTrades = declined_trades.empty_declined_trades(3, 3, 2)
         self.prices = np.full((3, 2), np.nan)
         self.tick = 0
 
     def step(self, price: list[float], gate: list[int], side: list[float], *, cost: float = 2.0, horizon: int = 0) -> None:
-        before = self.told.declined
+        before = self.told.pending
         now: tuple[Floats, ...] = (np.array([side]), np.full((1, 2), cost))
-        waiting = Declined(
+        waiting = PendingHolds(
             np.concatenate((np.array([gate]), before.gate[:-1])),
             np.concatenate((now[0], before.side[:-1])),
             np.concatenate((now[1], before.cost_bps[:-1])),
             np.concatenate(([horizon], before.horizon[:-1])),
         )
-        self.told = regret.score(self.told, waiting, np.array(price), self.prices, HORIZONS, closes=skill.closing(self.tick, HORIZONS[-1:]))
+        self.told = declined_trades.score_declined_trades(
+            self.told, waiting, np.array(price), self.prices, HORIZONS, closes=skill.block_ends(self.tick, HORIZONS[-1:])
+        )
         self.prices = np.concatenate((np.array([price]), self.prices[:-1]))
         self.tick += 1
 
@@ -41,29 +43,29 @@ class Market:
 def test_a_hold_is_marked_when_its_horizon_has_passed() -> None:
     market = Market()
     market.step([0.0, 0.0], [0, 1], [1.0, -1.0])
-    assert market.told.scored.rows.sum() == 0
+    assert market.told.scores.rows.sum() == 0
     market.step([0.0010, 0.0010], [-1, -1], [0.0, 0.0])
-    np.testing.assert_allclose(market.told.scored.gain[0, 0], [10.0 - 2.0, -10.0 - 2.0, 0.0])
+    np.testing.assert_allclose(market.told.scores.gain[0, 0], [10.0 - 2.0, -10.0 - 2.0, 0.0])
     market.step([0.5, 0.5], [-1, -1], [0.0, 0.0])
-    np.testing.assert_allclose(market.told.scored.gain[0, 0], [8.0, -12.0, 0.0])
-    np.testing.assert_array_equal(market.told.scored.rows[0, 0], [1, 1, 0])
+    np.testing.assert_allclose(market.told.scores.gain[0, 0], [8.0, -12.0, 0.0])
+    np.testing.assert_array_equal(market.told.scores.rows[0, 0], [1, 1, 0])
 
 
 def test_the_horizon_acted_on_then_is_the_one_that_counts() -> None:
     market = Market()
     market.step([0.0, 0.0], [2, 2], [1.0, 1.0], horizon=1)
     for price in (0.001, 0.002, 0.003):
-        assert market.told.scored.rows.sum() == 0
+        assert market.told.scores.rows.sum() == 0
         market.step([price, np.nan], [-1, -1], [0.0, 0.0])
-    assert market.told.scored.rows[0, 0, 2] == 1
-    assert market.told.scored.gain[0, 0, 2] == pytest.approx(28.0)
+    assert market.told.scores.rows[0, 0, 2] == 1
+    assert market.told.scores.gain[0, 0, 2] == pytest.approx(28.0)
 
 
 def test_a_hold_without_a_forecast_or_that_no_gate_bound_is_not_charged() -> None:
     market = Market()
     market.step([0.0, 0.0], [0, -1], [0.0, 1.0])
     market.step([0.1, 0.1], [-1, -1], [0.0, 0.0])
-    assert market.told.scored.rows.sum() == 0
+    assert market.told.scores.rows.sum() == 0
 
 
 def test_an_interval_needs_fifteen_blocks_and_holds_the_truth() -> None:
@@ -74,10 +76,10 @@ def test_an_interval_needs_fifteen_blocks_and_holds_the_truth() -> None:
         price = np.zeros(2)
         for tick in range(1_200):
             if tick == 60:
-                assert regret.table(market.told, GATES)[0].mean_bps is None
+                assert declined_trades.declined_table(market.told, GATES)[0].mean_bps is None
             market.step(price.tolist(), [0, 1], [1.0, 1.0], cost=3.0)
             price = price + draw.normal(0.0, 1e-3, 2)
-        row = regret.table(market.told, GATES)[0]
+        row = declined_trades.declined_table(market.told, GATES)[0]
         assert row.n > 1_100
         assert row.mean_bps is not None
         assert row.low is not None
@@ -90,12 +92,12 @@ def test_an_interval_needs_fifteen_blocks_and_holds_the_truth() -> None:
 def test_a_tick_of_which_nothing_is_known_declines_nothing() -> None:
     market = Market()
     market.step([0.0, 0.0], [0, 1], [1.0, 1.0])
-    told = regret.skip(market.told.declined)
+    told = declined_trades.append_unknown(market.told.pending)
     assert told.gate[0].tolist() == [-1, -1]
     assert told.gate[1].tolist() == [0, 1]
     assert told.horizon.tolist() == [-1, 0, -1]
-    again = replace(market.told, declined=told)
-    assert regret.table(again, GATES)[0].n == 0
+    again = replace(market.told, pending=told)
+    assert declined_trades.declined_table(again, GATES)[0].n == 0
 
 
 @pytest.mark.parametrize("kind", chance.KINDS)
@@ -106,15 +108,15 @@ def test_an_interval_holds_the_truth_however_long_trades_overlap_and_sides_persi
     runs, ticks = 400, 3_000
     side = np.sign(chance.forecasts(kind, (runs, ticks, 1), draw))[:, :, 0].T
     price = 1e-3 * chance.moves(runs, ticks, 1, draw)[:, :, 0].T.cumsum(axis=0)
-    told, prices, gate = regret.empty(runs, horizon, runs), np.full((horizon, runs), np.nan), np.arange(runs)
+    told, prices, gate = declined_trades.empty_declined_trades(runs, horizon, runs), np.full((horizon, runs), np.nan), np.arange(runs)
     missed = np.zeros(runs, dtype=bool)
     for tick in range(ticks):
-        before = told.declined
+        before = told.pending
         parts = ((gate, before.gate), (side[tick], before.side), (np.full(runs, 5.0), before.cost_bps), (0, before.horizon))
-        waiting = Declined(*(np.concatenate((np.asarray(new)[None], old[:-1])) for new, old in parts))
-        told = regret.score(told, waiting, price[tick], prices, (horizon,), closes=skill.closing(tick, (horizon,)))
+        waiting = PendingHolds(*(np.concatenate((np.asarray(new)[None], old[:-1])) for new, old in parts))
+        told = declined_trades.score_declined_trades(told, waiting, price[tick], prices, (horizon,), closes=skill.block_ends(tick, (horizon,)))
         prices = np.concatenate((price[tick][None], prices[:-1]))
         if tick % 12 == 5:
-            mean, reach, _ = (part[0, 0] for part in skill.interval(told.scored))
+            mean, reach, _ = (part[0, 0] for part in skill.confidence_interval(told.scores))
             missed |= np.abs(mean + 5.0) > reach
-    assert missed.mean() <= skill.SHOWN_ALPHA
+    assert missed.mean() <= skill.DISPLAY_ALPHA

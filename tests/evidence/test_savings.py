@@ -7,25 +7,25 @@ import math
 import numpy as np
 import pytest
 
-from engine.evidence.savings import Part, Total, success, together, total, typical
+from engine.evidence.effects import EffectTotal, MeasuredEffect, median_change, success_rate, sum_effects, sum_totals
 
 TRUE = 3.0  # what each run really gains
 ROUNDS = 1_000
 
 
-def judged(chance: np.random.Generator, runs: int, windows: int, *, shared: bool) -> list[Part]:
+def judged(chance: np.random.Generator, runs: int, windows: int, *, shared: bool) -> list[MeasuredEffect]:
     """Runs on a metric of noise 1, each against the mean of so many idle windows."""
     idle = chance.normal(size=(1 if shared else runs, windows)).mean(axis=1)
     effects = TRUE + chance.normal(size=runs) - idle
     reach = 1.959964 * math.sqrt(1 + 1 / windows)
-    return [Part(float(effect), float(effect) - reach, float(effect) + reach, windows) for effect in effects]
+    return [MeasuredEffect(float(effect), float(effect) - reach, float(effect) + reach, windows) for effect in effects]
 
 
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize(("runs", "windows"), [(1, 20), (8, 20), (60, 20), (60, 200)])
 def test_the_interval_of_a_sum_holds_it_in_95_of_100_whether_or_not_windows_are_shared(runs: int, windows: int, shared: bool) -> None:
     chance = np.random.default_rng([runs, windows, shared])
-    sums = [total(judged(chance, runs, windows, shared=shared)) for _ in range(ROUNDS)]
+    sums = [sum_effects(judged(chance, runs, windows, shared=shared)) for _ in range(ROUNDS)]
     held = np.mean([one is not None and one.low <= TRUE * runs <= one.high for one in sums])
     assert held > 0.95 - 3 * math.sqrt(0.95 * 0.05 / ROUNDS)
     if shared:
@@ -33,42 +33,42 @@ def test_the_interval_of_a_sum_holds_it_in_95_of_100_whether_or_not_windows_are_
 
 
 def test_a_sum_of_one_is_that_one_and_of_none_is_nothing() -> None:
-    told = total([Part(5.0, 2.0, 9.0, 20)])
+    told = sum_effects([MeasuredEffect(5.0, 2.0, 9.0, 20)])
     assert told is not None
     assert (told.amount, told.n) == (5.0, 1)
     assert (told.low, told.high) == pytest.approx((2.0, 9.0))
-    assert total([]) is None
-    assert together([]) is None
+    assert sum_effects([]) is None
+    assert sum_totals([]) is None
 
 
 def test_harm_is_taken_off() -> None:
-    told = total([Part(5.0, 4.0, 6.0, 50), Part(-8.0, -9.0, -7.0, 50)])
+    told = sum_effects([MeasuredEffect(5.0, 4.0, 6.0, 50), MeasuredEffect(-8.0, -9.0, -7.0, 50)])
     assert told is not None
     assert told.amount == -3.0
 
 
 def test_sums_of_different_metrics_add_like_independent_ones() -> None:
-    told = together([Total(10.0, 7.0, 13.0, 4), Total(1.0, -3.0, 5.0, 2)])
-    assert told == Total(11.0, 6.0, 16.0, 6)
+    told = sum_totals([EffectTotal(10.0, 7.0, 13.0, 4), EffectTotal(1.0, -3.0, 5.0, 2)])
+    assert told == EffectTotal(11.0, 6.0, 16.0, 6)
 
 
 def test_a_rate_has_its_n_and_an_interval_from_five_on() -> None:
-    assert success(0, 0) is None
-    assert success(3, 4) == (0.75, None)
-    told = success(6, 7)
+    assert success_rate(0, 0) is None
+    assert success_rate(3, 4) == (0.75, None)
+    told = success_rate(6, 7)
     assert told is not None
     share, band = told
     assert band is not None
     assert share == pytest.approx(6 / 7)
     assert band == pytest.approx((0.487, 0.974), abs=0.001)  # as published tables have it
-    assert success(5, 5) is not None
+    assert success_rate(5, 5) is not None
 
 
 def test_a_typical_change_is_a_median_between_two_of_the_changes() -> None:
-    assert typical([]) is None
-    assert typical([math.nan]) is None
-    assert typical([1.0, 2.0, 9.0]) == (2.0, None)
-    told = typical([float(one) for one in range(25)])
+    assert median_change([]) is None
+    assert median_change([math.nan]) is None
+    assert median_change([1.0, 2.0, 9.0]) == (2.0, None)
+    told = median_change([float(one) for one in range(25)])
     assert told is not None
     middle, band = told
     assert middle == 12.0

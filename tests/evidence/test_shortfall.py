@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from engine.evidence.shortfall import LEVEL, NORMAL, expected_shortfall
+from engine.evidence.expected_shortfall import LEVEL, NORMAL_SHORTFALL, expected_shortfall
 
 
 def test_it_is_the_mean_of_the_worst_cases() -> None:
@@ -29,6 +29,6 @@ def test_weights_decide_which_cases_make_up_the_tail() -> None:
 
 
 def test_the_constant_is_the_shortfall_of_a_normal() -> None:
-    assert stats.norm.pdf(stats.norm.ppf(LEVEL)) / (1 - LEVEL) == pytest.approx(NORMAL, abs=1e-4)
+    assert stats.norm.pdf(stats.norm.ppf(LEVEL)) / (1 - LEVEL) == pytest.approx(NORMAL_SHORTFALL, abs=1e-4)
     sample = np.random.default_rng(2).normal(size=400_000)
-    assert expected_shortfall(sample, np.full(400_000, 1 / 400_000)) == pytest.approx(NORMAL, rel=0.01)
+    assert expected_shortfall(sample, np.full(400_000, 1 / 400_000)) == pytest.approx(NORMAL_SHORTFALL, rel=0.01)

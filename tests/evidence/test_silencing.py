@@ -8,30 +8,30 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.domain.state import Silencing
-from engine.evidence import silencing, skill
-from engine.evidence.due import Scored
+from engine.domain.state import SelectionGain
+from engine.evidence import selection_gain, skill
+from engine.evidence.scoring import ScoredForecasts
 from tests.makers import decided, moment
 
 HORIZONS = (1, 3)
 SYMBOLS = 4
 
 
-def scored(target: Floats, known: np.ndarray | None = None) -> Scored:
+def scored(target: Floats, known: np.ndarray | None = None) -> ScoredForecasts:
     """What came due, for models nobody looks at here."""
     none = np.zeros((1, *target.shape))
     there = np.ones_like(none, dtype=bool) if known is None else known[None]
     wide = np.zeros((*target.shape, 2))
-    return Scored(none, target, there, wide, target * 0 + 1.0, wide, target, target.astype(np.int64), wide.transpose(0, 2, 1))
+    return ScoredForecasts(none, target, there, wide, target * 0 + 1.0, wide, target, target.astype(np.int64), wide.transpose(0, 2, 1))
 
 
-def watched(everybody: Floats, preferred: Floats, came: Floats) -> Silencing:
+def watched(everybody: Floats, preferred: Floats, came: Floats) -> SelectionGain:
     """After T ticks, all of them (T, H, S): `came` at a tick is what the forecasts of that tick came to."""
-    told = silencing.empty(max(HORIZONS), len(HORIZONS), SYMBOLS)
+    told = selection_gain.empty_selection_gain(max(HORIZONS), len(HORIZONS), SYMBOLS)
     for tick in range(len(came)):
         due = np.stack([came[max(0, tick - horizon), column] for column, horizon in enumerate(HORIZONS)])
         new = np.stack((everybody[tick], preferred[tick]))
-        told = silencing.score(told, scored(due), new, HORIZONS, closes=skill.closing(tick, HORIZONS[-1:]), memory=1.0)
+        told = selection_gain.update_selection_gain(told, scored(due), new, HORIZONS, closes=skill.block_ends(tick, HORIZONS[-1:]), memory=1.0)
     return told
 
 
@@ -45,8 +45,8 @@ def made(noise: float, ticks: int = 900) -> tuple[Floats, Floats, Floats]:
 
 def test_silencing_a_model_that_only_makes_noise_is_proved_to_pay() -> None:
     told = watched(*made(0.5))
-    assert silencing.pays(told)
-    r2, low, high, n = silencing.bounds(told) or (0.0, 0.0, 0.0, 0)
+    assert selection_gain.is_selection_proved(told)
+    r2, low, high, n = selection_gain.selection_gain_interval(told) or (0.0, 0.0, 0.0, 0)
     everybody, preferred, came = made(0.5)
     rows = slice(0, len(came) - max(HORIZONS))
     gain = ((everybody - came) ** 2 - (preferred - came) ** 2)[rows].sum()
@@ -58,13 +58,13 @@ def test_silencing_a_model_that_only_makes_noise_is_proved_to_pay() -> None:
 def test_silencing_a_model_that_knows_something_is_not() -> None:
     noisy, known, came = made(0.5)
     told = watched(known, noisy, came)
-    assert not silencing.pays(told)
-    assert (silencing.bounds(told) or (0.0, 0.0, 0.0, 0))[2] < 0
+    assert not selection_gain.is_selection_proved(told)
+    assert (selection_gain.selection_gain_interval(told) or (0.0, 0.0, 0.0, 0))[2] < 0
 
 
 def test_where_nobody_was_to_be_silenced_there_is_no_figure() -> None:
     _, known, came = made(0.5)
-    assert silencing.bounds(watched(known, known, came)) is None
+    assert selection_gain.selection_gain_interval(watched(known, known, came)) is None
 
 
 def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
@@ -73,34 +73,38 @@ def test_chance_is_not_taken_for_proof_however_often_it_is_looked_at() -> None:
     for _ in range(60):
         came = draw.normal(size=(400, len(HORIZONS), SYMBOLS))
         lean = 0.1 * draw.normal(size=came.shape)
-        told = silencing.empty(max(HORIZONS), len(HORIZONS), SYMBOLS)
+        told = selection_gain.empty_selection_gain(max(HORIZONS), len(HORIZONS), SYMBOLS)
         ever = False
         for tick in range(len(came)):
             due = np.stack([came[max(0, tick - horizon), column] for column, horizon in enumerate(HORIZONS)])
-            told = silencing.score(
-                told, scored(due), np.stack((lean[tick], -lean[tick])), HORIZONS, closes=skill.closing(tick, HORIZONS[-1:]), memory=1.0
+            told = selection_gain.update_selection_gain(
+                told, scored(due), np.stack((lean[tick], -lean[tick])), HORIZONS, closes=skill.block_ends(tick, HORIZONS[-1:]), memory=1.0
             )
-            ever = ever or silencing.pays(told)
+            ever = ever or selection_gain.is_selection_proved(told)
         proved += ever
     assert proved <= 6  # nominal 2.5 %
 
 
 def test_what_did_not_come_or_was_not_said_is_not_counted() -> None:
-    told = silencing.empty(1, 1, 2)
-    told = silencing.score(told, scored(np.zeros((1, 2))), np.array([[[1.0, np.nan]], [[0.0, np.nan]]]), (1,), closes=np.zeros(1), memory=1.0)
-    assert float(told.gained.rows.sum()) == 0.0
-    one = silencing.score(told, scored(np.array([[0.5, 0.5]])), told.pending[0], (1,), closes=np.zeros(1), memory=1.0)
-    assert (float(one.gained.rows.sum()), float(one.gained.gain.sum()), float(one.gained.power.sum())) == (1.0, 0.0, 0.25)
-    none = silencing.score(told, scored(np.array([[0.5, 0.5]]), np.zeros((1, 2), dtype=bool)), told.pending[0], (1,), closes=np.zeros(1), memory=1.0)
-    assert float(none.gained.rows.sum()) == 0.0
+    told = selection_gain.empty_selection_gain(1, 1, 2)
+    told = selection_gain.update_selection_gain(
+        told, scored(np.zeros((1, 2))), np.array([[[1.0, np.nan]], [[0.0, np.nan]]]), (1,), closes=np.zeros(1), memory=1.0
+    )
+    assert float(told.gain.rows.sum()) == 0.0
+    one = selection_gain.update_selection_gain(told, scored(np.array([[0.5, 0.5]])), told.pending[0], (1,), closes=np.zeros(1), memory=1.0)
+    assert (float(one.gain.rows.sum()), float(one.gain.gain.sum()), float(one.gain.power.sum())) == (1.0, 0.0, 0.25)
+    none = selection_gain.update_selection_gain(
+        told, scored(np.array([[0.5, 0.5]]), np.zeros((1, 2), dtype=bool)), told.pending[0], (1,), closes=np.zeros(1), memory=1.0
+    )
+    assert float(none.gain.rows.sum()) == 0.0
 
 
 def test_a_silenced_model_counts_in_the_forecast_of_all_and_not_in_the_other() -> None:
-    opinions = decided(moment()).opinions
+    opinions = decided(moment()).predictions
     weights = np.full(opinions.mean.shape[:2], 0.1)
     preferred = np.arange(len(opinions.models)) > 0
-    free = replace(opinions, trust=np.ones_like(opinions.trust), chosen=replace(opinions.chosen, preferred=preferred))
-    everybody, some = silencing.forecasts(free, weights)
+    free = replace(opinions, reliability=np.ones_like(opinions.reliability), selection=replace(opinions.selection, preferred=preferred))
+    everybody, some = selection_gain.combine_forecasts(free, weights)
     assert np.allclose(everybody - some, opinions.mean[0] * 0.1)
-    muted = replace(free, trust=free.trust * preferred[:, None, None], chosen=replace(free.chosen, heard=preferred))
-    assert np.array_equal(silencing.forecasts(muted, weights), silencing.forecasts(free, weights))
+    muted = replace(free, reliability=free.reliability * preferred[:, None, None], selection=replace(free.selection, active=preferred))
+    assert np.array_equal(selection_gain.combine_forecasts(muted, weights), selection_gain.combine_forecasts(free, weights))

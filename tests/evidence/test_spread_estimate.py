@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.record import Floats
-from engine.evidence.spread_estimate import FEWEST, Squared, abdi_ranaldo, corwin_schultz, interval, shrink
+from engine.evidence.spread_estimators import MIN_PAIRS, SquaredSpread, abdi_ranaldo, corwin_schultz, shrink_spread, spread_interval
 
 STEPS = 60  # trades a bar
 
@@ -54,17 +54,17 @@ def test_bars_that_only_bounce_have_the_spread_as_corwin_and_schultz_do() -> Non
 def test_a_wide_spread_is_found_and_its_interval_holds() -> None:
     for seed in range(5):
         told = abdi_ranaldo(*bars(20.0, 10.0, seed=seed))
-        estimate, low, high, pairs = interval(told)[:, 0]
+        estimate, low, high, pairs = spread_interval(told)[:, 0]
         assert low < 20.0 < high
         assert estimate == pytest.approx(20.0, rel=0.15)
         assert pairs == 299
-        assert 16.0 < float(shrink(told, 2.0)[0]) < 23.0
+        assert 16.0 < float(shrink_spread(told, 2.0)[0]) < 23.0
 
 
 def test_what_is_noise_leaves_the_setting_however_often_it_is_looked_at() -> None:
     high, low, close = bars(0.1, 15.0, 6_000, seed=3)
     windows = (slice(at, at + 300) for at in range(0, 5_700, 10))
-    told = [float(shrink(abdi_ranaldo(high[:, one], low[:, one], close[:, one]), 2.0)[0]) for one in windows]
+    told = [float(shrink_spread(abdi_ranaldo(high[:, one], low[:, one], close[:, one]), 2.0)[0]) for one in windows]
     assert np.mean(np.array(told) == 2.0) > 0.97
     assert min(told) == 2.0
 
@@ -83,19 +83,19 @@ def test_a_missing_bar_counts_for_nothing() -> None:
 
 
 def test_with_too_few_bars_there_is_no_estimate() -> None:
-    high, low, close = (part[:, :FEWEST] for part in bars(20.0, 10.0))
+    high, low, close = (part[:, :MIN_PAIRS] for part in bars(20.0, 10.0))
     told = abdi_ranaldo(high, low, close)
     assert np.isnan(told.mean).all()
-    assert shrink(told, 2.0).tolist() == [2.0]
-    assert np.isnan(interval(told)[:3]).all()
+    assert shrink_spread(told, 2.0).tolist() == [2.0]
+    assert np.isnan(spread_interval(told)[:3]).all()
     nothing = np.full((1, 300), np.nan)
-    assert shrink(abdi_ranaldo(nothing, nothing, nothing, np.zeros((1, 300), dtype=bool)), 3.0).tolist() == [3.0]
+    assert shrink_spread(abdi_ranaldo(nothing, nothing, nothing, np.zeros((1, 300), dtype=bool)), 3.0).tolist() == [3.0]
 
 
 @given(st.floats(-1e4, 1e4), st.floats(0.0, 1e4), st.floats(0.0, 50.0))
 @settings(max_examples=300, deadline=None)
 def test_the_estimate_only_ever_raises_the_setting_and_never_beyond_itself(mean: float, radius: float, setting: float) -> None:
-    told = float(shrink(Squared(np.array([mean]), np.array([radius]), np.array([299.0])), setting)[0])
+    told = float(shrink_spread(SquaredSpread(np.array([mean]), np.array([radius]), np.array([299.0])), setting)[0])
     assert told >= setting
     assert told <= max(setting, math.sqrt(max(mean, 0.0))) * (1 + 1e-9)
     if mean - radius <= setting * setting:
@@ -107,5 +107,5 @@ def test_each_symbol_is_estimated_by_itself() -> None:
     high, low, close = (np.concatenate([part[place] for part in parts]) for place in range(3))
     together = abdi_ranaldo(high, low, close)
     np.testing.assert_allclose(together.mean, [float(abdi_ranaldo(*part).mean[0]) for part in parts])
-    assert shrink(together, 2.0)[0] == 2.0
-    assert shrink(together, 2.0)[2] > shrink(together, 2.0)[1] > 10.0
+    assert shrink_spread(together, 2.0)[0] == 2.0
+    assert shrink_spread(together, 2.0)[2] > shrink_spread(together, 2.0)[1] > 10.0

@@ -29,7 +29,7 @@ def test_weights_are_those_of_constrained_least_squares(seed: int, prior: float)
     draw = np.random.default_rng(seed)
     mixed = draw.normal(size=(300, 4)) @ (np.eye(4) + 0.4 * draw.random((4, 4)))
     y = mixed @ draw.normal(0.1, 0.3, 4) + draw.normal(0, 1.0, 300)
-    weights = stacking.weigh(*sums(mixed, y), prior)[:, 0]
+    weights = stacking.stacking_weights(*sums(mixed, y), prior)[:, 0]
     assert (weights >= 0).all()
     np.testing.assert_allclose(weights, oracle(mixed, y, prior), atol=2e-3)
 
@@ -37,21 +37,21 @@ def test_weights_are_those_of_constrained_least_squares(seed: int, prior: float)
 def test_noise_earns_next_to_nothing() -> None:
     draw = np.random.default_rng(2)
     forecasts, y = draw.normal(0, 0.2, (20_000, 4)), draw.normal(size=20_000)
-    assert stacking.weigh(*sums(forecasts, y), 4_000.0).max() < 0.08
-    assert (stacking.weigh(*sums(forecasts[:100], y[:100]), 4_000.0) < 0.03).all()
+    assert stacking.stacking_weights(*sums(forecasts, y), 4_000.0).max() < 0.08
+    assert (stacking.stacking_weights(*sums(forecasts[:100], y[:100]), 4_000.0) < 0.03).all()
 
 
 def test_with_enough_evidence_the_true_weights_are_found() -> None:
     draw = np.random.default_rng(4)
     forecasts = draw.normal(0, 0.3, (400_000, 3))
     y = forecasts @ np.array([0.8, 0.0, 0.3]) + draw.normal(size=400_000)
-    np.testing.assert_allclose(stacking.weigh(*sums(forecasts, y), 4_000.0)[:, 0], [0.8, 0.0, 0.3], atol=0.03)
+    np.testing.assert_allclose(stacking.stacking_weights(*sums(forecasts, y), 4_000.0)[:, 0], [0.8, 0.0, 0.3], atol=0.03)
 
 
 @pytest.mark.parametrize("rows", [10, 1_000, 100_000])
 def test_a_forecast_twice_too_bold_is_halved_as_evidence_grows(rows: int) -> None:
     f = np.random.default_rng(6).normal(0, 0.5, (rows, 1))
-    weight = float(stacking.weigh(*sums(2.0 * f, f[:, 0]), 4_000.0)[0, 0])
+    weight = float(stacking.stacking_weights(*sums(2.0 * f, f[:, 0]), 4_000.0)[0, 0])
     assert weight == pytest.approx(0.5 * rows / (rows + 4_000.0), rel=1e-9)
 
 
@@ -59,21 +59,21 @@ def test_a_model_that_never_spoke_has_no_weight() -> None:
     draw = np.random.default_rng(8)
     forecasts = draw.normal(size=(500, 3))
     forecasts[:, 1] = 0.0
-    weights = stacking.weigh(*sums(forecasts, forecasts[:, 0]), 10.0)[:, 0]
+    weights = stacking.stacking_weights(*sums(forecasts, forecasts[:, 0]), 10.0)[:, 0]
     assert weights[1] == 0.0
     assert weights[0] > 0.9
 
 
 def test_before_any_evidence_there_are_no_weights() -> None:
-    assert (stacking.weigh(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
+    assert (stacking.stacking_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
 
 
 def test_what_a_forecast_is_worth_by_itself_is_the_slope_of_what_came_on_it() -> None:
     f = np.random.default_rng(6).normal(0, 0.5, (50_000, 1))
     gram, moment, rows = sums(np.concatenate((2.0 * f, -f), axis=1), f[:, 0])
-    told = stacking.worth(gram, moment, rows, 4_000.0)[:, 0]
+    told = stacking.single_model_weights(gram, moment, rows, 4_000.0)[:, 0]
     np.testing.assert_allclose(told, [0.5 * 50_000 / 54_000, 0.0], rtol=1e-9)
-    assert (stacking.worth(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
+    assert (stacking.single_model_weights(np.zeros((3, 4, 4)), np.zeros((3, 4)), np.zeros(3), 4_000.0) == 0).all()
 
 
 @pytest.mark.parametrize(("rows", "counted"), [(0.0, 1.0), (0.5, 1.0), (1.0, 1.0), (1.5, 1.5), (50.0, 50.0)])
@@ -81,6 +81,6 @@ def test_what_one_forecast_is_worth_by_hand(rows: float, counted: float) -> None
     """Power 2 and product 1 give a slope of a half, shrunk by 100 prior rows to each that is known, at least one."""
     gram, moment = np.array([[[2.0]]]), np.array([[1.0]])
     shrunk = 0.5 / (1.0 + 100.0 / counted)
-    assert stacking.weigh(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
-    assert stacking.worth(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
-    assert stacking.worth(gram, -moment, np.array([rows]), 100.0)[0, 0] == 0.0
+    assert stacking.stacking_weights(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.single_model_weights(gram, moment, np.array([rows]), 100.0)[0, 0] == pytest.approx(shrunk, rel=1e-12)
+    assert stacking.single_model_weights(gram, -moment, np.array([rows]), 100.0)[0, 0] == 0.0

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import talib
 
-from engine.domain.market import Bars, View
+from engine.domain.market import Bars, MarketView
 from engine.domain.record import Floats
 from engine.features import technical, volume
-from engine.window import look, on_steps, seeded
+from engine.window import build_view, seeded_ewma_weights, weights_on_steps
 from tests.makers import MINUTE, START, no_books, no_flow, walk_bars
 
 SYMBOLS = 12
@@ -52,7 +52,7 @@ def without(bars: Bars, gone: np.ndarray) -> Bars:
 
 
 @cache
-def window(market: str) -> View:
+def window(market: str) -> MarketView:
     length = 100 if "short" in market else 300  # so short that what a smoothing began with is still to be seen
     bars = walk_bars(SYMBOLS, length, 11 + MARKETS.index(market), volatility=2e-4 if market == "a quiet walk" else 2e-3)
     if market == "a trend":
@@ -65,21 +65,21 @@ def window(market: str) -> View:
     if "half" in market:
         bars = without(bars, np.arange(300) < 150)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return look(bars, no_books(SYMBOLS), no_flow(SYMBOLS), START, MINUTE, 60.0)
+        return build_view(bars, no_books(SYMBOLS), no_flow(SYMBOLS), START, MINUTE, 60.0)
 
 
 @pytest.fixture(params=MARKETS)
-def view(request: pytest.FixtureRequest) -> View:
+def view(request: pytest.FixtureRequest) -> MarketView:
     return window(str(request.param))
 
 
-def column(view: View, name: str) -> Floats:
+def column(view: MarketView, name: str) -> Floats:
     family = technical if name in technical.COLUMNS else volume
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(family.build(view)[:, family.COLUMNS.index(name)])
 
 
-def told(view: View, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:
+def told(view: MarketView, name: str, parts: str, late: int = 300, output: int = 0, **options: float) -> Floats:
     """(S,) what TA-Lib says of the last bar when it is given the window's last bars: h, l, c, o as logs, v as it is."""
     inputs = {"h": view.log_high, "l": view.log_low, "c": view.log_close, "o": view.log_open, "v": view.volume}
     function = getattr(talib, name)
@@ -99,85 +99,87 @@ def agrees(ours: Floats, theirs: Floats) -> None:
 @pytest.mark.parametrize("length", [26, 27, 60, 300])
 def test_smoothing_begins_as_it_does_in_talib(length: int) -> None:
     prices = np.random.default_rng(length).normal(size=length)
-    assert talib.EMA(prices, 26)[-1] == pytest.approx(seeded(length, 26, 2 / 27) @ prices, rel=1e-9)
-    assert seeded(length, 14, 1 / 14, 5).sum() == pytest.approx(1.0)
+    assert talib.EMA(prices, 26)[-1] == pytest.approx(seeded_ewma_weights(length, 26, 2 / 27) @ prices, rel=1e-9)
+    assert seeded_ewma_weights(length, 14, 1 / 14, 5).sum() == pytest.approx(1.0)
     steps = np.diff(prices, prepend=0.0)
-    assert on_steps(seeded(length, 26, 2 / 27)) @ steps == pytest.approx(seeded(length, 26, 2 / 27) @ prices, rel=1e-9)
+    assert weights_on_steps(seeded_ewma_weights(length, 26, 2 / 27)) @ steps == pytest.approx(
+        seeded_ewma_weights(length, 26, 2 / 27) @ prices, rel=1e-9
+    )
 
 
 def test_a_window_too_short_to_begin_a_smoothing_is_refused() -> None:
     with pytest.raises(ValueError, match="a window of 20 bars has no 14 bars from 7 on"):
-        seeded(20, 14, 1 / 14, 7)
+        seeded_ewma_weights(20, 14, 1 / 14, 7)
 
 
-def test_relative_strength(view: View) -> None:
+def test_relative_strength(view: MarketView) -> None:
     agrees(column(view, "rsi_14"), told(view, "RSI", "c", timeperiod=14) / 100 - 0.5)
 
 
-def test_moving_averages_converging_and_what_they_are_above_their_signal(view: View) -> None:
+def test_moving_averages_converging_and_what_they_are_above_their_signal(view: MarketView) -> None:
     options = {"fastperiod": 12, "slowperiod": 26, "signalperiod": 9}
     scale = view.sigma * np.sqrt(14.0)
     agrees(column(view, "macd_12_26"), told(view, "MACD", "c", **options) / scale)
-    agrees(column(view, "macd_signal_9"), told(view, "MACD", "c", output=2, **options) / scale)
+    agrees(column(view, "macd_histogram_9"), told(view, "MACD", "c", output=2, **options) / scale)
 
 
-def centred(view: View) -> View:
+def centred(view: MarketView) -> MarketView:
     """Prices as logs of the ratio to the last close: TA-Lib's variance is a difference of squares, which keeps too few digits of large numbers."""
     return replace(view, log_close=view.log_close - view.log_close[:, -1:])
 
 
-def test_bands_of_bollinger(view: View) -> None:
+def test_bands_of_bollinger(view: MarketView) -> None:
     upper, middle = (told(centred(view), "BBANDS", "c", output=output, timeperiod=20, nbdevup=1.0, nbdevdn=1.0) for output in (0, 1))
-    agrees(column(view, "bollinger_20"), -middle / (upper - middle))
-    agrees(column(view, "width_20"), np.log((upper - middle) / view.sigma + 0.05))
+    agrees(column(view, "bollinger_z_20"), -middle / (upper - middle))
+    agrees(column(view, "bollinger_width_20"), np.log((upper - middle) / view.sigma + 0.05))
 
 
-@pytest.mark.parametrize(("name", "span"), [("stochastic_14", 14), ("place_96", 96)])
-def test_place_in_the_range(view: View, name: str, span: int) -> None:
+@pytest.mark.parametrize(("name", "span"), [("stochastic_k_14", 14), ("range_position_96", 96)])
+def test_place_in_the_range(view: MarketView, name: str, span: int) -> None:
     agrees(column(view, name), told(view, "STOCHF", "hlc", fastk_period=span, fastd_period=1) / 100 - 0.5)
     agrees(column(view, name), told(view, "WILLR", "hlc", timeperiod=span) / 100 + 0.5)
 
 
-def test_aroon(view: View) -> None:
-    agrees(column(view, "aroon_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
+def test_aroon(view: MarketView) -> None:
+    agrees(column(view, "aroon_oscillator_25"), told(view, "AROONOSC", "hl", timeperiod=25) / 100)
 
 
-def test_commodity_channel(view: View) -> None:
+def test_commodity_channel(view: MarketView) -> None:
     agrees(column(view, "cci_14"), told(view, "CCI", "hlc", timeperiod=14) * 0.015)
 
 
-def test_directional_movement(view: View) -> None:
+def test_directional_movement(view: MarketView) -> None:
     plus, minus = (told(view, name, "hlc", 64, timeperiod=14) for name in ("PLUS_DI", "MINUS_DI"))
-    agrees(column(view, "directional_14"), (plus - minus) / 100)
+    agrees(column(view, "di_difference_14"), (plus - minus) / 100)
     agrees(column(view, "adx_14"), told(view, "ADX", "hlc", 64, timeperiod=14) / 100)
 
 
-def test_true_range(view: View) -> None:
+def test_true_range(view: MarketView) -> None:
     agrees(column(view, "atr_14"), np.log(told(view, "ATR", "hlc", 64, timeperiod=14) / view.sigma + 0.05))
 
 
-def test_ultimate_oscillator(view: View) -> None:
-    agrees(column(view, "ultimate_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
+def test_ultimate_oscillator(view: MarketView) -> None:
+    agrees(column(view, "ultimate_oscillator_28"), told(view, "ULTOSC", "hlc", timeperiod1=7, timeperiod2=14, timeperiod3=28) / 100 - 0.5)
 
 
-def test_balance_of_power(view: View) -> None:
-    agrees(column(view, "balance_last"), told(view, "BOP", "ohlc"))
+def test_balance_of_power(view: MarketView) -> None:
+    agrees(column(view, "balance_of_power"), told(view, "BOP", "ohlc"))
 
 
-def test_chaikins_oscillator(view: View) -> None:
+def test_chaikins_oscillator(view: MarketView) -> None:
     mean = view.volume[:, -48:].mean(axis=1)
-    agrees(column(view, "chaikin_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
+    agrees(column(view, "chaikin_oscillator_3_10"), told(view, "ADOSC", "hlcv", 96, fastperiod=3, slowperiod=10) / mean)
 
 
-def test_money_flow(view: View) -> None:
+def test_money_flow(view: MarketView) -> None:
     """TA-Lib is given the typical price, rounded, for all three: it compares it with the one before, and equal ones must be equal."""
     last = view.log_close[:, -1:]
     typical = np.round(sum(np.exp(part - last) for part in (view.log_high, view.log_low, view.log_close)) / 3.0, 12)
     priced = replace(view, log_high=typical, log_low=typical, log_close=typical)
-    agrees(column(view, "money_flow_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
+    agrees(column(view, "money_flow_index_14"), told(priced, "MFI", "hlcv", timeperiod=14) / 100 - 0.5)
 
 
 @pytest.mark.parametrize("span", [6, 24, 96])
-def test_the_lean_of_volume_is_the_change_of_balance_volume(view: View, span: int) -> None:
+def test_the_lean_of_volume_is_the_change_of_balance_volume(view: MarketView, span: int) -> None:
     change = told(view, "OBV", "cv", span + 1) - view.volume[:, -span - 1]
     agrees(column(view, f"lean_{span}"), change / view.volume[:, -span:].sum(axis=1))

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain.record import Floats
-from engine.feeds._order_flow import books_at, imbalance, traded
+from engine.feeds._order_flow import books_at, sum_imbalance, sum_trades
 from engine.feeds._recording_files import read_books, read_trades
-from engine.feeds._simulated_prices import to_tick
-from engine.feeds.simulated import Simulated
+from engine.feeds._simulated_prices import snap_to_tick
+from engine.feeds.simulated import SimulatedFeed
 
 STEP = 5 * 10**9  # ns; a twelfth of the simulated market's minute
 SCALES = (1, 2, 6, 12, 24)  # steps: 5 s, 10 s, 30 s, 1 min, 2 min
@@ -69,12 +69,12 @@ def recorded(folder: Path) -> Series:
         number = np.searchsorted(edges, times, side="left") - 1
         return np.where((number >= 0) & (number < count), number, -1)
 
-    flow = traded(trades, step_of(trades.at), count)
+    flow = sum_trades(trades, step_of(trades.at), count)
     volume = np.bincount(step_of(trades.at) + 1, weights=trades.size, minlength=count + 1)[1:].astype(np.float64)
     bid, bid_size, ask, ask_size = books_at(books, edges, FOREVER)[:, :, 0]
     mid = 0.5 * (bid + ask)
     return Series(
-        mid, ((ask - bid) / mid * 1e4)[1:], bid_size[1:], ask_size[1:], imbalance(books, step_of(books.at[books.sound]), count, FOREVER)[:, 0],
+        mid, ((ask - bid) / mid * 1e4)[1:], bid_size[1:], ask_size[1:], sum_imbalance(books, step_of(books.at[books.sound]), count, FOREVER)[:, 0],
         flow[0], volume, flow[1],
     )  # fmt: skip
 
@@ -82,9 +82,9 @@ def recorded(folder: Path) -> Series:
 def simulated(bars: int, seed: int = 7, symbols: int = 8) -> list[Series]:
     """The symbols of a simulated market without a signal, with its default settings."""
     mids, told = [], []
-    for path, steps in Simulated(signal=0.0, seed=seed, symbol_count=symbols).acted(bars):
+    for path, steps in SimulatedFeed(signal=0.0, seed=seed, symbol_count=symbols).simulated_steps(bars):
         opening, tick = path.open[:, None], path.tick[:, None]
-        mids.append(to_tick(opening * np.exp(steps.rise[1:].astype(np.float64)), tick).reshape(-1, symbols))
+        mids.append(snap_to_tick(opening * np.exp(steps.rise[1:].astype(np.float64)), tick).reshape(-1, symbols))
         spread = 2e4 * steps.half_spread[1:] * tick / opening
         parts = (spread, *(getattr(steps, name)[1:] for name in ("bid", "ask", "ofi", "signed", "volume", "trades")))
         told.append([np.asarray(part, dtype=np.float64).reshape(-1, symbols) for part in parts])

@@ -9,7 +9,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
 
 Singles = NDArray[np.float32]
@@ -19,7 +19,7 @@ LAGS = 8
 FIELDS = ("open", "high", "low", "close", "volume")
 
 
-def gather(slices: Iterator[Slice]) -> dict[str, Floats]:
+def gather(slices: Iterator[MarketSnapshot]) -> dict[str, Floats]:
     """(T, S) or (T, S, D): the fields of the slices, the books taken apart."""
     parts: list[dict[str, Floats]] = []
     while batch := list(islice(slices, BATCH)):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
 
 START = 1_704_067_200 * 10**9  # 2024-01-01T00:00Z, ns
@@ -39,10 +39,10 @@ def bar(minute: float, close: float = 10.0, volume: float = 1.0) -> tuple[object
     return (START + int(minute * MINUTE), close, close + 1.0, close - 1.0, close, volume)
 
 
-def closes(slices: Iterable[Slice]) -> Floats:
+def closes(slices: Iterable[MarketSnapshot]) -> Floats:
     return np.stack([found.close for found in slices])
 
 
-def minutes(slices: Iterable[Slice]) -> list[float]:
+def minutes(slices: Iterable[MarketSnapshot]) -> list[float]:
     """The closes' times, in minutes since START."""
     return [(found.at - START) / MINUTE for found in slices]

@@ -11,7 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from engine.feeds._recording_files import BadRecording
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, minutes, write
 
 PRICES_ONLY = "ts,open,high,low,close"
@@ -24,7 +24,7 @@ def written(folder: Path, symbol: str = "A", count: int = 3) -> Path:
 
 def refusal(folder: Path, **asked: tuple[str, ...]) -> str:
     with pytest.raises(BadRecording) as refused:
-        Recorded(folder, **asked)  # type: ignore[arg-type]
+        RecordedFeed(folder, **asked)  # type: ignore[arg-type]
     assert "\n" not in str(refused.value)
     return str(refused.value)
 
@@ -35,7 +35,7 @@ def test_every_row_is_counted_once(tmp_path: Path) -> None:
     trades = [(START + at, 10, 1, side) for at, side in ((1, "buy"), (2, "sell"), (3, "none"), (400 * MINUTE, "buy"))]
     write(tmp_path, "A", "trades", TRADE, trades)
     write(tmp_path, "A", "books", BOOK, [(START, 9, 1, 11, 1), (START + SECOND, 12, 1, 11, 1)])
-    (counts,) = Recorded(tmp_path).counts
+    (counts,) = RecordedFeed(tmp_path).counts
     assert (counts.rows, counts.bars, counts.duplicate_bars, counts.faulty, counts.without_volume) == (202 + 4 + 2, 200, 1, 1, 1)
     assert (counts.signed_trades, counts.unsigned_trades, counts.trades_without_bar, counts.faulty_books) == (3, 1, 1, 1)
 
@@ -43,7 +43,7 @@ def test_every_row_is_counted_once(tmp_path: Path) -> None:
 def test_bars_outside_the_session_are_counted(tmp_path: Path) -> None:
     written(tmp_path, count=10)
     (tmp_path / "recording.toml").write_text('session = "00:02-00:05"\n')
-    (counts,) = Recorded(tmp_path).counts
+    (counts,) = RecordedFeed(tmp_path).counts
     assert (counts.bars, counts.outside_session) == (3, 7)
 
 
@@ -52,7 +52,7 @@ def test_above_one_percent_of_faulty_bars_the_recording_is_refused(tmp_path: Pat
     bad = [(START + i * MINUTE, 10, 9, 9.5, 10, 1) for i in range(faulty)]
     write(tmp_path, "A", "bars", BAR, [*bad, *(bar(i) for i in range(faulty, 200))])
     if not refused:
-        assert Recorded(tmp_path).counts[0].faulty_bars == faulty
+        assert RecordedFeed(tmp_path).counts[0].faulty_bars == faulty
         return
     assert "A/bars.csv has 3 faulty rows of 200, more than 1%: 3 have an open or close outside of low to high, the first is row 1" in refusal(
         tmp_path
@@ -82,7 +82,7 @@ def test_negative_prices_are_refused_for_what_they_are(tmp_path: Path, kind: str
 
 def test_an_empty_level_of_a_book_may_have_any_price(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [(START, 9, 1, 11, 1), (START + SECOND, -9_999_999_999, 0, 11, 1)])  # as LOBSTER writes a side without orders
-    assert Recorded(tmp_path).counts[0].faulty_books == 1
+    assert RecordedFeed(tmp_path).counts[0].faulty_books == 1
 
 
 @pytest.mark.parametrize(("kind", "header"), [("bars", f"{BAR},symbol"), ("trades", f"{TRADE},Ticker"), ("books", f"{BOOK},instrument_id")])
@@ -102,7 +102,7 @@ def test_levels_of_a_book_that_would_not_be_read_are_refused(tmp_path: Path, fur
 
 def test_a_column_that_names_one_symbol_is_no_matter(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", f"{BAR},symbol", [(*bar(i), "BTC/USD") for i in range(3)])
-    assert len(Recorded(tmp_path)) == 3
+    assert len(RecordedFeed(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("header", [f"{BAR},volume", f"{BAR},ts", f"{BAR},symbol,symbol"])
@@ -120,14 +120,14 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, header: str, su
 
 def test_a_column_that_is_not_used_may_be_there_twice(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", f"{BAR},ignore,ignore", [(*bar(i), 0, 0) for i in range(3)])
-    assert len(Recorded(tmp_path)) == 3
+    assert len(RecordedFeed(tmp_path)) == 3
 
 
 @pytest.mark.parametrize(("header", "volume"), [(BAR, ("",)), (BAR, ("nan",)), (PRICES_ONLY, ())])
 def test_bars_of_unknown_volume_are_read_and_are_fresh(tmp_path: Path, header: str, volume: tuple[str, ...]) -> None:
     write(tmp_path, "A", "bars", header, [(*bar(i)[:5], *volume) for i in range(6)])
     for interval in (MINUTE, 3 * MINUTE):
-        feed = Recorded(tmp_path, interval=interval)
+        feed = RecordedFeed(tmp_path, interval=interval)
         slices = list(feed.slices(None))
         assert [bool(found.fresh[0]) for found in slices] == [True] * (6 * MINUTE // interval)
         assert np.isnan([found.volume[0] for found in slices]).all()
@@ -147,7 +147,7 @@ def test_a_volume_under_another_name_is_not_taken_for_an_unknown_one(tmp_path: P
 
 def test_a_volume_of_0_in_every_bar_is_known_as_such(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, volume=0.0) for i in range(3)])
-    (counts,) = Recorded(tmp_path).counts
+    (counts,) = RecordedFeed(tmp_path).counts
     assert (counts.volume, counts.without_volume) == ("zero", 3)
 
 
@@ -172,7 +172,7 @@ def test_what_is_not_read_is_named_with_its_remedy(tmp_path: Path, file: str, na
     written(tmp_path)
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(b"x")
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert list(feed.left_out) == [name]
     assert reason in feed.left_out[name]
     assert feed.info.symbols == ("A",)
@@ -182,7 +182,7 @@ def test_a_csv_beside_a_parquet_of_the_same_kind_is_named(tmp_path: Path) -> Non
     written(tmp_path)
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(5)], ".parquet")
     written(tmp_path)
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert feed.left_out == {"A/bars.csv": "bars.parquet is read instead: keep one of the two in this folder"}
     assert minutes(feed.slices(None)) == [1.0, 2.0, 3.0, 4.0, 5.0]
 
@@ -192,14 +192,14 @@ def test_a_link_that_leads_nowhere_and_an_empty_folder_are_named(tmp_path: Path)
     (tmp_path / "B").mkdir()
     (tmp_path / "C").mkdir()
     (tmp_path / "C" / "bars.csv").symlink_to(tmp_path / "gone.csv")
-    assert Recorded(tmp_path).left_out == {"B": "the folder is empty", "C": "bars.csv: a link that leads nowhere: correct it"}
+    assert RecordedFeed(tmp_path).left_out == {"B": "the folder is empty", "C": "bars.csv: a link that leads nowhere: correct it"}
 
 
 def test_what_is_read_hidden_or_about_the_recording_is_not_named(tmp_path: Path) -> None:
     written(tmp_path)
     for name in (".DS_Store", "README.md", "LICENSE", "recording.toml"):
         (tmp_path / name).write_text("")
-    assert Recorded(tmp_path).left_out == {}
+    assert RecordedFeed(tmp_path).left_out == {}
 
 
 def test_of_symbols_that_were_not_asked_for_nothing_is_said(tmp_path: Path) -> None:
@@ -207,8 +207,8 @@ def test_of_symbols_that_were_not_asked_for_nothing_is_said(tmp_path: Path) -> N
     written(tmp_path, "B")
     for symbol in "AB":
         (tmp_path / symbol / "more.csv").write_text("")
-    assert list(Recorded(tmp_path, symbols=("B",)).left_out) == ["B/more.csv"]
-    assert list(Recorded(tmp_path).left_out) == ["A/more.csv", "B/more.csv"]
+    assert list(RecordedFeed(tmp_path, symbols=("B",)).left_out) == ["B/more.csv"]
+    assert list(RecordedFeed(tmp_path).left_out) == ["A/more.csv", "B/more.csv"]
 
 
 def test_a_symbol_that_is_asked_for_and_left_out_is_refused_with_the_reason(tmp_path: Path) -> None:
@@ -233,10 +233,10 @@ def test_a_table_of_a_symbol_that_is_not_there_is_refused(tmp_path: Path) -> Non
     toml.write_text("[symbols.XYZ]\nlot = 1\n")
     assert "[symbols.XYZ] is of no symbol of this recording: there are BTCUSDT, ETHUSDT" in refusal(tmp_path)
     toml.write_text("[symbols.BTCUSDT]\nlot = 1\n")
-    assert Recorded(tmp_path, symbols=("ETHUSDT",)).info.rules.lots == ()  # a table of a symbol that is there and not asked for is no fault
+    assert RecordedFeed(tmp_path, symbols=("ETHUSDT",)).info.rules.lots == ()  # a table of a symbol that is there and not asked for is no fault
 
 
 def test_a_mark_of_byte_order_in_recording_toml_is_no_part_of_it(tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "recording.toml").write_bytes(b"\xef\xbb\xbftick = 0.5\n")
-    assert Recorded(tmp_path).info.tick_size == (0.5,)
+    assert RecordedFeed(tmp_path).info.tick_size == (0.5,)

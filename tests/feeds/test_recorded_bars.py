@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.feeds._recording_files import BadRecording
-from engine.feeds.recorded import FEED, Recorded
+from engine.feeds.recorded import FEED, RecordedFeed
 from engine.settings import Settings
 from tests.feeds.recordings import BAR, BOOK, MINUTE, START, TRADE, bar, closes, minutes, write
 
@@ -17,7 +17,7 @@ NAN = float("nan")
 
 def test_a_bar_is_told_at_its_close(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0, 10.0, 3.0), bar(1, 11.0, 4.0)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     first, second = feed.slices(None)
     assert minutes([first, second]) == [1.0, 2.0]
     assert [first.open[0], first.high[0], first.low[0], first.close[0], first.volume[0]] == [10.0, 11.0, 9.0, 10.0, 3.0]
@@ -29,7 +29,7 @@ def test_a_bar_is_told_at_its_close(tmp_path: Path) -> None:
 def test_symbols_share_one_clock_and_a_missing_bar_is_missing(tmp_path: Path, suffix: str) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, 10.0 + i) for i in (0, 1, 2, 4)], suffix)
     write(tmp_path, "B", "bars", BAR, [bar(i, 20.0 + i) for i in (1, 2, 3, 4)], suffix)
-    slices = list(Recorded(tmp_path).slices(None))
+    slices = list(RecordedFeed(tmp_path).slices(None))
     np.testing.assert_array_equal(closes(slices), [[10, NAN], [11, 21], [12, 22], [NAN, 23], [14, 24]])
     assert [found.fresh.tolist() for found in slices] == [[True, False], [True, True], [True, True], [False, True], [True, True]]
     assert np.isnan(slices[0].volume[1])
@@ -39,7 +39,7 @@ def test_symbols_share_one_clock_and_a_missing_bar_is_missing(tmp_path: Path, su
 def test_a_long_silence_of_all_is_cut_to_thirteen_empty_bars(tmp_path: Path, silent: int, told: int) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1), bar(2), bar(3 + silent), bar(4 + silent)])
     write(tmp_path, "B", "bars", BAR, [bar(1), bar(2), bar(4 + silent), bar(5 + silent)])
-    slices = list(Recorded(tmp_path).slices(None))
+    slices = list(RecordedFeed(tmp_path).slices(None))
     empty = [found for found in slices if not found.fresh.any()]
     assert minutes(empty) == [4.0 + i for i in range(told)]
     assert minutes(slices)[-3:] == [4.0 + silent, 5.0 + silent, 6.0 + silent]
@@ -48,14 +48,14 @@ def test_a_long_silence_of_all_is_cut_to_thirteen_empty_bars(tmp_path: Path, sil
 
 def test_a_bar_without_volume_keeps_its_price_and_is_not_fresh(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1, volume=0.0), bar(2)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert [(found.close[0], bool(found.fresh[0])) for found in feed.slices(None)] == [(10.0, True), (10.0, False), (10.0, True)]
     assert feed.counts[0].without_volume == 1
 
 
 def test_bars_are_joined_into_longer_ones(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, 10.0 + i, 1.0 + i) for i in range(10) if i != 3])
-    feed = Recorded(tmp_path, interval=5 * MINUTE)
+    feed = RecordedFeed(tmp_path, interval=5 * MINUTE)
     first, second = feed.slices(None)
     assert (feed.info.interval, minutes([first, second])) == (5 * MINUTE, [5.0, 10.0])
     assert [first.open[0], first.high[0], first.low[0], first.close[0], first.volume[0]] == [10.0, 15.0, 9.0, 14.0, 11.0]
@@ -64,7 +64,7 @@ def test_bars_are_joined_into_longer_ones(tmp_path: Path) -> None:
 
 def test_reading_resumes_after_a_time(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i, 10.0 + i) for i in (0, 1, 2, 5, 40)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     whole = list(feed.slices(None))
     for place, found in enumerate(whole):
         for moment in (found.at, found.at + 7):
@@ -73,20 +73,20 @@ def test_reading_resumes_after_a_time(tmp_path: Path) -> None:
 
 def test_a_part_of_the_time_can_be_asked_for(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(10)])
-    assert minutes(Recorded(tmp_path, since=START + 3 * MINUTE, until=START + 6 * MINUTE).slices(None)) == [4.0, 5.0, 6.0]
+    assert minutes(RecordedFeed(tmp_path, since=START + 3 * MINUTE, until=START + 6 * MINUTE).slices(None)) == [4.0, 5.0, 6.0]
     with pytest.raises(BadRecording, match="no bar in the time asked for"):
-        Recorded(tmp_path, since=START + 30 * MINUTE)
+        RecordedFeed(tmp_path, since=START + 30 * MINUTE)
 
 
 def test_a_symbol_silent_most_of_the_time_does_not_change_the_clock(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in (0, 1, 4, 5, 9, 13, 14, 19)])  # median spacing is 4
-    assert Recorded(tmp_path).info.interval == MINUTE
+    assert RecordedFeed(tmp_path).info.interval == MINUTE
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9])
 def test_whole_numbers_are_told_apart_by_their_size(tmp_path: Path, unit: int) -> None:
     write(tmp_path, "A", "bars", BAR, [((START + i * MINUTE) // unit, 1, 1, 1, 1, 1) for i in range(3)])
-    assert minutes(Recorded(tmp_path).slices(None)) == [1.0, 2.0, 3.0]
+    assert minutes(RecordedFeed(tmp_path).slices(None)) == [1.0, 2.0, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_whole_numbers_are_told_apart_by_their_size(tmp_path: Path, unit: int) -
 )
 def test_iso_times_are_read_and_are_utc_unless_they_say_otherwise(tmp_path: Path, text: str) -> None:
     write(tmp_path, "A", "bars", BAR, [(text, 1, 1, 1, 1, 1)])
-    assert minutes(Recorded(tmp_path, interval=MINUTE).slices(None)) == [1.0]
+    assert minutes(RecordedFeed(tmp_path, interval=MINUTE).slices(None)) == [1.0]
 
 
 def test_an_identical_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1), bar(1), bar(1), bar(2)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert [found.volume[0] for found in feed.slices(None)] == [1.0, 1.0, 1.0]
     assert feed.counts[0].duplicate_bars == 2
 
@@ -110,7 +110,7 @@ def test_an_identical_repeat_is_dropped_and_counted(tmp_path: Path) -> None:
 )
 def test_a_faulty_bar_is_missing_and_counted(tmp_path: Path, values: str) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), (START + MINUTE, *values.split(",")), *(bar(i) for i in range(2, 100))])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     found = closes(feed.slices(None))[:, 0]
     assert feed.counts[0].faulty_bars == 1
     np.testing.assert_array_equal(np.isnan(found), [False, True, *[False] * 98])
@@ -119,11 +119,11 @@ def test_a_faulty_bar_is_missing_and_counted(tmp_path: Path, values: str) -> Non
 def test_a_stray_bar_off_the_clock_is_faulty_but_a_second_clock_is_refused(tmp_path: Path) -> None:
     rows = sorted([*(bar(i) for i in range(300)), bar(100.5)], key=lambda row: str(row[0]))
     write(tmp_path, "A", "bars", BAR, rows)
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert (len(feed), feed.counts[0].faulty_bars) == (300, 1)
     write(tmp_path, "B", "bars", BAR, [bar(i + 0.5) for i in range(200)])
     with pytest.raises(BadRecording, match="200 of 200 bars of B open off the clock"):
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
 
 
 REFUSED = [
@@ -148,7 +148,7 @@ REFUSED = [
 def test_bad_files_are_refused_in_one_line(tmp_path: Path, kind: str, header: str, rows: list[tuple[object, ...]], said: str) -> None:
     write(tmp_path, "A", kind, header, rows)
     with pytest.raises(BadRecording, match=said) as refused:
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     assert "\n" not in str(refused.value)
 
 
@@ -156,19 +156,19 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "A").mkdir()
     (tmp_path / "A" / "bars.parquet").write_bytes(b"nonsense")
     with pytest.raises(BadRecording, match=r"A/bars\.parquet cannot be read"):
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
 
 
 def test_folders_that_are_no_recording_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadRecording, match="there is no recording at"):
-        Recorded(tmp_path / "nowhere")
+        RecordedFeed(tmp_path / "nowhere")
     with pytest.raises(BadRecording, match="holds no symbol"):
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1)])
     with pytest.raises(BadRecording, match="is the folder of one symbol"):
-        Recorded(tmp_path / "A")
+        RecordedFeed(tmp_path / "A")
     with pytest.raises(BadRecording, match="has no symbol 'B': it has A"):
-        Recorded(tmp_path, symbols=("B",))
+        RecordedFeed(tmp_path, symbols=("B",))
     with pytest.raises(BadRecording, match="needs a folder"):
         FEED.open(Settings("", "", feed="recorded"))
 
@@ -177,10 +177,10 @@ def test_bars_of_different_lengths_need_an_interval(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(i) for i in range(10)])
     write(tmp_path, "B", "bars", BAR, [bar(i) for i in (0, 5)])
     with pytest.raises(BadRecording, match=r"differ in length \(A 1m, B 5m\)"):
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     with pytest.raises(BadRecording, match="90s cannot be made of A's bars of 1m"):
-        Recorded(tmp_path, symbols=("A",), interval=90 * 10**9)
-    np.testing.assert_array_equal(closes(Recorded(tmp_path, interval=5 * MINUTE).slices(None)), [[10, 10], [10, 10]])
+        RecordedFeed(tmp_path, symbols=("A",), interval=90 * 10**9)
+    np.testing.assert_array_equal(closes(RecordedFeed(tmp_path, interval=5 * MINUTE).slices(None)), [[10, 10], [10, 10]])
 
 
 def test_symbols_come_in_the_order_asked_for_and_the_settings_reach_the_feed(tmp_path: Path) -> None:
@@ -195,4 +195,4 @@ def test_symbols_come_in_the_order_asked_for_and_the_settings_reach_the_feed(tmp
 def test_a_recording_has_no_signal_to_switch(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1)])
     with pytest.raises(ValueError, match="only the simulated market has a switch"):
-        Recorded(tmp_path).switch_signal(0.1, START)
+        RecordedFeed(tmp_path).switch_signal(0.1, START)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from engine import broker
-from engine.domain.control import Knobs
 from engine.domain.orders import Order
+from engine.domain.trading_config import TradingConfig
 from engine.feeds._recording_files import BadRecording
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, closes, minutes, write
 
 NAN = float("nan")
@@ -28,7 +28,7 @@ def book(second: float, bid: float, ask: float, bid_size: float = 1.0, ask_size:
 def test_bars_are_made_of_trades_where_there_are_none(tmp_path: Path) -> None:
     rows = [trade(5, 10.0, 2.0), trade(6, 12.0, 1.0, "sell"), trade(6, 9.0, 1.0, "sell"), trade(59.999, 11.0, 4.0, "none"), trade(60, 13.0, 1.0)]
     write(tmp_path, "A", "trades", TRADE, [*rows, trade(200, 14.0)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     first, second, third, fourth = feed.slices(None)
     assert (feed.info.has_flow, feed.info.levels, minutes([first])) == (True, 0, [1.0])
     assert [first.open[0], first.high[0], first.low[0], first.close[0], first.volume[0]] == [10.0, 12.0, 9.0, 11.0, 8.0]
@@ -43,7 +43,7 @@ def test_bars_are_made_of_trades_where_there_are_none(tmp_path: Path) -> None:
 def test_bars_are_made_of_mids_where_nothing_was_traded(tmp_path: Path) -> None:
     write(tmp_path, "A", "trades", TRADE, [trade(5, 10.0)])
     write(tmp_path, "A", "books", BOOK, [book(1, 9, 11), book(70, 10, 12), book(80, 13, 15), book(100, 10, 14), book(130, 11, 15)])
-    first, second, third = Recorded(tmp_path).slices(None)
+    first, second, third = RecordedFeed(tmp_path).slices(None)
     assert (first.close[0], first.volume[0]) == (10.0, 1.0)
     assert [second.open[0], second.high[0], second.low[0], second.close[0], second.volume[0]] == [10.0, 14.0, 10.0, 12.0, 0.0]
     assert second.fresh[0]  # a standing book can be traded on
@@ -52,7 +52,7 @@ def test_bars_are_made_of_mids_where_nothing_was_traded(tmp_path: Path) -> None:
 
 def test_without_trades_the_volume_is_not_known(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(1, 9, 11), book(61, 9, 11)])
-    first = next(Recorded(tmp_path).slices(None))
+    first = next(RecordedFeed(tmp_path).slices(None))
     assert first.close[0] == 10.0
     assert np.isnan(first.volume[0])
     assert np.isnan(first.flow[0, :3]).all()
@@ -60,7 +60,7 @@ def test_without_trades_the_volume_is_not_known(tmp_path: Path) -> None:
 
 def test_a_book_that_no_longer_moves_is_a_gap(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(50, 9, 11), book(601, 10, 12)])
-    slices = list(Recorded(tmp_path).slices(None))
+    slices = list(RecordedFeed(tmp_path).slices(None))
     np.testing.assert_array_equal(closes(slices)[:, 0], [10.0] + [NAN] * 9 + [11.0])
     assert [bool(np.isfinite(found.books.bid_price[0, 0])) for found in slices] == [True] + [False] * 9 + [True]
 
@@ -69,7 +69,7 @@ def test_recorded_bars_are_taken_before_trades_and_flow_joins_them(tmp_path: Pat
     write(tmp_path, "A", "bars", BAR, [bar(0, 50.0), bar(1, 51.0)])
     write(tmp_path, "A", "trades", TRADE, [trade(5, 10.0, 3.0, "sell"), trade(500, 1.0)])
     write(tmp_path, "B", "bars", BAR, [bar(0, 60.0), bar(1, 61.0)])
-    first, second = Recorded(tmp_path).slices(None)
+    first, second = RecordedFeed(tmp_path).slices(None)
     np.testing.assert_array_equal(first.close, [50.0, 60.0])
     np.testing.assert_array_equal(first.flow[:, :2], [[-3.0, 1.0], [NAN, NAN]])
     np.testing.assert_array_equal(second.flow[0, :3], [0.0, 0.0, NAN])
@@ -87,7 +87,7 @@ def test_imbalance_sums_every_event_of_the_bar_by_level(tmp_path: Path) -> None:
     ]
     times = (1, 2, 2, 30, 59, 61)
     write(tmp_path, "A", "books", header, [(START + at * SECOND, *row) for at, row in zip(times, rows, strict=True)])
-    first, second = Recorded(tmp_path).slices(None)
+    first, second = RecordedFeed(tmp_path).slices(None)
     np.testing.assert_allclose(first.ofi, [[3 + 2 - 2 + 3, -4]])
     np.testing.assert_allclose(second.ofi, [[4, 1 + 5]])
 
@@ -96,7 +96,7 @@ def test_crossed_and_malformed_books_are_left_out_of_the_flow_and_counted(tmp_pa
     sound = [book(1, 10, 12, 5, 5), book(20, 10, 12, 7, 5)]
     bad = [book(10, 13, 12), book(11, NAN, 12), book(12, 10, 12, -3, 1), book(13, 10, float("inf")), book(14, 0, 12)]
     write(tmp_path, "A", "books", BOOK, sorted([*sound, *bad], key=lambda row: str(row[0])))
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     only = next(feed.slices(None))
     assert feed.counts[0].faulty_books == 5
     np.testing.assert_allclose(only.ofi, [[2.0]])
@@ -105,7 +105,7 @@ def test_crossed_and_malformed_books_are_left_out_of_the_flow_and_counted(tmp_pa
 
 def test_a_crossed_book_at_the_decision_is_passed_on(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(1, 10, 12), book(59, 13, 12), book(60.1, 13, 12), book(61, 10, 12)])
-    first, second = Recorded(tmp_path).slices(None)
+    first, second = RecordedFeed(tmp_path).slices(None)
     assert (first.books.bid_price[0, 0], first.books.ask_price[0, 0]) == (13.0, 12.0)
     assert (second.fill_books.bid_price[0, 0], second.fill_books.ask_price[0, 0]) == (10.0, 12.0)  # but no order is filled on one
 
@@ -113,38 +113,38 @@ def test_a_crossed_book_at_the_decision_is_passed_on(tmp_path: Path) -> None:
 def test_the_decision_sees_the_last_book_and_the_fill_the_first_after_the_latency(tmp_path: Path) -> None:
     rows = [book(1, 1, 9), book(59, 2, 9), book(60.1, 3, 9), book(60.25, 4, 9), book(60.25, 5, 9), book(119, 6, 9), book(181, 7, 9)]
     write(tmp_path, "A", "books", BOOK, rows)
-    slices = list(Recorded(tmp_path, latency_ms=250.0).slices(None))
+    slices = list(RecordedFeed(tmp_path, latency_ms=250.0).slices(None))
     assert [found.books.bid_price[0, 0] for found in slices][:2] == [2.0, 6.0]
     assert slices[1].fill_books.bid_price[0, 0] == 4.0
     assert slices[2].fill_books.bid_price[0, 0] == 6.0  # none in the third minute: the one from before still stands
     assert slices[3].fill_books.bid_price[0, 0] == 7.0
-    assert Recorded(tmp_path, latency_ms=0.0)
+    assert RecordedFeed(tmp_path, latency_ms=0.0)
     with pytest.raises(BadRecording, match="a latency of 60000 ms does not fit into bars of 60000 ms"):
-        Recorded(tmp_path, latency_ms=60_000.0)
+        RecordedFeed(tmp_path, latency_ms=60_000.0)
 
 
 def test_where_no_book_follows_an_order_meets_the_one_that_stands_if_it_is_sound_and_not_stale(tmp_path: Path) -> None:
     """Decided at 60 s each minute, arriving 0.25 s later."""
     standing = [book(1, 9, 11), book(59, 10, 12, 3, 4), book(181, 9, 11)]
     write(tmp_path / "stands", "A", "books", BOOK, standing)
-    met = [found.fill_books for found in Recorded(tmp_path / "stands").slices(None)]
+    met = [found.fill_books for found in RecordedFeed(tmp_path / "stands").slices(None)]
     assert [met[1].bid_price[0, 0], met[1].bid_size[0, 0], met[1].ask_price[0, 0], met[1].ask_size[0, 0]] == [10, 3, 12, 4]
     assert np.isnan(met[2].ask_price[0, 0])  # 61.25 s old when the order arrives
     crossed = [book(1, 9, 11), book(58, 10, 12), book(59, 13, 12), book(181, 9, 11)]
     write(tmp_path / "crossed", "A", "books", BOOK, crossed)
-    met = [found.fill_books for found in Recorded(tmp_path / "crossed").slices(None)]
+    met = [found.fill_books for found in RecordedFeed(tmp_path / "crossed").slices(None)]
     assert np.isnan(met[1].ask_price[0, 0])  # the last book is crossed: the sound one before it no longer stands
     passing = [book(1, 9, 11), book(60.2, 10, 12), book(61, 13, 12), book(181, 9, 11)]
     write(tmp_path / "passing", "A", "books", BOOK, passing)
-    met = [found.fill_books for found in Recorded(tmp_path / "passing").slices(None)]
+    met = [found.fill_books for found in RecordedFeed(tmp_path / "passing").slices(None)]
     assert met[1].ask_price[0, 0] == 12.0  # it stood when the order arrived, whatever came after
 
 
 def test_an_order_larger_than_the_standing_book_is_filled_by_what_it_offers(tmp_path: Path) -> None:
     """351 shares are offered and no event follows: an order of 100,000 takes these and nothing else, at their price."""
     write(tmp_path, "A", "books", BOOK, [book(1, 99, 101), book(59, 224.94, 225.06, 200, 351), book(130, 99, 101)])
-    second = list(Recorded(tmp_path).slices(None))[1]
-    account, fills = broker.fill(broker.open_account(1e8, 1), (Order(0, 100_000.0, 2.0, 1.0),), second, Knobs(fee_bps=10.0), 1)
+    second = list(RecordedFeed(tmp_path).slices(None))[1]
+    account, fills = broker.fill_orders(broker.open_account(1e8, 1), (Order(0, 100_000.0, 2.0, 1.0),), second, TradingConfig(fee_bps=10.0), 1)
     assert (fills[0].units, fills[0].unfilled, fills[0].price, fills[0].mid) == (351.0, 99_649.0, 225.06, 225.0)
     assert 1e8 - account.cash == pytest.approx(351 * 225.06 * 1.001, abs=0.005)
 
@@ -165,14 +165,14 @@ def test_what_is_traded_after_an_order_arrives_is_told_apart_from_what_came_befo
         trade(120.3, 12.5, 7.0, "buy"),
     ]
     write(tmp_path, "A", "trades", TRADE, rows)
-    first, second, third = Recorded(tmp_path).slices(None)
-    assert first.later is not None
-    assert second.later is not None
-    assert third.later is not None
-    np.testing.assert_array_equal(second.later[0], [9.5, 12.0, 3.5, 5.0])
-    np.testing.assert_array_equal(third.later[0], [12.5, 12.5, 0.0, 0.0])
+    first, second, third = RecordedFeed(tmp_path).slices(None)
+    assert first.trades_after_arrival is not None
+    assert second.trades_after_arrival is not None
+    assert third.trades_after_arrival is not None
+    np.testing.assert_array_equal(second.trades_after_arrival[0], [9.5, 12.0, 3.5, 5.0])
+    np.testing.assert_array_equal(third.trades_after_arrival[0], [12.5, 12.5, 0.0, 0.0])
     (tmp_path / "A" / "trades.csv").unlink()
-    assert next(Recorded(tmp_path).slices(None)).later is None
+    assert next(RecordedFeed(tmp_path).slices(None)).trades_after_arrival is None
 
 
 def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_for(tmp_path: Path) -> None:
@@ -186,12 +186,12 @@ def test_how_far_flow_explains_moves_is_told_by_ten_seconds_of_the_time_asked_fo
     write(tmp_path, "A", "books", BOOK, rows)
     write(tmp_path, "B", "bars", BAR, [bar(i) for i in range(60)])
     half, end = START + 1_800 * SECOND, START + 3_600 * SECOND
-    feed = Recorded(tmp_path)
-    moving, still = feed.explained(START, half), feed.explained(half, end)
+    feed = RecordedFeed(tmp_path)
+    moving, still = feed.flow_r2(START, half), feed.flow_r2(half, end)
     assert moving[0] is not None
     assert moving[0] > 0.5
     assert still == (None, None)  # nothing moved, and B has no book
-    assert Recorded(tmp_path, interval=5 * MINUTE).explained(START, end) == (moving[0], None)
+    assert RecordedFeed(tmp_path, interval=5 * MINUTE).flow_r2(START, end) == (moving[0], None)
 
 
 def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
@@ -205,8 +205,8 @@ def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
     cut = START + 600 * SECOND
     write(tmp_path / "part", "A", "books", BOOK, [row for row in books if int(str(row[0])) < cut])
     write(tmp_path / "part", "A", "trades", TRADE, [row for row in trades if int(str(row[0])) < cut])
-    whole = [found.digest() for found in Recorded(tmp_path / "whole").slices(None)]
-    part = [found.digest() for found in Recorded(tmp_path / "part").slices(None)]
+    whole = [found.digest() for found in RecordedFeed(tmp_path / "whole").slices(None)]
+    part = [found.digest() for found in RecordedFeed(tmp_path / "part").slices(None)]
     assert len(part) == 10
     assert whole[:10] == part
 
@@ -214,14 +214,14 @@ def test_changing_later_events_changes_no_earlier_slice(tmp_path: Path) -> None:
 def test_spread_and_depth_are_weighted_by_time(tmp_path: Path) -> None:
     rows = [book(0, 10, 12, 1, 3), book(45, 10, 14, 5, 7), book(75, 10, 11, 2, 2)]
     write(tmp_path, "A", "books", BOOK, rows)
-    first, second = Recorded(tmp_path).slices(None)
+    first, second = RecordedFeed(tmp_path).slices(None)
     np.testing.assert_allclose(first.flow[0, 3:], [(45 * 2 + 15 * 4) / 60, (45 * 2 + 15 * 6) / 60])
     np.testing.assert_allclose(second.flow[0, 3:], [(15 * 4 + 45 * 1) / 60, (15 * 6 + 45 * 2) / 60])
 
 
 def test_a_silence_between_books_is_no_event(tmp_path: Path) -> None:
     write(tmp_path, "A", "books", BOOK, [book(1, 10, 12, 5, 5), book(2, 10, 12, 6, 5), book(100, 20, 22, 50, 50), book(101, 20, 22, 51, 50)])
-    slices = list(Recorded(tmp_path).slices(None))
+    slices = list(RecordedFeed(tmp_path).slices(None))
     assert [float(found.ofi[0, 0]) for found in slices] == [1.0, 1.0]
 
 
@@ -229,7 +229,7 @@ def test_symbols_with_and_without_books_and_levels_stand_side_by_side(tmp_path: 
     write(tmp_path, "A", "books", "ts,bid_px_0,bid_sz_0,ask_px_0,ask_sz_0,bid_px_1,bid_sz_1,ask_px_1,ask_sz_1", [(START, 9, 1, 11, 1, 8, 2, 12, 2)])
     write(tmp_path, "B", "books", BOOK, [book(3, 9, 11)])
     write(tmp_path, "C", "bars", BAR, [bar(0), bar(1)])
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     first = next(feed.slices(None))
     assert feed.info.levels == 2
     np.testing.assert_array_equal(first.books.ask_size, [[1, 2], [1, NAN], [NAN, NAN]])

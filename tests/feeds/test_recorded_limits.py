@@ -13,7 +13,7 @@ import pytest
 from engine.__main__ import main
 from engine.feeds._limits import require_memory
 from engine.feeds._recording_files import BadRecording, read_bars
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 from tests.feeds.recordings import BAR, BOOK, MINUTE, SECOND, START, TRADE, bar, write
 
 OPENS = [START + i * MINUTE for i in range(60)]
@@ -46,7 +46,7 @@ def test_a_recording_beyond_the_memory_that_is_free_is_refused_before_it_is_read
     file = write(tmp_path, "A", "bars", BAR, [bar(0), bar(1)])
     os.truncate(file, 2 * 10**12)  # sparse: it takes no room
     with pytest.raises(BadRecording, match=r"takes about 16000\.0 GB to read .* its largest file is .*A/bars\.csv \(2000\.0 GB\)"):
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
 
 
 def test_identical_repeats_are_dropped_without_looking_at_each(tmp_path: Path) -> None:
@@ -60,25 +60,25 @@ def test_links_out_of_the_recording_are_not_followed(tmp_path: Path) -> None:
     write(outside, "B", "bars", BAR, [bar(0), bar(1)])
     (recording / "LINK").symlink_to(recording / "A")
     (tmp_path / "other name").symlink_to(recording)
-    assert Recorded(tmp_path / "other name").info.symbols == ("A", "LINK")
+    assert RecordedFeed(tmp_path / "other name").info.symbols == ("A", "LINK")
     (recording / "B").symlink_to(outside / "B")
     with pytest.raises(BadRecording, match="recording/B is a link that leads out of the recording and is not followed: copy what it leads to into"):
-        Recorded(recording)
-    assert Recorded(recording, symbols=("A",)).info.symbols == ("A",)
+        RecordedFeed(recording)
+    assert RecordedFeed(recording, symbols=("A",)).info.symbols == ("A",)
     (recording / "B").unlink()
     (recording / "C").mkdir()
     (recording / "C" / "bars.csv").symlink_to(outside / "B" / "bars.csv")
     with pytest.raises(BadRecording, match=r"recording/C/bars\.csv is a link that leads out"):
-        Recorded(recording)
+        RecordedFeed(recording)
     (recording / "C" / "bars.csv").unlink()
     (recording / "D").symlink_to(outside)
     (recording / "E").symlink_to("E")
-    left_out = Recorded(recording).left_out
+    left_out = RecordedFeed(recording).left_out
     assert {left_out["D"], left_out["E"]} == {"a link that leads out of the recording: it is not followed"}
     (outside / "secret").write_text("password = 7")
     (recording / "recording.toml").symlink_to(outside / "secret")
     with pytest.raises(BadRecording, match=r"recording/recording\.toml is a link that leads out"):
-        Recorded(recording)
+        RecordedFeed(recording)
 
 
 @pytest.mark.parametrize("name", [b"A\xff", b"A\nB", b"A\x1b[31m"])
@@ -108,7 +108,7 @@ def test_numbers_near_the_end_of_what_a_double_holds_are_refused(
 ) -> None:
     write(tmp_path, "A", kind, header, rows)
     with pytest.raises(BadRecording) as refused:
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     assert said in str(refused.value)
 
 
@@ -116,14 +116,14 @@ def test_one_number_beyond_reach_makes_one_row_faulty(tmp_path: Path) -> None:
     bars = [bar(i) for i in range(200)]
     bars[50] = (bars[50][0], 1e307, 1e307, 1e307, 1e307, 1)
     write(tmp_path, "A", "bars", BAR, bars)
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert feed.counts[0].faulty_bars == 1
     assert max(float(found.close[0]) for found in feed.slices(None) if found.fresh[0]) == 10.0
 
 
 def test_tiny_prices_are_read_as_they_are(tmp_path: Path) -> None:
     write(tmp_path, "PEPE", "bars", BAR, [(at, 1.2e-8, 1.3e-8, 1.1e-8, 1.2e-8, 4e14) for at in OPENS])
-    assert next(Recorded(tmp_path).slices(None)).close[0] == 1.2e-8
+    assert next(RecordedFeed(tmp_path).slices(None)).close[0] == 1.2e-8
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_numbers_of_recording_toml_beyond_reach_are_refused(tmp_path: Path, text
     write(tmp_path, "A", "bars", BAR, [(at, 1e9, 1e9, 1e9, 1e9, 1e20) for at in OPENS])
     (tmp_path / "recording.toml").write_text(text)
     with pytest.raises(BadRecording) as refused:
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     assert said in str(refused.value)
 
 
@@ -151,12 +151,12 @@ def test_a_time_of_receipt_beyond_nanoseconds_is_refused(tmp_path: Path) -> None
     table = pa.table({**times, **{name: pa.array([float(i + 1)]) for i, name in enumerate(("bid_px_0", "bid_sz_0", "ask_px_0", "ask_sz_0"))}})
     pyarrow.parquet.write_table(table, tmp_path / "A" / "books.parquet")
     with pytest.raises(BadRecording, match=r"books\.parquet: ts_recv has a time beyond the reach of ns"):
-        Recorded(tmp_path, interval=60 * SECOND)
+        RecordedFeed(tmp_path, interval=60 * SECOND)
 
 
 def test_the_name_of_a_file_that_is_left_out_can_be_shown(tmp_path: Path) -> None:
     write(tmp_path, "A", "bars", BAR, [bar(0), bar(1)])
     Path(os.fsdecode(os.fsencode(tmp_path / "A") + b"/b\xffrs\n.csv")).touch()
-    name, reason = Recorded(tmp_path).left_out.popitem()
+    name, reason = RecordedFeed(tmp_path).left_out.popitem()
     assert name == r"A/b\udcffrs\n.csv"
     assert reason.isprintable()

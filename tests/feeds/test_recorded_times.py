@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from engine.feeds import _time_guesses as guesses
 from engine.feeds._recording_files import BadRecording, read_bars, read_trades
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 from engine.report.data_counts import describe_data
 from tests.feeds.recordings import BAR, MINUTE, SECOND, START, write
 
@@ -220,7 +220,7 @@ def test_days_of_a_zone_with_summer_time_are_on_one_clock_and_never_known_early(
     assert {at % (hours * HOUR) for at in read} == {utc * HOUR}
     late = np.array(read) - np.array(true)
     assert set(late.tolist()) == {0, HOUR}
-    feed = Recorded(tmp_path)
+    feed = RecordedFeed(tmp_path)
     assert feed.counts[0].moved_bars == (late > 0).sum()
     assert f"{(late > 0).sum():,} bars of summer time taken as opening as late as in winter" in describe_data(feed)[0]
 
@@ -229,7 +229,7 @@ def test_days_of_two_zones_have_no_common_clock(tmp_path: Path) -> None:
     for symbol, hour in (("A", "00"), ("B", "05")):
         write(tmp_path, symbol, "bars", BAR, [(f"2024-01-{day:02d}T{hour}:00:00Z", *REST) for day in range(1, 20)])
     with pytest.raises(BadRecording) as refused:
-        Recorded(tmp_path)
+        RecordedFeed(tmp_path)
     assert str(refused.value).endswith(
         "off the clock of 86400 s, the first at 2024-01-01T05:00:00Z and not at 00:00:00Z: days of another zone, so write each bar's date alone, "
         "as 2024-01-01"

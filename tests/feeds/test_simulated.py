@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.domain.market import Slice
+from engine.domain.market import MarketSnapshot
 from engine.domain.record import Floats
-from engine.feeds._simulated_prices import names, signal_gain
-from engine.feeds.simulated import FEED, MINUTE, START, Simulated
+from engine.feeds._simulated_prices import signal_gain, symbol_names
+from engine.feeds.simulated import FEED, MINUTE, START, SimulatedFeed
 from engine.settings import Settings
 
 BARS = 25_000  # by 8 symbols: 200,000 rows
 
 
-def stacked(slices: list[Slice], *fields: str) -> list[Floats]:
+def stacked(slices: list[MarketSnapshot], *fields: str) -> list[Floats]:
     return [np.stack([getattr(found, field) for found in slices]) for field in fields]
 
 
@@ -43,7 +43,7 @@ def ridge(columns: Floats, target: Floats, penalty: float = 100.0) -> Floats:
 @pytest.mark.parametrize("signal", [0.02, 0.05])
 @pytest.mark.parametrize("seed", [1, 7])
 def test_the_best_forecast_has_the_r2_that_was_asked_for(signal: float, seed: int) -> None:
-    truth = Simulated(seed=seed, signal=signal).truth(BARS)
+    truth = SimulatedFeed(seed=seed, signal=signal).truth(BARS)
     r2, error = skill(truth.returns, truth.expected)
     assert error < signal / 5
     assert abs(r2 - signal) < 3 * error
@@ -51,7 +51,7 @@ def test_the_best_forecast_has_the_r2_that_was_asked_for(signal: float, seed: in
 
 def test_the_best_forecast_follows_from_closes_alone() -> None:
     """f = (persistence - k) f + k r, from nothing but what everybody sees; the tick's rounding is all that is lost."""
-    feed = Simulated(signal=0.05, bars=3000)
+    feed = SimulatedFeed(signal=0.05, bars=3000)
     close = stacked(list(feed.slices(None)), "close")[0]
     gain = signal_gain(0.05, 0.95)
     forecast = np.zeros((3000, 8))
@@ -62,7 +62,7 @@ def test_the_best_forecast_follows_from_closes_alone() -> None:
 
 
 def test_returns_are_a_martingale_without_a_signal() -> None:
-    truth = Simulated(signal=0.0).truth(BARS)
+    truth = SimulatedFeed(signal=0.0).truth(BARS)
     assert not truth.expected.any()
     r = truth.returns / truth.sigma
     for lag in (1, 2, 3, 5, 10, 20):
@@ -74,14 +74,14 @@ def test_returns_are_a_martingale_without_a_signal() -> None:
 
 
 def test_a_ridge_on_lagged_returns_finds_the_signal_when_there_is_one() -> None:
-    truth = Simulated(signal=0.05).truth(BARS)
+    truth = SimulatedFeed(signal=0.05).truth(BARS)
     lagged = np.stack([truth.returns[40 - lag : -lag] for lag in range(1, 41)], axis=2)
     forecast = ridge(lagged, truth.returns[40:])
     assert 0.03 < skill(truth.returns[40:][-len(forecast) :], forecast)[0] < 0.065
 
 
 def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
-    slices = list(Simulated(signal=0.0, bars=12_000).slices(None))
+    slices = list(SimulatedFeed(signal=0.0, bars=12_000).slices(None))
     close, opening, volume, ofi, flow = stacked(slices, "close", "open", "volume", "ofi", "flow")
     books = [getattr(side, name) for side in (found.books for found in slices) for name in ("bid_size", "ask_size")]
     bid, ask = np.stack(books[::2]), np.stack(books[1::2])
@@ -100,7 +100,7 @@ def test_volume_flow_and_books_know_nothing_of_the_next_bar() -> None:
 
 
 def test_it_looks_like_a_market() -> None:
-    truth = Simulated(signal=0.0).truth(50_000)
+    truth = SimulatedFeed(signal=0.0).truth(50_000)
     r = truth.returns
     assert np.all(np.abs(r.std(axis=0) * 1e4 - 20.0) < 2.0)
     assert np.all(((r - r.mean(axis=0)) ** 4).mean(axis=0) / r.var(axis=0) ** 2 > 4.0)
@@ -115,7 +115,7 @@ def test_it_looks_like_a_market() -> None:
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("count", [1, 8, 60])
 def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
-    feed = Simulated(seed=seed, symbol_count=count, bars=1600)
+    feed = SimulatedFeed(seed=seed, symbol_count=count, bars=1600)
     truth = feed.truth(1600)
     assert np.all(truth.sigma * truth.open >= 10 * truth.tick * (1 - 1e-9))
     slices = list(feed.slices(None))
@@ -139,7 +139,7 @@ def test_every_bar_and_book_is_sound(seed: int, count: int) -> None:
 
 
 def test_levels_are_a_third_of_a_spread_apart_and_hold_more_the_deeper_they_are() -> None:
-    books = [found.books for found in Simulated(bars=2000).slices(None)]
+    books = [found.books for found in SimulatedFeed(bars=2000).slices(None)]
     price, size = np.stack([book.ask_price for book in books]), np.stack([book.ask_size for book in books])
     spread = 2.0 * (price[:, :, 0] - np.stack([book.bid_price + book.ask_price for book in books])[:, :, 0] / 2.0)
     apart = np.diff(price, axis=2).mean(axis=(0, 2)) / spread.mean(axis=0)
@@ -148,7 +148,7 @@ def test_levels_are_a_third_of_a_spread_apart_and_hold_more_the_deeper_they_are(
 
 
 def test_a_fill_never_meets_the_book_that_was_decided_on() -> None:
-    slices = list(Simulated(bars=500).slices(None))
+    slices = list(SimulatedFeed(bars=500).slices(None))
     moved = [np.any(now.fill_books.ask_price[:, 0] != before.books.ask_price[:, 0]) for before, now in pairwise(slices)]
     assert all(moved)
     mids = np.stack([0.5 * (s.fill_books.bid_price[:, 0] + s.fill_books.ask_price[:, 0]) for s in slices])
@@ -159,29 +159,31 @@ def test_a_fill_never_meets_the_book_that_was_decided_on() -> None:
 
 
 def test_the_round_trip_costs_twelve_basis_points_by_default() -> None:
-    feed = Simulated(bars=4000)
+    feed = SimulatedFeed(bars=4000)
     spread = [(s.books.ask_price[:, 0] - s.books.bid_price[:, 0]) / s.close * 1e4 for s in feed.slices(None)]
     assert abs(np.mean(spread) + 2 * feed.info.fee_bps - 12.0) < 0.2
 
 
 def test_what_is_reached_after_an_order_arrives_lies_within_the_bar_and_is_less_the_later_it_arrives() -> None:
-    early, late, never = (list(Simulated(bars=200, latency_ms=latency).slices(None)) for latency in (250.0, 40_000.0, 60_000.0))
+    early, late, never = (list(SimulatedFeed(bars=200, latency_ms=latency).slices(None)) for latency in (250.0, 40_000.0, 60_000.0))
     for soon, later, none in zip(early, late, never, strict=True):
-        assert soon.later is not None
-        assert later.later is not None
-        assert none.later is not None
-        assert np.isnan(none.later).all()
-        assert np.isnan(soon.later[:, 2:]).all()  # what was traded at the touch is not known
-        assert ((soon.low <= soon.later[:, 0]) & (soon.later[:, 0] <= later.later[:, 0])).all()
-        assert ((soon.high >= soon.later[:, 1]) & (soon.later[:, 1] >= later.later[:, 1])).all()
-    soon_share, late_share = (float(np.mean([bar.later[:, 0] == bar.low for bar in bars if bar.later is not None])) for bars in (early, late))
+        assert soon.trades_after_arrival is not None
+        assert later.trades_after_arrival is not None
+        assert none.trades_after_arrival is not None
+        assert np.isnan(none.trades_after_arrival).all()
+        assert np.isnan(soon.trades_after_arrival[:, 2:]).all()  # what was traded at the touch is not known
+        assert ((soon.low <= soon.trades_after_arrival[:, 0]) & (soon.trades_after_arrival[:, 0] <= later.trades_after_arrival[:, 0])).all()
+        assert ((soon.high >= soon.trades_after_arrival[:, 1]) & (soon.trades_after_arrival[:, 1] >= later.trades_after_arrival[:, 1])).all()
+    soon_share, late_share = (
+        float(np.mean([bar.trades_after_arrival[:, 0] == bar.low for bar in bars if bar.trades_after_arrival is not None])) for bars in (early, late)
+    )
     assert soon_share > 0.8
     assert 0.1 < late_share < 0.6
 
 
 @pytest.mark.parametrize("latency_ms", [0.0, 250.0, 4_999.0, 5_000.0, 31_000.0, 60_000.0, 1e9])
 def test_an_order_meets_a_book_inside_the_bar_whatever_the_latency(latency_ms: float) -> None:
-    slices = list(Simulated(bars=300, latency_ms=latency_ms).slices(None))
+    slices = list(SimulatedFeed(bars=300, latency_ms=latency_ms).slices(None))
     mids = np.stack([0.5 * (s.fill_books.bid_price[:, 0] + s.fill_books.ask_price[:, 0]) for s in slices])
     low, high, opening, close = stacked(slices, "low", "high", "open", "close")
     assert np.all((mids >= low - 1e-9) & (mids <= high + 1e-9))
@@ -192,7 +194,7 @@ def test_an_order_meets_a_book_inside_the_bar_whatever_the_latency(latency_ms: f
 
 
 def test_at_no_latency_the_book_of_the_decision_is_met() -> None:
-    slices = list(Simulated(bars=300, latency_ms=0.0).slices(None))
+    slices = list(SimulatedFeed(bars=300, latency_ms=0.0).slices(None))
     for before, now in pairwise(slices):
         for name in ("bid_size", "ask_size", "bid_price", "ask_price"):
             np.testing.assert_allclose(getattr(now.fill_books, name)[:, 0], getattr(before.books, name)[:, 0], rtol=1e-6)
@@ -200,7 +202,7 @@ def test_at_no_latency_the_book_of_the_decision_is_met() -> None:
 
 @pytest.mark.parametrize("count", [3, 60])
 def test_agents_remember_across_the_stretches_in_which_they_are_computed(count: int) -> None:
-    stretches = [steps for _, steps in Simulated(symbol_count=count, signal=0.05).acted(2000)]
+    stretches = [steps for _, steps in SimulatedFeed(symbol_count=count, signal=0.05).simulated_steps(2000)]
     assert len(stretches) > 7
     for before, after in pairwise(stretches):
         for name in ("bid", "ask", "lean", "wide", "half_spread", "signed", "volume", "trades", "clock"):
@@ -209,15 +211,15 @@ def test_agents_remember_across_the_stretches_in_which_they_are_computed(count: 
 
 @pytest.mark.parametrize("after", [0, 1, 700, 1439, 1440, 1441, 2998])
 def test_reading_resumes_anywhere_with_the_same_bits(after: int) -> None:
-    whole = [found.digest() for found in Simulated(bars=3000).slices(None)]
-    rest = [found.digest() for found in Simulated(bars=3000).slices(START + after * MINUTE)]
+    whole = [found.digest() for found in SimulatedFeed(bars=3000).slices(None)]
+    rest = [found.digest() for found in SimulatedFeed(bars=3000).slices(START + after * MINUTE)]
     assert rest == whole[after:]
 
 
 def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_restart() -> None:
-    feed = Simulated(bars=3000, signal=0.05)
-    plain = [found.digest() for found in Simulated(bars=3000, signal=0.05).slices(None)]
-    played: list[Slice] = []
+    feed = SimulatedFeed(bars=3000, signal=0.05)
+    plain = [found.digest() for found in SimulatedFeed(bars=3000, signal=0.05).slices(None)]
+    played: list[MarketSnapshot] = []
     for found in feed.slices(None):
         played.append(found)
         if len(played) in {1000, 2100}:
@@ -227,7 +229,7 @@ def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_res
     assert digests[1000] != plain[1000]
     assert not feed.truth(3000).expected[1000:2100].any()
     assert feed.truth(3000).expected[2100:].all()
-    again = Simulated(bars=3000, signal=0.05)
+    again = SimulatedFeed(bars=3000, signal=0.05)
     again.switch_signal(0.0, played[999].at)
     again.switch_signal(0.05, played[2099].at)
     assert [found.digest() for found in again.slices(played[1500].at)] == digests[1501:]
@@ -235,19 +237,19 @@ def test_a_signal_switched_while_playing_holds_from_the_next_bar_and_after_a_res
 
 @pytest.mark.parametrize("count", [17, 500])
 def test_reading_resumes_for_any_number_of_symbols(count: int) -> None:
-    whole = [found.digest() for found in Simulated(symbol_count=count, bars=150).slices(None)]
-    rest = [found.digest() for found in Simulated(symbol_count=count, bars=150).slices(START + 61 * MINUTE)]
+    whole = [found.digest() for found in SimulatedFeed(symbol_count=count, bars=150).slices(None)]
+    rest = [found.digest() for found in SimulatedFeed(symbol_count=count, bars=150).slices(START + 61 * MINUTE)]
     assert len(whole) == 150
     assert rest == whole[61:]
 
 
 def test_seeds_differ_and_the_same_seed_does_not() -> None:
-    first = [next(Simulated(seed=seed).slices(None)).digest() for seed in (1, 2, 1)]
+    first = [next(SimulatedFeed(seed=seed).slices(None)).digest() for seed in (1, 2, 1)]
     assert first[0] == first[2] != first[1]
 
 
 def test_it_says_what_it_is_and_never_ends() -> None:
-    feed = Simulated()
+    feed = SimulatedFeed()
     assert (feed.info.label, feed.info.simulated, feed.info.levels, feed.info.has_flow) == ("simulated market", True, 5, True)
     assert (feed.info.fee_bps, feed.info.spread_bps) == (5.0, 2.0)
     assert feed.info.symbols == ("ALFA", "BRAVO", "CHARLIE", "DELTA", "ECHO", "FOXTROT", "GOLF", "HOTEL")
@@ -256,20 +258,20 @@ def test_it_says_what_it_is_and_never_ends() -> None:
 
 
 def test_five_hundred_symbols_have_names_of_their_own() -> None:
-    assert len(set(names(500))) == 500
-    found = next(Simulated(symbol_count=500).slices(None))
+    assert len(set(symbol_names(500))) == 500
+    found = next(SimulatedFeed(symbol_count=500).slices(None))
     assert found.books.bid_price.shape == (500, 5)
 
 
 def test_some_of_the_symbols_are_the_same_market() -> None:
-    every, some = next(Simulated().slices(None)), next(Simulated(symbols=("DELTA", "ALFA")).slices(None))
+    every, some = next(SimulatedFeed().slices(None)), next(SimulatedFeed(symbols=("DELTA", "ALFA")).slices(None))
     np.testing.assert_array_equal(some.close, every.close[[3, 0]])
     np.testing.assert_array_equal(some.fill_books.ask_size, every.fill_books.ask_size[[3, 0]])
 
 
 @pytest.mark.parametrize("levels", [0, 1, 20])
 def test_books_have_the_levels_asked_for(levels: int) -> None:
-    found = next(Simulated(levels=levels).slices(None))
+    found = next(SimulatedFeed(levels=levels).slices(None))
     assert found.books.ask_price.shape == found.ofi.shape == (8, levels)
     assert np.isfinite(found.flow).all()
 
@@ -283,12 +285,12 @@ def test_books_have_the_levels_asked_for(levels: int) -> None:
 )  # fmt: skip
 def test_what_cannot_be_simulated_is_refused_in_one_line(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said) as refused:
-        Simulated(**wrong)
+        SimulatedFeed(**wrong)
     assert "\n" not in str(refused.value)
 
 
 def test_the_settings_reach_the_market() -> None:
     feed = FEED.open(Settings("", "", sim_signal=0.0, sim_symbols=3, interval=5 * MINUTE, seed=11, symbols=("BRAVO",), fee_bps=1.0))
     assert (feed.info.symbols, feed.info.interval, feed.info.fee_bps) == (("BRAVO",), 5 * MINUTE, 1.0)
-    plain = Simulated(symbol_count=3, seed=11, interval=5 * MINUTE, signal=0.0, symbols=("BRAVO",))
+    plain = SimulatedFeed(symbol_count=3, seed=11, interval=5 * MINUTE, signal=0.0, symbols=("BRAVO",))
     assert next(feed.slices(None)).digest() == next(plain.slices(None)).digest()

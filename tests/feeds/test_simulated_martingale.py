@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.feeds._simulated_oracle import best_forecast, ceiling, share
+from engine.feeds._simulated_oracle import best_forecast, performance_ceiling, ratio_interval
 from engine.feeds._simulated_prices import signal_gain
-from engine.feeds.simulated import Simulated
+from engine.feeds.simulated import SimulatedFeed
 from tests.feeds.public_columns import Learner, Singles, ahead, columns, gather, mids, ridge, trees
 
 BARS = 7500  # by 8 symbols: 60,000 rows
@@ -17,7 +17,7 @@ Found = tuple[Singles, Floats]
 
 
 def seen(signal: float, bars: int = BARS) -> Found:
-    told = gather(Simulated(signal=signal, bars=bars).slices(None))
+    told = gather(SimulatedFeed(signal=signal, bars=bars).slices(None))
     return columns(told), mids(told)
 
 
@@ -33,7 +33,7 @@ def r2(found: Found, learn: Learner, horizon: int) -> tuple[float, float, float]
     width = x.shape[2]
     forecast = learn(x[: half - horizon].reshape(-1, width), target[: half - horizon].ravel(), x[half:].reshape(-1, width)).reshape(-1, x.shape[1])
     y = target[half:]
-    return share(y**2 - (y - forecast) ** 2, y**2)
+    return ratio_interval(y**2 - (y - forecast) ** 2, y**2)
 
 
 @pytest.mark.parametrize("horizon", [1, 12])
@@ -54,8 +54,8 @@ def test_the_same_search_finds_a_signal_where_there_is_one(learn: Learner) -> No
 def test_the_oracle_has_the_r2_that_was_asked_for_and_earns_more_the_stronger_the_signal() -> None:
     told = []
     for signal in (0.0, 0.02, 0.05):
-        truth = Simulated(signal=signal).truth(25_000)
-        told.append(ceiling(truth.returns, truth.expected, 12.0))
+        truth = SimulatedFeed(signal=signal).truth(25_000)
+        told.append(performance_ceiling(truth.returns, truth.expected, 12.0))
     assert all(low <= signal <= high for signal, (_, low, high) in zip((0.0, 0.02, 0.05), (found.r2 for found in told), strict=True))
     net = [found.net_bps[0] for found in told]
     assert abs(net[0]) < 0.01  # nothing is forecast, so nothing is held
@@ -65,7 +65,7 @@ def test_the_oracle_has_the_r2_that_was_asked_for_and_earns_more_the_stronger_th
 
 
 def test_the_best_forecast_needs_nothing_but_returns_and_the_switches_of_the_signal() -> None:
-    feed = Simulated(signal=0.05, bars=3000)
+    feed = SimulatedFeed(signal=0.05, bars=3000)
     feed.switch_signal(0.0, 1_704_067_200 * 10**9 + 1000 * 60 * 10**9)
     feed.switch_signal(0.02, 1_704_067_200 * 10**9 + 2000 * 60 * 10**9)
     truth = feed.truth(3000)

@@ -16,17 +16,17 @@ import pytest
 
 from engine.__main__ import main
 from engine.cli import doctor
-from engine.cli._frame import to_file
+from engine.cli._arguments import open_output
 from engine.cli.backtest import _counted
-from engine.files import owned, temporary
-from engine.files.owned import BACKTESTS, FOLDERS, LOGS, MARKER, TEMPORARY, FolderTaken
+from engine.files import owned_folders, temporary_files
+from engine.files.owned_folders import BACKTESTS, FOLDERS, LOGS, MARKER, TEMPORARY, FolderTaken
+from engine.service.logging import LOG, close_log, open_log
 from engine.settings import Settings, SettingsError
-from engine.shell.logs import LOG, close_log, open_log
-from engine.store import shelf
-from engine.store.backtest_trials import TrialLedger
-from engine.store.database import prepare, url_of
-from engine.store.shelf import Kept, NotKept
-from engine.store.store import Store
+from engine.store import backtest_files
+from engine.store.backtest_files import BacktestNotFound, StoredBacktest
+from engine.store.connection import Store
+from engine.store.database import prepare, url_from_path
+from engine.store.trial_ledger import TrialLedger
 from tests.actions.engines import desk
 from tests.actions.hostile import world
 
@@ -40,21 +40,21 @@ def written(path: Path) -> Path:
     return path
 
 
-def kept(number: int) -> Kept:
-    return Kept(f"20260101-000000-{number}", "ada", "to see", 1, 2, {"market": "simulated"}, {"decisions": 1})
+def kept(number: int) -> StoredBacktest:
+    return StoredBacktest(f"20260101-000000-{number}", "ada", "to see", 1, 2, {"market": "simulated"}, {"decisions": 1})
 
 
 def test_a_home_is_made_and_each_folder_marked(tmp_path: Path) -> None:
-    owned.claim_home(tmp_path / "home")
-    owned.claim_home(tmp_path / "home")
+    owned_folders.claim_folders(tmp_path / "home")
+    owned_folders.claim_folders(tmp_path / "home")
     assert [(tmp_path / "home" / folder.name / MARKER).is_file() for folder in FOLDERS] == [True] * 3
 
 
 def test_a_home_of_03_is_taken_over(tmp_path: Path) -> None:
     before = [written(tmp_path / name) for name in OF_03]
-    owned.claim_home(tmp_path)
+    owned_folders.claim_folders(tmp_path)
     assert all(path.exists() for path in before)
-    assert all(owned.is_marked(tmp_path / folder.name) for folder in FOLDERS)
+    assert all(owned_folders.is_marked(tmp_path / folder.name) for folder in FOLDERS)
 
 
 @pytest.mark.parametrize("name", ["logs/nginx.log", "logs/podium.log.1.gz", "backtests/mine.json", "backtests/sub/x", f"{TEMPORARY.name}/old"])
@@ -70,43 +70,43 @@ def test_a_home_with_another_programs_files_in_these_folders_is_refused_and_noth
 
 
 def test_what_another_program_adds_later_stops_nothing_and_stays(tmp_path: Path) -> None:
-    owned.claim_home(tmp_path)
+    owned_folders.claim_folders(tmp_path)
     foreign = [written(tmp_path / name) for name in ("logs/nginx.log", "backtests/mine.draft", "backtests/.mine.out", "backtests/mine.damaged")]
     for path in foreign:
         os.utime(path, (1, 1))
     folder = tmp_path / BACKTESTS.name
     for number in range(10):
-        shelf.put(folder, kept(number))
-        shelf.set_aside(folder, kept(number).name, 5)
-    shelf.sweep(folder, 2**62)
-    owned.claim_home(tmp_path)
+        backtest_files.save_backtest(folder, kept(number))
+        backtest_files.quarantine_backtest(folder, kept(number).name, 5)
+    backtest_files.remove_drafts(folder, 2**62)
+    owned_folders.claim_folders(tmp_path)
     assert all(path.exists() for path in foreign)
     assert len(list(folder.glob("2026*.damaged"))) == 5
 
 
 def test_no_link_in_the_folder_of_backtests_is_followed(tmp_path: Path) -> None:
     outside, folder = written(tmp_path / "outside"), tmp_path / "home" / BACKTESTS.name
-    owned.claim(folder, BACKTESTS)
+    owned_folders.claim_folder(folder, BACKTESTS)
     for name in ("20260101-000000-7.draft", ".20260101-000000-8.out", "20260101-000000-9.json"):
         (folder / name).symlink_to(outside)
     (folder / "20260101-000000-6.draft").symlink_to(tmp_path / "absent")
-    shelf.put(folder, kept(7))
-    shelf.sweep(folder, 2**62)
+    backtest_files.save_backtest(folder, kept(7))
+    backtest_files.remove_drafts(folder, 2**62)
     assert outside.read_bytes() == b"x"
-    assert shelf.names(folder) == ("20260101-000000-7",)
+    assert backtest_files.list_backtests(folder) == ("20260101-000000-7",)
 
 
 def test_nothing_is_moved_or_deleted_in_a_folder_without_a_marker(tmp_path: Path) -> None:
     folder = tmp_path / BACKTESTS.name
     foreign = [written(folder / name) for name in ("20260101-000000-7.json", "20260101-000000-8.draft", "notes")]
     before = world(tmp_path)
-    shelf.sweep(folder, 2**62)
-    with pytest.raises(NotKept, match="was not made by Podium"):
-        shelf.drop(folder, kept(7).name)
-    with pytest.raises(NotKept, match="was not made by Podium"):
-        shelf.set_aside(folder, kept(7).name, 0)
+    backtest_files.remove_drafts(folder, 2**62)
+    with pytest.raises(BacktestNotFound, match="was not made by Podium"):
+        backtest_files.delete_backtest(folder, kept(7).name)
+    with pytest.raises(BacktestNotFound, match="was not made by Podium"):
+        backtest_files.quarantine_backtest(folder, kept(7).name, 0)
     with pytest.raises(FolderTaken):
-        shelf.put(folder, kept(9))
+        backtest_files.save_backtest(folder, kept(9))
     assert _counted(TrialLedger(folder))("a", "1", 0.1) == ()
     assert world(tmp_path) == before
     assert all(path.exists() for path in foreign)
@@ -129,14 +129,14 @@ def test_everything_in_a_home_is_closed_to_other_users(tmp_path: Path) -> None:
         LOG.info("a line")
         log.doRollover()
         LOG.info("another")
-        url = url_of(home / "podium.db")
+        url = url_from_path(home / "podium.db")
         prepare(url)
         store = Store(url, None)
         with store.write() as connection:
             connection.exec_driver_sql("INSERT INTO meta VALUES ('a', 'b')")
-        shelf.put(home / BACKTESTS.name, kept(1))
-        TrialLedger(home / BACKTESTS.name).enter("a", "1", 0.1)
-        items = (temporary.create_file(str(home), "rows"), temporary.create_folder(str(home), "drill"))
+        backtest_files.save_backtest(home / BACKTESTS.name, kept(1))
+        TrialLedger(home / BACKTESTS.name).record("a", "1", 0.1)
+        items = (temporary_files.create_file(str(home), "rows"), temporary_files.create_folder(str(home), "drill"))
         modes = {path: path.stat().st_mode for path in (home.parent, home, *home.rglob("*"))}
     for item in items:
         item.delete()
@@ -147,12 +147,12 @@ def test_everything_in_a_home_is_closed_to_other_users(tmp_path: Path) -> None:
 
 
 def test_rows_of_killed_engines_go_at_the_next_start(tmp_path: Path) -> None:
-    owned.claim_home(tmp_path)
+    owned_folders.claim_folders(tmp_path)
     for _ in range(2):
         killed = subprocess.run([sys.executable, "-c", f"{KILLED}; os.kill(os.getpid(), signal.SIGKILL)", str(tmp_path)], check=False)
         assert killed.returncode == -signal.SIGKILL
     foreign = written(tmp_path / TEMPORARY.name / "old")
-    used = temporary.create_file(str(tmp_path), "rows")
+    used = temporary_files.create_file(str(tmp_path), "rows")
     assert len(list((tmp_path / TEMPORARY.name).glob("rows-*"))) == 3
     with desk(tmp_path):
         assert list((tmp_path / TEMPORARY.name).glob("rows-*")) == [used.path]
@@ -162,7 +162,7 @@ def test_rows_of_killed_engines_go_at_the_next_start(tmp_path: Path) -> None:
 
 def test_rows_of_killed_backtests_go_at_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PODIUM_HOME", str(tmp_path))
-    owned.claim_home(tmp_path)
+    owned_folders.claim_folders(tmp_path)
     left = written(tmp_path / TEMPORARY.name / "rows-0123456789abcdef")
     assert main(["backtest", "simulated", "--bars", "3", "--symbol-count", "1", "--no-training", "--json"]) == 0
     assert not left.exists()
@@ -171,9 +171,9 @@ def test_rows_of_killed_backtests_go_at_the_next_one(tmp_path: Path, monkeypatch
 def test_where_the_home_cannot_be_written_rows_go_to_a_folder_of_this_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     written(tmp_path / "home")
-    rows = temporary.create_file(str(tmp_path / "home"), "rows")
+    rows = temporary_files.create_file(str(tmp_path / "home"), "rows")
     assert rows.path.parent == tmp_path / f"podium-{os.getuid()}"
-    assert owned.is_marked(rows.path.parent)
+    assert owned_folders.is_marked(rows.path.parent)
     rows.delete()
 
 
@@ -182,7 +182,7 @@ def test_a_folder_of_another_user_in_the_systems_temporary_folder_is_refused(tmp
     (tmp_path / "theirs").mkdir()
     (tmp_path / f"podium-{os.getuid()}").symlink_to("theirs")
     with pytest.raises(FolderTaken, match="is another user's: set TMPDIR to another folder"):
-        temporary.create_file("", "rows")
+        temporary_files.create_file("", "rows")
     assert list((tmp_path / "theirs").iterdir()) == []
 
 
@@ -191,11 +191,11 @@ def test_the_log_is_the_only_folder_that_may_be_elsewhere(tmp_path: Path) -> Non
     (tmp_path / "disk").mkdir()
     (tmp_path / "home" / LOGS.name).symlink_to(tmp_path / "disk")
     close_log(open_log(tmp_path / "home"))
-    assert owned.is_marked(tmp_path / "disk")
+    assert owned_folders.is_marked(tmp_path / "disk")
 
 
 def test_doctor_names_another_programs_files_and_what_others_can_read(tmp_path: Path) -> None:
-    settings = Settings(home=str(tmp_path), database_url=url_of(tmp_path / "podium.db"))
+    settings = Settings(home=str(tmp_path), database_url=url_from_path(tmp_path / "podium.db"))
     close_log(open_log(tmp_path))
     assert doctor._home(tmp_path) == ("ok", f"data folder {tmp_path}")
     assert list(doctor._open_to_others(settings)) == []
@@ -210,7 +210,7 @@ def test_doctor_names_another_programs_files_and_what_others_can_read(tmp_path: 
 
 def test_an_export_writes_over_no_file_but_the_one_that_is_meant(tmp_path: Path) -> None:
     out, foreign = tmp_path / "x.csv", written(tmp_path / ".x.csv.draft")
-    with open_umask(), to_file(out) as draft:
+    with open_umask(), open_output(out) as draft:
         assert draft is not None
         draft.write_text("a", encoding="utf-8")
     assert (out.read_text(encoding="utf-8"), foreign.read_bytes()) == ("a", b"x")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.domain.model import Training
+from engine.domain.model import TrainingSet
 from engine.domain.record import Floats
 from engine.models import _booster_text, lightgbm
 
@@ -18,11 +18,11 @@ ROWS, COLUMNS = 1_500, 12
 ROOT = Path(__file__).parents[2]
 
 
-def training(y: Floats) -> Training:
+def training(y: Floats) -> TrainingSet:
     chance = np.random.default_rng(3)
     x = chance.standard_normal((ROWS, COLUMNS)).astype(np.float32)
     x[chance.random(x.shape) < 0.05] = np.nan
-    return Training(tuple(f"c{place}" for place in range(COLUMNS)), (1, 3, 12), x, y, np.arange(ROWS), ROWS)
+    return TrainingSet(tuple(f"c{place}" for place in range(COLUMNS)), (1, 3, 12), x, y, np.arange(ROWS), ROWS)
 
 
 def targets() -> Floats:
@@ -127,9 +127,9 @@ end of trees
 
 
 def test_a_sound_text_is_written_anew_as_it_was() -> None:
-    trees = _booster_text.read(SMALL)
+    trees = _booster_text.read_booster(SMALL)
     assert (trees.features, len(trees.trees)) == (4, 1)
-    assert _booster_text.read(_booster_text.write([trees])) == trees
+    assert _booster_text.read_booster(_booster_text.write_booster([trees])) == trees
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_a_sound_text_is_written_anew_as_it_was() -> None:
 def test_each_fault_of_a_text_is_refused(old: str, new: str) -> None:
     assert old in SMALL
     with pytest.raises(ValueError, match=r"tree|output|features|its "):
-        _booster_text.read(SMALL.replace(old, new))
+        _booster_text.read_booster(SMALL.replace(old, new))

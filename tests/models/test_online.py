@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.domain.model import Training
+from engine.domain.model import TrainingSet
 from engine.domain.record import Floats
-from engine.domain.state import Memory, Seen
-from engine.evidence import online as sums
+from engine.domain.state import OnlineInputs, OnlineMemory
+from engine.evidence import recursive_least_squares as sums
 from engine.models import online
 from tests.makers import engine, moment, play, resumed, simulated
 from tests.makers import lesson as taught_lesson
@@ -29,27 +29,27 @@ def target(tick: int, slope: float) -> Floats:
     return np.asarray(slope * FEATURES[tick, :, 2] + NOISE[tick])
 
 
-def training(slope: float = 0.4) -> Training:
+def training(slope: float = 0.4) -> TrainingSet:
     x = np.concatenate([features(tick) for tick in range(UNTIL + 1)]).astype(np.float32)
     y = np.concatenate([target(tick, slope).T for tick in range(UNTIL + 1)])
     tick = np.repeat(np.arange(UNTIL + 1), SYMBOLS)
-    return Training(tuple(f"c{index}" for index in range(WIDTH)), HORIZONS, x, y, tick, UNTIL)
+    return TrainingSet(tuple(f"c{index}" for index in range(WIDTH)), HORIZONS, x, y, tick, UNTIL)
 
 
-def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[Memory, ...]:
-    memories: tuple[Memory, ...] = ()
+def going_on(fitted: online.Fitted, ticks: int, slope: float) -> tuple[OnlineMemory, ...]:
+    memories: tuple[OnlineMemory, ...] = ()
     for tick in range(UNTIL + 1, UNTIL + 1 + ticks):
         came = np.stack([target(tick - horizon, slope)[index] for index, horizon in enumerate(HORIZONS)])
         known = np.array([[tick - horizon > UNTIL] * SYMBOLS for horizon in HORIZONS])
-        seen = Seen(0, "a", online.FADE, online.see(fitted, features(tick)))
-        memories = sums.learn(memories, (seen,), known[None], came, HORIZONS)
+        seen = OnlineInputs(0, "a", online.FADE, online.select_columns(fitted, features(tick)))
+        memories = sums.update_memories(memories, (seen,), known[None], came, HORIZONS)
     return memories
 
 
-def worth(fitted: online.Fitted, memories: tuple[Memory, ...], ticks: int) -> float:
+def worth(fitted: online.Fitted, memories: tuple[OnlineMemory, ...], ticks: int) -> float:
     """The slope of what is forecast on the feature that matters."""
     x = np.concatenate([features(tick) for tick in range(9_000, 9_200)])
-    said = online.forecast(fitted, online.see(fitted, x), sums.of(memories, "a"), ticks)[0]
+    said = online.predict_online(fitted, online.select_columns(fitted, x), sums.find_memory(memories, "a"), ticks)[0]
     return float(np.polyfit(x[:, 2], said, 1)[0])
 
 
@@ -78,12 +78,12 @@ def test_what_it_looks_at_are_columns_that_say_something() -> None:
 def test_before_anything_came_due_it_says_what_its_training_says() -> None:
     fitted = online.load(online.fit(training(), 7))
     x = features(5)
-    np.testing.assert_array_equal(online.forecast(fitted, online.see(fitted, x), None, 0), online.predict(fitted, x))
+    np.testing.assert_array_equal(online.predict_online(fitted, online.select_columns(fitted, x), None, 0), online.predict(fitted, x))
 
 
 def test_its_memory_is_in_the_state_and_an_engine_that_goes_on_from_it_decides_the_same() -> None:
     at = moment()
-    (memory,) = at.state.memories
+    (memory,) = at.state.online_memories
     assert memory.version == f"online-{at.catalog.serving[at.catalog.names.index('online')].trained_to}"  # type: ignore[union-attr]
     assert (memory.moment != 0).any()
     taught = taught_lesson()
@@ -92,4 +92,4 @@ def test_its_memory_is_in_the_state_and_an_engine_that_goes_on_from_it_decides_t
 
 
 def test_without_models_that_serve_there_is_no_memory() -> None:
-    assert play(engine(simulated(30), trains=False))[-1].outcome.state.memories == ()
+    assert play(engine(simulated(30), trains=False))[-1].outcome.state.online_memories == ()

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from engine.domain.model import Training
+from engine.domain.model import TrainingSet
 from engine.domain.record import Floats
-from engine.domain.state import Memory
+from engine.domain.state import OnlineMemory
 from engine.evidence import linear
-from engine.models import fourier, lightgbm, neural, online, prototypes, ridge
+from engine.models import fourier_features, lightgbm, neural, online, prototypes, ridge
 
 ROWS, COLUMNS, HORIZONS, SEED = 600, 20, (1, 3, 12), 5
 UNTIL = 199
 
 
-def rows(count: int = ROWS) -> Training:
+def rows(count: int = ROWS) -> TrainingSet:
     """Three rows a tick; the first column tells a tenth of the target, the second bends it; some columns are often blank; the newest targets are not
     known yet."""
     draw = np.random.default_rng(8)
@@ -30,44 +30,44 @@ def rows(count: int = ROWS) -> Training:
     tick = np.arange(count) // 3
     for index, horizon in enumerate(HORIZONS):
         y[tick > tick[-1] - horizon, index] = np.nan
-    return Training(tuple(f"c{index}" for index in range(COLUMNS)), HORIZONS, x.astype(np.float32), y, tick, int(tick[-1]))
+    return TrainingSet(tuple(f"c{index}" for index in range(COLUMNS)), HORIZONS, x.astype(np.float32), y, tick, int(tick[-1]))
 
 
 def live(count: int = 7) -> Floats:
     return np.random.default_rng(9).standard_normal((count, COLUMNS))
 
 
-def scaled(training: Training) -> Floats:
-    return linear.standard(training.x).apply(training.x)
+def scaled(training: TrainingSet) -> Floats:
+    return linear.fit_standardiser(training.x).transform(training.x)
 
 
 def test_ridge_is_the_linear_fit_on_standardised_columns() -> None:
     training = rows()
-    slopes = linear.ridge(scaled(training), training)
+    slopes = linear.fit_ridge(scaled(training), training)
     said = ridge.predict(ridge.load(ridge.fit(training, SEED)), live())
-    z = linear.standard(training.x).apply(live())
+    z = linear.fit_standardiser(training.x).transform(live())
     np.testing.assert_allclose(said, np.array([[row @ slopes[:-1, h] + slopes[-1, h] for row in z] for h in range(3)]), rtol=1e-12)
 
 
 def test_the_kernel_model_is_ridge_on_96_random_cosines() -> None:
     training = rows()
-    fitted = fourier.load(fourier.fit(training, SEED))
+    fitted = fourier_features.load(fourier_features.fit(training, SEED))
     assert fitted.frequencies.shape == (COLUMNS, 96)
     assert fitted.frequencies.std() == pytest.approx(1.0 / (1.5 * np.sqrt(COLUMNS)), rel=0.05)
     assert abs(fitted.frequencies.mean()) < 0.02
     assert 0.0 <= fitted.phases.min() < 0.3
     assert 6.0 < fitted.phases.max() <= 2.0 * np.pi
-    slopes = linear.ridge(np.cos(scaled(training) @ fitted.frequencies + fitted.phases), training)
-    z = fitted.standard.apply(live())
+    slopes = linear.fit_ridge(np.cos(scaled(training) @ fitted.frequencies + fitted.phases), training)
+    z = fitted.standard.transform(live())
     np.testing.assert_allclose(
-        fourier.predict(fitted, live()), (np.cos(z @ fitted.frequencies + fitted.phases) @ slopes[:-1] + slopes[-1]).T, rtol=1e-9
+        fourier_features.predict(fitted, live()), (np.cos(z @ fitted.frequencies + fitted.phases) @ slopes[:-1] + slopes[-1]).T, rtol=1e-9
     )
-    assert not np.array_equal(fourier.load(fourier.fit(training, SEED + 1)).phases, fitted.phases)
+    assert not np.array_equal(fourier_features.load(fourier_features.fit(training, SEED + 1)).phases, fitted.phases)
 
 
 def test_random_cosines_stand_for_the_gaussian_kernel() -> None:
     """Rahimi and Recht 2007: the mean of 2 cos cos over the features is exp(-|a - b|^2 / 2 l^2), with l 1.5 roots of the columns."""
-    fitted = fourier.load(fourier.fit(rows(), SEED))
+    fitted = fourier_features.load(fourier_features.fit(rows(), SEED))
     near, far = live(40)[:20] * 0.5, live(40)[20:] * 0.5
     waves = [np.cos(z @ fitted.frequencies + fitted.phases) for z in (near, far)]
     kernel = 2.0 * (waves[0] * waves[1]).mean(axis=1)
@@ -91,7 +91,7 @@ def test_local_means_are_those_of_48_situations_shrunk_by_200_rows() -> None:
         known = np.isfinite(training.y[:, index])
         means = voices[known].T @ training.y[known, index] / (voices[known].sum(axis=0) + 200.0)
         np.testing.assert_allclose(fitted.outcomes[:, index], means, rtol=1e-7)
-    here = fitted.standard.apply(live()) @ fitted.axes
+    here = fitted.standard.transform(live()) @ fitted.axes
     far = ((here[:, None, :] - fitted.centres) ** 2).sum(axis=2)
     said = np.exp(-far / fitted.width)
     np.testing.assert_allclose(prototypes.predict(fitted, live()), (said / said.sum(axis=1, keepdims=True) @ fitted.outcomes).T, rtol=1e-7)
@@ -135,10 +135,10 @@ def test_the_network_is_400_steps_of_adam_from_no_forecast() -> None:
     draw = np.random.default_rng([SEED, 19_860_101])
     start = [draw.standard_normal((COLUMNS, 32)) / np.sqrt(COLUMNS), np.zeros(32), np.zeros((32, 3))]
     y = training.y[known]
-    wanted = adam(linear.standard(training.x).apply(training.x[known]), y - 0.9 * y.mean(axis=0), start, draw)
-    for layer, told in zip(wanted, (fitted.inward, fitted.bias, fitted.outward), strict=True):
+    wanted = adam(linear.fit_standardiser(training.x).transform(training.x[known]), y - 0.9 * y.mean(axis=0), start, draw)
+    for layer, told in zip(wanted, (fitted.hidden_weights, fitted.bias, fitted.output_weights), strict=True):
         np.testing.assert_allclose(told, layer, rtol=1e-6, atol=1e-9)
-    hidden = np.tanh(fitted.standard.apply(live()) @ wanted[0] + wanted[1])
+    hidden = np.tanh(fitted.standard.transform(live()) @ wanted[0] + wanted[1])
     np.testing.assert_allclose(neural.predict(fitted, live()), (hidden @ wanted[2]).T, rtol=1e-6, atol=1e-9)
 
 
@@ -147,7 +147,7 @@ def test_the_network_learns_nothing_from_fewer_than_200_rows(known: int, learned
     training = rows()
     y = training.y.copy()
     y[known:] = np.nan
-    assert neural.load(neural.fit(replace(training, y=y), SEED)).outward.any() == learned
+    assert neural.load(neural.fit(replace(training, y=y), SEED)).output_weights.any() == learned
 
 
 def chosen(z: Floats, y: Floats, count: int) -> list[int]:
@@ -176,22 +176,22 @@ def test_the_model_that_goes_on_learns_on_16_columns_with_a_half_life_of_3000_ti
         moment += share * np.outer(row, np.nan_to_num(target))
     np.testing.assert_allclose(fitted.gram, gram, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(fitted.moment, moment, rtol=1e-9, atol=1e-9)
-    penalties = np.maximum(0.3 * np.array(linear.penalties(z, training)) * fade.sum(), 1.0)  # one row at least
+    penalties = np.maximum(0.3 * np.array(linear.choose_penalties(z, training)) * fade.sum(), 1.0)  # one row at least
     np.testing.assert_allclose([np.diagonal(one)[0] for one in fitted.penalty], penalties, rtol=1e-9)
     for index, penalty in enumerate(penalties):
         np.testing.assert_allclose(fitted.slopes[index], np.linalg.solve(gram + penalty * np.eye(16), moment[:, index]), rtol=1e-6)
-    here = linear.standard(training.x).apply(live())[:, fitted.columns].astype(np.float32)
-    np.testing.assert_array_equal(online.see(fitted, live()), here)
+    here = linear.fit_standardiser(training.x).transform(live())[:, fitted.columns].astype(np.float32)
+    np.testing.assert_array_equal(online.select_columns(fitted, live()), here)
     np.testing.assert_allclose(online.predict(fitted, live()), fitted.slopes @ here.T, rtol=1e-6)
 
 
 def test_what_came_since_is_added_to_what_is_left_of_the_training() -> None:
     fitted = online.load(online.fit(rows(), SEED))
-    since = Memory(0, "a", 3.0 * np.eye(16), np.ones((16, 3)), np.zeros((12, 1, 16), dtype=np.float32))
+    since = OnlineMemory(0, "a", 3.0 * np.eye(16), np.ones((16, 3)), np.zeros((12, 1, 16), dtype=np.float32))
     left = 0.5 ** (600 / 3_000)
     slopes = [np.linalg.solve(left * fitted.gram + 3.0 * np.eye(16) + fitted.penalty[h], left * fitted.moment[:, h] + 1.0) for h in range(3)]
-    seen = online.see(fitted, live())
-    np.testing.assert_allclose(online.forecast(fitted, seen, since, 600), np.array(slopes) @ seen.T, rtol=1e-5)
+    seen = online.select_columns(fitted, live())
+    np.testing.assert_allclose(online.predict_online(fitted, seen, since, 600), np.array(slopes) @ seen.T, rtol=1e-5)
 
 
 def test_rows_that_were_thinned_stand_for_the_ticks_between_them() -> None:
@@ -212,7 +212,7 @@ def test_a_training_at_one_tick_stands_for_itself() -> None:
     np.testing.assert_allclose(fitted.gram, z.T @ z, rtol=1e-9, atol=1e-9)
 
 
-def boosted(training: Training, index: int = 0) -> str:
+def boosted(training: TrainingSet, index: int = 0) -> str:
     text: str = json.loads(lightgbm.fit(training, SEED))[index]
     return text
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.domain.judging import Outcome
-from engine.optimizer.judge import HELPED
-from engine.optimizer.licences import ENOUGH
-from engine.optimizer.pooled import judge_together
+from engine.domain.judging import WindowOutcome
+from engine.optimizer.licences import FUTILITY_WINDOWS
+from engine.optimizer.pooled_test import judge_pooled
+from engine.optimizer.randomisation_test import HELPED
 from tests.optimizer.plant import Plant, Truth, live, tuner_of
 
 HELPFUL, USELESS = Truth(load=-6.0), Truth()
@@ -58,7 +58,7 @@ def chosen_among_three(seed: int) -> Found:
 def useless_alone(seed: int) -> tuple[bool, str, int]:
     """Whether a useless action, judged after each of its trials until it loses its licence, was ever called helpful; its licence; its trials."""
     plant = Plant(seed, {"useless": USELESS})
-    live(plant, tuner_of(plant), lambda: "useless" in plant.licences or len(plant.trials) > ENOUGH)
+    live(plant, tuner_of(plant), lambda: "useless" in plant.licences or len(plant.trials) > FUTILITY_WINDOWS)
     return HELPED in plant.verdicts.get("useless", ()), plant.licences.get("useless", ("auto", "", 0))[0], len(plant.trials)
 
 
@@ -70,7 +70,7 @@ def covers(seed: int, *, effect: float = -6.0, windows: int = 40) -> tuple[bool,
         share = 0.5 if placebos < 8 else 0.8
         treated = bool(chance.random() < share)
         placebos += not treated
-        pool.append(Outcome(treated, share, float(4.0 * chance.standard_t(4) - 2.0 + effect * treated), np.nan, np.nan))
-    told = judge_together(pool, -1).effect
+        pool.append(WindowOutcome(treated, share, float(4.0 * chance.standard_t(4) - 2.0 + effect * treated), np.nan, np.nan))
+    told = judge_pooled(pool, -1).effect
     low, high = (bound if bound is not None else side * np.inf for bound, side in ((told.low, -1), (told.high, 1)))
     return bool(low <= effect <= high), float(high - low)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from engine.domain.tuning import Trial
-from engine.store.optimizer_past import Tried, tried_of
+from engine.domain.optimization import Trial
+from engine.store.read.optimizer_history import FinishedTrial, build_finished_trial
 
 
-def tried_as_kept(trial: Trial) -> Tried | None:
+def tried_as_kept(trial: Trial) -> FinishedTrial | None:
     """None where it was not measured."""
     change = trial.effect.after - trial.effect.before
-    if trial.chance is None or not math.isfinite(change):
+    if trial.probability is None or not math.isfinite(change):
         return None
-    return tried_of(not trial.placebo, trial.chance, change, trial.also, trial.at, trial.seconds, trial.compared)
+    return build_finished_trial(not trial.placebo, trial.probability, change, trial.guards, trial.at, trial.seconds, trial.comparison)

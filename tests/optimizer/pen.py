@@ -13,8 +13,8 @@ class Pen:
         self.kept: dict[str, dict[str, str]] = {}
         self.mode: dict[str, str] = {}
 
-    def answer(self, number: int, text: str) -> None:
-        self.plant.answer(number, text)
+    def save_answer(self, number: int, text: str) -> None:
+        self.plant.save_answer(number, text)
 
     def set_licence(self, action: str, licence: str, why: str, at: int) -> None:
         self.plant.set_licence(action, licence, why, at)
@@ -22,10 +22,10 @@ class Pen:
     def set_mode(self, action: str, mode: str) -> None:
         self.mode[action] = mode
 
-    def keep_rule(self, name: str, told: object, at: int, by: str, reason: str) -> None:
+    def save_rule(self, name: str, told: object, at: int, by: str, reason: str) -> None:
         assert isinstance(told, dict)
         self.kept[name] = told
         self.plant.rules = lambda: self.kept  # type: ignore[method-assign]
 
-    def drop_rule(self, name: str) -> bool:
+    def delete_rule(self, name: str) -> bool:
         return self.kept.pop(name, None) is not None

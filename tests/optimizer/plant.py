@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain.judging import Judgement
+from engine.domain.optimization import Action, ActionContext, ActionResult, Firing, Reading, Trial
 from engine.domain.record import Floats, Ints
 from engine.domain.rules import Rule
-from engine.domain.tuning import Action, Firing, Measured, Reading, Room, Trial
-from engine.optimizer.defaults import RULES
-from engine.optimizer.planner import Slot
-from engine.optimizer.windows import SECOND, Plan
-from engine.shell.no_engine import NoEngine
-from engine.shell.recent import Recent
-from engine.shell.trial_tools import Tools
-from engine.shell.tuner import Tuner
-from engine.shell.tuner_parts import Wishes
-from engine.store.optimizer_past import Standing, Tried
+from engine.optimizer.default_rules import DEFAULT_RULES
+from engine.optimizer.planner import EngineActivity
+from engine.optimizer.runtime.loop import OptimizerLoop
+from engine.optimizer.runtime.no_engine import NullActuators
+from engine.optimizer.runtime.ports import OptimizerSettings
+from engine.optimizer.runtime.readings_buffer import ReadingsBuffer
+from engine.optimizer.runtime.trial_tools import ExperimentParts
+from engine.optimizer.windows import SECOND, MeasurementPlan
+from engine.store.read.optimizer_history import ActionStatus, FinishedTrial
 from tests.optimizer.outcomes import tried_as_kept
 
 START = 1_700_000_000 * SECOND
@@ -30,7 +30,7 @@ DAY = 86_400.0
 MEMORY = 0.9  # of the noise, from second to second
 NOISE = 5.0  # its standard deviation
 RULE = Rule("high", "threshold", METRIC, level=108.0, recovery=104.0, hold=2.0, missing=30.0, cooldown=30.0, longest=30.0)
-PLAN = Plan(before=10.0, after=10.0, lookback=1_800.0, rest=30.0)
+PLAN = MeasurementPlan(before=10.0, after=10.0, lookback=1_800.0, rest=30.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Plant:
     told: dict[str, str] = field(default_factory=dict)  # what fails on the board
     undone: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
-    slot: Slot = field(default_factory=lambda: Slot(False, False, 0, 0.0, None, 0.0))
+    slot: EngineActivity = field(default_factory=lambda: EngineActivity(False, False, 0, 0.0, None, 0.0))
     mode: str = "auto"
     later: list[Callable[[], None]] | None = None  # where trials wait to be begun; None begins them at once
 
@@ -80,7 +80,7 @@ class Plant:
         phase = chance.uniform(0.0, 2.0 * np.pi)
         self.load = 100.0 + time / 36_000.0 + 3.0 * np.sin(2.0 * np.pi * time / DAY + phase) + noise
         self.tick_ms = 20.0 + chance.gamma(4.0, 0.5, self.seconds)
-        self.recent = Recent()
+        self.recent = ReadingsBuffer()
         self._heard = 0
 
     # the clock, and the stop, whose waiting is what makes time go on
@@ -104,7 +104,7 @@ class Plant:
         for one in range(max(self._heard + 1, second - 15), second + 1):
             at = START + one * SECOND
             if "probes" not in self.broken:
-                self.recent.hear({METRIC: Reading(at, "plant", "load", float(self.load[one]), "%")})
+                self.recent.append({METRIC: Reading(at, "plant", "load", float(self.load[one]), "%")})
         self._heard = max(self._heard, second)
 
     # the probes, and the reading side of the store
@@ -123,8 +123,8 @@ class Plant:
         seconds = np.arange(first + first % 2, last, 2, dtype=np.int64)
         return START + seconds * SECOND, self.tick_ms[seconds], np.full(len(seconds), 100.0)
 
-    def tried(self, metric: str) -> dict[str, tuple[Tried, ...]]:
-        found: dict[str, list[Tried]] = {}
+    def finished_trials(self, metric: str) -> dict[str, tuple[FinishedTrial, ...]]:
+        found: dict[str, list[FinishedTrial]] = {}
         for trial in self.trials.values():
             licensed = self.licences.get(trial.action, ("", "", 0))[2]
             told = tried_as_kept(trial)
@@ -132,8 +132,8 @@ class Plant:
                 found.setdefault(trial.action, []).append(told)
         return {action: tuple(told) for action, told in found.items()}
 
-    def standing(self) -> dict[str, Standing]:
-        return {name: Standing(self.mode, self.licences.get(name, ("auto", "", 0))[0]) for name in self.truths}
+    def action_statuses(self) -> dict[str, ActionStatus]:
+        return {name: ActionStatus(self.mode, self.licences.get(name, ("auto", "", 0))[0]) for name in self.truths}
 
     def modes(self) -> dict[str, str]:
         return {}
@@ -141,17 +141,17 @@ class Plant:
     def rules(self) -> dict[str, dict[str, str]]:
         return {}
 
-    def last_words(self) -> dict[str, str]:
+    def last_rule_states(self) -> dict[str, str]:
         return {}
 
     # the writing side
-    def tune(self) -> Measured:
-        return Measured(0.0, "bytes", "tuned")
+    def tune(self) -> ActionResult:
+        return ActionResult(0.0, "bytes", "tuned")
 
-    def open(self, modes: object) -> int:
+    def open_session(self, modes: object) -> int:
         return 0
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         self._demand_store()
 
     def save_firing(self, told: Firing) -> int:
@@ -167,11 +167,11 @@ class Plant:
     def finish_trial(self, number: int, trial: Trial) -> None:
         self.trials[number] = trial
 
-    def answer(self, number: int, text: str) -> None:
+    def save_answer(self, number: int, text: str) -> None:
         self._demand_store()
         self.answers[number] = text
 
-    def keep_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
+    def save_judgement(self, action: str, metric: str, unit: str, at: int, told: Judgement) -> None:
         self.judged[action] = told
         self.verdicts.setdefault(action, set()).add(told.verdict)
 
@@ -179,16 +179,16 @@ class Plant:
         self.licences[action] = (licence, why, at)
 
     def _demand_store(self) -> None:
-        from engine.store.errors import StoreFailed
+        from engine.store.errors import StoreError
 
         if "store" in self.broken:
-            raise StoreFailed("the store cannot grow, the disk is full")
+            raise StoreError("the store cannot grow, the disk is full")
 
     # the board
-    def failed(self, component: str, job: str, error: str) -> None:
+    def on_failure(self, component: str, job: str, error: str) -> None:
         self.told[f"{component}: {job}"] = error
 
-    def went_well(self, component: str, job: str) -> None:
+    def on_success(self, component: str, job: str) -> None:
         self.told.pop(f"{component}: {job}", None)
 
     # the actions
@@ -196,20 +196,20 @@ class Plant:
         return {name: self._action(name, truth) for name, truth in self.truths.items()}
 
     def _action(self, name: str, truth: Truth) -> Action:
-        def do(room: Room) -> Measured:
+        def do(room: ActionContext) -> ActionResult:
             if room.dry_run:
-                return Measured(0.0, "", "dry run: would do it", done=False)
+                return ActionResult(0.0, "", "dry run: would do it", done=False)
             if truth.raises is not None:
                 raise truth.raises("no")
             self._turn(truth, +1.0)
             if truth.takes:
                 self.wait(truth.takes)
-            return Measured(0.0, "", "done")
+            return ActionResult(0.0, "", "done")
 
-        def back(room: Room) -> Measured:
+        def back(room: ActionContext) -> ActionResult:
             self._turn(truth, -1.0)
             self.undone.append(name)
-            return Measured(0.0, "", "taken back")
+            return ActionResult(0.0, "", "taken back")
 
         return Action(name, "cpu", METRIC, -1, "none", "Does what its truth says.", do, undo=back)
 
@@ -220,10 +220,10 @@ class Plant:
         self.tick_ms[first:last] += sign * truth.tick_ms
 
 
-def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
+def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> OptimizerLoop:
     """The real loop on the plant."""
     rule = replace(rule, candidates=rule.candidates or tuple(plant.truths))
-    tools = Tools(plant, plant, plant.recent, plant, Path("/nowhere"), plant, plant, NoEngine(), lambda: plant.slot, PLAN)
+    tools = ExperimentParts(plant, plant, plant.recent, plant, Path("/nowhere"), plant, plant, NullActuators(), lambda: plant.slot, PLAN)
 
     def begin(work: Callable[[], None]) -> None:
         if plant.later is None:
@@ -231,21 +231,23 @@ def tuner_of(plant: Plant, rule: Rule = RULE, *, bounds: bool = False) -> Tuner:
         else:
             plant.later.append(work)
 
-    others = tuple(replace(one, enabled=False) for one in RULES)
-    tuner = Tuner(tools, plant, plant, plant.actions(), Wishes((rule, *others), (), plant.seed), plant, begin, rest=5.0, bounds=bounds)
+    others = tuple(replace(one, enabled=False) for one in DEFAULT_RULES)
+    tuner = OptimizerLoop(
+        tools, plant, plant, plant.actions(), OptimizerSettings((rule, *others), (), plant.seed), plant, begin, rest=5.0, bounds=bounds
+    )
     plant.at = START + round(PLAN.lookback * SECOND)
     return tuner
 
 
-def live(plant: Plant, tuner: Tuner, until: Callable[[], bool], *, every: float = 4.0) -> None:
+def live(plant: Plant, tuner: OptimizerLoop, until: Callable[[], bool], *, every: float = 4.0) -> None:
     """Rounds of the loop until something is so, or the plant's time is over; one that fails is told, as by its job."""
-    from engine.store.errors import StoreFailed
+    from engine.store.errors import StoreError
 
     while not plant.is_set() and not until():
         plant.wait(every)
         try:
-            tuner.step()
-        except StoreFailed as error:
-            plant.failed("optimizer", "rules", str(error))
+            tuner.run_once()
+        except StoreError as error:
+            plant.on_failure("optimizer", "rules", str(error))
         else:
-            plant.went_well("optimizer", "rules")
+            plant.on_success("optimizer", "rules")

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
+from engine.domain.optimization import Trial
 from engine.domain.rules import SCHEDULE, Rule
-from engine.domain.tuning import Trial
 from engine.optimizer import harm
-from engine.optimizer.windows import Timing, planned_pause
-from engine.shell.controls import controls
+from engine.optimizer.runtime.controls import find_controls
+from engine.optimizer.windows import WindowTiming, choose_pause
 from tests.optimizer.plant import METRIC, PLAN, Plant, Truth, live, tuner_of
 
 OFTEN = Rule("often", SCHEDULE, cron="*/3 * * * *", candidates=("act",))
@@ -35,12 +35,12 @@ def test_every_window_of_an_experiment_has_the_same_timing(takes: float) -> None
     found = tried(plant, 16)
     assert {one.placebo for one in found} == {True, False}
     for one in found:
-        kept = json.loads(one.compared or "")
-        idle = controls(plant, METRIC, Timing(kept["before"], kept["pause"], kept["after"]), PLAN, one.at).change
-        assert len(idle) >= harm.FEWEST
+        kept = json.loads(one.comparison or "")
+        idle = find_controls(plant, METRIC, WindowTiming(kept["before"], kept["pause"], kept["after"]), PLAN, one.at).change
+        assert len(idle) >= harm.MIN_WINDOWS
         np.testing.assert_allclose(idle, one.effect.after - one.effect.before, atol=1e-9)
-    planned = planned_pause(0.0, "none", [takes])
-    settled = [one for one in found if json.loads(one.compared or "")["planned"] == planned]
+    planned = choose_pause(0.0, "none", [takes])
+    settled = [one for one in found if json.loads(one.comparison or "")["planned"] == planned]
     for placebo in (True, False):
         assert {one.effect.after - one.effect.before for one in settled if one.placebo is placebo} == {10.0 + planned}
 
@@ -48,7 +48,7 @@ def test_every_window_of_an_experiment_has_the_same_timing(takes: float) -> None
 def test_a_run_longer_than_the_pause_that_was_fixed_is_kept_and_not_pooled() -> None:
     plant = clock_plant(Truth(takes=20.0))
     runs = [one for one in tried(plant, 12) if not one.placebo]
-    changes = [one.outcome.change for one in plant.tried(METRIC)["act"] if one.outcome.treated]
+    changes = [one.outcome.change for one in plant.finished_trials(METRIC)["act"] if one.outcome.treated]
     assert np.isfinite(runs[0].effect.after)
     assert "longer than the pause of 1 s" in runs[0].detail
     assert np.isnan(changes[0])

@@ -9,7 +9,7 @@ from apscheduler.triggers.cron import CronTrigger
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.optimizer.cron import GRACE, MINUTE, is_due, last_due, parse
+from engine.optimizer.cron import GRACE_MINUTES, MINUTE, is_due, last_due, parse_schedule
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -73,14 +73,14 @@ def test_it_reads_a_schedule_as_the_scheduler_does(told: tuple[str, str, str, st
 )  # fmt: skip
 def test_what_is_no_schedule_is_said_in_one_line(text: str) -> None:
     with pytest.raises(ValueError, match="is not a schedule") as error:
-        parse(text)
+        parse_schedule(text)
     assert "\n" not in str(error.value)
 
 
 def test_a_time_that_was_missed_is_kept_within_its_grace_only() -> None:
     three = 3 * 60 * MINUTE
-    assert last_due("0 3 * * *", three + (GRACE - 1) * MINUTE) == three
-    assert last_due("0 3 * * *", three + GRACE * MINUTE) is None
+    assert last_due("0 3 * * *", three + (GRACE_MINUTES - 1) * MINUTE) == three
+    assert last_due("0 3 * * *", three + GRACE_MINUTES * MINUTE) is None
 
 
 @pytest.mark.parametrize("year", [1970, 1972, 1999, 2000, 2001, 2026, 2100, 2400])
@@ -98,7 +98,7 @@ def test_every_day_of_a_year_has_its_date_and_weekday(year: int) -> None:
     ("text", "days"), [("*/2", (0, 2, 4, 6)), ("5/1", (5, 6)), ("mon-wed", (1, 2, 3)), ("5-7", (0, 5, 6)), ("7", (0,)), ("sat,sun", (0, 6))]
 )
 def test_weekdays_are_counted_from_sunday(text: str, days: tuple[int, ...]) -> None:
-    assert parse(f"* * * * {text}")[4] == frozenset(days)
+    assert parse_schedule(f"* * * * {text}")[4] == frozenset(days)
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_weekdays_are_counted_from_sunday(text: str, days: tuple[int, ...]) -> N
      ("31", 2, (31,)), ("*/10", 2, (1, 11, 21, 31)), ("jan", 3, (1,)), ("nov-dec", 3, (11, 12))],
 )  # fmt: skip
 def test_a_field_names_these(text: str, place: int, meant: tuple[int, ...]) -> None:
-    assert parse(" ".join(text if field == place else "*" for field in range(5)))[place] == frozenset(meant)
+    assert parse_schedule(" ".join(text if field == place else "*" for field in range(5)))[place] == frozenset(meant)
 
 
 @pytest.mark.parametrize(
     ("days", "weekdays", "either"), [("1", "1", True), ("*", "1", False), ("1", "*", False), ("*/2", "1", False), ("1", "*/2", False)]
 )
 def test_either_kind_of_day_is_enough_only_where_both_are_restricted(days: str, weekdays: str, either: bool) -> None:
-    assert parse(f"0 0 {days} * {weekdays}")[5] is either
+    assert parse_schedule(f"0 0 {days} * {weekdays}")[5] is either
 
 
 def test_the_newest_time_within_its_grace_is_the_one_that_is_due() -> None:

@@ -8,37 +8,48 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.judging import Outcome
-from engine.domain.tuning import Action, Measured
-from engine.optimizer.planner import Answer, Candidate, Slot, chance_of, default_mode, dice, draw, effective_mode, plan, record
-from engine.optimizer.pooled import gain_of
+from engine.domain.judging import WindowOutcome
+from engine.domain.optimization import Action, ActionResult
+from engine.optimizer.planner import (
+    Candidate,
+    EngineActivity,
+    ResponsePlan,
+    default_mode,
+    effective_mode,
+    make_generator,
+    plan_response,
+    sample_gain,
+    summarise_outcomes,
+    treatment_probability,
+)
+from engine.optimizer.pooled_test import standardised_gain
 
-QUIET = Slot(warming_up=False, training=False, orders=0, since_tick=0.2, running=None, resting=0.0)
+QUIET = EngineActivity(warming_up=False, training=False, orders=0, since_tick=0.2, running_action=None, rest_seconds=0.0)
 
 
-def windows(effect: float, count: int, seed: int = 1) -> tuple[Outcome, ...]:
+def windows(effect: float, count: int, seed: int = 1) -> tuple[WindowOutcome, ...]:
     chance = np.random.default_rng([seed, 5])
-    return tuple(Outcome(place % 2 == 0, 0.5, float(chance.standard_normal()) + effect * (place % 2 == 0), 0.0, 0.0) for place in range(count))
+    return tuple(WindowOutcome(place % 2 == 0, 0.5, float(chance.standard_normal()) + effect * (place % 2 == 0), 0.0, 0.0) for place in range(count))
 
 
 def able(action: str, *, mode: str = "auto", licence: str = "auto", costly: bool = False, effect: float = 0.0, count: int = 0) -> Candidate:
     return Candidate(action, mode, licence, costly, windows(effect, count), -1)
 
 
-def answer(*candidates: Candidate, slot: Slot = QUIET, seed: int = 1) -> Answer:
-    return plan(candidates, slot, np.random.default_rng([seed, 6]))
+def answer(*candidates: Candidate, slot: EngineActivity = QUIET, seed: int = 1) -> ResponsePlan:
+    return plan_response(candidates, slot, np.random.default_rng([seed, 6]))
 
 
 def test_a_gain_is_drawn_from_what_the_windows_have_told_of_it() -> None:
     """Before any window N(0, 1); t windows with the action and p without tell it with a variance of 1 / t + 1 / p."""
-    untold = draw(able("one"), np.random.default_rng(4))
+    untold = sample_gain(able("one"), np.random.default_rng(4))
     assert untold == np.random.default_rng(4).normal(0.0, 1.0)
     candidate = able("one", effect=-2.0, count=30)
-    gain, told = gain_of(candidate.outcomes, -1)[0], 1 / (1 / 15 + 1 / 15)
-    assert draw(candidate, np.random.default_rng(4)) == pytest.approx(np.random.default_rng(4).normal(gain * 7.5 / 8.5, 8.5**-0.5), rel=1e-12)
+    gain, told = standardised_gain(candidate.outcomes, -1)[0], 1 / (1 / 15 + 1 / 15)
+    assert sample_gain(candidate, np.random.default_rng(4)) == pytest.approx(np.random.default_rng(4).normal(gain * 7.5 / 8.5, 8.5**-0.5), rel=1e-12)
     assert told == 7.5
     only = tuple(one for one in candidate.outcomes if one.treated)
-    assert draw(replace(candidate, outcomes=only), np.random.default_rng(4)) == untold  # nothing to compare with
+    assert sample_gain(replace(candidate, outcomes=only), np.random.default_rng(4)) == untold  # nothing to compare with
 
 
 @pytest.mark.parametrize(
@@ -53,7 +64,7 @@ def test_a_licence_bounds_what_a_mode_allows(mode: str, licence: str, comes_to: 
 
 
 def test_what_can_change_decisions_is_only_recommended_unless_it_is_set_otherwise() -> None:
-    action = Action("a", "cpu", "host.cpu_percent", -1, "none", "Does.", lambda room: Measured(0.0, "", ""))
+    action = Action("a", "cpu", "host.cpu_percent", -1, "none", "Does.", lambda room: ActionResult(0.0, "", ""))
     assert default_mode(action) == "auto"
     assert default_mode(replace(action, changes_decisions=True)) == "recommend"
 
@@ -73,10 +84,10 @@ def test_what_is_off_or_quarantined_is_never_chosen_and_it_is_said_why() -> None
 
 def test_the_answer_says_what_each_candidate_did_before() -> None:
     changes = [(True, -2.0), (True, -1.0), (True, 3.0), (False, -1.0), (False, 0.0), (True, float("nan"))]  # a fall is a cure here
-    told = tuple(Outcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
-    assert record(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 without it"
-    assert record(replace(able("a"), outcomes=told[:2])) == "better in 2 of 2 windows"
-    assert record(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
+    told = tuple(WindowOutcome(treated, 0.5, change, 0.0, 0.0) for treated, change in changes)
+    assert summarise_outcomes(replace(able("a"), outcomes=told)) == "better in 2 of 3 windows, 1 of 2 without it"
+    assert summarise_outcomes(replace(able("a"), outcomes=told[:2])) == "better in 2 of 2 windows"
+    assert summarise_outcomes(replace(able("a", mode="ask"), outcomes=told[3:])) == "not tried yet"
     why = answer(able("new"), able("left", mode="off"), replace(able("old"), outcomes=told)).why
     assert re.search(r"new [+-]\d\.\d\d \(not tried yet\)", why)
     assert re.search(r"old [+-]\d\.\d\d \(better in 2 of 3 windows, 1 of 2 without it\)", why)
@@ -101,11 +112,11 @@ def test_without_evidence_everything_has_its_turn_and_the_same_chance_gives_the_
 @pytest.mark.parametrize(
     ("slot", "why"),
     [
-        (replace(QUIET, running="a run"), "a run is under way: one at a time"),
-        (replace(QUIET, resting=12.0), "rests for 12 s more"),
+        (replace(QUIET, running_action="a run"), "a run is under way: one at a time"),
+        (replace(QUIET, rest_seconds=12.0), "rests for 12 s more"),
     ],
 )
-def test_one_at_a_time_and_rest_between(slot: Slot, why: str) -> None:
+def test_one_at_a_time_and_rest_between(slot: EngineActivity, why: str) -> None:
     told = answer(able("one"), slot=slot)
     assert told.mode == "wait"
     assert told.why.startswith(why)
@@ -121,7 +132,7 @@ def test_one_at_a_time_and_rest_between(slot: Slot, why: str) -> None:
         (replace(QUIET, since_tick=None), "the next tick may be near"),
     ],
 )
-def test_a_costly_action_waits_for_a_quiet_slot_and_a_cheap_one_does_not(slot: Slot, why: str) -> None:
+def test_a_costly_action_waits_for_a_quiet_slot_and_a_cheap_one_does_not(slot: EngineActivity, why: str) -> None:
     waits = answer(able("costly", costly=True), slot=slot)
     assert (waits.mode, why in waits.why) == ("wait", True)
     assert answer(able("costly", costly=True), able("cheap"), slot=slot).actions == ("cheap",)
@@ -129,13 +140,23 @@ def test_a_costly_action_waits_for_a_quiet_slot_and_a_cheap_one_does_not(slot: S
 
 
 def test_every_second_answer_is_to_do_nothing_until_there_are_enough_of_them() -> None:
-    assert chance_of(()) == 0.5
-    assert chance_of(windows(0.0, 14)) == 0.5
-    assert chance_of(windows(0.0, 16)) == 0.8
+    assert treatment_probability(()) == 0.5
+    assert treatment_probability(windows(0.0, 14)) == 0.5
+    assert treatment_probability(windows(0.0, 16)) == 0.8
 
 
 def test_rules_that_fire_in_the_same_moment_have_coins_of_their_own_and_each_can_be_thrown_again() -> None:
-    throws = [dice(7, f"rule_{one}", 1_700_000_000, 1).random() < 0.5 for one in range(200)]
+    throws = [make_generator(7, f"rule_{one}", 1_700_000_000, 1).random() < 0.5 for one in range(200)]
     assert 70 < sum(throws) < 130
-    assert dice(7, "a", 5, 1).random() == dice(7, "a", 5, 1).random()
-    assert len({dice(7, "a", 5, 1).random(), dice(7, "a", 5, 0).random(), dice(7, "a", 6, 1).random(), dice(8, "a", 5, 1).random()}) == 4
+    assert make_generator(7, "a", 5, 1).random() == make_generator(7, "a", 5, 1).random()
+    assert (
+        len(
+            {
+                make_generator(7, "a", 5, 1).random(),
+                make_generator(7, "a", 5, 0).random(),
+                make_generator(7, "a", 6, 1).random(),
+                make_generator(8, "a", 5, 1).random(),
+            }
+        )
+        == 4
+    )

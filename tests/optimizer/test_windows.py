@@ -6,23 +6,35 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats, Ints
-from engine.optimizer.windows import COMPARABLE, SECOND, Plan, Timing, as_kept, cut, matched, pause_of, planned_pause
-from engine.optimizer.windows import drawn as drawn_windows
+from engine.optimizer.windows import (
+    MATCHED_WINDOWS,
+    SECOND,
+    MeasurementPlan,
+    WindowTiming,
+    choose_pause,
+    encode_windows,
+    match_windows,
+    recorded_pause,
+    split_window,
+)
+from engine.optimizer.windows import draw_windows as drawn_windows
 
-PLAN = Plan()
+PLAN = MeasurementPlan()
 
 
 def clockwork(seconds: int, every: int = 2) -> Ints:
     return np.arange(0, seconds * SECOND, every * SECOND, dtype=np.int64)
 
 
-def drawn(at: Ints, values: Floats, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: Plan = PLAN, seed: int = 1) -> Floats:
-    return drawn_windows(at, values, busy, Timing(plan.before, took, plan.after), plan, np.random.default_rng(seed)).change
+def drawn(
+    at: Ints, values: Floats, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: MeasurementPlan = PLAN, seed: int = 1
+) -> Floats:
+    return drawn_windows(at, values, busy, WindowTiming(plan.before, took, plan.after), plan, np.random.default_rng(seed)).change
 
 
-def begun(at: Ints, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: Plan = PLAN, seed: int = 1) -> list[int]:
+def begun(at: Ints, busy: tuple[tuple[int, int], ...] = (), *, took: float = 0.0, plan: MeasurementPlan = PLAN, seed: int = 1) -> list[int]:
     """When the windows that are drawn begin, in order of time."""
-    found = drawn_windows(at, np.zeros(len(at)), busy, Timing(plan.before, took, plan.after), plan, np.random.default_rng(seed))
+    found = drawn_windows(at, np.zeros(len(at)), busy, WindowTiming(plan.before, took, plan.after), plan, np.random.default_rng(seed))
     starts: list[int] = sorted(found.starts.tolist())
     return starts
 
@@ -66,7 +78,7 @@ def test_a_gap_in_the_samples_is_no_window(down: int) -> None:
 
 def test_windows_with_few_samples_are_left_out() -> None:
     assert len(drawn(clockwork(3_600, every=5), np.zeros(720))) == 0
-    assert len(drawn(clockwork(3_600, every=5), np.zeros(720), plan=Plan(fewest=2))) > 150
+    assert len(drawn(clockwork(3_600, every=5), np.zeros(720), plan=MeasurementPlan(fewest=2))) > 150
 
 
 @pytest.mark.parametrize("seconds", [0, 2, 19, 20])
@@ -78,7 +90,7 @@ def test_a_young_store_gives_none(seconds: int) -> None:
 def test_the_same_seed_draws_the_same_and_another_others() -> None:
     at = clockwork(7_200)
     values = np.random.default_rng(5).normal(size=len(at)).cumsum()
-    plan = Plan(most=50)
+    plan = MeasurementPlan(most=50)
     first = drawn(at, values, plan=plan, seed=1)
     assert len(first) == 50
     np.testing.assert_array_equal(first, drawn(at, values, plan=plan, seed=1))
@@ -88,14 +100,19 @@ def test_the_same_seed_draws_the_same_and_another_others() -> None:
 def test_every_part_of_the_day_is_as_likely_to_be_drawn() -> None:
     at = clockwork(7_200)
     values = np.floor(at / (at[-1] + 1) * 4) * 1e6 + at / SECOND * (1 + np.floor(at / (at[-1] + 1) * 4))  # the slope tells the quarter
-    quarters = [float(quarter) for seed in range(60) for quarter in np.round(drawn(at, values, plan=Plan(most=40), seed=seed) / 10.0) if quarter <= 4]
+    quarters = [
+        float(quarter)
+        for seed in range(60)
+        for quarter in np.round(drawn(at, values, plan=MeasurementPlan(most=40), seed=seed) / 10.0)
+        if quarter <= 4
+    ]
     shares = np.bincount(np.array(quarters, dtype=np.int64))[1:] / len(quarters)
     np.testing.assert_allclose(shares, 0.25, atol=0.04)
 
 
 def test_a_span_has_its_end_and_not_its_beginning() -> None:
     at = clockwork(60, every=1)
-    before, after = cut(at, 20 * SECOND, Timing(10.0, 5.0, 10.0))
+    before, after = split_window(at, 20 * SECOND, WindowTiming(10.0, 5.0, 10.0))
     assert at[before].tolist() == [second * SECOND for second in range(11, 21)]
     assert at[after].tolist() == [second * SECOND for second in range(26, 36)]
 
@@ -103,16 +120,16 @@ def test_a_span_has_its_end_and_not_its_beginning() -> None:
 def test_matched_windows_begin_nearest_to_the_level_and_none_overlaps_another_or_a_run() -> None:
     at = clockwork(7_200, every=1)
     values = np.random.default_rng(3).normal(size=len(at)).cumsum()
-    level, busy, timing = float(np.quantile(values, 0.9)), ((1_000 * SECOND, 2_000 * SECOND),), Timing(10.0, 7.0, 10.0)
-    found = matched(at, values, busy, timing, PLAN, level)
-    assert len(found) == COMPARABLE
+    level, busy, timing = float(np.quantile(values, 0.9)), ((1_000 * SECOND, 2_000 * SECOND),), WindowTiming(10.0, 7.0, 10.0)
+    found = match_windows(at, values, busy, timing, PLAN, level)
+    assert len(found) == MATCHED_WINDOWS
     starts = np.sort(found.starts)
     assert (np.diff(starts) >= timing.length).all()
     assert all(start > busy[0][1] or start + timing.length < busy[0][0] for start in starts.tolist())
     plain = drawn_windows(at, values, busy, timing, PLAN, np.random.default_rng(1))
-    assert np.abs(found.level - level).mean() < np.sort(np.abs(plain.level - level))[:COMPARABLE].mean()
+    assert np.abs(found.level - level).mean() < np.sort(np.abs(plain.level - level))[:MATCHED_WINDOWS].mean()
     for place, start in enumerate(found.starts.tolist()):
-        first, last = cut(at, start + 10 * SECOND, timing)
+        first, last = split_window(at, start + 10 * SECOND, timing)
         assert (found.before[place], found.level[place]) == (values[first].mean(), values[first][-1])
         assert found.after[place] == values[last].mean()
 
@@ -120,22 +137,22 @@ def test_matched_windows_begin_nearest_to_the_level_and_none_overlaps_another_or
 @pytest.mark.parametrize("seconds", [0, 2, 19])
 def test_a_young_store_gives_no_matched_window(seconds: int) -> None:
     at = clockwork(seconds)
-    assert len(matched(at, np.zeros(len(at)), (), Timing(10.0, 0.0, 10.0), PLAN, 0.0)) == 0
+    assert len(match_windows(at, np.zeros(len(at)), (), WindowTiming(10.0, 0.0, 10.0), PLAN, 0.0)) == 0
 
 
 def test_the_pause_is_fixed_before_the_coin_by_what_the_action_took_before() -> None:
-    assert [planned_pause(0.0, cost, []) for cost in ("none", "low", "high")] == [1.0, 5.0, 20.0]
-    assert planned_pause(0.0, "low", [0.2, 9.0, 0.1]) == 20.0
-    assert planned_pause(65.0, "none", [1.0]) == 65.0
-    assert planned_pause(0.0, "none", [200.0]) == 300.0
+    assert [choose_pause(0.0, cost, []) for cost in ("none", "low", "high")] == [1.0, 5.0, 20.0]
+    assert choose_pause(0.0, "low", [0.2, 9.0, 0.1]) == 20.0
+    assert choose_pause(65.0, "none", [1.0]) == 65.0
+    assert choose_pause(0.0, "none", [200.0]) == 300.0
 
 
 def test_a_run_that_took_longer_than_its_pause_has_no_pause_to_compare_by() -> None:
-    kept = as_kept(Timing(10.0, 22.0, 10.0), 20.0, np.empty(0, dtype=np.int64))
-    assert pause_of(kept, 22.0) is None
-    assert pause_of(kept, 19.0) == 22.0
-    assert pause_of('{"before": 10.0, "pause": 3.0, "after": 10.0, "starts": []}', 4.0) == 3.0  # of an older version
-    assert pause_of(None, 4.0) == 4.0
+    kept = encode_windows(WindowTiming(10.0, 22.0, 10.0), 20.0, np.empty(0, dtype=np.int64))
+    assert recorded_pause(kept, 22.0) is None
+    assert recorded_pause(kept, 19.0) == 22.0
+    assert recorded_pause('{"before": 10.0, "pause": 3.0, "after": 10.0, "starts": []}', 4.0) == 3.0  # of an older version
+    assert recorded_pause(None, 4.0) == 4.0
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -180,7 +197,7 @@ def test_samples_eight_seconds_apart_are_no_gap(gap: int, found: int) -> None:
 def test_the_first_window_begins_anywhere_within_its_length(seconds: int, latest: int) -> None:
     """At any moment of the first 20 s, or as late as the samples leave room for a window."""
     at = clockwork(seconds, every=1)
-    plan = Plan(most=1_000)
+    plan = MeasurementPlan(most=1_000)
     first = [begun(at, plan=plan, seed=seed)[0] / SECOND for seed in range(200)]
     assert 0.0 <= min(first) < 0.1 * latest
     assert 0.9 * latest < max(first) <= latest
@@ -201,7 +218,7 @@ def test_matched_windows_and_runs_never_share_a_moment(seed: int) -> None:
     values = chance.normal(size=len(at)).cumsum()
     runs = np.sort(chance.choice(3_600, 12, replace=False)) * SECOND
     busy = tuple((int(start), int(start + length * SECOND)) for start, length in zip(runs, chance.integers(0, 60, 12), strict=True))
-    timing = Timing(10.0, 1.0, 10.0)
-    found = matched(at, values, busy, timing, PLAN, float(np.median(values)))
+    timing = WindowTiming(10.0, 1.0, 10.0)
+    found = match_windows(at, values, busy, timing, PLAN, float(np.median(values)))
     assert len(found) > 10
     assert all(start + timing.length < first or start > last for start in found.starts.tolist() for first, last in busy)

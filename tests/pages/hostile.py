@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from engine.store import shelf
-from engine.store.shelf import Kept
+from engine.store import backtest_files
+from engine.store.backtest_files import StoredBacktest
 from tests.store.made import SECOND, filled
 
 HERE = "http://127.0.0.1:9"  # nothing listens there
@@ -83,11 +83,11 @@ def hostile_store(folder: Path, at: str = HERE) -> str:
     shelved = folder / "backtests"
     shelved.mkdir()
     for number in (1, 2):
-        shelf.put(shelved, backtest(number, text))
+        backtest_files.save_backtest(shelved, backtest(number, text))
     return f"sqlite:///{path}"
 
 
-def backtest(number: int, text: str) -> Kept:
+def backtest(number: int, text: str) -> StoredBacktest:
     """A backtest that was asked for in such words."""
     figures = {"r2": 0.01, "low": -0.01, "high": 0.03, "n": 900, "n_effective": 300.0}
     told = {"mean_bps": 1.0, "low": -1.0, "high": 3.0, "n": 40}
@@ -96,7 +96,7 @@ def backtest(number: int, text: str) -> Kept:
         "binding_gates": {f"cost{text}": 0.4}, "regret": {f"cost{text}": told}, "equity": [[SECOND, 1.0, 1.0], [2 * SECOND, 1.1, 1.0]],
     }  # fmt: skip
     asked = {"market": f"/data{text}", "symbols": f"AAA{text}", "signal": text, "seed": text, "training": "yes"}
-    return Kept(f"20260101-00000{number}-{number}", f"ada{text}", f"to see{text}", 1_767_225_600 * SECOND, SECOND, asked, report)
+    return StoredBacktest(f"20260101-00000{number}-{number}", f"ada{text}", f"to see{text}", 1_767_225_600 * SECOND, SECOND, asked, report)
 
 
 def _each_text(told: object, text: str) -> object:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from engine.shell.clock import WallClock
+from engine.service.clock import WallClock
 from tests.store.made import empty, filled
 
 NOW = WallClock().now()

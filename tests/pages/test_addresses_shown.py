@@ -8,7 +8,7 @@ import pytest
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from pages.parts.addresses import PAGES, KnownPagesOnly
+from pages.ui.navigation import PAGES, NotFoundMiddleware
 
 
 async def single_page(scope: Scope, receive: Receive, send: Send) -> None:
@@ -26,7 +26,7 @@ def get(path: str) -> tuple[int, str]:
     async def receive() -> Message:
         return {"type": "http.request"}
 
-    asyncio.run(KnownPagesOnly(single_page)({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send))
+    asyncio.run(NotFoundMiddleware(single_page)({"type": "http", "method": "GET", "path": path, "headers": []}, receive, send))
     return sent[0]["status"], b"".join(one.get("body", b"") for one in sent[1:]).decode()
 
 

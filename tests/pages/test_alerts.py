@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.alerting import Drill, Proof
-from engine.health import judge
-from engine.shell.vitals import read_vitals
-from engine.store import alert_query, status_query
-from engine.store.reader import Reader
-from pages.parts import ages, alert_lines, units, wellness
+from engine import units
+from engine.domain.alerting import Drill, DrillCheck
+from engine.health import judge_health
+from engine.service.health_inputs import read_health_inputs
+from engine.store.read import alerts
+from engine.store.read import status as read_status
+from engine.store.read.reader import Reader
+from pages.alerts import tables
+from pages.ui import ages, banners
 from tests.pages.stores import NOW, SECOND, beat, store
 from tests.pages.test_pages import run, text
 
@@ -102,19 +105,19 @@ def test_components_shows_how_long_each_fault_took_to_come_back(full_store: str,
     with store("full", full_store, tmp_path) as url:
         told(tmp_path)
         shown = text(run("08_components.py", url))
-        rows = alert_query.recoveries(Reader(url), limit=10)
+        rows = alerts.read_recoveries(Reader(url), limit=10)
     assert "recovered by itself in 4.2 s" in shown
     assert "not yet, for" in shown
     assert "the engine was restarted" in shown
-    assert [line.marked for line in alert_lines.recoveries(rows, NOW)] == [True, False, False]
+    assert [line.highlighted for line in tables.list_recoveries(rows, NOW)] == [True, False, False]
 
 
 def test_a_drill_is_told_by_what_failed() -> None:
-    proofs = (Proof("stop", True, "it ended", 1.0), Proof("alert path", False, "no answer", 1.0))
-    word, what = alert_lines.proven(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
-    assert (ages.plain(word), what) == ("failed 2 h ago", "alert path")
-    assert alert_lines.proven(None, 0)[0] == "not proven yet"
-    assert "alert path FAILED: no answer" in str(alert_lines.drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
+    proofs = (DrillCheck("stop", True, "it ended", 1.0), DrillCheck("alert path", False, "no answer", 1.0))
+    word, what = tables.describe_drill(Drill(0, False, 2.0, proofs, "ada"), 7_200 * units.SECOND)
+    assert (ages.strip_marks(word), what) == ("failed 2 h ago", "alert path")
+    assert tables.describe_drill(None, 0)[0] == "not proven yet"
+    assert "alert path FAILED: no answer" in str(tables.list_drills((Drill(0, False, 2.0, proofs, "ada"),))[0].cells[4])
 
 
 def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Path) -> None:
@@ -123,18 +126,18 @@ def test_answers_are_bounded_however_much_there_is(full_store: str, tmp_path: Pa
             made.executemany("INSERT INTO alerts (at, rule, severity, state, message) VALUES (1, ?, 'info', 'resolved', 'm')",
                              [(f"r{n}",) for n in range(3_000)])  # fmt: skip
             made.executemany("INSERT INTO recoveries (at, component, fault, tries) VALUES (1, 'feed', 'f', 1)", [()] * 3_000)
-        found = alert_query.alerts(Reader(url), NOW, past=50)
+        found = alerts.read_alerts(Reader(url), NOW, past=50)
         assert len(found.past) == 50
-        assert len(alert_query.recoveries(Reader(url), limit=30)) == 30
+        assert len(alerts.read_recoveries(Reader(url), limit=30)) == 30
 
 
 def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
         beat(tmp_path, NOW)
-        before = judge(read_vitals(url, NOW))
+        before = judge_health(read_health_inputs(url, NOW))
         told(tmp_path)
-        after, reader = judge(read_vitals(url, NOW)), Reader(url)
-        shown = wellness.health(status_query.status(reader), NOW)
+        after, reader = judge_health(read_health_inputs(url, NOW)), Reader(url)
+        shown = banners.judge_status(read_status.read_status(reader), NOW)
     reason = "drawdown limit hit: <b>the drawdown</b> passed its limit"
     assert reason not in before.reasons
     assert (after.state, after.alive, reason in after.reasons) == ("degraded", True, True)
@@ -143,7 +146,7 @@ def test_a_critical_alert_is_degraded_on_every_page_and_for_healthz(full_store: 
 
 def test_a_full_disk_is_told_across_the_top_with_what_to_do(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        status = status_query.status(Reader(url))
-    words = [f"{one.word} {one.text}" for one in wellness.banners(replace(status, is_full=True), wellness.health(status, NOW), NOW)]
+        status = read_status.read_status(Reader(url))
+    words = [f"{one.word} {one.text}" for one in banners.build_banners(replace(status, is_full=True), banners.judge_status(status, NOW), NOW)]
     assert "Disk full. The store cannot be written. Free space on its disk; the engine then goes on by itself" in words
-    assert not any(one.word == "Disk full." for one in wellness.banners(status, wellness.health(status, NOW), NOW))
+    assert not any(one.word == "Disk full." for one in banners.build_banners(status, banners.judge_status(status, NOW), NOW))

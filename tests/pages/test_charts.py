@@ -8,12 +8,16 @@ import math
 import pandas as pd
 import pytest
 
-from engine.store import decision_query, machine_queries, page_queries, status_query
-from engine.store.decision_query import DecisionTold, Rung
-from engine.store.reader import Reader
-from engine.store.status_query import Session
-from pages.parts import charts_decision, charts_machine, charts_overview, theme, units
-from pages.parts.charts_machine import Panel, Series
+from engine import units
+from engine.store.read import decision, decisions, resources, status
+from engine.store.read.decision import DecisionDetails, GateResult
+from engine.store.read.reader import Reader
+from engine.store.read.status import SessionInfo
+from pages.decision import charts
+from pages.overview import charts as overview_charts
+from pages.resources import charts as resources_charts
+from pages.resources.charts import ReadingPanel, ReadingSeries
+from pages.ui import theme
 from tests.store.made import SYMBOLS, WALL
 
 SECOND = 1_000_000_000
@@ -25,42 +29,42 @@ def reader(full_store: str) -> Reader:
 
 
 @pytest.fixture(scope="module")
-def session(reader: Reader) -> Session:
-    told = status_query.status(reader).session
+def session(reader: Reader) -> SessionInfo:
+    told = status.read_status(reader).session
     assert told is not None
     return told
 
 
 @pytest.fixture(scope="module")
-def told(reader: Reader) -> DecisionTold:
-    found = decision_query.decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
+def told(reader: Reader) -> DecisionDetails:
+    found = decision.read_decision(reader, 59, SYMBOLS[0])  # a tick with a phase that fell back
     assert found is not None
     return found
 
 
-def test_the_strip_has_a_cell_a_decision_and_leads_to_it(reader: Reader, session: Session) -> None:
-    strip = json.loads(charts_overview.gate_strip(page_queries.strip(reader, 120), session).json())["data"][0]
+def test_the_strip_has_a_cell_a_decision_and_leads_to_it(reader: Reader, session: SessionInfo) -> None:
+    strip = json.loads(overview_charts.plot_gate_strip(decisions.read_gate_strip(reader, 120), session).to_json())["data"][0]
     assert strip["y"] == list(SYMBOLS)
     assert len(strip["x"]) == 120
     assert strip["customdata"][1][-1] == f"{strip['x'][-1]} {SYMBOLS[1]}"
     assert all(0 <= cell <= strip["zmax"] for row in strip["z"] for cell in row)
 
 
-def test_a_cell_has_the_colour_of_its_gate(reader: Reader, session: Session) -> None:
-    frame = page_queries.strip(reader, 120)
-    strip = charts_overview.gate_strip(frame, session).data[0]
+def test_a_cell_has_the_colour_of_its_gate(reader: Reader, session: SessionInfo) -> None:
+    frame = decisions.read_gate_strip(reader, 120)
+    strip = overview_charts.plot_gate_strip(frame, session).data[0]
     held = frame[(frame["symbol"] == SYMBOLS[0]) & frame["binding_gate"].notna() & (frame["action"] == "hold")].iloc[-1]
     cell = strip["z"][0][strip["x"].index(held["tick"])] / strip["zmax"]
     colour = next(
         colour for (start, colour), (end, _) in zip(strip["colorscale"][::2], strip["colorscale"][1::2], strict=True) if start <= cell < end
     )
     names = [name for name, _, _ in session.gates]
-    assert colour == theme.gate(names.index(held["binding_gate"]))
+    assert colour == theme.gate_colour(names.index(held["binding_gate"]))
 
 
 def test_equity_keeps_its_gaps() -> None:
     frame = pd.DataFrame({"tick": [0, 1, 2], "at": [0, 60 * SECOND, 120 * SECOND], "equity": [100.0, math.nan, 110.0], "naive": [100.0, 99.0, 98.0]})
-    drawn = json.loads(charts_overview.equity(frame, 100.0).json())
+    drawn = json.loads(overview_charts.plot_equity(frame, 100.0).to_json())
     assert drawn["data"][1]["y"] == [0.0, None, pytest.approx(10.0)]
     assert drawn["data"][0]["y"][-1] == pytest.approx(-2.0)
 
@@ -68,10 +72,10 @@ def test_equity_keeps_its_gaps() -> None:
 def test_what_happened_stands_in_lanes_below_the_equity_also_where_nothing_did() -> None:
     frame = pd.DataFrame({"tick": [0, 1], "at": [0, 60 * SECOND], "equity": [100.0, 101.0], "naive": [100.0, 99.0]})
     nothing = pd.DataFrame({"kind": [], "at": [], "detail": []}).astype({"at": "int64"})
-    quiet = json.loads(charts_overview.equity(frame, 100.0, nothing).json())
+    quiet = json.loads(overview_charts.plot_equity(frame, 100.0, nothing).to_json())
     assert [note["text"] for note in quiet["layout"]["annotations"][2:]] == ["no trades", "no retrainings", "no incidents", "no optimizations"]
     marks = pd.DataFrame({"kind": ["incident"], "at": [60 * SECOND], "detail": ["halt *"]})
-    drawn = json.loads(charts_overview.equity(frame, 100.0, marks).json())
+    drawn = json.loads(overview_charts.plot_equity(frame, 100.0, marks).to_json())
     assert [trace["x"] for trace in drawn["data"] if trace["name"] == "incidents"] == [[60_000]]
     assert "incidents" in [note["text"] for note in drawn["layout"]["annotations"]]
 
@@ -79,53 +83,53 @@ def test_what_happened_stands_in_lanes_below_the_equity_also_where_nothing_did()
 @pytest.mark.parametrize(
     ("rung", "side"),
     [
-        (Rung("a", ">=", "bps", 5.0, 2.0, True), 1),
-        (Rung("a", ">=", "bps", 1.0, 2.0, False), -1),
-        (Rung("a", "<=", "%", 1.0, 2.0, True), 1),
-        (Rung("a", "<=", "%", 3.0, 2.0, False), -1),
-        (Rung("a", ">", "%", 0.0, 0.0, False), -1),
-        (Rung("a", ">=", "bars", None, 2.0, False), -1),
-        (Rung("a", "<=", "", 0.0, 0.0, True), 1),
+        (GateResult("a", ">=", "bps", 5.0, 2.0, True), 1),
+        (GateResult("a", ">=", "bps", 1.0, 2.0, False), -1),
+        (GateResult("a", "<=", "%", 1.0, 2.0, True), 1),
+        (GateResult("a", "<=", "%", 3.0, 2.0, False), -1),
+        (GateResult("a", ">", "%", 0.0, 0.0, False), -1),
+        (GateResult("a", ">=", "bars", None, 2.0, False), -1),
+        (GateResult("a", "<=", "", 0.0, 0.0, True), 1),
     ],
 )
-def test_a_margin_is_drawn_on_the_side_of_its_verdict(rung: Rung, side: int) -> None:
-    share = charts_decision.share(rung)
+def test_a_margin_is_drawn_on_the_side_of_its_verdict(rung: GateResult, side: int) -> None:
+    share = charts.scale_margin(rung)
     assert 0 < share * side <= 1
 
 
-def test_the_ladder_outlines_the_binding_gate_only(told: DecisionTold) -> None:
-    marker = charts_decision.ladder(told).data[0]["marker"]
-    outlined = [rung.name for rung, width in zip(told.rungs, marker["line"]["width"], strict=True) if width]
+def test_the_ladder_outlines_the_binding_gate_only(told: DecisionDetails) -> None:
+    marker = charts.plot_gates(told).data[0]["marker"]
+    outlined = [rung.name for rung, width in zip(told.gates, marker["line"]["width"], strict=True) if width]
     assert outlined == ([told.binding_gate] if told.binding_gate else [])
 
 
-def test_a_fallback_is_named_in_the_timeline(told: DecisionTold) -> None:
-    drawn = charts_decision.timeline(told)
+def test_a_fallback_is_named_in_the_timeline(told: DecisionDetails) -> None:
+    drawn = charts.plot_phases(told)
     words = [note["text"] for note in drawn.layout["annotations"]]
     assert sum("fallback" in text for text in words) == sum(span.fallback for span in told.spans) == 1
     assert len(words) == 10
 
 
-def test_votes_show_only_models_that_were_heard(told: DecisionTold) -> None:
-    drawn = charts_decision.votes(told)
+def test_votes_show_only_models_that_were_heard(told: DecisionDetails) -> None:
+    drawn = charts.plot_votes(told)
     models = [trace for trace in drawn.data if trace["y"] != ["ensemble"]]
     assert len(models) == len(told.session.horizons)
     heard = sum(vote.bps is not None for vote in told.votes)
     assert sum(len(trace["y"]) for trace in models) == heard
 
 
-def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(told: DecisionTold) -> None:
-    drawn = charts_decision.limits(told)
+def test_a_size_far_beyond_the_rest_is_drawn_at_the_edge_with_its_true_figure(told: DecisionDetails) -> None:
+    drawn = charts.plot_sizing(told)
     assert [note["text"] for note in drawn.layout["annotations"]] == [
-        units.number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in told.limits
+        units.format_number(value * 100 if value is not None else None, 2, "%", signed=True) for _, value in told.limits
     ]
 
 
 def test_a_gap_in_the_readings_is_a_gap_in_the_line() -> None:
     at = [second * SECOND for second in (0, 2, 4, 6, 60, 62, 64)]
     frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": at, "low": 1.0, "mean": 2.0, "high": 3.0})
-    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host"),))], 0, 64 * SECOND)
-    line = json.loads(drawn.json())["data"][-1]
+    drawn = resources_charts.plot_small_multiples(frame, [ReadingPanel("CPU", (ReadingSeries("host", "cpu_percent", "host"),))], 0, 64 * SECOND)
+    line = json.loads(drawn.to_json())["data"][-1]
     assert line["y"].count(None) == 1
     assert line["y"].index(None) == 4
 
@@ -133,8 +137,10 @@ def test_a_gap_in_the_readings_is_a_gap_in_the_line() -> None:
 def test_a_band_ends_at_a_gap_and_begins_anew_after_it() -> None:
     at = [second * SECOND for second in (0, 2, 4, 6, 60, 62, 64)]
     frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": at, "low": 1.0, "mean": 2.0, "high": 3.0})
-    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host", band=True),))], 0, 64 * SECOND)
-    band = next(trace for trace in json.loads(drawn.json())["data"] if trace.get("fill") == "toself")
+    drawn = resources_charts.plot_small_multiples(
+        frame, [ReadingPanel("CPU", (ReadingSeries("host", "cpu_percent", "host", band=True),))], 0, 64 * SECOND
+    )
+    band = next(trace for trace in json.loads(drawn.to_json())["data"] if trace.get("fill") == "toself")
     assert band["y"] == [3.0] * 4 + [1.0] * 4 + [None] + [3.0] * 3 + [1.0] * 3 + [None]
     assert band["x"] == [0, 2_000, 4_000, 6_000, 6_000, 4_000, 2_000, 0, None, 60_000, 62_000, 64_000, 64_000, 62_000, 60_000, None]
 
@@ -142,8 +148,11 @@ def test_a_band_ends_at_a_gap_and_begins_anew_after_it() -> None:
 def test_what_happened_has_its_lanes_and_a_line_through_all_panels() -> None:
     frame = pd.DataFrame({"source": "host", "name": "cpu_percent", "unit": "%", "at": [0, SECOND], "low": 1.0, "mean": 2.0, "high": 3.0})
     marks = pd.DataFrame({"kind": ["acted", "optimized"], "at": [SECOND // 2, SECOND], "detail": ["2 bought or sold", "trim cache: helped"]})
-    panels = [Panel("CPU", (Series("host", "cpu_percent", "host"),)), Panel("Disk", (Series("host", "disk_percent", "in use"),))]
-    drawn = charts_machine.multiples(frame, panels, 0, SECOND, marks)
+    panels = [
+        ReadingPanel("CPU", (ReadingSeries("host", "cpu_percent", "host"),)),
+        ReadingPanel("Disk", (ReadingSeries("host", "disk_percent", "in use"),)),
+    ]
+    drawn = resources_charts.plot_small_multiples(frame, panels, 0, SECOND, marks)
     assert [shape["x0"] for shape in drawn.layout["shapes"]] == [1_000]
     lanes = {trace["name"]: trace["hovertext"] for trace in drawn.data if "hovertext" in trace}
     assert lanes == {"trades": ["2 bought or sold"], "optimizations": ["trim cache: helped"], "incidents": []}
@@ -152,12 +161,12 @@ def test_what_happened_has_its_lanes_and_a_line_through_all_panels() -> None:
 
 def test_a_panel_without_readings_says_so() -> None:
     frame = pd.DataFrame({name: [] for name in ("source", "name", "unit", "at", "low", "mean", "high")})
-    drawn = charts_machine.multiples(frame, [Panel("CPU", (Series("host", "cpu_percent", "host"),))], 0, SECOND)
+    drawn = resources_charts.plot_small_multiples(frame, [ReadingPanel("CPU", (ReadingSeries("host", "cpu_percent", "host"),))], 0, SECOND)
     assert "not measured" in drawn.layout["annotations"][0]["text"]
 
 
 def test_no_line_travels_with_more_than_2000_points(reader: Reader) -> None:
     wanted = (("host", "cpu_percent"), ("process", "rss_bytes"), ("engine", "tick_p99_ms"))
-    frame = machine_queries.lines(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
-    assert len(frame) <= 3 * (machine_queries.POINTS + 1)
-    assert page_queries.SAMPLED <= 2000
+    frame = resources.read_series(reader, wanted, WALL - 30 * 86_400 * SECOND, WALL + 3_600 * SECOND)
+    assert len(frame) <= 3 * (resources.MAX_POINTS + 1)
+    assert decisions.EQUITY_POINTS <= 2000

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from engine.store import component_queries
-from engine.store.component_queries import Honesty, Life
-from engine.store.reader import Reader
-from engine.store.status_query import status as read_status
-from pages.parts import charts_components, rows_components, units
+from engine import units
+from engine.store.read import components
+from engine.store.read.components import CleanRate, Liveness
+from engine.store.read.reader import Reader
+from engine.store.read.status import read_status as read_status
+from pages.components import charts, tables
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 from tests.store.made import WALL
 
-ALIVE = Life(None, None, 0, None, 0, None, None, ())
+ALIVE = Liveness(None, None, 0, None, 0, None, None, ())
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def test_an_engine_that_is_gone_has_no_part_that_is_well(full_store: str, tmp_pa
     with store("engine down", full_store, tmp_path) as url:
         told = read_status(Reader(url))
         app = run("08_components.py", url)
-    lines = rows_components.states(told, WALL * 2)
+    lines = tables.list_states(told, WALL * 2)
     assert {line.cells[1].text for line in lines if not isinstance(line.cells[1], str)} == {"down"}
     assert "said ok when it was last heard of" in text(app)
 
@@ -46,7 +47,7 @@ def test_parts_of_a_living_engine_are_as_they_say(full_store: str, tmp_path: Pat
 def test_what_was_left_out_of_the_recording_that_is_played_is_shown_below_the_feed(full_store: str, tmp_path: Path) -> None:
     line = "of 1,440 rows 3 duplicate rows dropped; not read: ETH (Bars.csv: rename it to bars.csv)"
     with store("full", full_store, tmp_path) as url:
-        assert rows_components.recording(read_status(Reader(url))) == []
+        assert tables.describe_recording(read_status(Reader(url))) == []
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as made:
             made.execute("INSERT INTO meta (key, value) VALUES ('recording', ?)", (line,))
             made.commit()
@@ -56,20 +57,20 @@ def test_what_was_left_out_of_the_recording_that_is_played_is_shown_below_the_fe
 @pytest.mark.parametrize(
     ("honest", "value", "small"),
     [
-        (Honesty(0, 0, None, None, 0, 0), units.NOT_MEASURED, "no live tick yet; the warm-up is not counted"),
-        (Honesty(4, 1, None, None, 16, 0), units.NOT_ENOUGH, "1 of 4 live ticks fell back"),
-        (Honesty(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27..99.95 %; 2 of 1,000 live ticks fell back"),
+        (CleanRate(0, 0, None, None, 0, 0), units.NOT_MEASURED, "no live tick yet; the warm-up is not counted"),
+        (CleanRate(4, 1, None, None, 16, 0), units.NOT_ENOUGH, "1 of 4 live ticks fell back"),
+        (CleanRate(1_000, 2, 0.9927, 0.9995, 5_000, 0), "99.80 %", "95 %: 99.27..99.95 %; 2 of 1,000 live ticks fell back"),
     ],
 )
-def test_the_honest_rate_tells_what_it_rests_on(honest: Honesty, value: str, small: str, reader: Reader) -> None:
-    tile = rows_components.tiles(read_status(reader), honest, None, ALIVE, component_queries.incidents(reader, limit=5), WALL)[0]
+def test_the_honest_rate_tells_what_it_rests_on(honest: CleanRate, value: str, small: str, reader: Reader) -> None:
+    tile = tables.build_component_tiles(read_status(reader), honest, None, ALIVE, components.read_incidents(reader, limit=5), WALL)[0]
     assert tile.value == value
     assert small in tile.small
 
 
 def test_fallbacks_are_named_with_their_phase_and_lead_to_their_decisions(full_store: str, tmp_path: Path) -> None:
-    told = component_queries.fallbacks(Reader(full_store), limit=10)
-    html = rows_components.fallen(told)
+    told = components.read_fallbacks(Reader(full_store), limit=10)
+    html = tables.render_fallbacks(told)
     assert 'href="/decision?tick=119&amp;symbol=BTC"' in html
     assert "ValueError: made to fail" in html
     with store("full", full_store, tmp_path) as url:
@@ -77,10 +78,10 @@ def test_fallbacks_are_named_with_their_phase_and_lead_to_their_decisions(full_s
 
 
 def test_a_fallback_is_marked_where_it_fell_into_the_line_of_ticks(reader: Reader) -> None:
-    told = component_queries.latency(reader)
+    told = components.read_latency(reader)
     assert told is not None
-    traces = json.loads(charts_components.latency(told).json())["data"]
-    assert len(traces[0]["x"]) == len(told.line)
+    traces = json.loads(charts.plot_latency(told).to_json())["data"]
+    assert len(traces[0]["x"]) == len(told.series)
     assert len(traces[-1]["x"]) == 2
 
 

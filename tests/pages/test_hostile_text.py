@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import figure, tables, widgets
-from pages.parts.tables import Cell, Column, Line
+from pages.ui import charts, tables, widgets
+from pages.ui.tables import Cell, Column, TableRow
 from tests.pages.hostile import hostile, hostile_store
 from tests.pages.stores import NOW, SECOND, beat
 from tests.pages.test_pages import PAGES, run
@@ -140,12 +140,12 @@ def assert_component(message: Any) -> None:
 
 @given(st.text() | st.text(st.sampled_from("<>&\"'\n\r =/abi![](){}*_`$:#")))
 def test_any_text_comes_back_as_it_was(text: str) -> None:
-    markup = tables.html([Column(text)], [Line(text, (Cell(text, small=text),), link="/decision")], label=text)
+    markup = tables.render_table([Column(text)], [TableRow(text, (Cell(text, small=text),), link="/decision")], label=text)
     assert_only_ours(markup)
     assert Tags(markup.translate(widgets.ENDS_OF_LINES)).text == text + text + (f" {text}" if text else "")
-    assert_only_ours(widgets.notice(text, word=text, colour="red"))
-    assert not re.search(r"[<>]", figure.escaped(text))
-    assert re.fullmatch(r"[\w ]*", widgets.label(text))
+    assert_only_ours(widgets.render_notice(text, word=text, colour="red"))
+    assert not re.search(r"[<>]", charts.escape_text(text))
+    assert re.fullmatch(r"[\w ]*", widgets.button_label(text))
 
 
 def test_the_hostile_text_is_hostile() -> None:

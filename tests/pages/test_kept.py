@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import streamlit as st
 
-from pages.parts import kept
+from pages.ui import cache_stats
 
 
 def test_results_are_counted_in_bytes_and_gone_once_they_are_emptied() -> None:
@@ -18,15 +18,15 @@ def test_results_are_counted_in_bytes_and_gone_once_they_are_emptied() -> None:
         return b"x" * size
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(kept.empty).result()
-        assert kept.held() == (0, 0)
+        pool.submit(cache_stats.clear_cache).result()
+        assert cache_stats.measure_cache() == (0, 0)
         result(3_000_000)
         result(3_000_000)
         assert made == [3_000_000]
-        entries, size = pool.submit(kept.held).result()
+        entries, size = pool.submit(cache_stats.measure_cache).result()
         assert entries >= 1
         assert size >= 3_000_000
-        pool.submit(kept.empty).result()
-        assert kept.held() == (0, 0)
+        pool.submit(cache_stats.clear_cache).result()
+        assert cache_stats.measure_cache() == (0, 0)
     result(3_000_000)
     assert made == [3_000_000] * 2

@@ -16,20 +16,22 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.store import market_query
-from engine.store.market_query import Book, Covered, MarketTold
-from engine.store.reader import Reader
-from pages.parts import charts_market, rows_market, theme, units
+from engine import units
+from engine.store.read import market
+from engine.store.read.market import IntervalCoverage, MarketHistory, OrderBook
+from engine.store.read.reader import Reader
+from pages.market import charts, tables
+from pages.ui import theme
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 from tests.store.made import SYMBOLS
 
 
 @pytest.fixture(scope="module")
-def told(full_store: str) -> MarketTold:
+def told(full_store: str) -> MarketHistory:
     reader = Reader(full_store)
     gone = reader.frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick > 50 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
-    found = market_query.market(reader, str(gone))  # a symbol with a bar that is missing
+    found = market.read_market(reader, str(gone))  # a symbol with a bar that is missing
     assert found is not None
     return found
 
@@ -43,16 +45,16 @@ def page(full: str, folder: Path, change: str | None = None, **query: str) -> It
         yield run("04_market.py", url, **query)
 
 
-def drawn(told: MarketTold, shown: int = 120) -> dict[str, Any]:
-    figure: dict[str, Any] = json.loads(charts_market.tape(told, shown).json())
+def drawn(told: MarketHistory, shown: int = 120) -> dict[str, Any]:
+    figure: dict[str, Any] = json.loads(charts.plot_bars(told, shown).to_json())
     return figure
 
 
-def titles(told: MarketTold) -> str:
+def titles(told: MarketHistory) -> str:
     return " ".join(note["text"] for note in drawn(told)["layout"]["annotations"])
 
 
-def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: MarketTold) -> None:
+def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: MarketHistory) -> None:
     tiny = told.bars.assign(**{name: told.bars[name] * 1e-12 for name in ("open", "high", "low", "close", "price")})
     usual, small = drawn(told)["layout"], drawn(replace(told, bars=tiny))["layout"]
     assert "tickformat" not in small["yaxis"]  # a fixed number of digits would be too few or too many
@@ -60,15 +62,15 @@ def test_a_tiny_price_has_its_digits_beside_the_axis_and_room_for_them(told: Mar
     assert small["margin"]["l"] > usual["margin"]["l"]
 
 
-def test_price_chart_and_book_name_the_one_tick_they_are_of(told: MarketTold) -> None:
+def test_price_chart_and_book_name_the_one_tick_they_are_of(told: MarketHistory) -> None:
     tick = int(told.bars["tick"].iloc[-1])
     assert f"at tick {tick}, " in titles(told)
-    assert f"at tick {tick};" in rows_market.tiles(told, 120)[0].small
+    assert f"at tick {tick};" in tables.build_market_tiles(told, 120)[0].small
     assert told.book is not None
-    assert f"tick {tick}<" in rows_market.ladder(told.book, rows_market.tick(told))
+    assert f"tick {tick}<" in tables.render_order_book(told.book, tables.get_tick(told))
 
 
-def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told: MarketTold) -> None:
+def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told: MarketHistory) -> None:
     lacking = told.bars.copy()
     lacking.loc[lacking.index[-1], ["spread_bps", "quoted_bps", "bid_depth", "signed_volume", "ofi"]] = float("nan")
     older = told.forecasts[told.forecasts["tick"] < lacking["tick"].iloc[-1]]
@@ -76,10 +78,10 @@ def test_what_is_not_known_at_the_last_bar_is_not_taken_from_the_one_before(told
     shown = titles(behind)
     for name in ("at the decision", "mean over the bar", "bid", "base units "):
         assert re.search(rf"{name} +{units.MISSING}", shown), name
-    assert "no forecast yet" in [tile.small for tile in rows_market.tiles(behind, 120)]
+    assert "no forecast yet" in [tile.small for tile in tables.build_market_tiles(behind, 120)]
 
 
-def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) -> None:
+def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketHistory) -> None:
     figure = drawn(told)
     for name in ("Spread", "Depth", "Signed volume", "Order-flow imbalance", "Regime"):
         assert name in titles(told)
@@ -88,7 +90,7 @@ def test_every_part_of_the_market_is_a_panel_on_one_time_axis(told: MarketTold) 
     assert all(lower[1] < upper[0] for upper, lower in pairwise(domains))
 
 
-def test_what_was_bought_and_sold_is_marked_and_leads_to_its_decision(told: MarketTold) -> None:
+def test_what_was_bought_and_sold_is_marked_and_leads_to_its_decision(told: MarketHistory) -> None:
     marks = [trace for trace in drawn(told)["data"] if str(trace.get("marker", {}).get("symbol")).startswith("triangle")]
     bars = told.bars.tail(120)
     acted = {f"{tick} {told.symbol}" for tick in bars[bars["action"].isin(["buy", "sell"])]["tick"]}
@@ -96,24 +98,24 @@ def test_what_was_bought_and_sold_is_marked_and_leads_to_its_decision(told: Mark
     assert acted
 
 
-def test_a_fill_leads_to_the_decision_it_came_from(told: MarketTold) -> None:
+def test_a_fill_leads_to_the_decision_it_came_from(told: MarketHistory) -> None:
     fills = next(trace for trace in drawn(told)["data"] if isinstance(trace.get("marker", {}).get("symbol"), list))
     ticks = told.fills[told.fills["tick"] >= told.bars["tick"].iloc[-120]]["tick"].tolist()
     assert fills["customdata"] == [f"{tick - 1} {told.symbol}" for tick in ticks]
 
 
-def test_a_bar_that_is_missing_is_a_gap(told: MarketTold) -> None:
+def test_a_bar_that_is_missing_is_a_gap(told: MarketHistory) -> None:
     candles = next(trace for trace in drawn(told)["data"] if trace["type"] == "candlestick")
     assert candles["close"].count(None) > 0
     assert candles["close"].count(None) == int((~told.bars.tail(120)["fresh"].astype(bool)).sum())
 
 
-def test_a_symbol_without_any_bar_yet_is_drawn_empty_and_no_error(told: MarketTold) -> None:
+def test_a_symbol_without_any_bar_yet_is_drawn_empty_and_no_error(told: MarketHistory) -> None:
     bars = told.bars.copy()
     bars[["open", "high", "low", "close", "volume", "price", "quoted_bps"]] = float("nan")
     candles = next(trace for trace in drawn(replace(told, bars=bars))["data"] if trace["type"] == "candlestick")
     assert set(candles["close"]) == {None}
-    assert rows_market.tiles(replace(told, bars=bars), 60)[0].value == units.MISSING
+    assert tables.build_market_tiles(replace(told, bars=bars), 60)[0].value == units.MISSING
 
 
 def test_a_store_that_knows_nothing_but_bars_is_drawn(full_store: str, tmp_path: Path) -> None:
@@ -127,12 +129,12 @@ def test_a_store_that_knows_nothing_but_bars_is_drawn(full_store: str, tmp_path:
     with store("full", full_store, tmp_path / "b") as url:
         with closing(sqlite3.connect(tmp_path / "b" / "podium.db")) as made, made:
             made.execute(change)
-        found = market_query.market(Reader(url), SYMBOLS[0])
+        found = market.read_market(Reader(url), SYMBOLS[0])
     assert found is not None
     assert drawn(found)["data"]
 
 
-def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketTold) -> None:
+def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketHistory) -> None:
     at = told.bars["at"].tolist()
     found = pd.DataFrame(
         {"id": [2, 1], "kind": ["halt", "volume-feed change"], "symbol": ["*", told.symbol], "since": [at[-40], at[-20]], "until": [at[-30], None],
@@ -147,19 +149,19 @@ def test_an_incident_is_a_shade_over_its_bars_and_named(told: MarketTold) -> Non
     assert drawn(old, 60)["layout"]["shapes"] == []
 
 
-def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketTold) -> None:
+def test_a_feed_without_a_book_has_no_panel_for_it(told: MarketHistory) -> None:
     bare = replace(told, book=None, has_flow=False, spread_source="Abdi-Ranaldo 2017")
     assert "Depth" not in titles(bare)
     assert "Signed volume" not in titles(bare)
     assert "from Abdi-Ranaldo 2017" in titles(bare)
-    line = rows_market.without(bare)
+    line = tables.describe_missing_data(bare)
     assert line is not None
     assert "no order book" in line
-    assert rows_market.without(told) is None
+    assert tables.describe_missing_data(told) is None
 
 
-def test_what_lay_outside_the_interval_stands_out(told: MarketTold) -> None:
-    points = json.loads(charts_market.expected(told, 1, 300).json())["data"][-1]
+def test_what_lay_outside_the_interval_stands_out(told: MarketHistory) -> None:
+    points = json.loads(charts.plot_forecasts(told, 1, 300).to_json())["data"][-1]
     frame = told.forecasts[(told.forecasts["horizon"] == 1) & told.forecasts["came_bps"].notna()]
     outside = ((frame["came_bps"] < frame["low_bps"]) | (frame["came_bps"] > frame["high_bps"])).sum()
     assert points["marker"]["color"].count(theme.WARNING) == outside
@@ -169,18 +171,18 @@ def test_what_lay_outside_the_interval_stands_out(told: MarketTold) -> None:
 @pytest.mark.parametrize(
     ("covered", "words"),
     [
-        (Covered(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has come due here"),
-        (Covered(3, 12, 11, 4.0, None, None), units.NOT_ENOUGH),
-        (Covered(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (85.0..93.0 %, n=200)"),
-        (Covered(3, 240, 216, 80.0, 0.81, 0.95), "n=240, 80 of them apart"),
+        (IntervalCoverage(1, 0, 0, 0.0, None, None), "no forecast over 1 bar has come due here"),
+        (IntervalCoverage(3, 12, 11, 4.0, None, None), units.NOT_ENOUGH),
+        (IntervalCoverage(1, 200, 180, 200.0, 0.85, 0.93), "90.0 % (85.0..93.0 %, n=200)"),
+        (IntervalCoverage(3, 240, 216, 80.0, 0.81, 0.95), "n=240, 80 of them apart"),
     ],
 )
-def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: Covered, words: str) -> None:
-    assert words in rows_market.coverage(covered)
+def test_a_share_inside_the_interval_tells_what_it_rests_on(covered: IntervalCoverage, words: str) -> None:
+    assert words in tables.describe_coverage(covered)
 
 
 def test_the_ladder_has_asks_above_bids_and_money_that_adds_up() -> None:
-    html = rows_market.ladder(Book((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)), 7)
+    html = tables.render_order_book(OrderBook((99.0, 98.0), (2.0, 1.0), (101.0, 102.0), (1.0, 3.0)), 7)
     ids = [part.split('"')[0] for part in html.split('data-id="')[1:]]
     assert ids == ["ask 1", "ask 0", "mid", "bid 0", "bid 1"]
     assert "407.00" in html  # 101 + 3 x 102

@@ -14,15 +14,19 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from engine import units
 from engine.backtest import run_backtest
-from engine.feeds.simulated import Simulated
-from engine.store import shelf
+from engine.feeds.simulated import SimulatedFeed
+from engine.store import backtest_files
+from engine.store.backtest_files import StoredBacktest
 from engine.store.inbox import Inbox
-from engine.store.model_queries import Checked
-from engine.store.reader import Reader
-from engine.store.shelf import Kept
-from pages.parts import backtest_data, backtest_rows, backtesting, charts_backtests, charts_models, estimates, modelrows, theme, units
-from pages.parts.estimates import Estimate
+from engine.store.read.models import CalibrationReport
+from engine.store.read.reader import Reader
+from pages.backtests import charts, data, form, tables
+from pages.models import charts as models_charts
+from pages.models import tables as models_tables
+from pages.ui import forest_plot, theme
+from pages.ui.forest_plot import IntervalEstimate
 from tests.makers import KNOBS, StoppedClock, settings
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
@@ -33,34 +37,36 @@ MODELS = ("ridge", "lightgbm")
 @cache
 def report() -> dict[str, Any]:
     """A small real one."""
-    feed = Simulated(symbol_count=2, seed=3, bars=260)
-    told = run_backtest(settings(knobs=replace(KNOBS, first_training=10_000)), feed, tell=lambda done, whole: None, clock=StoppedClock(1e-4))
+    feed = SimulatedFeed(symbol_count=2, seed=3, bars=260)
+    told = run_backtest(
+        settings(knobs=replace(KNOBS, first_training=10_000)), feed, report_progress=lambda done, whole: None, clock=StoppedClock(1e-4)
+    )
     return json.loads(json.dumps(told))  # type: ignore[no-any-return]
 
 
-def kept(number: int = 1, **changes: Any) -> Kept:
+def kept(number: int = 1, **changes: Any) -> StoredBacktest:
     asked = {"market": "simulated", "signal": "0.05", "bars": "260", "symbol_count": "2", "seed": "3", "training": "none"}
-    return replace(Kept(f"20260101-00000{number}-{number}", "ada", "to see", 1_767_225_600 * 10**9, 2, asked, report()), **changes)
+    return replace(StoredBacktest(f"20260101-00000{number}-{number}", "ada", "to see", 1_767_225_600 * 10**9, 2, asked, report()), **changes)
 
 
 @contextmanager
-def shelved(full: str, folder: Path, *found: Kept) -> Iterator[str]:
+def shelved(full: str, folder: Path, *found: StoredBacktest) -> Iterator[str]:
     """A full store with backtests beside it."""
     with store("full", full, folder) as url:
         for one in found:
             (folder / "backtests").mkdir(exist_ok=True)
-            shelf.put(folder / "backtests", one)
+            backtest_files.save_backtest(folder / "backtests", one)
         yield url
 
 
 def test_selection_says_who_is_heard_and_what_silencing_would_be_worth() -> None:
-    told = Checked(100, 0, ())
-    assert modelrows.selection(told) == "All models are heard: not enough data on what silencing any would be worth."
+    told = CalibrationReport(100, 0, ())
+    assert models_tables.describe_selection(told) == "All models are heard: not enough data on what silencing any would be worth."
     tie, paid = replace(told, silencing=(0.00005, -0.0001, 0.0002, 7_000)), replace(told, silencing=(0.0002, 0.0001, 0.0003, 9_000))
-    assert modelrows.selection(tie).startswith(
+    assert models_tables.describe_selection(tie).startswith(
         "All models are heard, as silencing any is not proved to pay: +0.005 % of R² (\u22120.010..0.020 %, n=7,000)"
     )
-    assert modelrows.selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
+    assert models_tables.describe_selection(paid).startswith("Models predicted to do harm are silenced, as that has paid: +0.020 % of R²")
 
 
 def commands(url: str, name: str) -> pd.DataFrame:
@@ -72,8 +78,12 @@ def button(app: AppTest, label: str) -> Any:
 
 
 def test_an_estimate_has_its_interval_and_one_without_is_hollow() -> None:
-    told = [Estimate("a", "all", 1.0, 0.5, 1.5, 900), Estimate("b", "all", 2.0, None, None, 12), Estimate("c", "all", None, None, None, 7)]
-    drawn = estimates.chart(told, ["a", "b", "c"], [("all", theme.UP)])
+    told = [
+        IntervalEstimate("a", "all", 1.0, 0.5, 1.5, 900),
+        IntervalEstimate("b", "all", 2.0, None, None, 12),
+        IntervalEstimate("c", "all", None, None, None, 7),
+    ]
+    drawn = forest_plot.plot_intervals(told, ["a", "b", "c"], [("all", theme.UP)])
     lines = [trace for trace in drawn.data if trace["mode"] == "lines"]
     dots = drawn.data[-1]
     assert [line["x"] for line in lines] == [[0.5, 1.5]]
@@ -85,8 +95,8 @@ def test_an_estimate_has_its_interval_and_one_without_is_hollow() -> None:
 
 
 def test_a_series_without_any_estimate_is_said_to_have_none() -> None:
-    drawn = estimates.chart(
-        [Estimate("a", "A", 1.0, 0.5, 1.5, 900), Estimate("a", "B", None, None, None, 3)], ["a"], [("A", theme.UP), ("B", theme.DOWN)]
+    drawn = forest_plot.plot_intervals(
+        [IntervalEstimate("a", "A", 1.0, 0.5, 1.5, 900), IntervalEstimate("a", "B", None, None, None, 3)], ["a"], [("A", theme.UP), ("B", theme.DOWN)]
     )
     legend = drawn.layout["annotations"][-1]["text"]
     assert "B: not enough data" in legend
@@ -94,15 +104,15 @@ def test_a_series_without_any_estimate_is_said_to_have_none() -> None:
 
 
 def test_one_wide_interval_does_not_press_the_others_together() -> None:
-    told = [Estimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [Estimate("8", "all", 1.0, -900.0, 900.0, 30)]
-    drawn = estimates.chart(told, [str(row) for row in range(9)], [("all", theme.UP)])
+    told = [IntervalEstimate(str(row), "all", 1.0, 0.9, 1.1, 900) for row in range(8)] + [IntervalEstimate("8", "all", 1.0, -900.0, 900.0, 30)]
+    drawn = forest_plot.plot_intervals(told, [str(row) for row in range(9)], [("all", theme.UP)])
     low, high = drawn.layout["xaxis"]["range"]
     assert -1.0 < low < high < 3.0
 
 
 def test_names_at_the_ends_of_lines_do_not_lie_on_one_another() -> None:
     frame = pd.DataFrame({"tick": [1, 2] * 2, "model": ["ridge"] * 2 + ["lightgbm"] * 2, "horizon": 1, "weight": [0.0, 0.5, 1.0, 0.501]})
-    drawn = charts_models.weights(frame, MODELS, 1)
+    drawn = models_charts.plot_weights(frame, MODELS, 1)
     places = sorted(note["y"] for note in drawn.layout["annotations"])
     assert places[1] - places[0] > 0.05
 
@@ -111,38 +121,38 @@ def test_names_at_the_ends_of_lines_do_not_lie_on_one_another() -> None:
     ("low", "high", "word"), [(0.1, 2.0, "costs"), (-2.0, -0.1, "saves"), (-1.0, 1.0, "neither"), (None, None, units.NOT_ENOUGH)]
 )
 def test_a_gate_costs_or_saves_only_where_its_interval_says_so(low: float | None, high: float | None, word: str) -> None:
-    assert charts_models.verdict(low, high)[0] == word
+    assert models_charts.judge_gate(low, high)[0] == word
 
 
 def test_a_pair_never_heard_together_has_an_empty_cell() -> None:
     frame = pd.DataFrame({"one": ["ridge", "lightgbm"], "other": ["lightgbm", "ridge"], "share": [float("nan")] * 2, "n": [0, 0]})
-    cell = json.loads(charts_models.agreement(frame, MODELS).json())["data"][0]
+    cell = json.loads(models_charts.plot_agreement(frame, MODELS).to_json())["data"][0]
     assert cell["z"] == [[None, None], [None, None]]
     assert "never heard together" in cell["hovertext"][0][1]
 
 
 def test_a_run_is_drawn_with_buying_and_holding_beside_it_from_the_same_start() -> None:
-    lines = json.loads(charts_backtests.equity([kept()]).json())["data"]
+    lines = json.loads(charts.plot_equity_curves([kept()]).to_json())["data"]
     assert [line["name"] for line in lines] == ["buy, hold", "Podium"]
     assert all(line["y"][0] == 0.0 for line in lines)
     told = report()["portfolio"]
-    assert [line["y"][-1] for line in lines] == pytest.approx([told["naive_return"] * 100, told["net_return"] * 100], abs=1e-6)
+    assert [line["y"][-1] for line in lines] == pytest.approx([told["benchmark_return"] * 100, told["net_return"] * 100], abs=1e-6)
 
 
 def test_runs_over_one_market_share_the_line_of_buying_and_holding() -> None:
-    lines = charts_backtests.equity([kept(1), kept(2)]).data
+    lines = charts.plot_equity_curves([kept(1), kept(2)]).data
     assert [line["name"] for line in lines] == ["A: buy, hold", "A", "B"]
 
 
 def test_runs_over_other_times_are_laid_on_days_since_the_start() -> None:
     later = report() | {"equity": [[at + 86_400 * 10**9 * 900, *values] for at, *values in report()["equity"]]}
-    drawn = charts_backtests.equity([kept(1), kept(2, report=later)])
+    drawn = charts.plot_equity_curves([kept(1), kept(2, report=later)])
     assert "type" not in drawn.layout["xaxis"]
     assert {line["x"][0] for line in drawn.data} == {0.0}
 
 
 def test_the_gates_of_a_run_are_shares_of_all_its_decisions() -> None:
-    shares = dict(backtest_rows.gates([kept()]))
+    shares = dict(tables.rank_gates([kept()]))
     assert shares
     for gate, (share,) in shares.items():
         assert share == pytest.approx(report()["binding_gates"][gate] / report()["decisions"])
@@ -221,8 +231,8 @@ def test_what_runs_shows_how_far_it_has_come_and_can_be_cancelled(full_store: st
     with shelved(full_store, tmp_path) as url:
         inbox = Inbox(url, "made")
         number = inbox.submit("backtest", {"market": "simulated", "bars": "5000"}, "ada", "to see", 1)
-        inbox.take(number, 2)
-        inbox.report(number, 0.4, "2,000 of 5,000 bars, about 12 s left")
+        inbox.claim_number(number, 2)
+        inbox.report_progress(number, 0.4, "2,000 of 5,000 bars, about 12 s left")
         inbox.close()
         app = run("07_backtests.py", url)
         assert "2,000 of 5,000 bars" in text(app)
@@ -258,8 +268,8 @@ def test_the_horizon_comes_from_the_address(full_store: str, tmp_path: Path) -> 
 
 
 def test_words_of_what_was_asked_for_leave_out_what_was_not() -> None:
-    assert backtesting.words({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
-    assert backtesting.words({"market": "simulated"}) == "as the settings say"
+    assert form.describe_arguments({"market": "/x", "from": "2023-01-01", "interval": "5m", "training": "yes"}) == "from 2023-01-01, bars of 5m"
+    assert form.describe_arguments({"market": "simulated"}) == "as the settings say"
 
 
 COUNTED = {"rows": 1_234, "bars": 1_200, "duplicates": 3, "faulty": 7, "without_volume": 11, "signed_trades": 5, "volume": "unknown"}
@@ -282,7 +292,7 @@ def test_counts_of_several_runs_say_which_run_they_are_of() -> None:
         kept(2),
         kept(3, report=report() | {"data": {"BTC": {}}, "left_out": {"x": "why"}}),
     ]
-    first, second = backtest_data.counts(runs)
+    first, second = data.list_data_counts(runs)
     assert first.cells[1:7] == ("1,234", "1,200", "3", "7", "11", units.MISSING)
     assert [line.cells[0].text for line in (first, second)] == ["A BTC", "C BTC"]  # type: ignore[union-attr]
-    assert [line.cells for line in backtest_data.left_out(runs)] == [("C x", "why")]
+    assert [line.cells for line in data.list_unread_files(runs)] == [("C x", "why")]

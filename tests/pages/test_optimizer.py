@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from engine.domain.tuning import Firing
-from engine.shell.clock import WallClock
-from engine.store.writer import Writer
+from engine.domain.optimization import Firing
+from engine.service.clock import WallClock
+from engine.store.write.writer import Writer
 from tests.pages.stores import beat, copied, store
 from tests.pages.test_pages import UNREADABLE, run, text
 from tests.store.made_trials import HOSTILE, at_work

@@ -13,9 +13,10 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from engine.shell.clock import WallClock
-from engine.store.reader import Reader
-from pages.parts import addresses, reads, units
+from engine import units
+from engine.service.clock import WallClock
+from engine.store.read.reader import Reader
+from pages.ui import cache, navigation
 from tests.pages.stores import STATES, beat, store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ def text(app: AppTest) -> str:
 
 
 def test_there_are_pages() -> None:
-    assert sorted(file for file, *_ in addresses.PAGES) == PAGES
+    assert sorted(file for file, *_ in navigation.PAGES) == PAGES
 
 
 @pytest.mark.parametrize("state", [state for state in STATES if state != "locked"])
@@ -153,7 +154,7 @@ def test_a_filter_that_fits_nothing_says_so(full_store: str, tmp_path: Path) -> 
 
 def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with store("full", full_store, tmp_path) as url:
-        read = reads.QUERIES["positions"]
+        read = cache.QUERIES["positions"]
 
         def read_while_the_store_moves_on(reader: Reader) -> pd.DataFrame:
             found: pd.DataFrame = read(reader)
@@ -163,10 +164,10 @@ def test_no_two_parts_of_a_page_are_of_two_ticks(full_store: str, tmp_path: Path
                     made.execute(f"DELETE FROM {table} WHERE tick = {newest}")
             return found
 
-        monkeypatch.setitem(reads.QUERIES, "positions", read_while_the_store_moves_on)
+        monkeypatch.setitem(cache.QUERIES, "positions", read_while_the_store_moves_on)
         at = int(Reader(url).frame("SELECT at FROM ticks ORDER BY tick DESC LIMIT 1")["at"].iloc[0])
         shown = text(run("01_overview.py", url))
-    assert f"the newest was for {units.moment(at, '%Y-%m-%d %H:%M')}" in shown
+    assert f"the newest was for {units.format_time(at, '%Y-%m-%d %H:%M')}" in shown
 
 
 def test_an_action_run_by_hand_waits_in_the_inbox_with_its_reason(full_store: str, tmp_path: Path) -> None:

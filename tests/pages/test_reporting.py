@@ -6,14 +6,14 @@ from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.reporting import made
+from pages.decisions.report import make_report
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 from tests.store.made import filled
 
 
 def test_a_report_is_made_of_the_store_the_page_shows(tmp_path: Path) -> None:
-    page, trouble = made("2025-06-15", filled(tmp_path, 25))
+    page, trouble = make_report("2025-06-15", filled(tmp_path, 25))
     assert trouble == ""
     assert page is not None
     assert page.startswith(b"<!doctype html>")
@@ -21,7 +21,7 @@ def test_a_report_is_made_of_the_store_the_page_shows(tmp_path: Path) -> None:
 
 
 def test_a_day_without_a_report_says_why(tmp_path: Path) -> None:
-    assert made("2025-06-14", filled(tmp_path, 2)) == (None, "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15")
+    assert make_report("2025-06-14", filled(tmp_path, 2)) == (None, "the store has nothing of 2025-06-14: it has ticks from 2025-06-15 to 2025-06-15")
 
 
 def test_the_page_offers_it_and_makes_none_unasked(full_store: str, tmp_path: Path) -> None:

@@ -15,23 +15,23 @@ from engine.backtest import run_backtest
 from engine.domain.decision import LIMITS
 from engine.domain.succession import Agreement
 from engine.evidence import succession
-from engine.explain import Facts, explain
-from engine.store import decision_query, event_query
-from engine.store.reader import Reader
-from pages.parts import spoken
+from engine.explain import DecisionFacts, explain_decision
+from engine.store.read import decision, timeline
+from engine.store.read.reader import Reader
+from pages.decision import text as decision_text
 from tests.makers import KNOBS, StoppedClock, settings, simulated
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 from tests.store.made import HORIZONS, SYMBOLS
 
-PLAIN = Facts("hold", 0.0, 0.0, 1, 5.0, 1.0, 9.0, 12.0, (), None)
+PLAIN = DecisionFacts("hold", 0.0, 0.0, 1, 5.0, 1.0, 9.0, 12.0, (), None)
 SERVES, LAST = 100, 159  # tick from which the newest version of the full store serves, and its newest
 
 
 def compared(folder: Path, agreement: float, left: float) -> None:
     """The version that serves from there on agrees so far with the one of record, and is left that share of the proven size."""
     each = np.full(len(HORIZONS), agreement)
-    event = succession.to_event(Agreement(2_304, each, each, ((f"ridge-{SERVES}", each),)))
+    event = succession.agreement_to_event(Agreement(2_304, each, each, ((f"ridge-{SERVES}", each),)))
     sizes = np.full(len(LIMITS) + 1, 0.1)
     sizes[LIMITS.index("new version") + 1 :] *= left
     with closing(sqlite3.connect(folder / "podium.db")) as connection, connection as base:
@@ -41,12 +41,12 @@ def compared(folder: Path, agreement: float, left: float) -> None:
 
 @pytest.mark.parametrize(("share", "words"), [(0.12, "they may use 12 % of the proven size"), (0.0, "they may use 0 % of the proven size")])
 def test_a_decision_says_that_new_versions_may_use_less(share: float, words: str) -> None:
-    assert words in " ".join(explain(replace(PLAIN, inherited=share)))
+    assert words in " ".join(explain_decision(replace(PLAIN, inherited=share)))
 
 
 @pytest.mark.parametrize("share", [None, 1.0])
 def test_a_decision_says_nothing_of_versions_that_use_all_or_where_nothing_is_proven(share: float | None) -> None:
-    assert explain(replace(PLAIN, inherited=share)) == explain(PLAIN)
+    assert explain_decision(replace(PLAIN, inherited=share)) == explain_decision(PLAIN)
 
 
 @pytest.mark.parametrize(
@@ -58,10 +58,10 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
     with store("full", full_store, tmp_path) as url:
         compared(tmp_path, agreement, left)
         shown = text(run("05_models.py", url))
-        assert event_query.inherited(Reader(url)) == pytest.approx(left)
-        told = decision_query.decision(Reader(url), LAST, SYMBOLS[0])
+        assert timeline.read_inherited_share(Reader(url)) == pytest.approx(left)
+        told = decision.read_decision(Reader(url), LAST, SYMBOLS[0])
         assert told is not None
-        assert spoken.facts(told).inherited == pytest.approx(left)
+        assert decision_text.collect_facts(told).inherited == pytest.approx(left)
         assert dict(told.limits)["new version"] == pytest.approx(0.1 * left)
     assert words in shown
     assert f"{abs(agreement):.2f}" in shown
@@ -70,14 +70,16 @@ def test_models_and_the_decision_show_the_agreement_and_what_it_leaves(
 
 def test_models_says_nothing_where_no_version_was_compared(full_store: str, tmp_path: Path) -> None:
     with store("full", full_store, tmp_path) as url:
-        assert event_query.agreements(Reader(url), [0, SERVES]) == {}
+        assert timeline.read_agreements(Reader(url), [0, SERVES]) == {}
         assert "Agreement of the ensemble" not in text(run("05_models.py", url))
 
 
 def test_a_backtest_lists_the_agreement_of_every_version_after_the_first() -> None:
     knobs = replace(KNOBS, first_training=250, retrain_every=100)
-    told = run_backtest(settings(knobs=knobs, models=("ridge", "online")), simulated(370, symbols=4), tell=lambda *_: None, clock=StoppedClock())
+    told = run_backtest(
+        settings(knobs=knobs, models=("ridge", "online")), simulated(370, symbols=4), report_progress=lambda *_: None, clock=StoppedClock()
+    )
     (found,) = json.loads(json.dumps(told["training"]))["agreements"]
-    assert found["tick"] == 249 + 100 + KNOBS.adopt_after
+    assert found["tick"] == 249 + 100 + KNOBS.deployment_lag_bars
     assert len(found["record"]) == len(HORIZONS)
     assert found["rows"] > 100

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.control import Knobs
+from engine.domain.trading_config import TradingConfig
 from engine.domain.trading_rules import TradingRules
-from pages.parts import venue
+from pages.ui import trading_rules
 from tests.pages.stores import store
 from tests.pages.test_pages import run, text
 
-KNOBS = Knobs(
+KNOBS = TradingConfig(
     fee_bps=10.0,
     fees_bps=(4.0, 10.0),
     maker_fees_bps=(-1.0, 10.0),
@@ -26,10 +26,28 @@ KNOBS = Knobs(
 
 def test_a_symbols_rules_are_its_own() -> None:
     knobs = asdict(KNOBS)
-    assert venue.cells(knobs, 0, "book") == ("0.1", "100.00", "5.00", "4.0 bps", "\N{MINUS SIGN}1.0 bps", "book", "allowed", "8.00 %", "+0.0100 %")
-    assert venue.cells(knobs, 1, "setting") == (*"\N{EN DASH}" * 3, "10.0 bps", "10.0 bps", "setting", "not allowed: spot", "none", "none")
+    assert trading_rules.format_rules(knobs, 0, "book") == (
+        "0.1",
+        "100.00",
+        "5.00",
+        "4.0 bps",
+        "\N{MINUS SIGN}1.0 bps",
+        "book",
+        "allowed",
+        "8.00 %",
+        "+0.0100 %",
+    )
+    assert trading_rules.format_rules(knobs, 1, "setting") == (
+        *"\N{EN DASH}" * 3,
+        "10.0 bps",
+        "10.0 bps",
+        "setting",
+        "not allowed: spot",
+        "none",
+        "none",
+    )
     plain = asdict(replace(KNOBS, rules=TradingRules(), fees_bps=(), maker_fees_bps=(), maker_fee_bps=2.0))
-    assert venue.cells(plain, 1, "tick") == (*"\N{EN DASH}" * 3, "10.0 bps", "2.0 bps", "tick", "allowed", "none", "none")
+    assert trading_rules.format_rules(plain, 1, "tick") == (*"\N{EN DASH}" * 3, "10.0 bps", "2.0 bps", "tick", "allowed", "none", "none")
 
 
 def test_an_estimate_has_its_interval_and_n_or_says_that_there_is_too_little() -> None:
@@ -39,22 +57,22 @@ def test_an_estimate_has_its_interval_and_n_or_says_that_there_is_too_little() -
         "spread_estimate_high_bps": 10.2,
         "spread_estimate_pairs": 299.0,
     }
-    lines = venue.pairs(asdict(KNOBS), ("A", "B"), "A", "Abdi-Ranaldo 2017", micro)
+    lines = trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "Abdi-Ranaldo 2017", micro)
     assert lines[-1].cells[1] == "8.0 bps (5.0..10.2 bps, n=299)"
     few = micro | {"spread_estimate_bps": None, "spread_estimate_low_bps": None, "spread_estimate_high_bps": None, "spread_estimate_pairs": 12.0}
-    assert venue.pairs(asdict(KNOBS), ("A", "B"), "A", "setting", few)[-1].cells[1] == "not enough data, n=12"
-    assert len(venue.pairs(asdict(KNOBS), ("A", "B"), "A", "book", {})) == len(venue.RULES) - 1
-    assert venue.pairs({}, ("A",), "A", "book", {}) == []
+    assert trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "setting", few)[-1].cells[1] == "not enough data, n=12"
+    assert len(trading_rules.list_symbol_rules(asdict(KNOBS), ("A", "B"), "A", "book", {})) == len(trading_rules.RULE_COLUMNS) - 1
+    assert trading_rules.list_symbol_rules({}, ("A",), "A", "book", {}) == []
 
 
 def test_sources_and_fees_of_many_symbols_are_one_phrase() -> None:
-    assert venue.sources_in_words(("book",)) == "book"
-    assert venue.sources_in_words(("book", "setting", "book")) == "book (2 symbols), setting (1 symbol)"
-    assert venue.fee_in_words(asdict(KNOBS), 2) == (
+    assert trading_rules.describe_spread_sources(("book",)) == "book"
+    assert trading_rules.describe_spread_sources(("book", "setting", "book")) == "book (2 symbols), setting (1 symbol)"
+    assert trading_rules.describe_fees(asdict(KNOBS), 2) == (
         "Fee 4.0 to 10.0 bps a side for a fill that takes, \N{MINUS SIGN}1.0 to 10.0 bps for one that rested"
     )
-    assert venue.carry(-12.34, 4.0) == ("\N{MINUS SIGN}8.34", "borrow \N{MINUS SIGN}12.34, funding +4.00")
-    assert venue.carry(None, None)[0] == "\N{EN DASH}"
+    assert trading_rules.describe_carry(-12.34, 4.0) == ("\N{MINUS SIGN}8.34", "borrow \N{MINUS SIGN}12.34, funding +4.00")
+    assert trading_rules.describe_carry(None, None)[0] == "\N{EN DASH}"
 
 
 @pytest.mark.parametrize("page", ["03_decision.py", "04_market.py", "06_portfolio.py"])

@@ -11,12 +11,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from engine.shell.clock import WallClock
-from engine.store import page_queries, status_query
+from engine.service.clock import WallClock
 from engine.store.inbox import Inbox
-from engine.store.page_queries import Bound, Wanted
-from engine.store.reader import Reader
-from pages.parts import charts_overview, oprows, rowsets, theme
+from engine.store.read import decisions
+from engine.store.read import status as read_status
+from engine.store.read.decisions import DecisionFilter, GateCounts
+from engine.store.read.reader import Reader
+from pages.decisions import tables
+from pages.overview import charts
+from pages.ui import command_table, theme
 from tests.pages.stores import copied, store
 from tests.pages.test_pages import run, text
 
@@ -81,9 +84,11 @@ def test_in_the_warm_up_nothing_is_shown_as_live(tmp_path: Path) -> None:
 
 
 def test_why_not_names_reasons_and_what_was_done_instead(full_store: str) -> None:
-    session = status_query.status(Reader(full_store)).session
+    session = read_status.read_status(Reader(full_store)).session
     assert session is not None
-    shown = rowsets.gates(Bound((("not paused", 7), ("edge over cost", 61)), (("cut", 20), ("open", 10)), 2, warm=False, capped=False), session)
+    shown = tables.render_gate_shares(
+        GateCounts((("not paused", 7), ("edge above cost", 61)), (("cut", 20), ("open", 10)), 2, is_warmup=False, is_truncated=False), session
+    )
     assert [re.sub("<.*?>", "", cell) for cell in re.findall(r"<a .*?</a>", shown)] == [
         "edge below cost", "paused", "traded: cut", "traded: open", "held: no gate failed",
     ]  # fmt: skip
@@ -98,16 +103,16 @@ def test_a_trade_says_its_intent_and_reason(page: str, full_store: str, tmp_path
     with store("full", full_store, tmp_path) as url:
         shown = text(run(page, url, tick=str(traded["tick"]), symbol=traded["symbol"], intent="cut"))
         if page == "02_decisions.py":
-            shown = rowsets.decisions(page_queries.latest(Reader(url), Wanted(intent="cut"), limit=5)[0])
+            shown = tables.render_decisions(decisions.read_latest_decisions(Reader(url), DecisionFilter(intent="cut"), limit=5)[0])
     assert "cut: " in shown
     assert "it acted" not in shown
 
 
 def test_the_line_of_equity_shows_where_the_warm_up_ends(full_store: str) -> None:
-    frame = page_queries.equity(Reader(full_store))
-    drawn = json.loads(charts_overview.equity(frame, 100_000.0).json())["layout"]
+    frame = decisions.read_equity(Reader(full_store))
+    drawn = json.loads(charts.plot_equity(frame, 100_000.0).to_json())["layout"]
     assert [shape["x0"] for shape in drawn["shapes"]] == [int(frame["at"].iloc[19]) // 1_000_000]
-    assert not json.loads(charts_overview.equity(frame.assign(warm=0), 100_000.0).json())["layout"]["shapes"]
+    assert not json.loads(charts.plot_equity(frame.assign(warm=0), 100_000.0).to_json())["layout"]["shapes"]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +126,7 @@ def test_a_run_by_hand_is_headed_by_its_verdict_and_never_green(verdict: str, wo
     url, now = copied(full_store, tmp_path), WallClock().now()
     inbox = Inbox(url, None)
     number = inbox.submit("optimize", {"action": "collect_garbage"}, "ada", "to see", now - 3 * SECOND)
-    assert inbox.take(number, now - 2 * SECOND) is not None
+    assert inbox.claim_number(number, now - 2 * SECOND) is not None
     inbox.finish(number, True, {"action": "collect_garbage", "detail": "freed 1.5 MB", "amount": 1.5e6, "verdict": verdict}, now - SECOND)
     inbox.close()
     shown = text(run("10_optimizer.py", url))
@@ -130,6 +135,6 @@ def test_a_run_by_hand_is_headed_by_its_verdict_and_never_green(verdict: str, wo
     result = json.dumps({"detail": "freed 1.5 MB", "verdict": verdict})
     command = {"id": 1, "at": now, "name": "optimize", "args": "{}", "by": "ada", "reason": "", "status": "done", "progress": 1.0, "note": None}
     row = pd.DataFrame([command | {"result": result}])
-    status = oprows.commands(row)[0].cells[4]
+    status = command_table.list_commands(row)[0].cells[4]
     assert (status.text, status.colour) == (word[0].lower() + word[1:-1], theme.NEUTRAL)  # type: ignore[union-attr]
-    assert theme.state("no measurable effect") != theme.GOOD
+    assert theme.state_colour("no measurable effect") != theme.GOOD

@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 from engine import broker
-from engine.domain.control import Knobs
-from engine.domain.decision import REGIMES, SPREAD_SOURCES, Chosen, Decisions, Forecast, Liquidity, Mood, Opinions, Phase, Sizes
+from engine.domain.decision import REGIMES, SPREAD_SOURCES, Decisions, Forecast, Liquidity, MarketState, ModelSelection, Phase, Predictions, Sizes
+from engine.domain.evidence import SkillSums
 from engine.domain.market import Bars, Inputs
 from engine.domain.record import Bools, Floats, Ints
-from engine.domain.skill import Skill
 from engine.domain.state import State
-from engine.evidence import incidents, intervals, outlook, regimes, skill, volatility
+from engine.domain.trading_config import TradingConfig
+from engine.evidence import conformal, incidents, liquidity_forecast, regimes, skill, volatility
 from engine.phases import decision, learning, risk
-from engine.phases.microstructure import unbooked
-from engine.window import look
+from engine.phases.microstructure import book_metrics_without_book
+from engine.window import build_view
 from tests.makers import MINUTE, START, having, no_books, no_flow, walk_bars
 
-KNOBS = Knobs()
+KNOBS = TradingConfig()
 HORIZONS = KNOBS.horizons
 TICK = 5_000
 PRICE = 100.0
@@ -32,21 +32,21 @@ class Situation:
     """All that risk and decision look at, for S symbols."""
 
     forecast: Forecast
-    mood: Mood
+    mood: MarketState
     liquidity: Liquidity
-    opinions: Opinions
+    opinions: Predictions
     inputs: Inputs
     state: State
     degraded: tuple[Phase, ...] = ()
 
     def sizes(self) -> Sizes:
-        return risk.size(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
+        return risk.size_positions(self.forecast, self.mood, self.liquidity, self.inputs, self.state)
 
     def settled(self, *, waived: tuple[str, ...] = ()) -> Decisions:
-        return decision.settle(self.sizes(), self.liquidity, self.opinions, self.mood, self.inputs, self.degraded, waived=waived)
+        return decision.decide_actions(self.sizes(), self.liquidity, self.opinions, self.mood, self.inputs, self.degraded, waived=waived)
 
     def knobs(self, **changed: Any) -> Situation:
-        return replace(self, inputs=replace(self.inputs, knobs=replace(self.inputs.knobs, **changed)))
+        return replace(self, inputs=replace(self.inputs, config=replace(self.inputs.config, **changed)))
 
     def account(self, **changed: Any) -> Situation:
         return replace(self, inputs=replace(self.inputs, account=replace(self.inputs.account, **changed)))
@@ -60,7 +60,7 @@ class Situation:
         close = close if missing is None else np.where(missing, np.nan, close)
         bars = Bars(close, close, close, close, np.ones_like(close))
         inputs = self.inputs
-        view = look(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.knobs.volatility_halflife)
+        view = build_view(bars, inputs.books, inputs.flow, inputs.at, inputs.interval, inputs.config.volatility_halflife)
         return self.given(bars=bars, view=view)
 
     def costs(self, **changed: Any) -> Situation:
@@ -88,15 +88,15 @@ class Situation:
 
 
 @cache
-def sums(low: float, estimate: float) -> Skill:
+def sums(low: float, estimate: float) -> SkillSums:
     """Sums of 300 blocks and 10,000 units of power whose skill bound is `low`, found by bisection over the variance."""
-    empty = skill.empty(2, len(HORIZONS), 1)
+    empty = skill.empty_skill(2, len(HORIZONS), 1)
     power, blocks = np.full_like(empty.power, 10_000.0), np.full_like(empty.blocks, 300.0)
     small, large = 1e-9, 1e12
     for _ in range(200):
         middle = (small * large) ** 0.5
         made = having(empty, power=power, gain=power * estimate, blocks=blocks, rows=blocks * 8, block_squared=np.full_like(power, middle))
-        if float(skill.bound(made, KNOBS)[0][0]) > low:
+        if float(skill.skill_bound(made, KNOBS)[0][0]) > low:
             small = middle
         else:
             large = middle
@@ -107,33 +107,35 @@ def situation(symbols: int = 1, *, sigma: float = 0.002, cost_bps: float = 3.0) 
     """A flat account of 100,000, a proven skill, a forecast of half a volatility up, cheap trading: every gate is open."""
     bars = walk_bars(symbols, 300, 5)
     books, flow = no_books(symbols), no_flow(symbols)
-    view = look(bars, books, flow, START, MINUTE, 60.0)
+    view = build_view(bars, books, flow, START, MINUTE, 60.0)
     ones, zeros, nothing = np.ones(symbols), np.zeros(symbols), np.full(symbols, np.nan)
-    account = replace(broker.open_account(100_000.0, symbols), mark=ones * PRICE, day=START // (86_400 * 10**9))
+    account = replace(broker.open_account(100_000.0, symbols), mark_price=ones * PRICE, day=START // (86_400 * 10**9))
     names = tuple(f"S{index}" for index in range(symbols))
     inputs = Inputs(TICK, START, MINUTE, names, bars, books, flow, np.ones(symbols, dtype=bool), account, KNOBS, (), view)
     probabilities = np.tile([1.0, 0.0, 0.0, 0.0], (symbols, 1))
-    mood = Mood(
-        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, zeros, regimes.start(),
-        incidents.blank(symbols),
+    mood = MarketState(
+        ones * sigma, zeros, ones * sigma, zeros, np.zeros(symbols, dtype=np.int64), probabilities, 0.3, 0.5, 0.0, 0.0, zeros, regimes.initial_regime_model(),
+        incidents.initial_incident_state(symbols),
     )  # fmt: skip
     assert len(REGIMES) == 4
     liquidity = Liquidity(
         ones * PRICE, ones * 2.0, nothing, nothing, nothing, nothing, nothing, ones * (cost_bps - 1.0), zeros, ones * cost_bps,
-        np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), unbooked(outlook.empty(), nothing, nothing, nothing),
+        np.zeros(symbols, dtype=bool), np.full(symbols, SPREAD_SOURCES.index("setting")), book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), nothing, nothing, nothing),
         (), nothing,
     )  # fmt: skip
     models = ("one", "two", "three", "four")
     shape, all_heard = (len(models), len(HORIZONS), symbols), np.ones(len(models), dtype=bool)
-    opinions = Opinions(
+    opinions = Predictions(
         models, models, np.full(shape, 0.5), np.ones(shape), np.ones(shape[1:]), zeros, ones * len(models), "reliable", np.full(shape, 0.5),
-        np.zeros(shape[1:]), (), Chosen(models, all_heard, all_heard, np.full(len(models), np.nan), np.zeros(4)),
+        np.zeros(shape[1:]), (), ModelSelection(models, all_heard, all_heard, np.full(len(models), np.nan), np.zeros(4)),
     )  # fmt: skip
     scale: Floats = np.sqrt(np.array(HORIZONS, dtype=float))[:, None] * sigma * ones
     flat = np.zeros(shape[1:])
-    state = replace(learning.blank(symbols, models, HORIZONS), tick=TICK - 1, decided=TICK)
-    widths = intervals.in_force(state.intervals), np.ones((*shape[1:], 2))
-    forecast = Forecast(flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, *widths, volatility.blank(state.volatility))
+    state = replace(learning.blank_state(symbols, models, HORIZONS), tick=TICK - 1, decided=TICK)
+    widths = conformal.current_half_widths(state.intervals), np.ones((*shape[1:], 2))
+    forecast = Forecast(
+        flat, flat, flat, flat + 0.5, np.full(shape[:2], 0.25), scale, *widths, volatility.missing_volatility_forecast(state.volatility)
+    )
     made = Situation(forecast, mood, liquidity, opinions, inputs, state)
     return made.expecting(*([0.5] * symbols)).proven(0.02, 0.04)
 

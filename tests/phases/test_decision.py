@@ -13,13 +13,13 @@ from scipy.linalg import hadamard
 
 from engine import broker
 from engine.domain.decision import ACTIONS, Decisions, Phase
-from engine.domain.orders import EXECUTIONS, Order, Work
+from engine.domain.orders import EXECUTIONS, Order, OrderProgress
 from engine.domain.trading_rules import TradingRules
-from engine.phases import ladder, risk
+from engine.phases import gates, risk
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import PRICE, TICK, Situation, random_book, situation
 
-OTHERS = tuple(name for name in ladder.NAMES if name not in {"edge over cost", "worth trading", "minimum order"})
+OTHERS = tuple(name for name in gates.GATE_NAMES if name not in {"edge above cost", "minimum trade", "minimum order"})
 COUNT = 6
 
 
@@ -35,7 +35,7 @@ def random_situation(seed: int, *, rules: bool = False) -> Situation:
     lots, least = draw.choice([0.0, 0.5, 7.0, 40.0], COUNT), draw.choice([0.0, 500.0, 9_000.0], COUNT)
     shorts = draw.random(COUNT) < 0.6
     ruled = one.knobs(rules=TradingRules(lots=tuple(lots.tolist()), min_notionals=tuple(least.tolist()), shorts=tuple(shorts.tolist())))
-    return ruled.holding(*np.where(shorts, one.sizes().held, np.abs(one.sizes().held)))
+    return ruled.holding(*np.where(shorts, one.sizes().current, np.abs(one.sizes().current)))
 
 
 def unrelated(seed: int, *, rules: bool = False) -> Situation:
@@ -63,12 +63,12 @@ def each_alone(one: Situation, bps: np.ndarray) -> np.ndarray:
 
 def with_others_fixed(one: Situation, bps: np.ndarray) -> np.ndarray:
     """(S,) the share of equity that each symbol would have alone when its expected move is changed, the sizes of all others as they are."""
-    sizes, most = one.sizes(), one.inputs.knobs.max_position
+    sizes, most = one.sizes(), one.inputs.config.max_position
     slope = sizes.slope / 1e4
     edge = sizes.edge_bps + bps
-    alone = np.clip(risk.within_band(sizes.held, edge, sizes.cost_bps, slope), -most, most)
+    alone = np.clip(risk.apply_no_trade_band(sizes.current, edge, sizes.cost_bps, slope), -most, most)
     wish = sizes.cost_bps + most / slope
-    left = risk.within_band(sizes.held, np.clip(edge, -wish, wish) - sizes.taken_bps, sizes.cost_bps, slope)
+    left = risk.apply_no_trade_band(sizes.current, np.clip(edge, -wish, wish) - sizes.shared_edge_bps, sizes.cost_bps, slope)
     return np.clip(left, np.minimum(alone, 0.0), np.maximum(alone, 0.0))
 
 
@@ -77,7 +77,7 @@ def with_others_fixed(one: Situation, bps: np.ndarray) -> np.ndarray:
 def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed: int, rules: bool) -> None:
     one = unrelated(seed, rules=rules)
     here = one.settled(waived=OTHERS)
-    flip = here.flip_bps
+    flip = here.edge_to_flip_bps
     known = np.isfinite(flip)
     assume(known.any())
     change = np.where(known, flip, 0.0)
@@ -94,9 +94,9 @@ def test_the_smallest_change_flips_the_decision_and_a_little_less_does_not(seed:
 def test_where_symbols_move_together_the_change_flips_the_decision_though_the_others_give_way(seed: int) -> None:
     one = random_situation(seed)
     here = one.settled(waived=OTHERS)
-    known = np.isfinite(here.flip_bps)
+    known = np.isfinite(here.edge_to_flip_bps)
     assume(known.any())
-    change = np.where(known, here.flip_bps, 0.0)
+    change = np.where(known, here.edge_to_flip_bps, 0.0)
     beyond = each_alone(one, change * (1 + 1e-6) + np.sign(change) * 1e-6)
     np.testing.assert_array_equal((beyond != here.action)[known], np.ones(int(known.sum()), dtype=bool))
     held = ~known & (here.action == ACTIONS.index("hold"))
@@ -108,14 +108,14 @@ def test_where_symbols_move_together_the_change_flips_the_decision_though_the_ot
 @settings(max_examples=60, deadline=None)
 def test_with_the_other_sizes_as_they_are_a_little_less_changes_nothing(seed: int) -> None:
     one = random_situation(seed)
-    sizes, flip = one.sizes(), one.settled(waived=OTHERS).flip_bps
+    sizes, flip = one.sizes(), one.settled(waived=OTHERS).edge_to_flip_bps
     known = np.isfinite(flip)
-    np.testing.assert_allclose(with_others_fixed(one, np.zeros(COUNT)), sizes.alone, atol=1e-7)
+    np.testing.assert_allclose(with_others_fixed(one, np.zeros(COUNT)), sizes.unconstrained, atol=1e-7)
 
     def acts(bps: np.ndarray) -> np.ndarray:
         wanted = with_others_fixed(one, bps)
-        moved = wanted - sizes.held
-        worth = (np.abs(moved) >= ladder.smallest(sizes, one.inputs.knobs) - 1e-12) | ((wanted == 0) & (sizes.held != 0))
+        moved = wanted - sizes.current
+        worth = (np.abs(moved) >= gates.smallest_change(sizes, one.inputs.config) - 1e-12) | ((wanted == 0) & (sizes.current != 0))
         return np.where(worth, np.sign(moved), 0.0)
 
     change = np.where(known, flip, 0.0)
@@ -128,8 +128,8 @@ def test_both_directions_and_both_sides_of_a_position_are_met() -> None:
     for seed in range(40):
         one = random_situation(seed)
         here = one.settled(waived=OTHERS)
-        there = each_alone(one, np.nan_to_num(here.flip_bps) * (1 + 1e-6))
-        held = np.sign(one.sizes().held)
+        there = each_alone(one, np.nan_to_num(here.edge_to_flip_bps) * (1 + 1e-6))
+        held = np.sign(one.sizes().current)
         met |= {(int(h), ACTIONS[a], ACTIONS[b]) for h, a, b in zip(held, here.action, there, strict=True) if a != b}
     for side in (-1, 0, 1):
         assert (side, "hold", "buy") in met
@@ -137,14 +137,14 @@ def test_both_directions_and_both_sides_of_a_position_are_met() -> None:
 
 
 def test_where_no_size_can_be_taken_nothing_would_flip() -> None:
-    assert np.isnan(situation(2).proven(-0.01, 0.04).settled().flip_bps).all()
+    assert np.isnan(situation(2).proven(-0.01, 0.04).settled().edge_to_flip_bps).all()
 
 
 def test_a_run_names_its_flips_in_a_sound_way() -> None:
     for tick, outcome in lesson().outcomes.items():
         if tick < 740:  # skill is proven from here on
             continue
-        flips = outcome.decisions.flip_bps
+        flips = outcome.decisions.edge_to_flip_bps
         assert np.isfinite(flips).any()
         edge, flipped = outcome.sizes.edge_bps, outcome.sizes.edge_bps + flips
         assert (np.abs(flipped[np.isfinite(flips)]) < 1e4).all()
@@ -164,11 +164,11 @@ def test_an_order_takes_the_position_to_its_target() -> None:
 def test_an_order_is_whole_lots_toward_zero_and_the_target_is_what_it_reaches() -> None:
     """A fifth of 100,000 at 100 is 200 units: 28 lots of 7 are 196, worth 19,600."""
     settled = situation().knobs(rules=TradingRules(lots=(7.0,)), kelly=100.0, **FREE).settled()
-    rung = settled.gates[ladder.NAMES.index("minimum order")]
+    rung = settled.gates[gates.GATE_NAMES.index("minimum order")]
     assert (settled.delta[0], settled.target[0]) == (pytest.approx(196.0), pytest.approx(0.196))
     assert (rung.value[0], rung.limit[0]) == (pytest.approx(19_600.0), pytest.approx(700.0))
     free = situation().knobs(kelly=100.0, **FREE).settled()
-    rung = free.gates[ladder.NAMES.index("minimum order")]
+    rung = free.gates[gates.GATE_NAMES.index("minimum order")]
     assert (free.delta[0], rung.value[0], rung.limit[0]) == (pytest.approx(200.0), pytest.approx(20_000.0), 0.0)
 
 
@@ -176,7 +176,7 @@ def test_an_order_below_the_minimum_is_not_sent_and_the_ladder_says_why() -> Non
     one = situation().knobs(rules=TradingRules(lots=(150.0,), min_notionals=(16_000.0,)), kelly=100.0, **FREE)
     settled = one.settled()  # 200 units are one lot of 150, worth 15,000; the least is two lots
     assert (ACTIONS[settled.action[0]], settled.delta[0], settled.target[0]) == ("hold", 0.0, 0.0)
-    rung = settled.gates[settled.binding[0]]
+    rung = settled.gates[settled.binding_gate[0]]
     assert (rung.name, rung.value[0], rung.limit[0]) == ("minimum order", pytest.approx(15_000.0), pytest.approx(30_000.0))
     assert one.settled(waived=("minimum order",)).delta[0] == pytest.approx(150.0)
 
@@ -199,13 +199,13 @@ def test_a_position_that_is_no_multiple_turns_round_to_whole_lots() -> None:
 @settings(max_examples=200, deadline=None)
 def test_an_order_is_never_larger_than_was_wanted_and_a_close_closes_whole(seed: int) -> None:
     one = random_situation(seed, rules=True)
-    free = one.knobs(rules=replace(one.inputs.knobs.rules, lots=(), min_notionals=())).settled()
+    free = one.knobs(rules=replace(one.inputs.config.rules, lots=(), min_notionals=())).settled()
     settled, positions = one.settled(), one.inputs.account.positions
     assert (np.abs(settled.delta) <= np.abs(free.delta) * (1 + 1e-12)).all()
     assert (settled.delta * free.delta >= 0).all()
     closes = (settled.target == 0) & (settled.delta != 0)
     np.testing.assert_array_equal(settled.delta[closes], -positions[closes])
-    lots, least = (np.array(part) for part in (one.inputs.knobs.rules.lots, one.inputs.knobs.rules.min_notionals))
+    lots, least = (np.array(part) for part in (one.inputs.config.rules.lots, one.inputs.config.rules.min_notionals))
     sent = (settled.delta != 0) & ~closes
     assert (np.abs(settled.delta[sent]) * PRICE >= least[sent] - 1e-6).all()
     after = positions + settled.delta
@@ -219,7 +219,7 @@ def test_an_order_is_never_larger_than_was_wanted_and_a_close_closes_whole(seed:
 def test_spot_is_never_sold_short(seed: int) -> None:
     one = random_situation(seed, rules=True)
     settled = one.settled()
-    spot = ~np.array(one.inputs.knobs.rules.shorts)
+    spot = ~np.array(one.inputs.config.rules.shorts)
     after = one.inputs.account.positions + settled.delta
     assert (after[spot] >= 0).all()
     assert (settled.target[spot] >= 0).all()
@@ -253,7 +253,9 @@ def test_where_no_book_stands_or_no_trade_is_known_nothing_rests() -> None:
 
 
 def resting(units: float, execution: str = "passive", symbol: int = 0) -> Order:
-    return Order(symbol, units, 2.0, 0.0, 0.002, EXECUTIONS.index(execution), Work(TICK - 1, 1, units, PRICE, PRICE, 5.0, units, PRICE, 0.0, 0.0))
+    return Order(
+        symbol, units, 2.0, 0.0, 0.002, EXECUTIONS.index(execution), OrderProgress(TICK - 1, 1, units, PRICE, PRICE, 5.0, units, PRICE, 0.0, 0.0)
+    )
 
 
 def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice() -> None:
@@ -262,12 +264,12 @@ def test_a_working_order_goes_on_while_it_is_wanted_and_nothing_is_ordered_twice
     for left in (0.4 * wanted, wanted, 3.0 * wanted):
         one = booked.account(working=(resting(left),))
         settled = one.settled()
-        (order,) = broker.orders(settled, one.liquidity, one.mood, one.inputs)
-        assert (EXECUTIONS[int(settled.execution[0])], order.work) == ("passive", resting(left).work)
+        (order,) = broker.create_orders(settled, one.liquidity, one.mood, one.inputs)
+        assert (EXECUTIONS[int(settled.execution[0])], order.progress) == ("passive", resting(left).progress)
         assert order.units == pytest.approx(min(left, wanted))
     other = booked.account(working=(resting(-wanted),))
-    (order,) = broker.orders(other.settled(), other.liquidity, other.mood, other.inputs)
-    assert (order.work, order.units, order.execution) == (None, wanted, EXECUTIONS.index("aggressive"))
+    (order,) = broker.create_orders(other.settled(), other.liquidity, other.mood, other.inputs)
+    assert (order.progress, order.units, order.execution) == (None, wanted, EXECUTIONS.index("aggressive"))
 
 
 SHUT: dict[str, Callable[[Situation], Situation]] = {
@@ -283,21 +285,21 @@ SHUT: dict[str, Callable[[Situation], Situation]] = {
 @pytest.mark.parametrize("why", SHUT)
 def test_where_a_gate_shuts_a_working_order_that_opens_is_cancelled(why: str) -> None:
     one = situation(1).costs(depth=np.array([1e9])).account(working=(resting(50.0),))
-    assert len(broker.orders(one.settled(), one.liquidity, one.mood, one.inputs)) == 1
+    assert len(broker.create_orders(one.settled(), one.liquidity, one.mood, one.inputs)) == 1
     shut = SHUT[why](one)
-    assert broker.orders(shut.settled(), shut.liquidity, shut.mood, shut.inputs) == ()
+    assert broker.create_orders(shut.settled(), shut.liquidity, shut.mood, shut.inputs) == ()
 
 
 def test_what_a_person_wants_flat_is_taken_at_once() -> None:
     one = situation(1).costs(depth=np.array([10.0]), spread_bps=np.array([40.0])).holding(0.1).knobs(flatten=True)
     selling = one.account(working=(resting(-20.0, "slice"),))
-    (order,) = broker.orders(selling.settled(), selling.liquidity, selling.mood, selling.inputs)
-    assert (order.units, order.execution, order.work) == (-one.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)
+    (order,) = broker.create_orders(selling.settled(), selling.liquidity, selling.mood, selling.inputs)
+    assert (order.units, order.execution, order.progress) == (-one.inputs.account.positions[0], EXECUTIONS.index("aggressive"), None)
 
 
 def test_votes_are_those_of_models_that_were_heard() -> None:
     one = situation(2)
-    trust = one.opinions.trust.copy()
+    trust = one.opinions.reliability.copy()
     trust[1] = 0.0
     votes = one.said(trust=trust).settled().votes
     assert np.isnan(votes[1]).all()

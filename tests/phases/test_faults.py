@@ -9,31 +9,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.domain.control import Event
 from engine.domain.decision import ACTIONS
-from engine.domain.incidents import EVERYWHERE, KINDS, NO_FAULT, Faults, Incident
+from engine.domain.incidents import EVERYWHERE, INCIDENT_KINDS, NO_FAULT, DataFaults, Incident
 from engine.domain.record import Bools
+from engine.domain.trading_config import Event
 from engine.evidence import faults, incidents
-from engine.phases import ladder
+from engine.phases import gates
 from tests.makers import MINUTE, START, bold, decided, grew
 from tests.phases.situations import Situation, situation
 
-FRESH = ladder.NAMES.index("fresh data")
+FRESH = gates.GATE_NAMES.index("fresh data")
 SYMBOLS = 4
 NAMES = tuple(f"S{index}" for index in range(SYMBOLS))
 
 
-def with_faults(one: Situation, found: Faults) -> Situation:
-    return replace(one, mood=replace(one.mood, watch=replace(one.mood.watch, faults=found)))
+def with_faults(one: Situation, found: DataFaults) -> Situation:
+    return replace(one, mood=replace(one.mood, incident_state=replace(one.mood.incident_state, faults=found)))
 
 
-def found_in(kind: str, symbol: str, *, bars: int = 14) -> Faults:
+def found_in(kind: str, symbol: str, *, bars: int = 14) -> DataFaults:
     """What an incident that has been open for so many bars means for each symbol."""
     lasting = Incident(kind, symbol, START - bars * MINUTE, None, "")
-    return faults.find((lasting,), None, START, MINUTE, NAMES)
+    return faults.find_faults((lasting,), None, START, MINUTE, NAMES)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INCIDENT_KINDS)
 @pytest.mark.parametrize("symbol", ["S1", EVERYWHERE])
 @given(
     shares=st.lists(st.floats(-0.2, 0.2), min_size=SYMBOLS, max_size=SYMBOLS),
@@ -44,7 +44,7 @@ def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, share
     found = found_in(kind, symbol)
     found = replace(found, frozen_bar=np.full(SYMBOLS, frozen))
     one = with_faults(situation(SYMBOLS).holding(*shares).expecting(*means), found)
-    settled, held = one.settled(), one.sizes().held
+    settled, held = one.settled(), one.sizes().current
     touched = found.kind != NO_FAULT
     assert touched.sum() == (SYMBOLS if symbol == EVERYWHERE else 1)
     assert not settled.gates.passed[FRESH, touched].any()
@@ -57,7 +57,7 @@ def test_no_target_grows_while_an_incident_is_open(kind: str, symbol: str, share
         assert (settled.delta[touched] == 0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INCIDENT_KINDS)
 def test_a_position_against_the_forecast_is_closed_on_a_bar_of_this_moment(kind: str) -> None:
     one = with_faults(situation(SYMBOLS).holding(-0.1, -0.1, -0.1, -0.1), found_in(kind, "S1"))
     settled = one.settled()
@@ -66,11 +66,11 @@ def test_a_position_against_the_forecast_is_closed_on_a_bar_of_this_moment(kind:
     assert (one.knobs(flatten=True).settled().target == 0.0).all()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", INCIDENT_KINDS)
 def test_what_would_be_bought_is_held_and_fresh_data_binds(kind: str) -> None:
     settled = with_faults(situation(SYMBOLS), found_in(kind, "S1")).settled()
     assert [ACTIONS[action] for action in settled.action] == ["buy", "hold", "buy", "buy"]
-    assert settled.binding[1] == FRESH
+    assert settled.binding_gate[1] == FRESH
 
 
 def test_a_frozen_bar_is_no_price_to_close_at_not_even_by_hand() -> None:
@@ -86,8 +86,10 @@ def touching(kind: str) -> Bools:
     wanted = grew(decided(at), at.inputs.account)
     some = np.flatnonzero(wanted)[:2]
     lasting = tuple(Incident(kind, at.inputs.symbols[index], at.inputs.at - 9 * MINUTE, None, "") for index in some)
-    watch = replace(at.state.watch, open=lasting, volume=replace(at.state.watch.volume, bars=1))  # what is counted anew has not been learned yet
-    grown = grew(decided(replace(at, state=replace(at.state, watch=watch))), at.inputs.account)
+    watch = replace(
+        at.state.incident_state, open=lasting, volume_level=replace(at.state.incident_state.volume_level, bars=1)
+    )  # what is counted anew has not been learned yet
+    grown = grew(decided(replace(at, state=replace(at.state, incident_state=watch))), at.inputs.account)
     assert (grown[np.setdiff1d(np.flatnonzero(wanted), some)]).all()
     return wanted & ~grown
 
@@ -106,13 +108,13 @@ def test_a_skewed_clock_that_is_told_with_this_bar_holds_from_this_bar_on() -> N
 
 def test_the_graver_of_two_incidents_is_named() -> None:
     open_ones = tuple(Incident(kind, "S1", START - bars * MINUTE, None, "") for kind, bars in (("stale", 5), ("clock skew", 90)))
-    found = faults.find(open_ones, None, START, MINUTE, NAMES)
-    assert (KINDS[found.kind[1]], found.bars[1]) == ("stale", 5)
-    assert set(faults.GRAVITY) == set(KINDS)
+    found = faults.find_faults(open_ones, None, START, MINUTE, NAMES)
+    assert (INCIDENT_KINDS[found.kind[1]], found.bars[1]) == ("stale", 5)
+    assert set(faults.SEVERITY) == set(INCIDENT_KINDS)
 
 
 def test_where_the_market_could_not_be_looked_at_what_is_open_stays_open() -> None:
-    watch = replace(incidents.blank(SYMBOLS), faults=replace(found_in("stale", EVERYWHERE), frozen_bar=np.ones(SYMBOLS, dtype=bool)))
-    unknown = incidents.unknown(watch)
-    assert (unknown.faults.kind == KINDS.index("stale")).all()
+    watch = replace(incidents.initial_incident_state(SYMBOLS), faults=replace(found_in("stale", EVERYWHERE), frozen_bar=np.ones(SYMBOLS, dtype=bool)))
+    unknown = incidents.skip_bar(watch)
+    assert (unknown.faults.kind == INCIDENT_KINDS.index("stale")).all()
     assert not unknown.faults.frozen_bar.any()

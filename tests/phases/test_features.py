@@ -8,17 +8,17 @@ from functools import partial
 import numpy as np
 import pytest
 
-from engine.domain.decision import Matrix
-from engine.domain.market import View
-from engine.domain.model import Family
+from engine.domain.decision import FeatureMatrix
+from engine.domain.market import MarketView
+from engine.domain.model import FeatureFamily
 from engine.domain.record import Floats
 from engine.phases import features
 from tests.makers import Moment, changed, moment
 from tests.sabotage import family_that
 
 
-def built(at: Moment) -> Matrix:
-    return features.build(at.inputs, at.catalog)
+def built(at: Moment) -> FeatureMatrix:
+    return features.build_features(at.inputs, at.catalog)
 
 
 def viewed(at: Moment, **parts: object) -> Moment:
@@ -40,7 +40,7 @@ def test_one_symbol_without_what_it_needs_is_not_usable_and_the_others_are(name:
     part = getattr(moment().inputs.view, name).copy()
     part[3] = odd
     at = viewed(moment(), **{name: part})
-    assert at.inputs.knobs.min_history == 120
+    assert at.inputs.config.min_history == 120
     expected = np.ones(8, dtype=bool)
     expected[3] = usable
     assert built(at).usable.tolist() == expected.tolist()
@@ -53,7 +53,7 @@ def test_a_stale_bar_is_not_usable() -> None:
 
 
 def test_a_symbol_with_a_blank_where_none_may_be_is_not_usable() -> None:
-    def blanked(family: Family, view: View) -> Floats:
+    def blanked(family: FeatureFamily, view: MarketView) -> Floats:
         values = np.array(family.build(view))
         values[2, 0] = np.nan
         return values
@@ -61,7 +61,7 @@ def test_a_symbol_with_a_blank_where_none_may_be_is_not_usable() -> None:
     assert built(family_that(moment(), blanked)).usable.tolist() == [place != 2 for place in range(8)]
 
 
-def nothing(family: Family, view: View) -> Floats:
+def nothing(family: FeatureFamily, view: MarketView) -> Floats:
     return family.build(view) * np.nan
 
 
@@ -85,7 +85,7 @@ def test_where_no_symbol_has_a_history_a_blank_family_is_no_fault() -> None:
 
 def test_when_building_fails_every_column_is_blank_and_nobody_usable() -> None:
     at = moment()
-    matrix = features.leave_blank(at.inputs, at.catalog)
+    matrix = features.leave_features_blank(at.inputs, at.catalog)
     assert np.isnan(matrix.values).all()
     assert matrix.values.shape == (8, len(at.catalog.columns))
     assert not matrix.usable.any()

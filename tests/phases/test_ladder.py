@@ -11,7 +11,8 @@ import pytest
 from engine.domain.decision import ACTIONS, Phase
 from engine.domain.market import Books
 from engine.domain.trading_rules import TradingRules
-from engine.phases import decision, ladder
+from engine.phases import decision
+from engine.phases import gates as phases_gates
 from tests.makers import lesson
 from tests.phases.situations import PRICE, TICK, Situation, situation
 
@@ -20,28 +21,28 @@ NO = np.zeros(1, dtype=bool)
 SHUT: dict[str, Callable[[Situation], Situation]] = {
     "fresh data": lambda one: one.given(fresh=NO),
     "not paused": lambda one: one.knobs(paused=True),
-    "sound phases": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
-    "sane book": lambda one: one.costs(crossed=~NO),
+    "no degraded phase": lambda one: replace(one, degraded=(Phase.ENSEMBLE,)),
+    "valid book": lambda one: one.costs(crossed=~NO),
     "not flattened": lambda one: one.knobs(flatten=True),
     "history": lambda one: one.knobs(min_history=301),
     "spread": lambda one: one.costs(spread_bps=np.array([50.1])),
-    "models heard": lambda one: one.said(heard=np.array([1.0])),
+    "active models": lambda one: one.said(heard=np.array([1.0])),
     "proven skill": lambda one: one.proven(-0.001, 0.04),
-    "known territory": lambda one: one.said(outside=np.array([0.36])),
+    "in distribution": lambda one: one.said(outside=np.array([0.36])),
     "agreement": lambda one: one.said(agreement=np.full((3, 1), 0.49)),
-    "edge over cost": lambda one: one.costs(cost_bps=np.array([40.0])),
+    "edge above cost": lambda one: one.costs(cost_bps=np.array([40.0])),
     "cooldown": lambda one: one.account(losses=np.array([TICK - 5])),
     "daily loss": lambda one: one.account(day_open=103_200.0),
     "drawdown": lambda one: one.account(peak=118_000.0),
-    "worth trading": lambda one: one.knobs(min_trade=0.3),
-    "room in limits": lambda one: one.knobs(max_gross=0.0009),
+    "minimum trade": lambda one: one.knobs(min_trade=0.3),
+    "risk limits": lambda one: one.knobs(max_gross=0.0009),
     "minimum order": lambda one: one.knobs(rules=TradingRules(min_notionals=(50_000.0,))),
 }
 
 
 def binding(one: Situation) -> str | None:
-    index = int(one.settled().binding[0])
-    return None if index < 0 else ladder.NAMES[index]
+    index = int(one.settled().binding_gate[0])
+    return None if index < 0 else phases_gates.GATE_NAMES[index]
 
 
 def fulfils(sense: str, value: float, limit: float) -> bool:
@@ -51,10 +52,10 @@ def fulfils(sense: str, value: float, limit: float) -> bool:
 def test_with_every_gate_open_it_buys() -> None:
     settled = situation().settled()
     assert settled.action[0] == BUY
-    assert settled.binding[0] == -1
+    assert settled.binding_gate[0] == -1
     assert all(gate.passed.all() for gate in settled.gates)
-    assert [gate.name for gate in settled.gates] == list(ladder.NAMES)
-    assert len(ladder.NAMES) == 18
+    assert [gate.name for gate in settled.gates] == list(phases_gates.GATE_NAMES)
+    assert len(phases_gates.GATE_NAMES) == 18
 
 
 def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
@@ -62,20 +63,20 @@ def test_where_a_market_has_books_and_none_stands_nothing_is_traded() -> None:
     booked = situation().given(books=Books(99.99 * levels, levels, 100.01 * levels, levels)).costs(depth=np.array([5_000.0]))
     assert booked.settled().action[0] == BUY
     missing = booked.costs(depth=np.array([np.nan]))
-    assert (missing.settled().action[0], binding(missing)) == (0, "sane book")
+    assert (missing.settled().action[0], binding(missing)) == (0, "valid book")
     assert missing.knobs(flatten=True).holding(0.1).settled().delta[0] == 0.0
     blind = replace(missing, degraded=(Phase.MICROSTRUCTURE,)).knobs(flatten=True).holding(0.1)  # nobody has looked: what a person wants flat is sold
     assert blind.settled().delta[0] < 0.0
 
 
-@pytest.mark.parametrize("name", ladder.NAMES)
+@pytest.mark.parametrize("name", phases_gates.GATE_NAMES)
 def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
     one = SHUT[name](situation())
     settled = one.settled()
     assert binding(one) == name
     assert ACTIONS[settled.action[0]] == "hold"
     assert settled.delta[0] == 0.0
-    gate = settled.gates[ladder.NAMES.index(name)]
+    gate = settled.gates[phases_gates.GATE_NAMES.index(name)]
     assert not gate.passed[0]
     assert not fulfils(gate.sense, float(gate.value[0]), float(gate.limit[0]))
     others = [other.name for other in settled.gates if not other.passed[0] and other.name not in {name, *FOLLOWS.get(name, ())}]
@@ -84,24 +85,24 @@ def test_each_gate_binds_alone_in_its_situation(name: str) -> None:
 
 # What also fails with a gate, because it says the same of the size that the gate says of its cause.
 FOLLOWS = {
-    "proven skill": ("worth trading", "room in limits"),
-    "edge over cost": ("worth trading", "room in limits"),
-    "daily loss": ("room in limits",),
-    "drawdown": ("room in limits",),
-    "worth trading": ("room in limits",),
+    "proven skill": ("minimum trade", "risk limits"),
+    "edge above cost": ("minimum trade", "risk limits"),
+    "daily loss": ("risk limits",),
+    "drawdown": ("risk limits",),
+    "minimum trade": ("risk limits",),
 }
 
 
-@pytest.mark.parametrize("name", ladder.NAMES)
+@pytest.mark.parametrize("name", phases_gates.GATE_NAMES)
 def test_a_gate_that_is_waived_binds_no_more(name: str) -> None:
     settled = SHUT[name](situation()).settled(waived=(name, *FOLLOWS.get(name, ())))
-    assert settled.binding[0] == -1
+    assert settled.binding_gate[0] == -1
 
 
 @pytest.mark.parametrize("sense", ["<=", ">=", ">"])
 def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
-    rows = ladder.holds(np.full((18, 1), np.nan), np.zeros((18, 1)))
-    assert not rows[ladder.SENSES.index(sense)].any()
+    rows = phases_gates.passes_limit(np.full((18, 1), np.nan), np.zeros((18, 1)))
+    assert not rows[phases_gates.GATE_SENSES.index(sense)].any()
 
 
 @pytest.mark.parametrize(
@@ -109,9 +110,9 @@ def test_a_value_that_is_not_known_does_not_pass(sense: str) -> None:
     [
         ("history", lambda one: one.knobs(min_history=300), lambda one: one.knobs(min_history=301)),
         ("spread", lambda one: one.costs(spread_bps=np.array([50.0])), lambda one: one.costs(spread_bps=np.array([50.001]))),
-        ("models heard", lambda one: one.said(heard=np.array([2.0])), lambda one: one.said(heard=np.array([1.999]))),
+        ("active models", lambda one: one.said(heard=np.array([2.0])), lambda one: one.said(heard=np.array([1.999]))),
         ("cooldown", lambda one: one.account(losses=np.array([TICK - 6])), lambda one: one.account(losses=np.array([TICK - 5]))),
-        ("known territory", lambda one: one.said(outside=np.array([0.35])), lambda one: one.said(outside=np.array([0.3501]))),
+        ("in distribution", lambda one: one.said(outside=np.array([0.35])), lambda one: one.said(outside=np.array([0.3501]))),
         ("daily loss", lambda one: one.account(day_open=103_000.0), lambda one: one.account(day_open=103_200.0)),
         ("drawdown", lambda one: one.account(peak=117_600.0), lambda one: one.account(peak=117_700.0)),
     ],
@@ -124,18 +125,18 @@ def test_a_gate_turns_at_its_limit(name: str, open_at: Callable[[Situation], Sit
 def test_the_whole_ladder_stands_for_every_symbol_at_every_tick() -> None:
     for tick, outcome in lesson().outcomes.items():
         gates = outcome.decisions.gates
-        assert [gate.name for gate in gates] == list(ladder.NAMES), tick
+        assert [gate.name for gate in gates] == list(phases_gates.GATE_NAMES), tick
         failed = ~gates.passed
         for gate in gates:
             assert gate.value.shape == gate.limit.shape == gate.passed.shape == (8,)
             assert gate.passed.tolist() == [fulfils(gate.sense, *pair) for pair in zip(gate.value.tolist(), gate.limit.tolist(), strict=True)]
         held = outcome.decisions.action == 0
         expected = np.where(held & failed.any(axis=0), failed.argmax(axis=0), -1)
-        assert (outcome.decisions.binding == expected).all()
-    assert set(SHUT) == set(ladder.NAMES)
+        assert (outcome.decisions.binding_gate == expected).all()
+    assert set(SHUT) == set(phases_gates.GATE_NAMES)
 
 
-FIRST = ("fresh data", "not paused", "sound phases", "sane book")
+FIRST = ("fresh data", "not paused", "no degraded phase", "valid book")
 
 
 @pytest.mark.parametrize("name", FIRST)
@@ -144,7 +145,7 @@ def test_behind_the_first_gates_nothing_is_closed_either(name: str) -> None:
     assert one.settled().delta[0] == 0.0
 
 
-@pytest.mark.parametrize("name", [name for name in ladder.NAMES if name not in {*FIRST, "worth trading", "room in limits"}])
+@pytest.mark.parametrize("name", [name for name in phases_gates.GATE_NAMES if name not in {*FIRST, "minimum trade", "risk limits"}])
 def test_behind_any_other_gate_a_position_against_the_forecast_is_still_closed(name: str) -> None:
     one = SHUT[name](situation().holding(-0.1))
     settled = one.settled()
@@ -174,8 +175,8 @@ def test_what_may_not_open_may_not_turn_a_position_round() -> None:
 
 def test_holding_shuts_every_gate_and_blames_the_phases() -> None:
     one = situation(2).holding(0.1, 0.0)
-    held = decision.hold(one.sizes(), one.liquidity, one.opinions, one.mood, one.inputs, (Phase.DECISION,))
-    assert [gate.name for gate in held.gates] == list(ladder.NAMES)
-    assert {ladder.NAMES[index] for index in held.binding} == {"sound phases"}
+    held = decision.hold_all(one.sizes(), one.liquidity, one.opinions, one.mood, one.inputs, (Phase.DECISION,))
+    assert [gate.name for gate in held.gates] == list(phases_gates.GATE_NAMES)
+    assert {phases_gates.GATE_NAMES[index] for index in held.binding_gate} == {"no degraded phase"}
     assert (held.delta == 0).all()
     np.testing.assert_allclose(held.target, [0.1, 0.0])

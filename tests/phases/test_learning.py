@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.control import Event
 from engine.domain.record import Floats
 from engine.domain.state import State
+from engine.domain.trading_config import Event
 from engine.phases import evolution, learning
 from tests.makers import KNOBS, Moment, changed, decided, moment
 
@@ -22,7 +22,7 @@ def test_the_state_remembers_this_tick_first_and_the_longest_horizon_last() -> N
     at = moment()
     outcome = decided(at)
     pending, before = outcome.state.pending, at.state.pending
-    np.testing.assert_array_equal(pending.mean[0, :-1], outcome.opinions.mean)
+    np.testing.assert_array_equal(pending.mean[0, :-1], outcome.predictions.mean)
     np.testing.assert_array_equal(pending.mean[0, -1], outcome.forecast.mean)
     np.testing.assert_array_equal(pending.mean[1:], before.mean[:-1])
     np.testing.assert_array_equal(pending.price[1:], before.price[:-1])
@@ -73,7 +73,7 @@ def test_when_learning_fails_what_is_pending_moves_on_and_nothing_is_scored() ->
     at = moment()
     outcome = decided(at)
     state = learning.learn_nothing(
-        outcome.opinions, outcome.forecast, outcome.mood, outcome.liquidity, outcome.sizes, outcome.decisions, at.inputs, at.state
+        outcome.predictions, outcome.forecast, outcome.market_state, outcome.liquidity, outcome.sizes, outcome.decisions, at.inputs, at.state
     )
     np.testing.assert_array_equal(state.pending.mean[1:], at.state.pending.mean[:-1])
     assert np.isnan(state.pending.price[0]).all()
@@ -86,11 +86,11 @@ def asked(**changes: object) -> str | None:
     at = moment()
     events = changes.pop("events", ())
     state = replace(at.state, **changes)  # type: ignore[arg-type]
-    plan = evolution.propose(state, replace(at.inputs, events=events, knobs=KNOBS))  # type: ignore[arg-type]
+    plan = evolution.propose_evolution(state, replace(at.inputs, events=events, config=KNOBS))  # type: ignore[arg-type]
     if not plan.instructions:
         assert plan.state.last_training == state.last_training
         return None
-    assert (plan.state.last_training, plan.state.asked) == (at.inputs.tick, state.asked + 1)
+    assert (plan.state.last_training, plan.state.training_requests) == (at.inputs.tick, state.training_requests + 1)
     return plan.instructions[0].detail
 
 

@@ -23,7 +23,7 @@ def test_the_correlation_is_the_mean_over_pairs() -> None:
     at = moment()
     pairs = np.asarray(np.corrcoef(late(at)))
     expected = pairs[np.triu_indices(8, 1)].mean()
-    assert market.analyse(at.inputs, at.state).correlation == pytest.approx(expected)
+    assert market.analyse_market(at.inputs, at.state).correlation == pytest.approx(expected)
 
 
 def test_the_range_volatility_is_that_of_garman_and_klass() -> None:
@@ -31,12 +31,12 @@ def test_the_range_volatility_is_that_of_garman_and_klass() -> None:
     bars = at.inputs.bars
     reach, body = np.log(bars.high / bars.low)[:, -48:], np.log(bars.close / bars.open)[:, -48:]
     expected = np.sqrt((0.5 * reach**2 - (2 * np.log(2) - 1) * body**2).mean(axis=1))
-    np.testing.assert_allclose(market.analyse(at.inputs, at.state).range_volatility, expected, rtol=1e-9)
+    np.testing.assert_allclose(market.analyse_market(at.inputs, at.state).range_volatility, expected, rtol=1e-9)
 
 
 def test_trend_breadth_and_liquidity() -> None:
     at = moment()
-    mood = market.analyse(at.inputs, at.state)
+    mood = market.analyse_market(at.inputs, at.state)
     trend = late(at).sum(axis=1) / (at.inputs.view.sigma * np.sqrt(48))
     np.testing.assert_allclose(mood.trend, trend)
     assert mood.breadth == pytest.approx((trend > 0).mean())
@@ -50,7 +50,7 @@ def test_the_money_that_moves_a_price_is_not_known_without_a_volume() -> None:
     at = moment()
     volume = at.inputs.view.volume.copy()
     volume[0] = np.nan
-    liquidity = market.analyse(replace(at.inputs, view=replace(at.inputs.view, volume=volume)), at.state).liquidity
+    liquidity = market.analyse_market(replace(at.inputs, view=replace(at.inputs.view, volume=volume)), at.state).liquidity
     np.testing.assert_array_equal(np.isnan(liquidity), [True, *[False] * 7])
 
 
@@ -68,15 +68,21 @@ def shaped(kind: str) -> Bars:
 def test_a_shaped_market_is_recognised(kind: str) -> None:
     at = moment()
     one = seen(four(at), shaped(kind))
-    state = replace(one.state, regime=np.full((4, 4), 0.25), watch=incidents.blank(4))
+    state = replace(one.state, regime_probabilities=np.full((4, 4), 0.25), incident_state=incidents.initial_incident_state(4))
     for _ in range(30):
-        state = replace(state, regime=market.analyse(one.inputs, state).probabilities)
-    assert {REGIMES[index] for index in state.regime.argmax(axis=1)} == {kind}
+        state = replace(state, regime_probabilities=market.analyse_market(one.inputs, state).probabilities)
+    assert {REGIMES[index] for index in state.regime_probabilities.argmax(axis=1)} == {kind}
 
 
 def four(at: Moment) -> Moment:
     """The moment with its first four symbols only."""
-    account = replace(at.inputs.account, positions=np.zeros(4), entry=np.full(4, np.nan), mark=np.full(4, 100.0), losses=at.inputs.account.losses[:4])
+    account = replace(
+        at.inputs.account,
+        positions=np.zeros(4),
+        entry_price=np.full(4, np.nan),
+        mark_price=np.full(4, 100.0),
+        last_loss_tick=at.inputs.account.last_loss_tick[:4],
+    )
     books = Books(*(getattr(at.inputs.books, name)[:4] for name in ("bid_price", "bid_size", "ask_price", "ask_size")))
     return replace(at, inputs=replace(at.inputs, symbols=at.inputs.symbols[:4], fresh=np.ones(4, dtype=bool), account=account, books=books))
 
@@ -86,7 +92,7 @@ def test_symbols_without_a_volatility_stand_aside() -> None:
     bars = walk_bars(8, 300, 2)
     blank = np.arange(8)[:, None] < 3
     one = seen(at, Bars(*(np.where(blank, np.nan, part) for part in (bars.open, bars.high, bars.low, bars.close, bars.volume))))
-    mood = market.analyse(one.inputs, one.state)
+    mood = market.analyse_market(one.inputs, one.state)
     assert np.isnan(mood.sigma[:3]).all()
     assert (mood.trend[:3] == 0).all()
     assert np.isfinite([mood.correlation, mood.breadth, mood.sentiment, mood.stress]).all()
@@ -115,16 +121,16 @@ def standing(bars: Bars, where: Bools, price: Floats | float) -> Bars:
 def test_sentiment_is_the_mean_place_of_the_last_twelve_closes_in_their_bars() -> None:
     at = seen(moment(), walk_bars(8, 300, 4))
     bars = at.inputs.bars
-    assert market.analyse(at.inputs, at.state).sentiment == pytest.approx(placed(bars).mean(), rel=1e-9)
+    assert market.analyse_market(at.inputs, at.state).sentiment == pytest.approx(placed(bars).mean(), rel=1e-9)
     still = seen(at, standing(bars, np.arange(8)[:, None] < 2, 100.0))
     assert np.isnan(still.inputs.view.sigma[:2]).all()  # they never moved, so they have no volatility and are not asked
-    assert market.analyse(still.inputs, still.state).sentiment == pytest.approx(placed(bars)[2:].mean(), rel=1e-9)
+    assert market.analyse_market(still.inputs, still.state).sentiment == pytest.approx(placed(bars)[2:].mean(), rel=1e-9)
 
 
 def test_a_bar_without_reach_has_no_sentiment_and_counts_as_even() -> None:
     bars = walk_bars(8, 300, 4)
     at = seen(moment(), standing(bars, np.arange(300) >= 299, bars.close[:, [298]]))
-    assert market.analyse(at.inputs, at.state).sentiment == pytest.approx(placed(bars)[:, :-1].sum() / 96, rel=1e-9)
+    assert market.analyse_market(at.inputs, at.state).sentiment == pytest.approx(placed(bars)[:, :-1].sum() / 96, rel=1e-9)
 
 
 def test_the_correlation_leaves_out_what_stands_still() -> None:
@@ -140,23 +146,23 @@ def test_breadth_and_stress_are_shares_of_the_symbols_that_are_known() -> None:
     at = moment()
     close = 100.0 * np.exp(np.cumsum(np.where(np.arange(8)[:, None] < 2, 1e-3, -1e-3) * np.ones((8, 300)), axis=1))
     one = seen(at, Bars(close, close * 1.001, close * 0.999, close, np.ones_like(close)))
-    assert market.analyse(one.inputs, one.state).breadth == 0.25
+    assert market.analyse_market(one.inputs, one.state).breadth == 0.25
     blank = np.arange(8)[:, None] == 0
     part = seen(at, Bars(*(np.where(blank, np.nan, piece) for piece in (close, close * 1.001, close * 0.999, close, np.ones_like(close)))))
-    assert market.analyse(part.inputs, part.state).breadth == pytest.approx(1 / 7)
+    assert market.analyse_market(part.inputs, part.state).breadth == pytest.approx(1 / 7)
     none = seen(at, Bars(*(np.full((8, 300), np.nan) for _ in range(5))))
-    assert market.analyse(none.inputs, none.state).breadth == 0.5
-    assert market.analyse(none.inputs, none.state).sentiment == 0.0
-    assert market.analyse(none.inputs, none.state).correlation == 0.0
+    assert market.analyse_market(none.inputs, none.state).breadth == 0.5
+    assert market.analyse_market(none.inputs, none.state).sentiment == 0.0
+    assert market.analyse_market(none.inputs, none.state).correlation == 0.0
 
 
 def test_a_symbol_whose_bar_is_stale_tells_nothing_of_its_regime() -> None:
     at = moment()
-    told = market.analyse(at.inputs, at.state).probabilities
-    stale = market.analyse(replace(at.inputs, fresh=np.arange(8) != 3), at.state).probabilities
+    told = market.analyse_market(at.inputs, at.state).probabilities
+    stale = market.analyse_market(replace(at.inputs, fresh=np.arange(8) != 3), at.state).probabilities
     others = np.arange(8) != 3
     np.testing.assert_array_equal(stale[others], told[others])
     assert not np.array_equal(stale[3], told[3])
     sigma = np.where(others, at.inputs.view.sigma, np.nan)
-    unknown = market.analyse(replace(at.inputs, view=replace(at.inputs.view, sigma=sigma)), at.state).probabilities
+    unknown = market.analyse_market(replace(at.inputs, view=replace(at.inputs.view, sigma=sigma)), at.state).probabilities
     np.testing.assert_array_equal(stale[3], unknown[3])

@@ -9,13 +9,13 @@ import pytest
 
 from engine import matching
 from engine.domain.decision import SPREAD_SOURCES, Liquidity
-from engine.domain.market import Books, Flow
+from engine.domain.market import Books, OrderFlow
 from engine.domain.outlook import NOTIONALS
 from engine.domain.record import Floats
 from engine.domain.trading_rules import TradingRules
-from engine.evidence import outlook
+from engine.evidence import liquidity_forecast
 from engine.phases import microstructure
-from engine.run import check
+from engine.run import check_record
 from tests.makers import Moment, changed, moment, no_books, no_flow, runner, seen
 
 BOOK = ("bid_price", "bid_size", "ask_price", "ask_size")
@@ -36,7 +36,7 @@ def book(*, step: float = 0.1, **parts: float) -> Books:
 
 def read(at: Moment) -> Liquidity:
     with np.errstate(invalid="ignore", divide="ignore"):
-        return microstructure.read(at.inputs, at.state)
+        return microstructure.measure_liquidity(at.inputs, at.state)
 
 
 def sources(told: Liquidity) -> set[str]:
@@ -46,21 +46,21 @@ def sources(told: Liquidity) -> set[str]:
 def with_books(books: Books) -> Moment:
     """A moment with these books whose learning begins here."""
     at = moment()
-    return changed(replace(at, state=replace(at.state, outlook=outlook.empty())), books=books)
+    return changed(replace(at, state=replace(at.state, liquidity_forecast=liquidity_forecast.empty_liquidity_forecast())), books=books)
 
 
 def spending(at: Moment, money: float) -> Moment:
     """The moment with `money` as the largest order allowed."""
-    account, knobs = at.inputs.account, at.inputs.knobs
+    account, knobs = at.inputs.account, at.inputs.config
     return changed(at, account=replace(account, equity=money / knobs.max_position))
 
 
-def flowing(signed: np.ndarray, *, ofi: np.ndarray | None = None, depth: float = 2.0) -> Flow:
+def flowing(signed: np.ndarray, *, ofi: np.ndarray | None = None, depth: float = 2.0) -> OrderFlow:
     """48 bars of the same signed volume a symbol, or as given, and one of order-flow imbalance."""
     bars = np.broadcast_to(signed, (8, 48)).copy()
     levels = np.zeros((8, 48, 3)) if ofi is None else np.broadcast_to(ofi, (8, 48, 3)).copy()
     ones = np.ones((8, 48))
-    return Flow(levels, bars, ones, ones * 100.0, ones * 0.2, ones * depth)
+    return OrderFlow(levels, bars, ones, ones * 100.0, ones * 0.2, ones * depth)
 
 
 def test_a_book_gives_spread_mid_depth_and_imbalance() -> None:
@@ -70,16 +70,16 @@ def test_a_book_gives_spread_mid_depth_and_imbalance() -> None:
     bids, asks = 30 * (99.9 + 99.8), 10 * (100.1 + 100.2)
     np.testing.assert_allclose(told.depth, bids + asks)
     np.testing.assert_allclose(told.imbalance, (bids - asks) / (bids + asks))
-    np.testing.assert_allclose(told.finer.imbalance_best, 0.5)
+    np.testing.assert_allclose(told.book_metrics.imbalance_best, 0.5)
     assert sources(told) == {"book"}
-    assert not told.crossed.any()
+    assert not told.invalid_book.any()
 
 
 def test_the_micro_price_is_the_mid_until_moves_have_shown_more() -> None:
     at = with_books(book())
     np.testing.assert_allclose(read(at).micro_price, 100.0)
     rows = np.array([[150.0], [1.0], [0.6]]) * np.ones((3, 8))
-    taught = replace(at, state=replace(at.state, outlook=replace(outlook.empty(8), lean_moments=rows)))
+    taught = replace(at, state=replace(at.state, liquidity_forecast=replace(liquidity_forecast.empty_liquidity_forecast(8), offset_moments=rows)))
     weighted = (99.9 * 10 + 100.1 * 30) / 40
     np.testing.assert_allclose(read(taught).micro_price, 100.0 + 0.6 * 150 / 200 * (weighted - 100.0))
 
@@ -94,9 +94,9 @@ def test_without_books_impact_follows_the_square_root_law_for_what_a_bar_may_fil
     at = changed(moment(), books=no_books(8), account=replace(moment().inputs.account, equity=equity))
     told = read(at)
     money = at.inputs.bars.volume[:, -48:].mean(axis=1) * told.mid
-    np.testing.assert_allclose(told.room, 0.1 * money)
-    share = np.minimum(at.inputs.knobs.max_position * equity / money, 0.1)
-    np.testing.assert_allclose(told.impact_bps, at.inputs.knobs.impact * at.inputs.view.sigma * 1e4 * np.sqrt(share), rtol=1e-9)
+    np.testing.assert_allclose(told.capacity, 0.1 * money)
+    share = np.minimum(at.inputs.config.max_position * equity / money, 0.1)
+    np.testing.assert_allclose(told.impact_bps, at.inputs.config.impact_coefficient * at.inputs.view.sigma * 1e4 * np.sqrt(share), rtol=1e-9)
     np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
 
 
@@ -105,8 +105,8 @@ def test_where_no_volume_is_known_or_nothing_was_traded_there_is_no_room() -> No
     volume = at.inputs.view.volume.copy()
     volume[0, -1], volume[1, -48:] = np.nan, 0.0
     told = read(changed(at, view=replace(at.inputs.view, volume=volume)))
-    np.testing.assert_array_equal(told.room[:3] > 0, [False, False, True])
-    assert np.isnan(read(moment()).room).all()  # the book decides
+    np.testing.assert_array_equal(told.capacity[:3] > 0, [False, False, True])
+    assert np.isnan(read(moment()).capacity).all()  # the book decides
 
 
 def test_a_larger_order_than_the_book_costs_by_its_share_without_a_cap() -> None:
@@ -119,12 +119,12 @@ def test_with_a_book_impact_is_what_walking_it_costs_beyond_half_the_spread() ->
     told = read(spending(with_books(book()), 1_500.0))  # 15 units: 10 at 100.1 and 5 at 100.2 to buy, all at 99.9 to sell
     paid = (10 * 100.1 + 5 * 100.2) / 15
     np.testing.assert_allclose(told.impact_bps, ((paid / 100.0 - 1.0) * 1e4 + 10.0) / 2 - 10.0)
-    np.testing.assert_allclose(told.finer.fillable, 1.0)
+    np.testing.assert_allclose(told.book_metrics.fillable_share, 1.0)
 
 
 def test_an_order_larger_than_the_book_is_told_by_the_share_it_holds() -> None:
     told = read(spending(with_books(book()), 8_012.0))
-    np.testing.assert_allclose(told.finer.fillable, 10 * (100.1 + 100.2) / 8_012.0)
+    np.testing.assert_allclose(told.book_metrics.fillable_share, 10 * (100.1 + 100.2) / 8_012.0)
     assert np.isfinite(told.cost_bps).all()
 
 
@@ -138,32 +138,32 @@ def test_a_quote_is_what_the_broker_would_fill_at(notional: int) -> None:
         mid = float(told.mid[symbol])
         units = NOTIONALS[notional] / mid
         for side, (prices, sizes) in enumerate(((books.ask_price, books.ask_size), (books.bid_price, books.bid_size))):
-            met = matching.walk(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
+            met = matching.walk_levels(prices[symbol], sizes[symbol], units, 1.0 - 2.0 * side, mid)
             whole = abs(met.units) >= units * (1 - 1e-12)
             expected = met.spread_bps + met.impact_bps if whole else np.nan
-            np.testing.assert_allclose(told.finer.quoted_bps[notional, side, symbol], expected, atol=1e-9)
+            np.testing.assert_allclose(told.book_metrics.quoted_bps[notional, side, symbol], expected, atol=1e-9)
 
 
 def test_what_the_book_does_not_hold_has_no_quote() -> None:
     told = read(with_books(book(bid_size=60.0, ask_size=10.0)))
-    np.testing.assert_array_equal(np.isnan(told.finer.quoted_bps[:, :, 0]), [[True, False], [True, True]])
-    np.testing.assert_array_equal(np.isnan(told.finer.cost_bps), np.isnan(told.finer.quoted_bps))
+    np.testing.assert_array_equal(np.isnan(told.book_metrics.quoted_bps[:, :, 0]), [[True, False], [True, True]])
+    np.testing.assert_array_equal(np.isnan(told.book_metrics.forecast_cost_bps), np.isnan(told.book_metrics.quoted_bps))
 
 
 def test_pressure_is_order_flow_over_depth_of_the_best_level_and_of_all() -> None:
     at = changed(moment(), flow=flowing(np.zeros(48), ofi=np.array([1.0, 4.0, np.nan])))
     told = read(at)
     np.testing.assert_allclose(told.pressure, 0.5)
-    np.testing.assert_allclose(told.finer.pressure_levels, 1.25)
+    np.testing.assert_allclose(told.book_metrics.pressure_levels, 1.25)
 
 
 def test_flow_of_one_side_only_is_wholly_toxic_and_balanced_flow_is_not() -> None:
     at = moment()
     volume = np.full((8, 300), 10.0)
     view = replace(at.inputs.view, volume=volume)
-    bought = read(changed(at, view=view, flow=flowing(np.full(48, 10.0)))).finer.vpin
-    balanced = read(changed(at, view=view, flow=flowing(np.tile([10.0, -10.0, -10.0, 10.0], 12)))).finer.vpin
-    some = read(changed(at, view=view, flow=flowing(np.full(48, 2.5)))).finer.vpin
+    bought = read(changed(at, view=view, flow=flowing(np.full(48, 10.0)))).book_metrics.vpin
+    balanced = read(changed(at, view=view, flow=flowing(np.tile([10.0, -10.0, -10.0, 10.0], 12)))).book_metrics.vpin
+    some = read(changed(at, view=view, flow=flowing(np.full(48, 2.5)))).book_metrics.vpin
     np.testing.assert_allclose(bought, 1.0)
     np.testing.assert_allclose(balanced, 0.0, atol=1e-9)
     np.testing.assert_allclose(some, 0.25)
@@ -176,7 +176,7 @@ def test_volume_is_cut_into_equal_parts_and_not_time() -> None:
     traded[:, -1] = 47.0  # half of the volume in the last bar, all of it bought
     signed[-1] = 47.0
     signed[:47:2], signed[1:47:2] = 1.0, -1.0
-    told = read(changed(at, view=replace(at.inputs.view, volume=traded), flow=flowing(signed))).finer.vpin
+    told = read(changed(at, view=replace(at.inputs.view, volume=traded), flow=flowing(signed))).book_metrics.vpin
     assert (np.abs(told - 0.5) < 0.05).all()
 
 
@@ -185,9 +185,9 @@ def test_quiet_bars_at_the_end_and_unknown_sides_do_no_harm_to_toxicity() -> Non
     volume, signed = np.full((8, 300), 10.0), np.full(48, 5.0)
     volume[:, -7:], signed[-7:] = 0.0, 0.0
     signed[3:9] = np.nan
-    told = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(signed))).finer.vpin
+    told = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(signed))).book_metrics.vpin
     np.testing.assert_allclose(told, 0.5)
-    untold = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(np.zeros(48)))).finer.vpin
+    untold = read(changed(at, view=replace(at.inputs.view, volume=volume), flow=flowing(np.zeros(48)))).book_metrics.vpin
     assert np.isnan(untold).all()
 
 
@@ -198,24 +198,31 @@ def test_the_slope_of_returns_on_signed_money_is_found() -> None:
     returns = np.zeros((8, 300))
     returns[:, -48:] = 3e-4 * signed * close / 1e6  # 3 bps a million
     told = read(changed(at, view=replace(at.inputs.view, returns=returns), flow=flowing(signed), books=no_books(8)))
-    np.testing.assert_allclose(told.finer.kyle, 3.0)
+    np.testing.assert_allclose(told.book_metrics.kyle_lambda, 3.0)
 
 
 @pytest.mark.parametrize("parts", UNSOUND)
 def test_a_book_that_is_crossed_one_sided_or_malformed_gives_no_figure(parts: dict[str, float]) -> None:
     at = moment()
     told = read(with_books(book(**parts)))
-    assert told.crossed.all()
+    assert told.invalid_book.all()
     np.testing.assert_allclose(told.mid, at.inputs.bars.close[:, -1])
-    np.testing.assert_allclose(told.spread_bps, at.inputs.knobs.spread_bps)
-    for figure in (told.micro_price, told.depth, told.imbalance, told.finer.imbalance_best, told.finer.fillable, told.finer.quoted_bps):
+    np.testing.assert_allclose(told.spread_bps, at.inputs.config.spread_bps)
+    for figure in (
+        told.micro_price,
+        told.depth,
+        told.imbalance,
+        told.book_metrics.imbalance_best,
+        told.book_metrics.fillable_share,
+        told.book_metrics.quoted_bps,
+    ):
         assert np.isnan(figure).all()
     assert np.isfinite(told.cost_bps).all()
 
 
 def test_levels_out_of_order_are_malformed() -> None:
     told = read(with_books(book(step=-0.05)))
-    assert told.crossed.all()
+    assert told.invalid_book.all()
 
 
 def test_a_hole_in_the_book_is_passed_over() -> None:
@@ -223,14 +230,14 @@ def test_a_hole_in_the_book_is_passed_over() -> None:
     price, size = whole.ask_price.copy(), whole.ask_size.copy()
     price[:, 1], size[:, 1] = np.nan, np.nan
     told = read(with_books(replace(whole, ask_price=price, ask_size=size)))
-    assert not told.crossed.any()
+    assert not told.invalid_book.any()
     np.testing.assert_allclose(told.depth, 400 * (99.9 + 99.8 + 100.1))
 
 
 def test_a_book_that_is_not_there_is_not_crossed_and_costs_the_settings_spread() -> None:
     told = read(with_books(book(bid=np.nan, ask=np.nan, bid_size=np.nan, ask_size=np.nan)))
-    assert not told.crossed.any()
-    np.testing.assert_allclose(told.spread_bps, moment().inputs.knobs.spread_bps)
+    assert not told.invalid_book.any()
+    np.testing.assert_allclose(told.spread_bps, moment().inputs.config.spread_bps)
     assert np.isnan(told.micro_price).all()
 
 
@@ -252,8 +259,8 @@ def test_a_spread_that_bars_prove_is_taken_and_named_for_its_symbols_alone() -> 
     assert [index for index, name in enumerate(names) if name == "Abdi-Ranaldo 2017"] == [2, 5]
     assert {names[index] for index in (0, 1, 3, 4, 6, 7)} == {"setting"}
     np.testing.assert_allclose(told.spread_bps[[2, 5]], 30.0, rtol=0.2)
-    np.testing.assert_allclose(np.delete(told.spread_bps, [2, 5]), moment().inputs.knobs.spread_bps)
-    low, high, pairs = told.finer.estimate[1:, 2]
+    np.testing.assert_allclose(np.delete(told.spread_bps, [2, 5]), moment().inputs.config.spread_bps)
+    low, high, pairs = told.book_metrics.spread_estimate[1:, 2]
     assert low < 30.0 < high
     assert pairs == 299
     np.testing.assert_allclose(told.cost_bps, told.spread_bps / 2 + told.fee_bps + told.impact_bps)
@@ -263,7 +270,7 @@ def test_no_spread_is_below_one_tick() -> None:
     at = changed(moment(), books=no_books(8), flow=no_flow(8))
     close = np.exp(at.inputs.view.log_close[:, -1])
     ticks = tuple((close * np.array([0.0, 50.0, 1.0, 3.0, 0.0, 0.0, 0.0, 0.0]) / 1e4).tolist())
-    told = read(changed(at, knobs=replace(at.inputs.knobs, spread_bps=2.0, rules=TradingRules(ticks=ticks))))
+    told = read(changed(at, knobs=replace(at.inputs.config, spread_bps=2.0, rules=TradingRules(ticks=ticks))))
     np.testing.assert_allclose(told.spread_bps, [2.0, 50.0, 2.0, 3.0, 2.0, 2.0, 2.0, 2.0])
     assert [SPREAD_SOURCES[code] for code in told.spread_source[:4]] == ["setting", "tick", "setting", "tick"]
 
@@ -277,13 +284,19 @@ def test_a_symbol_without_a_book_among_others_is_told_by_itself() -> None:
     names = [SPREAD_SOURCES[code] for code in told.spread_source]
     assert names[3] == "setting"
     assert set(names[:3] + names[4:]) == {"book"}
-    assert np.isnan(told.finer.estimate[:, [0, 1, 2, 4, 5, 6, 7]]).all()
+    assert np.isnan(told.book_metrics.spread_estimate[:, [0, 1, 2, 4, 5, 6, 7]]).all()
 
 
 def test_without_books_the_settings_spread_is_named_as_such() -> None:
     told = read(changed(moment(), books=no_books(8), flow=no_flow(8)))
     assert sources(told) == {"setting"}
-    for figure in (told.depth, told.finer.vpin, told.finer.kyle, told.finer.pressure_levels, told.finer.cost_bps):
+    for figure in (
+        told.depth,
+        told.book_metrics.vpin,
+        told.book_metrics.kyle_lambda,
+        told.book_metrics.pressure_levels,
+        told.book_metrics.forecast_cost_bps,
+    ):
         assert np.isnan(figure).all()
 
 
@@ -300,34 +313,42 @@ def spoiled(values: Floats, draw: np.random.Generator) -> Floats:
 
 def test_nothing_a_venue_may_send_makes_the_phase_fail_or_give_what_is_no_number() -> None:
     draw = np.random.default_rng(8)
-    at, lengths = moment(), runner(moment()).axes
+    at, lengths = moment(), runner(moment()).axis_lengths
     state = at.state
     for turn in range(400):
         inputs = at.inputs
         books, met = (Books(*(spoiled(getattr(inputs.books, name), draw) for name in BOOK)) for _ in range(2))
-        flow = Flow(*(spoiled(getattr(inputs.flow, name), draw) for name in FLOW))
+        flow = OrderFlow(*(spoiled(getattr(inputs.flow, name), draw) for name in FLOW))
         view = replace(inputs.view, volume=spoiled(inputs.view.volume, draw))
         with np.errstate(all="ignore"):
-            told = microstructure.read(replace(inputs, tick=inputs.tick + turn, books=books, met=met, flow=flow, view=view), state)
-        check(told, lengths)
-        state = replace(state, outlook=told.finer.outlook)
-        for figure in (told.finer.cost_bps, told.finer.quoted_bps, told.finer.next_levels, state.outlook.share, state.outlook.score.sums):
+            told = microstructure.measure_liquidity(
+                replace(inputs, tick=inputs.tick + turn, books=books, fill_books=met, flow=flow, view=view), state
+            )
+        check_record(told, lengths)
+        state = replace(state, liquidity_forecast=told.book_metrics.liquidity_forecast)
+        for figure in (
+            told.book_metrics.forecast_cost_bps,
+            told.book_metrics.quoted_bps,
+            told.book_metrics.forecast_levels,
+            state.liquidity_forecast.offset_share,
+            state.liquidity_forecast.score.sums,
+        ):
             assert not np.isinf(figure).any()
         assert (told.cost_bps >= told.fee_bps).all()
-    assert np.isfinite(state.outlook.score.sums).all()
-    assert np.isfinite(state.outlook.bias).all()
+    assert np.isfinite(state.liquidity_forecast.score.sums).all()
+    assert np.isfinite(state.liquidity_forecast.bias).all()
 
 
 def test_each_symbol_pays_its_own_fee_where_one_is_told() -> None:
     at = moment()
     fees = tuple(float(fee) for fee in range(8))
-    told = read(changed(at, knobs=replace(at.inputs.knobs, fees_bps=fees)))
+    told = read(changed(at, knobs=replace(at.inputs.config, fees_bps=fees)))
     np.testing.assert_array_equal(told.fee_bps, fees)
 
 
 def test_when_it_fails_the_market_is_assumed_expensive_and_nothing_is_learned() -> None:
     at = moment()
-    told = microstructure.assume_wide(at.inputs, at.state)
+    told = microstructure.assume_wide_spread(at.inputs, at.state)
     assert (told.cost_bps > read(at).cost_bps).all()
-    np.testing.assert_allclose(told.spread_bps, at.inputs.knobs.spread_bps * 10)
-    assert told.finer.outlook is at.state.outlook
+    np.testing.assert_allclose(told.spread_bps, at.inputs.config.spread_bps * 10)
+    assert told.book_metrics.liquidity_forecast is at.state.liquidity_forecast

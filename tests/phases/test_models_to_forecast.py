@@ -7,55 +7,55 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine.domain.decision import Chosen, Matrix
+from engine.domain.decision import FeatureMatrix, ModelSelection
 from engine.domain.state import State
-from engine.evidence import due, intervals
+from engine.evidence import conformal, scoring
 from engine.phases import ensemble, selection, validation
 from tests.makers import Moment, changed, decided, having, moment
 from tests.sabotage import model_that
 
 
-def chosen(at: Moment, state: State | None = None) -> Chosen:
-    return selection.choose(decided(at).mood, at.state if state is None else state, at.catalog)
+def chosen(at: Moment, state: State | None = None) -> ModelSelection:
+    return selection.select_models(decided(at).market_state, at.state if state is None else state, at.catalog)
 
 
 def with_losses(at: Moment, first: list[float]) -> State:
     """Conditions under which each model's loss was constant, over many ticks; that of models after the first few as the last of them."""
     losses = first + first[-1:] * (len(at.catalog.names) - len(first))
     ticks = 5_000.0
-    now = selection.conditions(decided(at).mood)
+    now = selection.market_conditions(decided(at).market_state)
     square = np.outer(now, now) * ticks
     return replace(at.state, conditions=np.stack([np.concatenate((square, (now * loss * ticks)[:, None]), axis=1) for loss in losses]))
 
 
 def proven(state: State) -> State:
     """Silencing has paid beyond doubt."""
-    gained = having(state.silencing.gained, power=1e4, gain=1e4, blocks=1e4, rows=1e4, block_squared=1.0)
-    return replace(state, silencing=replace(state.silencing, gained=gained))
+    gained = having(state.selection_gain.gain, power=1e4, gain=1e4, blocks=1e4, rows=1e4, block_squared=1.0)
+    return replace(state, selection_gain=replace(state.selection_gain, gain=gained))
 
 
 def test_the_conditions_a_loss_may_depend_on() -> None:
     """A constant, stress, the mean size of the trends, 5 at most, and correlation."""
-    mood = replace(decided(moment()).mood, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
-    assert selection.conditions(mood).tolist() == [1.0, 0.25, 1.25, 0.4]
-    assert selection.conditions(replace(mood, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
+    mood = replace(decided(moment()).market_state, stress=0.25, correlation=0.4, trend=np.array([1.0, -2.0, 0.0, 4.0, 0.0, 0.0, 0.0, -3.0]))
+    assert selection.market_conditions(mood).tolist() == [1.0, 0.25, 1.25, 0.4]
+    assert selection.market_conditions(replace(mood, trend=np.full(8, -6.0))).tolist() == [1.0, 0.25, 5.0, 0.4]
 
 
 def test_a_model_that_does_worse_than_nothing_in_these_conditions_is_not_heard_once_that_is_proved_to_pay() -> None:
     told = chosen(moment(), proven(with_losses(moment(), [0.10, -0.05, 0.0, 0.0])))
-    assert told.heard.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
+    assert told.active.tolist() == told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
     assert told.expected_loss[0] > 1.0
     assert told.expected_loss[1] < 1.0
 
 
 def test_until_silencing_is_proved_to_pay_all_are_heard() -> None:
     told = chosen(moment(), with_losses(moment(), [0.10, -0.05, 0.0, 0.0]))
-    assert told.heard.all()
+    assert told.active.all()
     assert told.preferred.tolist() == [False] + [True] * (len(told.models) - 1)
 
 
 def test_the_best_two_of_bad_models_are_still_heard() -> None:
-    heard = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).heard
+    heard = chosen(moment(), proven(with_losses(moment(), [0.10, 0.05, 0.2, 0.3]))).active
     assert np.flatnonzero(heard).tolist() == [0, 1]
 
 
@@ -63,11 +63,11 @@ def test_a_model_that_does_not_serve_is_not_heard() -> None:
     at = moment()
     silent = replace(at, catalog=replace(at.catalog, serving=(None, *at.catalog.serving[1:])))
     told = chosen(silent)
-    assert not told.heard[0]
+    assert not told.active[0]
     assert np.isnan(told.expected_loss[0])
-    opinions = decided(silent).opinions
+    opinions = decided(silent).predictions
     assert np.isnan(opinions.mean[0]).all()
-    assert (opinions.trust[0] == 0).all()
+    assert (opinions.reliability[0] == 0).all()
     assert opinions.versions[0] == ""
 
 
@@ -77,62 +77,67 @@ def test_where_one_model_does_not_serve_the_others_are_heard_as_before() -> None
         decided(replace(at, catalog=replace(at.catalog, serving=serving))) for serving in (at.catalog.serving, (None, *at.catalog.serving[1:]))
     )
     assert less.degraded == ()
-    assert np.isnan(less.opinions.mean[0]).all()
-    assert (less.opinions.trust[0] == 0.0).all()
-    assert less.opinions.versions[0] == ""
-    np.testing.assert_array_equal(less.opinions.mean[1:], whole.opinions.mean[1:])
-    np.testing.assert_array_equal(less.opinions.heard, whole.opinions.heard - (whole.opinions.trust[0, 0] > 0))
+    assert np.isnan(less.predictions.mean[0]).all()
+    assert (less.predictions.reliability[0] == 0.0).all()
+    assert less.predictions.versions[0] == ""
+    np.testing.assert_array_equal(less.predictions.mean[1:], whole.predictions.mean[1:])
+    np.testing.assert_array_equal(less.predictions.active_models, whole.predictions.active_models - (whole.predictions.reliability[0, 0] > 0))
 
 
 def test_before_any_training_nobody_is_heard() -> None:
     at = moment()
     outcome = decided(replace(at, catalog=replace(at.catalog, serving=(None,) * len(at.catalog.names))))
-    assert not outcome.opinions.heard.any()
-    assert outcome.opinions.verdict == "unreliable"
+    assert not outcome.predictions.active_models.any()
+    assert outcome.predictions.verdict == "unreliable"
     assert (outcome.forecast.mean == 0).all()
     assert outcome.degraded == ()
 
 
 def test_agreement_is_the_trust_weighted_share_of_the_majority() -> None:
     outcome = decided(moment())
-    mean, trust = outcome.opinions.mean, outcome.opinions.trust
+    mean, trust = outcome.predictions.mean, outcome.predictions.reliability
     up = np.where(mean > 0, trust, 0).sum(axis=0) / trust.sum(axis=0)
-    np.testing.assert_allclose(outcome.opinions.agreement, np.maximum(up, 1 - up), rtol=1e-9)
+    np.testing.assert_allclose(outcome.predictions.agreement, np.maximum(up, 1 - up), rtol=1e-9)
 
 
 def test_a_vote_far_from_the_others_is_trusted_by_half() -> None:
     at = moment()
-    plain = decided(at).opinions
-    mad = decided(model_that(at, lambda served, x: served.model.predict(served.fitted, x) + 50.0)).opinions
-    halved, doubted_before = np.isclose(mad.trust[0], plain.trust[0] * 0.5), np.isclose(mad.trust[0], plain.trust[0])
+    plain = decided(at).predictions
+    mad = decided(model_that(at, lambda served, x: served.model.predict(served.fitted, x) + 50.0)).predictions
+    halved, doubted_before = np.isclose(mad.reliability[0], plain.reliability[0] * 0.5), np.isclose(mad.reliability[0], plain.reliability[0])
     assert (halved | doubted_before).all()
     assert halved.mean() > 0.9
 
 
-def matrix_of(at: Moment, share: float) -> Matrix:
+def matrix_of(at: Moment, share: float) -> FeatureMatrix:
     """The moment's features with a share of them far outside what was trained on."""
-    values = decided(at).matrix.values.copy()
+    values = decided(at).features.values.copy()
     values[:, : round(share * values.shape[1])] = 1e9
-    return Matrix(at.catalog.columns, values, np.ones(8, dtype=bool))
+    return FeatureMatrix(at.catalog.columns, values, np.ones(8, dtype=bool))
 
 
 @pytest.mark.parametrize(("share", "verdict"), [(0.0, "reliable"), (0.3, "warning"), (0.6, "unreliable"), (1.0, "unreliable")])
 def test_features_outside_their_range_lower_trust_to_nothing(share: float, verdict: str) -> None:
     at = moment()
-    quiet = replace(at, catalog=replace(at.catalog, serving=tuple(s and replace(s, low=s.low - 10, high=s.high + 10) for s in at.catalog.serving)))
-    told = validation.cross_check(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
+    quiet = replace(
+        at,
+        catalog=replace(
+            at.catalog, serving=tuple(s and replace(s, feature_low=s.feature_low - 10, feature_high=s.feature_high + 10) for s in at.catalog.serving)
+        ),
+    )
+    told = validation.cross_check_models(chosen(at), matrix_of(quiet, share), at.state, quiet.catalog)
     assert told.verdict == verdict
-    np.testing.assert_allclose(told.outside, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
-    assert (told.trust.max() == 0) == (verdict == "unreliable")
-    assert (told.heard.max() == 0) == (verdict == "unreliable")
+    np.testing.assert_allclose(told.out_of_distribution, round(share * len(at.catalog.columns)) / len(at.catalog.columns), atol=0.02)
+    assert (told.reliability.max() == 0) == (verdict == "unreliable")
+    assert (told.active_models.max() == 0) == (verdict == "unreliable")
 
 
 def test_blank_features_that_were_known_in_training_count_as_outside() -> None:
     at = moment()
-    blank = Matrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))
-    told = validation.cross_check(chosen(at), blank, at.state, at.catalog)
+    blank = FeatureMatrix(at.catalog.columns, np.full((8, len(at.catalog.columns)), np.nan), np.ones(8, dtype=bool))
+    told = validation.cross_check_models(chosen(at), blank, at.state, at.catalog)
     assert told.verdict == "unreliable"
-    assert (told.trust == 0).all()
+    assert (told.reliability == 0).all()
 
 
 def relying(at: Moment, index: int, column: int) -> Moment:
@@ -149,35 +154,35 @@ def relying(at: Moment, index: int, column: int) -> Moment:
 
 def test_a_model_is_not_heard_for_a_symbol_whose_columns_it_relies_on_are_blank() -> None:
     at = relying(moment(), 1, 3)
-    whole, everybody = decided(at).matrix, selection.choose_all(decided(at).mood, at.state, at.catalog)
+    whole, everybody = decided(at).features, selection.select_all_models(decided(at).market_state, at.state, at.catalog)
     values = whole.values.copy()
     values[2, 3] = np.nan
-    told = validation.cross_check(everybody, replace(whole, values=values), at.state, at.catalog)
-    usual = validation.cross_check(everybody, whole, at.state, at.catalog)
-    assert (usual.trust[1] > 0).all()
-    assert (told.trust[1, :, 2] == 0).all()
-    assert (np.delete(told.trust[1], 2, axis=1) > 0).all()
-    assert (np.delete(told.trust, 1, axis=0) > 0).all()
-    assert told.heard.tolist() == [len(told.models) - (symbol == 2) for symbol in range(8)]
+    told = validation.cross_check_models(everybody, replace(whole, values=values), at.state, at.catalog)
+    usual = validation.cross_check_models(everybody, whole, at.state, at.catalog)
+    assert (usual.reliability[1] > 0).all()
+    assert (told.reliability[1, :, 2] == 0).all()
+    assert (np.delete(told.reliability[1], 2, axis=1) > 0).all()
+    assert (np.delete(told.reliability, 1, axis=0) > 0).all()
+    assert told.active_models.tolist() == [len(told.models) - (symbol == 2) for symbol in range(8)]
 
 
 def test_nobody_is_heard_for_a_symbol_whose_bar_is_stale() -> None:
     at = moment()
-    stale = decided(changed(at, fresh=np.arange(8) != 5)).opinions
-    assert (stale.trust[:, :, 5] == 0).all()
+    stale = decided(changed(at, fresh=np.arange(8) != 5)).predictions
+    assert (stale.reliability[:, :, 5] == 0).all()
     assert np.isnan(stale.mean[:, :, 5]).all()
-    assert (np.delete(stale.heard, 5) >= 1).all()
-    assert stale.heard[5] == 0
+    assert (np.delete(stale.active_models, 5) >= 1).all()
+    assert stale.active_models[5] == 0
 
 
 def test_confidence_is_a_votes_chance_by_its_models_record() -> None:
     at = moment()
-    told = decided(at).opinions
+    told = decided(at).predictions
     assert ((told.confidence >= 0.5) & (told.confidence < 1.0)).all()
     nothing = replace(at, state=replace(at.state, moment=-np.abs(at.state.moment)))
-    assert (decided(nothing).opinions.confidence == 0.5).all()
+    assert (decided(nothing).predictions.confidence == 0.5).all()
     bolder = replace(at, state=replace(at.state, moment=np.abs(at.state.moment) * 2.0 + 1.0))
-    assert (decided(bolder).opinions.confidence >= told.confidence).all()
+    assert (decided(bolder).predictions.confidence >= told.confidence).all()
 
 
 @pytest.mark.parametrize("worth", [0.5, 1.0])
@@ -189,26 +194,26 @@ def test_confidence_comes_true(worth: float) -> None:
     came = worth * votes[:1] + draw.normal(size=(1, 3, 20_000))
     gram, target = np.einsum("mhs,nhs->hmn", votes, votes), np.einsum("mhs,hs->hm", votes, came[0])
     state = replace(at.state, gram=gram, moment=target, weight_rows=np.full(3, 1e9))
-    told = validation.confidence(votes, state)[0]
+    told = validation.vote_confidence(votes, state)[0]
     right = np.sign(votes[0]) == np.sign(came[0])
     assert told.mean() == pytest.approx(right.mean(), abs=0.01)
     assert told[told > 0.65].mean() == pytest.approx(right[told > 0.65].mean(), abs=0.02)
 
 
 def test_disagreement_is_the_trust_weighted_deviation_of_the_votes() -> None:
-    told = decided(moment()).opinions
-    share = told.trust / told.trust.sum(axis=0)
+    told = decided(moment()).predictions
+    share = told.reliability / told.reliability.sum(axis=0)
     centre = (share * told.mean).sum(axis=0)
-    np.testing.assert_allclose(told.disagreement, np.sqrt((share * (told.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
+    np.testing.assert_allclose(told.dispersion, np.sqrt((share * (told.mean - centre) ** 2).sum(axis=0)), rtol=1e-9)
 
 
 def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
     at = moment()
     outcome = decided(at)
-    expected = np.einsum("mhs,mhs,mh->hs", outcome.opinions.mean, outcome.opinions.trust, at.state.weights)
+    expected = np.einsum("mhs,mhs,mh->hs", outcome.predictions.mean, outcome.predictions.reliability, at.state.weights)
     np.testing.assert_allclose(outcome.forecast.mean, expected, rtol=1e-9, atol=1e-12)
-    width = np.stack([at.state.intervals.width[:, regime, 1] for regime in outcome.mood.regime], axis=1)
-    width = width * intervals.reach(at.state.intervals, outcome.forecast.volatility.reach, outcome.forecast.scale)[:, :, 1]
+    width = np.stack([at.state.intervals.half_width[:, regime, 1] for regime in outcome.market_state.regime], axis=1)
+    width = width * conformal.scale_factors(at.state.intervals, outcome.forecast.volatility.scale_factor, outcome.forecast.scale)[:, :, 1]
     np.testing.assert_allclose(outcome.forecast.high - outcome.forecast.mean, width)
     scale = at.inputs.view.sigma * np.sqrt(np.array([[1.0], [3.0], [12.0]]))
     np.testing.assert_allclose(outcome.forecast.scale, scale)
@@ -217,7 +222,7 @@ def test_the_forecast_is_the_weighted_sum_of_trusted_votes() -> None:
 def test_probability_leans_with_the_forecast_and_is_even_without_one() -> None:
     outcome = decided(moment())
     assert ((outcome.forecast.probability > 0.5) == (outcome.forecast.mean > 0)).all()
-    nothing = ensemble.expect_nothing(outcome.opinions, outcome.mood, moment().inputs, moment().state)
+    nothing = ensemble.expect_nothing(outcome.predictions, outcome.market_state, moment().inputs, moment().state)
     assert (nothing.probability == 0.5).all()
     assert (nothing.mean == 0).all()
 
@@ -228,8 +233,8 @@ def test_a_bold_model_that_is_right_is_not_held_worse_than_nothing() -> None:
     signal = draw.normal(0, 0.1, (1, 1, many))
     came = signal[0] + draw.normal(size=(1, many))
     at = moment()
-    scored = due.score(at.state.pending, at.inputs.knobs.horizons, at.inputs.view.log_close[:, -1])
+    scored = scoring.score_forecasts(at.state.pending, at.inputs.config.horizons, at.inputs.view.log_close[:, -1])
     scored = replace(scored, mean=np.concatenate((10.0 * signal, signal)), target=came, known=np.ones((2, 1, many), dtype=bool))
-    bare, used = (due.losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
+    bare, used = (scoring.sum_losses(scored, np.array([[worth]]), np.ones((1, 1)), (1,))[0, 0, 1] for worth in (1.0, 0.1))
     assert bare > 0.2
     assert used < 0.0

@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import hadamard
 
-from engine.domain.control import Event
 from engine.domain.decision import LIMITS
-from engine.domain.incidents import Calendar
+from engine.domain.incidents import TradingCalendar
 from engine.domain.succession import Agreement
+from engine.domain.trading_config import Event
 from engine.domain.trading_rules import TradingRules
 from engine.evidence import covariance, skill, succession
-from engine.evidence.shortfall import NORMAL, expected_shortfall
+from engine.evidence.expected_shortfall import NORMAL_SHORTFALL, expected_shortfall
 from engine.phases import risk
-from engine.window import decay
+from engine.window import decay_weights
 from tests.makers import decided, lesson, moment
 from tests.phases.situations import Situation, random_book, situation
 
@@ -45,7 +45,7 @@ def together(copies: int, others: int = 0, *, seed: int = 3, tails: float = 0.0,
 def agreeing(agreement: float) -> Event:
     """New versions are adopted that agree so far with those of record, at every horizon."""
     each = np.full(3, agreement)
-    return succession.to_event(Agreement(2_304, each, each, ()))
+    return succession.agreement_to_event(Agreement(2_304, each, each, ()))
 
 
 MATTERS: dict[str, tuple[Situation, Callable[[Situation], Situation]]] = {
@@ -130,19 +130,19 @@ def test_a_book_of_four_copies_among_eight_symbols_runs_at_the_target_volatility
 def test_the_target_volatility_is_that_of_the_shrunk_covariance() -> None:
     one = situation(8)
     target = one.sizes().steps[LIMITS.index("volatility target") + 1]
-    weights = decay(300, 60.0)
-    standardised = covariance.standardise(one.inputs.view.returns, weights)
+    weights = decay_weights(300, 60.0)
+    standardised = covariance.standardise_returns(one.inputs.view.returns, weights)
     sample = covariance.sample_correlation(standardised, weights)
     risks = target * one.mood.sigma
-    variance = risks @ covariance.shrunk(sample, covariance.shrinkage(standardised, weights, sample)) @ risks
-    assert np.sqrt(variance * 365 * 1440) == pytest.approx(one.inputs.knobs.target_volatility)
+    variance = risks @ covariance.shrink_correlation(sample, covariance.ledoit_wolf_shrinkage(standardised, weights, sample)) @ risks
+    assert np.sqrt(variance * 365 * 1440) == pytest.approx(one.inputs.config.target_volatility)
 
 
 @pytest.mark.parametrize("copies", [2, 3, 6])
 @pytest.mark.parametrize("mean", [0.093, 0.5, -0.5])
 def test_a_symbol_under_several_names_is_held_once_in_all_and_evenly(copies: int, mean: float) -> None:
-    alone = together(1).expecting(mean).knobs(**FREE).sizes().alone[0]
-    many = together(copies).expecting(*[mean] * copies).knobs(**FREE).sizes().alone
+    alone = together(1).expecting(mean).knobs(**FREE).sizes().unconstrained[0]
+    many = together(copies).expecting(*[mean] * copies).knobs(**FREE).sizes().unconstrained
     assert abs(alone) > 0.01
     assert many.sum() == pytest.approx(alone, rel=0.05)
     np.testing.assert_allclose(many, many[0])
@@ -153,8 +153,8 @@ def test_symbols_that_do_not_move_together_are_sized_as_if_each_were_alone() -> 
     one = situation(4).moving(crosses * 0.002).knobs(**FREE, volatility_halflife=1e9).expecting(0.01, -0.02, 0.03, 0.2)
     sizes = one.sizes()
     position = LIMITS.index("position") + 1
-    np.testing.assert_allclose(sizes.alone, sizes.steps[position], rtol=0.02)
-    np.testing.assert_allclose(sizes.taken_bps, 0.0, atol=0.02)
+    np.testing.assert_allclose(sizes.unconstrained, sizes.steps[position], rtol=0.02)
+    np.testing.assert_allclose(sizes.shared_edge_bps, 0.0, atol=0.02)
 
 
 def test_a_cluster_is_limited_whatever_the_side_and_others_are_left_as_they_are() -> None:
@@ -173,8 +173,8 @@ def test_the_expected_shortfall_of_a_day_is_tighter_with_fat_tails_than_without(
         steps = one.sizes().steps
         row = LIMITS.index("expected shortfall")
         moves = steps[row + 1][0] * one.mood.sigma[0] * np.sqrt(1440.0)
-        standardised = covariance.standardise(one.inputs.view.returns, decay(300, 60.0))[0]
-        assert moves * max(NORMAL, expected_shortfall(-standardised, decay(300, 60.0))) == pytest.approx(0.04)
+        standardised = covariance.standardise_returns(one.inputs.view.returns, decay_weights(300, 60.0))[0]
+        assert moves * max(NORMAL_SHORTFALL, expected_shortfall(-standardised, decay_weights(300, 60.0))) == pytest.approx(0.04)
         held.append(steps[row + 1][0])
     assert held[1] < held[0]
 
@@ -197,7 +197,7 @@ def test_hours_that_a_venue_declares_make_the_year_shorter_and_the_position_larg
 
 def test_each_symbol_of_a_mixed_universe_has_the_year_of_its_own_venue() -> None:
     one = together(1, 1).knobs(trading_hours=(252 * 6.5, 0.0))
-    hours, days = risk.trading_year(one.inputs.knobs, one.mood)
+    hours, days = risk.trading_year(one.inputs.config, one.mood)
     np.testing.assert_allclose(hours, [1638.0, 8760.0])
     assert days == 252.0
 
@@ -206,9 +206,9 @@ def test_a_market_that_was_seen_to_close_has_a_shorter_year() -> None:
     known = np.zeros((7, 48))
     known[:5, 29:42] = 1.0
     one = together(1)
-    calendar = Calendar(known.ravel(), opened=True)
-    closed = replace(one, mood=replace(one.mood, watch=replace(one.mood.watch, calendar=calendar)))
-    hours, days = risk.trading_year(closed.inputs.knobs, closed.mood)
+    calendar = TradingCalendar(known.ravel(), session_open=True)
+    closed = replace(one, mood=replace(one.mood, incident_state=replace(one.mood.incident_state, calendar=calendar)))
+    hours, days = risk.trading_year(closed.inputs.config, closed.mood)
     assert hours == pytest.approx(65 / 2 * 365 / 7)
     assert days == pytest.approx(365 * 5 / 7)
     row = LIMITS.index("volatility target") + 1
@@ -223,12 +223,12 @@ def test_another_order_of_symbols_gives_the_same_sizes_in_that_order(seed: int) 
     order = np.random.default_rng(seed).permutation(6)
     there = random_book(seed, order=order)
     np.testing.assert_allclose(there.sizes().steps, one.sizes().steps[:, order], atol=1e-9)
-    np.testing.assert_allclose(there.sizes().taken_bps, one.sizes().taken_bps[order], atol=1e-6)
+    np.testing.assert_allclose(there.sizes().shared_edge_bps, one.sizes().shared_edge_bps[order], atol=1e-6)
 
 
 def test_a_crowd_beyond_one_block_bets_no_more_on_one_symbol_than_one_block_does() -> None:
     many = together(risk.BLOCK + 40).knobs(**FREE).sizes()
-    assert many.alone.sum() == pytest.approx(together(1).knobs(**FREE).sizes().alone[0], rel=0.05)
+    assert many.unconstrained.sum() == pytest.approx(together(1).knobs(**FREE).sizes().unconstrained[0], rel=0.05)
     assert np.abs(many.steps[LIMITS.index("position") + 1]).sum() > 30.0
     limited = together(risk.BLOCK + 40).knobs(**FREE | {"max_cluster": 0.1}).sizes().target
     assert limited.sum() == pytest.approx(0.1)
@@ -249,7 +249,7 @@ def test_a_market_that_moves_so_many_times_as_much_is_held_so_many_times_less(se
     one = random_book(seed).knobs(**free).costs(cost_bps=np.zeros(6)).holding(*[0.0] * 6)
     wilder = replace(one, forecast=replace(one.forecast, scale=one.forecast.scale * times), mood=replace(one.mood, sigma=one.mood.sigma * times))
     wilder = wilder.moving(one.inputs.view.returns * times)
-    np.testing.assert_allclose(wilder.sizes().alone * times, one.sizes().alone, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(wilder.sizes().unconstrained * times, one.sizes().unconstrained, rtol=1e-5, atol=1e-9)
 
 
 def test_a_symbol_without_a_known_volatility_is_not_held_and_does_not_disturb_the_others() -> None:
@@ -269,8 +269,8 @@ def test_a_symbol_with_a_short_history_is_known_for_the_copy_it_is() -> None:
     missing = np.zeros((2, 300), dtype=bool)
     missing[1, :170] = True
     one = together(2).knobs(**FREE)
-    young = one.moving(one.inputs.view.returns, missing=missing).sizes().alone
-    assert young.sum() == pytest.approx(one.sizes().alone.sum(), rel=0.1)
+    young = one.moving(one.inputs.view.returns, missing=missing).sizes().unconstrained
+    assert young.sum() == pytest.approx(one.sizes().unconstrained.sum(), rel=0.1)
 
 
 def test_no_more_is_added_than_a_bar_may_fill_and_what_closes_is_wanted_whole() -> None:
@@ -306,7 +306,7 @@ def test_beyond_the_largest_drawdown_everything_is_closed() -> None:
 @settings(max_examples=300, deadline=None)
 def test_the_band_trades_only_what_pays_for_itself(held: float, edge: float, cost: float, slope: float) -> None:
     one = np.array([1.0])
-    wanted = float(risk.within_band(held * one, edge * one, cost * one, slope * one)[0])
+    wanted = float(risk.apply_no_trade_band(held * one, edge * one, cost * one, slope * one)[0])
     if wanted > held:
         covering = held < 0 and wanted <= 0
         assert edge >= cost or covering
@@ -315,7 +315,7 @@ def test_the_band_trades_only_what_pays_for_itself(held: float, edge: float, cos
         covering = held > 0 and wanted >= 0
         assert -edge >= cost or covering
         assert wanted >= slope * (edge + cost) - 1e-12 or covering
-    again = float(risk.within_band(wanted * one, edge * one, cost * one, slope * one)[0])
+    again = float(risk.apply_no_trade_band(wanted * one, edge * one, cost * one, slope * one)[0])
     assert again == pytest.approx(wanted)
 
 
@@ -323,26 +323,26 @@ def test_the_band_trades_only_what_pays_for_itself(held: float, edge: float, cos
 @settings(max_examples=100, deadline=None)
 def test_a_mirrored_market_is_traded_as_a_mirror(held: float, edge: float, cost: float, slope: float) -> None:
     one = np.array([1.0])
-    there = risk.within_band(held * one, edge * one, cost * one, slope * one)
-    back = risk.within_band(-held * one, -edge * one, cost * one, slope * one)
+    there = risk.apply_no_trade_band(held * one, edge * one, cost * one, slope * one)
+    back = risk.apply_no_trade_band(-held * one, -edge * one, cost * one, slope * one)
     np.testing.assert_allclose(there, -back)
 
 
 def test_the_horizon_acted_on_is_the_one_with_the_largest_proven_move() -> None:
-    knobs = situation().inputs.knobs
-    assert risk.acted_on(np.array([0.03, 0.02, np.nan]), knobs) == 1
-    assert risk.acted_on(np.array([0.03, 0.001, 0.001]), knobs) == 0
-    assert risk.acted_on(np.array([-0.1, np.nan, -0.2]), knobs) == 2
+    knobs = situation().inputs.config
+    assert risk.choose_horizon(np.array([0.03, 0.02, np.nan]), knobs) == 1
+    assert risk.choose_horizon(np.array([0.03, 0.001, 0.001]), knobs) == 0
+    assert risk.choose_horizon(np.array([-0.1, np.nan, -0.2]), knobs) == 2
 
 
 def test_reliance_is_between_none_and_whole() -> None:
     low, estimate = np.array([0.02, -0.01, np.nan, 0.05]), np.array([0.04, 0.04, np.nan, 0.04])
-    np.testing.assert_array_equal(skill.reliance(low, estimate), [0.5, 0.0, 0.0, 1.0])
+    np.testing.assert_array_equal(skill.proven_share(low, estimate), [0.5, 0.0, 0.0, 1.0])
 
 
 def test_when_sizing_fails_what_is_held_is_kept() -> None:
     at = moment(740)
     outcome = decided(at)
-    kept = risk.keep_positions(outcome.forecast, outcome.mood, outcome.liquidity, at.inputs, at.state)
-    np.testing.assert_allclose(kept.target, outcome.sizes.held)
-    assert np.isnan(kept.skill).all()
+    kept = risk.keep_positions(outcome.forecast, outcome.market_state, outcome.liquidity, at.inputs, at.state)
+    np.testing.assert_allclose(kept.target, outcome.sizes.current)
+    assert np.isnan(kept.skill_bound).all()

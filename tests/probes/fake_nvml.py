@@ -11,7 +11,7 @@ from typing import Any
 
 import pynvml
 
-from engine.probes.gpu import Gpu
+from engine.probes.gpu import GpuProbe
 
 OK, NOT_SUPPORTED, INSUFFICIENT_SIZE, DRIVER_NOT_LOADED = 0, 3, 7, 9
 
@@ -109,5 +109,5 @@ class Library:
 if __name__ == "__main__":
     if sys.argv[1] == "callbacks":
         pynvml.nvmlLib = Library()
-    gpu = Gpu(pynvml)
+    gpu = GpuProbe(pynvml)
     print(json.dumps({"note": gpu.note(), "readings": [[one.source, one.name, one.value, one.unit] for one in gpu.read(1, 0.0)]}))

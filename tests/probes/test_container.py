@@ -7,13 +7,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.domain.tuning import Reading
-from engine.probes.container import Container
+from engine.domain.optimization import Reading
+from engine.probes.container import ContainerProbe
 
 MB = 2**20
 
 
-def tree(folder: Path, inside: str, groups: dict[str, dict[str, str]]) -> Container:
+def tree(folder: Path, inside: str, groups: dict[str, dict[str, str]]) -> ContainerProbe:
     """A container whose process lies in the group `inside`; groups: files by group, "" for the root."""
     root = folder / "cgroup"
     root.mkdir()
@@ -22,7 +22,7 @@ def tree(folder: Path, inside: str, groups: dict[str, dict[str, str]]) -> Contai
         for name, text in files.items():
             (root / group / name).write_text(text)
     (folder / "own").write_text(f"4:memory:/elsewhere\n0::{inside}\n")
-    return Container(root, folder / "own")
+    return ContainerProbe(root, folder / "own")
 
 
 def named(readings: tuple[Reading, ...], name: str) -> Reading:
@@ -77,7 +77,7 @@ def test_use_of_processor_time_is_of_the_limit_and_throttling_is_told(tmp_path: 
 @pytest.mark.parametrize("text", ["", "garbage", "5:memory:/x\n", "0::/../../etc\n"])
 def test_without_cgroup_v2_the_machines_limits_are_given_and_nothing_of_a_container(tmp_path: Path, text: str) -> None:
     (tmp_path / "own").write_text(text)
-    container = Container(tmp_path, tmp_path / "own")
+    container = ContainerProbe(tmp_path, tmp_path / "own")
     assert {reading.source for reading in container.read(1, 0.0)} == {"host"}
     assert container.note().startswith("none")
 
@@ -88,7 +88,7 @@ def test_files_that_hold_nonsense_are_no_limit(tmp_path: Path) -> None:
 
 
 def test_a_missing_proc_is_a_normal_answer(tmp_path: Path) -> None:
-    assert Container(tmp_path, tmp_path / "absent").note().startswith("none")
+    assert ContainerProbe(tmp_path, tmp_path / "absent").note().startswith("none")
 
 
 def test_the_pressure_of_the_containers_own_work_is_told_apart_from_the_hosts(tmp_path: Path) -> None:

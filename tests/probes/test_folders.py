@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.files.owned import TEMPORARY
-from engine.probes.folders import Folders
+from engine.files.owned_folders import TEMPORARY
+from engine.probes.folders import FolderProbe
 
 
-def values(folders: Folders, tick: float) -> dict[str, float]:
+def values(folders: FolderProbe, tick: float) -> dict[str, float]:
     return {reading.name: reading.value for reading in folders.read(1, tick)}
 
 
@@ -20,14 +20,14 @@ def test_plain_files_are_weighed_and_no_link_is_followed(tmp_path: Path) -> None
     (home / TEMPORARY.name / "deep" / "one").write_bytes(b"x" * 100_000)
     (home / TEMPORARY.name / "link").symlink_to(outside)
     (home / TEMPORARY.name / "other").symlink_to(outside / "large")
-    found = values(Folders(home), 0.0)
+    found = values(FolderProbe(home), 0.0)
     assert 100_000 <= found["temp_bytes"] < 130_000
     assert found["log_bytes"] == 0.0, "a folder that is not there holds nothing"
 
 
 def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
-    folders = Folders(tmp_path)
+    folders = FolderProbe(tmp_path)
     assert values(folders, 0.0)["log_bytes"] == 0.0
     (tmp_path / "logs" / "podium.log").write_bytes(b"x" * 10_000)
     assert values(folders, 59.0)["log_bytes"] == 0.0
@@ -36,7 +36,7 @@ def test_it_is_looked_at_once_a_minute(tmp_path: Path) -> None:
 
 def test_a_folder_of_many_files_is_looked_at_less_often(tmp_path: Path) -> None:
     (tmp_path / TEMPORARY.name).mkdir()
-    folders = Folders(tmp_path)
+    folders = FolderProbe(tmp_path)
     for index in range(2_000):
         (tmp_path / TEMPORARY.name / str(index)).touch()
     folders._rest = 0.0

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from engine.probes.gpu import Gpu, installed
+from engine.probes.gpu import GpuProbe, load_nvml
 
 HERE = Path(__file__).parent
 COMPILER = shutil.which("cc") or shutil.which("gcc")
@@ -77,13 +77,13 @@ def test_no_driver_and_no_card_are_normal_answers(way: str, library: str) -> Non
 
 
 def test_no_library_is_a_normal_answer() -> None:
-    gpu = Gpu(None)
+    gpu = GpuProbe(None)
     assert gpu.read(1, 0.0) == ()
     assert gpu.note() == "none: the library pynvml is not installed"
 
 
 def test_the_real_library_answers_on_this_machine_whatever_it_has() -> None:
-    gpu = Gpu(installed())
+    gpu = GpuProbe(load_nvml())
     assert gpu.note()
     assert bool(gpu.read(1, 0.0)) == (not gpu.note().startswith("none"))
 
@@ -103,7 +103,7 @@ def of_processes(*running: tuple[int, int | None]) -> set[str]:
         nvmlDeviceGetTemperature=refused, nvmlDeviceGetPowerUsage=refused,
         nvmlDeviceGetComputeRunningProcesses=lambda _: [SimpleNamespace(pid=pid, usedGpuMemory=used) for pid, used in running],
     )  # fmt: skip
-    return {reading.name for reading in Gpu(nvml).read(1, 0.0)}
+    return {reading.name for reading in GpuProbe(nvml).read(1, 0.0)}
 
 
 def test_what_this_process_holds_is_told_only_where_it_is_known() -> None:

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from engine.domain.control import Knobs
 from engine.domain.record import Floats
+from engine.domain.trading_config import TradingConfig
 from engine.evidence import skill
 from tests.evidence import chance
 
@@ -30,25 +30,25 @@ def test_a_bound_watched_for_six_thousand_ticks(kind: str, noise: float) -> None
     told = ", ".join(f"{name} {over:.1%} / {out:.1%}" for name, over, out in zip(COLUMNS, above, outside, strict=True))
     print(f"{kind} {noise}: bound above the truth / interval without it: {told}")
     assert (above <= at_most(chance.ONE_SIDED, RUNS)).all()
-    assert (outside <= at_most(skill.SHOWN_ALPHA, RUNS)).all()
+    assert (outside <= at_most(skill.DISPLAY_ALPHA, RUNS)).all()
 
 
 @pytest.mark.parametrize("tail", [4, 0])
 def test_a_bound_that_forgets_is_wrong_for_a_thousandth_of_the_time(tail: int) -> None:
     """Gains without worth, block by block; those with heavy tails are correlated with their neighbours."""
     draw = np.random.default_rng(1)
-    memory, held, last = 0.5 ** (skill.BLOCK / Knobs().skill_halflife), skill.empty(1, 1, RUNS), np.zeros(RUNS)
-    ever, wrong, blocks = np.zeros(RUNS, dtype=bool), 0.0, LIFE // skill.BLOCK
+    memory, held, last = 0.5 ** (skill.MIN_BLOCK_TICKS / TradingConfig().skill_halflife), skill.empty_skill(1, 1, RUNS), np.zeros(RUNS)
+    ever, wrong, blocks = np.zeros(RUNS, dtype=bool), 0.0, LIFE // skill.MIN_BLOCK_TICKS
     for block in range(blocks):
         gain, last = _next(draw, tail, last)
         sums = np.array((gain, gain * gain, np.full(RUNS, 20.0), np.full(RUNS, 12.0)))[:, None, None]
-        held = skill.add(held, sums, np.ones(1), memory=memory)
-        ratio, reach, _ = skill.interval(held, 2.0 * chance.ONE_SIDED)
+        held = skill.add_scores(held, sums, np.ones(1), memory=memory)
+        ratio, reach, _ = skill.confidence_interval(held, 2.0 * chance.ONE_SIDED)
         above = (ratio - reach > 0.0)[0, 0]
         ever |= above
         wrong += above.mean() / blocks
-        if (block + 1) * skill.BLOCK // 20_000 > block * skill.BLOCK // 20_000:
-            print(f"tail {tail}, {(block + 1) * skill.BLOCK:,} ticks: ever wrong in {ever.mean():.1%}, {wrong:.3%} of the time")
+        if (block + 1) * skill.MIN_BLOCK_TICKS // 20_000 > block * skill.MIN_BLOCK_TICKS // 20_000:
+            print(f"tail {tail}, {(block + 1) * skill.MIN_BLOCK_TICKS:,} ticks: ever wrong in {ever.mean():.1%}, {wrong:.3%} of the time")
     assert wrong < 0.001
     assert ever.mean() < 0.04
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from engine.domain.control import Event
-from engine.domain.model import Serving
+from engine.domain.model import ServingModel
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.feeds.simulated import Simulated
+from engine.domain.trading_config import Event
+from engine.feeds.simulated import SimulatedFeed
+from engine.service.engine import Engine
+from engine.service.model_registry import ModelRegistry
+from engine.service.windows import TrainingRows
 from engine.settings import Settings
-from engine.shell.engine import Engine
-from engine.shell.rolling import Rows
-from engine.shell.standins import Bench
 from tests.makers import Inline, StoppedClock
 from tests.sabotage import Flipped
 
@@ -27,10 +27,12 @@ BARS = 1_800
 FLIPPED = (TURNED - 12, AGAIN - 12)
 
 
-class Unlimited(Bench):
+class Unlimited(ModelRegistry):
     """The control: a new version inherits all, whatever it says."""
 
-    def succeed(self, before: tuple[Serving | None, ...], after: tuple[Serving | None, ...], state: State, rows: Rows) -> tuple[Event, ...]:
+    def succeed(
+        self, before: tuple[ServingModel | None, ...], after: tuple[ServingModel | None, ...], state: State, rows: TrainingRows
+    ) -> tuple[Event, ...]:
         del before, after, state, rows
         return ()
 
@@ -51,11 +53,11 @@ class Course:
 def play(seed: int, limited: bool, flipped: bool) -> Course:
     settings = Settings(home="", database_url="", seed=seed)
     trainers = Flipped(*FLIPPED) if flipped else Inline()
-    one = Engine(settings, Simulated(symbol_count=8, signal=settings.sim_signal, seed=seed, bars=BARS), StoppedClock(), trainers=trainers)
-    one.bench = one.bench if limited else Unlimited()
+    one = Engine(settings, SimulatedFeed(symbol_count=8, signal=settings.sim_signal, seed=seed, bars=BARS), StoppedClock(), training_pool=trainers)
+    one.registry = one.registry if limited else Unlimited()
     ticks = []
     while (tick := one.step()) is not None:
-        ticks.append((tick.inputs.account.equity, float(np.abs(tick.outcome.sizes.held).sum())))
+        ticks.append((tick.inputs.account.equity, float(np.abs(tick.outcome.sizes.current).sum())))
     return Course(*np.array(ticks).T)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.feeds._simulated_oracle import share
-from engine.feeds.simulated import Simulated
+from engine.feeds._simulated_oracle import ratio_interval
+from engine.feeds.simulated import SimulatedFeed
 from tests.feeds.public_columns import Learner, Singles, ahead, columns, gather, mids, ridge, trees
 
 BARS, SYMBOLS, WARM, FOLDS = 62_500, 8, 240, 4
@@ -17,7 +17,7 @@ BARS, SYMBOLS, WARM, FOLDS = 62_500, 8, 240, 4
 
 @pytest.fixture(scope="module")
 def market() -> tuple[Singles, Floats]:
-    told = gather(Simulated(signal=0.0, bars=BARS, symbol_count=SYMBOLS).slices(None))
+    told = gather(SimulatedFeed(signal=0.0, bars=BARS, symbol_count=SYMBOLS).slices(None))
     return columns(told), mids(told)
 
 
@@ -32,7 +32,7 @@ def test_no_r2_has_a_lower_bound_above_zero(market: tuple[Singles, Floats], name
         for first, end in pairwise(edges[1:])
     ]
     forecast, y = np.concatenate(forecasts).reshape(-1, SYMBOLS), target[edges[1] :]
-    value, low, high = share(y**2 - (y - forecast) ** 2, y**2)
+    value, low, high = ratio_interval(y**2 - (y - forecast) ** 2, y**2)
     together = np.corrcoef(forecast.ravel(), y.ravel())[0, 1]
     print(f"horizon {horizon}, {name}: R2 {value:+.5%} ({low:+.5%} to {high:+.5%}), correlation {together:+.4f}, {y.size} rows")
     assert low <= 0.0

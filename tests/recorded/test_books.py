@@ -12,18 +12,18 @@ import pyarrow.parquet
 import pytest
 
 from engine import broker, matching
-from engine.domain.control import Knobs
-from engine.domain.outlook import NOTIONALS, OutlookRow
+from engine.domain.outlook import NOTIONALS, LiquidityForecastRow
 from engine.domain.record import Floats
-from engine.evidence import outlook
-from engine.feeds.recorded import Recorded
+from engine.domain.trading_config import TradingConfig
+from engine.evidence import liquidity_forecast
+from engine.feeds.recorded import RecordedFeed
 from engine.phases import learning, microstructure
-from engine.shell.rolling import Window
+from engine.service.windows import MarketWindow
 
 pytestmark = pytest.mark.recordings
 SECOND = 10**9
 CASES = [("nasdaq_20120621", 10), ("binance_l2_20240808", 2), ("bitstamp_20150501", 10)]
-KNOBS = Knobs()
+KNOBS = TradingConfig()
 
 
 @dataclass(frozen=True)
@@ -33,32 +33,32 @@ class Read:
     forecast: Floats  # (T, 2, 2, S) bps
     last: Floats  # (T, 2, 2, S) of the last book
     met: Floats  # (T, 2, 2, S) what an order decided then met a second later
-    rows: dict[str, OutlookRow]
+    rows: dict[str, LiquidityForecastRow]
     figures: dict[str, Floats]  # (T, S)
 
 
 @cache
 def read(folder: Path, seconds: int) -> Read:
     """The microstructure phase alone over every bar, orders meeting the book one second after the decision."""
-    feed = Recorded(folder, interval=seconds * SECOND, latency_ms=1_000.0)
+    feed = RecordedFeed(folder, interval=seconds * SECOND, latency_ms=1_000.0)
     symbols = len(feed.info.symbols)
-    window, account = Window(feed.info), broker.open_account(100_000.0, symbols)
-    state = learning.blank(symbols, ("one",), KNOBS.horizons)
+    window, account = MarketWindow(feed.info), broker.open_account(100_000.0, symbols)
+    state = learning.blank_state(symbols, ("one",), KNOBS.horizons)
     told = []
     with np.errstate(invalid="ignore", divide="ignore"):
         for tick, bar in enumerate(feed.slices(None)):
             window.append(bar)
-            liquidity = microstructure.read(window.inputs(tick, account, KNOBS, ()), state)
-            state = replace(state, outlook=liquidity.finer.outlook)
+            liquidity = microstructure.measure_liquidity(window.build_inputs(tick, account, KNOBS, ()), state)
+            state = replace(state, liquidity_forecast=liquidity.book_metrics.liquidity_forecast)
             told.append(liquidity)
-    finer = [one.finer for one in told]
+    finer = [one.book_metrics for one in told]
     figures = {name: np.array([getattr(one, name) for one in told]) for name in ("mid", "spread_bps", "depth", "micro_price", "cost_bps")}
     figures |= {name: np.array([getattr(one, name) for one in finer]) for name in ("vpin", "kyle", "fillable", "imbalance_best")}
     return Read(
-        forecast=np.array([one.cost_bps for one in finer[:-1]]),
+        forecast=np.array([one.forecast_cost_bps for one in finer[:-1]]),
         last=np.array([one.quoted_bps for one in finer[:-1]]),
-        met=np.array([one.outlook.pending.met for one in finer[1:]]),
-        rows={row.measure: row for row in outlook.table(state.outlook)},
+        met=np.array([one.liquidity_forecast.pending.cost_at_fill for one in finer[1:]]),
+        rows={row.measure: row for row in liquidity_forecast.liquidity_table(state.liquidity_forecast)},
         figures=figures,
     )
 
@@ -82,7 +82,7 @@ def test_quoted_costs_are_no_further_off_than_the_last_books_and_not_biased(reco
 def test_what_the_book_does_not_hold_is_said_and_never_priced(recordings: Path, folder: str, seconds: int) -> None:
     told = read(recordings / folder, seconds)
     np.testing.assert_array_equal(np.isnan(told.forecast), np.isnan(told.last))
-    feed = Recorded(recordings / folder, interval=seconds * SECOND, latency_ms=1_000.0)
+    feed = RecordedFeed(recordings / folder, interval=seconds * SECOND, latency_ms=1_000.0)
     seen = unfilled = 0
     for index, bar in enumerate(feed.slices(None)):
         if index >= len(told.last) or index % 7:
@@ -91,7 +91,7 @@ def test_what_the_book_does_not_hold_is_said_and_never_priced(recordings: Path, 
             bid, ask = bar.books.bid_price[symbol], bar.books.ask_price[symbol]
             mid = float(bid[0] + ask[0]) / 2.0
             for kind, notional in enumerate(NOTIONALS):
-                bought = matching.walk(ask, bar.books.ask_size[symbol], notional / mid, 1.0, mid)
+                bought = matching.walk_levels(ask, bar.books.ask_size[symbol], notional / mid, 1.0, mid)
                 whole = bool(np.isfinite(mid)) and bought.units >= notional / mid * (1 - 1e-9)
                 quoted = told.last[index, kind, 0, symbol]
                 assert bool(np.isfinite(quoted)) == whole
@@ -128,7 +128,7 @@ def test_figures_stay_within_what_they_can_be(recordings: Path, folder: str, sec
 @pytest.mark.parametrize(("symbol", "worth"), [("BTCUSD_PERP", 100.0), ("ETHUSD_PERP", 10.0)])
 def test_contracts_are_worth_their_money(recordings: Path, symbol: str, worth: float) -> None:
     folder = recordings / "binance_l2_20240808"
-    bars = list(Recorded(folder, symbols=(symbol,), interval=60 * SECOND).slices(None))
+    bars = list(RecordedFeed(folder, symbols=(symbol,), interval=60 * SECOND).slices(None))
     contracts = pyarrow.parquet.read_table(folder / symbol / "trades.parquet", columns=["size"])["size"].to_numpy().sum()
     money = sum(float(bar.volume[0] * bar.flow[0, 2]) for bar in bars if bar.volume[0] > 0)
     np.testing.assert_allclose(money, contracts * worth, rtol=1e-3)
@@ -137,7 +137,7 @@ def test_contracts_are_worth_their_money(recordings: Path, symbol: str, worth: f
 
 
 def test_the_venues_books_are_of_one_size_once_contracts_are_money(recordings: Path) -> None:
-    feed = Recorded(recordings / "binance_l2_20240808", interval=10 * SECOND)
+    feed = RecordedFeed(recordings / "binance_l2_20240808", interval=10 * SECOND)
     touch = np.nanmedian([bar.flow[:, 4] * bar.close for bar in feed.slices(None)], axis=0)
     by_symbol = dict(zip(feed.info.symbols, touch, strict=True))
     for coin in ("BTC", "ETH"):  # without contracts the inverse ones would be thousands of times the others
@@ -151,12 +151,12 @@ def test_of_many_events_with_one_time_the_last_stands(recordings: Path) -> None:
     assert (np.diff(at) == 0).sum() > 1_000
     price, size = table["bid_px_0"].to_numpy(), table["bid_sz_0"].to_numpy()
     checked = 0
-    for bar in _some(Recorded(folder, symbols=("AMZN",), interval=SECOND), 40):
+    for bar in _some(RecordedFeed(folder, symbols=("AMZN",), interval=SECOND), 40):
         row = np.flatnonzero(at <= bar.at)[-1]
         assert (bar.books.bid_price[0, 0], bar.books.bid_size[0, 0]) == (price[row], size[row])
         checked += 1
     assert checked > 500
 
 
-def _some(feed: Recorded, step: int) -> Iterator:  # type: ignore[type-arg]
+def _some(feed: RecordedFeed, step: int) -> Iterator:  # type: ignore[type-arg]
     return (bar for index, bar in enumerate(feed.slices(None)) if index % step == 0)

@@ -11,8 +11,8 @@ import pytest
 
 from engine.domain.decision import SPREAD_SOURCES
 from engine.domain.tick import Tick
-from engine.feeds.recorded import Recorded
-from engine.shell.engine import Engine
+from engine.feeds.recorded import RecordedFeed
+from engine.service.engine import Engine
 from tests.makers import KNOBS, MINUTE, Drawer, engine, grew, play
 from tests.phases.situations import sums
 
@@ -30,7 +30,9 @@ def between(ticks: list[Tick], since: str, until: str) -> list[Tick]:
     return [tick for tick in ticks if moment(since) < tick.inputs.at <= moment(until)]
 
 
-EAGER = replace(KNOBS, first_training=330, retrain_every=200, edge_margin=0.0, min_agreement=0.0, cooldown_bars=0, max_outside=1.0, min_models=1)
+EAGER = replace(
+    KNOBS, first_training=330, retrain_every=200, edge_margin=0.0, min_agreement=0.0, cooldown_bars=0, max_out_of_distribution=1.0, min_models=1
+)
 
 
 def emboldened(one: Engine) -> list[Tick]:
@@ -48,7 +50,9 @@ def emboldened(one: Engine) -> list[Tick]:
 def halted(folder: Path) -> list[Tick]:
     """Two days round the halt, with gates so wide that it trades wherever it may."""
     since, until = moment("2023-03-23T00:00"), moment("2023-03-24T18:00")
-    feed = Recorded(folder / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "LTCUSDT"), since=since, until=until)
+    feed = RecordedFeed(
+        folder / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "LTCUSDT"), since=since, until=until
+    )
     return emboldened(engine(feed, keeper=Drawer(), knobs=EAGER, fee_bps=0.0, spread_bps=0.0, impact=0.0))
 
 
@@ -60,7 +64,7 @@ def test_the_halt_opens_nothing_and_closes_nothing(recordings: Path) -> None:
     for tick in quiet:
         assert tick.outcome.orders == ()
         assert not any(fill.units for fill in tick.fills)
-        assert {tick.outcome.decisions.gates[index].name for index in tick.outcome.decisions.binding} == {"fresh data"}
+        assert {tick.outcome.decisions.gates[index].name for index in tick.outcome.decisions.binding_gate} == {"fresh data"}
     assert all(not grew(tick.outcome, tick.inputs.account).any() for tick in quiet)
 
 
@@ -90,7 +94,7 @@ def test_no_phase_failed_round_the_halt(recordings: Path) -> None:
 
 def test_minutes_without_a_trade_are_never_decided_on(recordings: Path) -> None:
     since = moment("2018-11-19T12:00")
-    feed = Recorded(recordings / "bitfinex_1m_2018q4", since=since, until=since + 700 * MINUTE)
+    feed = RecordedFeed(recordings / "bitfinex_1m_2018q4", since=since, until=since + 700 * MINUTE)
     ticks = emboldened(engine(feed, keeper=Drawer(), knobs=EAGER, fee_bps=0.0, spread_bps=0.0, impact=0.0))
     fresh = np.stack([tick.inputs.fresh for tick in ticks])
     assert 0.4 < fresh.mean() < 0.995
@@ -100,7 +104,7 @@ def test_minutes_without_a_trade_are_never_decided_on(recordings: Path) -> None:
         assert (tick.outcome.decisions.delta[gone] == 0).all()
         assert np.isnan(tick.inputs.bars.close[gone, -1]).all()
         names = np.array([gate.name for gate in tick.outcome.decisions.gates])
-        assert set(names[tick.outcome.decisions.binding[gone]]) <= {"fresh data"}
+        assert set(names[tick.outcome.decisions.binding_gate[gone]]) <= {"fresh data"}
         assert (tick.inputs.view.returns[gone, -1] == 0).all()
         assert tick.outcome.degraded == ()
         traded += len(tick.outcome.orders)
@@ -136,13 +140,13 @@ def test_books_bars_and_trades_of_every_kind_are_decided_without_a_fallback(
 
 
 def _engine(folder: Path, symbols: tuple[str, ...], interval: int | None) -> Engine:
-    return engine(Recorded(folder, symbols=symbols, interval=interval), keeper=Drawer(), knobs=replace(KNOBS, first_training=200))
+    return engine(RecordedFeed(folder, symbols=symbols, interval=interval), keeper=Drawer(), knobs=replace(KNOBS, first_training=200))
 
 
 def test_no_two_columns_say_the_same_on_a_real_market(recordings: Path) -> None:
     since = moment("2022-11-06T00:00")
-    feed = Recorded(recordings / "binance_spot_5m_2022_2023", since=since, until=since + 900 * 5 * MINUTE)
-    rows = [tick.outcome.matrix.values[tick.outcome.matrix.usable] for tick in play(engine(feed, trains=False))]
+    feed = RecordedFeed(recordings / "binance_spot_5m_2022_2023", since=since, until=since + 900 * 5 * MINUTE)
+    rows = [tick.outcome.features.values[tick.outcome.features.usable] for tick in play(engine(feed, trains=False))]
     x = np.concatenate([part for part in rows if len(part)])
     columns = one_of(feed)
     known = np.where(np.isfinite(x).all(axis=0), x, 0.0)
@@ -153,5 +157,5 @@ def test_no_two_columns_say_the_same_on_a_real_market(recordings: Path) -> None:
     assert len(names) >= 30
 
 
-def one_of(feed: Recorded) -> tuple[str, ...]:
+def one_of(feed: RecordedFeed) -> tuple[str, ...]:
     return engine(feed, trains=False).catalog.columns

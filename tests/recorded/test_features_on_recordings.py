@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from engine import broker
-from engine.domain.market import View
-from engine.feeds.recorded import Recorded
-from engine.shell.rolling import Window
+from engine.domain.market import MarketView
+from engine.feeds.recorded import RecordedFeed
+from engine.service.windows import MarketWindow
 from tests.features import test_talib
 from tests.makers import KNOBS, MINUTE
 
@@ -34,7 +34,7 @@ CHECKS = (
     [("binance_spot_5m_2022_2023", "2023-03-23T13:00", 360 * 5), ("bitfinex_1m_2018q4", "2018-11-19T12:00", 400)],
 )
 def test_indicators_agree_with_talib_on_real_markets(recordings: Path, folder: str, since: str, bars: int) -> None:
-    told = windows(Recorded(recordings / folder, since=moment(since), until=moment(since) + bars * MINUTE))
+    told = windows(RecordedFeed(recordings / folder, since=moment(since), until=moment(since) + bars * MINUTE))
     assert len(told) >= 5
     assert all((np.diff(view.log_close[:, -100:], axis=1) == 0).any() for view in told)  # bars without a move or a trade are among them
     for view in told:
@@ -46,12 +46,12 @@ def moment(text: str) -> int:
     return int(np.datetime64(text, "ns").astype(np.int64))
 
 
-def windows(feed: Recorded) -> list[View]:
+def windows(feed: RecordedFeed) -> list[MarketView]:
     """Every 25th window in which all symbols have enough history."""
-    window, account = Window(feed.info), broker.open_account(1e5, len(feed.info.symbols))
-    views: list[View] = []
+    window, account = MarketWindow(feed.info), broker.open_account(1e5, len(feed.info.symbols))
+    views: list[MarketView] = []
     for tick, bar in enumerate(feed.slices(None)):
         window.append(bar)
         if tick % 25 == 0:
-            views.append(window.inputs(tick, account, KNOBS, ()).view)
+            views.append(window.build_inputs(tick, account, KNOBS, ()).view)
     return [view for view in views if np.isfinite(view.sigma).all() and view.known.min() >= 120]

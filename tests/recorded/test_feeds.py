@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.domain.record import Floats
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 
 pytestmark = pytest.mark.recordings
 SECOND = 10**9
@@ -20,7 +20,7 @@ def moment(text: str) -> int:
 
 
 def test_the_binance_halt_is_not_fresh_and_its_gap_is_thirteen_empty_bars(recordings: Path) -> None:
-    feed = Recorded(recordings / "binance_spot_5m_2022_2023", since=moment("2023-03-24T11:00"), until=moment("2023-03-24T15:00"))
+    feed = RecordedFeed(recordings / "binance_spot_5m_2022_2023", since=moment("2023-03-24T11:00"), until=moment("2023-03-24T15:00"))
     slices = list(feed.slices(None))
     assert len(feed.info.symbols) == 20
     quiet = [found for found in slices if not found.fresh.any()]
@@ -35,7 +35,7 @@ def test_the_binance_halt_is_not_fresh_and_its_gap_is_thirteen_empty_bars(record
 
 
 def test_the_whole_of_binance_has_every_bar_and_nothing_left_out(recordings: Path) -> None:
-    feed = Recorded(recordings / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "BCHUSDT"))
+    feed = RecordedFeed(recordings / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "BCHUSDT"))
     assert feed.info.interval == 5 * MINUTE
     assert [count.bars for count in feed.counts] == [96_176, 96_176]
     assert [count.without_volume for count in feed.counts] == [14, 113]
@@ -44,7 +44,7 @@ def test_the_whole_of_binance_has_every_bar_and_nothing_left_out(recordings: Pat
 
 
 def test_bitfinex_minutes_without_a_trade_are_gaps(recordings: Path) -> None:
-    feed = Recorded(recordings / "bitfinex_1m_2018q4")
+    feed = RecordedFeed(recordings / "bitfinex_1m_2018q4")
     known = {"BTCUSD": 129_185, "NEOUSD": 77_020}
     fresh = np.zeros(len(feed.info.symbols), dtype=np.int64)
     carried = 0
@@ -56,11 +56,11 @@ def test_bitfinex_minutes_without_a_trade_are_gaps(recordings: Path) -> None:
 
 
 def test_a_night_is_thirteen_empty_bars(recordings: Path) -> None:
-    feed = Recorded(recordings / "us_equity_1m_2025_2026", since=moment("2025-11-25T00:00"), until=moment("2025-11-27T00:00"))
+    feed = RecordedFeed(recordings / "us_equity_1m_2025_2026", since=moment("2025-11-25T00:00"), until=moment("2025-11-27T00:00"))
     assert [found.fresh.any() for found in feed.slices(None)] == [True] * 390 + [False] * 13 + [True] * 390
 
 
-def by_windows(feed: Recorded, window: int = 30 * MINUTE) -> float:
+def by_windows(feed: RecordedFeed, window: int = 30 * MINUTE) -> float:
     """Mean R2 of the mid's change on the best level's imbalance, within windows."""
     slices = list(feed.slices(None))
     mid = np.array([0.5 * (found.books.bid_price[0, 0] + found.books.ask_price[0, 0]) for found in slices])
@@ -83,19 +83,19 @@ def _r2(flow: Floats, move: Floats) -> float:
     ],
 )  # fmt: skip
 def test_order_flow_explains_the_move_as_far_as_is_known(recordings: Path, folder: str, symbol: str, seconds: int, known: float) -> None:
-    feed = Recorded(recordings / folder, symbols=(symbol,), interval=seconds * SECOND)
+    feed = RecordedFeed(recordings / folder, symbols=(symbol,), interval=seconds * SECOND)
     assert by_windows(feed) == pytest.approx(known, abs=0.006)
 
 
 @pytest.mark.parametrize(("folder", "known"), [("nasdaq_20120621", {"AAPL": 0.51, "AMZN": 0.53}), ("bitstamp_20150501", {"BTCUSD": 0.12})])
 def test_the_fit_by_ten_seconds_is_told_whatever_the_bars(recordings: Path, folder: str, known: dict[str, float]) -> None:
     for interval in (SECOND, MINUTE):
-        feed = Recorded(recordings / folder, interval=interval)
-        assert dict(zip(feed.info.symbols, feed.explained(0, 2**62), strict=True)) == pytest.approx(known, abs=0.01)
+        feed = RecordedFeed(recordings / folder, interval=interval)
+        assert dict(zip(feed.info.symbols, feed.flow_r2(0, 2**62), strict=True)) == pytest.approx(known, abs=0.01)
 
 
 def test_sides_sum_to_the_volume_and_bars_contain_their_vwap(recordings: Path) -> None:
-    for found in Recorded(recordings / "nasdaq_20120621").slices(None):
+    for found in RecordedFeed(recordings / "nasdaq_20120621").slices(None):
         signed, _, vwap, spread, depth = found.flow.T
         assert (np.abs(signed) <= found.volume + 1e-9).all()
         traded = found.volume > 0
@@ -106,7 +106,7 @@ def test_sides_sum_to_the_volume_and_bars_contain_their_vwap(recordings: Path) -
 
 
 def test_midnight_is_crossed_without_a_seam(recordings: Path) -> None:
-    slices = list(Recorded(recordings / "binance_l2_20240808", symbols=("BTCUSDT", "BTCUSD_PERP")).slices(None))
+    slices = list(RecordedFeed(recordings / "binance_l2_20240808", symbols=("BTCUSDT", "BTCUSD_PERP")).slices(None))
     assert [found.at - slices[0].at for found in slices] == [i * MINUTE for i in range(12)]
     assert all(found.fresh.all() for found in slices)
     assert all(np.isfinite(found.fill_books.bid_price[:, 0]).all() for found in slices[1:])

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.domain.control import Event
-from engine.domain.incidents import Incident, Watch
+from engine.domain.incidents import Incident, IncidentState
+from engine.domain.trading_config import Event
 from engine.evidence import incidents
-from engine.feeds.recorded import Recorded
+from engine.feeds.recorded import RecordedFeed
 from tests.makers import MINUTE, engine, play
 
 pytestmark = pytest.mark.recordings
@@ -31,14 +31,14 @@ def moment(text: str) -> int:
 
 
 @cache
-def watched(folder: Path, since: str | None = None, until: str | None = None) -> tuple[tuple[Told, ...], Watch]:
+def watched(folder: Path, since: str | None = None, until: str | None = None) -> tuple[tuple[Told, ...], IncidentState]:
     """All that begins or ends in a recording, bar by bar, and what is known at its end."""
-    feed = Recorded(folder, since=moment(since) if since else None, until=moment(until) if until else None)
-    watch, told = incidents.blank(len(feed.info.symbols)), list[Told]()
+    feed = RecordedFeed(folder, since=moment(since) if since else None, until=moment(until) if until else None)
+    watch, told = incidents.initial_incident_state(len(feed.info.symbols)), list[Told]()
     for one in feed.slices(None):
         bar = np.stack((one.open, one.high, one.low, one.close, one.volume))
-        watch = incidents.step(watch, one.at, feed.info.interval, feed.info.symbols, one.fresh, bar)
-        told += [Told(one.at, what) for what in watch.news]
+        watch = incidents.update_incidents(watch, one.at, feed.info.interval, feed.info.symbols, one.fresh, bar)
+        told += [Told(one.at, what) for what in watch.changes]
     return tuple(told), watch
 
 
@@ -105,7 +105,7 @@ def test_the_three_changes_of_the_volume_feed_are_told_within_three_bars_and_nig
 def test_a_clean_recording_has_no_fault(recordings: Path) -> None:
     told, watch = watched(recordings / "btc_perp_1m_202201")
     assert told == ()
-    assert watch.quiet.bars > 45_000
+    assert watch.staleness.bars > 45_000
 
 
 @pytest.mark.parametrize("folder", ["nasdaq_20120621", "bitstamp_20150501"])
@@ -114,29 +114,29 @@ def test_bars_made_of_books_and_trades_have_no_fault(recordings: Path, folder: s
 
 
 def test_a_stop_without_empty_bars_is_the_same_gap(recordings: Path) -> None:
-    feed = Recorded(recordings / "binance_spot_5m_2022_2023", since=moment("2023-03-17T00:00"), until=moment("2023-03-25T00:00"))
-    watch, told = incidents.blank(20), list[Incident]()
+    feed = RecordedFeed(recordings / "binance_spot_5m_2022_2023", since=moment("2023-03-17T00:00"), until=moment("2023-03-25T00:00"))
+    watch, told = incidents.initial_incident_state(20), list[Incident]()
     for one in feed.slices(None):
         if np.isfinite(one.close).any():  # as of a feed that says nothing while nothing comes
             bar = np.stack((one.open, one.high, one.low, one.close, one.volume))
-            watch = incidents.step(watch, one.at, feed.info.interval, feed.info.symbols, one.fresh, bar)
-            told += [what for what in watch.news if what.until is None or what.kind == "gap"]
+            watch = incidents.update_incidents(watch, one.at, feed.info.interval, feed.info.symbols, one.fresh, bar)
+            told += [what for what in watch.changes if what.until is None or what.kind == "gap"]
     assert [one.kind for one in told] == ["halt"]  # the market does not trade since 11:30 already
     assert watch.open == ()
 
 
 def test_a_recorder_whose_clock_is_behind_the_venue_is_told_at_the_first_bar_and_replays_as_an_event(recordings: Path) -> None:
-    feed = Recorded(recordings / "binance_l2_20240808")
+    feed = RecordedFeed(recordings / "binance_l2_20240808")
     ticks = play(engine(feed, trains=False), 5)
-    told = [one for tick in ticks for one in tick.outcome.mood.watch.news]
+    told = [one for tick in ticks for one in tick.outcome.market_state.incident_state.changes]
     assert [(one.kind, one.symbol, one.since, one.until) for one in told] == [("clock skew", "*", ticks[0].inputs.at - MINUTE, None)]
     assert "-1.27 s" in told[0].detail
     assert ticks[0].inputs.events == (Event("clock_skew", "*", "-1.27"),)
     assert [tick.inputs.events for tick in ticks[1:]] == [()] * 4
-    assert ticks[-1].outcome.state.watch.open == tuple(told)
+    assert ticks[-1].outcome.state.incident_state.open == tuple(told)
 
 
 def test_recordings_that_do_not_say_when_they_were_received_tell_no_clock(recordings: Path) -> None:
     for folder in ("nasdaq_20120621", "bitstamp_20150501", "btc_perp_1m_202201"):
-        feed = Recorded(recordings / folder)
+        feed = RecordedFeed(recordings / folder)
         assert feed.clock_lags(next(feed.slices(None)).at) is None

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.evidence.spread_estimate import abdi_ranaldo, corwin_schultz, shrink
-from engine.feeds.recorded import Recorded
+from engine.evidence.spread_estimators import abdi_ranaldo, corwin_schultz, shrink_spread
+from engine.feeds.recorded import RecordedFeed
 
 pytestmark = pytest.mark.recordings
 SECOND = 10**9
@@ -18,7 +18,7 @@ SETTING = 2.0  # bps
 
 def scored(folder: Path, seconds: int) -> dict[str, dict[str, tuple[float, float]]]:
     """By symbol and method: mean absolute error of the log over windows of 300 bars, and the mean of the spreads themselves."""
-    grid = Recorded(folder, interval=seconds * SECOND)._grid
+    grid = RecordedFeed(folder, interval=seconds * SECOND)._grid
     found = {}
     for index, counts in enumerate(grid.counts):
         high, low, close, quoted = grid.bars[1, :, index], grid.bars[2, :, index], grid.bars[3, :, index], grid.flow[:, index, 3]
@@ -30,7 +30,7 @@ def scored(folder: Path, seconds: int) -> dict[str, dict[str, tuple[float, float
             bars = [part[None, first : first + length] for part in (high, low, close)]
             squared = abdi_ranaldo(np.log(bars[0]), np.log(bars[1]), np.log(bars[2]))
             rows.append(
-                (float(shrink(squared, SETTING)[0]), SETTING, float(np.sqrt(max(squared.mean[0], 0.0))),
+                (float(shrink_spread(squared, SETTING)[0]), SETTING, float(np.sqrt(max(squared.mean[0], 0.0))),
                  float(np.maximum(corwin_schultz(*bars[:2]), 0.0).mean() * 1e4), float(quoted[first : first + length].mean()))
             )  # fmt: skip
         values = np.array(rows)
@@ -67,7 +67,7 @@ def test_a_spread_of_a_hundredth_of_a_basis_point_is_not_taken_for_a_wide_one(re
 
 def test_a_coarse_step_of_prices_is_found_where_there_is_no_book_and_only_there(recordings: Path) -> None:
     """DOT and FIL traded in steps of 15 to 20 bps until they were made ten times finer; no spread is below a step."""
-    feed = Recorded(recordings / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "DOTUSDT", "ETHUSDT", "FILUSDT", "LTCUSDT"))
+    feed = RecordedFeed(recordings / "binance_spot_5m_2022_2023", symbols=("BTCUSDT", "DOTUSDT", "ETHUSDT", "FILUSDT", "LTCUSDT"))
     raised: dict[str, list[bool]] = {"coarse": [], "fine": []}
     for index in range(5):
         high, low, close = (feed._grid.bars[part, :, index] for part in (1, 2, 3))
@@ -77,7 +77,7 @@ def test_a_coarse_step_of_prices_is_found_where_there_is_no_book_and_only_there(
             moves = np.abs(np.diff(np.concatenate(bars)))
             step = float(moves[moves > 1e-9].min()) / float(bars[2].mean()) * 1e4
             logs = [np.log(part)[None] for part in bars]
-            spread = float(shrink(abdi_ranaldo(logs[0], logs[1], logs[2]), SETTING)[0])
+            spread = float(shrink_spread(abdi_ranaldo(logs[0], logs[1], logs[2]), SETTING)[0])
             raised["coarse" if step > 10.0 else "fine"].append(spread > SETTING)
     assert len(raised["coarse"]) > 200
     assert np.mean(raised["coarse"]) > 0.5

@@ -13,20 +13,20 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.domain.alerting import Drill, Proof
-from engine.domain.intents import gate_in_words
-from engine.domain.tuning import Effect, Firing, Trial
+from engine.domain.alerting import Drill, DrillCheck
+from engine.domain.intents import phrase_gate
+from engine.domain.optimization import Effect, Firing, Trial
 from engine.report.day import LISTED
 from engine.report.html import as_html
 from engine.report.markdown import as_markdown
-from engine.report.sections import document
-from engine.report.words import figure, seconds
-from engine.store import alert_rows
-from engine.store.database import path_of
-from engine.store.reader import Reader
-from engine.store.report_query import DAY, day
-from engine.store.savings_query import savings
-from engine.store.writer import Writer
+from engine.report.sections import build_document
+from engine.report.words import format_figure, format_seconds
+from engine.store.database import path_from_url
+from engine.store.read.reader import Reader
+from engine.store.read.report import DAY, read_day
+from engine.store.read.savings import read_savings
+from engine.store.write import alerts
+from engine.store.write.writer import Writer
 from tests.store import made
 
 BEGIN = made.WALL - made.WALL % DAY
@@ -41,9 +41,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def told(url: str, now: int = BEGIN + DAY) -> str:
-    found = day(Reader(url), BEGIN, now, DATE)
+    found = read_day(Reader(url), BEGIN, now, DATE)
     assert found is not None
-    return as_markdown(document(found))
+    return as_markdown(build_document(found))
 
 
 def row(text: str, first: str) -> list[str]:
@@ -54,7 +54,7 @@ def row(text: str, first: str) -> list[str]:
 
 def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
     text = told(filled)
-    with closing(sqlite3.connect(path_of(filled))) as store:
+    with closing(sqlite3.connect(path_from_url(filled))) as store:
         acted = store.execute("SELECT count(*) FROM decisions WHERE action <> 'hold' AND tick >= 20").fetchone()[0]
         buys = store.execute("SELECT count(*) FROM decisions WHERE action = 'buy' AND tick >= 20 AND symbol = 'ETH'").fetchone()[0]
         gate, bound = store.execute(
@@ -70,7 +70,7 @@ def test_the_counts_and_the_money_are_those_of_the_store(filled: str) -> None:
     assert {intent: row(text, f"none: {intent}")[1] for intent in intents} == {intent: f"{n}" for intent, n in intents.items()}
     assert f"220 ticks decided 4 symbols: 880 decisions, of which {acted} bought or sold." in text
     assert row(text, "ETH")[1] == str(buys)
-    assert row(text, gate_in_words(gate))[1:3] == [str(bound), f"{bound / 880:.1%}"]
+    assert row(text, phrase_gate(gate))[1:3] == [str(bound), f"{bound / 880:.1%}"]
     assert row(text, "Podium after costs")[1:4] == [f"{before:,.2f}", f"{after:,.2f}", f"{after - before:+,.2f}"]
     assert row(text, "Fees")[1] == f"{-fees:,.2f}"
     assert row(text, "All costs")[1] == f"{-(fees + spread + impact):,.2f}"
@@ -94,7 +94,7 @@ def test_optimizations_are_told_by_what_they_measurably_did(tmp_path: Path) -> N
             effect = Effect(2e8, 2.5e8, 5e7, 4e7, 6e7, 31, verdict)
             writer.save_trial(Trial(
                 LAST + number, "delete_temp", "disk is filling", "auto", placebo, "process.rss_bytes", "bytes", effect, undone, 0.0, "bytes",
-                "", "", "", 0.1, chance=0.5,
+                "", "", "", 0.1, probability=0.5,
             ))  # fmt: skip
     text = told(url)
     assert "3 optimizations ran: 1 measurably helped, 1 harmed." in text
@@ -136,11 +136,11 @@ def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_kno
         told = Effect(60.0, 60.0 + effect, effect, effect - 2.0, effect + 2.0, 20, verdict)
         with closing(Writer(url)) as writer:
             writer.save_trial(Trial(
-                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", told, undone, 0.0, "", "", "", "", 0.1, chance=0.5,
+                LAST + number, "slow_polling", "host_cpu", "auto", False, "host.cpu_percent", "%", told, undone, 0.0, "", "", "", "", 0.1, probability=0.5,
             ))  # fmt: skip
 
     def saved() -> list[float | None]:
-        return [one.told.amount if one.told else None for one in savings(Reader(url)).savings if one.metric == "host.cpu_percent"]
+        return [one.proved.amount if one.proved else None for one in read_savings(Reader(url)).savings if one.metric == "host.cpu_percent"]
 
     run(0, -20.0, "harmed", undone=True)
     run(1, -8.0, "no measurable effect")
@@ -154,7 +154,7 @@ def test_what_was_saved_on_the_metric_of_a_rule_counts_once_its_direction_is_kno
 def test_a_day_whose_first_ticks_are_not_kept_says_from_when_on(tmp_path: Path) -> None:
     url = made.filled(tmp_path, 60)
     assert "not kept any more" not in told(url)
-    with closing(sqlite3.connect(path_of(url))) as store, store:
+    with closing(sqlite3.connect(path_from_url(url))) as store, store:
         for table in ("ticks", "decisions", "fills"):
             store.execute(f"DELETE FROM {table} WHERE tick < 45")
     assert "money and decisions from 15:08:10 on: ticks before that are not kept any more" in told(url)
@@ -166,7 +166,7 @@ def test_drills_are_told_in_words_and_what_is_cut_short_is_the_least_there_was(t
         for number in range(LISTED + 5):
             writer.raise_alert(f"rule {number}", "warning", "made", LAST + number)
         with writer.write() as connection:
-            alert_rows.save_drill(connection, Drill(LAST, True, 3.2, (Proof("kill switch", True, "nothing opens", 0.1),), "schedule"))
+            alerts.save_drill(connection, Drill(LAST, True, 3.2, (DrillCheck("kill switch", True, "nothing opens", 0.1),), "schedule"))
     text = told(url)
     assert "kill switch: nothing opens." in text
     assert "proofs" not in text
@@ -181,7 +181,7 @@ def test_a_day_that_is_not_over_says_until_when(filled: str) -> None:
 
 def test_a_day_with_nothing_has_no_report_and_one_with_only_an_alert_has(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
-    assert day(Reader(url), BEGIN, BEGIN + DAY, DATE) is None
+    assert read_day(Reader(url), BEGIN, BEGIN + DAY, DATE) is None
     with closing(Writer(url)) as writer:
         writer.raise_alert("feed is silent", "critical", "no bar for 5 min", made.WALL)
     text = told(url)
@@ -197,11 +197,11 @@ def test_days_are_utc_and_end_where_the_next_begins(tmp_path: Path) -> None:
         made.begin(writer, market, BEGIN)
         for number in range(60):
             writer.save(market.tick(wall=BEGIN + DAY + (number - 40) * made.SECOND))
-    first, second = (day(Reader(url), BEGIN + days * DAY, BEGIN + 5 * DAY, DATE) for days in (0, 1))
+    first, second = (read_day(Reader(url), BEGIN + days * DAY, BEGIN + 5 * DAY, DATE) for days in (0, 1))
     assert first is not None
     assert second is not None
     assert [(span.first, span.last) for span in (*first.spans, *second.spans)] == [(20, 39), (40, 59)]
-    assert (first.warmed, second.warmed) == (20, 0)
+    assert (first.warmup_ticks, second.warmup_ticks) == (20, 0)
 
 
 def test_only_warm_ticks_are_told_as_such(tmp_path: Path) -> None:
@@ -238,14 +238,14 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
                 "INSERT INTO recoveries (at, component, fault, how, tries, recovered_at) VALUES (?, ?, ?, ?, 2, ?)",
                 (made.WALL, HOSTILE, HOSTILE, HOSTILE, made.WALL + 3 * made.SECOND),
             )
-            alert_rows.save_drill(connection, Drill(made.WALL, True, 2.0, (Proof(HOSTILE, True, HOSTILE, 1.0),), HOSTILE))
+            alerts.save_drill(connection, Drill(made.WALL, True, 2.0, (DrillCheck(HOSTILE, True, HOSTILE, 1.0),), HOSTILE))
     return url
 
 
 def test_no_text_of_the_store_becomes_markup_in_html(hostile: str) -> None:
-    found = day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
+    found = read_day(Reader(hostile), BEGIN, BEGIN + DAY, DATE)
     assert found is not None
-    page = as_html(document(found))
+    page = as_html(build_document(found))
     seen = Page()
     seen.feed(page)
     assert "script" not in seen.tags
@@ -307,8 +307,8 @@ def test_a_day_that_cannot_be_told_is_one_line(filled: str, capsys: pytest.Captu
     ],
 )  # fmt: skip
 def test_figures_are_written_in_steps_a_person_reads(value: float | None, unit: str, words: str) -> None:
-    assert figure(value, unit) == words
+    assert format_figure(value, unit) == words
 
 
 def test_spans_are_written_in_their_own_unit() -> None:
-    assert [seconds(value) for value in (3.21, 600.0, 7200.0, None)] == ["3.2 s", "10 min", "2.0 h", "not over"]
+    assert [format_seconds(value) for value in (3.21, 600.0, 7200.0, None)] == ["3.2 s", "10 min", "2.0 h", "not over"]

@@ -19,8 +19,8 @@ from threading import Event
 import psutil
 import pytest
 
-from engine.shell.clock import WallClock
-from pages.parts import plotly_library
+from engine.service.clock import WallClock
+from pages.ui import plotly_library
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Server:
         with self.log.open("w", encoding="utf-8") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *words], cwd=ROOT, stdout=out, stderr=subprocess.STDOUT,
-                env=plain | {"PODIUM_HOME": str(home), "PODIUM_WARM_UP": "20", **env},
+                env=plain | {"PODIUM_HOME": str(home), "PODIUM_WARMUP_BARS": "20", **env},
             )  # fmt: skip
 
     def get(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
@@ -133,7 +133,7 @@ def test_what_is_kept_for_later_says_so_and_what_is_not_there_too(server: Server
 
 def test_the_page_is_served(server: Server) -> None:
     assert server.get("/")[0] == 200
-    code, script = server.get(plotly_library.address())
+    code, script = server.get(plotly_library.library_address())
     assert code == 200
     assert "plotly" in script[:300]
 

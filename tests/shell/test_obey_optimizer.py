@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.domain.control import Command
+from engine.commands.handlers.optimizer import apply_optimizer_command
 from engine.domain.rules import Rule
-from engine.shell.obey_optimizer import carry_out
-from engine.shell.tuner import Tuner
+from engine.domain.trading_config import Command
+from engine.optimizer.runtime.loop import OptimizerLoop
 from tests.optimizer.pen import Pen
 from tests.optimizer.plant import Plant, Truth, tuner_of
 
 
-def plant_of() -> tuple[Plant, Tuner]:
+def plant_of() -> tuple[Plant, OptimizerLoop]:
     plant = Plant(3, {"act": Truth()}, seconds=6_000)
     return plant, tuner_of(plant)
 
 
-def obeyed(tuner: Tuner, pen: Pen, command: str, /, **args: str) -> str:
-    return carry_out(Command(1, command, tuple(args.items()), "ann", "why not"), tuner, pen, pen.plant.at)[0]
+def obeyed(tuner: OptimizerLoop, pen: Pen, command: str, /, **args: str) -> str:
+    return apply_optimizer_command(Command(1, command, tuple(args.items()), "ann", "why not"), tuner, pen, pen.plant.at)[0]
 
 
 def test_a_rule_is_changed_added_and_reset_by_command() -> None:
     plant, tuner = plant_of()
     pen = Pen(plant)
-    tuner.step()
+    tuner.run_once()
     find: Callable[[str], Rule | None] = lambda name: next((rule for rule in tuner.rules if rule.name == name), None)  # noqa: E731
     assert obeyed(tuner, pen, "rule", name="host_memory", above="95") == "rule host_memory is changed: above 95"
     found = find("host_memory")
@@ -59,7 +59,7 @@ def test_a_rule_is_changed_added_and_reset_by_command() -> None:
 )
 def test_a_command_that_cannot_be_is_refused_in_one_line(name: str, args: dict[str, str], said: str) -> None:
     plant, tuner = plant_of()
-    tuner.step()
+    tuner.run_once()
     with pytest.raises(ValueError, match=r".") as error:
         obeyed(tuner, Pen(plant), name, **args)
     assert said in str(error.value)

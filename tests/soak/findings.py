@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.evidence.shares import wilson
+from engine.evidence.proportions import wilson_interval
 from tests.soak.growth import Slope, slope
 
 HONEST = 0.999
@@ -103,7 +103,7 @@ def slopes(at: Sequence[float], series: Mapping[str, Sequence[float]]) -> dict[s
 
 def told(found: Found, grown: dict[str, Slope | None]) -> list[str]:
     """The findings in words."""
-    band = wilson(1 - found.broken / found.ticks, found.ticks) if found.ticks else None
+    band = wilson_interval(1 - found.broken / found.ticks, found.ticks) if found.ticks else None
     share = f"{1 - found.broken / found.ticks:.4%}" if found.ticks else "not enough data"
     lines = [f"honest decisions: {share} of {found.ticks:,} ticks" + ("" if band is None else f" (95 % interval {band[0]:.3%} to {band[1]:.3%})")]
     lines += [f"  fell back: {phase} {n} times: {error}" for phase, error, n in found.fallbacks]

@@ -21,13 +21,13 @@ from threading import Event
 
 import psutil
 
-from engine.shell.clock import WallClock
+from engine.service.clock import WallClock
 from tests.soak import findings
 from tests.soak.stress import LOAD_SECONDS, QUIET_SECONDS, LeftOvers, Stress
 
 ROOT = Path(__file__).parent.parent.parent
 UP_SECONDS, STOP_SECONDS = 180.0, 90.0
-WARM_UP = int(tomllib.loads((Path(__file__).parent / "soak.toml").read_text(encoding="utf-8"))["warm_up"])  # ticks
+WARM_UP = int(tomllib.loads((Path(__file__).parent / "soak.toml").read_text(encoding="utf-8"))["warmup_bars"])  # ticks
 SIGNS = ("podium_up ", "podium_store_readable ", "podium_heartbeat_age_seconds ", "podium_last_tick_age_seconds ")
 ASKED_EVERY, LEFT_EVERY, TOLD_EVERY = 10.0, 4.0, 60.0  # s
 

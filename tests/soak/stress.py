@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from engine.files import owned
-from engine.files.owned import TEMPORARY
+from engine.files import owned_folders
+from engine.files.owned_folders import TEMPORARY
 
 LOAD_SECONDS, QUIET_SECONDS = 60.0, 30.0
 OLD = 7_200.0  # s: how old a left-over is made
@@ -74,7 +74,7 @@ class LeftOvers:
     def step(self, now: float) -> None:
         """now: s UTC. At most one file each."""
         self._count += 1
-        owned.claim(self._temp, TEMPORARY)
+        owned_folders.claim_folder(self._temp, TEMPORARY)
         if sum(path.stat().st_size for path in self._temp.iterdir() if path.is_file()) < TEMP_MOST:
             _leave(self._temp / f"rows-{self._count:016x}", os.urandom(TEMP_BYTES), now)
         if self._logs.is_dir() and len(list(self._logs.glob("podium.log.[0-9]*"))) < LOG_MOST:

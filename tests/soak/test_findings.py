@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.store.database import path_of
+from engine.store.database import path_from_url
 from tests.soak.findings import SLACK, failures, read, slopes, told
 from tests.soak.growth import slope
 from tests.store import made
@@ -54,7 +54,7 @@ def test_what_stands_still_or_falls_does_not_grow_and_too_little_says_so() -> No
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    return path_of(made.filled(tmp_path, 80))
+    return path_from_url(made.filled(tmp_path, 80))
 
 
 def level() -> dict[str, list[float]]:

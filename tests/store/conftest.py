@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 

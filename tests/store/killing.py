@@ -14,12 +14,12 @@ import time
 
 import numpy as np
 
-from engine.store.retention import Keep
-from engine.store.writer import Writer
+from engine.store.retention import RetentionPolicy
+from engine.store.write.writer import Writer
 from tests.store import made
 
 
-def save_until_killed(url: str, keep: Keep, ready: int) -> None:
+def save_until_killed(url: str, keep: RetentionPolicy, ready: int) -> None:
     writer = Writer(url, keep=keep)
     last = writer.last_tick()
     market = made.Market(made.names(10), session=1, first_tick=0 if last is None else last + 1)
@@ -31,7 +31,7 @@ def save_until_killed(url: str, keep: Keep, ready: int) -> None:
         writer.save(market.tick())
 
 
-def main(url: str, kills: int, seed: int, keep: Keep) -> None:
+def main(url: str, kills: int, seed: int, keep: RetentionPolicy) -> None:
     random = np.random.default_rng(seed)
     if keep.bytes is not None:
         writer = Writer(url)
@@ -55,4 +55,4 @@ def main(url: str, kills: int, seed: int, keep: Keep) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Keep(bytes=int(sys.argv[4]) if len(sys.argv) > 4 else None))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), RetentionPolicy(bytes=int(sys.argv[4]) if len(sys.argv) > 4 else None))

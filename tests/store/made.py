@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from engine.domain.control import Knobs
 from engine.domain.decision import Phase
+from engine.domain.optimization import Action, ActionContext, ActionResult, Effect, Firing, Reading, Trial
 from engine.domain.tick import Artifact
-from engine.domain.tuning import Action, Effect, Firing, Measured, Reading, Room, Trial
+from engine.domain.trading_config import TradingConfig
 from engine.store import database
 from engine.store.inbox import Inbox
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store.made_ticks import HORIZONS, MINUTE, MODELS, SECOND, SYMBOLS, WALL, Market, info, names
 
 __all__ = ["HORIZONS", "MINUTE", "MODELS", "SECOND", "SYMBOLS", "WALL", "Market", "info", "names"]
 
 
-def knobs(*, fee_bps: float) -> Knobs:
-    return Knobs(horizons=HORIZONS, fee_bps=fee_bps)
+def knobs(*, fee_bps: float) -> TradingConfig:
+    return TradingConfig(horizons=HORIZONS, fee_bps=fee_bps)
 
 
 def artifact(model: str = "ridge", tick: int = 0, *, serves_from: int | None = None, data: bytes = b"parameters") -> Artifact:
@@ -31,8 +31,8 @@ def artifact(model: str = "ridge", tick: int = 0, *, serves_from: int | None = N
     )
 
 
-def nothing(room: Room) -> Measured:
-    return Measured(0.0, "bytes", "nothing to do")
+def nothing(room: ActionContext) -> ActionResult:
+    return ActionResult(0.0, "bytes", "nothing to do")
 
 
 def action(name: str = "collect_garbage") -> Action:
@@ -57,13 +57,13 @@ def trial(at: int = WALL, verdict: str = "no measurable effect", name: str = "co
         "optimizer",
         "memory_growth fired",
         0.4,
-        chance=0.5,
+        probability=0.5,
     )
 
 
 def by_hand(trial: Trial) -> Trial:
     """The same run, asked for by a person."""
-    return replace(trial, trigger="by hand", mode="manual", by="ada", reason="to see", chance=None)
+    return replace(trial, trigger="by hand", mode="manual", by="ada", reason="to see", probability=None)
 
 
 def readings(at: int) -> list[Reading]:

@@ -8,47 +8,47 @@ from dataclasses import replace
 import numpy as np
 
 from engine.broker import open_account
-from engine.domain.control import Event, Knobs
 from engine.domain.decision import (
     LIMITS,
     REGIMES,
-    Chosen,
     Decisions,
+    FeatureMatrix,
     Fill,
     Forecast,
     Instruction,
     Liquidity,
-    Matrix,
-    Mood,
-    Opinions,
+    MarketState,
+    ModelSelection,
     Outcome,
     Phase,
+    Predictions,
     Sizes,
     Span,
 )
-from engine.domain.gates import RUNGS, Ladder
+from engine.domain.gates import GATES, GateResults
 from engine.domain.incidents import EVERYWHERE, Incident
-from engine.domain.market import Account, Bars, Books, Flow, Inputs, Slice, View
+from engine.domain.market import Account, Bars, Books, Inputs, MarketSnapshot, MarketView, OrderFlow
 from engine.domain.orders import Order
-from engine.domain.outlook import OutlookRow
+from engine.domain.outlook import LiquidityForecastRow
 from engine.domain.ports import FeedInfo
 from engine.domain.record import Floats
 from engine.domain.state import State
-from engine.domain.tick import RegretRow, SkillRow, Tick
-from engine.evidence import incidents, intervals, outlook, regimes, volatility
-from engine.phases.ladder import AT_MOST, NAMES, SENSES, UNITS
-from engine.phases.learning import blank
-from engine.phases.microstructure import unbooked
-from engine.shell.engine import row_of
+from engine.domain.tick import DeclinedRow, SkillRow, Tick
+from engine.domain.trading_config import Event, TradingConfig
+from engine.evidence import conformal, incidents, liquidity_forecast, regimes, volatility
+from engine.phases.gates import AT_MOST, GATE_NAMES, GATE_SENSES, GATE_UNITS
+from engine.phases.learning import blank_state
+from engine.phases.microstructure import book_metrics_without_book
+from engine.service.engine import build_row
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
 START = 1_704_067_200 * SECOND  # 2024-01-01T00:00Z
 WALL = 1_750_000_000 * SECOND
-MODELS = ("ridge", "lightgbm", "prototypes", "fourier")
+MODELS = ("ridge", "lightgbm", "kmeans_prototypes", "random_fourier_features")
 HORIZONS = (1, 3, 12)
 SYMBOLS = ("BTC", "ETH", "SOL", "XRP")
-KNOBS = Knobs(horizons=HORIZONS)
+KNOBS = TradingConfig(horizons=HORIZONS)
 
 
 def info(symbols: tuple[str, ...] = SYMBOLS) -> FeedInfo:
@@ -77,14 +77,16 @@ class Market:
         self.random = np.random.default_rng(seed)
         self.price: Floats = np.linspace(100.0, 900.0, len(symbols))
         self.account: Account = open_account(100_000.0, len(symbols))
-        self.state: State = blank(len(symbols), MODELS, HORIZONS)
+        self.state: State = blank_state(len(symbols), MODELS, HORIZONS)
         self.orders: tuple[Order, ...] = ()
 
     def ticks(self, count: int) -> Iterator[Tick]:
         for _ in range(count):
             yield self.tick()
 
-    def tick(self, *, degraded: tuple[Phase, ...] = (), events: tuple[Event, ...] = (), knobs: Knobs = KNOBS, wall: int | None = None) -> Tick:
+    def tick(
+        self, *, degraded: tuple[Phase, ...] = (), events: tuple[Event, ...] = (), knobs: TradingConfig = KNOBS, wall: int | None = None
+    ) -> Tick:
         number = self.number
         at = START + (number + 1) * MINUTE
         bar = self._bar(at)
@@ -105,17 +107,17 @@ class Market:
             for rank, phase in enumerate(Phase)
         )
         return Tick(
-            session=self.session, wall=WALL + number * 2 * SECOND if wall is None else wall, slice=bar,
-            row=row_of(number, outcome), inputs=inputs, outcome=outcome, fills=fills,
+            session=self.session, decided_at=WALL + number * 2 * SECOND if wall is None else wall, snapshot=bar,
+            training_row=build_row(number, outcome), inputs=inputs, outcome=outcome, fills=fills,
             spans=spans, ms=float(self.random.gamma(4.0, 0.5)), decisions_digest=outcome.decisions.digest(),
-            phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, warm=number < 20,
+            phase_digests=tuple(f"{rank:032x}" for rank, _ in enumerate(Phase)), serving=serving, is_warmup=number < 20,
             checkpoint=number % 100 == 0, skill=skill(number) if number % 20 == 19 else (),
-            regret=regret(number) if number % 20 == 19 else (),
-            outlook=outlooks(number) if number % 20 == 19 else (),
+            declined=regret(number) if number % 20 == 19 else (),
+            liquidity_forecast=outlooks(number) if number % 20 == 19 else (),
             machine=machine(number),
         )  # fmt: skip
 
-    def _bar(self, at: int) -> Slice:
+    def _bar(self, at: int) -> MarketSnapshot:
         count, levels, random = len(self.symbols), self.levels, self.random
         opened = self.price
         self.price = opened * np.exp(random.standard_t(4, count) * 1e-3)
@@ -127,13 +129,13 @@ class Market:
         none = np.full((count, levels), np.nan)
         flow = np.column_stack([random.normal(size=count), random.poisson(30, count), self.price, self.price * 2e-4, sizes[:, 0]])
         gone = np.where(fresh, 1.0, np.nan)
-        return Slice(
+        return MarketSnapshot(
             at, opened * gone, high * gone, low * gone, self.price * gone, random.gamma(3.0, 40.0, count) * gone, fresh, books,
             Books(none, none, none, none), random.normal(size=(count, levels)), flow,
         )  # fmt: skip
 
     def _settle(self, fills: tuple[Fill, ...]) -> None:
-        positions, entry, cash = self.account.positions.copy(), self.account.entry.copy(), self.account.cash
+        positions, entry, cash = self.account.positions.copy(), self.account.entry_price.copy(), self.account.cash
         for fill in fills:
             price = fill.price if np.isfinite(fill.price) else float(self.price[fill.symbol])
             positions[fill.symbol] += fill.units
@@ -141,19 +143,19 @@ class Market:
             entry[fill.symbol] = price if positions[fill.symbol] else np.nan
         equity = float(cash + (positions * self.price).sum())
         self.account = replace(
-            self.account, equity=equity, cash=float(cash), positions=positions, entry=entry, mark=self.price.copy(),
-            peak=max(self.account.peak, equity),
-            naive=float((self.price / np.linspace(100.0, 900.0, len(self.symbols))).mean() * 1e5),
+            self.account, equity=equity, cash=float(cash), positions=positions, entry_price=entry, mark_price=self.price.copy(),
+            peak_equity=max(self.account.peak_equity, equity),
+            benchmark_equity=float((self.price / np.linspace(100.0, 900.0, len(self.symbols))).mean() * 1e5),
         )  # fmt: skip
 
-    def _inputs(self, number: int, at: int, bar: Slice, knobs: Knobs, events: tuple[Event, ...]) -> Inputs:
+    def _inputs(self, number: int, at: int, bar: MarketSnapshot, knobs: TradingConfig, events: tuple[Event, ...]) -> Inputs:
         """Windows are not stored, so these are of one bar."""
         count = len(self.symbols)
         one = [part[:, None] for part in (bar.open, bar.high, bar.low, bar.close, bar.volume)]
         empty = np.empty((count, 0))
-        flow = Flow(np.empty((count, 0, 0)), empty, empty, empty, empty, empty)
+        flow = OrderFlow(np.empty((count, 0, 0)), empty, empty, empty, empty, empty)
         whole = np.ones(count, dtype=np.int64)
-        view = View(at, MINUTE, one[3], one[1], one[2], one[0], one[3] * 0, one[4], whole, whole * 0, np.full(count, 1e-3), bar.books, flow)
+        view = MarketView(at, MINUTE, one[3], one[1], one[2], one[0], one[3] * 0, one[4], whole, whole * 0, np.full(count, 1e-3), bar.books, flow)
         return Inputs(number, at, MINUTE, self.symbols, Bars(*one), bar.books, flow, bar.fresh, self.account, knobs, events, view)
 
     def _outcome(self, inputs: Inputs, degraded: tuple[Phase, ...]) -> Outcome:
@@ -164,17 +166,17 @@ class Market:
         orders = tuple(Order(int(index), float(decisions.delta[index]), 2.0, 0.3) for index in np.flatnonzero(decisions.delta))
         state = replace(self.state, tick=inputs.tick, decided=self.state.decided + 1, weights=random.random((len(MODELS), len(HORIZONS))))
         wanted = (Instruction("retrain", "all", "schedule"),) if inputs.tick % 50 == 49 else ()
-        matrix = Matrix(("returns.one", "volume.share"), random.normal(size=(count, 2)), np.ones(count, dtype=bool))
+        matrix = FeatureMatrix(("returns.one", "volume.share"), random.normal(size=(count, 2)), np.ones(count, dtype=bool))
         return Outcome(decisions, orders, state, wanted, degraded, mood, matrix, liquidity, opinions, forecast, sizes)
 
-    def _mood(self) -> Mood:
+    def _mood(self) -> MarketState:
         count, random = len(self.symbols), self.random
         chances = random.dirichlet(np.ones(len(REGIMES)), count)
         figures = [random.gamma(4.0, 2.5e-4, count) for _ in range(4)]
-        return Mood(
+        return MarketState(
             figures[0], random.normal(size=count), figures[2], figures[3], chances.argmax(axis=1), chances, 0.4, 0.5, 0.1,
-            float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.start(),
-            replace(incidents.blank(count), news=news(self.number, START + self.number * MINUTE)),
+            float(chances[:, 3].mean()), 1.0 - chances.max(axis=1), regimes.initial_regime_model(),
+            replace(incidents.initial_incident_state(count), changes=news(self.number, START + self.number * MINUTE)),
         )  # fmt: skip
 
     def _liquidity(self) -> Liquidity:
@@ -185,22 +187,22 @@ class Market:
         crossed = np.zeros(count, dtype=bool)
         return Liquidity(
             self.price.copy(), wide, np.full(count, 5e4), lean, self.price * (1 + lean * 1e-5), lean / 2, np.full(count, 0.1), fee, impact,
-            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), unbooked(outlook.empty(), lean, lean, lean), (),
+            wide / 2 + fee + impact, crossed, np.zeros(count, dtype=np.int64), book_metrics_without_book(liquidity_forecast.empty_liquidity_forecast(), lean, lean, lean), (),
             np.full(count, np.nan),
         )  # fmt: skip
 
-    def _opinions(self) -> Opinions:
+    def _opinions(self) -> Predictions:
         shape = (len(MODELS), len(HORIZONS), len(self.symbols))
         mean, trust = self.random.normal(scale=0.1, size=shape), self.random.random(shape)
         mean[-1] = np.nan
         trust[-1] = 0.0
         count = len(self.symbols)
         heard = np.full(count, len(MODELS) - 1.0)
-        versions = ("ridge-0", "lightgbm-0", "prototypes-0", "")
-        return Opinions(
+        versions = ("ridge-0", "lightgbm-0", "kmeans_prototypes-0", "")
+        return Predictions(
             MODELS, versions, mean, trust, self.random.uniform(0.3, 1.0, shape[1:]), self.random.uniform(0, 0.4, count), heard, "reliable",
             self.random.uniform(0.5, 0.6, shape), self.random.uniform(0, 0.1, shape[1:]), (),
-            Chosen(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan), np.zeros(4)),
+            ModelSelection(MODELS, np.arange(len(MODELS)) < 3, np.arange(len(MODELS)) < 3, np.full(len(MODELS), np.nan), np.zeros(4)),
         )  # fmt: skip
 
     def _forecast(self) -> Forecast:
@@ -208,8 +210,10 @@ class Market:
         mean = self.random.normal(scale=0.1, size=shape)
         scale = 1e-3 * np.sqrt(np.array(HORIZONS))[:, None] * np.ones(shape)
         weights = self.random.dirichlet(np.ones(len(HORIZONS)), len(MODELS))
-        widths = intervals.in_force(self.state.intervals), np.ones((*shape, 2))
-        return Forecast(mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, weights, scale, *widths, volatility.blank(self.state.volatility))
+        widths = conformal.current_half_widths(self.state.intervals), np.ones((*shape, 2))
+        return Forecast(
+            mean, mean - 1.6, mean + 1.6, 0.5 + mean / 4, weights, scale, *widths, volatility.missing_volatility_forecast(self.state.volatility)
+        )
 
     def _sizes(self, account: Account) -> Sizes:
         count, random = len(self.symbols), self.random
@@ -237,24 +241,24 @@ class Market:
     def _decisions(self, sizes: Sizes, liquidity: Liquidity) -> Decisions:
         """Every tenth rung or so is failed; where all have passed, the target is traded."""
         count, random = len(self.symbols), self.random
-        value, limit = random.uniform(1.0, 2.0, (len(RUNGS), count)), np.full((len(RUNGS), count), 1.5)
+        value, limit = random.uniform(1.0, 2.0, (len(GATES), count)), np.full((len(GATES), count), 1.5)
         above = np.where(random.random(value.shape) > 0.08, value + 1.0, value - 1.0)
         value = np.where(AT_MOST, 3.0 - above, above)
-        gates = Ladder(NAMES, SENSES, UNITS, value, limit, np.where(AT_MOST, value <= limit, value > limit))
+        gates = GateResults(GATE_NAMES, GATE_SENSES, GATE_UNITS, value, limit, np.where(AT_MOST, value <= limit, value > limit))
         passed = gates.passed
         opened = passed.all(axis=0)
-        moved = np.where(opened, sizes.target - sizes.held, 0.0)
+        moved = np.where(opened, sizes.target - sizes.current, 0.0)
         action = np.where(moved > 0, 1, np.where(moved < 0, 2, 0))
         binding = np.where(opened, -1, (~passed).argmax(axis=0))
         delta = moved * self.account.equity / self.price
-        target = np.where(action == 0, sizes.held, sizes.target)
+        target = np.where(action == 0, sizes.current, sizes.target)
         votes = random.normal(scale=0.1, size=(len(MODELS), count))
         return Decisions(action, target, delta, sizes.confidence, np.where(action == 0, 0, 2), gates, binding, sizes.cost_bps - sizes.edge_bps, votes)
 
 
-def outlooks(number: int) -> tuple[OutlookRow, ...]:
+def outlooks(number: int) -> tuple[LiquidityForecastRow, ...]:
     """One measure is known, one is not."""
-    return OutlookRow("spread", 0.3, 0.2, 0.4, number, number / 3), OutlookRow("depth", None, None, None, 3, None)
+    return LiquidityForecastRow("spread", 0.3, 0.2, 0.4, number, number / 3), LiquidityForecastRow("depth", None, None, None, 3, None)
 
 
 def news(number: int, at: int) -> tuple[Incident, ...]:
@@ -264,10 +268,10 @@ def news(number: int, at: int) -> tuple[Incident, ...]:
     return (Incident("gap", EVERYWHERE, at - (number - 5) * MINUTE, at if number == 8 else None, "3 bars are missing"),)
 
 
-def regret(number: int) -> tuple[RegretRow, ...]:
+def regret(number: int) -> tuple[DeclinedRow, ...]:
     """The first gate has cost, the second saved, the rest have too little to tell."""
-    first = (RegretRow(NAMES[0], number, 1.5, 0.5, 2.5, number / 12), RegretRow(NAMES[1], 2 * number, -9.0, -11.0, -7.0, number / 6))
-    return (*first, *(RegretRow(name, 3, None, None, None, 1.0) for name in NAMES[2:]))
+    first = (DeclinedRow(GATE_NAMES[0], number, 1.5, 0.5, 2.5, number / 12), DeclinedRow(GATE_NAMES[1], 2 * number, -9.0, -11.0, -7.0, number / 6))
+    return (*first, *(DeclinedRow(name, 3, None, None, None, 1.0) for name in GATE_NAMES[2:]))
 
 
 def skill(number: int) -> tuple[SkillRow, ...]:

@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from engine.domain.tuning import Action, Effect, Firing, Reading, Trial
+from engine.domain.optimization import Action, Effect, Firing, Reading, Trial
 from engine.store.inbox import Inbox
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store.made import nothing
 
 SECOND = 1_000_000_000
@@ -92,7 +92,7 @@ def _trials(writer: Writer, now: int, text: str) -> dict[str, int]:
     own = Effect(221 * MB, 191 * MB, -29.6 * MB, -34 * MB, -25 * MB, 90, "helped")
     numbers["by hand"] = writer.save_trial(
         Trial(now - 4 * MINUTE, "collect_garbage", "by hand", "manual", False, METRIC, "bytes", own, False, 29 * MB, "bytes",
-              "collected 53,112 objects in 31 ms; RSS 221,000,000 -> 192,000,000 bytes", "ann", text, 0.4, compared=compared(now, 90))
+              "collected 53,112 objects in 31 ms; RSS 221,000,000 -> 192,000,000 bytes", "ann", text, 0.4, comparison=compared(now, 90))
     )  # fmt: skip
     return numbers
 
@@ -145,11 +145,13 @@ def _fired(writer: Writer, now: int, text: str) -> None:
 def _commands(url: str, now: int, trial: int, text: str, holder: str | None) -> None:
     inbox = Inbox(url, holder)
     asked = inbox.submit("optimize", {"action": "collect_garbage"}, "ann", text, now - 4 * MINUTE)
-    inbox.take(asked, now - 4 * MINUTE)
+    inbox.claim_number(asked, now - 4 * MINUTE)
     told = {"action": "collect_garbage", "status": "done", "detail": "collected 53,112 objects in 31 ms", "verdict": "helped", "trial": trial}
     inbox.finish(asked, True, told, now - 4 * MINUTE + 12 * SECOND)
     for who, action in (("bob", "trim_cache"), ("carol", "delete_temp")):
         number = inbox.submit("optimize", {"action": action}, who, text, now - 5 * SECOND)
-        inbox.take(number, now - 4 * SECOND)
-        inbox.report(number, 0.55 if who == "bob" else 0.0, "measuring what came of it, 6 s left" if who == "bob" else "waits for 1 before it")
+        inbox.claim_number(number, now - 4 * SECOND)
+        inbox.report_progress(
+            number, 0.55 if who == "bob" else 0.0, "measuring what came of it, 6 s left" if who == "bob" else "waits for 1 before it"
+        )
     inbox.close()

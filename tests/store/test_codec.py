@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 
-from engine.domain.control import Command, Event, Knobs
-from engine.domain.market import Account, Slice
+from engine.domain.market import Account, MarketSnapshot
+from engine.domain.optimization import Reading
 from engine.domain.record import Bools, Floats, Ints, Record
 from engine.domain.state import State
 from engine.domain.tick import SkillRow
-from engine.domain.tuning import Reading
-from engine.phases.learning import blank
+from engine.domain.trading_config import Command, Event, TradingConfig
+from engine.phases.learning import blank_state
 from engine.store import codec
-from engine.store.codec import layout, pack, unpack
+from engine.store.codec import digest_layout, pack, unpack
 from tests.store import made
 
 
@@ -93,13 +93,13 @@ def test_a_flipped_bit_or_a_missing_end_is_refused_in_one_line(record: Everythin
 @given(st.binary(max_size=200))
 def test_bytes_from_anywhere_are_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="are no Slice"):
-        unpack(Slice, data)
+        unpack(MarketSnapshot, data)
 
 
 @pytest.mark.parametrize("symbols", [1, 4, 300])
 def test_what_the_store_keeps_comes_back_bit_for_bit(symbols: int) -> None:
     tick = next(made.Market(made.names(symbols)).ticks(1))
-    kept: tuple[Record, ...] = (tick.slice, tick.inputs.account, tick.inputs.knobs, tick.outcome.state)
+    kept: tuple[Record, ...] = (tick.snapshot, tick.inputs.account, tick.inputs.config, tick.outcome.state)
     for record in kept:
         assert unpack(type(record), pack(record)).digest() == record.digest()
 
@@ -137,13 +137,13 @@ def test_what_comes_back_is_read_only() -> None:
 
 
 def test_empty_windows_take_little_room() -> None:
-    state = blank(500, made.MODELS, made.HORIZONS)
+    state = blank_state(500, made.MODELS, made.HORIZONS)
     assert state.pending.mean.nbytes > 500_000
     assert len(pack(state)) < 5_000
 
 
 def test_large_bodies_that_shrink_well_are_squeezed() -> None:
-    state = blank(500, made.MODELS, made.HORIZONS)
+    state = blank_state(500, made.MODELS, made.HORIZONS)
     mean = state.pending.mean.copy()
     mean[0, 0, 0, 0] = 1.0  # no longer one value repeated
     pending = dataclasses.replace(state.pending, mean=mean)
@@ -154,8 +154,8 @@ def test_large_bodies_that_shrink_well_are_squeezed() -> None:
 
 
 def test_the_layout_changes_with_any_record_and_any_part_of_one() -> None:
-    assert layout(Everything, Inner) == layout(Everything, Inner) != layout(Inner, Everything)
-    assert len({layout(kind) for kind in (Everything, Inner, around(int), around(float), around(Inner))}) == 5
+    assert digest_layout(Everything, Inner) == digest_layout(Everything, Inner) != digest_layout(Inner, Everything)
+    assert len({digest_layout(kind) for kind in (Everything, Inner, around(int), around(float), around(Inner))}) == 5
 
 
 def around(part: type) -> type[Record]:
@@ -165,7 +165,7 @@ def around(part: type) -> type[Record]:
 
 def test_a_record_of_another_kind_or_version_is_refused() -> None:
     with pytest.raises(ValueError, match="they are laid out otherwise"):
-        unpack(Account, pack(Knobs()))
+        unpack(Account, pack(TradingConfig()))
 
 
 @pytest.mark.parametrize("value", [np.float64(1.0), [1.0], {"a": 1}, 1j], ids=lambda value: type(value).__name__)

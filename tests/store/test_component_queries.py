@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.store import component_queries
-from engine.store.reader import Reader
+from engine.store.read import components
+from engine.store.read.reader import Reader
 from tests.store.made import SECOND, WALL, empty, filled
 
 TICKS = 160
@@ -23,7 +23,7 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Reader:
 
 
 def test_times_are_those_of_the_spans(reader: Reader) -> None:
-    told = component_queries.latency(reader)
+    told = components.read_latency(reader)
     assert told is not None
     whole, *phases = told.phases
     assert [one.name for one in phases] == reader.frame("SELECT DISTINCT phase FROM v_spans WHERE tick = 159 ORDER BY start_ms")["phase"].tolist()
@@ -37,36 +37,36 @@ def test_times_are_those_of_the_spans(reader: Reader) -> None:
 
 
 def test_a_p99_of_few_ticks_has_no_interval(reader: Reader) -> None:
-    told = component_queries.latency(reader)
+    told = components.read_latency(reader)
     assert told is not None
     assert told.phases[0].low is None
 
 
 def test_a_line_has_whole_pieces_up_to_the_newest(reader: Reader) -> None:
-    told = component_queries.latency(reader)
+    told = components.read_latency(reader)
     assert told is not None
-    assert len(told.line) == LIVE // told.piece
-    newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - told.piece}")["ms"].iloc[0]
-    assert told.line["longest"].iloc[-1] == newest
-    assert told.line["fallbacks"].sum() == 2
+    assert len(told.series) == LIVE // told.bucket_ticks
+    newest = reader.frame(f"SELECT max(ms) AS ms FROM ticks WHERE tick >= {TICKS - told.bucket_ticks}")["ms"].iloc[0]
+    assert told.series["longest"].iloc[-1] == newest
+    assert told.series["fallbacks"].sum() == 2
 
 
 def test_fallbacks_are_told_with_phase_and_error_newest_first(reader: Reader) -> None:
-    told = component_queries.fallbacks(reader, limit=10)
+    told = components.read_fallbacks(reader, limit=10)
     assert told["tick"].tolist() == [119, 59]
     assert set(told["phase"]) == {"validation"}
     assert told["error"].tolist() == ["ValueError: made to fail"] * 2
-    counts = component_queries.fallback_counts(reader, NOW)
+    counts = components.count_fallbacks(reader, NOW)
     assert counts.to_dict("records") == [{"phase": "validation", "n": 2, "tick": 119}]
 
 
 def test_old_fallbacks_are_not_counted(reader: Reader) -> None:
-    assert component_queries.fallback_counts(reader, NOW + 40 * 86_400 * SECOND).empty
+    assert components.count_fallbacks(reader, NOW + 40 * 86_400 * SECOND).empty
 
 
 def test_the_honest_rate_has_its_interval(reader: Reader) -> None:
-    told = component_queries.honest(reader, NOW)
-    assert (told.ticks, told.broken) == (LIVE, 2)
+    told = components.read_clean_rate(reader, NOW)
+    assert (told.ticks, told.degraded) == (LIVE, 2)
     assert told.low == pytest.approx(0.9494, abs=1e-3)
     assert told.high == pytest.approx(0.9961, abs=1e-3)
     stale = reader.frame("SELECT sum(fresh = 0) AS n FROM decisions WHERE tick >= 20")["n"].iloc[0]
@@ -74,33 +74,33 @@ def test_the_honest_rate_has_its_interval(reader: Reader) -> None:
 
 
 def test_a_young_store_has_no_rate_yet(tmp_path: Path) -> None:
-    told = component_queries.honest(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
+    told = components.read_clean_rate(Reader(filled(tmp_path, ticks=24)), WALL + 60 * SECOND)
     assert (told.ticks, told.low) == (4, None)
 
 
 def test_a_store_in_its_warm_up_has_no_rate_and_says_that_its_times_are_of_the_warm_up(tmp_path: Path) -> None:
     reader = Reader(filled(tmp_path, ticks=12))
-    told, times = component_queries.honest(reader, WALL + 60 * SECOND), component_queries.latency(reader)
-    assert (told.ticks, told.broken, told.low, told.decisions) == (0, 0, None, 0)
+    told, times = components.read_clean_rate(reader, WALL + 60 * SECOND), components.read_latency(reader)
+    assert (told.ticks, told.degraded, told.low, told.decisions) == (0, 0, None, 0)
     assert times is not None
     assert (times.warm, times.window, times.phases[0].n) == (True, "the last 12 warm-up ticks", 12)
 
 
 def test_signs_of_life_are_the_newest(reader: Reader) -> None:
-    told = component_queries.life(reader)
+    told = components.read_liveness(reader)
     assert told.trained is not None
     assert told.trained[1] == "ridge-100"
     assert (told.models_waiting, told.checkpoint, told.first_tick, told.commands_waiting) == (0, 100, 0, 1)
     assert told.readings is not None
-    assert told.board == NOW
+    assert told.heartbeat == NOW
 
 
 def test_an_empty_store_is_no_error(tmp_path: Path) -> None:
     reader = Reader(empty(tmp_path))
-    assert component_queries.latency(reader) is None
-    assert component_queries.life(reader).trained is None
-    assert component_queries.honest(reader, NOW).ticks == 0
-    assert component_queries.fallbacks(reader, limit=5).empty
+    assert components.read_latency(reader) is None
+    assert components.read_liveness(reader).trained is None
+    assert components.read_clean_rate(reader, NOW).ticks == 0
+    assert components.read_fallbacks(reader, limit=5).empty
 
 
 def test_incidents_that_last_come_first(tmp_path: Path) -> None:
@@ -108,4 +108,4 @@ def test_incidents_that_last_come_first(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "podium.db")) as store, store:
         for kind, until in (("halt", None), ("gap", 7), ("stale", None)):
             store.execute("INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (1, ?, 'ETH', 5, ?, 'made')", (kind, until))
-    assert component_queries.incidents(reader, limit=10)["kind"].tolist() == ["stale", "halt", "gap"]
+    assert components.read_incidents(reader, limit=10)["kind"].tolist() == ["stale", "halt", "gap"]

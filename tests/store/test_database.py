@@ -13,12 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from engine.shell import drill
-from engine.shell.load_settings import load_settings
+from engine.alerting import drills
+from engine.service.settings_loader import load_settings
 from engine.store import database, views
-from engine.store.errors import StoreFailed
+from engine.store.errors import StoreError
 from engine.store.schema import METADATA
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 CONTRACT = {
@@ -48,12 +48,12 @@ CONTRACT = {
 
 def test_the_views_have_the_columns_of_the_contract_in_its_order(tmp_path: Path) -> None:
     with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
-        found = {name: ", ".join(connection.exec_driver_sql(f"SELECT * FROM {name}").keys()) for name in views.names()}
+        found = {name: ", ".join(connection.exec_driver_sql(f"SELECT * FROM {name}").keys()) for name in views.list_views()}
     assert found == CONTRACT
 
 
 def test_the_migrations_end_at_the_schema(tmp_path: Path) -> None:
-    assert ScriptDirectory.from_config(database.configuration()).get_current_head() == database.HEAD
+    assert ScriptDirectory.from_config(database.build_configuration()).get_current_head() == database.SCHEMA_VERSION
     with database.connect(made.empty(tmp_path), read_only=True).connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
@@ -66,7 +66,7 @@ def test_minutes_of_a_store_from_before_the_tiers_are_kept_and_become_hours(tmp_
     path.touch()
     old = database.connect(f"sqlite:///{path}")
     with old.begin() as connection:
-        config = database.configuration()
+        config = database.build_configuration()
         config.attributes["connection"] = connection
         command.upgrade(config, "0002")
         connection.exec_driver_sql(
@@ -126,7 +126,7 @@ def test_nothing_can_be_written_through_a_read_only_connection(tmp_path: Path) -
 
 def test_a_file_that_is_no_database_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "podium.db").write_bytes(b"not a database " * 1000)
-    with pytest.raises(StoreFailed, match=r"podium\.db is not a Podium store or is damaged: move the file away") as caught:
+    with pytest.raises(StoreError, match=r"podium\.db is not a Podium store or is damaged: move the file away") as caught:
         database.prepare(f"sqlite:///{tmp_path / 'podium.db'}")
     assert "\n" not in str(caught.value)
 
@@ -135,7 +135,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "podium.db") as connection:
         connection.execute("CREATE TABLE songs (name)")
     connection.close()
-    with pytest.raises(StoreFailed, match="not a Podium store"):
+    with pytest.raises(StoreError, match="not a Podium store"):
         database.prepare(f"sqlite:///{tmp_path / 'podium.db'}")
 
 
@@ -144,7 +144,7 @@ def test_a_store_of_a_newer_podium_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "podium.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
-    with pytest.raises(StoreFailed, match="written by a newer Podium"):
+    with pytest.raises(StoreError, match="written by a newer Podium"):
         database.prepare(url)
 
 
@@ -158,7 +158,7 @@ def test_a_store_of_a_newer_podium_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_an_address_that_cannot_be_used_is_refused_in_one_line(url: str, said: str) -> None:
-    with pytest.raises(StoreFailed, match=said):
+    with pytest.raises(StoreError, match=said):
         database.prepare(url)
 
 
@@ -168,7 +168,7 @@ def test_a_store_that_is_damaged_in_the_middle_says_so_in_one_line(tmp_path: Pat
     data = bytearray(path.read_bytes())
     data[4096:] = bytes(len(data) - 4096)
     path.write_bytes(data)
-    with pytest.raises(StoreFailed, match=r"podium\.db") as caught:
+    with pytest.raises(StoreError, match=r"podium\.db") as caught:
         Writer(url).save(next(made.Market(first_tick=60).ticks(1)))
     assert "\n" not in str(caught.value)
 
@@ -181,6 +181,6 @@ def test_the_store_is_in_its_home_whatever_the_homes_name(tmp_path: Path, name: 
     database.prepare(url)
     with database.connect(url, read_only=True).connect() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM ticks").scalar() == 0
-    assert (database.path_of(url), sorted(path.name for path in tmp_path.iterdir())) == (home / "podium.db", [name])
+    assert (database.path_from_url(url), sorted(path.name for path in tmp_path.iterdir())) == (home / "podium.db", [name])
     assert (home / "podium.db").stat().st_size > 0
-    assert drill._asked(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0
+    assert drills._asked(home / "podium.db", "SELECT count(*) FROM ticks", -1) == 0

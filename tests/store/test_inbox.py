@@ -11,7 +11,7 @@ from time import perf_counter
 
 import pytest
 
-from engine.domain.control import COMMANDS
+from engine.domain.trading_config import COMMANDS
 from engine.store.errors import LeaseLost
 from engine.store.inbox import Inbox
 from tests.store import made
@@ -39,14 +39,14 @@ def test_a_command_goes_from_queued_to_done_and_says_what_came_of_it(tmp_path: P
     command = inbox.claim(NOW + 1)
     assert command is not None
     assert (command.id, command.name, command.args, command.by, command.reason) == (number, "set", (("signal", "0.1"),), "ada", "to see")
-    inbox.report(number, 0.5, "half way")
+    inbox.report_progress(number, 0.5, "half way")
     told = inbox.get(number)
     assert told is not None
-    assert (told.status, told.at, told.started_at, told.progress, told.note, told.is_over) == ("running", NOW, NOW + 1, 0.5, "half way", False)
+    assert (told.status, told.at, told.started_at, told.progress, told.note, told.is_finished) == ("running", NOW, NOW + 1, 0.5, "half way", False)
     inbox.finish(number, True, {"message": "done"}, NOW + 2)
     told = inbox.get(number)
     assert told is not None
-    assert (told.status, told.finished_at, told.is_over) == ("done", NOW + 2, True)
+    assert (told.status, told.finished_at, told.is_finished) == ("done", NOW + 2, True)
     assert json.loads(told.result or "") == {"message": "done"}
 
 
@@ -76,7 +76,7 @@ def test_a_command_that_two_have_seen_is_given_to_the_first(tmp_path: Path) -> N
     url = made.empty(tmp_path)
     first, second = Inbox(url), Inbox(url)
     number = first.submit("pause", {}, "ada", "", NOW)
-    taken = [inbox.take(number, NOW) for inbox in (first, second, first)]
+    taken = [inbox.claim_number(number, NOW) for inbox in (first, second, first)]
     assert [command is not None for command in taken] == [True, False, False]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine.domain.incidents import Incident
 from engine.domain.tick import Tick
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 SINCE = 1_700_000_000 * 10**9
@@ -22,8 +22,8 @@ def rows(url: str) -> list[tuple[object, ...]]:
 
 
 def telling(tick: Tick, *news: Incident) -> Tick:
-    mood = tick.outcome.mood
-    return replace(tick, outcome=replace(tick.outcome, mood=replace(mood, watch=replace(mood.watch, news=news))))
+    mood = tick.outcome.market_state
+    return replace(tick, outcome=replace(tick.outcome, market_state=replace(mood, incident_state=replace(mood.incident_state, changes=news))))
 
 
 def test_an_incident_is_one_row_from_its_beginning_to_its_end(url: str, writer: Writer) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from engine.store import database
-from engine.store.history import History
-from engine.store.writer import Writer
-from engine.window import LENGTH
+from engine.store.read.history import TickHistory
+from engine.store.write.writer import Writer
+from engine.window import WINDOW_BARS
 from tests.store import made
 
 SYMBOLS = 10
@@ -44,7 +44,7 @@ def test_after_25_kills_every_tick_is_whole_and_the_numbering_has_no_gap(tmp_pat
         assert ticks_of(connection, "slices") == ticks
         assert ticks_of(connection, "decisions") == [tick for tick in ticks for _ in range(SYMBOLS)]
         assert ticks_of(connection, "checkpoints") == ticks[::100]
-    stored = History(url).ticks(0, len(ticks))
+    stored = TickHistory(url).ticks(0, len(ticks))
     assert [told.tick for told in stored] == ticks
     writer = Writer(url)
     writer.save(made.Market(made.names(SYMBOLS), first_tick=len(ticks)).tick())
@@ -60,11 +60,11 @@ def test_killed_while_it_prunes_every_decision_kept_still_has_its_inputs(tmp_pat
         assert ticks_of(connection, "decisions") == [tick for tick in kept for _ in range(SYMBOLS)]
     assert kept[0] > 0, "nothing was pruned"
     have = set(slices)
-    history = History(url)
+    history = TickHistory(url)
     for tick in kept:
         begin = max((told for told in checkpoints if told < tick), default=-1)
         assert set(range(begin + 1, tick)) <= set(kept), f"tick {tick} cannot be rolled forward to from {begin}"
-        assert set(range(max(0, begin + 2 - LENGTH), tick + 1)) <= have
+        assert set(range(max(0, begin + 2 - WINDOW_BARS), tick + 1)) <= have
     found = history.checkpoint_at_or_before(kept[-1])
     assert found is not None
     assert found[1].tick == found[0]

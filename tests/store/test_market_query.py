@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.store import event_query, market_query
-from engine.store.market_query import MarketTold
-from engine.store.reader import Reader, StoreUnreadable
+from engine.store.read import market, timeline
+from engine.store.read.market import MarketHistory
+from engine.store.read.reader import Reader, StoreUnreadable
 from tests.store.made import MINUTE, SYMBOLS, filled
 
 TICKS = 160
@@ -25,8 +25,8 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def told(full: str) -> MarketTold:
-    found = market_query.market(Reader(full), "ETH")
+def told(full: str) -> MarketHistory:
+    found = market.read_market(Reader(full), "ETH")
     assert found is not None
     return found
 
@@ -42,7 +42,7 @@ def change(path: Path, sql: str, *values: object) -> None:
         store.execute(sql, values)
 
 
-def test_bars_are_those_of_the_symbol_and_stand_beside_its_decisions(full: str, told: MarketTold) -> None:
+def test_bars_are_those_of_the_symbol_and_stand_beside_its_decisions(full: str, told: MarketHistory) -> None:
     rows = Reader(full).frame("SELECT tick, price, action, fresh FROM decisions WHERE symbol = 'ETH' ORDER BY tick")
     assert told.bars["tick"].tolist() == rows["tick"].tolist() == list(range(TICKS))
     assert told.bars["action"].tolist() == rows["action"].tolist()
@@ -52,12 +52,12 @@ def test_bars_are_those_of_the_symbol_and_stand_beside_its_decisions(full: str, 
     assert told.bars["close"][~fresh].isna().all()
 
 
-def test_regimes_add_up_at_every_tick(told: MarketTold) -> None:
+def test_regimes_add_up_at_every_tick(told: MarketHistory) -> None:
     shares = told.bars[[f"regime {name}" for name in told.session.regimes]]
     np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-6)
 
 
-def test_the_book_is_the_newest_and_its_depth_is_money(told: MarketTold) -> None:
+def test_the_book_is_the_newest_and_its_depth_is_money(told: MarketHistory) -> None:
     book = told.book
     assert book is not None
     assert book.bid_price[0] < book.ask_price[0]
@@ -66,7 +66,7 @@ def test_the_book_is_the_newest_and_its_depth_is_money(told: MarketTold) -> None
     assert told.bars["ask_depth"].iloc[-1] == pytest.approx(money)
 
 
-def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str, told: MarketTold) -> None:
+def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str, told: MarketHistory) -> None:
     price = Reader(full).frame("SELECT tick, log_price, fresh FROM decisions WHERE symbol = 'ETH' ORDER BY tick")
     one = told.forecasts[(told.forecasts["horizon"] == 12) & told.forecasts["came_bps"].notna()].iloc[7]
     tick = int(one["tick"])
@@ -78,7 +78,7 @@ def test_a_forecast_stands_beside_what_the_price_did_over_its_horizon(full: str,
 
 def test_a_bar_that_was_missing_is_no_price_to_judge_by(full: str) -> None:
     gone = Reader(full).frame("SELECT symbol FROM decisions WHERE fresh = 0 AND tick < 150 ORDER BY tick LIMIT 1")["symbol"].iloc[0]
-    told = market_query.market(Reader(full), str(gone))
+    told = market.read_market(Reader(full), str(gone))
     assert told is not None
     missing = told.bars[~told.bars["fresh"].astype(bool)]["tick"].tolist()
     assert missing
@@ -86,33 +86,33 @@ def test_a_bar_that_was_missing_is_no_price_to_judge_by(full: str) -> None:
     assert one_bar.loc[[tick for tick in missing if tick in one_bar.index], "came_bps"].isna().all()
 
 
-def test_coverage_counts_only_forecasts_that_do_not_overlap(told: MarketTold) -> None:
-    one, three, twelve = told.covered
+def test_coverage_counts_only_forecasts_that_do_not_overlap(told: MarketHistory) -> None:
+    one, three, twelve = told.coverage
     assert one.low is not None
     assert one.high is not None
-    assert one.low < one.inside / one.n < one.high
+    assert one.low < one.covered / one.n < one.high
     assert three.n_effective == pytest.approx(three.n / 3)
     assert twelve.low is None  # 12 apart are too few
 
 
 def test_no_more_than_the_last_ticks_are_read(full: str) -> None:
-    few = market_query.market(Reader(full), "ETH", 20)
+    few = market.read_market(Reader(full), "ETH", 20)
     assert few is not None
     assert few.bars["tick"].tolist() == list(range(TICKS - 20, TICKS))
-    many = market_query.market(Reader(full), "ETH", 10**9)
+    many = market.read_market(Reader(full), "ETH", 10**9)
     assert many is not None
-    assert len(many.bars) <= market_query.TICKS
+    assert len(many.bars) <= market.MAX_TICKS
 
 
 def test_a_symbol_that_is_not_followed_is_none_and_no_error(full: str) -> None:
-    assert market_query.market(Reader(full), "NOBODY") is None
+    assert market.read_market(Reader(full), "NOBODY") is None
 
 
 def test_a_damaged_bar_is_told_in_a_line(full: str, tmp_path: Path) -> None:
     reader, path = copied(full, tmp_path)
     change(path, "UPDATE slices SET data = x'00112233' WHERE tick = 150")
     with pytest.raises(StoreUnreadable, match="the bar of tick 150 cannot be read"):
-        market_query.market(reader, "ETH")
+        market.read_market(reader, "ETH")
 
 
 def test_incidents_are_those_of_the_symbol_and_of_all(full: str, tmp_path: Path) -> None:
@@ -122,14 +122,14 @@ def test_incidents_are_those_of_the_symbol_and_of_all(full: str, tmp_path: Path)
         ("halt", "ETH", at[100], at[110]), ("gap", "BTC", at[100], None), ("stale", "*", at[150], None), ("gap", "ETH", at[0] - 9, at[0] - 5),
     ):  # fmt: skip
         change(path, "INSERT INTO incidents (session, kind, symbol, since, until, detail) VALUES (1, ?, ?, ?, ?, 'made')", kind, symbol, since, until)
-    told = market_query.market(reader, "ETH")
+    told = market.read_market(reader, "ETH")
     assert told is not None
     assert told.incidents["kind"].tolist() == ["stale", "halt", "gap"]  # the last is the whole market's, of the store as made
 
 
 def test_marks_lie_on_the_line_of_equity(full: str) -> None:
     reader = Reader(full)
-    marks, times = event_query.marks(reader), set(reader.frame("SELECT at FROM ticks")["at"].tolist())
+    marks, times = timeline.read_timeline(reader), set(reader.frame("SELECT at FROM ticks")["at"].tolist())
     acted = reader.frame("SELECT DISTINCT at FROM decisions WHERE action <> 'hold' ORDER BY tick")["at"].tolist()
     assert marks[marks["kind"] == "acted"]["at"].tolist() == acted
     assert set(marks["kind"]) >= {"acted", "retrained"}
@@ -150,7 +150,7 @@ def test_reading_the_market_costs_the_same_however_long_the_history(full: str, t
         given = {"limit": 40, "session": 1, "picked": picked, "symbol": "ETH", "first": ticks - 40, "last": ticks}
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as store:
             store.set_progress_handler(count, 1)
-            for sql in (market_query._TICKS, market_query._SLICES, market_query._DECISIONS):
+            for sql in (market._TICKS, market._SLICES, market._DECISIONS):
                 store.execute(sql, given).fetchall()
         return counted
 
@@ -159,6 +159,6 @@ def test_reading_the_market_costs_the_same_however_long_the_history(full: str, t
 
 def test_a_symbol_of_the_store_is_any_of_the_sessions(full: str) -> None:
     for symbol in SYMBOLS:
-        told = market_query.market(Reader(full), symbol)
+        told = market.read_market(Reader(full), symbol)
         assert told is not None
         assert told.symbol == symbol

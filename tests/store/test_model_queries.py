@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from engine.phases.learning import blank
-from engine.store import codec, decision_query, model_queries
-from engine.store.reader import Reader
-from engine.store.writer import Writer
+from engine.phases.learning import blank_state
+from engine.store import codec
+from engine.store.read import decision, models
+from engine.store.read.reader import Reader
+from engine.store.write.writer import Writer
 from tests.makers import having
 from tests.store.made import HORIZONS, MODELS, SYMBOLS, WALL, artifact, empty, filled
 
@@ -44,11 +45,11 @@ def own(tmp_path: Path) -> Iterator[tuple[Reader, sqlite3.Connection]]:
 
 
 def test_every_vote_is_told_as_its_decision_tells_it(reader: Reader) -> None:
-    told_votes = model_queries.votes(reader)
+    told_votes = models.read_votes(reader)
     votes: dict[Any, Any] = {(one["symbol"], one["model"], one["horizon"]): one for one in told_votes.to_dict("records")}
     assert len(votes) == len(SYMBOLS) * (len(MODELS) + 1) * len(HORIZONS)
     for symbol in SYMBOLS:
-        told = decision_query.decision(reader, TICKS - 1, symbol)
+        told = decision.read_decision(reader, TICKS - 1, symbol)
         assert told is not None
         for vote in told.votes:
             row = votes[symbol, vote.model, vote.horizon]
@@ -60,15 +61,15 @@ def test_every_vote_is_told_as_its_decision_tells_it(reader: Reader) -> None:
 
 
 def test_a_model_that_was_not_heard_has_no_vote(reader: Reader) -> None:
-    votes = model_queries.votes(reader)
+    votes = models.read_votes(reader)
     silent = votes[votes["model"] == MODELS[-1]]
     assert len(silent)
     assert silent["bps"].isna().all()
 
 
 def test_weights_are_those_of_their_ticks_the_newest_among_them(reader: Reader) -> None:
-    told = model_queries.weights(reader)
-    assert told["tick"].nunique() <= model_queries.POINTS
+    told = models.read_weights(reader)
+    assert told["tick"].nunique() <= models.WEIGHT_POINTS
     assert told["tick"].max() == TICKS - 1
     stored = json.loads(reader.frame("SELECT weights FROM ticks WHERE tick = 40")["weights"].iloc[0])
     kept = told[told["tick"] == 40]
@@ -78,7 +79,7 @@ def test_weights_are_those_of_their_ticks_the_newest_among_them(reader: Reader) 
 
 
 def test_agreement_is_a_count_of_votes_on_one_side(reader: Reader) -> None:
-    told: dict[Any, Any] = {(row["one"], row["other"]): row for row in model_queries.pairs(reader, 1).to_dict("records")}
+    told: dict[Any, Any] = {(row["one"], row["other"]): row for row in models.read_model_agreement(reader, 1).to_dict("records")}
     means = [json.loads(text)["mean"] for text in reader.frame("SELECT votes FROM decisions")["votes"]]
     for i, one in enumerate(MODELS):
         for j, other in enumerate(MODELS):
@@ -94,7 +95,7 @@ def test_what_serves_is_the_champion_and_what_waits_the_challenger(own: tuple[Re
     writer = Writer(f"sqlite:///{tmp_path / 'podium.db'}")
     writer.save_artifact(artifact("ridge", 500), 1, WALL)
     writer.close()
-    told = model_queries.versions(reader, limit=5)
+    told = models.read_versions(reader, limit=5)
     roles = dict(zip(told["version"], told["role"], strict=True))
     assert roles == {"ridge-500": "challenger", "ridge-100": "champion", "ridge-0": "retired"}
 
@@ -104,19 +105,19 @@ def test_of_two_versions_with_the_same_bytes_the_newer_serves(own: tuple[Reader,
     writer = Writer(f"sqlite:///{tmp_path / 'podium.db'}")
     writer.save_artifact(replace(artifact("ridge", 100, serves_from=105), version="ridge-105"), 1, WALL)
     writer.close()
-    told = model_queries.versions(reader, limit=5)
+    told = models.read_versions(reader, limit=5)
     assert told["role"].tolist() == ["champion", "retired", "retired"]
     assert told["version"].iloc[0] == "ridge-105"
 
 
 def test_only_so_many_versions_of_a_model_are_told(own: tuple[Reader, sqlite3.Connection], tmp_path: Path) -> None:
     reader, _ = own
-    assert model_queries.versions(reader, limit=1)["version"].tolist() == ["ridge-100"]
+    assert models.read_versions(reader, limit=1)["version"].tolist() == ["ridge-100"]
 
 
 def checkpointed(store: sqlite3.Connection, **changes: Any) -> None:
     """Puts a state into the newest checkpoint: what it says of its directions and intervals is changed."""
-    state = blank(len(SYMBOLS), MODELS, HORIZONS)
+    state = blank_state(len(SYMBOLS), MODELS, HORIZONS)
     made = replace(state, direction=replace(state.direction, **changes))
     store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
     store.commit()
@@ -127,9 +128,9 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
     stated, observed, counted = (np.zeros((len(HORIZONS), 10)) for _ in range(3))
     stated[0, 5], observed[0, 5], counted[0, 5] = 110.0, 120.0, 200.0
     checkpointed(store, stated=stated, observed=observed, counted=counted, rows=np.array([200.0, 0.0, 0.0]), brier=np.array([48.0, 0.0, 0.0]))
-    tick = model_queries.newest_checkpoint(reader)
+    tick = models.find_newest_checkpoint(reader)
     assert tick == 100
-    told = model_queries.calibration(reader, 100)
+    told = models.read_calibration(reader, 100)
     assert told is not None
     first, second, _ = told.horizons
     assert (first.horizon, first.n, first.brier_naive) == (1, 200, 0.25)
@@ -149,14 +150,14 @@ def test_calibration_is_what_the_newest_state_holds(own: tuple[Reader, sqlite3.C
 
 def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[Reader, sqlite3.Connection]) -> None:
     reader, store = own
-    state = blank(len(SYMBOLS), MODELS, HORIZONS)
+    state = blank_state(len(SYMBOLS), MODELS, HORIZONS)
     for blocks, known in ((14.0, False), (300.0, True)):
         sums = {"power": 1e4, "gain": 50.0, "blocks": blocks, "block_squared": 100.0, "rows": 1e4}
-        gained = having(state.silencing.gained, **sums)
-        made = replace(state, silencing=replace(state.silencing, gained=gained))
+        gained = having(state.selection_gain.gain, **sums)
+        made = replace(state, selection_gain=replace(state.selection_gain, gain=gained))
         store.execute("UPDATE checkpoints SET data = ? WHERE tick = 100", (codec.pack(made),))
         store.commit()
-        told = model_queries.calibration(reader, 100)
+        told = models.read_calibration(reader, 100)
         assert told is not None
         assert (told.silencing is not None) == known
         r2, low, high, n = told.silencing or (0.005, 0.0, 1.0, 10_000)
@@ -166,11 +167,11 @@ def test_what_silencing_would_be_worth_is_told_once_there_is_enough(own: tuple[R
 
 
 def test_an_interval_knows_that_rows_say_the_same(own: tuple[Reader, sqlite3.Connection]) -> None:
-    loose, tight = model_queries.share_of(120.0, 200.0, 0.5), model_queries.share_of(120.0, 200.0, 1.0)
+    loose, tight = models.estimate_share(120.0, 200.0, 0.5), models.estimate_share(120.0, 200.0, 1.0)
     assert loose.low is not None
     assert tight.low is not None
     assert loose.low < tight.low
-    unknown = model_queries.share_of(120.0, 200.0, None)
+    unknown = models.estimate_share(120.0, 200.0, None)
     assert (unknown.share, unknown.low, unknown.high, unknown.n) == (0.6, None, None, 200)
 
 
@@ -178,27 +179,27 @@ def test_a_state_of_another_version_is_said_to_be_one(own: tuple[Reader, sqlite3
     reader, store = own
     store.execute("UPDATE checkpoints SET data = x'00112233' WHERE tick = 100")
     store.commit()
-    told = model_queries.calibration(reader, 100)
+    told = models.read_calibration(reader, 100)
     assert told is not None
     assert told.horizons == ()
-    assert told.trouble is not None
+    assert told.error is not None
 
 
 def test_regret_begins_with_what_can_be_told(own: tuple[Reader, sqlite3.Connection]) -> None:
     reader, store = own
-    rows = [("spread", 5_000, None, None, None, 3.0), ("edge over cost", 10, -2.0, -3.0, -1.0, 40.0), ("cooldown", 900, 4.0, 1.0, 7.0, 90.0)]
+    rows = [("spread", 5_000, None, None, None, 3.0), ("edge above cost", 10, -2.0, -3.0, -1.0, 40.0), ("cooldown", 900, 4.0, 1.0, 7.0, 90.0)]
     store.execute("DELETE FROM regret")
     store.executemany("INSERT INTO regret (gate, n, mean_bps, low, high, n_effective) VALUES (?, ?, ?, ?, ?, ?)", rows)
     store.commit()
-    assert model_queries.regret(reader)["gate"].tolist() == ["cooldown", "edge over cost", "spread"]
+    assert models.read_declined(reader)["gate"].tolist() == ["cooldown", "edge above cost", "spread"]
 
 
 def test_an_empty_store_has_nothing_to_tell(tmp_path: Path) -> None:
     reader = Reader(empty(tmp_path))
     frames: list[pd.DataFrame] = [
-        model_queries.votes(reader), model_queries.weights(reader), model_queries.pairs(reader, 0), model_queries.versions(reader, limit=3),
-        model_queries.regret(reader),
+        models.read_votes(reader), models.read_weights(reader), models.read_model_agreement(reader, 0), models.read_versions(reader, limit=3),
+        models.read_declined(reader),
     ]  # fmt: skip
     assert [len(frame) for frame in frames] == [0, 0, 0, 0, 0]
-    assert model_queries.newest_checkpoint(reader) is None
-    assert model_queries.calibration(reader, 0) is None
+    assert models.find_newest_checkpoint(reader) is None
+    assert models.read_calibration(reader, 0) is None

@@ -7,18 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from engine.domain.alerting import Facts
+from engine.domain.alerting import AlertInputs
+from engine.domain.optimization import Effect, Firing, Trial
 from engine.domain.rules import QUARANTINED
-from engine.domain.tuning import Effect, Firing, Trial
-from engine.store import machine_queries, optimizer_query, savings_query
-from engine.store.alert_facts import FactsReader
-from engine.store.optimizer_pen import OptimizerPen
-from engine.store.optimizer_query import Shape
-from engine.store.optimizer_rows import UNDER_WAY
-from engine.store.reader import Reader
-from engine.store.savings_query import Saving, SavingsTold
-from engine.store.writer import Writer
-from pages.parts import savings
+from engine.store.read import optimizer, resources
+from engine.store.read import savings as read_savings
+from engine.store.read.alert_facts import FactsReader
+from engine.store.read.optimizer import TrialWindows
+from engine.store.read.reader import Reader
+from engine.store.read.savings import MetricSaving, SavingsSummary
+from engine.store.write.optimizer import TRIAL_RUNNING
+from engine.store.write.optimizer_repository import OptimizerRepository
+from engine.store.write.writer import Writer
+from pages.optimizer import savings
 from tests.store.made import empty
 from tests.store.made_trials import ACTIONS, HOSTILE, MB, METRIC, MINUTE, SECOND, at_work
 
@@ -50,19 +51,19 @@ def run(effect: float | None, *, verdict: str = "helped", **changes: object) -> 
     return Trial(**(plain | changes))  # type: ignore[arg-type]
 
 
-def came_to(fresh: tuple[Reader, Writer], *trials: Trial) -> SavingsTold:
+def came_to(fresh: tuple[Reader, Writer], *trials: Trial) -> SavingsSummary:
     for one in trials:
         fresh[1].save_trial(one)
-    return savings_query.savings(fresh[0])
+    return read_savings.read_savings(fresh[0])
 
 
-def only(told: SavingsTold) -> Saving:
+def only(told: SavingsSummary) -> MetricSaving:
     assert len(told.savings) == 1
     return told.savings[0]
 
 
 def test_the_newest_word_of_every_rule_is_told_with_the_value_now(made: tuple[Reader, dict[str, int]]) -> None:
-    told = optimizer_query.firings(made[0]).set_index("rule")
+    told = optimizer.read_firings(made[0]).set_index("rule")
     assert told["state"].to_dict() == {"disk_full": "fired", "host_memory": "cleared", "io_pressure": "no data"}
     assert 80 < told["now"].to_dict()["disk_full"] < 92
     assert told.loc["disk_full", "unit"] == "%"
@@ -73,18 +74,18 @@ def test_questions_are_those_that_ask_and_have_not_been_answered(fresh: tuple[Re
     reader, writer = fresh
     for at, answer in ((NOW - 20 * MINUTE, "asks whether to run a"), (NOW - MINUTE, "asks whether to run b"), (NOW, "ann approved b"), (NOW, None)):
         writer.save_firing(Firing(at, "disk_full", "threshold", "host.disk_percent", 86.0, 85.0, "fired", answer))
-    assert optimizer_query.questions(reader, NOW)["answer"].tolist() == ["asks whether to run b"]
+    assert optimizer.read_questions(reader, NOW)["answer"].tolist() == ["asks whether to run b"]
 
 
 def test_a_trial_under_way_is_told_until_it_has_ended(fresh: tuple[Reader, Writer]) -> None:
     reader, writer = fresh
-    writer.save_trial(run(None, detail=UNDER_WAY))
+    writer.save_trial(run(None, detail=TRIAL_RUNNING))
     writer.save_trial(run(-1.0 * MB))
-    assert optimizer_query.under_way(reader)["action"].tolist() == ["collect_garbage"]
+    assert optimizer.read_running_trials(reader)["action"].tolist() == ["collect_garbage"]
 
 
 def test_an_action_is_told_with_what_its_trials_say_together(made: tuple[Reader, dict[str, int]]) -> None:
-    told = optimizer_query.actions(made[0]).set_index("action")
+    told = optimizer.read_actions(made[0]).set_index("action")
     assert len(told) == len(ACTIONS)
     one = told.loc["collect_garbage"]
     assert (one["treated"], one["placebos"], one["by_hand"], one["judged_treated"], one["verdict"]) == (16, 8, 1, 16, "helped")
@@ -96,67 +97,67 @@ def test_an_action_is_told_with_what_its_trials_say_together(made: tuple[Reader,
 
 @pytest.mark.parametrize(("kind", "n"), [("all", 26), ("treated", 17), ("placebo", 8), ("by hand", 1)])
 def test_trials_are_told_by_kind_newest_first(kind: str, n: int, made: tuple[Reader, dict[str, int]]) -> None:
-    told = optimizer_query.trials(made[0], limit=100, kind=kind)
+    told = optimizer.read_trials(made[0], limit=100, kind=kind)
     assert len(told) == n
     assert told["id"].is_monotonic_decreasing
-    assert len(optimizer_query.trials(made[0], limit=3, kind=kind)) == min(3, n)
-    assert len(optimizer_query.trials(made[0], limit=100, kind=kind, action="nothing")) == 0
+    assert len(optimizer.read_trials(made[0], limit=3, kind=kind)) == min(3, n)
+    assert len(optimizer.read_trials(made[0], limit=100, kind=kind, action="nothing")) == 0
 
 
 def test_a_run_by_hand_is_told_with_its_own_window_and_those_it_was_compared_with(made: tuple[Reader, dict[str, int]]) -> None:
     reader, numbers = made
-    told = optimizer_query.trial(reader, numbers["by hand"])
+    told = optimizer.read_trial(reader, numbers["by hand"])
     assert told is not None
-    assert told.shape is not None
-    assert (told.shape.before, told.shape.after, len(told.shape.starts)) == (10.0, 10.0, 90)
-    assert told.own is not None
-    seconds, values = told.own
+    assert told.windows is not None
+    assert (told.windows.before, told.windows.after, len(told.windows.starts)) == (10.0, 10.0, 90)
+    assert told.treated_window is not None
+    seconds, values = told.treated_window
     assert (seconds[0], seconds[-1]) == pytest.approx((-10.0, 10.0), abs=1.0)
     assert values[seconds < 0].mean() - values[seconds > 1].mean() > 25 * MB
-    assert 40 <= len(told.idle) <= optimizer_query.DRAWN
-    assert all(abs(values.max() - values.min()) < 20 * MB for _, values in told.idle)
+    assert 40 <= len(told.control_windows) <= optimizer.MAX_CONTROL_WINDOWS
+    assert all(abs(values.max() - values.min()) < 20 * MB for _, values in told.control_windows)
     span = told.readings["at"].iloc[-1] - told.readings["at"].iloc[0]
-    assert span <= (2 * optimizer_query.AROUND + 1) * SECOND
+    assert span <= (2 * optimizer.CONTEXT_SECONDS + 1) * SECOND
     assert told.readings["value"].between(100 * MB, 300 * MB).all()
 
 
 def test_a_trial_whose_readings_are_gone_is_told_without_them(made: tuple[Reader, dict[str, int]]) -> None:
-    told = optimizer_query.trial(made[0], 1)
+    told = optimizer.read_trial(made[0], 1)
     assert told is not None
-    assert told.shape is None
+    assert told.windows is None
     assert told.readings.empty
-    assert (told.own, told.idle) == (None, ())
-    assert optimizer_query.trial(made[0], 9_999) is None
+    assert (told.treated_window, told.control_windows) == (None, ())
+    assert optimizer.read_trial(made[0], 9_999) is None
 
 
 def test_the_pause_of_a_trial_lies_between_its_windows(fresh: tuple[Reader, Writer]) -> None:
     reader, writer = fresh
     number = writer.save_trial(run(-1.0 * MB, compared='{"before": 5.0, "pause": 3.0, "after": 4.0, "starts": []}'))
-    told = optimizer_query.trial(reader, number)
+    told = optimizer.read_trial(reader, number)
     assert told is not None
-    assert told.shape == Shape(5.0, 4.0, 3.0, ())
+    assert told.windows == TrialWindows(5.0, 4.0, 3.0, ())
 
 
 def test_savings_are_the_sum_of_proved_effects_harm_taken_off(fresh: tuple[Reader, Writer]) -> None:
     told = came_to(fresh, run(-10 * MB), run(-20 * MB), run(8 * MB, verdict="harmed"), run(-1 * MB, verdict="no measurable effect"))
     one = only(told)
-    assert one.told is not None
+    assert one.proved is not None
     assert one.measured is not None
-    assert (round(one.told.amount / MB, 6), one.told.n, one.nothing) == (22.0, 3, 1)
-    assert (round(one.told.low / MB, 3), round(one.told.high / MB, 3)) == (11.608, 32.392)  # 22 -+ 6 sqrt 3
+    assert (round(one.proved.amount / MB, 6), one.proved.n, one.no_effect) == (22.0, 3, 1)
+    assert (round(one.proved.low / MB, 3), round(one.proved.high / MB, 3)) == (11.608, 32.392)  # 22 -+ 6 sqrt 3
     assert (round(one.measured.amount / MB, 6), one.measured.n) == (23.0, 4)
-    assert (told.families[0].name, told.families[0].told, told.families[0].nothing) == ("memory", one.told, 1)
+    assert (told.families[0].name, told.families[0].proved, told.families[0].no_effect) == ("memory", one.proved, 1)
 
 
 def test_a_run_without_a_measurable_effect_is_no_saving(fresh: tuple[Reader, Writer]) -> None:
     """Neither where its verdict says so, nor where its interval holds 0; and a sum that may as well be 0 is none either."""
     told = came_to(fresh, run(-1.5 * MB, verdict="no measurable effect"), run(-2 * MB, verdict="harmed"))
     (one,) = told.savings
-    assert (one.told, one.nothing, told.families[0].told) == (None, 2, None)
-    (tile,) = [tile for tile in savings.tiles(told) if tile.label.startswith("Saved")]
+    assert (one.proved, one.no_effect, told.families[0].proved) == (None, 2, None)
+    (tile,) = [tile for tile in savings.build_savings_tiles(told) if tile.label.startswith("Saved")]
     assert (tile.label, tile.value, tile.small) == ("Saved, memory", "no measurable effect", "n=0 proved, 2 no measurable effect")
     mixed = came_to(fresh, run(-7 * MB), run(7 * MB, verdict="harmed"), run(-7 * MB))
-    assert next(tile.value for tile in savings.tiles(mixed) if tile.label == "Saved, memory") == "no measurable effect"
+    assert next(tile.value for tile in savings.build_savings_tiles(mixed) if tile.label == "Saved, memory") == "no measurable effect"
 
 
 def test_what_has_no_interval_was_taken_back_or_is_a_placebo_is_no_saving(fresh: tuple[Reader, Writer]) -> None:
@@ -164,8 +165,8 @@ def test_what_has_no_interval_was_taken_back_or_is_a_placebo_is_no_saving(fresh:
         fresh, run(-10 * MB), run(None, verdict="not enough data"), run(90 * MB, verdict="harmed", undone=True), run(-50 * MB, placebo=True)
     )
     one = only(told)
-    assert one.told is not None
-    assert (one.told.amount, one.told.n, one.without, one.undone) == (10 * MB, 1, 1, 1)
+    assert one.proved is not None
+    assert (one.proved.amount, one.proved.n, one.unmeasured, one.undone) == (10 * MB, 1, 1, 1)
     assert (told.overall.helped, told.overall.harmed, told.overall.unjudged, told.placebos) == (1, 1, 1, 1)
 
 
@@ -176,9 +177,9 @@ def test_a_rise_is_a_gain_where_the_action_says_so_or_a_verdict_does_and_else_no
         run(9e6, metric="engine.odd", unit="count", verdict="harmed"),
     )
     told = {one.metric: one for one in rising.savings}
-    assert told["engine.decisions_per_s"].told is not None
-    assert told["engine.decisions_per_s"].told.amount == 7e6
-    assert (told["engine.odd"].told, told["engine.odd"].unknown) == (None, 1)
+    assert told["engine.decisions_per_s"].proved is not None
+    assert told["engine.decisions_per_s"].proved.amount == 7e6
+    assert (told["engine.odd"].proved, told["engine.odd"].unknown_direction) == (None, 1)
 
 
 def test_rates_are_told_by_action_and_by_trigger_with_intervals_from_five_judged_on(fresh: tuple[Reader, Writer]) -> None:
@@ -192,10 +193,10 @@ def test_rates_are_told_by_action_and_by_trigger_with_intervals_from_five_judged
 
 def test_the_placebo_record_sets_doing_nothing_beside_the_run_and_leaves_runs_by_hand_out(fresh: tuple[Reader, Writer]) -> None:
     told = came_to(fresh, run(-10 * MB), run(None, placebo=True), run(-10 * MB, mode="manual", trigger="by hand"))
-    (one,) = told.left
-    assert (one.nothing.n, one.done.n) == (1, 1)
-    assert one.nothing.middle == -10 * MB
-    assert one.nothing.band is None
+    (one,) = told.controls
+    assert (one.control.n, one.treated.n) == (1, 1)
+    assert one.control.median == -10 * MB
+    assert one.control.band is None
 
 
 def test_runs_by_hand_are_in_no_sum_and_no_rate_and_stand_apart(fresh: tuple[Reader, Writer]) -> None:
@@ -205,39 +206,39 @@ def test_runs_by_hand_are_in_no_sum_and_no_rate_and_stand_apart(fresh: tuple[Rea
     alone = came_to(fresh, *by_coin)
     told = came_to(fresh, *by_hand)
     assert (told.trials, told.savings, told.families, told.overall) == (alone.trials, alone.savings, alone.families, alone.overall)
-    assert (told.by_action, told.by_trigger, told.left) == (alone.by_action, alone.by_trigger, alone.left)
-    assert alone.by_hand == ()
-    (one,) = told.by_hand
+    assert (told.by_action, told.by_trigger, told.controls) == (alone.by_action, alone.by_trigger, alone.controls)
+    assert alone.manual == ()
+    (one,) = told.manual
     assert (one.action, one.metric, one.n, one.better, one.usual, one.worse, one.unknown) == ("collect_garbage", METRIC, 3, 1, 0, 1, 1)
-    assert (one.change.n, one.change.middle, one.direct) == (3, -10 * MB, (("bytes", 9.0 * MB),))
+    assert (one.change.n, one.change.median, one.direct) == (3, -10 * MB, (("bytes", 9.0 * MB),))
 
 
 def test_runs_by_hand_raise_no_alert_and_are_marked_without_a_claim(fresh: tuple[Reader, Writer], tmp_path: Path) -> None:
     reader, writer = fresh
     writer.save_trial(run(9 * MB, verdict="harmed", mode="manual", trigger="by hand"))
     facts = FactsReader(f"sqlite:///{tmp_path}/podium.db")
-    assert facts.read(Facts(now=NOW)).harmed == ()
-    shown = machine_queries.happened(reader, NOW - SECOND, NOW + SECOND)
+    assert facts.read(AlertInputs(now=NOW)).harmed == ()
+    shown = resources.read_events(reader, NOW - SECOND, NOW + SECOND)
     assert shown["detail"].tolist() == ["collect garbage by hand: worse than usual"]
     writer.save_trial(run(9 * MB, verdict="harmed"))
-    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed",)
-    OptimizerPen(writer).set_licence("collect_garbage", QUARANTINED, "set by ada: it is not wanted", NOW)
-    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed",), "a licence that a person took away is no alert"
-    OptimizerPen(writer).set_licence("collect_garbage", QUARANTINED, "harmed; 12 windows", NOW)
-    assert facts.read(Facts(now=NOW)).harmed == ("collect_garbage harmed", "collect_garbage is quarantined")
+    assert facts.read(AlertInputs(now=NOW)).harmed == ("collect_garbage harmed",)
+    OptimizerRepository(writer).set_licence("collect_garbage", QUARANTINED, "set by ada: it is not wanted", NOW)
+    assert facts.read(AlertInputs(now=NOW)).harmed == ("collect_garbage harmed",), "a licence that a person took away is no alert"
+    OptimizerRepository(writer).set_licence("collect_garbage", QUARANTINED, "harmed; 12 windows", NOW)
+    assert facts.read(AlertInputs(now=NOW)).harmed == ("collect_garbage harmed", "collect_garbage is quarantined")
     facts.close()
 
 
 def test_nothing_yet_is_nothing_and_not_zero(fresh: tuple[Reader, Writer]) -> None:
     told = came_to(fresh)
-    assert (told.savings, told.families, told.left, told.trials) == ((), (), (), 0)
+    assert (told.savings, told.families, told.controls, told.trials) == ((), (), (), 0)
     assert (told.overall.share, told.overall.band) == (None, None)
 
 
 def test_hostile_words_come_back_as_they_are(tmp_path: Path) -> None:
     url = empty(tmp_path)
     numbers = at_work(url, NOW, hostile=True)
-    told = optimizer_query.trial(Reader(url), numbers["by hand"])
+    told = optimizer.read_trial(Reader(url), numbers["by hand"])
     assert told is not None
     assert told.row["reason"] == HOSTILE
-    assert optimizer_query.firings(Reader(url)).set_index("rule").loc["disk_full", "answer"] == HOSTILE
+    assert optimizer.read_firings(Reader(url)).set_index("rule").loc["disk_full", "answer"] == HOSTILE

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from engine.domain.intents import INTENTS
-from engine.store import decision_query, live_ticks, machine_queries, page_queries, status_query, views
-from engine.store.page_queries import Wanted
-from engine.store.reader import Reader, StoreUnreadable
+from engine.store import views
+from engine.store.read import decision, decisions, live_ticks, resources, status
+from engine.store.read.decisions import DecisionFilter
+from engine.store.read.reader import Reader, StoreUnreadable
 from tests.pages.stores import lock
 from tests.store.made import SYMBOLS, WALL, filled
 
@@ -30,7 +31,7 @@ def reader(url: str) -> Reader:
     return Reader(url)
 
 
-@pytest.mark.parametrize("name", views.names())
+@pytest.mark.parametrize("name", views.list_views())
 def test_every_view_can_be_read_and_limited(name: str, reader: Reader) -> None:
     whole = reader.view(name)
     assert len(whole) > 0
@@ -74,15 +75,15 @@ def test_what_cannot_be_asked_is_refused_in_one_line(name: str, arguments: dict[
 
 def test_a_missing_store_is_told_apart_from_a_damaged_and_a_locked_one(url: str, tmp_path: Path) -> None:
     with pytest.raises(StoreUnreadable) as missing:
-        status_query.status(Reader(f"sqlite:///{tmp_path / 'none.db'}"))
+        status.read_status(Reader(f"sqlite:///{tmp_path / 'none.db'}"))
     damaged = tmp_path / "damaged.db"
     damaged.write_bytes(b"not a store at all" * 1000)
     with pytest.raises(StoreUnreadable) as corrupt:
-        status_query.status(Reader(f"sqlite:///{damaged}"))
+        status.read_status(Reader(f"sqlite:///{damaged}"))
     held = tmp_path / "held.db"
     held.write_bytes(Path(url.removeprefix("sqlite:///")).read_bytes())
     with closing(lock(held)), pytest.raises(StoreUnreadable) as locked:
-        status_query.status(Reader(f"sqlite:///{held}", busy_ms=10))
+        status.read_status(Reader(f"sqlite:///{held}", busy_ms=10))
     assert [error.value.kind for error in (missing, corrupt, locked)] == ["missing", "corrupt", "locked"]
     assert not any("\n" in str(error.value) for error in (missing, corrupt, locked))
 
@@ -96,15 +97,15 @@ def test_the_version_changes_with_a_command(url: str, tmp_path: Path) -> None:
     copy = tmp_path / "podium.db"
     copy.write_bytes(Path(url.removeprefix("sqlite:///")).read_bytes())
     copied = Reader(f"sqlite:///{copy}")
-    before = status_query.version(copied)
-    assert status_query.version(copied) == before
+    before = status.read_version(copied)
+    assert status.read_version(copied) == before
     with closing(sqlite3.connect(copy)) as store, store:
         store.execute("INSERT INTO commands (at, name, args, \"by\", reason, status) VALUES (1, 'pause', '{}', 'me', 'why', 'queued')")
-    assert status_query.version(copied) != before
+    assert status.read_version(copied) != before
 
 
 def test_the_status_tells_session_and_newest_tick(reader: Reader) -> None:
-    told = status_query.status(reader)
+    told = status.read_status(reader)
     assert told.session is not None
     assert told.last is not None
     assert told.session.symbols == SYMBOLS
@@ -115,93 +116,93 @@ def test_the_status_tells_session_and_newest_tick(reader: Reader) -> None:
 
 
 def test_the_newest_decisions_come_first_and_filters_hold(reader: Reader) -> None:
-    every, floor = page_queries.latest(reader, Wanted(), limit=10)
+    every, floor = decisions.read_latest_decisions(reader, DecisionFilter(), limit=10)
     assert floor is None
     assert every["tick"].iloc[0] == TICKS - 1
     assert every["tick"].is_monotonic_decreasing
-    bought, _ = page_queries.latest(reader, Wanted(action="buy"), limit=1000)
+    bought, _ = decisions.read_latest_decisions(reader, DecisionFilter(action="buy"), limit=1000)
     kept = reader.view("v_decisions")
     assert len(bought) == (kept["action"] == "buy").sum()
-    free, _ = page_queries.latest(reader, Wanted(gate="none"), limit=1000)
+    free, _ = decisions.read_latest_decisions(reader, DecisionFilter(gate="none"), limit=1000)
     assert len(free) == kept["binding_gate"].isna().sum()
-    broken, _ = page_queries.latest(reader, Wanted(degraded=True), limit=1000)
+    broken, _ = decisions.read_latest_decisions(reader, DecisionFilter(degraded=True), limit=1000)
     assert set(broken["tick"]) == set(kept[kept["degraded"] > 0]["tick"])
 
 
 def test_filters_meet(reader: Reader) -> None:
     kept = reader.view("v_decisions")
     gate = kept["binding_gate"].dropna().iloc[0]
-    told, _ = page_queries.latest(reader, Wanted(symbol=SYMBOLS[1], gate=gate), limit=1000)
+    told, _ = decisions.read_latest_decisions(reader, DecisionFilter(symbol=SYMBOLS[1], gate=gate), limit=1000)
     assert len(told) == ((kept["symbol"] == SYMBOLS[1]) & (kept["binding_gate"] == gate)).sum()
 
 
 def test_shares_of_gates_count_every_decision_once(reader: Reader) -> None:
-    told = page_queries.bound(reader, WALL + TICKS * 2 * SECOND)
+    told = decisions.count_binding_gates(reader, WALL + TICKS * 2 * SECOND)
     kept = reader.view("v_decisions")
     live = kept[kept["tick"] >= 20]  # those before were decided in the warm-up
-    assert (told.capped, told.warm, told.n) == (False, False, (TICKS - 20) * len(SYMBOLS))
+    assert (told.is_truncated, told.is_warmup, told.total) == (False, False, (TICKS - 20) * len(SYMBOLS))
     assert {gate: n for gate, n in told.gates if n} == live["binding_gate"].value_counts().to_dict()
     assert dict(told.intents) == live[live["action"] != "hold"]["intent"].value_counts().to_dict()
-    assert told.free == (live["binding_gate"].isna() & (live["action"] == "hold")).sum()
-    assert page_queries.bound(reader, WALL + 48 * 3600 * SECOND).n == 0
+    assert told.unbound == (live["binding_gate"].isna() & (live["action"] == "hold")).sum()
+    assert decisions.count_binding_gates(reader, WALL + 48 * 3600 * SECOND).total == 0
 
 
 def test_what_bound_in_the_warm_up_is_told_as_such_while_nothing_is_live(tmp_path: Path) -> None:
     reader = Reader(filled(tmp_path, ticks=12))
-    told = page_queries.bound(reader, WALL + 60 * SECOND)
-    assert (told.warm, told.n) == (True, 12 * len(SYMBOLS))
-    assert page_queries.session_ticks(reader) == live_ticks.Counted(0, 12)
+    told = decisions.count_binding_gates(reader, WALL + 60 * SECOND)
+    assert (told.is_warmup, told.total) == (True, 12 * len(SYMBOLS))
+    assert decisions.read_session_ticks(reader) == live_ticks.TickCounts(0, 12)
 
 
 def test_decisions_are_found_by_their_intent_and_tell_it_with_the_reason(reader: Reader) -> None:
     kept = reader.view("v_decisions")
     for intent in INTENTS:
-        found, _ = page_queries.latest(reader, Wanted(intent=intent), limit=1000)
+        found, _ = decisions.read_latest_decisions(reader, DecisionFilter(intent=intent), limit=1000)
         assert len(found) == (kept["intent"] == intent).sum()
         assert set(found["intent"]) <= {intent}
         assert all(found["reason"].tolist())
 
 
 def test_equity_is_sampled_evenly_and_keeps_the_newest(reader: Reader) -> None:
-    assert page_queries.equity(reader)["tick"].tolist() == list(range(TICKS))
-    few = page_queries.equity(reader, points=20)["tick"].tolist()
+    assert decisions.read_equity(reader)["tick"].tolist() == list(range(TICKS))
+    few = decisions.read_equity(reader, points=20)["tick"].tolist()
     assert len(few) <= 20
     assert few[-1] == TICKS - 1
     assert {later - earlier for earlier, later in pairwise(few)} == {8}
 
 
 def test_a_decision_is_told_with_all_it_came_from(reader: Reader) -> None:
-    told = decision_query.decision(reader, 20, SYMBOLS[0])
+    told = decision.read_decision(reader, 20, SYMBOLS[0])
     assert told is not None
     row = reader.view("v_decisions").query("tick == 20 and symbol == @SYMBOLS[0]").iloc[0]
     assert told.action == row["action"]
     gates = reader.view("v_gates").query("tick == 20 and symbol == @SYMBOLS[0]")
-    assert [rung.name for rung in told.rungs] == gates["gate"].tolist()
-    assert [rung.passed for rung in told.rungs] == [bool(passed) for passed in gates["passed"]]
+    assert [rung.name for rung in told.gates] == gates["gate"].tolist()
+    assert [rung.passed for rung in told.gates] == [bool(passed) for passed in gates["passed"]]
     assert len(told.spans) == 10
     assert len(told.votes) == len(told.session.models) * len(told.session.horizons)
     assert told.limits[0][0] == "wanted"
-    assert decision_query.decision(reader, 20, "NOBODY") is None
+    assert decision.read_decision(reader, 20, "NOBODY") is None
 
 
 def test_what_came_of_it_agrees_with_the_view(reader: Reader) -> None:
     kept = reader.view("v_decisions", symbol=SYMBOLS[0])
     for tick in (10, 40, 90):
-        told = decision_query.decision(reader, tick, SYMBOLS[0])
+        told = decision.read_decision(reader, tick, SYMBOLS[0])
         assert told is not None
-        came = next(one for one in told.came if one.horizon == told.horizon)
+        came = next(one for one in told.outcomes if one.horizon == told.horizon)
         expected = kept[kept["tick"] == tick]["outcome_bps"].iloc[0]
         assert came.bps == pytest.approx(expected, nan_ok=True) or (came.bps is None and expected != expected)  # noqa: PLR0124
 
 
 def test_the_newest_decision_is_not_due_yet(reader: Reader) -> None:
-    told = decision_query.decision(reader, TICKS - 1, SYMBOLS[0])
+    told = decision.read_decision(reader, TICKS - 1, SYMBOLS[0])
     assert told is not None
-    assert [one.why for one in told.came] == ["not due yet"] * len(told.session.horizons)
+    assert [one.reason for one in told.outcomes] == ["not due yet"] * len(told.session.horizons)
 
 
 def test_margins_are_positive_on_the_right_side_of_a_limit() -> None:
-    rung = decision_query.Rung
+    rung = decision.GateResult
     assert rung("spread", "<=", "bps", 2.0, 5.0, True).margin == 3.0
     assert rung("edge", ">=", "bps", 2.0, 5.0, False).margin == -3.0
     assert rung("edge", ">=", "bps", None, 5.0, False).margin is None
@@ -210,26 +211,26 @@ def test_margins_are_positive_on_the_right_side_of_a_limit() -> None:
 def test_readings_come_in_steps_with_their_band(reader: Reader) -> None:
     until = WALL + TICKS * 2 * SECOND
     wanted = (("host", "cpu_percent"), ("process", "rss_bytes"))
-    fine = machine_queries.lines(reader, wanted, until - 900 * SECOND, until)
+    fine = resources.read_series(reader, wanted, until - 900 * SECOND, until)
     assert set(zip(fine["source"], fine["name"], strict=True)) == set(wanted)
     assert (fine["low"] <= fine["mean"] + 1e-9).all()
     assert (fine["mean"] <= fine["high"] + 1e-9).all()
-    coarse = machine_queries.lines(reader, wanted, until - 6 * 3600 * SECOND, until)
+    coarse = resources.read_series(reader, wanted, until - 6 * 3600 * SECOND, until)
     assert 0 < len(coarse) < len(fine)
 
 
 def test_what_happened_over_a_span_is_told_in_few_marks_by_the_wall_clock(reader: Reader) -> None:
     until = WALL + TICKS * 2 * SECOND + 3_600 * SECOND
-    told = machine_queries.happened(reader, WALL, until)
+    told = resources.read_events(reader, WALL, until)
     assert set(told["kind"]) >= {"acted", "optimized", "incident"}
     assert told["at"].between(WALL, until).all()
     assert told["at"].is_monotonic_increasing
     acted = told[told["kind"] == "acted"]
-    assert len(acted) <= machine_queries.PIECES
+    assert len(acted) <= resources.SEARCH_BUCKETS
     ticks = {f"bought or sold at tick {tick:,}" for tick in reader.frame("SELECT tick FROM decisions WHERE action <> 'hold'")["tick"]}
     assert set(acted["detail"]) <= ticks
-    assert len(acted) >= min(len(ticks), machine_queries.PIECES) / 3
-    assert machine_queries.happened(reader, until, until + SECOND).empty
+    assert len(acted) >= min(len(ticks), resources.SEARCH_BUCKETS) / 3
+    assert resources.read_events(reader, until, until + SECOND).empty
 
 
 def test_queries_of_pages_use_an_index(reader: Reader) -> None:
@@ -248,22 +249,22 @@ def test_queries_of_pages_use_an_index(reader: Reader) -> None:
 def test_a_snapshot_is_of_one_moment_whatever_is_written_meanwhile(tmp_path: Path) -> None:
     reader = Reader(filled(tmp_path, ticks=3))
     with reader.snapshot():
-        before = reader.once(status_query.status)
+        before = reader.once(status.read_status)
         with closing(sqlite3.connect(tmp_path / "podium.db")) as made, made:
             made.execute("DELETE FROM decisions WHERE tick = 2")
             made.execute("DELETE FROM ticks WHERE tick = 2")
         with reader.snapshot():  # of a part inside a part
-            newest, _ = page_queries.latest(reader, Wanted(), limit=1)
+            newest, _ = decisions.read_latest_decisions(reader, DecisionFilter(), limit=1)
         assert int(newest["tick"].iloc[0]) == before.last.tick == 2
-        assert reader.once(status_query.status) is before
+        assert reader.once(status.read_status) is before
         reader.refresh()
-        assert reader.once(status_query.status).last.tick == 1
-        newest, _ = page_queries.latest(reader, Wanted(), limit=1)
+        assert reader.once(status.read_status).last.tick == 1
+        newest, _ = decisions.read_latest_decisions(reader, DecisionFilter(), limit=1)
         assert int(newest["tick"].iloc[0]) == 1
-    assert reader.once(status_query.status).last.tick == 1
+    assert reader.once(status.read_status).last.tick == 1
 
 
 def test_a_snapshot_of_a_store_that_is_not_there_says_so_at_the_first_query(tmp_path: Path) -> None:
     reader = Reader(f"sqlite:///{tmp_path / 'podium.db'}")
     with reader.snapshot(), pytest.raises(StoreUnreadable, match="there is no store"):
-        status_query.status(reader)
+        status.read_status(reader)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.domain.tuning import Reading
-from engine.store import machine_queries
-from engine.store.errors import StoreFailed
-from engine.store.reader import Reader
-from engine.store.readings import DAY, HOUR, MINUTE, SECOND, TIERS
-from engine.store.writer import Writer
+from engine.domain.optimization import Reading
+from engine.store.errors import StoreError
+from engine.store.read import resources
+from engine.store.read.reader import Reader
+from engine.store.write.readings import DAY, HOUR, MINUTE, READING_TIERS, SECOND
+from engine.store.write.writer import Writer
 from tests.store import made
 
 START = made.WALL - made.WALL % (100 * HOUR)
@@ -47,7 +47,7 @@ def test_every_tier_holds_the_lowest_the_mean_the_highest_and_the_number_of_what
     writer = Writer(made.empty(tmp_path))
     write(writer, range(START, START + 3 * HOUR, SECOND), batch=60)
     values = np.array([sample(at)[0].value for at in range(START, START + 3 * HOUR, SECOND)])
-    for tier, closed in zip(TIERS, (3 * HOUR - MINUTE, 3 * HOUR - MINUTE, 2 * HOUR), strict=True):
+    for tier, closed in zip(READING_TIERS, (3 * HOUR - MINUTE, 3 * HOUR - MINUTE, 2 * HOUR), strict=True):
         told = ask(tmp_path, f"SELECT at, low, mean, high, n FROM {tier.table} ORDER BY at")
         width = tier.width // SECOND
         parts = values[: closed // SECOND].reshape(-1, width)
@@ -99,7 +99,7 @@ def test_a_write_that_failed_is_written_the_next_time(tmp_path: Path) -> None:
     writer = Writer(url, busy_ms=10)
     other = sqlite3.connect(tmp_path / "podium.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreError):
         writer.save_readings(sample(START))
     other.close()
     writer.save_readings(sample(START))
@@ -128,8 +128,10 @@ def test_two_years_of_readings_are_bounded_in_rows_and_bytes(tmp_path: Path) -> 
     write(writer, range(coarse, fine, MINUTE), batch=1_440, names=names)
     write(writer, range(fine, finest, 5 * SECOND), batch=120, names=names)
     write(writer, range(finest, end, SECOND), batch=60, names=names)
-    counts = {table: ask(tmp_path, f"SELECT count(*), min(at), max(at) FROM {table}")[0] for table in ("readings_raw", *(t.table for t in TIERS))}
-    limits = {"readings_raw": 2 * HOUR + 2 * MINUTE} | {tier.table: tier.kept + 2 * HOUR for tier in TIERS}
+    counts = {
+        table: ask(tmp_path, f"SELECT count(*), min(at), max(at) FROM {table}")[0] for table in ("readings_raw", *(t.table for t in READING_TIERS))
+    }
+    limits = {"readings_raw": 2 * HOUR + 2 * MINUTE} | {tier.table: tier.retention + 2 * HOUR for tier in READING_TIERS}
     for table, (_, first, last) in counts.items():
         assert int(str(last)) - int(str(first)) <= limits[table], table
     assert int(str(counts["readings_hour"][0])) >= names * 729 * 24, "two years are kept"
@@ -148,9 +150,9 @@ def test_any_range_is_told_in_few_points_up_to_now(tmp_path: Path, seconds: int)
     span = seconds * SECOND
     every = max(SECOND, span // 1_000)
     write(writer, range(end - 2 * span, end, every), batch=60)
-    told = machine_queries.lines(Reader(url), [("host", "value_0")], end - span, end)
-    assert 150 <= len(told) <= machine_queries.POINTS + 2
-    step = machine_queries.step_of(seconds) * SECOND
+    told = resources.read_series(Reader(url), [("host", "value_0")], end - span, end)
+    assert 150 <= len(told) <= resources.MAX_POINTS + 2
+    step = resources.choose_step(seconds) * SECOND
     assert set(np.diff(told["at"]).tolist()) == {step}
     assert told["at"].iloc[-1] + step > end - every, "the bucket that is still open is told as well"
     assert (told["low"] <= told["mean"]).all()
@@ -160,7 +162,7 @@ def test_any_range_is_told_in_few_points_up_to_now(tmp_path: Path, seconds: int)
 def test_a_small_line_comes_from_a_coarser_tier(tmp_path: Path) -> None:
     url = made.empty(tmp_path)
     write(Writer(url), range(START, START + 1_200 * SECOND, SECOND), batch=60)
-    told = machine_queries.lines(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
+    told = resources.read_series(Reader(url), [("host", "value_0")], START + 290 * SECOND, START + 1_190 * SECOND, points=90)
     assert set(np.diff(told["at"]).tolist()) == {10 * SECOND}
     assert 89 <= len(told) <= 91
 
@@ -171,6 +173,6 @@ def test_a_store_younger_than_a_bucket_shows_what_it_has_over_every_range(tmp_pa
     end = START + seconds * SECOND
     write(Writer(url), range(START, end, SECOND))
     for span in (3_600, 86_400, 30 * 86_400, 365 * 86_400):
-        told = machine_queries.lines(Reader(url), [("host", "value_0")], end - span * SECOND, end)
+        told = resources.read_series(Reader(url), [("host", "value_0")], end - span * SECOND, end)
         assert told["low"].min() == min(sample(at)[0].value for at in range(START, end, SECOND)), span
         assert told["high"].max() == max(sample(at)[0].value for at in range(START, end, SECOND)), span

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.store.history import History
-from engine.store.retention import Keep, drop_unused, unused
-from engine.store.store import Store
-from engine.store.writer import Writer
-from engine.window import LENGTH
+from engine.store.connection import Store
+from engine.store.read.history import TickHistory
+from engine.store.retention import RetentionPolicy, drop_unused, find_unused
+from engine.store.write.writer import Writer
+from engine.window import WINDOW_BARS
 from tests.store import made
 
 SECOND = 10**9
@@ -29,7 +29,7 @@ def ask(folder: Path, query: str) -> list[tuple[object, ...]]:
     return rows
 
 
-def full(folder: Path, ticks: int, *, symbols: int = 10, keep: Keep | None = None) -> Writer:
+def full(folder: Path, ticks: int, *, symbols: int = 10, keep: RetentionPolicy | None = None) -> Writer:
     writer = Writer(made.empty(folder), keep=keep)
     market = made.Market(made.names(symbols))
     made.begin(writer, market)
@@ -41,20 +41,20 @@ def full(folder: Path, ticks: int, *, symbols: int = 10, keep: Keep | None = Non
 def test_what_is_older_than_the_limit_goes_in_whole_blocks(tmp_path: Path) -> None:
     writer = full(tmp_path, 1000, symbols=2)
     at = made.WALL + 650 * 2 * SECOND + DAY  # tick 650 is a day old
-    done = writer.prune(at, Keep(days=1.0))
+    done = writer.prune(at, RetentionPolicy(days=1.0))
     assert (done.ticks, done.decisions, done.first_kept) == (601, 1202, 601)
     assert ask(tmp_path, "SELECT min(tick), max(tick), count(*) FROM decisions") == [(601, 999, 798)]
     assert ask(tmp_path, "SELECT min(tick) FROM fills")[0][0] in range(601, 640)
     assert ask(tmp_path, "SELECT min(tick), count(*) FROM checkpoints") == [(600, 4)]
-    assert writer.prune(at, Keep(days=1.0)).ticks == 0
+    assert writer.prune(at, RetentionPolicy(days=1.0)).ticks == 0
 
 
 def test_the_slices_of_the_first_windows_stay(tmp_path: Path) -> None:
-    full(tmp_path, 1000, symbols=2).prune(made.WALL + 650 * 2 * SECOND + DAY, Keep(days=1.0))
-    kept = History(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 0, 1000)
-    assert len(kept) == 399 + LENGTH
-    first = History(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 601 - LENGTH + 1, 601)
-    assert len(first) == LENGTH
+    full(tmp_path, 1000, symbols=2).prune(made.WALL + 650 * 2 * SECOND + DAY, RetentionPolicy(days=1.0))
+    kept = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 0, 1000)
+    assert len(kept) == 399 + WINDOW_BARS
+    first = TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").slices(1, 601 - WINDOW_BARS + 1, 601)
+    assert len(first) == WINDOW_BARS
 
 
 def test_a_session_begins_a_block_of_its_own(tmp_path: Path) -> None:
@@ -63,13 +63,13 @@ def test_a_session_begins_a_block_of_its_own(tmp_path: Path) -> None:
     market.session = writer.begin_session("another", made.info(), made.MODELS, made.HORIZONS, "{}", {}, made.WALL)
     for tick in market.ticks(30):
         writer.save(tick)
-    done = writer.prune(made.WALL + 160 * 2 * SECOND + DAY, Keep(days=1.0))
+    done = writer.prune(made.WALL + 160 * 2 * SECOND + DAY, RetentionPolicy(days=1.0))
     assert done.first_kept == 150
-    assert History(f"sqlite:///{tmp_path / 'podium.db'}").checkpoint_at_or_before(160) is None, "it begins from nothing"
+    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").checkpoint_at_or_before(160) is None, "it begins from nothing"
 
 
 def test_the_newest_block_stays_whatever_its_age(tmp_path: Path) -> None:
-    done = full(tmp_path, 250, symbols=2).prune(made.WALL + 1000 * DAY, Keep(days=1.0))
+    done = full(tmp_path, 250, symbols=2).prune(made.WALL + 1000 * DAY, RetentionPolicy(days=1.0))
     assert done.first_kept == 201
     assert ask(tmp_path, "SELECT count(*) FROM ticks") == [(49,)]
 
@@ -78,10 +78,10 @@ def test_the_newest_block_stays_whatever_its_age(tmp_path: Path) -> None:
 def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> None:
     writer = full(tmp_path, 600)
     assert size(tmp_path) > limit
-    done = writer.prune(made.WALL, Keep(bytes=limit))
+    done = writer.prune(made.WALL, RetentionPolicy(bytes=limit))
     assert size(tmp_path) <= limit
     assert done.bytes_after == size(tmp_path)
-    assert done.over == 0
+    assert done.bytes_over == 0
     assert done.first_kept is not None
     assert done.first_kept % 100 == 1
     assert size(tmp_path) > limit / 3, "no more is dropped than needed"
@@ -89,7 +89,7 @@ def test_the_files_end_under_the_limit_of_size(tmp_path: Path, limit: int) -> No
 
 def test_a_store_that_is_written_on_and_on_stays_near_its_limit(tmp_path: Path) -> None:
     limit = 8_000_000
-    writer = Writer(made.empty(tmp_path), keep=Keep(bytes=limit))
+    writer = Writer(made.empty(tmp_path), keep=RetentionPolicy(bytes=limit))
     market = made.Market(made.names(10))
     made.begin(writer, market)
     largest = 0
@@ -102,23 +102,23 @@ def test_a_store_that_is_written_on_and_on_stays_near_its_limit(tmp_path: Path) 
 
 def test_both_limits_hold_together(tmp_path: Path) -> None:
     writer = full(tmp_path, 600)
-    done = writer.prune(made.WALL + 250 * 2 * SECOND + DAY, Keep(days=1.0, bytes=100_000_000))
+    done = writer.prune(made.WALL + 250 * 2 * SECOND + DAY, RetentionPolicy(days=1.0, bytes=100_000_000))
     assert done.first_kept == 201
-    assert writer.prune(made.WALL, Keep(days=1000.0, bytes=6_000_000)).over == 0
+    assert writer.prune(made.WALL, RetentionPolicy(days=1000.0, bytes=6_000_000)).bytes_over == 0
     assert size(tmp_path) <= 6_000_000
 
 
 def test_a_limit_smaller_than_the_newest_block_says_by_how_much_it_is_passed(tmp_path: Path) -> None:
-    done = full(tmp_path, 350).prune(made.WALL, Keep(bytes=100_000))
+    done = full(tmp_path, 350).prune(made.WALL, RetentionPolicy(bytes=100_000))
     assert done.first_kept == 301
-    assert done.over == size(tmp_path) - 100_000
+    assert done.bytes_over == size(tmp_path) - 100_000
 
 
 def test_a_store_within_its_limits_is_left_alone(tmp_path: Path) -> None:
     writer = full(tmp_path, 250, symbols=2)
-    done = writer.prune(made.WALL, Keep(days=30.0, bytes=10**9))
-    assert (done.ticks, done.decisions, done.first_kept, done.over) == (0, 0, 0, 0)
-    assert full(tmp_path / "other", 0).prune(made.WALL, Keep(days=1.0, bytes=10**9)).first_kept is None
+    done = writer.prune(made.WALL, RetentionPolicy(days=30.0, bytes=10**9))
+    assert (done.ticks, done.decisions, done.first_kept, done.bytes_over) == (0, 0, 0, 0)
+    assert full(tmp_path / "other", 0).prune(made.WALL, RetentionPolicy(days=1.0, bytes=10**9)).first_kept is None
 
 
 def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
@@ -130,12 +130,12 @@ def test_knobs_and_models_no_kept_tick_has_used_go_too(tmp_path: Path) -> None:
             writer.save_artifact(made.artifact("ridge", number), 1, made.WALL + number * 2 * SECOND)
         writer.save(market.tick(knobs=made.knobs(fee_bps=5.0 if number < 120 else 6.0)))
     writer.save_artifact(made.artifact("ridge", 249, serves_from=261), 1, made.WALL + 249 * 2 * SECOND)
-    writer.prune(made.WALL + 1000 * DAY, Keep(days=1.0))
+    writer.prune(made.WALL + 1000 * DAY, RetentionPolicy(days=1.0))
     assert ask(tmp_path, "SELECT version FROM artifacts ORDER BY id") == [("ridge-200",), ("ridge-249",)]
     assert ask(tmp_path, "SELECT count(*) FROM knobs") == [(1,)]
-    assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
+    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(230).knobs.fee_bps == 6.0
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
-    assert History(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"
+    assert TickHistory(f"sqlite:///{tmp_path / 'podium.db'}").tick(250).knobs.fee_bps == 5.0, "knobs that went may come back"
 
 
 def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: Path) -> None:
@@ -148,11 +148,11 @@ def test_knobs_that_a_tick_takes_up_while_they_are_being_dropped_stay(tmp_path: 
         writer.save(market.tick())
     with store.write() as connection:
         connection.exec_driver_sql("DELETE FROM ticks WHERE tick < 10")
-    found = unused(store)
+    found = find_unused(store)
     assert found.knobs == (made.knobs(fee_bps=5.0).digest(),)
     writer.save(market.tick(knobs=made.knobs(fee_bps=5.0)))
     drop_unused(store, found)
-    assert History(url).tick(121).knobs.fee_bps == 5.0
+    assert TickHistory(url).tick(121).knobs.fee_bps == 5.0
 
 
 def test_tuning_says_what_it_freed_and_the_files_agree(tmp_path: Path) -> None:

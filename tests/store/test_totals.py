@@ -11,7 +11,7 @@ from alembic.operations import Operations
 from sqlalchemy import Connection
 
 from engine.store import database
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 

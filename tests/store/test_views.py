@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from engine.domain.decision import Fill, Phase
 from engine.domain.tick import Tick
 from engine.store import database
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 
@@ -73,14 +73,14 @@ def test_the_ladder_is_told_rung_by_rung_and_its_first_failure_is_the_binding_ga
 
 
 def test_every_model_votes_on_every_horizon_and_the_silent_say_null(read: Connection, ticks: list[Tick]) -> None:
-    opinions, weights = ticks[7].outcome.opinions, ticks[7].outcome.forecast.weights
+    opinions, weights = ticks[7].outcome.predictions, ticks[7].outcome.forecast.weights
     rows = read.exec_driver_sql("SELECT model, horizon, version, mean, trust, weight FROM v_votes WHERE tick = 7 AND symbol = 'SOL'").fetchall()
     assert len(rows) == len(made.MODELS) * len(made.HORIZONS)
     for model, horizon, version, mean, trust, weight in rows:
         m, h = made.MODELS.index(model), made.HORIZONS.index(horizon)
         silent = m == len(made.MODELS) - 1
         assert mean is None if silent else mean == pytest.approx(opinions.mean[m, h, 2], rel=1e-6)
-        assert trust == pytest.approx(opinions.trust[m, h, 2], rel=1e-6)
+        assert trust == pytest.approx(opinions.reliability[m, h, 2], rel=1e-6)
         assert weight == pytest.approx(weights[m, h])
         assert version == ("ridge-0" if model == "ridge" else None)
 

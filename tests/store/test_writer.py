@@ -12,14 +12,14 @@ import numpy as np
 import orjson
 import pytest
 
-from engine.domain.control import Event, Knobs
 from engine.domain.decision import Phase
-from engine.domain.gates import Ladder
-from engine.shell.lease import Lease
+from engine.domain.gates import GateResults
+from engine.domain.trading_config import Event, TradingConfig
+from engine.service.lease import Lease
 from engine.store import schema
-from engine.store.errors import LeaseLost, StoreFailed
-from engine.store.history import History
-from engine.store.writer import Writer
+from engine.store.errors import LeaseLost, StoreError
+from engine.store.read.history import TickHistory
+from engine.store.write.writer import Writer
 from tests.store import made
 from tests.store.made_ticks import skill
 
@@ -64,19 +64,19 @@ def test_every_figure_of_a_decision_is_in_its_row(url: str, writer: Writer) -> N
     for index, row in enumerate(rows):
         assert row["symbol"] == made.SYMBOLS[index]
         assert row["action"] == ("hold", "buy", "sell")[outcome.decisions.action[index]]
-        rung = outcome.decisions.binding[index]
+        rung = outcome.decisions.binding_gate[index]
         assert row["binding_gate"] == (outcome.decisions.gates[rung].name if rung >= 0 else None)
         for name, value in (
-            ("target", outcome.decisions.target), ("position", outcome.sizes.held), ("edge_bps", outcome.sizes.edge_bps),
-            ("sigma_bps", outcome.mood.sigma * 1e4), ("price", outcome.liquidity.mid),
-            ("units", account.positions), ("flip_bps", outcome.decisions.flip_bps),
+            ("target", outcome.decisions.target), ("position", outcome.sizes.current), ("edge_bps", outcome.sizes.edge_bps),
+            ("sigma_bps", outcome.market_state.sigma * 1e4), ("price", outcome.liquidity.mid),
+            ("units", account.positions), ("flip_bps", outcome.decisions.edge_to_flip_bps),
         ):  # fmt: skip
             assert row[name] == value[index]
         gates = orjson.loads(str(row["gates"]))
         np.testing.assert_allclose(gates["value"], [gate.value[index] for gate in outcome.decisions.gates], rtol=1e-6)
         assert gates["passed"] == [int(gate.passed[index]) for gate in outcome.decisions.gates]
         votes = orjson.loads(str(row["votes"]))
-        np.testing.assert_allclose(np.array(votes["mean"], dtype=float), outcome.opinions.mean[:, :, index], rtol=1e-6)
+        np.testing.assert_allclose(np.array(votes["mean"], dtype=float), outcome.predictions.mean[:, :, index], rtol=1e-6)
         forecast = orjson.loads(str(row["forecast"]))
         np.testing.assert_allclose(forecast["high"], outcome.forecast.high[:, index], rtol=1e-6)
         np.testing.assert_allclose(orjson.loads(str(row["limits"])), outcome.sizes.steps[:, index], rtol=1e-6)
@@ -103,7 +103,7 @@ def test_a_tick_that_cannot_be_saved_leaves_nothing_and_may_be_saved_again(url: 
     before = count(url)
     tick = market.tick()
     doubled = skill(1) + skill(1)  # the last thing written breaks a key
-    with pytest.raises(StoreFailed):
+    with pytest.raises(StoreError):
         writer.save(replace(tick, skill=doubled, checkpoint=True))
     assert count(url) == before
     writer.save(tick)
@@ -116,7 +116,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
     saved = 0
     allow(writer, pages=100)
     tick = market.tick()
-    with pytest.raises(StoreFailed, match="the disk is full: free space or lower PODIUM_KEEP_DECISIONS") as caught:  # noqa: PT012 - until it is
+    with pytest.raises(StoreError, match="the disk is full: free space or lower PODIUM_RETENTION") as caught:  # noqa: PT012 - until it is
         while saved < 100:
             writer.save(tick)
             saved, tick = saved + 1, market.tick()
@@ -132,7 +132,7 @@ def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half_written(url: st
 FAILING = """
 import resource, signal
 from engine.store.errors import StoreFailed
-from engine.store.writer import Writer
+from engine.store.write.writer import Writer
 from tests.store import made
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -172,7 +172,7 @@ def test_a_store_that_is_locked_is_told_in_one_line_and_the_tick_may_be_saved_la
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     tick = market.tick()
-    with pytest.raises(StoreFailed, match="is locked by another process"):
+    with pytest.raises(StoreError, match="is locked by another process"):
         writer.save(tick)
     other.execute("ROLLBACK")
     other.close()
@@ -185,11 +185,11 @@ def test_a_tick_out_of_order_is_refused_and_the_same_tick_again_is_not_doubled(u
     made.begin(writer, market)
     first, _, third = market.ticks(3)
     writer.save(first)
-    with pytest.raises(StoreFailed, match="tick 2 does not follow tick 0"):
+    with pytest.raises(StoreError, match="tick 2 does not follow tick 0"):
         writer.save(third)
     writer.save(first)
     assert count(url)["ticks"] == 1
-    with pytest.raises(StoreFailed, match="tick 0 does not follow tick 0"):
+    with pytest.raises(StoreError, match="tick 0 does not follow tick 0"):
         writer.save(replace(first, decisions_digest="another"))
 
 
@@ -197,13 +197,13 @@ def test_only_the_holder_of_the_lease_writes(url: str, writer: Writer) -> None:
     market = made.Market()
     made.begin(writer, market)
     lease = Lease(url)
-    assert lease.take(made.WALL, 0.0)
+    assert lease.acquire(made.WALL, 0.0)
     with pytest.raises(LeaseLost, match="another engine holds the store"):
         writer.save(market.tick())
     with pytest.raises(LeaseLost):
         writer.set_component("engine", "ok", None, made.WALL)
     assert count(url)["ticks"] == 0
-    mine = Writer(url, lease.holder)
+    mine = Writer(url, lease.holder_id)
     mine.save(made.Market(session=market.session).tick())
     assert count(url)["ticks"] == 1
     mine.close()
@@ -223,8 +223,8 @@ def test_the_same_identity_goes_on_with_its_session_and_another_begins_one(url: 
     for tick in made.Market(session=2, first_tick=3).ticks(2):
         writer.save(tick)
     assert begin("a", "4") == 3
-    history = History(url)
-    assert (history.kept(1), history.kept(2), history.kept(3)) == ((0, 2), (3, 4), None)
+    history = TickHistory(url)
+    assert (history.tick_range(1), history.tick_range(2), history.tick_range(3)) == ((0, 2), (3, 4), None)
     assert [history.fingerprint(tick)["cpu"] for tick in (0, 2, 3, 4)] == ["1", "1", "3", "3"]
 
 
@@ -234,9 +234,9 @@ def test_a_session_knows_its_ladder_from_its_first_sound_tick(url: str, writer: 
     lost = market.tick(degraded=(Phase.DECISION,))
     gates = lost.outcome.decisions.gates
     names = tuple(f"other {name}" for name in gates.names[:2])
-    other = Ladder(names, gates.senses[:2], gates.units[:2], gates.value[:2], gates.limit[:2], gates.passed[:2])
+    other = GateResults(names, gates.senses[:2], gates.units[:2], gates.value[:2], gates.limit[:2], gates.passed[:2])
     writer.save(
-        replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding=np.zeros(4, dtype=np.int64))))
+        replace(lost, outcome=replace(lost.outcome, decisions=replace(lost.outcome.decisions, gates=other, binding_gate=np.zeros(4, dtype=np.int64))))
     )
     writer.save(market.tick())
     told = [str(row[0]) for row in ask(url, "SELECT DISTINCT gate FROM v_gates WHERE tick = 0 ORDER BY rung")]
@@ -251,11 +251,11 @@ def test_events_and_knobs_come_back_as_they_were(url: str, writer: Writer) -> No
     market = made.Market()
     made.begin(writer, market)
     events = (Event("command", "set", "signal=0.1"), Event("gap", "", "13"))
-    tick = market.tick(events=events, knobs=Knobs(horizons=made.HORIZONS, fee_bps=0.1 + 0.2))
+    tick = market.tick(events=events, knobs=TradingConfig(horizons=made.HORIZONS, fee_bps=0.1 + 0.2))
     writer.save(tick)
-    stored = History(url).tick(0)
+    stored = TickHistory(url).tick(0)
     assert stored.events == tick.inputs.events
-    assert stored.knobs.digest() == tick.inputs.knobs.digest()
+    assert stored.knobs.digest() == tick.inputs.config.digest()
 
 
 def test_the_version_moves_with_every_write(url: str, writer: Writer) -> None:

@@ -9,7 +9,7 @@ import orjson
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
 
-from engine.web.routes import routes
+from engine.web.routes import build_routes
 from tests.makers import awaited
 from tests.store import made
 
@@ -49,7 +49,7 @@ class Asked:
 
     def __init__(self, url: str, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
-        self._app: ASGIApp = Starlette(routes=list(routes(lambda: url, self.clock)))
+        self._app: ASGIApp = Starlette(routes=list(build_routes(lambda: url, self.clock)))
 
     @classmethod
     def of(cls, app: ASGIApp) -> Asked:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.store.database import path_of
-from engine.store.reader import Reader
-from engine.store.writer import Writer
+from engine.store.database import path_from_url
+from engine.store.read.reader import Reader
+from engine.store.write.writer import Writer
 from tests.store import made
 from tests.web.asked import Asked, Clock
 
@@ -160,7 +160,7 @@ def test_whatever_is_asked_is_answered_bounded_and_harms_nothing(
 
 
 def _rows(url: str) -> tuple[int, ...]:
-    with closing(sqlite3.connect(path_of(url))) as store:
+    with closing(sqlite3.connect(path_from_url(url))) as store:
         return tuple(store.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("ticks", "decisions", "trials", "commands"))
 
 

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse
 from starlette.routing import Route
 
 from engine.web.guard import HEADERS, Guard, internal_error
-from pages.parts.origin import ToldOrigin
+from pages.ui.base_url import BaseUrlMiddleware
 from tests.makers import awaited
 from tests.web.asked import Asked
 
@@ -98,7 +98,7 @@ def fail(request: Request) -> PlainTextResponse:
 @pytest.fixture(scope="module")
 def server() -> Asked:
     routes = [Route("/", lambda request: HTMLResponse(PAGE)), Route("/data", lambda request: PlainTextResponse("a")), Route("/fails", fail)]
-    middleware = [Middleware(Guard), Middleware(ToldOrigin)]
+    middleware = [Middleware(Guard), Middleware(BaseUrlMiddleware)]
     return Asked.of(Starlette(routes=routes, middleware=middleware, exception_handlers={500: internal_error}))
 
 

@@ -15,13 +15,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.domain.decision import Phase
-from engine.domain.tuning import Effect, Reading
-from engine.store.database import path_of
-from engine.store.optimizer_pen import OptimizerPen
-from engine.store.optimizer_rows import UNDER_WAY
-from engine.store.retention import DAY, Keep
-from engine.store.writer import Writer
-from engine.web.families import named
+from engine.domain.optimization import Effect, Reading
+from engine.store.database import path_from_url
+from engine.store.retention import DAY, RetentionPolicy
+from engine.store.write.optimizer import TRIAL_RUNNING
+from engine.store.write.optimizer_repository import OptimizerRepository
+from engine.store.write.writer import Writer
+from engine.web.families import name_reading
 from tests.store import made
 from tests.web.asked import Asked, Clock
 
@@ -86,7 +86,7 @@ def test_hostile_names_stay_inside_their_labels(tmp_path: Path) -> None:
 
 
 def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
-    with closing(sqlite3.connect(path_of(filled))) as store:
+    with closing(sqlite3.connect(path_from_url(filled))) as store:
         actions = dict(store.execute("SELECT action, count(*) FROM decisions GROUP BY action").fetchall())
         gates = dict(store.execute("SELECT binding_gate, count(*) FROM decisions WHERE binding_gate IS NOT NULL GROUP BY 1").fetchall())
         seconds, equity = store.execute("SELECT sum(ms) / 1000, (SELECT equity FROM ticks ORDER BY tick DESC LIMIT 1) FROM ticks").fetchone()
@@ -100,7 +100,7 @@ def test_the_figures_are_those_of_the_store(filled: str, scrape: bytes) -> None:
     assert value(scrape, "podium_equity") == pytest.approx(equity)
     assert value(scrape, "podium_costs_total", kind="fee") == pytest.approx(fee)
     assert value(scrape, "podium_phase_fallbacks_total", phase="validation") == value(scrape, "podium_degraded_ticks_total") == 4
-    assert value(scrape, "podium_honest_decision_ratio") == pytest.approx(216 / 220)
+    assert value(scrape, "podium_clean_decision_ratio") == pytest.approx(216 / 220)
     assert value(scrape, "podium_last_tick_age_seconds") == pytest.approx(2.0)
     assert value(scrape, "podium_alerts_open", severity="warning") == 1
     assert value(scrape, "podium_component_state", component="trainer", state="degraded") == 1
@@ -151,7 +151,7 @@ def test_counters_and_only_counters_end_in_total_and_stand_in_base_units(scrape:
     ],
 )
 def test_a_reading_has_a_name_of_its_own_in_base_units(reading: tuple[str, str, str], expected: str, factor: float) -> None:
-    assert named(*reading) == (expected, factor)
+    assert name_reading(*reading) == (expected, factor)
 
 
 def test_counters_never_go_back_when_history_is_dropped_and_grow_with_what_comes(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_counters_never_go_back_when_history_is_dropped_and_grow_with_what_comes
     clock = Clock(LAST)
     before = told(Asked(url, clock).get("/metrics").body)
     with closing(Writer(url)) as writer:
-        dropped = writer.prune(LAST + 2 * DAY, Keep(days=1.0))
+        dropped = writer.prune(LAST + 2 * DAY, RetentionPolicy(days=1.0))
         assert dropped.ticks >= 100
         after = told(Asked(url, clock).get("/metrics").body)
         counted = [key for key in before if key[0].endswith(("_total", "_bucket", "_count", "_sum"))]
@@ -193,14 +193,14 @@ def test_a_trial_counts_once_and_when_it_has_ended(tmp_path: Path) -> None:
         return {dict(labels)["verdict"]: n for (name, labels), n in samples.items() if name == "podium_optimizer_trials_total"}
 
     with closing(Writer(url)) as writer:
-        pen = OptimizerPen(writer)
-        begun = replace(made.trial(verdict="not enough data"), detail=UNDER_WAY)
+        pen = OptimizerRepository(writer)
+        begun = replace(made.trial(verdict="not enough data"), detail=TRIAL_RUNNING)
         first = writer.save_trial(begun)
         writer.save_trial(begun)
         assert counted() == {}
         pen.finish_trial(first, made.trial(verdict="helped"))
         assert counted() == {"helped": 1}
-        assert pen.open({}) == 1  # as a start after a kill: the other one is closed
+        assert pen.open_session({}) == 1  # as a start after a kill: the other one is closed
         assert counted() == {"helped": 1, "not enough data": 1}
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 from starlette.applications import Starlette
 
-from pages.parts import plotly_library
+from pages.ui import plotly_library
 from tests.web.asked import Asked
 
 INSTALLED = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes()
@@ -16,17 +16,17 @@ INSTALLED = files("plotly").joinpath("package_data", "plotly.min.js").read_bytes
 
 @pytest.fixture(scope="module")
 def server() -> Asked:
-    return Asked.of(Starlette(routes=[plotly_library.route()]))
+    return Asked.of(Starlette(routes=[plotly_library.library_route()]))
 
 
 def test_the_library_is_the_one_that_is_installed(server: Asked) -> None:
-    answer = server.get(plotly_library.address())
+    answer = server.get(plotly_library.library_address())
     assert (answer.code, answer.head["content-type"]) == (200, "text/javascript; charset=utf-8")
     assert answer.body == INSTALLED
 
 
 def test_the_library_travels_compressed_and_is_kept_by_the_browser(server: Asked) -> None:
-    answer = server.get(plotly_library.address(), accept_encoding="gzip, deflate, br, zstd")
+    answer = server.get(plotly_library.library_address(), accept_encoding="gzip, deflate, br, zstd")
     assert gzip.decompress(answer.body) == INSTALLED
     assert len(answer.body) < 0.35 * len(INSTALLED)
     assert answer.head["content-encoding"] == "gzip"

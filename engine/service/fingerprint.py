@@ -1,0 +1,28 @@
+"""The platform that bits depend on: processor features, numpy and its BLAS, LightGBM, Python."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from functools import cache
+
+import lightgbm
+import numpy as np
+import threadpoolctl
+
+
+@cache
+def read_platform() -> dict[str, str]:
+    """What must be equal for a replay to be equal in bits."""
+    pools = threadpoolctl.threadpool_info()
+    blas = sorted({f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip() for pool in pools})
+    features = np.show_config(mode="dicts")["SIMD Extensions"]
+    simd = hashlib.blake2b(repr(features).encode(), digest_size=4).hexdigest()
+    return {
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "simd": simd,
+        "blas": ", ".join(one for one in blas if "openmp" not in one),
+        "lightgbm": lightgbm.__version__,
+    }

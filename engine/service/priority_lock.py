@@ -1,0 +1,50 @@
+"""Who may touch the engine now: one at a time, and neither ticks nor commands ever wait behind a run of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Condition
+
+
+class PriorityLock:
+    """A lock whose turns alternate while both ticks and commands wait: a command goes before the next tick, and a tick before the next command."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._busy = False
+        self._ticks = self._commands = 0  # that wait
+        self._after_command = False  # the newest turn was a command's
+
+    @contextmanager
+    def tick(self) -> Iterator[None]:
+        """A tick's turn: of the commands that wait, one goes first at most."""
+        with self._changed:
+            self._ticks += 1
+            self._changed.wait_for(lambda: not self._busy and (self._after_command or self._commands == 0))
+            self._busy, self._after_command = True, False
+            self._ticks -= 1
+        yield from self._turn()
+
+    @contextmanager
+    def command(self) -> Iterator[None]:
+        """A command's turn: waits for the tick in hand, and for one more where a command has just had its turn."""
+        with self._changed:
+            self._commands += 1
+            self._changed.wait_for(lambda: not self._busy and (not self._after_command or self._ticks == 0))
+            self._busy, self._after_command = True, True
+            self._commands -= 1
+        yield from self._turn()
+
+    def yield_to_tick(self, seconds: float) -> bool:
+        """Waits until no tick waits or has its turn, so many seconds at most; for what takes no turn but writes to the same store."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ticks == 0 and not (self._busy and not self._after_command), seconds)
+
+    def _turn(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()

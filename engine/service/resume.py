@@ -1,0 +1,175 @@
+"""Begins an engine on a store, or goes on where the last one stopped, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from itertools import pairwise
+
+import orjson
+
+from engine.domain.market import Account, MarketSnapshot
+from engine.domain.model import ServingModel
+from engine.domain.ports import Clock, Feed
+from engine.domain.state import State
+from engine.domain.tick import Artifact, TrainingRow
+from engine.domain.trading_config import TradingConfig
+from engine.plugins import discover_plugins
+from engine.replay import RollForward, roll_forward
+from engine.service import fingerprint, session_controls, training
+from engine.service.engine import Engine
+from engine.service.logging import LOG
+from engine.service.model_registry import ModelReplacement
+from engine.settings import Settings, identify_session, serialize_settings
+from engine.store import codec
+from engine.store.errors import NotStored, StoreError
+from engine.store.read.history import StoredTick, TickHistory
+from engine.store.write.writer import Writer
+
+BLOCK = 1_000  # rows read at once
+Report = Callable[[str, str], None]  # a fault of the store, and what was done about it
+
+
+def _log_only(fault: str, how: str) -> None:
+    LOG.warning("%s; %s", fault, how)
+
+
+def resume_engine(
+    settings: Settings, feed: Feed, clock: Clock, writer: Writer, history: TickHistory, *, training_pool: Executor | None, phase_pool: Executor | None = None,
+    report: Report = _log_only,
+) -> tuple[Engine, int]:  # fmt: skip
+    """The engine for this market on this store, and its session: the last one gone on with where the market is the same and the
+    store was written as it is now, else a new one.
+
+    A model that served and cannot be read any more does not stop it: the version before it serves, and it is trained anew. Neither does a
+    checkpoint that is damaged: ticks are rolled forward from the newest sound one. `report` takes such a fault, and what was done about it.
+
+    Raises StoreFailed where the store cannot be read or written, ValueError where its state does not fit the settings.
+    """
+    names = tuple(model.name for model in training.select_models(settings.models))
+    columns = tuple(f"{family.name}.{column}" for family in discover_plugins("engine.features", "FAMILY") for column in family.columns)
+    identity = identify_session(settings, feed.info, names, columns, codec.digest_layout(State, Account, TradingConfig, MarketSnapshot, TrainingRow))
+    session = writer.begin_session(
+        identity, feed.info, names, settings.trading.horizons, serialize_settings(settings), fingerprint.read_platform(), clock.now()
+    )
+    last = writer.last_tick()
+    first_tick = 0 if last is None else last + 1
+    patient = settings.tick_interval_seconds == 0
+    engine = Engine(
+        settings,
+        feed,
+        clock,
+        training_pool=training_pool,
+        phase_pool=phase_pool,
+        store=writer,
+        session=session,
+        first_tick=first_tick,
+        waits_for_training=patient,
+    )
+    if history.tick_range(session) is not None and last is not None:
+        _go_on(engine, writer, history, session, last, report)
+    return engine, session
+
+
+def _go_on(engine: Engine, writer: Writer, history: TickHistory, session: int, last: int, report: Report) -> None:
+    damaged: dict[str, str] = {}
+    rolled = _rolled(history, session, last, damaged)
+    stored, outcome = rolled.stored, rolled.outcome
+    assert stored is not None
+    assert outcome is not None
+    _mend_checkpoints(writer, session, rolled, report)
+    for signal, at in orjson.loads(history.fact(session_controls.signal_switches_key(session)) or "[]"):
+        engine.switch_signal(signal, at)
+    _refill(engine, history, session, last, rolled.state.decided)
+    engine.window = rolled.window
+    engine.last_bar_at = stored.at
+    if damaged:
+        writer.save_checkpoint(last, session, rolled.state)  # without what those models said: ticks to come are replayed from it
+    engine.restore(rolled.state, stored.account, () if damaged else outcome.orders, stored.knobs, rolled.serving)
+    engine.registry.remember(_of_record(rolled.state, rolled.serving, history, session))
+    if damaged:
+        engine.serve(_without(damaged, engine, history, session, rolled.serving, stored))
+    halted = history.fact(session_controls.halt_key(session))
+    if halted is not None:
+        engine.restore_halt(*orjson.loads(halted))
+    restarted = history.fact(session_controls.peak_key(session))
+    if restarted is not None:
+        tick, before, after = orjson.loads(restarted)
+        if tick == engine.tick:  # no tick has seen it yet
+            engine.restart_peak(before, after)
+
+
+def _rolled(history: TickHistory, session: int, last: int, damaged: dict[str, str]) -> RollForward:
+    try:
+        rolled = roll_forward(history, history.session(session), last, damaged)
+    except (ValueError, NotStored) as error:
+        raise StoreError(f"tick {last} cannot be gone on from: {error}; stop Podium and run python -m engine doctor --repair") from error
+    if rolled.stored is None or rolled.outcome is None or rolled.stored.tick != last:
+        raise StoreError(f"tick {last} cannot be gone on from: stop Podium and run python -m engine doctor --repair")
+    return rolled
+
+
+def _mend_checkpoints(writer: Writer, session: int, rolled: RollForward, report: Report) -> None:
+    """Writes the states that rolling forward has found again in the place of the damaged ones."""
+    if rolled.damage_note is None:
+        return
+    for tick, state in rolled.rebuilt_states.items():
+        writer.save_checkpoint(tick, session, state)
+    left = len(rolled.damaged_checkpoints) - len(rolled.rebuilt_states)
+    how = "no decision was lost and the checkpoint was rebuilt" if not left else f"no decision was lost; {left} could not be rebuilt"
+    report(rolled.damage_note, how)
+
+
+def _without(
+    damaged: dict[str, str], engine: Engine, history: TickHistory, session: int, serving: tuple[ServingModel | None, ...], stored: StoredTick
+) -> tuple[ServingModel | None, ...]:
+    """What serves from now on: for each model that cannot be read the version before it, or none until it is trained again."""
+    after, found = list(serving), []
+    for place, (model, digest) in enumerate(zip(engine.catalog.names, stored.serving, strict=True)):
+        if digest in damaged:
+            earlier = _earlier(history, session, model, str(digest), stored.tick)
+            after[place] = earlier
+            how = "it stands aside until it is trained again" if earlier is None else f"{earlier.version} serves until it is trained again"
+            found.append(ModelReplacement(model, damaged[str(digest)], how))
+    engine.registry.replacements += tuple(found)
+    return tuple(after)
+
+
+def _of_record(state: State, serving: tuple[ServingModel | None, ...], history: TickHistory, session: int) -> tuple[ServingModel | None, ...]:
+    """The versions that the record of skill belongs to and that do not serve, so far as the store still has them."""
+    named = {(m, version) for versions in state.succession.record_versions for m, version in enumerate(versions) if version}
+    there = {served.version for served in serving if served is not None}
+    missing = sorted((state.models[m], version) for m, version in named if version not in there)
+    return tuple(_load(history.artifact_version(session, model, version)) for model, version in missing)
+
+
+def _load(found: Artifact | None) -> ServingModel | None:
+    try:
+        return None if found is None else training.load_model(found)
+    except ValueError:
+        return None
+
+
+def _earlier(history: TickHistory, session: int, model: str, digest: str, tick: int) -> ServingModel | None:
+    try:
+        version = history.artifact(digest, tick).version
+    except NotStored:
+        version = ""
+    return _load(history.artifact_before(session, model, version, tick))
+
+
+def _refill(engine: Engine, history: TickHistory, session: int, last: int, decided: int) -> None:
+    """The rows that models are trained on, as far as they are kept; says so where there were more."""
+    kept = 0
+    for kept, row in enumerate(_rows(engine, history, session, last), 1):  # noqa: B007 the last number is the count
+        engine.rows.append(row)
+    wanted = min(decided, training.count_training_bars(engine.settings, engine.feed))
+    if kept < wanted:
+        LOG.warning("models learn from %s of %s ticks until more have come: the store keeps no more (PODIUM_RETENTION)", f"{kept:,}", f"{wanted:,}")
+
+
+def _rows(engine: Engine, history: TickHistory, session: int, last: int) -> Iterator[TrainingRow]:
+    """The rows that models are trained on, a block at a time."""
+    first = max(0, last + 1 - training.count_training_bars(engine.settings, engine.feed))
+    for low, high in pairwise([*range(first, last + 1, BLOCK), last + 1]):
+        yield from history.training_rows(session, low, high - 1)

@@ -1,0 +1,185 @@
+"""Rolling windows of what the feed has handed over: bars and flow for decisions, features and prices for training."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import numpy as np
+
+from engine import window
+from engine.domain.market import Account, Bars, Inputs, MarketSnapshot, OrderFlow
+from engine.domain.model import TrainingSet
+from engine.domain.optimization import MemoryBlock
+from engine.domain.ports import FeedInfo
+from engine.domain.record import Floats, Ints
+from engine.domain.tick import TrainingRow
+from engine.domain.trading_config import Event, TradingConfig
+from engine.evidence import scoring
+
+FLOW_LENGTH = 48  # bars of order flow that features look back on
+BUFFER_WINDOWS = 4  # windows a buffer holds before it is moved to its front
+COMPACT_BARS = window.WINDOW_BARS + window.WINDOW_BARS // 4  # bars of a buffer that is to be small: it is moved more often
+MIN_ROWS = 1_024  # rows a block begins with
+SPARE_SHARE = 1 / 8  # of the rows held is left free for those to come where the block is to be small
+
+
+class MarketWindow:
+    """The last 300 bars, and the last 48 of flow, of every symbol."""
+
+    def __init__(self, info: FeedInfo) -> None:
+        self._info = info
+        symbols, length = len(info.symbols), window.WINDOW_BARS * BUFFER_WINDOWS
+        self._bars = np.full((5, symbols, length), np.nan)
+        self._flow = np.full((5, symbols, length if info.has_flow else 0), np.nan)
+        self._ofi = np.full((symbols, length if info.has_flow else 0, info.levels), np.nan)
+        self._end = window.WINDOW_BARS
+        self._last: MarketSnapshot | None = None
+
+    def append(self, bar: MarketSnapshot) -> None:
+        """Takes the newest bar in."""
+        if self._last is not None and bar.at <= self._last.at:
+            raise ValueError(f"bars go back in time: {bar.at} after {self._last.at}")
+        if self._end == self._bars.shape[2]:
+            self._move_to_front()
+        for row, part in enumerate((bar.open, bar.high, bar.low, bar.close, bar.volume)):
+            self._bars[row, :, self._end] = part
+        if self._info.has_flow:
+            self._flow[:, :, self._end] = bar.flow.T
+            self._ofi[:, self._end] = bar.ofi
+        self._end += 1
+        self._last = bar
+
+    def drop_last(self) -> None:
+        """Takes the newest bar out again, as when its tick was lost."""
+        self._end -= 1
+
+    def build_inputs(self, tick: int, account: Account, knobs: TradingConfig, events: tuple[Event, ...]) -> Inputs:
+        """The inputs of a decision at the newest bar, with the view of the window prepared."""
+        bar = self._last
+        if bar is None:
+            raise ValueError("no bar has come in yet")
+        bars = Bars(*self._cut(self._bars, window.WINDOW_BARS))
+        flow = self._flow_window()
+        with np.errstate(invalid="ignore", divide="ignore"):
+            view = window.build_view(bars, bar.books, flow, bar.at, self._info.interval, knobs.volatility_halflife)
+        symbols, interval = self._info.symbols, self._info.interval
+        return Inputs(tick, bar.at, interval, symbols, bars, bar.books, flow, bar.fresh, account, knobs, events, view, bar.fill_books)
+
+    def _flow_window(self) -> OrderFlow:
+        if not self._info.has_flow:
+            blank = np.empty((len(self._info.symbols), 0))
+            return OrderFlow(np.empty((len(self._info.symbols), 0, 0)), blank, blank, blank, blank, blank)
+        ofi = np.ascontiguousarray(self._ofi[:, self._end - FLOW_LENGTH : self._end])
+        return OrderFlow(ofi, *self._cut(self._flow, FLOW_LENGTH))
+
+    def _cut(self, buffer: Floats, length: int) -> list[Floats]:
+        return [np.ascontiguousarray(part[:, self._end - length : self._end]) for part in buffer]
+
+    def memory_block(self) -> MemoryBlock:
+        """What the buffers hold and would need."""
+        length, symbols = self._bars.shape[2], len(self._info.symbols)
+        held = self._bars.nbytes + self._flow.nbytes + self._ofi.nbytes
+        return MemoryBlock("window", symbols * max(0, length - COMPACT_BARS), held, held * min(length, COMPACT_BARS) // length)
+
+    def compact(self) -> None:
+        """Holds little more than the window from now on, and no part of what the feed handed over."""
+        self._last = deepcopy(self._last)
+        if self._bars.shape[2] <= COMPACT_BARS:
+            return
+        self._move_to_front()
+        self._bars = self._bars[:, :, :COMPACT_BARS].copy()
+        self._flow, self._ofi = self._flow[:, :, :COMPACT_BARS].copy(), self._ofi[:, :COMPACT_BARS].copy()
+
+    def _move_to_front(self) -> None:
+        for buffer in (self._bars, self._flow):
+            if buffer.shape[2]:
+                buffer[:, :, : window.WINDOW_BARS] = buffer[:, :, self._end - window.WINDOW_BARS : self._end].copy()
+        if self._ofi.shape[1]:
+            self._ofi[:, : window.WINDOW_BARS] = self._ofi[:, self._end - window.WINDOW_BARS : self._end].copy()
+        self._end = window.WINDOW_BARS
+
+
+class TrainingRows:
+    """The rows of the last bars, in one block of float32 that does not grow."""
+
+    def __init__(self, symbols: int, columns: tuple[str, ...], bars: int) -> None:
+        self._columns = columns
+        self._capacity = bars
+        self._features = np.empty((0, symbols, len(columns)), dtype=np.float32)
+        self._price = np.empty((0, symbols))
+        self._sigma = np.empty((0, symbols))
+        self._tick = np.empty(0, dtype=np.int64)
+        self._count = 0
+        self._is_small = False
+
+    def append(self, row: TrainingRow) -> None:
+        """Takes a tick's row in; the oldest goes when the block is full."""
+        if self._count == len(self._tick) < self._capacity:
+            self._grow()
+        place = self._count % self._capacity
+        self._features[place], self._price[place], self._sigma[place], self._tick[place] = row.features, row.price, row.sigma, row.tick
+        self._count += 1
+
+    def _grow(self) -> None:
+        held = len(self._tick)
+        size = min(self._capacity, max(MIN_ROWS, held + int(held * SPARE_SHARE) + 1 if self._is_small else 2 * held))
+        for name in ("_features", "_price", "_sigma", "_tick"):
+            old = getattr(self, name)
+            new = np.empty((size, *old.shape[1:]), dtype=old.dtype)
+            new[: len(old)] = old
+            setattr(self, name, new)
+
+    def memory_block(self) -> MemoryBlock:
+        """What the rows hold and would need: it grows by doubling, so up to half of it may be empty."""
+        size = len(self._tick)
+        held = self._features.nbytes + self._price.nbytes + self._sigma.nbytes + self._tick.nbytes
+        needed = min(size, self._small())
+        return MemoryBlock("training rows", size - needed, held, held * needed // size if size else 0)
+
+    def compact(self) -> None:
+        """Gives back the empty end of the block; it grows again as rows come in, by little at a time."""
+        size, self._is_small = self._small(), True
+        if size < len(self._tick):
+            for name in ("_features", "_price", "_sigma", "_tick"):
+                setattr(self, name, getattr(self, name)[:size].copy())
+
+    def _small(self) -> int:
+        return min(len(self._tick), max(MIN_ROWS, self._count + int(self._count * SPARE_SHARE) + 1))
+
+    def training_set(self, until: int, horizons: tuple[int, ...], most: int) -> TrainingSet:
+        """Rows known by tick `until`, oldest first, with their targets; thinned evenly in time to at most `most` rows (0: all).
+
+        A target that needs a bar later than `until` is NaN: purged. Rows before a symbol has a volatility are left out.
+        """
+        order = self._order(until)
+        ticks, price, sigma = self._tick[order], self._price[order], self._sigma[order]
+        targets = np.stack([_target(ticks, price, sigma, horizon) for horizon in horizons], axis=-1)
+        step = max(1, -(-price.size // most)) if most else 1
+        keep = np.arange(len(order))[::-1][::step][::-1]
+        good = np.isfinite(sigma[keep]) & np.isfinite(price[keep])
+        x = self._features[order[keep]][good]
+        tick = np.broadcast_to(ticks[keep][:, None], good.shape)[good]
+        return TrainingSet(self._columns, horizons, x, targets[keep][good], np.ascontiguousarray(tick), until)
+
+    def newest_features(self, ticks: int, most: int, fewest: int) -> Floats:
+        """(N, F) features of the newest `ticks` ticks, thinned evenly in time to `most` rows, but at least `fewest` ticks; as in training."""
+        order = self._order(np.iinfo(np.int64).max)[-ticks:]
+        step = max(1, -(-len(order) // max(fewest, most // max(1, self._price.shape[1]))))
+        keep = order[::-1][::step][::-1]
+        good = np.isfinite(self._sigma[keep]) & np.isfinite(self._price[keep])
+        return self._features[keep][good].astype(np.float64)
+
+    def _order(self, until: int) -> Ints:
+        held = min(self._count, len(self._tick))
+        order = np.argsort(self._tick[:held], kind="stable")
+        return order[self._tick[order] <= until]
+
+
+def _target(ticks: Ints, price: Floats, sigma: Floats, horizon: int) -> Floats:
+    """(N, S) targets of every tick; NaN where the bar `horizon` ticks later is not among the rows."""
+    out = np.full_like(price, np.nan)
+    later = np.searchsorted(ticks, ticks + horizon)
+    there = later < len(ticks)
+    there[there] = ticks[later[there]] == ticks[there] + horizon
+    out[there] = scoring.forecast_target(price[later[there]], price[there], sigma[there], horizon)
+    return out

@@ -1,0 +1,141 @@
+"""What the page Resources shows: its tiles, whose limits hold, and which small charts there are on this machine."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from engine import units
+from engine.store.read import resources
+from pages.resources.charts import ReadingPanel, ReadingSeries
+from pages.ui import ages, tiles
+from pages.ui.widgets import Tile
+
+RANGES = {"15 min": 900, "1 h": 3_600, "6 h": 21_600, "1 d": 86_400, "7 d": 604_800, "30 d": 2_592_000, "1 y": 31_536_000}
+REFRESH = {"15 min": 5, "1 h": 10, "6 h": 30}  # s between two looks; any longer range is looked at once a minute
+KINDS = ("cpu", "memory", "io")
+OWNERS = {"host": "the host's, no container limit is lower", "container": "the container's (cgroup v2)"}
+
+
+def refresh_seconds(span: str) -> int:
+    """Seconds after which a range is drawn again: a point of a long one takes longer to change than that."""
+    return REFRESH.get(span, 60)
+
+
+def build_resource_tiles(now: pd.DataFrame, clock: int) -> list[Tile]:
+    load, available, free = (tiles.get_reading(now, "host", name) for name in ("load_1m", "memory_available_bytes", "disk_free_bytes"))
+    waited = ", ".join(f"{kind} {tiles.format_reading(now, 'host', f'{kind}_pressure_percent')}" for kind in KINDS)
+    told = tiles.get_reading(now, "host", "cpu_pressure_percent") is not None
+    return [
+        Tile("CPU, host", tiles.format_reading(now, "host", "cpu_percent"), f"load {units.format_number(load, 2)} over 1 min"),
+        Tile("CPU, this process", tiles.format_reading(now, "process", "cpu_percent"), "100 % is one processor"),
+        Tile("Memory", tiles.format_reading(now, *tiles.choose_memory_reading(now)), f"{units.format_bytes(available)} available on the host"),
+        Tile("Disk free", units.format_bytes(free, missing=units.NOT_MEASURED), f"{tiles.format_reading(now, 'host', 'disk_percent')} used"),
+        Tile(
+            "Waited, last 10 s",
+            tiles.format_reading(now, "host", "cpu_pressure_percent") if told else "not told",
+            waited if told else "no PSI in this kernel",
+        ),
+        Tile("Open files", tiles.format_reading(now, "process", "open_files"), f"{tiles.format_reading(now, 'process', 'threads')} threads"),
+        Tile("Readings", f"{ages.ticking_age(int(now['at'].max()), clock)} old", f"{len(now)} in each sample"),
+    ]
+
+
+def describe_limits(now: pd.DataFrame) -> str:
+    """Whose limits hold, and whether there is a graphics card."""
+    memory, cpu = tiles.get_reading(now, None, "memory_limit_bytes"), tiles.get_reading(now, None, "cpu_limit")
+    cards = _cards(now)
+    card = f"Graphics cards read: {', '.join(cards)}." if cards else "No GPU found."
+    if memory is None or cpu is None:
+        return f"Limits: not measured yet. {card}"
+    whose, cores = OWNERS.get(tiles.get_reading_source(now, "memory_limit_bytes"), ""), OWNERS.get(tiles.get_reading_source(now, "cpu_limit"), "")
+    return f"Memory limit {units.format_bytes(memory)}: {whose}. Processor limit {units.format_number(cpu, 1)}: {cores}. {card}"
+
+
+def describe_resolution(seconds: int) -> str:
+    """What a point of the lines is."""
+    step = resources.choose_step(seconds)
+    return f"A point is the mean of {units.format_age(step)}, the band its lowest and highest reading. Times in UTC; drag to zoom, double click to go back."
+
+
+def build_panels(now: pd.DataFrame) -> list[ReadingPanel]:
+    """The small charts, without those this machine cannot have."""
+    there = set(zip(now["source"], now["name"], strict=True))
+    container = [ReadingSeries("container", "cpu_percent", "container")] if ("container", "cpu_percent") in there else []
+    whose = "container" if ("container", "memory_used_bytes") in there else "host"
+    limit = tiles.get_reading_source(now, "memory_limit_bytes")
+    return [
+        ReadingPanel(
+            "CPU",
+            (ReadingSeries("host", "cpu_percent", "host", band=True), ReadingSeries("process", "cpu_percent", "this process", band=True), *container),
+        ),
+        *_pressure(there),
+        ReadingPanel(
+            "Memory",
+            (
+                ReadingSeries(whose, "memory_used_bytes", f"used, {whose}", band=True),
+                ReadingSeries("process", "rss_bytes", "this process", band=True),
+                ReadingSeries(limit, "memory_limit_bytes", f"limit, {limit}'s"),
+            ),
+        ),
+        ReadingPanel("Disk space", (ReadingSeries("host", "disk_percent", "in use", band=True),)),
+        ReadingPanel(
+            "Disk traffic",
+            (ReadingSeries("host", "disk_read_bytes_per_s", "read"), ReadingSeries("host", "disk_write_bytes_per_s", "written", band=True)),
+        ),
+        ReadingPanel(
+            "Network",
+            (ReadingSeries("host", "network_in_bytes_per_s", "in", band=True), ReadingSeries("host", "network_out_bytes_per_s", "out", band=True)),
+        ),
+        *_graphics(now),
+        ReadingPanel("Tick, last 500", (ReadingSeries("engine", "tick_p50_ms", "p50"), ReadingSeries("engine", "tick_p99_ms", "p99", band=True))),
+        ReadingPanel("Throughput", (ReadingSeries("engine", "decisions_per_s", "decisions", band=True),)),
+        ReadingPanel(
+            "Errors, fallbacks", (ReadingSeries("engine", "errors_last_minute", "errors a minute"), ReadingSeries("engine", "fallbacks", "fell back"))
+        ),
+        ReadingPanel("Data age", (ReadingSeries("engine", "data_age_ms", "since the last tick", band=True),)),
+        ReadingPanel("Threads, files", (ReadingSeries("process", "threads", "threads"), ReadingSeries("process", "open_files", "open files"))),
+        ReadingPanel(
+            "Store",
+            (
+                ReadingSeries("engine", "store_bytes", "store"),
+                ReadingSeries("engine", "temp_bytes", "temporary"),
+                ReadingSeries("engine", "log_bytes", "logs"),
+            ),
+        ),
+        ReadingPanel(
+            "Pauses",
+            (ReadingSeries("process", "gc_pause_ms_per_s", "garbage, a second", band=True), ReadingSeries("engine", "store_write_ms", "a write")),
+        ),
+    ]
+
+
+def _pressure(there: set[tuple[str, str]]) -> list[ReadingPanel]:
+    told = [kind for kind in KINDS if ("host", f"{kind}_pressure_percent") in there]
+    names = {"cpu": "CPU", "memory": "memory", "io": "disk"}
+    return (
+        [ReadingPanel("Waited for", tuple(ReadingSeries("host", f"{kind}_pressure_percent", names[kind], band=True) for kind in told))]
+        if told
+        else []
+    )
+
+
+def _cards(now: pd.DataFrame) -> list[str]:
+    return sorted({str(source) for source in now["source"] if str(source).startswith("gpu")})
+
+
+def _graphics(now: pd.DataFrame) -> list[ReadingPanel]:
+    """Use, memory and heat of every card; nothing without one."""
+    cards = _cards(now)
+    if not cards:
+        return []
+    return [
+        ReadingPanel("GPU", tuple(ReadingSeries(card, "utilisation_percent", card, band=True) for card in cards)),
+        ReadingPanel(
+            "GPU memory",
+            tuple(
+                ReadingSeries(card, name, f"{card} {word}")
+                for card in cards
+                for name, word in (("memory_used_bytes", "used"), ("process_memory_bytes", "ours"))
+            ),
+        ),
+    ]

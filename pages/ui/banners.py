@@ -1,0 +1,159 @@
+"""Whether the engine is well, from the store: the state word, the banners and the words for them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from engine import units
+from engine.health import (
+    CLOCK_STEP_KEY,
+    ComponentState,
+    Health,
+    HealthInputs,
+    describe_clock_step,
+    discard_future_time,
+    is_in_future,
+    judge_health,
+    parse_clock_step,
+    recent_clock_step,
+)
+from engine.store.read.status import EngineStatus
+from pages.ui import ages, theme, widgets
+
+STALE_BARS = 10  # paces without a tick before the data count as stale
+MIN_STALE_SECONDS = 30.0  # s
+STEP_SHOWN = 600.0  # s for which a step of the clock is told on every page
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """One line across the top, with its word, colour and how far it has come."""
+
+    word: str
+    text: str
+    colour: str
+    progress: float | None = None
+
+
+def judge_status(status: EngineStatus, now: int) -> Health:
+    """The engine's state by the same judgement as /healthz."""
+    return judge_health(
+        HealthInputs(
+            now=now,
+            heartbeat_at=status.beat,
+            started_at=status.started,
+            tick_interval_seconds=tick_interval(status),
+            tick=None if status.last is None else status.last.tick,
+            decided_at=None if status.last is None else status.last.wall,
+            components=tuple(ComponentState(*one) for one in status.components),
+            ticks_counted=0,
+            ticks_clean=0,
+            open_alerts=status.alerts,
+            critical_alerts=status.critical,
+            is_full=status.is_full,
+            is_warmup=status.last is not None and status.last.warm,
+            clock_step=parse_clock_step(status.meta.get(CLOCK_STEP_KEY)),
+        )
+    )
+
+
+def health_word(told: Health) -> str:
+    return "ok" if told.state == "healthy" else told.state
+
+
+def tick_interval(status: EngineStatus) -> float:
+    """Seconds of wall time between ticks as set; 0 where it goes as fast as it can."""
+    return 0.0 if status.session is None else float(status.session.settings.get("tick_interval_seconds") or 0.0)
+
+
+def build_banners(status: EngineStatus, told: Health, now: int) -> list[Banner]:
+    """Only what matters now, the gravest first."""
+    shown: list[Banner] = []
+    if not told.alive:
+        shown.append(Banner("Engine down.", _since(status, told, now), theme.HARM))
+    elif told.state == "degraded":
+        shown.append(Banner("Degraded.", "; ".join(told.reasons), theme.WARNING))
+    if status.is_full:
+        shown.append(Banner("Disk full.", "The store cannot be written. Free space on its disk; the engine then goes on by itself", theme.HARM))
+    if status.alerts:
+        shown.append(Banner("Alerts open:", f"{status.alerts}; they are listed on Alerts", theme.WARNING))
+    if status.last is not None and status.last.paused:
+        shown.append(
+            Banner("Paused.", "Decisions go on and every one holds; nothing is opened or closed until it is resumed on Control", theme.WARNING)
+        )
+    if status.last is not None and status.last.flattening:
+        shown.append(Banner("Flattening.", "Positions are being closed and nothing is opened", theme.WARNING))
+    shown += _stepped(status, now) + _stale(status, told, now) + _warming(status)
+    if status.session is not None and status.session.simulated:
+        shown.append(Banner("Simulated market.", _simulated(status), theme.UP))
+    return shown
+
+
+def render_banners(shown: list[Banner]) -> str:
+    """A strip of one height whatever is in it: the gravest banner's text and the words of the others, all of it in full under the pointer."""
+    notices = [widgets.render_notice(banner.text, word=banner.word, colour=banner.colour, progress=banner.progress) for banner in shown]
+    inside = "".join(notices) or '<div class="pd-quiet pd-muted">Nothing needs attention</div>'
+    return f'<div class="pd-strip" tabindex="0" role="group" aria-label="What matters now"><div>{inside}</div></div>'
+
+
+def _since(status: EngineStatus, told: Health, now: int) -> str:
+    if status.beat is None:
+        stopped = next((since for name, state, since, _ in status.components if name == "engine" and state == "down"), None)
+        if stopped is None:
+            return "No engine runs on this store; start one with make run"
+        ago = ages.ticking_age(stopped, now)
+        return f"It was stopped at {units.format_time(stopped)} UTC, {ago} ago; what is shown is what it left. Start it with make run"
+    reason = told.reasons[0][:1].upper() + told.reasons[0][1:]
+    if is_in_future(status.beat, now):
+        return f"{reason}. What is shown is what it left"
+    ago = ages.ticking_age(status.beat, now)
+    return f"{reason}; last heartbeat {units.format_time(status.beat)} UTC, {ago} ago. What is shown is what it left"
+
+
+def _stepped(status: EngineStatus, now: int) -> list[Banner]:
+    step = recent_clock_step(parse_clock_step(status.meta.get(CLOCK_STEP_KEY)), now, STEP_SHOWN)
+    if step is None:
+        return []
+    words = describe_clock_step(step)
+    text = f"{words[:1].upper()}{words[1:]}. Times from before {units.format_time(step.at)} UTC are by the clock as it was; deciding goes on"
+    return [Banner("Clock set.", text, theme.WARNING)]
+
+
+def _stale(status: EngineStatus, told: Health, now: int) -> list[Banner]:
+    if status.last is None or not told.alive:
+        return []
+    step = parse_clock_step(status.meta.get(CLOCK_STEP_KEY))
+    times = (discard_future_time(status.last.wall, now), None if step is None else discard_future_time(step.at, now))
+    since = max((at for at in times if at is not None), default=now)
+    if (now - since) / units.SECOND <= max(MIN_STALE_SECONDS, STALE_BARS * tick_interval(status)):
+        return []
+    feed = next((error or state for name, state, _, error in status.components if name == "feed"), "no reason given")
+    return [Banner("Data stale.", f"No new bar for {ages.ticking_age(since, now)}: {feed}", theme.WARNING)]
+
+
+def current_signal(status: EngineStatus) -> float | None:
+    """The simulated market's signal in force: as last switched, else as set."""
+    if status.session is None:
+        return None
+    switches = json.loads(status.meta.get(f"signal switches of session {status.session.id}", "[]"))
+    told = switches[-1][0] if switches else status.session.settings.get("sim_signal")
+    return None if told is None else float(told)
+
+
+def _warming(status: EngineStatus) -> list[Banner]:
+    last, session = status.last, status.session
+    total = 0 if session is None else int(session.settings.get("warmup_bars") or 0)
+    if last is None or last.warmup_ticks is None or last.warmup_ticks >= total:
+        return []
+    text = f"{last.warmup_ticks:,} of {total:,} bars of history decided at full speed, so that there is evidence to judge by; then a bar at a time"
+    return [Banner("Warming up.", text, theme.UP, last.warmup_ticks / total)]
+
+
+def _simulated(status: EngineStatus) -> str:
+    told = current_signal(status)
+    if told is None:
+        return "Prices are generated, not real"
+    if told == 0:
+        return "Prices are generated, not real; nothing in them can be predicted (signal 0)"
+    return f"Prices are generated, not real, with a known signal: the best one-bar forecast would reach an R² of {units.format_percent(told)}"

@@ -1,0 +1,81 @@
+"""Skill in words and tiles: whether it is proven now, what it was lately, and what it is over the whole session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from engine import units
+from engine.explain import LAPSED, NOT_PROVEN, PROVEN, judge_skill
+from engine.store.read.status import EngineStatus
+from pages.ui import theme
+from pages.ui.widgets import Tile, render_notice
+
+WARM = "warm-up included"
+
+
+@dataclass(frozen=True, slots=True)
+class SkillVerdict:
+    """Whether skill is proven, and the horizon (bars) that is best proven, or was; the shortest where none is."""
+
+    state: str  # as engine.explain has it
+    horizon: int
+    bound: float | None  # of R2 at that horizon, that sizes rest on
+
+
+def judge_current_skill(status: EngineStatus, skill: pd.DataFrame) -> SkillVerdict | None:
+    """None before the first tick."""
+    if status.last is None or status.session is None or not status.session.horizons:
+        return None
+    horizons = status.session.horizons
+    bounds = (*status.last.skill_bounds, *[None] * len(horizons))[: len(horizons)]
+    whole = [_figure(skill, "ensemble", horizon, "low") for horizon in horizons]
+    state = judge_skill(whole, bounds)
+    moves = [max(0.0, low or 0.0) * bars for low, bars in zip(bounds if state == PROVEN else whole, horizons, strict=True)]
+    place = moves.index(max(moves))
+    return SkillVerdict(state, horizons[place], bounds[place])
+
+
+def render_skill_banner(told: SkillVerdict, cross_check: str) -> str:
+    """The verdict on the engine's skill, as a banner that always takes the same room."""
+    bars = units.format_count(told.horizon, "bar")
+    word, text, colour = {
+        PROVEN: (
+            "Skill is proven.",
+            f"At {bars} the lower bound of R² is {units.format_percent(told.bound, 2, signed=True)}. Sizes follow it.",
+            theme.GOOD,
+        ),
+        LAPSED: ("Skill has gone.", f"Lately the forecasts at {bars} are not proven any more. Nothing is opened until they are.", theme.HARM),
+        NOT_PROVEN: ("Skill is not proven yet.", "Nothing is opened until it is.", theme.NEUTRAL),
+    }.get(told.state, ("Skill is not known.", "The newest tick could not measure it. Nothing is opened.", theme.WARNING))
+    doubt = "" if cross_check == "reliable" else f" Cross-check: {cross_check}."
+    return f'<div class="pd pd-verdict">{render_notice(text + doubt, word=word, colour=colour)}</div>'
+
+
+def build_skill_tiles(skill: pd.DataFrame, horizon: int, halflife: float | None = None) -> list[Tile]:
+    """The ensemble's R2 out of sample, lately and over the whole session, each with its interval and n."""
+    memory = "" if halflife is None else f", half-life {halflife:,.0f} ticks"
+    bars = units.format_count(horizon, "bar")
+    return [
+        _tile(skill, "recent", horizon, f"Skill lately (R², {bars})", memory),
+        _tile(skill, "ensemble", horizon, f"Skill, session (R², {bars})", f", {WARM}"),
+    ]
+
+
+def _tile(skill: pd.DataFrame, scope: str, horizon: int, label: str, more: str) -> Tile:
+    n = _figure(skill, scope, horizon, "n")
+    if n is None:
+        return Tile(label, units.NOT_MEASURED, "no forecast has come due")
+    r2, low, high = (_figure(skill, scope, horizon, name) for name in ("r2", "low", "high"))
+    if r2 is None or low is None or high is None:
+        return Tile(label, units.NOT_ENOUGH, f"n={int(n):,}{more}")
+    return Tile(label, units.format_percent(r2, 2, signed=True), f"95 %: {units.format_interval(low * 100, high * 100, 2, '%')}, n={int(n):,}{more}")
+
+
+def _figure(skill: pd.DataFrame, scope: str, horizon: int, column: str) -> float | None:
+    if skill.empty:
+        return None
+    row = skill[(skill["scope"] == scope) & (skill["model"] == "ensemble") & (skill["regime"] == "all") & (skill["horizon"] == horizon)]
+    value = float(row[column].iloc[0]) if len(row) and pd.notna(row[column].iloc[0]) else None
+    return value if units.is_known(value) else None

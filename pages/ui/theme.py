@@ -1,0 +1,118 @@
+"""Colours by meaning, the same in light and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+UP = "#0072B2"
+DOWN = "#D55E00"
+NEUTRAL = "#6B7280"
+WARNING = "#E69F00"
+HARM = "#CC3D6B"
+GOOD = "#009E73"
+CATEGORIES = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#A8A000",
+    "#6B7280",
+)  # Okabe-Ito; its black and yellow bent to show on both grounds
+
+LANES = (UP, "#56B4E9", "#CC79A7", "#7A5195", NEUTRAL)  # threads; amber is for what fell back
+
+# Stand-ins, replaced in the browser by the colours of the theme, so that one figure serves light and dark.
+TEXT = "#010101"
+MUTED = "#020202"
+GRID = "#030303"
+PANEL = "#040404"
+GROUND = "#050505"
+
+STATES = {
+    "ok": GOOD,
+    "degraded": WARNING,
+    "down": HARM,
+    "starting": NEUTRAL,
+    "hold": NEUTRAL,
+    "holding": NEUTRAL,
+    "buy": UP,
+    "sell": DOWN,
+    "long": UP,
+    "short": DOWN,
+    "flat": NEUTRAL,
+    "helped": GOOD,
+    "no measurable effect": NEUTRAL,
+    "harmed": HARM,
+    "not enough data": NEUTRAL,
+    "pass": GOOD,
+    "fail": HARM,
+    "binding": HARM,
+    "queued": NEUTRAL,
+    "running": UP,
+    "done": GOOD,
+    "failed": HARM,
+    "reliable": NEUTRAL,
+    "warning": WARNING,
+    "unreliable": HARM,
+    "fallback": WARNING,
+    "auto": GOOD,
+    "recommend": UP,
+    "quarantined": HARM,
+    "open": WARNING,
+    "resolved": NEUTRAL,
+    "champion": GOOD,
+    "retired": NEUTRAL,
+    "challenger": UP,
+}
+
+# Quiet, so that what was bought or sold stands out of the mosaic.
+GATES = (
+    "#8FA6BF",
+    "#C9AE7C",
+    "#A58DB0",
+    "#7FAE9E",
+    "#C29590",
+    "#AEB36C",
+    "#6F8FB5",
+    "#BC85A8",
+    "#A79BC9",
+    "#86A877",
+    "#C99A68",
+    "#7784A8",
+    "#B0856A",
+    "#63A0A6",
+    "#939393",
+    "#B9B2A3",
+)
+REGIMES = {"calm": "#56B4E9", "ranging": "#9AA3B0", "trending": "#009E73", "volatile": "#E69F00"}
+FREE = "#D0D5DB"  # held although no gate failed
+
+
+def state_colour(word: str) -> str:
+    """The colour of a state word; neutral for a word without one."""
+    return STATES.get(word, NEUTRAL)
+
+
+def gate_colour(position: int) -> str:
+    """The colour of the gate at this place of the ladder, wherever it is shown."""
+    return GATES[position % len(GATES)]
+
+
+def regime_colour(name: str, position: int) -> str:
+    """A regime's colour; by its place where it has none of its own."""
+    return REGIMES.get(name, category_colour(position))
+
+
+def with_alpha(colour: str, share: float = 0.16) -> str:
+    """A colour that lets the ground through."""
+    return f"rgba({int(colour[1:3], 16)},{int(colour[3:5], 16)},{int(colour[5:7], 16)},{share:g})"
+
+
+def category_colour(position: int) -> str:
+    return CATEGORIES[position % len(CATEGORIES)]
+
+
+def load_css() -> str:
+    return (Path(__file__).parent / "podium.css").read_text(encoding="utf-8")

@@ -1,0 +1,117 @@
+"""A backtest's figures of the books: the fit of moves on order flow by cells and windows, and quantiles of what quotes missed by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.domain.record import Floats
+from engine.evidence.microstructure import CostErrorHistogram, FlowRegression
+
+SECOND = 10**9
+START = 1_704_067_200 * SECOND
+
+
+def told(flow: Floats, mid: Floats, *, cell: int = 10, start: int = START, skip: tuple[int, ...] = ()) -> list[float | None]:
+    """A fit over bars of 1 s, of (T, S) flow and mids; bars in `skip` do not come."""
+    fit = FlowRegression(flow.shape[1], SECOND, cell * SECOND)
+    for index in range(len(flow)):
+        if index not in skip:
+            fit.add(start + (index + 1) * SECOND, mid[index], flow[index])
+    return fit.r_squared()
+
+
+def made(seconds: int, share: float, seed: int = 1) -> tuple[Floats, Floats]:
+    """(T, 2) flow, and mids that it explains to about `share` in every second."""
+    draw = np.random.default_rng(seed)
+    flow = draw.normal(0, 1, (seconds, 2))
+    noise = draw.normal(0, np.sqrt(1 / share - 1), (seconds, 2))
+    return flow, 100.0 + 0.01 * (flow + noise).cumsum(axis=0)
+
+
+def expected(flow: Floats, mid: Floats, cell: int) -> float:
+    """Mean over windows of half an hour, straight from the definition."""
+    rows = len(flow) // cell
+    x = flow[: rows * cell].reshape(rows, cell).sum(axis=1)[1:]
+    y = np.diff(mid[cell - 1 :: cell][:rows])
+    window = (np.arange(1, rows) * cell) // 1_800
+    kept = [part for part in np.unique(window) if (window == part).sum() >= 30]
+    return float(np.mean([np.corrcoef(x[window == part], y[window == part])[0, 1] ** 2 for part in kept]))
+
+
+@pytest.mark.parametrize("cell", [1, 10])
+def test_the_fit_is_the_mean_of_r2_over_half_hours(cell: int) -> None:
+    flow, mid = made(4_000, 0.5)
+    found = told(flow, mid, cell=cell)
+    for symbol, r2 in enumerate(found):
+        assert r2 is not None
+        np.testing.assert_allclose(r2, expected(flow[:, symbol], mid[:, symbol], cell), rtol=1e-9)
+        assert 0.4 < r2 < 0.6
+
+
+def test_a_move_over_a_gap_is_not_counted() -> None:
+    flow, mid = made(1_800, 0.9)
+    jumped = mid.copy()
+    jumped[700:] += 50.0
+    with_jump, without = told(flow, jumped, skip=tuple(range(695, 705)))[0], told(flow, mid)[0]
+    assert with_jump is not None
+    assert without is not None
+    np.testing.assert_allclose(with_jump, without, atol=0.01)
+    seen = told(flow, jumped)[0]
+    assert seen is not None
+    assert seen < 0.1
+
+
+def test_a_symbol_without_a_book_has_no_figure_and_spoils_no_other() -> None:
+    flow, mid = made(1_800, 0.5)
+    alone = told(flow, mid)
+    mid[:, 0] = np.nan
+    found = told(flow, mid)
+    assert found[0] is None
+    assert found[1] == alone[1]
+
+
+def test_too_few_cells_are_not_enough_data() -> None:
+    flow, mid = made(200, 0.5)
+    assert told(flow, mid) == [None, None]
+
+
+def test_midnight_does_not_cut_a_cell() -> None:
+    flow, mid = made(1_800, 0.5)
+    late = START - 905 * SECOND
+    r2 = told(flow, mid, start=late - late % (10 * SECOND))[0]
+    assert r2 is not None
+    assert 0.4 < r2 < 0.6
+
+
+def test_quantiles_are_within_a_hundredth_however_long_the_run() -> None:
+    draw = np.random.default_rng(2)
+    errors = CostErrorHistogram()
+    met = draw.exponential(2.0, (700, 2, 2, 3))
+    for row in met:
+        errors.add(np.full((2, 2, 3), 2.0), np.full((2, 2, 3), 3.0), row, np.ones(3))
+    report = errors.summarize()
+    for kind, notional in enumerate(("10000", "100000")):
+        off = 2.0 - met[:, kind].ravel()
+        assert report[notional]["n"] == off.size
+        assert report[notional]["p90_bps"] == pytest.approx(np.quantile(np.abs(off), 0.9), rel=0.015)
+        assert report[notional]["p90_last_book_bps"] == pytest.approx(np.quantile(np.abs(1.0 + off), 0.9), rel=0.015)
+        assert report[notional]["bias_bps"] == pytest.approx(off.mean())
+        by_tick = 2.0 - met[:, kind].mean(axis=(1, 2))
+        reach = 1.96 * by_tick.std() / np.sqrt(len(by_tick))
+        assert report[notional]["bias_low_bps"] == pytest.approx(off.mean() - reach, rel=1e-3)
+        assert report[notional]["bias_high_bps"] == pytest.approx(off.mean() + reach, rel=1e-3)
+        assert report[notional]["cannot_fill"] == 0.0
+
+
+def test_what_no_book_holds_is_told_as_a_share_and_has_no_error() -> None:
+    errors = CostErrorHistogram()
+    forecast = np.full((2, 2, 4), 1.0)
+    forecast[1] = np.nan
+    for _ in range(20):
+        errors.add(forecast, forecast, np.full((2, 2, 4), 1.5), np.array([1.0, 1.0, 1.0, np.nan]))
+    report = errors.summarize()
+    nothing = {"p90_bps": None, "p90_last_book_bps": None, "bias_bps": None, "bias_low_bps": None, "bias_high_bps": None}
+    assert report["100000"] == {"n": 0, **nothing, "cannot_fill": 1.0}
+    assert report["10000"]["cannot_fill"] == 0.0
+    assert report["10000"]["bias_bps"] == -0.5

@@ -1,0 +1,89 @@
+"""Workers: another process, opened anew when it was killed, gone with the pool."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import psutil
+import pytest
+
+from engine.service.worker_pool import WorkerPool, _Asked
+
+
+def fail() -> None:
+    raise ValueError("cannot be fitted")
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def once(mark: str) -> str:
+    """Kills its worker the first time."""
+    if not Path(mark).exists():
+        Path(mark).touch()
+        die()
+    return "done"
+
+
+def test_work_goes_on_after_a_worker_was_killed_and_none_is_left_behind() -> None:
+    told: list[str] = []
+    workers = WorkerPool(on_failure=told.append)
+    pid = workers.submit(os.getpid).result(60)
+    assert pid != os.getpid()
+    poison, after = workers.submit(die), workers.submit(abs, -3)
+    with pytest.raises(BrokenProcessPool):
+        poison.result(60)
+    assert after.result(60) == 3  # what only waited behind it is done
+    assert told[0].startswith("a worker process ended")
+    with pytest.raises(ValueError, match="cannot be fitted"):
+        workers.submit(fail).result(60)
+    assert workers.last_error == "ValueError: cannot be fitted"
+    other = workers.submit(os.getpid).result(60)
+    assert other not in {pid, os.getpid()}
+    workers.close()
+    assert not psutil.pid_exists(other)
+
+
+def test_work_whose_worker_was_killed_is_done_again_by_another(tmp_path: Path) -> None:
+    told: list[str] = []
+    workers = WorkerPool(on_failure=lambda _: told.append("broke"), on_recovery=lambda _: told.append("mended"))
+    assert workers.submit(once, str(tmp_path / "tried")).result(60) == "done"
+    assert told == ["broke", "mended"]
+    assert workers.last_error is None
+    workers.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        workers.submit(abs, 1)
+
+
+def test_work_of_a_broken_pool_is_done_again_where_the_pool_tells_of_it_with_its_lock_held() -> None:
+    workers = WorkerPool()
+    workers.submit(abs, -1).result(60)
+    asked, inner, pool = _Asked(partial(abs, -3)), Future[int](), workers._pool
+    assert pool is not None
+    inner.set_exception(BrokenProcessPool("its worker was killed"))
+    with pool._shutdown_lock:
+        workers._heard(asked, inner)
+        assert not asked.future.done()
+    assert asked.future.result(60) == 3
+    workers.close()
+
+
+def test_a_worker_does_not_run_the_page_that_was_drawn_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "page.py"
+    page.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nraise SystemExit('a page needs its server')\n", encoding="utf-8")
+    drawn = ModuleType("__main__")
+    drawn.__file__ = str(page)
+    monkeypatch.setitem(sys.modules, "__main__", drawn)  # as Streamlit's script runner does
+    workers = WorkerPool()
+    assert workers.submit(os.getpid).result(60) != os.getpid()
+    workers.close()
+    assert not (tmp_path / "ran").exists()
+    assert sys.modules["__main__"] is drawn
